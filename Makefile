@@ -1,0 +1,39 @@
+# Everything a newcomer needs: make demo, make test, make check. Python 3.11 with venv and a package index is enough.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test test-fast check format lock clean
+
+$(VENV)/ready: requirements.lock pyproject.toml
+	rm -rf $(VENV)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	touch $@
+
+demo: $(VENV)/ready
+	$(BIN)/rajobs demo demo
+
+test: $(VENV)/ready
+	$(BIN)/python -m pytest
+
+test-fast: $(VENV)/ready  # what needs no Ray
+	$(BIN)/python -m pytest -m "not ray"
+
+check: $(VENV)/ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(VENV)/ready
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: $(VENV)/ready  # after a change of the dependencies
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+		--no-header --no-annotate --quiet -o requirements.lock
+
+clean:
+	rm -rf $(VENV) demo build dist

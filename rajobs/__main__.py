@@ -1,0 +1,180 @@
+"""The command line. Thin: nothing heavy is imported before the job that needs it."""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from rajobs import __version__
+from rajobs.records.errors import RajobsError
+
+Command = Callable[..., Any]
+
+
+def ray_option(command: Command) -> Command:
+    """The cluster a job runs on."""
+    return click.option(
+        "--ray", metavar="ADDRESS", help="Ray cluster; else RAY_ADDRESS, else this machine starts one of its own."
+    )(command)
+
+
+def mode_option(command: Command) -> Command:
+    """Which protocol."""
+    return click.option(
+        "--mode", default="clean", show_default=True, help="clean, or published: the paper's protocol with its leaks."
+    )(command)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__)
+def cli() -> None:
+    """Archives of hand radiographs and joint ultrasound into the tables a rheumatology cohort is studied with.
+
+    OUT, DATA and MODELS are local paths or s3://bucket/prefix. Every job can be started again: it does what is left.
+    """
+
+
+@cli.command()
+@click.argument("out")
+@click.option("--patients", type=int, default=24, show_default=True, help="Drawn patients, eight or nine films each.")
+@click.option("--seed", type=int, default=0, show_default=True, help="The same seed draws the same bytes.")
+@click.option("--damage", type=float, default=0.05, show_default=True, help="Share of damaged and hostile files.")
+@click.option("--only", metavar="films|ultrasound|clinic", help="Draw one kind alone.")
+@click.option("--size", default="FULL", show_default=True, help="FULL (2010x1490) or SMALL (a third).")
+@click.option("--difficulty", default="standard", show_default=True, help="Preset of poses, contrast and readers.")
+@click.option("--like", metavar="PREDICTIONS", help="Draw images like the errors of a predictions table.")
+def phantom(
+    out: str, patients: int, seed: int, damage: float, only: str, size: str, difficulty: str, like: str | None
+) -> None:
+    """Draw a cohort and ship it in archives, with its truth: no patient is in it."""
+    from rajobs.jobs.phantom import phantom as run
+
+    run(out, patients=patients, seed=seed, damage=damage, only=only, size=size, difficulty=difficulty, like=like)
+
+
+@cli.command()
+@click.argument("sources", nargs=-1, required=True, metavar="SRC...")
+@click.argument("out")
+@click.option("--labels", metavar="FILE", help="CSV of labels; `rajobs studies NAME` prints a template.")
+@click.option("--clinic", metavar="FILE", help="CSV of clinical findings.")
+@click.option("--key-env", default="RAJOBS_KEY", show_default=True, help="Variable that holds the pseudonyms' key.")
+@click.option("--ledger", metavar="URI", help="Where the crosswalk goes that links results back to patients.")
+@click.option("--limit", type=int, help="Stop after about so many files (whole shards): the dry run.")
+@click.option("--max-rejects", type=float, default=0.2, show_default=True, help="Fail above this share of rejects.")
+@click.option("--pictures", help="What files without a header show: ultrasound or radiograph.")
+@click.option("--ultrasound-regions", default="tagged", show_default=True, help="Keep tagged regions only, or all.")
+@ray_option
+def ingest(sources: tuple[str, ...], out: str, **options: Any) -> None:
+    """Archives and folders SRC into tables at OUT. Nothing of a patient's identity leaves the source."""
+    from rajobs.imaging.image import ReadOptions
+    from rajobs.jobs.ingest import Order
+    from rajobs.jobs.ingest import ingest as run
+
+    read = ReadOptions(pictures=options.pop("pictures"), ultrasound_regions=options.pop("ultrasound_regions"))
+    run(Order(sources=sources, out=out, options=read, **options))
+
+
+@cli.command()
+@click.argument("study")
+@click.argument("data")
+@click.argument("out")
+@click.option("--recipe", default="default", show_default=True, help="default, published or a TOML file.")
+@click.option("--weights", default="none", show_default=True, help="Weights to start from.")
+@click.option("--workers", type=int, default=1, show_default=True, help="Workers that train one network together.")
+@mode_option
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--budget", type=float, default=1.0, show_default=True, help="Share of the recipe's epochs and rows.")
+@ray_option
+def train(**options: Any) -> None:
+    """Fit a study's recipe on DATA; a model bundle at OUT."""
+    from rajobs.jobs.train import Order
+    from rajobs.jobs.train import train as run
+
+    run(Order(**options))
+
+
+@cli.command()
+@click.argument("study")
+@click.argument("data")
+@click.argument("out")
+@click.option("--space", metavar="FILE", help="Tune space; else the study's own.")
+@click.option("--trials", type=int, default=24, show_default=True)
+@click.option("--workers", type=int, default=1, show_default=True, help="Workers of one trial.")
+@mode_option
+@click.option("--budget", type=float, default=1.0, show_default=True, help="Share of the recipes' epochs and rows.")
+@ray_option
+def tune(**options: Any) -> None:
+    """Search a study's space for a better recipe; best.toml at OUT is a recipe for train."""
+    from rajobs.jobs.tune import Order
+    from rajobs.jobs.tune import tune as run
+
+    run(Order(**options))
+
+
+@cli.command()
+@click.argument("study")
+@click.argument("data")
+@click.argument("models")
+@click.argument("out")
+@mode_option
+@click.option("--predictions", metavar="FILE", help="Judge these predictions instead of asking MODELS.")
+@ray_option
+def evaluate(**options: Any) -> None:
+    """Judge MODELS on the part of DATA that they never saw; figures and a page at OUT."""
+    from rajobs.jobs.evaluate import Order
+    from rajobs.jobs.evaluate import evaluate as run
+
+    run(Order(**options))
+
+
+@cli.command()
+@click.argument("data")
+@click.argument("models")
+@click.argument("out")
+@click.option("--limit", type=int, help="Stop after about so many images (whole parts): the dry run.")
+@ray_option
+def score(**options: Any) -> None:
+    """Ask every image of DATA all that MODELS can answer; tables and a page at OUT."""
+    from rajobs.jobs.score import Order
+    from rajobs.jobs.score import score as run
+
+    run(Order(**options))
+
+
+@cli.command()
+@click.argument("out", default="demo")
+@ray_option
+def demo(out: str, ray: str | None) -> None:
+    """The whole line on phantoms, on this machine, ending in a page to open."""
+    from rajobs.jobs.demo import demo as run
+
+    run(out, ray)
+
+
+@cli.command(name="studies")
+@click.argument("name", required=False)
+def show_studies(name: str | None) -> None:
+    """What there is; for one study its recipes, label columns and a CSV template."""
+    from rajobs.reports.catalogue import catalogue, details
+
+    click.echo(details(name) if name else catalogue())
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command; a mistake is one line on standard error and an exit status, never a traceback."""
+    try:
+        cli.main(arguments, prog_name="rajobs", standalone_mode=False)
+    except RajobsError as error:
+        click.echo(f"rajobs: {error}", err=True)
+        sys.exit(error.status)
+    except click.ClickException as error:
+        click.echo(f"rajobs: {error.format_message()} (see `rajobs --help`)", err=True)
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("rajobs: stopped; the same command goes on where this one was", err=True)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Bytes to pixels: archives, DICOM, pictures, windowing, hands out of films. No torch."""

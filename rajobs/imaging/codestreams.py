@@ -1,0 +1,207 @@
+"""What a compressed frame says of itself, and whether it is whole: JPEG, JPEG-LS and JPEG 2000 markers.
+
+Decoders fill in what is missing without a word; so a codestream that is cut, or whose lengths do not lead from marker
+to marker, is refused before any of them sees it.
+"""
+
+import re
+import struct
+from dataclasses import dataclass
+
+from rajobs.records.errors import Reject
+
+_SOF = {0xC0: "dct", 0xC1: "dct", 0xC2: "dct", 0xC3: "lossless", 0xF7: "ls"}
+_SOF_OTHER = {*range(0xC5, 0xD0)} - {0xC8, 0xCC}
+_MARKER = re.compile(rb"\xff+[^\x00\xff]")
+_BARE = {0x01, *range(0xD0, 0xD8)}  # markers without a length
+
+
+@dataclass(frozen=True, kw_only=True)
+class Codestream:
+    """One frame's coding: `kind` is dct, lossless, ls, j2k or htj2k; `rgb` is what a JPEG says of its colours."""
+
+    kind: str
+    data: bytes | memoryview
+    rows: int
+    columns: int
+    samples: int
+    precision: int
+    signed: bool = False
+    rgb: bool | None = None
+
+
+def _corrupt(detail: str) -> Reject:
+    return Reject("corrupt", "decode", detail)
+
+
+def trimmed(data: memoryview) -> memoryview:
+    """The codestream without padding bytes; it must end in its end marker (FFD9 for all of them)."""
+    tail = bytes(data[-64:])
+    kept = tail.rstrip(b"\x00")
+    if kept.endswith(b"\xff\xd9"):
+        return data[: len(data) - len(tail) + len(kept)]
+    if kept.endswith(b"\xff\xd9\xff"):  # an odd length padded with FF
+        return data[: len(data) - len(tail) + len(kept) - 1]
+    raise Reject("truncated", "decode", "codestream without its end marker")
+
+
+def parse(data: memoryview) -> Codestream:
+    """The codestream in `data`, checked from its first marker to its last."""
+    head = bytes(data[:12])
+    if head.startswith(b"\xff\xd8\xff"):
+        return _parse_jpeg(trimmed(data))
+    if head.startswith(b"\x00\x00\x00\x0cjP  "):
+        data = _unboxed(data)
+        head = bytes(data[:4])
+    if head.startswith(b"\xff\x4f\xff\x51"):
+        return _parse_j2k(trimmed(data))
+    raise _corrupt("no codestream")
+
+
+def _unboxed(data: memoryview) -> memoryview:
+    """The codestream inside a JP2 file, which some writers put into DICOM."""
+    at = 0
+    while at + 8 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        head = 8
+        if length == 1 and at + 16 <= len(data):
+            length, head = struct.unpack_from(">Q", data, at + 8)[0], 16
+        if kind == b"jp2c":
+            return data[at + head : at + length if length else len(data)]
+        if length < head:
+            break
+        at += length
+    raise _corrupt("JP2 without codestream")
+
+
+# ---- JPEG and JPEG-LS
+
+
+def _parse_jpeg(data: memoryview) -> Codestream:
+    frame: tuple[str, int, int, int, int, bytes] | None = None
+    applications: dict[int, bytes] = {}
+    at, marker = 2, 0
+    while marker != 0xDA:
+        marker, body, at = _segment(data, at)
+        if marker in _SOF:
+            if frame:
+                raise _corrupt("two frame headers")
+            frame = _frame_header(marker, body)
+        elif marker in _SOF_OTHER:
+            raise Reject("unsupported-syntax", "decode", "hierarchical or arithmetic JPEG")
+        elif marker in (0xE0, 0xEE):
+            applications.setdefault(marker, body)
+    if frame is None:
+        raise _corrupt("scan without a frame header")
+    kind, precision, rows, columns, samples, ids = frame
+    if kind != "ls":
+        _check_scan(data, at)
+    rgb = _says_rgb(applications, ids)
+    return Codestream(kind=kind, data=data, rows=rows, columns=columns, samples=samples, precision=precision, rgb=rgb)
+
+
+def _segment(data: memoryview, at: int) -> tuple[int, bytes, int]:
+    while at + 1 < len(data) and data[at] == 0xFF and data[at + 1] == 0xFF:
+        at += 1  # fill bytes
+    if at + 4 > len(data) or data[at] != 0xFF:
+        raise _corrupt("markers that do not follow each other")
+    marker = data[at + 1]
+    if marker in _BARE:
+        return marker, b"", at + 2
+    (length,) = struct.unpack_from(">H", data, at + 2)
+    if length < 2 or at + 2 + length > len(data):
+        raise Reject("truncated", "decode", "JPEG segment")
+    return marker, bytes(data[at + 4 : at + 2 + length]), at + 2 + length
+
+
+def _frame_header(marker: int, body: bytes) -> tuple[str, int, int, int, int, bytes]:
+    if len(body) < 6:
+        raise _corrupt("frame header")
+    precision, rows, columns, samples = struct.unpack_from(">BHHB", body)
+    if len(body) != 6 + 3 * samples or not rows or not columns or not 2 <= precision <= 16:
+        raise _corrupt("frame header")
+    return _SOF[marker], precision, rows, columns, samples, body[6::3]
+
+
+def _says_rgb(applications: dict[int, bytes], ids: bytes) -> bool | None:
+    """Whether the colours are RGB, by Adobe's segment, the components' names or a JFIF segment, in this order."""
+    adobe = applications.get(0xEE, b"")
+    if adobe[:5] == b"Adobe" and len(adobe) >= 12:
+        return adobe[11] == 0
+    if ids == b"RGB":
+        return True
+    return False if applications.get(0xE0, b"")[:4] == b"JFIF" else None
+
+
+def _check_scan(data: memoryview, at: int) -> None:
+    """Within a scan only stuffed zeros and restart markers in their order may follow FF, until the next segment."""
+    scan = memoryview(data)[at:]
+    expected = 0
+    for match in _MARKER.finditer(scan):
+        code, end = match.group()[-1], match.end()
+        if not 0xD0 <= code <= 0xD7:
+            break
+        if code - 0xD0 != expected:
+            raise _corrupt("restart markers out of order")
+        expected = (expected + 1) % 8
+    else:
+        raise Reject("truncated", "decode", "scan without end")
+    if code == 0xD9 and end != len(scan):
+        raise _corrupt("data after the end marker")
+    if code not in (0xD9, 0xC4, 0xDA, 0xDB, 0xDD, 0xFE) and not 0xE0 <= code <= 0xEF:
+        raise _corrupt("a marker within a scan")
+
+
+# ---- JPEG 2000
+
+
+def _parse_j2k(data: memoryview) -> Codestream:
+    kind, at = "j2k", 2
+    size: tuple[int, int, int, int, bool] | None = None
+    while True:
+        if at + 4 > len(data) or data[at] != 0xFF:
+            raise _corrupt("main header")
+        marker = data[at + 1]
+        if marker in (0x90, 0xD9):
+            break
+        (length,) = struct.unpack_from(">H", data, at + 2)
+        if marker == 0x51:
+            size = _image_size(data[at + 4 : at + 2 + length])
+        elif marker == 0x50:
+            kind = "htj2k"  # the capabilities segment comes with part 15
+        at += 2 + length
+    if size is None:
+        raise _corrupt("no image size")
+    _check_tiles(data, at)
+    rows, columns, samples, precision, signed = size
+    return Codestream(
+        kind=kind, data=data, rows=rows, columns=columns, samples=samples, precision=precision, signed=signed
+    )
+
+
+def _image_size(body: memoryview) -> tuple[int, int, int, int, bool]:
+    if len(body) < 36:
+        raise _corrupt("image size")
+    x1, y1, x0, y0, tile_x, tile_y, _, _, samples = struct.unpack_from(">8IH", body, 2)
+    if x1 <= x0 or y1 <= y0 or not tile_x or not tile_y or len(body) != 36 + 3 * samples or not samples:
+        raise _corrupt("image size")
+    if -(-(x1 - x0) // tile_x) * -(-(y1 - y0) // tile_y) > 65535:
+        raise _corrupt("tiles")
+    parts = bytes(body[36:])
+    if len({parts[i : i + 3] for i in range(0, len(parts), 3)}) != 1:
+        raise Reject("unsupported-syntax", "decode", "JPEG 2000 components of different size or depth")
+    return y1 - y0, x1 - x0, samples, (parts[0] & 0x7F) + 1, bool(parts[0] & 0x80)
+
+
+def _check_tiles(data: memoryview, at: int) -> None:
+    """Each tile-part's length must lead to the next one, the last to the end marker."""
+    end = len(data) - 2
+    while at < end:
+        if at + 12 > end or bytes(data[at : at + 4]) != b"\xff\x90\x00\x0a":
+            raise _corrupt("tile-parts that do not follow each other")
+        (length,) = struct.unpack_from(">I", data, at + 6)
+        if length == 0:
+            return
+        if length < 14 or at + length > end:
+            raise Reject("truncated", "decode", "tile-part")
+        at += length

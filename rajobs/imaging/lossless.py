@@ -1,0 +1,102 @@
+"""Whether a lossless JPEG was read to its last bit: decoders guess on after an error and say nothing.
+
+The bits a lossless scan takes follow from the decoded samples and the code tables. If they are not those that are
+there, the decoder lost its place somewhere.
+"""
+
+import struct
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rajobs.imaging.codestreams import Codestream
+from rajobs.records.errors import Reject
+
+_SLACK = 16  # bits of padding at the end
+
+
+def check_length(stream: Codestream, pixels: NDArray[np.generic]) -> None:
+    """Reject a single-scan lossless JPEG whose samples don't take the bits that its scan has."""
+    scan = _scan(bytes(stream.data))
+    if scan is None:
+        return
+    tables, selectors, predictor, shift, start = scan
+    planes = pixels.reshape(stream.rows, stream.columns, -1)
+    if len(selectors) != planes.shape[2] or any(s not in tables for s in selectors) or not 1 <= predictor <= 7:
+        return
+    body = bytes(stream.data[start:-2])
+    there = 8 * (len(body) - body.count(b"\xff\x00"))
+    first = 1 << (stream.precision - shift - 1)
+    needed = 0
+    for index, selector in enumerate(selectors):
+        plane = planes[..., index].astype(np.int32) >> shift
+        needed += int(_costs(tables[selector])[_differences(plane, predictor, first)].sum(dtype=np.int64))
+    if not 0 <= there - needed < _SLACK:
+        raise Reject("corrupt", "decode", "lossless scan out of step")
+
+
+def _differences(plane: NDArray[np.int32], predictor: int, first: int) -> NDArray[np.uint16]:
+    guess = np.empty_like(plane)
+    guess[0, 0] = first
+    guess[0, 1:] = plane[0, :-1]
+    guess[1:, 0] = plane[:-1, 0]
+    left, above, corner = plane[1:, :-1], plane[:-1, 1:], plane[:-1, :-1]
+    if predictor == 1:
+        guess[1:, 1:] = left
+    elif predictor == 2:
+        guess[1:, 1:] = above
+    elif predictor == 3:
+        guess[1:, 1:] = corner
+    elif predictor == 4:
+        guess[1:, 1:] = left + above - corner
+    elif predictor == 5:
+        guess[1:, 1:] = left + ((above - corner) >> 1)
+    elif predictor == 6:
+        guess[1:, 1:] = above + ((left - corner) >> 1)
+    else:
+        guess[1:, 1:] = (left + above) >> 1
+    np.subtract(plane, guess, out=guess)
+    return guess.astype(np.uint16)
+
+
+def _costs(lengths: dict[int, int]) -> NDArray[np.uint8]:
+    """Bits for each difference modulo 65536: its category's code and its extra bits. Unused categories cost nothing."""
+    size = np.minimum(np.arange(65536), 65536 - np.arange(65536))
+    category = np.zeros(65536, np.int64)
+    category[1:] = np.floor(np.log2(size[1:])).astype(np.int64) + 1
+    extra = np.where(category == 16, 0, category)
+    code = np.array([lengths.get(c, 0) for c in range(17)])
+    return (code[category] + extra).astype(np.uint8)
+
+
+def _scan(data: bytes) -> tuple[dict[int, dict[int, int]], list[int], int, int, int] | None:
+    """Code lengths per table, each component's table, predictor, point transform and where the scan starts."""
+    tables: dict[int, dict[int, int]] = {}
+    at = 2
+    while data[at + 1] != 0xDA:
+        while data[at + 1] == 0xFF:
+            at += 1
+        (length,) = struct.unpack_from(">H", data, at + 2)
+        body = data[at + 4 : at + 2 + length]
+        if data[at + 1] == 0xDD and any(body):
+            return None  # restart intervals are padded one by one; their markers were checked
+        if data[at + 1] == 0xC4:
+            _add_tables(tables, body)
+        at += 2 + length
+    (length,) = struct.unpack_from(">H", data, at + 2)
+    body = data[at + 4 : at + 2 + length]
+    count = body[0] if body else 0
+    if len(body) != 4 + 2 * count:
+        raise Reject("corrupt", "decode", "scan header")
+    selectors = [body[2 + 2 * i] >> 4 for i in range(count)]
+    return tables, selectors, body[1 + 2 * count], body[3 + 2 * count] & 15, at + 2 + length
+
+
+def _add_tables(tables: dict[int, dict[int, int]], body: bytes) -> None:
+    at = 0
+    while at + 17 <= len(body):
+        counts = body[at + 1 : at + 17]
+        symbols = body[at + 17 : at + 17 + sum(counts)]
+        lengths = [bits + 1 for bits, count in enumerate(counts) for _ in range(count)]
+        tables[body[at] & 15] = dict(zip(symbols, lengths))
+        at += 17 + sum(counts)

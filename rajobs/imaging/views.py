@@ -1,0 +1,86 @@
+"""Views that several studies share: an image and a row in, an array for a network out. Numpy and OpenCV alone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from rajobs.imaging.coding import decode
+from rajobs.imaging.rows import Box, Row
+from rajobs.imaging.windowing import to_bytes
+from rajobs.records.errors import UnknownName
+
+FITS = ("pad", "stretch")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """An image as a view is given it: 8-bit grey or RGB, windowed, and its scale to the stored pixels."""
+
+    pixels: NDArray[np.uint8]
+    scale: float = 1.0  # shown pixels a stored pixel
+
+
+def whole(image: Shown, row: Row, *, size: int, fit: str) -> NDArray[np.uint8]:
+    """The whole image as a square: padded with black, or stretched as 003 did."""
+    return square(image.pixels, size, fit)
+
+
+def boxed(image: Shown, row: Row, *, size: int, margin: float) -> NDArray[np.uint8]:
+    """The row's box, widened by a share of its side, as a square; beyond the image it is black."""
+    assert row.box is not None, row
+    return square(cut(image.pixels, widen(row.box, margin, image.scale)), size, "pad")
+
+
+def square(pixels: NDArray[np.uint8], size: int, fit: str) -> NDArray[np.uint8]:
+    """Pixels resized to size x size; shrinking takes the mean over an area, so that nothing aliases."""
+    if fit not in FITS:
+        raise UnknownName.among("fit", fit, FITS)
+    if fit == "stretch":
+        return _resize(pixels, size, size)
+    rows, columns = pixels.shape[:2]
+    shrink = size / max(rows, columns)
+    height, width = max(1, round(rows * shrink)), max(1, round(columns * shrink))
+    out = np.zeros((size, size, *pixels.shape[2:]), np.uint8)
+    top, left = (size - height) // 2, (size - width) // 2
+    out[top : top + height, left : left + width] = _resize(pixels, height, width)
+    return out
+
+
+def widen(box: Box, margin: float, scale: float) -> tuple[int, int, int, int]:
+    """A box in shown pixels, each side moved out by a share of its length."""
+    x, y = (box[2] - box[0]) * margin, (box[3] - box[1]) * margin
+    edges = (box[0] - x, box[1] - y, box[2] + x, box[3] + y)
+    x0, y0, x1, y1 = (round(edge * scale) for edge in edges)
+    return x0, y0, max(x1, x0 + 1), max(y1, y0 + 1)
+
+
+def cut(pixels: NDArray[np.uint8], box: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+    """A box out of an image, black where it reaches beyond."""
+    x0, y0, x1, y1 = box
+    out = np.zeros((y1 - y0, x1 - x0, *pixels.shape[2:]), np.uint8)
+    rows, columns = pixels.shape[:2]
+    left, top, right, bottom = max(x0, 0), max(y0, 0), min(x1, columns), min(y1, rows)
+    if right > left and bottom > top:
+        out[top - y0 : bottom - y0, left - x0 : right - x0] = pixels[top:bottom, left:right]
+    return out
+
+
+def _resize(pixels: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    shrinks = pixels.shape[0] > height or pixels.shape[1] > width
+    resized = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return resized.astype(np.uint8, copy=False)
+
+
+def show(record: Mapping[str, Any], reads: str) -> Shown:
+    """An image of the images table as a view is given it: its preview, or its pixels through the window."""
+    if reads == "preview":
+        coded = cv2.imdecode(np.frombuffer(record["preview"], np.uint8), cv2.IMREAD_UNCHANGED)
+        pixels = coded[..., ::-1] if coded.ndim == 3 else coded  # OpenCV decodes to BGR
+        return Shown(pixels=np.ascontiguousarray(pixels), scale=pixels.shape[1] / record["columns"])
+    centre, width = record["window_centre"], record["window_width"]
+    window = None if centre is None else (centre, width)
+    return Shown(pixels=to_bytes(decode(record["pixels"]), window))

@@ -1,0 +1,56 @@
+"""Grey values to brightness: the header's window, or the span that nearly all pixels lie in."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_LOWEST, _HIGHEST = 0.5, 99.5  # per cent
+
+
+def span(pixels: NDArray[Any], window: tuple[float, float] | None) -> tuple[float, float]:
+    """The values shown as black and as white. A window that shows next to nothing is not believed."""
+    if pixels.ndim == 3:
+        return 0.0, 255.0
+    sample = _sample(pixels)
+    if window is not None:
+        low, high = window[0] - 0.5 - (window[1] - 1) / 2, window[0] - 0.5 + (window[1] - 1) / 2
+        inside = np.count_nonzero((sample > low) & (sample < high))
+        if high > low and inside > sample.size // 20:
+            return low, high
+    low, high = np.percentile(sample, (_LOWEST, _HIGHEST))
+    if high <= low:
+        low, high = float(sample.min()), float(sample.max())
+    return float(low), float(max(high, low + 1))
+
+
+def _sample(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Some 60,000 pixels on a grid: percentiles of a film to well under a grey level."""
+    step = max(1, int((pixels.shape[0] * pixels.shape[1] / 60_000) ** 0.5))
+    return pixels[::step, ::step].reshape(-1)
+
+
+def to_unit(pixels: NDArray[Any], window: tuple[float, float] | None) -> NDArray[np.float32]:
+    """Pixels as 0 .. 1; colour by its full range."""
+    if pixels.ndim == 3:
+        return pixels.astype(np.float32) / np.float32(255)
+    low, high = span(pixels, window)
+    scaled = (pixels.astype(np.float32) - np.float32(low)) / np.float32(high - low)
+    return np.clip(scaled, 0, 1, out=scaled)
+
+
+def to_bytes(pixels: NDArray[Any], window: tuple[float, float] | None) -> NDArray[np.uint8]:
+    """Pixels as 0 .. 255."""
+    return shown(pixels, span(pixels, window))
+
+
+def shown(pixels: NDArray[Any], black_white: tuple[float, float]) -> NDArray[np.uint8]:
+    """Pixels as 0 .. 255 between the values for black and white; colour as it is."""
+    if pixels.ndim == 3:
+        return pixels.astype(np.uint8, copy=False)
+    low, high = black_white
+    # By a table: a film has far more pixels than levels.
+    levels = np.arange(np.iinfo(pixels.dtype).max + 1, dtype=np.float32)
+    table = np.clip((levels - np.float32(low)) * np.float32(255 / (high - low)) + np.float32(0.5), 0, 255)
+    out: NDArray[np.uint8] = table.astype(np.uint8)[pixels]
+    return out

@@ -1,0 +1,1 @@
+"""The jobs, a verb a file. The only floor that imports ray."""

@@ -1,0 +1,83 @@
+"""rajobs demo: the whole line on drawn films, on this machine, ending in a page to open."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+from rajobs.jobs import cluster, evaluate, ingest, say, score, train, tune
+from rajobs.jobs.phantom import phantom
+from rajobs.records.errors import UsageError
+from rajobs.records.manifest import read_manifest
+from rajobs.records.store import open_store
+from rajobs.reports.demo import demo_page
+
+STUDY = "hand_filter"
+PAGE = "index.html"
+PATIENTS = 24
+TRIALS = 3
+KEY = "a key that everybody knows, for phantoms alone"
+
+
+def demo(out: str, ray: str | None = None) -> str:
+    """Every job in turn on one cluster; what is done already is not done again."""
+    if "://" in out:
+        raise UsageError("the demo writes to a folder of this machine")
+    place = {name: str(Path(out) / name) for name in ("phantom", "data", "ledger", "models", "sweep", "evaluation", "tables")}
+    done = open_store(out).stat(PAGE) is not None
+    with _key(), nullcontext() if done else cluster.connected(ray):
+        say.line("1. phantom: drawn films in the archives of a hospital")
+        phantom(place["phantom"], patients=PATIENTS, size="SMALL")
+        say.line("\n2. ingest: archives into tables")
+        ingest.ingest(ingest.Order(
+            sources=(f"{place['phantom']}/archives",), out=place["data"], labels=f"{place['phantom']}/labels.csv",
+            ledger=place["ledger"], ray=ray,
+        ))  # fmt: skip
+        say.line("\n3. tune: a better recipe (a few short trials here; a night on a cluster)")
+        recipe = tune.tune(
+            tune.Order(study=STUDY, data=place["data"], out=place["sweep"], trials=TRIALS, budget=0.3, ray=ray)
+        )
+        say.line("\n4. train: a model with the recipe that was found")
+        train.train(train.Order(study=STUDY, data=place["data"], out=place["models"], recipe=recipe, ray=ray))
+        say.line("\n5. evaluate: the model judged on patients it never saw")
+        evaluate.evaluate(evaluate.Order(
+            study=STUDY, data=place["data"], models=place["models"], out=place["evaluation"], ray=ray
+        ))  # fmt: skip
+        say.line("\n6. score: the cohort's tables")
+        score.score(score.Order(data=place["data"], models=place["models"], out=place["tables"], ray=ray))
+    page = Path(out) / PAGE
+    if not done:
+        open_store(out).put(PAGE, demo_page(_steps(place)).encode())
+    say.line(f"\n{'nothing was left to do; ' if done else ''}open {page.absolute()}")
+    return str(page)
+
+
+@contextmanager
+def _key() -> Iterator[None]:
+    """The user's key, or one that is no secret: phantoms have none to keep."""
+    held = os.environ.get("RAJOBS_KEY")
+    os.environ.setdefault("RAJOBS_KEY", KEY)
+    yield
+    if held is None:
+        del os.environ["RAJOBS_KEY"]
+
+
+def _steps(place: dict[str, str]) -> list[dict[str, object]]:
+    data = read_manifest(open_store(place["data"])) or {}
+    tables = read_manifest(open_store(place["tables"])) or {}
+    figures = evaluate.read_metrics(place["evaluation"])["figures"]
+    contact = open_store(place["phantom"]).get("contact.png")
+    return [
+        {"name": "phantom", "what": "Drawn films in archives", "href": "phantom/contact.png", "picture": contact},
+        {"name": "ingest", "what": "Archives into tables", "href": "data/manifest.json", "counts": data["counts"]},
+        {"name": "tune", "what": "A search for a better recipe", "href": f"sweep/{STUDY}/report.html"},
+        {"name": "train", "what": "A model with that recipe", "href": "models/"},
+        {
+            "name": "evaluate", "what": "The model on patients it never saw", "href": "evaluation/report.html",
+            "counts": {name: f"{figure['value']:.3f}" for name, figure in figures.items()},
+        },
+        {
+            "name": "score", "what": "The cohort's tables", "href": "tables/report.html",
+            "counts": {**tables["fates"], **tables["views"]},
+        },
+    ]  # fmt: skip

@@ -1,0 +1,215 @@
+"""rajobs evaluate: a study's bundles asked about the rows that were kept from them, with figures and a page."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from rajobs import studies
+from rajobs.jobs import say
+from rajobs.jobs.lesson import Source, lesson_of, open_source, prepare, split_of
+from rajobs.learning.bundle import Model, find_bundles, read_description
+from rajobs.learning.ensemble import Lesson, P
+from rajobs.learning.judge import Verdict, figures, judge
+from rajobs.learning.loop import Numbers
+from rajobs.learning.recipe import from_dict
+from rajobs.learning.study import Study
+from rajobs.learning.targets import MISSING, encode, predicted
+from rajobs.records import metrics
+from rajobs.records.errors import BadTable, DataError, StoreError, UsageError
+from rajobs.records.manifest import claim, to_json
+from rajobs.records.parts import parts, read_file, read_part, to_parquet
+from rajobs.records.schema import HISTORY, IMAGES, PREDICTIONS
+from rajobs.records.store import Store, open_store, split_uri
+from rajobs.reports.evaluation import evaluation_page, wrong_answers
+
+PAGE = "report.html"
+TOLD = ("hash", "seed", "budget", "parameters", "rows")  # of a bundle, in the report
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What a person asks of evaluate."""
+
+    study: str
+    data: str
+    models: str
+    out: str
+    mode: str = "clean"
+    predictions: str | None = None
+    ray: str | None = None
+
+
+def evaluate(order: Order) -> str:
+    """Judge the bundles together on the test part; the place of the page. Done work is not done again."""
+    study = studies.find(order.study)
+    source = open_source(order.data, study)
+    store = open_store(order.out)
+    split, split_hash = split_of(source, order.mode)
+    bundles = _bundles(order, study, source, split_hash)
+    told = {"study": study.name, "mode": order.mode, "data": source.data_hash, "bundles": [b["hash"] for b in bundles]}
+    claim(store, "evaluate", {**told, "predictions": order.predictions})
+    page = f"{order.out}/{PAGE}"
+    if store.stat(PAGE):
+        say.line(f"nothing to do: {page} is there already")
+        return page
+    table = _given(order.predictions, study) if order.predictions else _ask(order, source, bundles, split)
+    store.put("predictions.parquet", to_parquet(table, PREDICTIONS))
+    found = _figures(study, table)
+    store.put("metrics.json", to_json({**told, "budget": _budget(bundles), "figures": found}))
+    facts, history = _facts(order, study, bundles, table), _history(order, bundles)
+    html, pictures = evaluation_page(study, facts, table, found, history, _thumbnails(source, table))
+    for name, data in pictures.items():
+        store.put(f"figures/{name}", data)
+    store.put(PAGE, html.encode())
+    rows: dict[str, object] = {
+        name: f"{figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})" for name, figure in found.items()
+    }
+    say.table(f"{study.name} on {table.num_rows} answers of the test part, {order.mode} mode", rows)
+    say.line(f"report: {page}")
+    return page
+
+
+def _bundles(order: Order, study: Study, source: Source, split_hash: str) -> list[dict[str, Any]]:
+    """The bundles' descriptions; one that may have learnt from this test part is refused."""
+    models = open_store(order.models)
+    folders = find_bundles(models, study.name)
+    if not folders and not order.predictions:
+        raise StoreError(f"{order.models} holds no model of {study.name}; run `rajobs train {study.name}` first")
+    found = [{**read_description(models, folder), "folder": folder} for folder in folders]
+    same_key = [bundle for bundle in found if bundle["key"] == source.key]
+    foreign = [bundle for bundle in found if bundle["key"] != source.key]
+    mine = [bundle for bundle in same_key if bundle["mode"] == order.mode and bundle["split"] == split_hash]
+    if found and not mine and not foreign:
+        raise UsageError(
+            f"no model of {study.name} at {order.models} was trained in {order.mode} mode on the split of "
+            f"{order.data}: what it learnt may be in the test part; train on this data or name another --mode"
+        )
+    return mine or foreign
+
+
+def _ask(order: Order, source: Source, bundles: list[dict[str, Any]], split: pa.Table) -> pa.Table:
+    """Every bundle's answers to the test part, as one."""
+    models = open_store(order.models)
+    verdicts = []
+    for bundle in bundles:
+        recipe = from_dict(bundle["recipe"])
+        arrays = prepare(source, recipe.view, order.ray)
+        lesson = lesson_of(source, recipe, arrays, split)
+        if bundle["key"] != source.key:  # data from elsewhere: the bundle has seen none of it, all of it judges
+            lesson = Lesson(**{**vars(lesson), "parts": np.full(len(arrays), "test")})
+        with say.step(f"asking {bundle['hash']}"):
+            verdicts.append(judge(Model.load(models, bundle["folder"], source.study), lesson, "test"))
+    first = verdicts[0]
+    return predictions_table(first, vote(source.study, verdicts), lesson, [bundle["hash"] for bundle in bundles])
+
+
+def vote(study: Study, verdicts: list[Verdict]) -> dict[str, tuple[P, Numbers]]:
+    """One bundle's answers as they are; of several the mean of the probabilities."""
+    if len(verdicts) == 1:
+        return {t.name: (verdicts[0].p[t.name], verdicts[0].predicted[t.name]) for t in study.targets}
+    mean = {target.name: np.mean([verdict.p[target.name] for verdict in verdicts], axis=0) for target in study.targets}
+    return {target.name: (mean[target.name], predicted(target, mean[target.name])) for target in study.targets}
+
+
+def predictions_table(
+    verdict: Verdict, answers: Mapping[str, tuple[P, Numbers]], lesson: Lesson, hashes: list[str]
+) -> pa.Table:
+    """Answers to labelled rows as the table of the contract."""
+    rows: list[dict[str, object]] = []
+    known = lesson.arrays.rows.take(pa.array(verdict.at)).to_pylist()
+    for target in lesson.study.targets:
+        p, said = answers[target.name]
+        for at, row in enumerate(known):
+            truth = verdict.truth[target.name][at]
+            if truth != MISSING:
+                kept = {name: row[name] for name in ("image_id", "hand", "site", "patient", "derived_from")}
+                rows.append({
+                    **kept, "target": target.name, "truth": target.classes[truth], "split": "test",
+                    "predicted": target.classes[said[at]], "p": p[at].tolist(), "bundles": hashes,
+                })  # fmt: skip
+    return PREDICTIONS.rows(rows)
+
+
+def _given(uri: str, study: Study) -> pa.Table:
+    """Predictions made elsewhere, in the schema of ours."""
+    place, key = split_uri(uri)
+    table = read_file(open_store(place), key, PREDICTIONS)
+    for target in study.targets:
+        rows = [row for row in table.to_pylist() if row["target"] == target.name]
+        wrong = sum(len(row["p"] or ()) != len(target.classes) for row in rows)
+        if wrong:
+            raise BadTable(
+                f"predictions: {wrong} rows of {target.name} have not {len(target.classes)} probabilities in p"
+            )
+    return table
+
+
+def _answers(study: Study, table: pa.Table, target: str) -> metrics.Answers | None:
+    rows = [row for row in table.to_pylist() if row["target"] == target]
+    if not rows:
+        return None
+    kind = study.target(target)
+    return metrics.Answers(
+        truth=encode(kind, [row["truth"] for row in rows]),
+        predicted=encode(kind, [row["predicted"] for row in rows]),
+        p=np.array([row["p"] for row in rows], np.float64),
+        patients=np.array([row["patient"] for row in rows], dtype=np.str_),
+    )
+
+
+def _figures(study: Study, table: pa.Table) -> dict[str, dict[str, float]]:
+    answers = {target.name: _answers(study, table, target.name) for target in study.targets}
+    found = figures(study, {name: given for name, given in answers.items() if given is not None})
+    if not found:
+        raise DataError(f"no answer to a target of {study.name}")
+    return found
+
+
+def _budget(bundles: list[dict[str, Any]]) -> float:
+    return min((bundle["budget"] for bundle in bundles), default=1.0)
+
+
+def _facts(order: Order, study: Study, bundles: list[dict[str, Any]], table: pa.Table) -> dict[str, Any]:
+    return {
+        "mode": order.mode,
+        "budget": _budget(bundles),
+        "rows": {"test": table.num_rows},
+        "patients": len(set(table.column("patient").to_pylist())),
+        "bundles": [
+            {key: bundle[key] for key in ("hash", "seed", "budget", "parameters", "rows")} for bundle in bundles
+        ],
+        "comparison": [{"what": p.what, "value": p.value, "metric": p.metric} for p in study.printed],
+    }
+
+
+def _history(order: Order, bundles: list[dict[str, Any]]) -> pa.Table | None:
+    if not bundles:
+        return None
+    return read_file(open_store(order.models), f"{bundles[0]['folder']}/history.parquet", HISTORY)
+
+
+def _thumbnails(source: Source, table: pa.Table) -> dict[str, bytes]:
+    return previews(source.store, set(wrong_answers(table)))
+
+
+def previews(store: Store, wanted: set[str]) -> dict[str, bytes]:
+    """Previews of some images, by image_id."""
+    found: dict[str, bytes] = {}
+    for key in parts(store, "images"):
+        if not wanted - found.keys():
+            break
+        ids = read_part(store, key, IMAGES, ["image_id"]).column("image_id").to_pylist()
+        if wanted & set(ids):
+            shown = read_part(store, key, IMAGES, ["preview"]).column("preview")
+            found |= {name: shown[at].as_py() for at, name in enumerate(ids) if name in wanted}
+    return found
+
+
+def read_metrics(out: str) -> dict[str, Any]:
+    """The figures of an evaluation."""
+    content: dict[str, Any] = json.loads(open_store(out).get("metrics.json"))
+    return content

@@ -1,0 +1,79 @@
+"""What a job says while it works: a bar on a terminal, a line now and then in a log, a short table at the end."""
+
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import TracebackType
+
+EVERY = 30.0  # seconds between two lines in a log
+
+
+def line(text: str) -> None:
+    """One line for the person who started the job."""
+    print(text, flush=True)
+
+
+def table(title: str, rows: Mapping[str, object]) -> None:
+    """The summary at the end: what, and how much."""
+    width = max(len(name) for name in rows)
+    line(f"\n{title}")
+    for name, value in rows.items():
+        line(f"  {name:<{width}}  {value:,}" if isinstance(value, int) else f"  {name:<{width}}  {value}")
+
+
+class Progress:
+    """Steps done of steps to do."""
+
+    def __init__(self, what: str, total: int) -> None:
+        self.what, self.total, self.done = what, total, 0
+        self._start = self._told = time.monotonic()
+        self._bar = sys.stderr.isatty()
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def step(self, count: int = 1, note: str = "") -> None:
+        """Some more are done."""
+        self.done += count
+        now = time.monotonic()
+        if self._bar or now - self._told >= EVERY:
+            self._told = now
+            self._show(note)
+
+    def _show(self, note: str) -> None:
+        spent = time.monotonic() - self._start
+        left = spent / self.done * (self.total - self.done) if self.done else 0.0
+        text = f"{self.what}: {self.done:,} of {self.total:,}, {clock(left)} left"
+        text = f"{text}, {note}" if note else text
+        if not self._bar:
+            line(text)
+            return
+        filled = round(30 * self.done / max(self.total, 1))
+        sys.stderr.write(f"\r\x1b[K[{'#' * filled}{'.' * (30 - filled)}] {text}")
+        sys.stderr.flush()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar:
+            sys.stderr.write("\r\x1b[K")
+        if error is None:
+            line(f"{self.what}: {self.done:,} in {clock(time.monotonic() - self._start)}")
+
+
+def clock(seconds: float) -> str:
+    """A duration in words."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+@contextmanager
+def step(what: str) -> Iterator[None]:
+    """A step of unknown length, told when it is over."""
+    start = time.monotonic()
+    yield
+    line(f"{what}: {clock(time.monotonic() - start)}")

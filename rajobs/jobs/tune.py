@@ -1,0 +1,340 @@
+"""rajobs tune: search a study's space for a better recipe.
+
+The driver alone writes, a row a trial that has ended; a second start reads them and does what is left, on whatever
+cluster there is. Nothing of Ray's own state is needed to go on.
+"""
+
+import json
+import math
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+import ray
+import ray.tune
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import AsyncHyperBandScheduler
+from ray.tune.search import Searcher
+
+from rajobs import studies
+from rajobs.jobs import cluster, say
+from rajobs.jobs.lesson import lesson_of, open_source, prepare, split_of
+from rajobs.learning.bundle import Model, Trained
+from rajobs.learning.ensemble import fit_member
+from rajobs.learning.judge import judge
+from rajobs.learning.prepared import read_prepared
+from rajobs.learning.recipe import Recipe, from_dict, to_dict, to_toml
+from rajobs.learning.space import Axis, Space, read_space, space_text
+from rajobs.learning.state import Epoch, State
+from rajobs.learning.study import Study
+from rajobs.records.errors import DataError, NotThereYet, StoreError, UsageError
+from rajobs.records.manifest import digest, to_json
+from rajobs.records.store import Store, open_store, split_uri
+from rajobs.reports.sweep import sweep_page
+
+PAGE = "report.html"
+SEED = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What a person asks of tune."""
+
+    study: str
+    data: str
+    out: str
+    space: str | None = None
+    trials: int = 24
+    mode: str = "clean"
+    budget: float = 1.0
+    workers: int = 1
+    ray: str | None = None
+
+
+def tune(order: Order) -> str:
+    """Search until there are as many trials as asked for; the place of the best recipe."""
+    study = studies.find(order.study)
+    space = _space(order, study)
+    if order.workers != 1:
+        raise NotThereYet("this version tunes with one worker a trial; leave --workers out")
+    if order.trials < 1 or not 0 < order.budget <= 1:
+        raise UsageError("--trials must be 1 or more, --budget above 0 and at most 1")
+    source = open_source(order.data, study)
+    store = open_store(f"{order.out}/{study.name}")
+    _, split_hash = split_of(source, order.mode)
+    identity = {
+        "study": study.name, "data": source.data_hash, "split": split_hash, "mode": order.mode, "budget": order.budget,
+        "space": digest([space.base, space.first, [vars(axis) for axis in space.axes]]),
+    }  # fmt: skip
+    search = Search(store=store, identity=identity)
+    ended = search.ended()
+    if len(ended) >= order.trials and store.stat(PAGE):
+        say.line(f"nothing to do: {order.out}/{study.name} holds {len(ended)} trials already")
+        return f"{order.out}/{study.name}/best.toml"
+    for view in _views(study, space):
+        prepare(source, view, order.ray)
+    with cluster.connected(order.ray):
+        _search(order, study, space, search, ended)
+    return _finish(order, study, space, search)
+
+
+def _space(order: Order, study: Study) -> Space:
+    if order.space is None:
+        return read_space(space_text(study.name), study)
+    place, key = split_uri(order.space)
+    store = open_store(place)
+    if store.stat(key) is None:
+        raise StoreError(f"there is no space file {order.space}")
+    return read_space(store.get(key).decode(), study)
+
+
+def _views(study: Study, space: Space) -> list[Mapping[str, Any]]:
+    """The distinct views of a sweep, each to be prepared once."""
+    recipes = [study.recipe(name) for name in (*space.first, space.base)]
+    turned = [axis for axis in space.axes if axis.setting.startswith("view.")]
+    for axis in turned:
+        if not axis.choices:
+            raise NotThereYet(f"axis {axis.setting}: a view setting needs choices, since each is prepared once")
+        recipes = [space.recipe(recipe, {axis.setting: value}) for recipe in recipes for value in axis.choices]
+    distinct = {study.view.identity(recipe.view): recipe.view for recipe in recipes}
+    return list(distinct.values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """The trials that have ended, a file each: whatever dies, they are there."""
+
+    store: Store
+    identity: Mapping[str, Any]
+
+    @property
+    def folder(self) -> str:
+        return f"trials/{digest(self.identity)}"
+
+    def ended(self) -> list[dict[str, Any]]:
+        keys = [entry.key for entry in self.store.list(f"{self.folder}/")]
+        return [json.loads(self.store.get(key)) for key in keys]
+
+    def end(self, row: Mapping[str, Any]) -> None:
+        self.store.put(f"{self.folder}/{row['number']:05d}.json", to_json(row))
+
+
+def _search(order: Order, study: Study, space: Space, search: Search, ended: list[dict[str, Any]]) -> None:
+    """Run the trials that are missing; the same numbers get the same seeds."""
+    import os
+
+    taken = {row["number"] for row in ended}
+    todo = [number for number in range(order.trials) if number not in taken]
+    if not todo:
+        return
+    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+    epochs = max(study.recipe(name).training.epochs for name in (*space.first, space.base))
+    place = {"data": order.data, "study": study.name, "mode": order.mode, "budget": order.budget}
+    gpus = ray.cluster_resources().get("GPU", 0)
+    with tempfile.TemporaryDirectory(prefix="rajobs-tune-") as folder, say.Progress("trials", len(todo)) as progress:
+        results = ray.tune.Tuner(
+            ray.tune.with_resources(run_trial, {"cpu": 1, "gpu": 1 if gpus else 0}),
+            tune_config=ray.tune.TuneConfig(
+                search_alg=Asker(study=study, space=space, todo=todo, ended=ended, place=place),
+                scheduler=Halving(
+                    time_attr="epoch", metric="score", mode="max", max_t=max(2, round(epochs * order.budget)),
+                    grace_period=max(1, round(epochs * order.budget / 9)), reduction_factor=3,
+                ),
+                num_samples=len(todo),
+            ),
+            run_config=ray.tune.RunConfig(
+                storage_path=folder, verbose=0, callbacks=[Clerk(search=search, progress=progress)]
+            ),
+        )  # fmt: skip
+        results.fit()
+
+
+def run_trial(config: dict[str, Any]) -> None:
+    """One trial, in its own process: the same loop as train, told of epoch by epoch."""
+    study, place = studies.find(config["study"]), config["place"]
+    recipe = from_dict(config["recipe"])
+    source = open_source(place["data"], study)
+    split, _ = split_of(source, place["mode"])
+    arrays = read_prepared(source.store, study, recipe.view, source.positions)
+    lesson = lesson_of(source, recipe, arrays, split, place["budget"])
+    trained, done = {}, 0
+
+    def told(epoch: Epoch, state: State) -> bool:
+        score = math.nan if epoch.metric is None else epoch.metric
+        ray.tune.report({"epoch": done + epoch.epoch, "score": score, "loss": epoch.loss, "low": None, "high": None})
+        return True
+
+    for number, member in enumerate(recipe.members):
+        network, state = fit_member(lesson, recipe, member, config["number"] * 1000 + number, told)
+        trained[member.name] = Trained(network=network.eval(), temperature={})
+        done += len(state.history)
+    device = str(next(network.parameters()).device)
+    model = Model(study=study, recipe=recipe, shape=arrays.shape, hash="", trained=trained, device=device)
+    figure = judge(model, lesson, "validation").figures()[study.headline]
+    ray.tune.report(
+        {"epoch": done, "score": figure["value"], "loss": math.nan, **{k: figure[k] for k in ("low", "high")}}
+    )
+
+
+class Asker(Searcher):
+    """What is tried next: the fixed recipes first, then what Optuna makes of the trials that have ended."""
+
+    def __init__(
+        self, *, study: Study, space: Space, todo: list[int], ended: list[dict[str, Any]], place: dict[str, Any]
+    ) -> None:
+        super().__init__(metric="score", mode="max")
+        self.study, self.space, self.todo, self.place = study, space, list(todo), place
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        sampler = optuna.samplers.TPESampler(seed=SEED + len(ended), multivariate=True, group=True)
+        self.optuna = optuna.create_study(direction="maximize", sampler=sampler)
+        self.asked: dict[str, optuna.Trial] = {}
+        remember(self.optuna, space, ended)
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
+        if not self.todo:
+            return None
+        number = self.todo.pop(0)
+        values: dict[str, Any] = {}
+        if number < len(self.space.first):
+            name = self.space.first[number]
+            recipe = self.study.recipe(name)
+        else:
+            name = f"trial {number}"
+            self.asked[trial_id] = asked = self.optuna.ask(distributions(self.space.axes))
+            values = dict(asked.params)
+            recipe = self.space.recipe(self.study.recipe(self.space.base), values)
+        return {
+            "number": number, "name": name, "values": values, "recipe": to_dict(recipe), "study": self.study.name,
+            "fixed": number < len(self.space.first), "place": self.place,
+        }  # fmt: skip
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        asked = self.asked.pop(trial_id, None)
+        if asked is None:
+            return
+        score = (result or {}).get("score")
+        if error or score is None or math.isnan(score):
+            self.optuna.tell(asked, state=optuna.trial.TrialState.FAIL)
+        else:
+            self.optuna.tell(asked, score)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the rows of the ended trials are what a second start goes on from."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        raise AssertionError("a sweep goes on from its rows, never from Ray's state")
+
+
+class Halving(AsyncHyperBandScheduler):
+    """ASHA, but for the fixed recipes: they are never stopped early."""
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        if trial.config["fixed"]:
+            return str(self.CONTINUE)
+        return str(super().on_trial_result(tune_controller, trial, result))
+
+
+class Clerk(ray.tune.Callback):
+    """Writes a row of every trial that has ended, the failed ones with their cause."""
+
+    def __init__(self, *, search: Search, progress: say.Progress) -> None:
+        self.search, self.progress = search, progress
+        self.curves: dict[str, list[float]] = {}
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **_: Any
+    ) -> None:
+        self.curves.setdefault(trial.trial_id, []).append(result["score"])
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **_: Any) -> None:
+        whole = trial.last_result.get("low") is not None
+        self._end(trial, "done" if whole else "stopped early", "")
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **_: Any) -> None:
+        error = trial.get_pickled_error() or trial.get_error()
+        cause = getattr(error, "cause", None) or error
+        self._end(trial, "failed", f"{type(cause).__name__}: {str(cause).splitlines()[-1] if str(cause) else ''}"[:300])
+
+    def _end(self, trial: Trial, ending: str, cause: str) -> None:
+        last, config = trial.last_result or {}, trial.config
+        self.search.end({
+            "number": config["number"], "name": config["name"], "values": config["values"], "recipe": config["recipe"],
+            "fixed": config["fixed"], "ending": ending, "cause": cause, "epochs": last.get("epoch", 0),
+            "score": last.get("score"), "low": last.get("low"), "high": last.get("high"),
+            "seconds": last.get("time_total_s", 0.0), "curve": self.curves.get(trial.trial_id, []),
+        })  # fmt: skip
+        score = last.get("score")
+        self.progress.step(note=f"{config['name']} {ending}" + (f", {score:.3f}" if score is not None else ""))
+
+
+def distributions(axes: tuple[Axis, ...]) -> dict[str, optuna.distributions.BaseDistribution]:
+    """The axes as Optuna knows them."""
+    found: dict[str, optuna.distributions.BaseDistribution] = {}
+    for axis in axes:
+        if axis.choices:
+            found[axis.setting] = optuna.distributions.CategoricalDistribution(axis.choices)
+        elif axis.whole:
+            found[axis.setting] = optuna.distributions.IntDistribution(int(axis.low), int(axis.high), log=axis.log)
+        else:
+            found[axis.setting] = optuna.distributions.FloatDistribution(axis.low, axis.high, log=axis.log)
+    return found
+
+
+def remember(held: optuna.Study, space: Space, ended: list[dict[str, Any]]) -> None:
+    """Tell Optuna of trials that ended before this start."""
+    for row in ended:
+        if row["values"] and row["score"] is not None:
+            held.add_trial(
+                optuna.trial.create_trial(
+                    params=row["values"], distributions=distributions(space.axes), value=row["score"]
+                )
+            )
+
+
+def _finish(order: Order, study: Study, space: Space, search: Search) -> str:
+    import pandas as pd
+
+    store, ended = search.store, search.ended()
+    whole = [row for row in ended if row["ending"] == "done" and row["score"] is not None]
+    if not whole:
+        causes = sorted({row["cause"] for row in ended if row["cause"]})
+        raise DataError(
+            f"no trial of {study.name} came to its end; {causes[0] if causes else 'all were stopped early'}"
+        )
+    best = max(whole, key=lambda row: (row["score"], -row["number"]))
+    recipe: Recipe = from_dict(best["recipe"])
+    for key in ("trials.parquet", "best.toml", PAGE):
+        store.delete(key)
+    flat = [{**row, "values": json.dumps(row["values"]), "recipe": json.dumps(row["recipe"])} for row in ended]
+    frame = pd.DataFrame(flat)
+    store.put("trials.parquet", frame.to_parquet(index=False))
+    store.put("best.toml", to_toml(recipe).encode())
+    facts = {
+        **search.identity,
+        "best": best["number"],
+        "importance": _importance(space, ended),
+        "headline": study.headline,
+    }
+    store.put(PAGE, sweep_page(study, ended, facts).encode())
+    say.table(
+        f"{study.name}: {len(ended)} trials, scored by {study.headline} on the validation part",
+        {
+            "best": f"{best['name']}, {best['score']:.3f} ({best['low']:.3f} to {best['high']:.3f})",
+            **{row["name"]: f"{row['score']:.3f}" for row in ended if row["fixed"] and row["score"] is not None},
+            "failed": sum(row["ending"] == "failed" for row in ended),
+        },
+    )
+    say.line(f"recipe: {order.out}/{study.name}/best.toml\nreport: {order.out}/{study.name}/{PAGE}")
+    return f"{order.out}/{study.name}/best.toml"
+
+
+def _importance(space: Space, ended: list[dict[str, Any]]) -> dict[str, float]:
+    """How much each axis matters, by Optuna's account; nothing where trials are too few to tell."""
+    held = optuna.create_study(direction="maximize")
+    remember(held, space, ended)
+    if len(held.trials) < 8:
+        return {}
+    return dict(optuna.importance.get_param_importances(held))

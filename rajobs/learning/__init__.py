@@ -1,0 +1,1 @@
+"""Networks, answers, augmentation, the training loop and model bundles. Torch, no ray."""

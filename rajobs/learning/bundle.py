@@ -1,0 +1,138 @@
+"""A model bundle: a weight file a member and `bundle.json`, which says what the model is and hashes the weights.
+
+OUT/<study>/<version>/weights-<member>.safetensors   history.parquet   card.md   bundle.json (put last)
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from rajobs.learning.ensemble import P, build_member, combine, member_targets
+from rajobs.learning.loop import Numbers, pick_device
+from rajobs.learning.recipe import Recipe, from_dict
+from rajobs.learning.study import Study
+from rajobs.records.errors import BadBundle
+from rajobs.records.manifest import digest, to_json
+from rajobs.records.store import Store
+
+BUNDLE = "bundle.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A member's network with its temperatures, a target."""
+
+    network: nn.Module
+    temperature: Mapping[str, float]
+
+
+def put_bundle(store: Store, folder: str, trained: Mapping[str, Trained], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the weights, then the description that names their hashes; the description."""
+    members = {}
+    for name, member in trained.items():
+        data = safetensors.torch.save({key: t.detach().cpu() for key, t in member.network.state_dict().items()})
+        file = f"weights-{name}.safetensors"
+        store.put(f"{folder}/{file}", data)
+        sha = hashlib.sha256(data).hexdigest()
+        members[name] = {"file": file, "sha256": sha, "temperature": dict(member.temperature)}
+    content = {"format": FORMAT, **facts, "members": members}
+    content["hash"] = digest(content)
+    store.put(f"{folder}/{BUNDLE}", to_json(content))
+    return content
+
+
+def find_bundles(store: Store, study: str) -> list[str]:
+    """The folders of a study's bundles, in order."""
+    return [
+        entry.key.removesuffix(f"/{BUNDLE}") for entry in store.list(f"{study}/") if entry.key.endswith(f"/{BUNDLE}")
+    ]
+
+
+def read_description(store: Store, folder: str) -> dict[str, Any]:
+    """A bundle's description, checked against its own hash."""
+    content: dict[str, Any] = json.loads(store.get(f"{folder}/{BUNDLE}"))
+    held = {key: value for key, value in content.items() if key != "hash"}
+    if content.get("hash") != digest(held):
+        raise BadBundle(f"{store.uri}/{folder}/{BUNDLE} was changed after it was written; train again or restore it")
+    if content["format"] != FORMAT:
+        raise BadBundle(f"{store.uri}/{folder} has bundle format {content['format']}, this version reads {FORMAT}")
+    return content
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """A bundle ready to answer."""
+
+    study: Study
+    recipe: Recipe
+    shape: tuple[int, ...]
+    hash: str
+    trained: Mapping[str, Trained]
+    device: str
+
+    @classmethod
+    def load(cls, store: Store, folder: str, study: Study) -> "Model":
+        """The bundle's networks, their weights' hashes checked."""
+        content = read_description(store, folder)
+        recipe, shape, device = from_dict(content["recipe"]), tuple(content["shape"]), pick_device()
+        trained = {}
+        for member in recipe.members:
+            held = content["members"][member.name]
+            data = store.get(f"{folder}/{held['file']}")
+            if hashlib.sha256(data).hexdigest() != held["sha256"]:
+                raise BadBundle(f"{store.uri}/{folder}/{held['file']} is not the file that the bundle was made with")
+            network = build_member(study, member, shape, 0)
+            network.load_state_dict(safetensors.torch.load(data))
+            trained[member.name] = Trained(network=network.eval().to(device), temperature=held["temperature"])
+        return cls(study=study, recipe=recipe, shape=shape, hash=content["hash"], trained=trained, device=device)
+
+    def answer(self, images: np.ndarray[Any, Any], batch: int = 64) -> dict[str, tuple[P, Numbers]]:
+        """Probabilities and answers, a target, of arrays (n, channels, rows, columns)."""
+        if not len(images):
+            return {t.name: (np.zeros((0, len(t.classes))), np.zeros(0, np.int64)) for t in self.study.targets}
+        answers: dict[str, dict[str, P]] = {}
+        for member in self.recipe.members:
+            logits = self._logits(self.trained[member.name].network, images, batch)
+            answers[member.name] = {
+                target.name: probabilities(target, logits[target.name], self.trained[member.name].temperature)
+                for target in member_targets(self.study, member)
+            }
+        return combine(self.study, self.recipe, answers)
+
+    def _logits(self, network: nn.Module, images: np.ndarray[Any, Any], batch: int) -> dict[str, Tensor]:
+        found: dict[str, list[Tensor]] = {}
+        with torch.inference_mode():
+            for start in range(0, len(images), batch):
+                # Batches are cut at fixed places and filled up, so that a row's answer does not hang on its neighbours.
+                chunk = images[start : start + batch]
+                padded = np.zeros((batch, *chunk.shape[1:]), chunk.dtype)
+                padded[: len(chunk)] = chunk
+                outputs = network(torch.from_numpy(padded).to(self.device).float().div_(255))
+                for name, values in outputs.items():
+                    found.setdefault(name, []).append(values[: len(chunk)].float().cpu())
+        return {name: torch.cat(values) for name, values in found.items()}
+
+
+def probabilities(target: Any, logits: Tensor, temperature: Mapping[str, float]) -> P:
+    """A target's probabilities at its temperature."""
+    values: P = target.p(logits / temperature.get(target.name, 1.0)).double().cpu().numpy()
+    return values
+
+
+def calibrate(target: Any, logits: Tensor, truth: Tensor) -> float:
+    """The temperature with the lowest loss on the validation part (1 where nothing is labelled)."""
+    if not len(truth) or not bool((truth >= 0).any()):
+        return 1.0
+    there, weights = truth >= 0, torch.ones(len(target.classes))
+    grid = [2 ** (step / 8) for step in range(-16, 25)]  # a quarter to eight
+    losses = [float(target.loss(logits[there] / t, truth[there], weights).mean()) for t in grid]
+    return grid[int(np.argmin(losses))]

@@ -1,0 +1,38 @@
+"""A model's card: what it is for, what it was made from, how well it does, and where its word ends."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rajobs.learning.recipe import from_dict, to_toml
+from rajobs.learning.study import Study
+
+NO_EVIDENCE = (
+    "Figures from phantoms (drawn images) show that the machinery works. They are no clinical evidence. "
+    "This is not a medical device."
+)
+
+
+def card(study: Study, facts: Mapping[str, Any]) -> str:
+    """The card in Markdown."""
+    figures = "\n".join(
+        f"| {name} | {figure['value']:.3f} | {figure['low']:.3f} to {figure['high']:.3f} |"
+        for name, figure in facts["validation"].items()
+    )
+    budget = "" if facts["budget"] == 1 else f" Only {facts['budget']:g} of the recipe's epochs and rows were used."
+    return f"""# {study.name}
+
+{study.question} After paper {study.paper}. {NO_EVIDENCE}
+
+Mode {facts["mode"]}, seed {facts["seed"]}, code {facts["code"]}.{budget} Rows: {facts["rows"]["train"]} to learn from,
+{facts["rows"]["validation"]} to choose by; {facts["rows"]["test"]} are kept for `rajobs evaluate`.
+Input {facts["data"]}, split {facts["split"]}.
+
+| validation | value | 95 % interval, patients drawn anew |
+|---|---|---|
+{figures}
+
+## Recipe
+
+```toml
+{to_toml(from_dict(facts["recipe"]))}```
+"""

@@ -1,0 +1,174 @@
+"""Members trained and asked together: what each learns from, and the rule that makes their answers one."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from rajobs.learning import networks
+from rajobs.learning.loop import Fit, Numbers, OnEpoch, Samples, pick_device
+from rajobs.learning.prepared import Prepared
+from rajobs.learning.recipe import Member, Recipe, Training
+from rajobs.learning.state import State
+from rajobs.learning.study import Study
+from rajobs.learning.targets import MISSING, Nominal, Target, encode, predicted
+from rajobs.records import metrics
+from rajobs.records.errors import BadRecipe, NotThereYet
+
+P = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lesson:
+    """What a study's networks learn from: arrays, the agreed labels a target, each row's part of the split."""
+
+    study: Study
+    arrays: Prepared
+    labels: Mapping[str, Sequence[str | None]]  # by target, a value a row
+    parts: NDArray[np.str_]  # train | validation | test | "" for a row outside the split
+    budget: float = 1.0  # share of the recipe's epochs and of the training rows
+
+
+def member_targets(study: Study, member: Member) -> tuple[Target, ...]:
+    """A member's targets: some of the study's, or one of them with its classes in groups."""
+    chosen = tuple(study.target(name) for name in member.targets) or study.targets
+    if not member.groups:
+        return chosen
+    if len(chosen) != 1 or chosen[0].ordered:
+        raise BadRecipe(f"member {member.name}: groups need one target without an order")
+    known = {name for group in member.groups for name in group}
+    if not known <= set(chosen[0].classes):
+        raise BadRecipe(f"member {member.name}: groups name classes that {chosen[0].name} does not have")
+    return (Nominal(name=chosen[0].name, classes=tuple("+".join(group) for group in member.groups)),)
+
+
+def member_samples(lesson: Lesson, member: Member, part: str) -> Samples:
+    """The rows of a part that a member sees, with its own class numbers."""
+    study = lesson.study
+    truth: dict[str, Numbers] = {}
+    wanted = lesson.parts == part
+    labelled = np.zeros(len(wanted), bool)
+    for target in member_targets(study, member):
+        values = list(lesson.labels[target.name])
+        if member.sees:
+            wanted &= np.isin(np.array([value or "" for value in values]), member.sees)
+        if member.groups:
+            group_of = {name: "+".join(group) for group in member.groups for name in group}
+            values = [group_of.get(value) if value is not None else None for value in values]
+        truth[target.name] = encode(target, values)
+        labelled |= truth[target.name] != MISSING
+    at = np.flatnonzero(wanted & labelled)
+    return Samples(arrays=lesson.arrays, at=at, truth={name: numbers[at] for name, numbers in truth.items()})
+
+
+def build_member(study: Study, member: Member, shape: tuple[int, ...], seed: int) -> nn.Module:
+    """A member's network with the weights it starts from."""
+    if member.weights != "none":
+        raise NotThereYet(f"member {member.name} starts from {member.weights}, which this version cannot load")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        sizes = networks.head_sizes(member_targets(study, member), member.groups)
+        return networks.build(member.architecture, member.settings, sizes, shape)
+
+
+def fit_member(
+    lesson: Lesson, recipe: Recipe, member: Member, seed: int, on_epoch: OnEpoch, state: State | None = None
+) -> tuple[nn.Module, State]:
+    """Train one member here; its network holds the weights to keep."""
+    fit = member_fit(lesson, recipe, member, seed)
+    network = build_member(lesson.study, member, lesson.arrays.shape, seed).to(fit.device)
+    state = fit.run(network, on_epoch, state)
+    network.load_state_dict(state.best)
+    return network, state
+
+
+def member_fit(lesson: Lesson, recipe: Recipe, member: Member, seed: int, *, rank: int = 0, world: int = 1) -> Fit:
+    """A member's run as one worker of several sees it."""
+    training = scaled(recipe.training_of(member), lesson.budget)
+    train, validation = member_samples(lesson, member, "train"), member_samples(lesson, member, "validation")
+    if lesson.budget < 1:
+        keep = np.random.default_rng(seed).permutation(len(train))[: max(1, round(len(train) * lesson.budget))]
+        train = _some(train, np.sort(keep))
+    targets = member_targets(lesson.study, member)
+    return Fit(
+        targets=targets, training=training, train=train, validation=validation, seed=seed,
+        score=headline_score(lesson.study, targets), device=pick_device(), rank=rank, world=world,
+    )  # fmt: skip
+
+
+def scaled(training: Training, budget: float) -> Training:
+    """The training at a share of its epochs."""
+    from dataclasses import replace
+
+    return replace(training, epochs=max(1, round(training.epochs * budget)))
+
+
+def _some(samples: Samples, keep: Numbers) -> Samples:
+    truth = {name: numbers[keep] for name, numbers in samples.truth.items()}
+    return Samples(arrays=samples.arrays, at=samples.at[keep], truth=truth)
+
+
+def headline_score(
+    study: Study, targets: Sequence[Target]
+) -> Callable[[Mapping[str, P], Mapping[str, Numbers]], float] | None:
+    """The study's headline metric, where a member answers its target."""
+    name, _, metric = study.headline.partition(".")
+    mine = [target for target in targets if target.name == name]
+    if not mine:
+        return None
+
+    def score(p: Mapping[str, P], truth: Mapping[str, Numbers]) -> float:
+        there = truth[name] != MISSING
+        nobody = np.full(int(there.sum()), "", dtype=np.str_)
+        given = p[name][there]
+        answers = metrics.Answers(
+            truth=truth[name][there], predicted=predicted(mine[0], given), p=given, patients=nobody
+        )
+        return metrics.METRICS[metric](answers)
+
+    return score
+
+
+def combine(study: Study, recipe: Recipe, answers: Mapping[str, Mapping[str, P]]) -> dict[str, tuple[P, Numbers]]:
+    """All members' probabilities (by member, by target) as one: probabilities and the answer, a target."""
+    rule = {"mean": _mean, "first_yes": _first_yes}[recipe.combine]
+    combined = {}
+    for target in study.targets:
+        mine = [member for member in recipe.members if target.name in answers[member.name]]
+        if mine:
+            combined[target.name] = rule(target, mine, [answers[member.name][target.name] for member in mine])
+    return combined
+
+
+def _mean(target: Target, members: Sequence[Member], given: Sequence[P]) -> tuple[P, Numbers]:
+    p = np.mean([_spread(target, member, values) for member, values in zip(members, given)], axis=0)
+    return p, predicted(target, p)
+
+
+def _first_yes(target: Target, members: Sequence[Member], given: Sequence[P]) -> tuple[P, Numbers]:
+    """Members are asked in turn; the first that says yes (its first group, above a half) has the answer (003)."""
+    left = np.ones(len(given[0]))
+    p = np.zeros((len(left), len(target.classes)))
+    answer = np.full(len(left), -1, np.int64)
+    for member, values in zip(members, given):
+        yes = target.classes.index(member.groups[0][0])
+        p[:, yes] += left * values[:, 0]
+        left = left * values[:, 1]
+        answer[(answer < 0) & (values[:, 0] > 0.5)] = yes
+    rest = target.classes.index(members[-1].groups[1][-1])
+    p[:, rest] += left
+    answer[answer < 0] = rest
+    return p, answer
+
+
+def _spread(target: Target, member: Member, values: P) -> P:
+    """A member's probabilities over the target's own classes; a group's go to the last of its classes."""
+    if not member.groups:
+        return values
+    p = np.zeros((len(values), len(target.classes)))
+    for at, group in enumerate(member.groups):
+        p[:, target.classes.index(group[-1])] += values[:, at]
+    return p

@@ -1,0 +1,92 @@
+"""A model's answers to one part of a split, beside the truth, and the figures they come to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rajobs.learning.bundle import Model
+from rajobs.learning.ensemble import Lesson, P
+from rajobs.learning.loop import Numbers
+from rajobs.learning.study import Study
+from rajobs.learning.targets import MISSING, Target, encode, fold
+from rajobs.records import metrics
+
+CHUNK = 512  # rows held in memory at a time
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """A study's answers to some rows: class numbers and probabilities, a target."""
+
+    study: Study
+    at: Numbers  # the rows, by number
+    patients: NDArray[np.str_]
+    truth: Mapping[str, Numbers]
+    predicted: Mapping[str, Numbers]
+    p: Mapping[str, P]
+
+    def answers(self, target: str) -> metrics.Answers:
+        """The labelled rows' answers to one target."""
+        there = self.truth[target] != MISSING
+        return metrics.Answers(
+            truth=self.truth[target][there],
+            predicted=self.predicted[target][there],
+            p=self.p[target][there],
+            patients=self.patients[there],
+        )
+
+    def figures(self) -> dict[str, dict[str, float]]:
+        """Every metric of the study with its interval."""
+        return figures(self.study, {target.name: self.answers(target.name) for target in self.study.targets})
+
+
+def figures(study: Study, answers: Mapping[str, metrics.Answers]) -> dict[str, dict[str, float]]:
+    """Every metric of a study with its interval; accuracy also with the classes that the paper has."""
+    found = {}
+    for target in study.targets:
+        mine = answers.get(target.name)
+        if mine is None or not len(mine.truth):
+            continue
+        for name in study.metrics:
+            found[f"{target.name}.{name}"] = _figure(name, mine)
+        if study.folds and set(study.folds) <= set(target.classes):
+            found[f"{target.name}.accuracy_as_printed"] = _figure("accuracy", _folded(study, target, mine))
+    return found
+
+
+def _figure(name: str, answers: metrics.Answers) -> dict[str, float]:
+    metric = metrics.METRICS[name]
+    low, high = metrics.interval(metric, answers)
+    return {"value": metric(answers), "low": low, "high": high}
+
+
+def _folded(study: Study, target: Target, answers: metrics.Answers) -> metrics.Answers:
+    p, kept = fold(answers.p, target.classes, study.folds)
+    number = np.array([kept.index(study.folds.get(name, name)) for name in target.classes])
+    return metrics.Answers(
+        truth=number[answers.truth], predicted=number[answers.predicted], p=p, patients=answers.patients
+    )
+
+
+def judge(model: Model, lesson: Lesson, part: str) -> Verdict:
+    """Ask a model about the labelled rows of a part."""
+    study = lesson.study
+    truth = {target.name: encode(target, lesson.labels[target.name]) for target in study.targets}
+    labelled = np.any([numbers != MISSING for numbers in truth.values()], axis=0)
+    at = np.flatnonzero((lesson.parts == part) & labelled)
+    p: dict[str, list[P]] = {target.name: [] for target in study.targets}
+    said: dict[str, list[Numbers]] = {target.name: [] for target in study.targets}
+    for start in range(0, max(len(at), 1), CHUNK):
+        for name, (values, numbers) in model.answer(lesson.arrays.take(at[start : start + CHUNK])).items():
+            p[name].append(values)
+            said[name].append(numbers)
+    return Verdict(
+        study=study,
+        at=at,
+        patients=np.array(lesson.arrays.rows.column("patient").to_pylist(), dtype=np.str_)[at],
+        truth={name: numbers[at] for name, numbers in truth.items()},
+        predicted={name: np.concatenate(parts) for name, parts in said.items()},
+        p={name: np.concatenate(parts) for name, parts in p.items()},
+    )

@@ -1,0 +1,211 @@
+"""The training loop: plain torch, one process. Whoever runs it (a job, a trial, a worker of many) hears of every epoch.
+
+All randomness of an epoch follows from the seed and the epoch's number, so that a resumed run is the same run.
+"""
+
+import math
+import random
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from rajobs.learning.augment import augment
+from rajobs.learning.prepared import Prepared
+from rajobs.learning.recipe import Training
+from rajobs.learning.state import Epoch, State
+from rajobs.learning.targets import MISSING, Target
+from rajobs.records.errors import DataError
+
+Numbers = NDArray[np.int64]
+Weights = Mapping[str, Tensor]
+"""Of the classes, a target."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Samples:
+    """Some prepared rows with their class number a target."""
+
+    arrays: Prepared
+    at: Numbers
+    truth: Mapping[str, Numbers]
+
+    def __len__(self) -> int:
+        return len(self.at)
+
+
+Score = Callable[[Mapping[str, NDArray[np.float64]], Mapping[str, Numbers]], float]
+OnEpoch = Callable[[Epoch, State], bool]
+"""Told of every epoch; False ends the run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """One network's run: its data, settings and place among the workers."""
+
+    targets: tuple[Target, ...]
+    training: Training
+    train: Samples
+    validation: Samples | None
+    seed: int
+    score: Score | None = None
+    device: str = "cpu"
+    rank: int = 0
+    world: int = 1
+
+    def run(self, network: nn.Module, on_epoch: OnEpoch, state: State | None = None) -> State:
+        """Fit until the epochs are done, patience ends or `on_epoch` says so; the state with the weights to keep."""
+        if not len(self.train):
+            raise DataError("no row with a label is left to learn from")
+        state = state or State()
+        optimiser = _optimiser(network, self.training)
+        if state.weights:
+            _bare(network).load_state_dict(state.weights)
+            optimiser.load_state_dict(state.optimiser)
+        weights = {target.name: self._class_weights(target) for target in self.targets}
+        for number in range(len(state.history) + 1, self.training.epochs + 1):
+            if self._stale(state):
+                break
+            with torch.random.fork_rng(devices=[], enabled=True):
+                torch.manual_seed(_mix(self.seed, number, self.rank))
+                loss = self._epoch(network, optimiser, number, weights)
+            self._note(state, network, optimiser, loss, weights)
+            if not on_epoch(state.history[-1], state):
+                break
+        return state
+
+    def _stale(self, state: State) -> bool:
+        patience = self.training.patience
+        return bool(patience) and len(state.history) - state.best_epoch >= patience
+
+    def _epoch(self, network: nn.Module, optimiser: torch.optim.Optimizer, number: int, weights: Weights) -> float:
+        network.train()
+        total = torch.zeros((), device=self.device)
+        rounds = list(self._batches(number))
+        for step, at in enumerate(rounds):
+            progress = (number - 1 + step / len(rounds)) / self.training.epochs
+            for group in optimiser.param_groups:
+                group["lr"] = self.training.learning_rate * pace(self.training.schedule, progress)
+            images = self._images(self.train, at)
+            generator = torch.Generator().manual_seed(_mix(self.seed, number, self.rank, step))
+            images = augment(images, self.training.augment, generator)
+            with _mixed(self.device):
+                loss = self._loss(network(images), self.train, at, weights)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+            total += loss.detach()
+        return float(total) / len(rounds)
+
+    def _batches(self, number: int) -> Iterator[Numbers]:
+        """This worker's share of the epoch, shuffled; a last batch that is not full is left for another epoch."""
+        rng = np.random.default_rng([self.seed, number])
+        order = np.concatenate([rng.permutation(len(self.train)) for _ in range(self.training.copies)])
+        size = min(self.training.batch_size, len(order))
+        for start in range(0, len(order) - size + 1, size):
+            yield order[start : start + size][self.rank :: self.world]
+
+    def _images(self, samples: Samples, at: Numbers) -> Tensor:
+        images = torch.from_numpy(samples.arrays.take(samples.at[at])).to(self.device)
+        images = images.to(torch.float32).div_(255)
+        return images.contiguous(memory_format=torch.channels_last) if self.device != "cpu" else images
+
+    def _loss(self, logits: Mapping[str, Tensor], samples: Samples, at: Numbers, weights: Weights) -> Tensor:
+        losses = [
+            target.loss(logits[target.name].float(), truth, weights[target.name]).mean()
+            for target in self.targets
+            for truth in [torch.from_numpy(samples.truth[target.name][at]).to(self.device)]
+        ]
+        return torch.stack(losses).sum()
+
+    def _class_weights(self, target: Target) -> Tensor:
+        counts = np.bincount(self.train.truth[target.name][self.train.truth[target.name] != MISSING])
+        weights = np.ones(len(target.classes))
+        if self.training.class_weights and len(counts):
+            share = np.maximum(np.pad(counts, (0, len(weights) - len(counts))), 1) / counts.sum()
+            weights = 1 / (share * len(weights))
+            weights = np.clip(weights, 0.1, 10)
+        return torch.tensor(weights, dtype=torch.float32, device=self.device)
+
+    def _note(
+        self, state: State, network: nn.Module, optimiser: torch.optim.Optimizer, loss: float, weights: Weights
+    ) -> None:
+        """Judge the epoch on the validation part and keep the weights if they are the ones to keep."""
+        number, watched, metric = len(state.history) + 1, loss, None
+        if self.validation is not None and len(self.validation):
+            watched, metric = self._judge(network, self.validation, weights)
+        state.weights = {name: tensor.detach().cpu().clone() for name, tensor in _bare(network).state_dict().items()}
+        state.optimiser = optimiser.state_dict()
+        if watched < state.best_loss or self.training.keep == "last":
+            state.best, state.best_loss, state.best_epoch = state.weights, watched, number
+        rate = float(optimiser.param_groups[0]["lr"])
+        told = watched if self.validation is not None else None
+        state.history.append(Epoch(epoch=number, loss=loss, validation_loss=told, metric=metric, learning_rate=rate))
+
+    def _judge(self, network: nn.Module, samples: Samples, weights: Weights) -> tuple[float, float | None]:
+        logits = self.logits(network, samples)
+        loss = float(self._loss(logits, samples, np.arange(len(samples)), weights))
+        if self.score is None:
+            return loss, None
+        p = {target.name: target.p(logits[target.name]).double().cpu().numpy() for target in self.targets}
+        return loss, self.score(p, samples.truth)
+
+    def logits(self, network: nn.Module, samples: Samples, batch: int = 128) -> dict[str, Tensor]:
+        """The outputs for every sample, unchanged by augmentation or dropout."""
+        network.eval()
+        found: dict[str, list[Tensor]] = {target.name: [] for target in self.targets}
+        with torch.inference_mode(), _mixed(self.device):
+            for start in range(0, len(samples), batch):
+                images = self._images(samples, np.arange(start, min(start + batch, len(samples))))
+                for name, values in _bare(network)(images).items():
+                    found[name].append(values.float())
+        return {name: torch.cat(values) for name, values in found.items()}
+
+
+def pace(schedule: str, progress: float) -> float:
+    """The learning rate's factor at a share of the run."""
+    if schedule == "constant":
+        return 1.0
+    if schedule == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * progress))
+    rise = 0.3  # one_cycle: up in a line, down in a half cosine
+    if progress < rise:
+        return 0.04 + 0.96 * progress / rise
+    return max(1e-4, 0.5 * (1 + math.cos(math.pi * (progress - rise) / (1 - rise))))
+
+
+def pick_device() -> str:
+    """A GPU where there is one."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _mixed(device: str) -> torch.autocast:
+    kind = torch.bfloat16 if device == "cpu" or torch.cuda.is_bf16_supported() else torch.float16
+    return torch.autocast(device, dtype=kind, enabled=device != "cpu")
+
+
+def _bare(network: nn.Module) -> nn.Module:
+    inner = getattr(network, "module", network)  # DistributedDataParallel wraps it
+    assert isinstance(inner, nn.Module)
+    return inner
+
+
+def _mix(*numbers: int) -> int:
+    return random.Random(str(numbers)).getrandbits(63)
+
+
+def _optimiser(network: nn.Module, training: Training) -> torch.optim.Optimizer:
+    parameters = list(network.parameters())
+    rate, decay = training.learning_rate, training.weight_decay
+    if training.optimiser == "adamw":
+        return torch.optim.AdamW(parameters, lr=rate, weight_decay=decay)
+    if training.optimiser == "adam":
+        return torch.optim.Adam(parameters, lr=rate, weight_decay=decay)
+    if training.optimiser == "sgd":
+        return torch.optim.SGD(parameters, lr=rate, weight_decay=decay, momentum=training.momentum)
+    if training.optimiser == "rmsprop":
+        return torch.optim.RMSprop(parameters, lr=rate, weight_decay=decay, momentum=training.momentum)
+    return torch.optim.Adadelta(parameters, lr=rate, weight_decay=decay)

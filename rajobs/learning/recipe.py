@@ -1,0 +1,212 @@
+"""A recipe: every hyper-parameter of a model, as data. It comes from a study or a TOML file; torch is not needed."""
+
+import dataclasses
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rajobs.records.errors import BadRecipe, UnknownName
+
+OPTIMISERS = ("adamw", "adam", "sgd", "rmsprop", "adadelta")
+SCHEDULES = ("constant", "cosine", "one_cycle")
+COMBINES = ("mean", "first_yes")
+
+Settings = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augment:
+    """How a sample is changed before it is shown, each draw anew. Zeros change nothing."""
+
+    rotate: float = 0.0  # degrees, either way
+    quarter_turns: bool = False  # by 0, 90, 180 or 270 degrees first
+    shift: float = 0.0  # share of the side, either way
+    zoom: float = 0.0  # scale by 1-zoom to 1+zoom
+    shear: float = 0.0  # degrees, either way
+    flip_horizontal: bool = False
+    flip_vertical: bool = False
+    channel_shift: float = 0.0  # added to all pixels, of a range of 1
+    contrast: float = 0.0  # factor 1-contrast to 1+contrast about the mean
+    noise: float = 0.0  # standard deviation, of a range of 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """How a network is fitted."""
+
+    epochs: int = 10
+    batch_size: int = 64
+    optimiser: str = "adamw"
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-2
+    momentum: float = 0.9  # sgd and rmsprop only
+    schedule: str = "one_cycle"
+    class_weights: bool = False  # rare classes weigh more, by the inverse of their share
+    copies: int = 1  # times a training row is shown in an epoch, each with an augmentation of its own
+    patience: int = 0  # epochs without a lower validation loss before it stops; 0: never
+    keep: str = "best"  # best | last: the epoch whose weights are kept
+    augment: Augment = field(default_factory=Augment)
+
+    def __post_init__(self) -> None:
+        _one_of("optimiser", self.optimiser, OPTIMISERS)
+        _one_of("schedule", self.schedule, SCHEDULES)
+        _one_of("keep", self.keep, ("best", "last"))
+        for name in ("epochs", "batch_size", "learning_rate", "copies"):
+            if getattr(self, name) <= 0:
+                raise BadRecipe(f"{name} must be above 0, not {getattr(self, name)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Member:
+    """One network of a recipe."""
+
+    name: str
+    architecture: str
+    settings: Settings = field(default_factory=dict)  # of the architecture
+    targets: tuple[str, ...] = ()  # of the study; none named: all
+    groups: tuple[tuple[str, ...], ...] = ()  # classes it tells apart only as groups, in the order of its outputs
+    sees: tuple[str, ...] = ()  # classes of rows it learns from; none named: all
+    weights: str = "none"  # pretrained weights it starts from, by name
+    training: Training | None = None  # where it differs from the recipe's
+    fit: str = "gradient"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What is trained and how; several members answer together."""
+
+    view: Settings = field(default_factory=dict)  # settings of the study's view
+    members: tuple[Member, ...]
+    combine: str = "mean"
+    training: Training = field(default_factory=Training)
+    calibrate: bool = True  # one temperature a member and target, set on the validation part
+    heavy: bool = False  # meant for a GPU
+
+    def __post_init__(self) -> None:
+        _one_of("combine", self.combine, COMBINES)
+        names = [member.name for member in self.members]
+        if not names or len(set(names)) != len(names):
+            raise BadRecipe("a recipe needs members, each with a name of its own")
+
+    def training_of(self, member: Member) -> Training:
+        return member.training or self.training
+
+
+def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise UnknownName.among(name, value, known)
+
+
+def to_dict(recipe: Recipe) -> dict[str, Any]:
+    """Plain data that `from_dict` reads back."""
+    plain = typing.cast(dict[str, Any], _plain(recipe))
+    for member in plain["members"]:
+        if member["training"] is None:
+            del member["training"]
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def from_dict(data: Mapping[str, Any]) -> Recipe:
+    """A recipe out of plain data; a key or type that does not fit is a BadRecipe that names it."""
+    return typing.cast(Recipe, _build(Recipe, data, ""))
+
+
+def from_toml(text: str) -> Recipe:
+    """A recipe out of a TOML file's text."""
+    try:
+        return from_dict(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise BadRecipe(f"the recipe is no TOML: {error}") from None
+
+
+def to_toml(recipe: Recipe) -> str:
+    """The recipe as TOML."""
+    import tomli_w
+
+    return tomli_w.dumps(to_dict(recipe))
+
+
+def replace(recipe: Recipe, dotted: str, value: Any) -> Recipe:
+    """The recipe with one setting changed, named by its path: `training.augment.rotate`, `members.0.settings.width`.
+
+    A path into `members` may leave out the number: then every member is changed.
+    """
+    data = to_dict(recipe)
+    _set(data, dotted.split("."), value, dotted)
+    return from_dict(data)
+
+
+def _set(data: Any, path: list[str], value: Any, dotted: str) -> None:
+    name, *rest = path
+    if isinstance(data, list):
+        chosen = [data[int(name)]] if name.isdigit() and int(name) < len(data) else data
+        for item in chosen:
+            _set(item, rest if name.isdigit() else path, value, dotted)
+        return
+    free = dotted.split(".")[-2:-1] in (["settings"], ["view"])  # open mappings: the architecture or view checks them
+    if name not in data and not free:
+        raise UnknownName.among(f"setting in {dotted}", name, data)
+    if rest:
+        _set(data[name], rest, value, dotted)
+    else:
+        data[name] = value
+
+
+def _table(value: Any, where: str) -> Settings:
+    if not isinstance(value, Mapping):
+        raise BadRecipe(f"{where} must be a table of settings")
+    return value
+
+
+def _build(kind: type, data: Any, where: str) -> Any:
+    _table(data, where or "the recipe")
+    hints = typing.get_type_hints(kind)
+    for name in data:
+        if name not in hints:
+            raise UnknownName.among(f"setting in {where or 'the recipe'}", name, hints)
+    values = {name: _value(hints[name], item, f"{where}.{name}".lstrip(".")) for name, item in data.items()}
+    needed = [
+        f.name
+        for f in dataclasses.fields(kind)
+        if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING and f.name not in values
+    ]
+    if needed:
+        raise BadRecipe(f"{where or 'the recipe'} needs {', '.join(needed)}")
+    return kind(**values)
+
+
+def _value(hint: Any, value: Any, where: str) -> Any:
+    origin = typing.get_origin(hint)
+    if origin is types.UnionType:
+        (inner,) = [part for part in typing.get_args(hint) if part is not type(None)]
+        return _value(inner, value, where)
+    if dataclasses.is_dataclass(hint):
+        return _build(typing.cast(type, hint), value, where)
+    if origin is tuple:
+        if not isinstance(value, list | tuple):
+            raise BadRecipe(f"{where} must be a list")
+        inner = typing.get_args(hint)[0]
+        return tuple(_value(inner, item, f"{where}.{at}") for at, item in enumerate(value))
+    if origin is not None:
+        return dict(_table(value, where))
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
+        raise BadRecipe(f"{where} must be {_WORDS[hint]}, not {value!r}")
+    return value
+
+
+_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}

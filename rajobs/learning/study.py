@@ -1,0 +1,77 @@
+"""What a study is: one frozen declaration that every job works from. No torch is needed to read one."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rajobs.learning.recipe import Recipe
+from rajobs.learning.targets import Target
+from rajobs.records.errors import NotThereYet, UnknownName
+from rajobs.records.manifest import digest
+from rajobs.records.splits import PrintedSplit
+
+Array = NDArray[np.uint8] | NDArray[np.uint16]
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """How a row becomes an array. Raise `version` when the function changes: arrays are then prepared anew."""
+
+    draw: Callable[..., Array]  # (image, row, **settings) -> array
+    version: int
+    reads: str  # preview | pixels: what of the image it is given
+    settings: Mapping[str, Any] = field(default_factory=dict)  # its defaults; a recipe may change them
+
+    def with_settings(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
+        for name in chosen:
+            if name not in self.settings:
+                raise UnknownName.among("view setting", name, self.settings)
+        return {**self.settings, **chosen}
+
+    def identity(self, chosen: Mapping[str, Any]) -> str:
+        """Tells one distinct view from another."""
+        name = f"{self.draw.__module__}.{self.draw.__name__}"
+        return digest([name, self.version, self.reads, self.with_settings(chosen)])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Printed:
+    """A figure that a paper prints, beside the metric of ours that it is compared with."""
+
+    what: str
+    value: float
+    metric: str | None = None  # "<target>.<metric id>", where one of ours is the same measure
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """A question, the rows it is asked of, and the recipes that answer it."""
+
+    name: str
+    paper: str
+    question: str
+    rows: str  # films | hands | joints | ultrasound | visits
+    view: View
+    targets: tuple[Target, ...]
+    headline: str  # "<target>.<metric id>", higher is better
+    metrics: tuple[str, ...] = ("accuracy", "balanced_accuracy", "auc", "calibration_error")
+    recipes: Mapping[str, Recipe] = field(default_factory=dict)
+    printed: tuple[Printed, ...] = ()
+    printed_split: PrintedSplit | None = None
+    folds: Mapping[str, str] = field(default_factory=dict)  # classes that the paper counts as another
+
+    def target(self, name: str) -> Target:
+        found = {target.name: target for target in self.targets}
+        if name not in found:
+            raise UnknownName.among(f"target of {self.name}", name, found)
+        return found[name]
+
+    def recipe(self, name: str) -> Recipe:
+        if not self.recipes:
+            raise NotThereYet(f"{self.name} is declared but has no recipe yet; `rajobs studies` shows which have")
+        if name not in self.recipes:
+            raise UnknownName.among(f"recipe of {self.name}", name, [*self.recipes, "or a TOML file"])
+        return self.recipes[name]

@@ -1,0 +1,107 @@
+"""Kinds of answer: what a network gives out for a target, how it is punished, and how its outputs become probabilities.
+
+Torch is imported where a tensor is at hand, so that a study can be read without it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MISSING = -1
+"""Stands for a row without a label of a target; it takes no part in the loss."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nominal:
+    """One of several classes without an order: a logit a class, cross entropy."""
+
+    name: str
+    classes: tuple[str, ...]
+
+    ordered = False
+
+    @property
+    def outputs(self) -> int:
+        return len(self.classes)
+
+    def loss(self, logits: "Tensor", truth: "Tensor", weights: "Tensor") -> "Tensor":
+        """Cross entropy of each row, weighted by class; 0 where there is no label."""
+        from torch.nn import functional as F
+
+        raw: Tensor = F.cross_entropy(logits, truth, weight=weights, ignore_index=MISSING, reduction="none")
+        return raw
+
+    def p(self, logits: "Tensor") -> "Tensor":
+        """Probability of each class."""
+        return logits.softmax(dim=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ordinal:
+    """Scores 0, 1, ... in order: a logit for each step up, so that a near miss costs less than a far one."""
+
+    name: str
+    classes: tuple[str, ...]
+
+    ordered = True
+
+    @property
+    def outputs(self) -> int:
+        return len(self.classes) - 1
+
+    def loss(self, logits: "Tensor", truth: "Tensor", weights: "Tensor") -> "Tensor":
+        """Mean binary cross entropy of a row's steps, weighted by class; 0 where there is no label."""
+        import torch
+        from torch.nn import functional as F
+
+        steps = torch.arange(self.outputs, device=logits.device)
+        passed = (truth[:, None] > steps[None, :]).to(logits.dtype)
+        raw = F.binary_cross_entropy_with_logits(logits, passed, reduction="none").mean(dim=1)
+        there = truth != MISSING
+        return raw * weights[truth.clamp(min=0)] * there
+
+    def p(self, logits: "Tensor") -> "Tensor":
+        """Probability of each score: the differences of the steps' probabilities, kept from falling below zero."""
+        import torch
+
+        above = torch.cummin(logits.sigmoid(), dim=1).values
+        edge = torch.ones_like(above[:, :1])
+        return torch.cat([edge, above], dim=1) - torch.cat([above, torch.zeros_like(edge)], dim=1)
+
+
+Target = Nominal | Ordinal
+
+
+def scores(name: str, highest: int) -> Ordinal:
+    """An ordinal target with the scores 0 to `highest`."""
+    return Ordinal(name=name, classes=tuple(str(score) for score in range(highest + 1)))
+
+
+def encode(target: Target, values: Sequence[str | None]) -> NDArray[np.int64]:
+    """Class numbers of labels; MISSING where there is none or one that the target does not have."""
+    number = {name: at for at, name in enumerate(target.classes)}
+    return np.array([number.get(value, MISSING) if value is not None else MISSING for value in values], np.int64)
+
+
+def predicted(target: Target, p: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The answer that probabilities give: the likeliest class, or the median score, which has the least distance."""
+    if not target.ordered:
+        return p.argmax(axis=1)
+    return np.minimum((np.cumsum(p, axis=1) < 0.5).sum(axis=1), p.shape[1] - 1)
+
+
+def fold(
+    p: NDArray[np.float64], classes: Sequence[str], into: Mapping[str, str]
+) -> tuple[NDArray[np.float64], list[str]]:
+    """Probabilities with some classes counted as others (`foot` as `other`), and the classes that are left."""
+    kept = [name for name in classes if name not in into]
+    folded = np.zeros((len(p), len(kept)))
+    for at, name in enumerate(classes):
+        folded[:, kept.index(into.get(name, name))] += p[:, at]
+    return folded, kept

@@ -1,0 +1,1 @@
+"""Drawn films, ultrasound and clinics, and the archives they are shipped in. Numpy and OpenCV only."""

@@ -1,0 +1,106 @@
+"""Who is drawn, when they come and which films are taken: plans, from which any film can be drawn alone."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+import numpy as np
+
+from rajobs.phantoms.disease import Scores
+from rajobs.phantoms.picture import Patient
+from rajobs.phantoms.severity import Course, draw_course, scores_at
+
+VIEWS = ("unilateral", "both", "foot", "other")
+OTHER_PARTS = ("chest", "abdomen", "spine", "knee", "shoulder", "hip", "elbow", "forearm", "skull", "lower_leg")
+_OTHER_SHARES = (0.26, 0.08, 0.13, 0.14, 0.09, 0.12, 0.05, 0.05, 0.03, 0.05)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Film:
+    """A film to draw: `entropy` is all its randomness, `scores` its disease (a side each)."""
+
+    view: str
+    part: str
+    sides: tuple[str, ...]
+    patient: Patient
+    build_seed: int
+    age: float
+    taken: date
+    visit: int
+    entropy: tuple[int, ...]
+    scores: Mapping[str, Scores] = field(default_factory=dict)
+    drift: float = 0.0
+    size: str | tuple[int, int] = "FULL"
+    difficulty: str = "standard"
+
+
+def draw_patient(number: int, rng: np.random.Generator, *, ra: float = 0.75) -> tuple[Patient, date]:
+    """A person and the day of the first visit; one in ten is a child."""
+    first = date(2012, 1, 1) + timedelta(days=int(rng.integers(0, 365 * 9)))
+    child = rng.random() < 0.10
+    age = float(rng.uniform(2, 17)) if child else float(np.clip(rng.normal(58, 14), 18, 95))
+    birth = first - timedelta(days=int(age * 365.25))
+    sex = "F" if rng.random() < 0.72 else "M"
+    return Patient(number=number, sex=sex, birth=birth, ra=bool(rng.random() < ra) and age > 8), first
+
+
+def _visit_films(rng: np.random.Generator) -> list[tuple[str, str, tuple[str, ...]]]:
+    """View, part and sides of a visit's films, in the proportions of a PACS dump for a hand filter (003)."""
+    films: list[tuple[str, str, tuple[str, ...]]] = []
+    hands = rng.random()
+    if hands < 0.46:
+        films += [("unilateral", "hand", ("R",)), ("unilateral", "hand", ("L",))]
+    elif hands < 0.54:
+        films += [("unilateral", "hand", (str(rng.choice(("L", "R"))),))]
+    if hands >= 0.50:
+        films += [("both", "hand", ("L", "R"))]
+    feet = rng.random()
+    if feet < 0.22:
+        films += [("foot", "foot", ("R",)), ("foot", "foot", ("L",))]
+    elif feet < 0.42:
+        films += [("foot", "foot", ("L", "R"))]
+    elif feet < 0.50:
+        films += [("foot", "foot", (str(rng.choice(("L", "R"))),))]
+    for part in rng.choice(OTHER_PARTS, size=int(rng.integers(1, 4)), p=_OTHER_SHARES):
+        films.append(("other", str(part), ()))
+    return films
+
+
+def plan_patient(number: int, *, seed: int, size: str | tuple[int, int] = "FULL", difficulty: str = "standard") -> Iterator[Film]:
+    """A patient's films over all visits."""
+    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(number,)))
+    patient, taken = draw_patient(number, rng)
+    build_seed = int(rng.integers(2**31))
+    visits = int(rng.choice((1, 2, 3), p=(0.30, 0.40, 0.30)))
+    course: Course = draw_course(rng, ra=patient.ra)
+    for visit in range(visits):
+        years = (taken - patient.birth).days / 365.25
+        scores = scores_at(course, visit)
+        for count, (view, part, sides) in enumerate(_visit_films(rng)):
+            yield Film(
+                view=view, part=part, sides=sides, patient=patient, build_seed=build_seed, age=years, taken=taken, visit=visit,
+                entropy=(seed, number, visit, count), scores=scores[part] if part in scores else {}, drift=course.drift,
+                size=size, difficulty=difficulty,
+            )  # fmt: skip
+        taken += timedelta(days=int(rng.integers(150, 800)))
+
+
+def plan_sample(rng: np.random.Generator, *, kind: str, size: str | tuple[int, int], difficulty: str) -> Film:
+    """A film of a person who is drawn for this film alone; children are more frequent than in a cohort."""
+    if kind not in VIEWS:
+        raise ValueError(f"no kind of film {kind!r}: one of {', '.join(VIEWS)}")
+    patient, taken = draw_patient(0, rng)
+    age = (taken - patient.birth).days / 365.25
+    if rng.random() < 0.15:
+        age = float(rng.uniform(1.5, 17.5))
+        patient = Patient(number=0, sex=patient.sex, birth=taken - timedelta(days=int(age * 365.25)), ra=False)
+    course = draw_course(rng, ra=patient.ra)
+    part = {"unilateral": "hand", "both": "hand", "foot": "foot"}.get(kind) or str(rng.choice(OTHER_PARTS, p=_OTHER_SHARES))
+    pair = kind == "both" or (kind == "foot" and rng.random() < 0.4)
+    sides = () if kind == "other" else ("L", "R") if pair else (str(rng.choice(("L", "R"))),)
+    scores = scores_at(course, int(rng.integers(0, 3)))
+    return Film(
+        view=kind, part=part, sides=sides, patient=patient, build_seed=int(rng.integers(2**31)), age=age, taken=taken, visit=0,
+        entropy=tuple(int(x) for x in rng.integers(2**32, size=4)), scores=scores.get(part, {}), drift=course.drift,
+        size=size, difficulty=difficulty,
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""The ground floor: tables, anatomy, identity, splits, metrics, the store, errors."""

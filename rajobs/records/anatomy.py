@@ -1,0 +1,54 @@
+"""Joints, scored sites and score ranges of hands and feet (Sharp/van der Heijde; names as in the method).
+
+A site is a place that gets a score; most sites are joints. A hand has 15 JSN and 16 erosion sites, a foot 6 and 6.
+"""
+
+from dataclasses import dataclass
+
+SIDES = ("L", "R")
+
+MCP = ("MCP1", "MCP2", "MCP3", "MCP4", "MCP5")
+PIP = ("PIP2", "PIP3", "PIP4", "PIP5")
+DIP = ("DIP2", "DIP3", "DIP4", "DIP5")
+THUMB_IP = "IP"
+MTP = ("MTP1", "MTP2", "MTP3", "MTP4", "MTP5")
+TOE_IP = "IP1"
+
+# 004 scores these ten; the thumb's IP has no JSN in the method (an extra there).
+FINGER_JOINTS = (*MCP, THUMB_IP, *PIP)
+
+CARPAL_JSN = ("CMC3", "CMC4", "CMC5", "STT", "CNL", "RC")
+"""Carpometacarpal 3-5, multangular-navicular (STT), capitate-navicular-lunate (CNL), radiocarpal (RC)."""
+CARPAL_EROSION = ("CMC1", "trapezium", "scaphoid", "lunate", "radius", "ulna")
+
+CLINIC_JOINTS = ("wrist", *MCP, *PIP, THUMB_IP, *DIP)
+"""The 15 joints a hand of 000's picture."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """A scored place: highest JSN and erosion (None: not scored), and whether the JSN counts in the method's total."""
+
+    name: str
+    part: str
+    jsn_max: int | None = None
+    erosion_max: int | None = None
+    jsn_counts: bool = True
+
+
+def _site(name: str, part: str, jsn: bool, erosion: int | None, *, counts: bool = True) -> Site:
+    return Site(name=name, part=part, jsn_max=4 if jsn else None, erosion_max=erosion, jsn_counts=jsn and counts)
+
+
+HAND_SITES = (
+    *(_site(name, "hand", True, 5) for name in (*MCP, *PIP)),
+    _site(THUMB_IP, "hand", True, 5, counts=False),
+    *(_site(name, "hand", True, None) for name in CARPAL_JSN),
+    *(_site(name, "hand", False, 5) for name in CARPAL_EROSION),
+)
+FOOT_SITES = tuple(_site(name, "foot", True, 10) for name in (*MTP, TOE_IP))
+SITES = {site.name: site for site in (*HAND_SITES, *FOOT_SITES)}
+
+HAND_JSN_SITES = tuple(s.name for s in HAND_SITES if s.jsn_counts)
+HAND_EROSION_SITES = tuple(s.name for s in HAND_SITES if s.erosion_max is not None)
+assert len(HAND_JSN_SITES) == 15 and len(HAND_EROSION_SITES) == 16

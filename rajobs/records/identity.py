@@ -1,0 +1,52 @@
+"""Keyed pseudonyms and shifted dates: what stands for a patient, an image and a day in every table."""
+
+import hashlib
+import hmac
+import os
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+from rajobs.records.errors import BadKey
+
+KEY_LENGTH = 32  # characters at the least
+SHIFT_DAYS = 3653  # a date moves back by 1 to this many days
+OLDEST = 90  # years; whoever is older counts as this old
+
+HOW_TO = 'make one with: export {name}=$(python3 -c "import secrets; print(secrets.token_hex(32))") and keep it safe'
+
+
+@dataclass(frozen=True, kw_only=True)
+class Key:
+    """The secret that pseudonyms hang on. It is never written; its fingerprint is."""
+
+    secret: bytes = field(repr=False)
+
+    @classmethod
+    def from_environment(cls, name: str = "RAJOBS_KEY") -> "Key":
+        """The key in a variable of the environment."""
+        text = os.environ.get(name, "")
+        if not text:
+            raise BadKey(f"no key in {name}; {HOW_TO.format(name=name)}")
+        if len(text) < KEY_LENGTH:
+            raise BadKey(
+                f"the key in {name} has {len(text)} characters, fewer than {KEY_LENGTH}; {HOW_TO.format(name=name)}"
+            )
+        return cls(secret=text.encode())
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells two keys apart and nothing else."""
+        return self._digest("fingerprint", "")[:16]
+
+    def pseudonym(self, domain: str, value: str) -> str:
+        """The pseudonym of `value`; the same value in another domain has another one."""
+        return self._digest(domain, value)[:24]
+
+    def shift(self, patient: str, day: date) -> date:
+        """The day moved back by this patient's own number of days: intervals stay, dates don't."""
+        days = 1 + int(self._digest("date", patient)[:12], 16) % SHIFT_DAYS
+        return day - timedelta(days=days) if day.toordinal() > days else date.min
+
+    def _digest(self, domain: str, value: str) -> str:
+        # The length keeps ("ab", "c") and ("a", "bc") apart.
+        return hmac.new(self.secret, f"{len(domain)}:{domain}:{value}".encode(), hashlib.sha256).hexdigest()

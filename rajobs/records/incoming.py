@@ -1,0 +1,98 @@
+"""Tables that users bring: read from CSV, their columns checked by name, their identifiers still original."""
+
+import io
+import re
+from collections.abc import Iterable, Mapping
+
+import pyarrow as pa
+import pyarrow.csv
+
+from rajobs.records.errors import BadTable, StoreError, UnknownName
+from rajobs.records.identity import Key
+from rajobs.records.schema import CLINIC, LABELS, SIDES, TEXT
+from rajobs.records.store import open_store, split_uri
+
+LABEL_NEEDS = ("image", "study", "target", "value")
+LABEL_MAY = ("side", "site", "reader", "patient", "split", "frame")
+UID = re.compile(r"[0-9]+(\.[0-9]+)+")
+
+
+def read_csv(uri: str, what: str, needs: Iterable[str], may: Iterable[str]) -> pa.Table:
+    """A CSV of text columns: those it needs are there, and none is there that has no meaning."""
+    place, name = split_uri(uri)
+    store = open_store(place)
+    if store.stat(name) is None:
+        raise StoreError(f"there is no {what} file {uri}")
+    data = store.get(name)
+    try:
+        header = pyarrow.csv.open_csv(io.BytesIO(data)).schema.names
+        options = pyarrow.csv.ConvertOptions(
+            column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=True, null_values=[""]
+        )
+        table = pyarrow.csv.read_csv(io.BytesIO(data), convert_options=options)
+    except pa.ArrowInvalid:
+        # Arrow's own message quotes the row.
+        raise BadTable(f"the {what} file {uri} is no CSV whose rows all have the header's columns") from None
+    header = [column.strip().lstrip("\ufeff") for column in header]
+    missing = [column for column in needs if column not in header]
+    if missing:
+        raise BadTable(f"the {what} file {uri} lacks {', '.join(missing)}; it has {', '.join(header)}")
+    for column in header:
+        if column not in (*needs, *may):
+            raise UnknownName.among(f"column in the {what} file {uri}:", column, (*needs, *may))
+    return table.rename_columns(header)
+
+
+def read_labels(uri: str) -> pa.Table:
+    """A labels CSV; every optional column is there, filled with nulls where the file has none."""
+    table = read_csv(uri, "labels", LABEL_NEEDS, LABEL_MAY)
+    for column in LABEL_MAY:
+        if column not in table.column_names:
+            table = table.append_column(column, pa.nulls(table.num_rows, pa.string()))
+    for column in LABEL_NEEDS:
+        if table.column(column).null_count:
+            raise BadTable(f"the labels file {uri} has {table.column(column).null_count} rows without {column}")
+    for column, allowed in (("side", SIDES), ("split", ("train", "validation", "test"))):
+        wrong = sum(value is not None and value not in allowed for value in table.column(column).to_pylist())
+        if wrong:
+            raise BadTable(f"the labels file {uri} has {wrong} rows whose {column} is none of {', '.join(allowed)}")
+    return table
+
+
+def read_clinic(uri: str, key: Key) -> pa.Table:
+    """A clinic CSV with pseudonyms and shifted dates; ragged values are counted, never quoted."""
+    names = [column.name for column in CLINIC.columns]
+    table = read_csv(uri, "clinic", ("patient", "visit_date"), names)
+    patients = table.column("patient").to_pylist()
+    if None in patients:
+        raise BadTable(f"the clinic file {uri} has rows without patient")
+    columns = []
+    for column in CLINIC.columns:
+        given = table.column(column.name) if column.name in table.column_names else pa.nulls(table.num_rows, TEXT)
+        try:
+            columns.append(given.cast(column.type))
+        except pa.ArrowInvalid:
+            kind = "a date (YYYY-MM-DD)" if column.name == "visit_date" else "a number"
+            raise BadTable(f"the clinic file {uri} has a value in {column.name} that is not {kind}") from None
+    found = dict(zip(names, columns))
+    days = found["visit_date"].to_pylist()
+    shifted = [None if day is None else key.shift(who, day) for who, day in zip(patients, days)]
+    found["visit_date"] = pa.array(shifted, pa.date32())
+    for name in ("patient", "derived_from"):
+        values = found[name].to_pylist()
+        found[name] = pa.array([None if value is None else key.pseudonym("patient", value) for value in values], TEXT)
+    return CLINIC.check(pa.table(found, schema=CLINIC.arrow))
+
+
+def label_rows(labels: pa.Table, ids: Mapping[tuple[str, int], str]) -> tuple[pa.Table, int]:
+    """Labels under the image_ids of what they name; those that name nothing there are counted."""
+    rows: list[dict[str, object]] = []
+    lost = 0
+    for row in labels.to_pylist():
+        image = ids.get((row["image"], int(row["frame"] or 0)))
+        if image is None:
+            lost += 1
+            continue
+        kept = {name: row[name] for name in ("side", "study", "target", "site", "value", "split")}
+        rows.append({"image_id": image, **kept, "reader": row["reader"] or "reader"})
+    return LABELS.rows(rows), lost

@@ -1,0 +1,48 @@
+"""Several readers' labels made into one: the consensus a study learns from, and how far the readers agree."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+import pyarrow as pa
+
+ADJUDICATED = ("consensus", "truth")
+"""Readers that stand for all: where one of them has spoken, nobody else is asked."""
+
+Place = tuple[str, str | None, str | None]
+"""image_id, side, site: where a label belongs."""
+
+
+def consensus(labels: pa.Table, study: str, target: str, *, ordered: bool) -> dict[Place, str]:
+    """One value a place: an adjudicated one, else the majority (a tie of scores: the upper median; of names: none)."""
+    spoken: dict[Place, list[tuple[str, str]]] = {}
+    for row in _of(labels, study, target):
+        spoken.setdefault((row["image_id"], row["side"], row["site"]), []).append((row["reader"], row["value"]))
+    agreed = {place: _agree(readings, ordered) for place, readings in spoken.items()}
+    return {place: value for place, value in agreed.items() if value is not None}
+
+
+def readers(labels: pa.Table, study: str, target: str) -> dict[str, dict[Place, str]]:
+    """Each reader's own values, adjudicated ones apart."""
+    by_reader: dict[str, dict[Place, str]] = {}
+    for row in _of(labels, study, target):
+        by_reader.setdefault(row["reader"], {})[(row["image_id"], row["side"], row["site"])] = row["value"]
+    return by_reader
+
+
+def _of(labels: pa.Table, study: str, target: str) -> Iterable[dict[str, str]]:
+    import pyarrow.compute as pc
+
+    mine = pc.and_(pc.equal(labels["study"], study), pc.equal(labels["target"], target))
+    return labels.filter(mine).select(["image_id", "side", "site", "value", "reader"]).to_pylist()
+
+
+def _agree(readings: list[tuple[str, str]], ordered: bool) -> str | None:
+    for chief in ADJUDICATED:
+        final = [value for reader, value in readings if reader == chief]
+        if final:
+            return final[-1]
+    values = [value for _, value in readings]
+    if ordered:
+        return sorted(values, key=float)[len(values) // 2]
+    (first, most), *rest = Counter(values).most_common(2)
+    return None if rest and rest[0][1] == most else first

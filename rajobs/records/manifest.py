@@ -1,0 +1,64 @@
+"""What makes an output one run: its identity, put first, and its manifest, put last."""
+
+import hashlib
+import json
+from typing import Any
+
+from rajobs import __version__
+from rajobs.records.errors import BadKey, WrongOutput
+from rajobs.records.schema import SCHEMA_VERSION
+from rajobs.records.store import Store
+
+RUN = "run.json"
+MANIFEST = "manifest.json"
+
+
+def to_json(value: Any) -> bytes:
+    """JSON with one form for one content."""
+    return json.dumps(value, sort_keys=True, indent=1, ensure_ascii=True).encode() + b"\n"
+
+
+def digest(value: Any) -> str:
+    """A short hash of anything JSON can hold."""
+    return hashlib.sha256(to_json(value)).hexdigest()[:16]
+
+
+def check_claim(store: Store, job: str, identity: dict[str, Any]) -> bool:
+    """Whether OUT is ours already; WrongOutput (or BadKey) if it is somebody else's. Writes nothing."""
+    if store.stat(RUN) is None:
+        if next(iter(store.list()), None) is not None:
+            raise WrongOutput(f"{store.uri} holds files that no rajobs {job} wrote; choose an empty place for OUT")
+        return False
+    held = json.loads(store.get(RUN))
+    wanted = _run(job, identity)
+    if held.get("job") != job:
+        raise WrongOutput(f"{store.uri} holds the output of rajobs {held.get('job')}, not of {job}; choose another OUT")
+    for name, value in wanted.items():
+        if held.get(name) == value:
+            continue
+        if name == "key":
+            raise BadKey(f"{store.uri} was made with another key (fingerprint {held.get(name)}, this one is {value})")
+        raise WrongOutput(f"{store.uri} was made with {name} {held.get(name)!r}, not {value!r}; choose another OUT")
+    return True
+
+
+def claim(store: Store, job: str, identity: dict[str, Any]) -> None:
+    """Make OUT this run's, or find that it is."""
+    if not check_claim(store, job, identity):
+        store.put(RUN, to_json(_run(job, identity)))
+
+
+def _run(job: str, identity: dict[str, Any]) -> dict[str, Any]:
+    return {"job": job, "schema": SCHEMA_VERSION, **identity}
+
+
+def read_manifest(store: Store) -> dict[str, Any] | None:
+    """The manifest, or None while a run is under way."""
+    return json.loads(store.get(MANIFEST)) if store.stat(MANIFEST) else None
+
+
+def put_manifest(store: Store, content: dict[str, Any]) -> None:
+    """Write the manifest: the last act of a job. The same manifest is not written twice."""
+    data = to_json({"version": __version__, "schema": SCHEMA_VERSION, **content})
+    if store.stat(MANIFEST) is None or store.get(MANIFEST) != data:
+        store.put(MANIFEST, data)

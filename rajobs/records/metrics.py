@@ -1,0 +1,130 @@
+"""Metrics with an id and one definition each, and their intervals by resampling patients."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Reals = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """Answers to one target: true and predicted class numbers, each class's probability, and whose they are."""
+
+    truth: Ints
+    predicted: Ints
+    p: Reals  # rows x classes
+    patients: NDArray[np.str_]
+
+    def take(self, at: Ints) -> "Answers":
+        return Answers(truth=self.truth[at], predicted=self.predicted[at], p=self.p[at], patients=self.patients[at])
+
+
+def confusion(answers: Answers) -> Ints:
+    """Counts, truth down and prediction across."""
+    classes = answers.p.shape[1]
+    flat = answers.truth * classes + answers.predicted
+    return np.bincount(flat, minlength=classes * classes).reshape(classes, classes)
+
+
+def accuracy(answers: Answers) -> float:
+    """Share of answers that are right."""
+    return float(np.mean(answers.truth == answers.predicted))
+
+
+def balanced_accuracy(answers: Answers) -> float:
+    """Mean recall over the classes there are."""
+    matrix = confusion(answers)
+    there = matrix.sum(axis=1) > 0
+    return float(np.mean(np.diag(matrix)[there] / matrix.sum(axis=1)[there]))
+
+
+def _kappa(answers: Answers, power: int) -> float:
+    matrix = confusion(answers).astype(float)
+    steps = np.arange(matrix.shape[0])
+    cost = np.abs(steps[:, None] - steps[None, :]) ** power
+    expected = np.outer(matrix.sum(axis=1), matrix.sum(axis=0)) / matrix.sum()
+    worst = float(np.sum(cost * expected))
+    return 1.0 - float(np.sum(cost * matrix)) / worst if worst else float("nan")
+
+
+def kappa_linear(answers: Answers) -> float:
+    """Cohen's kappa with linear weights."""
+    return _kappa(answers, 1)
+
+
+def qwk(answers: Answers) -> float:
+    """Cohen's kappa with quadratic weights."""
+    return _kappa(answers, 2)
+
+
+def mae(answers: Answers) -> float:
+    """Mean distance in classes."""
+    return float(np.mean(np.abs(answers.truth - answers.predicted)))
+
+
+def auc(answers: Answers) -> float:
+    """Area under the ROC curve: of the last of two classes, else the mean one-vs-rest over the classes there are."""
+    classes = answers.p.shape[1]
+    areas = [_area(answers.truth == c, answers.p[:, c]) for c in ([1] if classes == 2 else range(classes))]
+    there = [area for area in areas if not np.isnan(area)]
+    return float(np.mean(there)) if there else float("nan")
+
+
+def _area(positive: NDArray[np.bool_], score: Reals) -> float:
+    """Share of pairs in the right order (Mann-Whitney), ties half."""
+    up, down = int(positive.sum()), int((~positive).sum())
+    if not up or not down:
+        return float("nan")
+    _, place, count = np.unique(score, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(count) - (count - 1) / 2)[place]
+    return float((ranks[positive].sum() - up * (up + 1) / 2) / (up * down))
+
+
+def calibration_error(answers: Answers) -> float:
+    """Expected calibration error over ten equal bins of the highest probability."""
+    sure, right = answers.p.max(axis=1), answers.truth == answers.predicted
+    bins = np.minimum((sure * 10).astype(int), 9)
+    gaps = [abs(right[bins == b].mean() - sure[bins == b].mean()) * np.mean(bins == b) for b in np.unique(bins)]
+    return float(np.sum(gaps))
+
+
+METRICS: dict[str, Callable[[Answers], float]] = {
+    "accuracy": accuracy,
+    "balanced_accuracy": balanced_accuracy,
+    "kappa_linear": kappa_linear,
+    "qwk": qwk,
+    "mae": mae,
+    "auc": auc,
+    "calibration_error": calibration_error,
+}
+
+LESS_IS_BETTER = ("mae", "calibration_error")
+
+
+def interval(
+    metric: Callable[[Answers], float], answers: Answers, *, draws: int = 500, seed: int = 0, level: float = 0.95
+) -> tuple[float, float]:
+    """Bootstrap interval: patients are drawn anew, with all of their rows."""
+    values = [metric(answers.take(at)) for at in resamples(answers.patients, draws=draws, seed=seed)]
+    return quantiles(values, level)
+
+
+def resamples(patients: NDArray[np.str_], *, draws: int, seed: int) -> list[Ints]:
+    """Row numbers of each bootstrap draw over patients."""
+    names, place = np.unique(patients, return_inverse=True)
+    rows = [np.flatnonzero(place == n) for n in range(len(names))]
+    rng = np.random.default_rng(seed)
+    return [np.concatenate([rows[n] for n in rng.integers(0, len(names), len(names))]) for _ in range(draws)]
+
+
+def quantiles(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:
+    """The middle `level` of the values that are numbers."""
+    there = [value for value in values if not np.isnan(value)]
+    if not there:
+        return float("nan"), float("nan")
+    low, high = np.quantile(there, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)

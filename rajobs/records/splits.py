@@ -1,0 +1,131 @@
+"""Which rows teach, which choose and which judge: split once, by patient and lineage, and frozen.
+
+clean: nothing of a group (a patient, with all that was derived from it) crosses a part. Small data are stratified,
+large data follow a hash of the group's pseudonym, so that a group's part never depends on who else is there.
+published: the paper's counts, by image, with the leak the paper has.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from rajobs.records.errors import DataError
+from rajobs.records.schema import SPLIT
+
+PARTS = ("train", "validation", "test")
+MODES = ("clean", "published")
+MANY = 5000  # groups from which a hash alone balances the classes well enough
+FOLDS = 5  # a fold is the test part, another the validation part: 60/20/20
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrintedSplit:
+    """A paper's counts of images by class: to learn from (a share of them validates) and to judge by."""
+
+    target: str
+    learn: Mapping[str, int]
+    test: Mapping[str, int]
+    validation: float = 0.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """What a split needs to know of an image."""
+
+    image_id: str
+    patient: str
+    derived_from: str | None
+    stratum: str
+    given: str | None = None
+
+
+def groups(items: Sequence[Item]) -> list[str]:
+    """Each item's group: patients joined wherever one's image was derived from another's."""
+    parent: dict[str, str] = {}
+
+    def root(name: str) -> str:
+        while parent.setdefault(name, name) != name:
+            parent[name] = parent[parent[name]]
+            name = parent[name]
+        return name
+
+    for item in items:
+        for other in (f"image {item.image_id}", *([f"image {item.derived_from}"] if item.derived_from else [])):
+            ours, theirs = sorted((root(f"patient {item.patient}"), root(other)))
+            parent[theirs] = ours
+    # A group is named by the least patient in it, so that the name does not hang on the order of work.
+    least: dict[str, str] = {}
+    for item in items:
+        name = root(f"patient {item.patient}")
+        least[name] = min(least.get(name, item.patient), item.patient)
+    return [least[root(f"patient {item.patient}")] for item in items]
+
+
+def clean_split(items: Sequence[Item], seed: int) -> pa.Table:
+    """Train, validation and test by group."""
+    names = groups(items)
+    many = len(set(names)) >= MANY
+    parts = [_hashed(name, seed) for name in names] if many else _stratified(items, names, seed)
+    by_group = dict(zip(names, parts))
+    for name, item in zip(names, items):
+        if item.given:
+            by_group[name] = item.given  # the user's own split wins, for the whole group
+    return _table(items, names, [by_group[name] for name in names])
+
+
+def published_split(items: Sequence[Item], printed: PrintedSplit, seed: int) -> pa.Table:
+    """The paper's counts of images, drawn at random from each class; what is left over takes no part."""
+    rng = np.random.default_rng(seed)
+    chosen: list[tuple[Item, str]] = []
+    for name in sorted({*printed.learn, *printed.test}):
+        mine = [item for item in items if item.stratum == name]
+        learn, test = printed.learn.get(name, 0), printed.test.get(name, 0)
+        if len(mine) < learn + test:
+            needs = f"the paper's split needs {learn + test} images of {printed.target} {name}"
+            raise DataError(f"{needs}, there are {len(mine)}; use --mode clean or add data")
+        order = rng.permutation(len(mine))
+        watch = round(learn * printed.validation)
+        for place, at in enumerate(order[: learn + test]):
+            part = "validation" if place < watch else "train" if place < learn else "test"
+            chosen.append((mine[at], part))
+    kept = [item for item, _ in chosen]
+    return _table(kept, [item.image_id for item in kept], [part for _, part in chosen])
+
+
+def _hashed(name: str, seed: int) -> str:
+    share = int(hashlib.sha256(f"{seed}:{name}".encode()).hexdigest()[:8], 16) / 0x100000000
+    return "test" if share < 0.2 else "validation" if share < 0.4 else "train"
+
+
+def _stratified(items: Sequence[Item], names: Sequence[str], seed: int) -> list[str]:
+    """Whole groups into five folds of equal class shares: the fold that needs a group's rarest class most gets it."""
+    strata = sorted({item.stratum for item in items})
+    if len(set(names)) < 3:
+        raise DataError(f"a split needs at least 3 patients with labels, there are {len(set(names))}")
+    profile = {name: np.zeros(len(strata)) for name in names}
+    for item, name in zip(items, names):
+        profile[name][strata.index(item.stratum)] += 1
+    total = np.sum(list(profile.values()), axis=0)
+    folds = np.zeros((FOLDS, len(strata)))
+    fold_of: dict[str, int] = {}
+    tie = {name: hashlib.sha256(f"{seed}:{name}".encode()).hexdigest() for name in profile}
+    # Groups with much of what is rare go first, while every fold can still take them.
+    for name in sorted(profile, key=lambda group: (-float(np.sum(profile[group] / total)), tie[group])):
+        load = np.sum(((folds + profile[name]) / total) ** 2, axis=1) - np.sum((folds / total) ** 2, axis=1)
+        fold_of[name] = int(np.argmin(load))
+        folds[fold_of[name]] += profile[name]
+    used = sorted(set(fold_of.values()))
+    part_of = dict.fromkeys(used, "train") | {used[-1]: "test", used[-2]: "validation"}
+    return [part_of[fold_of[name]] for name in names]
+
+
+def _table(items: Sequence[Item], names: Sequence[str], parts: Sequence[str]) -> pa.Table:
+    ordered = sorted(zip([item.image_id for item in items], names, parts))
+    table = SPLIT.rows([{"image_id": image, "group": group, "split": part} for image, group, part in ordered])
+    for part in PARTS:
+        if part not in parts:
+            raise DataError(f"the split leaves no row for {part}; more patients with labels are needed")
+    return table

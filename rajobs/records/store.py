@@ -1,0 +1,291 @@
+"""Where objects live: a folder or an S3-compatible bucket behind one small interface.
+
+An object is put whole or not at all. Nothing is renamed, moved or copied on a store, and what is there is not written
+again; a job's manifest is put last.
+"""
+
+import hashlib
+import io
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from rajobs.records.errors import StoreError
+
+_EDGE = 1 << 16  # bytes of head and tail in a local file's etag
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """An object: its key below the store's root, its size in bytes, and a tag that changes with its content."""
+
+    key: str
+    size: int
+    etag: str
+
+
+class Store(Protocol):
+    """A flat place of objects under one root URI."""
+
+    uri: str
+
+    def put(self, key: str, data: bytes) -> None:
+        """Write one object, atomically."""
+
+    def get(self, key: str) -> bytes:
+        """One object's bytes."""
+
+    def read_range(self, key: str, start: int, length: int) -> bytes:
+        """At most `length` bytes from `start`."""
+
+    def stat(self, key: str) -> Entry | None:
+        """The object's entry, or None."""
+
+    def list(self, prefix: str = "") -> Iterator[Entry]:
+        """Every object whose key starts with `prefix`, in the order of keys."""
+
+    def delete(self, key: str) -> None:
+        """Remove one object if it is there."""
+
+
+def open_store(uri: str | os.PathLike[str]) -> Store:
+    """The store at a local path or at `s3://bucket/prefix`."""
+    text = os.fspath(uri)
+    if text.startswith("s3://"):
+        return S3Store(text)
+    if "://" in text:
+        raise StoreError(
+            f"cannot open a store of kind {text.split('://')[0]!r}; use a local path or s3://bucket/prefix"
+        )
+    return LocalStore(text)
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """A URI as its parent's URI and its last name: an object's store and key."""
+    head, _, tail = uri.rstrip("/").rpartition("/")
+    if uri.startswith("s3://"):
+        return head, tail
+    path = Path(uri).absolute()
+    return str(path.parent), path.name
+
+
+def join_uri(uri: str, *names: str) -> str:
+    """A URI below another one."""
+    return "/".join([uri.rstrip("/"), *names])
+
+
+class LocalStore:
+    """A folder. Files are written beside their place and linked in whole."""
+
+    def __init__(self, root: str) -> None:
+        self.root = Path(root).expanduser().absolute()
+        self.uri = str(self.root)
+
+    def put(self, key: str, data: bytes) -> None:
+        path = self.root / key
+        with _local_errors("write to", self.uri):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=path.parent, prefix=".part-")
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                Path(name).chmod(0o644)
+                Path(name).replace(path)
+            except BaseException:
+                Path(name).unlink(missing_ok=True)
+                raise
+
+    def get(self, key: str) -> bytes:
+        with _local_errors("read from", self.uri):
+            return (self.root / key).read_bytes()
+
+    def read_range(self, key: str, start: int, length: int) -> bytes:
+        with _local_errors("read from", self.uri), (self.root / key).open("rb") as file:
+            file.seek(start)
+            return file.read(length)
+
+    def stat(self, key: str) -> Entry | None:
+        path = self.root / key
+        return self._entry(path) if path.is_file() else None
+
+    def list(self, prefix: str = "") -> Iterator[Entry]:
+        base = self.root / (prefix.rpartition("/")[0] if not prefix.endswith("/") else prefix)
+        if base.is_file():
+            return
+        # Sorted as whole keys, as S3 does: a folder's name sorts with its slash.
+        found = []
+        with _local_errors("list", self.uri):
+            for folder, _, names in os.walk(base):
+                found += [Path(folder) / name for name in names if not name.startswith(".part-")]
+        for path in sorted(found, key=lambda p: p.relative_to(self.root).as_posix()):
+            if path.relative_to(self.root).as_posix().startswith(prefix) and path.is_file():
+                yield self._entry(path)
+
+    def delete(self, key: str) -> None:
+        with _local_errors("delete from", self.uri):
+            (self.root / key).unlink(missing_ok=True)
+
+    def _entry(self, path: Path) -> Entry:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            digest = hashlib.sha256(file.read(_EDGE))
+            if size > _EDGE:
+                file.seek(max(_EDGE, size - _EDGE))
+                digest.update(file.read(_EDGE))
+        # From the content, not the clock: the same archive under another date is the same input.
+        return Entry(key=path.relative_to(self.root).as_posix(), size=size, etag=f"{digest.hexdigest()[:24]}-{size}")
+
+
+class _local_errors:  # noqa: N801 - used as a function
+    """Turns an OSError into one line without the path of the file (it may be a patient's name)."""
+
+    def __init__(self, verb: str, uri: str) -> None:
+        self.what = f"cannot {verb} {uri}"
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError):
+            raise StoreError(f"{self.what}: {error.strerror or type(error).__name__}") from None
+
+
+class S3Store:
+    """A prefix of a bucket on any S3-compatible server (`AWS_ENDPOINT_URL`)."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri.rstrip("/")
+        self.bucket, _, self.prefix = self.uri.removeprefix("s3://").partition("/")
+        if not self.bucket:
+            raise StoreError(f"{uri!r} names no bucket; use s3://bucket/prefix")
+        self._client: Any = None
+
+    @property
+    def client(self) -> Any:
+        if self._client is None:
+            import boto3
+            from botocore.config import Config
+
+            config = Config(
+                retries={"max_attempts": 6, "mode": "standard"},
+                connect_timeout=5,
+                read_timeout=60,
+                max_pool_connections=16,
+            )
+            self._client = self._call(
+                boto3.client, "s3", config=config, region_name=os.environ.get("AWS_REGION", "us-east-1")
+            )
+        return self._client
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_client": None}  # a client does not travel to another process
+
+    def put(self, key: str, data: bytes) -> None:
+        self._call(self.client.put_object, Bucket=self.bucket, Key=self._full(key), Body=data)
+
+    def get(self, key: str) -> bytes:
+        return self._body(Bucket=self.bucket, Key=self._full(key))
+
+    def read_range(self, key: str, start: int, length: int) -> bytes:
+        if length <= 0:
+            return b""
+        return self._body(Bucket=self.bucket, Key=self._full(key), Range=f"bytes={start}-{start + length - 1}")
+
+    def stat(self, key: str) -> Entry | None:
+        from botocore.exceptions import ClientError
+
+        try:
+            head = self.client.head_object(Bucket=self.bucket, Key=self._full(key))
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+                return None
+            raise self._error(error) from None
+        except Exception as error:  # noqa: BLE001 - botocore's other errors share no useful root
+            raise self._error(error) from None
+        return Entry(key=key, size=head["ContentLength"], etag=head["ETag"].strip('"'))
+
+    def list(self, prefix: str = "") -> Iterator[Entry]:
+        root = f"{self.prefix}/" if self.prefix else ""
+        token: dict[str, str] = {}
+        while True:
+            page = self._call(self.client.list_objects_v2, Bucket=self.bucket, Prefix=root + prefix, **token)
+            for item in page.get("Contents", []):
+                yield Entry(key=item["Key"][len(root) :], size=item["Size"], etag=item["ETag"].strip('"'))
+            if not page.get("IsTruncated"):
+                return
+            token = {"ContinuationToken": page["NextContinuationToken"]}
+
+    def delete(self, key: str) -> None:
+        self._call(self.client.delete_object, Bucket=self.bucket, Key=self._full(key))
+
+    def _full(self, key: str) -> str:
+        return f"{self.prefix}/{key}" if self.prefix else key
+
+    def _body(self, **request: str) -> bytes:
+        def read() -> bytes:
+            return self.client.get_object(**request)["Body"].read()
+
+        return self._call(read)
+
+    def _call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            return function(*args, **kwargs)
+        except (BotoCoreError, ClientError, OSError) as error:
+            raise self._error(error) from None
+
+    def _error(self, error: Exception) -> StoreError:
+        response = getattr(error, "response", None) or {}
+        code = response.get("Error", {}).get("Code") or type(error).__name__
+        where = os.environ.get("AWS_ENDPOINT_URL", "the default endpoint")
+        mend = {
+            "EndpointConnectionError": "is the server up, and AWS_ENDPOINT_URL right?",
+            "NoCredentialsError": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+            "NoSuchBucket": "make the bucket first",
+        }.get(code, "check the address, the credentials and the bucket's policy")
+        return StoreError(f"cannot use s3://{self.bucket} at {where}: {code}; {mend}")
+
+
+class RangeFile(io.RawIOBase):
+    """An object as a seekable file that reads ranges: for zip directories and Parquet footers."""
+
+    def __init__(self, store: Store, key: str, size: int) -> None:
+        super().__init__()
+        self._store, self._key, self._size, self._at = store, key, size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        self._at = max(0, base + offset)
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        length = min(len(buffer), self._size - self._at)
+        if length <= 0:
+            return 0
+        data = self._store.read_range(self._key, self._at, length)
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+
+def open_object(store: Store, key: str, *, buffer: int = 1 << 20) -> io.BufferedReader:
+    """An object as a buffered, seekable binary file."""
+    entry = store.stat(key)
+    if entry is None:
+        raise StoreError(f"an object that was listed is no longer at {store.uri}; start the job again")
+    return io.BufferedReader(RangeFile(store, key, entry.size), buffer_size=buffer)

@@ -1,0 +1,1 @@
+"""Figures and static pages, made from tables."""

@@ -1,0 +1,339 @@
+"""The page of `rajobs evaluate`: what the models answered to films they never saw, beside the truth and the paper."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rajobs.learning.recipe import to_dict
+from rajobs.learning.study import Study
+from rajobs.records import metrics
+from rajobs.reports import figures as draw
+from rajobs.reports.answers import Given, given
+from rajobs.reports.page import (
+    Cell,
+    Facts,
+    Figure,
+    Figures,
+    Notice,
+    Part,
+    Picture,
+    Pictures,
+    Section,
+    Table,
+    Text,
+    Tile,
+    Tiles,
+    interval,
+    render,
+    short_id,
+    shown,
+    words,
+)
+
+MOST_WRONG = 12
+PARTS = (("train", "to learn from"), ("validation", "to choose by"), ("test", "to judge by, looked at once"))
+MODES = {
+    "clean": "Clean mode: no patient, and nothing derived from one, stands in two parts of the split. "
+    "Models and thresholds were chosen on the validation part.",
+    "published": "Published mode repeats the paper's protocol, with the leaks that it has. "
+    "Read its figures as too good, and clean mode's as the ones to expect.",
+}
+
+Values = Mapping[str, Mapping[str, float]]
+
+
+def wrong_answers(predictions: pa.Table, most: int = MOST_WRONG) -> list[str]:
+    """Images of the test part with the surest wrong answers, surest first: the pictures that the page needs."""
+    wrong = predictions.filter(
+        pc.and_(
+            pc.equal(predictions.column("split"), "test"),
+            pc.not_equal(predictions.column("truth"), predictions.column("predicted")),
+        )
+    )
+    order = sorted(
+        zip(wrong.column("image_id").to_pylist(), wrong.column("p").to_pylist()),
+        key=lambda row: (-max(row[1] or [0.0]), row[0]),
+    )
+    return list(dict.fromkeys(image for image, _ in order))[:most]
+
+
+def evaluation_page(
+    study: Study,
+    facts: Mapping[str, Any],
+    predictions: pa.Table,
+    figures: Values,
+    history: pa.Table | None,
+    thumbnails: Mapping[str, bytes],
+) -> tuple[str, dict[str, bytes]]:
+    """The page and its figures as PNG, by file name.
+
+    `figures` are `Verdict.figures()` of the test part. `facts`: `mode`, `budget`, `bundles` (each the content of a
+    bundle.json), `rows` (a count a part) and, if the other mode was evaluated too, `other`: {"mode", "figures"}.
+    """
+    drawn: dict[str, bytes] = {}
+    tested = [given(study, target, predictions, "test") for target in study.targets]
+    tested = [each for each in tested if each.rows]
+    sections = [
+        _short(study, facts, tested, figures),
+        *(_answers(study, each, predictions, figures, drawn) for each in tested),
+        _paper(study, facts, figures),
+        _mistakes(predictions, thumbnails),
+        _making(study, facts, history, drawn),
+    ]
+    lead = f"{study.question} An evaluation after paper {study.paper}."
+    return render(f"{words(study.name)}: evaluation", lead, sections), drawn
+
+
+def _short(study: Study, facts: Mapping[str, Any], tested: Sequence[Given], figures: Values) -> Section:
+    parts: list[Part] = []
+    if not tested:
+        parts.append(Notice(text="No row of the test part has a label, so there is nothing to judge by."))
+    headline = figures.get(study.headline)
+    if headline:
+        parts.append(Tiles(tiles=(_headline(study, headline), *_sizes(tested))))
+    parts.append(Text(paragraphs=(MODES[facts["mode"]],)))
+    if facts["mode"] == "published" and study.folds:
+        folded = ", ".join(f"{name} as {into}" for name, into in study.folds.items())
+        parts.append(Text(paragraphs=(f"The paper has fewer classes: {folded}.",)))
+    if facts["budget"] < 1:
+        spent = f"{100 * facts['budget']:g} %"
+        parts.append(
+            Notice(
+                text=f"Trained with {spent} of the recipe's epochs and rows. The figures show that the line works; "
+                "they do not show what the recipe can do."
+            )
+        )
+    return Section(title="In short", parts=tuple(parts))
+
+
+def _headline(study: Study, figure: Mapping[str, float]) -> Tile:
+    target, metric = study.headline.split(".")
+    span = interval(figure["low"], figure["high"])
+    return Tile(
+        value=shown(figure["value"]),
+        label=f"{words(metric)}, {target.replace('_', ' ')}",
+        note=f"95 % interval {span}" if span else "",
+    )
+
+
+def _sizes(tested: Sequence[Given]) -> list[Tile]:
+    rows = sum(each.rows for each in tested)
+    wrong = sum(int(np.sum(each.answers.truth != each.answers.predicted)) for each in tested)
+    patients = {name for each in tested for name in each.answers.patients.tolist()}
+    return [
+        Tile(value=shown(rows), label="answers judged", note="the test part"),
+        Tile(value=shown(len(patients)), label="patients" if len(patients) != 1 else "patient"),
+        Tile(value=shown(wrong), label="wrong answers"),
+    ]
+
+
+def _answers(study: Study, each: Given, predictions: pa.Table, figures: Values, drawn: dict[str, bytes]) -> Section:
+    """All of one target: its metrics, its classes and its figures."""
+    name = each.target.name
+    pictures = [Figure(png=draw.confusion(metrics.confusion(each.answers), each.classes), caption=CONFUSION)]
+    drawn[f"{name}-confusion.png"] = pictures[0].png
+    if each.target.ordered:
+        _counts(each, pictures, drawn)
+    if each.sure:
+        _probabilities(study, each, predictions, pictures, drawn)
+    return Section(
+        title=f"{words(name)}: truth and answer",
+        parts=(_metrics(study, name, figures), _classes(each), Figures(figures=tuple(pictures))),
+    )
+
+
+CONFUSION = "Answers (across) of each true class (down). The shade is the share of the row."
+
+
+def _counts(each: Given, pictures: list[Figure], drawn: dict[str, bytes]) -> None:
+    width = len(each.classes)
+    groups = {
+        "readers": np.bincount(each.answers.truth, minlength=width),
+        "model": np.bincount(each.answers.predicted, minlength=width),
+    }
+    image = draw.counts(groups, each.classes, each.target.name.replace("_", " "))
+    drawn[f"{each.target.name}-scores.png"] = image
+    pictures.append(Figure(png=image, caption="How often each score was given, by readers and by the model."))
+
+
+def _probabilities(
+    study: Study, each: Given, predictions: pa.Table, pictures: list[Figure], drawn: dict[str, bytes]
+) -> None:
+    """The figures that need a probability of each class."""
+    name, answers = each.target.name, each.answers
+    trained = given(study, each.target, predictions, "train")
+    others = {"training": (trained.answers.truth, trained.answers.p)} if trained.rows and trained.sure else {}
+    right, sure = answers.truth == answers.predicted, answers.p.max(axis=1)
+    dashed = " Dashed: the part it learnt from." if others else ""
+    made = {
+        "roc": (
+            draw.roc(answers.truth, answers.p, each.classes, others=others),
+            f"ROC, each class against the rest.{dashed}",
+        ),
+        "calibration": (
+            draw.reliability(sure, right),
+            "Is it right as often as it is sure? On the dashed line it is; below, it is too sure.",
+        ),
+        "confidence": (
+            draw.histogram({"right": sure[right], "wrong": sure[~right]}, "highest probability of a class"),
+            "How sure the answers are, right and wrong ones.",
+        ),
+    }
+    for kind, (image, caption) in made.items():
+        drawn[f"{name}-{kind}.png"] = image
+        pictures.append(Figure(png=image, caption=caption))
+
+
+def _metrics(study: Study, target: str, figures: Values) -> Table:
+    rows: list[tuple[Cell, ...]] = []
+    for name in study.metrics:
+        figure = figures.get(f"{target}.{name}")
+        if figure:
+            meaning = (metrics.METRICS[name].__doc__ or "").strip()
+            less = " Less is better." if name in metrics.LESS_IS_BETTER else ""
+            span = interval(figure["low"], figure["high"])
+            rows.append((words(name), float(figure["value"]), span, f"{meaning}{less}"))
+    return Table(
+        columns=("measure", "value", "95 % interval", "what it is"),
+        rows=tuple(rows),
+        caption="Measures of the test part; intervals by drawing patients anew",
+    )
+
+
+def _classes(each: Given) -> Table:
+    """What a clinician asks of each class: how many, how many of them found, how many of those named so are."""
+    matrix = metrics.confusion(each.answers)
+    rows: list[tuple[Cell, ...]] = []
+    for at, name in enumerate(each.classes):
+        hit, true, said = int(matrix[at, at]), int(matrix[at].sum()), int(matrix[:, at].sum())
+        rest = each.rows - true
+        rows.append((name, true, _ratio(hit, true), _ratio(rest - (said - hit), rest), _ratio(hit, said)))
+    return Table(
+        columns=("class", "rows", "sensitivity", "specificity", "precision"), rows=tuple(rows), caption="By class"
+    )
+
+
+def _ratio(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+def _paper(study: Study, facts: Mapping[str, Any], figures: Values) -> Section:
+    rows: list[tuple[Cell, ...]] = []
+    for printed in study.printed:
+        ours = figures.get(printed.metric or "")
+        rows.append(
+            (
+                words(printed.what),
+                float(printed.value),
+                float(ours["value"]) if ours else None,
+                interval(ours["low"], ours["high"]) if ours else None,
+            )
+        )
+    parts: list[Part] = []
+    if rows:
+        parts.append(Table(columns=("what the paper prints", "paper", "here", "95 % interval"), rows=tuple(rows)))
+    else:
+        parts.append(Text(paragraphs=("The paper prints no figure of this question.",)))
+    if facts.get("other"):
+        parts.append(_modes(facts["mode"], figures, facts["other"]["mode"], facts["other"]["figures"]))
+        parts.append(
+            Text(
+                paragraphs=(
+                    "The modes judge different images, so the difference is not paired and has no interval. "
+                    "It tells roughly what the paper's protocol adds.",
+                )
+            )
+        )
+    lead = (
+        f"The figures of paper {study.paper} come from patients and from the authors' own split. "
+        "If the images here are phantoms, the two columns are not comparable: the paper's says where it stood, no more."
+    )
+    return Section(title="Beside the paper", lead=lead, parts=tuple(parts))
+
+
+def _modes(mode: str, figures: Values, other: str, theirs: Values) -> Table:
+    rows: list[tuple[Cell, ...]] = []
+    for name in figures:
+        if name in theirs:
+            here, there = float(figures[name]["value"]), float(theirs[name]["value"])
+            rows.append((words(name), here, there, f"{there - here:+.3f}"))
+    return Table(columns=("measure", mode, other, "difference"), rows=tuple(rows), caption=f"{words(mode)} and {other}")
+
+
+def _mistakes(predictions: pa.Table, thumbnails: Mapping[str, bytes]) -> Section:
+    chosen = wrong_answers(predictions)
+    mine = predictions.filter(
+        pc.and_(
+            pc.equal(predictions.column("split"), "test"),
+            pc.is_in(predictions.column("image_id"), value_set=pa.array(chosen, pa.string())),
+        )
+    )
+    rows = [row for row in mine.to_pylist() if row["truth"] != row["predicted"]]
+    pictures = []
+    for image in chosen:
+        wrong = [row for row in rows if row["image_id"] == image]
+        pictures.append(
+            Picture(
+                png=thumbnails.get(image),
+                title=f"{wrong[0]['predicted']}, truly {wrong[0]['truth']}",
+                lines=tuple(_said(row) for row in wrong[:3]),
+                code=short_id(image),
+            )
+        )
+    if not pictures:
+        return Section(title="Surest mistakes", parts=(Text(paragraphs=("No answer of the test part is wrong.",)),))
+    return Section(
+        title="Surest mistakes",
+        lead="The wrong answers that the model was surest of. Look here first for a wrong label or an odd film.",
+        parts=(Pictures(pictures=tuple(pictures)),),
+    )
+
+
+def _said(row: Mapping[str, Any]) -> str:
+    where = f"{row['site']} " if row["site"] else ""
+    sure = f", {100 * max(row['p']):.0f} % sure" if row["p"] else ""
+    return f"{where}{row['target'].replace('_', ' ')}{sure}"
+
+
+def _making(study: Study, facts: Mapping[str, Any], history: pa.Table | None, drawn: dict[str, bytes]) -> Section:
+    rows = facts["rows"]
+    parts: list[Part] = [
+        Facts(pairs=tuple((words(part), f"{rows.get(part, 0):,} {study.rows}, {why}") for part, why in PARTS)),
+        Table(
+            columns=("model", "recipe", "networks", "mode", "seed", "budget"),
+            rows=tuple(_bundle(study, bundle) for bundle in facts["bundles"]),
+            caption="Models that answered",
+        ),
+    ]
+    if history is not None and history.num_rows:
+        image = draw.losses(_curves(history), words(study.headline.split(".")[1]))
+        drawn["history.png"] = image
+        caption = "Loss while learning, and the headline measure on the validation part."
+        parts.append(Figures(figures=(Figure(png=image, caption=caption, wide=True),)))
+    return Section(title="How it was made", parts=tuple(parts))
+
+
+def _bundle(study: Study, bundle: Mapping[str, Any]) -> tuple[Cell, ...]:
+    known = [name for name, recipe in study.recipes.items() if to_dict(recipe) == bundle["recipe"]]
+    networks = ", ".join(f"{member['name']} ({member['architecture']})" for member in bundle["recipe"]["members"])
+    return (
+        bundle["hash"],
+        known[0] if known else "a file",
+        networks,
+        bundle["mode"],
+        bundle["seed"],
+        f"{bundle['budget']:g}",
+    )
+
+
+def _curves(history: pa.Table) -> dict[str, dict[str, list[float | None]]]:
+    """A history table's columns, a member at a time, in order of epochs."""
+    found: dict[str, dict[str, list[float | None]]] = {}
+    for row in history.sort_by([("member", "ascending"), ("epoch", "ascending")]).to_pylist():
+        columns = found.setdefault(row["member"], {"loss": [], "validation_loss": [], "metric": []})
+        for name, values in columns.items():
+            values.append(row[name])
+    return found

@@ -1,0 +1,213 @@
+"""Figures as PNG bytes: the same bytes for the same input. No pyplot, so no state of its own and no window."""
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Reals = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+COLOURS = ("#1f6286", "#c8643c", "#3f8f6b", "#7a5c99", "#b58a1f", "#5f6b73", "#a8446a", "#2f9aa8")
+"""Told apart by most colour-blind readers, and in print by their lightness."""
+INK, SOFT, FAINT = "#1b2730", "#5b6a74", "#dde3e7"
+DASHES = ("-", "--", ":")
+
+
+def blank(width: float = 5.6, height: float = 4.0) -> tuple[Figure, Axes]:
+    """A figure with one calm pair of axes; sizes in inches."""
+    figure = Figure(figsize=(width, height), dpi=150, layout="constrained", facecolor="white")
+    return figure, calm(figure.add_subplot())
+
+
+def calm(axes: Axes) -> Axes:
+    """Axes with two thin spines and a faint grid."""
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_color(SOFT)
+    axes.tick_params(colors=SOFT, labelcolor=INK, labelsize=9, length=3)
+    axes.grid(True, color=FAINT, linewidth=0.8)
+    axes.set_axisbelow(True)
+    return axes
+
+
+def png(figure: Figure) -> bytes:
+    """The figure's PNG without a version or a date in it."""
+    for text in figure.findobj(Text):
+        assert isinstance(text, Text)
+        text.set_parse_math(False)  # a dollar sign in a name is a dollar sign
+    out = io.BytesIO()
+    figure.savefig(out, format="png", metadata={"Software": None})
+    return out.getvalue()
+
+
+def whole() -> MaxNLocator:
+    """Ticks at whole numbers only."""
+    return MaxNLocator(nbins="auto", integer=True, steps=[1, 2, 5, 10])
+
+
+def legend(axes: Axes, place: Literal["best", "lower right", "upper left"] = "best") -> None:
+    """A legend without a frame, where something is named."""
+    if axes.get_legend_handles_labels()[1]:
+        axes.legend(frameon=False, fontsize=9, loc=place)
+
+
+def confusion(matrix: Ints, classes: Sequence[str]) -> bytes:
+    """Counts, truth down and answer across; the shade is the share of the row."""
+    size = max(4.2, 1.6 + 0.62 * len(classes))
+    figure, axes = blank(size + 0.9, size)
+    share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    shades = LinearSegmentedColormap.from_list("shades", ["#ffffff", "#cfe1ea", COLOURS[0]])
+    axes.imshow(share, cmap=shades, vmin=0, vmax=1)
+    for (row, column), count in np.ndenumerate(matrix):
+        colour = "white" if share[row, column] > 0.6 else INK
+        axes.text(column, row, f"{count:,}", ha="center", va="center", color=colour, fontsize=10)
+    axes.set_xticks(range(len(classes)), classes, rotation=30 if max(map(len, classes)) > 5 else 0)
+    axes.set_yticks(range(len(classes)), classes)
+    axes.grid(False)
+    axes.set_xlabel("answer", color=INK)
+    axes.set_ylabel("truth", color=INK)
+    return png(figure)
+
+
+def roc(truth: Ints, p: Reals, classes: Sequence[str], *, others: Mapping[str, tuple[Ints, Reals]]) -> bytes:
+    """One-vs-rest curves, a colour a class; `others` (the training part) are thin and dashed."""
+    figure, axes = blank(5.2, 4.8)
+    axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1.2)
+    shown = [1] if len(classes) == 2 else list(range(len(classes)))
+    for at in shown:
+        colour = COLOURS[at % len(COLOURS)]
+        for number, (name, (true, values)) in enumerate({"": (truth, p), **others}.items()):
+            curve = roc_curve(true == at, values[:, at])
+            if curve is None:
+                continue
+            label = None if name else classes[at]
+            axes.plot(*curve, DASHES[min(number, 2)], color=colour, linewidth=1.0 if number else 2.0, label=label)
+    _square(axes, "1 − specificity", "sensitivity")
+    legend(axes, "lower right")
+    return png(figure)
+
+
+def roc_curve(positive: Flags, score: Reals) -> tuple[Reals, Reals] | None:
+    """Share of false and of true positives at every threshold, at most 400 of them; None if a side is empty."""
+    up, down = int(positive.sum()), int((~positive).sum())
+    if not up or not down:
+        return None
+    order = np.argsort(-score, kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)
+    true = np.concatenate([[0.0], np.cumsum(positive[order])[ends] / up])
+    false = np.concatenate([[0.0], np.cumsum(~positive[order])[ends] / down])
+    keep = np.unique(np.linspace(0, len(true) - 1, 400).astype(int))
+    return false[keep], true[keep]
+
+
+def reliability(sure: Reals, right: Flags) -> bytes:
+    """How often answers are right beside how sure they are, in ten bins; a dot's size is its share of the answers."""
+    figure, axes = blank(5.2, 4.8)
+    axes.plot([0, 1], [0, 1], color=SOFT, linewidth=1.0, linestyle="--", label="as sure as it is right")
+    bins = np.minimum((sure * 10).astype(int), 9)
+    there = np.unique(bins)
+    x = np.array([sure[bins == b].mean() for b in there])
+    y = np.array([right[bins == b].mean() for b in there])
+    count = np.array([np.mean(bins == b) for b in there])
+    axes.plot(x, y, color=COLOURS[0], linewidth=1.2)
+    axes.scatter(x, y, s=30 + 300 * count, color=COLOURS[0], zorder=3)
+    _square(axes, "probability of the answer given", "share of these that is right")
+    legend(axes, "upper left")
+    return png(figure)
+
+
+def _square(axes: Axes, x: str, y: str) -> None:
+    axes.set_xlim(-0.02, 1.02)
+    axes.set_ylim(-0.02, 1.02)
+    axes.set_aspect("equal")
+    axes.set_xlabel(x, color=INK)
+    axes.set_ylabel(y, color=INK)
+
+
+def losses(curves: Mapping[str, Mapping[str, Sequence[float | None]]], metric: str) -> bytes:
+    """Curves of each member by epoch: `loss` and `validation_loss` on the left, `metric` on the right."""
+    figure = Figure(figsize=(9.2, 3.8), dpi=150, layout="constrained", facecolor="white")
+    left, right = calm(figure.add_subplot(1, 2, 1)), calm(figure.add_subplot(1, 2, 2))
+    for number, (member, columns) in enumerate(curves.items()):
+        colour = COLOURS[number % len(COLOURS)]
+        _line(left, columns["loss"], f"{member}, training", colour, "--")
+        _line(left, columns["validation_loss"], f"{member}, validation", colour, "-")
+        _line(right, columns["metric"], member, colour, "-")
+    for axes, name in ((left, "loss"), (right, metric)):
+        axes.set_xlabel("epoch", color=INK)
+        axes.set_ylabel(name, color=INK)
+        axes.xaxis.set_major_locator(whole())
+        legend(axes)
+    right.set_ylim(top=max(1.0, right.get_ylim()[1]))
+    return png(figure)
+
+
+def _line(axes: Axes, values: Sequence[float | None], label: str, colour: str, dash: str) -> None:
+    y = np.array([np.nan if value is None else value for value in values], dtype=float)
+    if not len(y) or np.isnan(y).all():
+        return
+    dot = "o" if len(y) == 1 else ""
+    axes.plot(range(1, len(y) + 1), y, dash, color=colour, marker=dot, linewidth=1.8, label=label)
+
+
+def histogram(
+    groups: Mapping[str, Reals], x: str, *, bounds: tuple[float, float] = (0.0, 1.0), bins: int = 20
+) -> bytes:
+    """Counts of values, one group upon the other."""
+    figure, axes = blank(5.6, 3.8)
+    values = [np.asarray(group, dtype=float) for group in groups.values()]
+    colours = [COLOURS[at % len(COLOURS)] for at in range(len(values))]
+    if values:
+        edges = np.linspace(*bounds, bins + 1)
+        axes.hist(values, bins=list(edges), stacked=True, color=colours, label=list(groups), edgecolor="white")
+    axes.set_xlim(*bounds)
+    axes.set_xlabel(x, color=INK)
+    axes.set_ylabel("rows", color=INK)
+    axes.yaxis.set_major_locator(whole())
+    legend(axes)
+    return png(figure)
+
+
+def counts(groups: Mapping[str, Ints], classes: Sequence[str], x: str) -> bytes:
+    """Counts of each class side by side: the truth's and the model's, say."""
+    figure, axes = blank(5.6, 3.8)
+    width = 0.8 / max(len(groups), 1)
+    for at, (name, values) in enumerate(groups.items()):
+        place = np.arange(len(classes)) + (at - (len(groups) - 1) / 2) * width
+        axes.bar(place, values, width * 0.94, color=COLOURS[at % len(COLOURS)], label=name)
+    axes.set_xticks(range(len(classes)), classes)
+    axes.grid(False, axis="x")
+    axes.set_xlabel(x, color=INK)
+    axes.set_ylabel("rows", color=INK)
+    axes.yaxis.set_major_locator(whole())
+    legend(axes)
+    return png(figure)
+
+
+def spread(groups: Mapping[str, Reals], x: str) -> bytes:
+    """How values between 0 and 1 lie in each group: middle half as a box, the 5th to the 95th percentile as a line."""
+    figure, axes = blank(5.6, 0.9 + 0.55 * max(len(groups), 1))
+    for at, (name, values) in enumerate(groups.items()):
+        colour = COLOURS[at % len(COLOURS)]
+        if len(values):
+            low, first, middle, third, high = np.quantile(values, [0.05, 0.25, 0.5, 0.75, 0.95])
+            axes.plot([low, high], [at, at], color=colour, linewidth=1.4)
+            axes.barh(at, max(third - first, 0.004), left=first, height=0.5, color=colour, alpha=0.45)
+            axes.plot([middle, middle], [at - 0.25, at + 0.25], color=colour, linewidth=2.4)
+        axes.text(-0.02, at, f"{name}  ({len(values):,})", ha="right", va="center", fontsize=9, color=INK)
+    axes.set_yticks([])
+    axes.set_xlim(0, 1.01)
+    axes.set_ylim(len(groups) - 0.4, -0.6)
+    axes.spines["left"].set_visible(False)
+    axes.set_xlabel(x, color=INK)
+    return png(figure)
