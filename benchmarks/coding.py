@@ -38,7 +38,7 @@ def _planes(film: Film) -> NDArray[np.uint8]:
     return np.ascontiguousarray(film.view(np.uint8).reshape(-1, 2).T)
 
 
-def _from_planes(data: bytes) -> Film:
+def _from_planes(data: bytes | bytearray) -> Film:
     return np.ascontiguousarray(np.frombuffer(data, np.uint8).reshape(2, -1).T).view(np.uint16).reshape(ROWS, COLUMNS)
 
 

@@ -16,6 +16,30 @@ OTHER_MODALITIES = (
     *("SR", "SRF", "STAIN", "TEXTUREMAP", "TG", "VA", "XA", "XC"),
 )
 
+# Of these, the ones whose objects are no images at all: reports, plans, measurements, annotations.
+NO_IMAGES = (
+    *(
+        "AR",
+        "AU",
+        "DOC",
+        "ECG",
+        "EEG",
+        "EMG",
+        "EPS",
+        "FID",
+        "HC",
+        "HD",
+        "IOL",
+        "KER",
+        "KO",
+        "LEN",
+        "OAM",
+        "PLAN",
+        "POS",
+    ),
+    *("PR", "REG", "RESP", "RTDOSE", "RTPLAN", "RTRECORD", "RTSTRUCT", "RWV", "SMR", "SR", "SRF", "STAIN", "VA"),
+)
+
 MODALITY_OF_CLASS = {
     "1.2.840.10008.5.1.4.1.1.1": "CR",
     "1.2.840.10008.5.1.4.1.1.1.1": "DX",

@@ -4,15 +4,15 @@ Decoders fill in what is missing without a word; so a codestream that is cut, or
 to marker, is refused before any of them sees it.
 """
 
-import re
 import struct
 from dataclasses import dataclass
+
+import numpy as np
 
 from rajobs.records.errors import Reject
 
 _SOF = {0xC0: "dct", 0xC1: "dct", 0xC2: "dct", 0xC3: "lossless", 0xF7: "ls"}
 _SOF_OTHER = {*range(0xC5, 0xD0)} - {0xC8, 0xCC}
-_MARKER = re.compile(rb"\xff+[^\x00\xff]")
 _BARE = {0x01, *range(0xD0, 0xD8)}  # markers without a length
 
 
@@ -135,17 +135,17 @@ def _says_rgb(applications: dict[int, bytes], ids: bytes) -> bool | None:
 
 def _check_scan(data: memoryview, at: int) -> None:
     """Within a scan only stuffed zeros and restart markers in their order may follow FF, until the next segment."""
-    scan = memoryview(data)[at:]
-    expected = 0
-    for match in _MARKER.finditer(scan):
-        code, end = match.group()[-1], match.end()
-        if not 0xD0 <= code <= 0xD7:
-            break
-        if code - 0xD0 != expected:
-            raise _corrupt("restart markers out of order")
-        expected = (expected + 1) % 8
-    else:
+    scan = np.frombuffer(data, np.uint8)[at:]
+    first, second = scan[:-1], scan[1:]
+    marked = np.flatnonzero((first == 0xFF) & (second != 0) & (second != 0xFF))
+    found = second[marked]
+    others = np.flatnonzero((found < 0xD0) | (found > 0xD7))
+    if not len(others):
         raise Reject("truncated", "decode", "scan without end")
+    restarts = found[: others[0]]
+    if not np.array_equal(restarts, 0xD0 + np.arange(len(restarts)) % 8):
+        raise _corrupt("restart markers out of order")
+    code, end = int(found[others[0]]), int(marked[others[0]]) + 2
     if code == 0xD9 and end != len(scan):
         raise _corrupt("data after the end marker")
     if code not in (0xD9, 0xC4, 0xDA, 0xDB, 0xDD, 0xFE) and not 0xE0 <= code <= 0xEF:

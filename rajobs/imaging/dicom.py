@@ -87,15 +87,15 @@ def _modality(found: Elements, options: ReadOptions) -> str:
     code = codes.modality(text(dataset, "Modality"), sop_class)
     if code in (*codes.RADIOGRAPHS, codes.ULTRASOUND):
         return code
-    if found.pixels is None and not found.cut:
-        if sop_class is None and code is None and number(dataset, "Rows") is None:
-            raise Reject("corrupt", "header", "no image and no object class")
-        raise Ignored("not-an-image")  # a report, a presentation state, a plan
-    if code is None:
-        if found.cut:
-            raise Reject("truncated", "header")
+    if code is not None and code not in codes.NO_IMAGES:
+        raise Reject("not-a-joint-modality", "header", code if code in codes.OTHER_MODALITIES else "")
+    if found.cut:
+        raise Reject("truncated", "header")
+    if found.pixels is not None and code is None:
         return _assumed(options)
-    raise Reject("not-a-joint-modality", "header", code if code in codes.OTHER_MODALITIES else "")
+    if code is None and sop_class is None:
+        raise Reject("corrupt", "header", "no image and no object class")
+    raise Ignored("not-an-image")  # a report, a presentation state, a plan
 
 
 def _assumed(options: ReadOptions) -> str:

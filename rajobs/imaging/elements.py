@@ -14,6 +14,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
 from rajobs.imaging.limits import Limits
+from rajobs.imaging.sniffing import META
 from rajobs.imaging.syntaxes import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT
 from rajobs.records.errors import Reject
 
@@ -54,7 +55,7 @@ class Elements:
 
 def read_elements(data: bytes, wanted: frozenset[int], limits: Limits) -> Elements:
     """The wanted top-level elements before the pixel data."""
-    start = 132 if data[128:132] == b"DICM" else 0
+    start = 132 if data[128:132] == b"DICM" or data[132:140] == META else 0
     meta, start = _meta(data, start, limits)
     syntax = meta.get(_SYNTAX, "")
     content = memoryview(data)

@@ -1,7 +1,7 @@
-"""Whether a lossless JPEG was read to its last bit: decoders guess on after an error and say nothing.
+"""Whether a lossless JPEG was read as it was written: decoders guess on after an error and say nothing.
 
 The bits a lossless scan takes follow from the decoded samples and the code tables. If they are not those that are
-there, the decoder lost its place somewhere.
+there, the decoder lost its place somewhere; and after a wrong difference the samples soon leave their range.
 """
 
 import struct
@@ -12,11 +12,14 @@ from numpy.typing import NDArray
 from rajobs.imaging.codestreams import Codestream
 from rajobs.records.errors import Reject
 
+Plane = NDArray[np.uint16]
 _SLACK = 16  # bits of padding at the end
 
 
-def check_length(stream: Codestream, pixels: NDArray[np.generic]) -> None:
-    """Reject a single-scan lossless JPEG whose samples don't take the bits that its scan has."""
+def check(stream: Codestream, pixels: NDArray[np.generic]) -> None:
+    """Reject a lossless JPEG whose samples are out of range or don't take the bits that its scan has."""
+    if int(pixels.max()) >> stream.precision:
+        raise Reject("corrupt", "decode", "lossless samples out of range")
     scan = _scan(bytes(stream.data))
     if scan is None:
         return
@@ -29,44 +32,52 @@ def check_length(stream: Codestream, pixels: NDArray[np.generic]) -> None:
     first = 1 << (stream.precision - shift - 1)
     needed = 0
     for index, selector in enumerate(selectors):
-        plane = planes[..., index].astype(np.int32) >> shift
-        needed += int(_costs(tables[selector])[_differences(plane, predictor, first)].sum(dtype=np.int64))
+        plane = planes[..., index].astype(np.uint16) >> np.uint16(shift)
+        differences = _differences(plane, predictor, first)
+        needed += int(_counts(differences) @ _costs(tables[selector]))
     if not 0 <= there - needed < _SLACK:
         raise Reject("corrupt", "decode", "lossless scan out of step")
 
 
-def _differences(plane: NDArray[np.int32], predictor: int, first: int) -> NDArray[np.uint16]:
+def _differences(plane: Plane, predictor: int, first: int) -> Plane:
+    """Samples less their prediction, modulo 65536 as the coding has it."""
     guess = np.empty_like(plane)
     guess[0, 0] = first
     guess[0, 1:] = plane[0, :-1]
     guess[1:, 0] = plane[:-1, 0]
     left, above, corner = plane[1:, :-1], plane[:-1, 1:], plane[:-1, :-1]
-    if predictor == 1:
-        guess[1:, 1:] = left
-    elif predictor == 2:
-        guess[1:, 1:] = above
-    elif predictor == 3:
-        guess[1:, 1:] = corner
+    if predictor <= 3:
+        guess[1:, 1:] = (left, above, corner)[predictor - 1]
     elif predictor == 4:
         guess[1:, 1:] = left + above - corner
-    elif predictor == 5:
-        guess[1:, 1:] = left + ((above - corner) >> 1)
-    elif predictor == 6:
-        guess[1:, 1:] = above + ((left - corner) >> 1)
     else:
-        guess[1:, 1:] = (left + above) >> 1
-    np.subtract(plane, guess, out=guess)
-    return guess.astype(np.uint16)
+        a, b, c = (part.astype(np.int32) for part in (left, above, corner))
+        mixed = (a + ((b - c) >> 1), b + ((a - c) >> 1), (a + b) >> 1)[predictor - 5]
+        guess[1:, 1:] = mixed.astype(np.uint16)
+    return plane - guess
 
 
-def _costs(lengths: dict[int, int]) -> NDArray[np.uint8]:
+def _counts(differences: Plane) -> NDArray[np.int64]:
+    """How often each difference occurs; in pieces, as OpenCV counts in 32-bit floats."""
+    import cv2
+
+    total = np.zeros(65536, np.int64)
+    rows = max(1, (1 << 24) // differences.shape[1])
+    for at in range(0, differences.shape[0], rows):
+        piece = np.ascontiguousarray(differences[at : at + rows])
+        total += cv2.calcHist([piece], [0], None, [65536], [0, 65536]).reshape(-1).astype(np.int64)
+    return total
+
+
+def _costs(lengths: dict[int, int]) -> NDArray[np.int64]:
     """Bits for each difference modulo 65536: its category's code and its extra bits. Unused categories cost nothing."""
     size = np.minimum(np.arange(65536), 65536 - np.arange(65536))
     category = np.zeros(65536, np.int64)
     category[1:] = np.floor(np.log2(size[1:])).astype(np.int64) + 1
     extra = np.where(category == 16, 0, category)
     code = np.array([lengths.get(c, 0) for c in range(17)])
-    return (code[category] + extra).astype(np.uint8)
+    costs: NDArray[np.int64] = code[category] + extra
+    return costs
 
 
 def _scan(data: bytes) -> tuple[dict[int, dict[int, int]], list[int], int, int, int] | None:

@@ -37,6 +37,8 @@ def plan(data: bytes, options: ReadOptions) -> Plan:
     kind = sniffing.kind_of(data)
     if kind is None:
         raise Ignored("not-an-image")
+    if kind == sniffing.DAMAGED:
+        raise Reject("truncated" if len(data) <= 132 else "corrupt", "header", "first bytes")
     scan = None
     try:
         if kind == "dicom":

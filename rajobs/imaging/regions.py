@@ -101,7 +101,7 @@ def blanked(pixels: NDArray[Any], boxes: tuple[Box, ...] | None) -> NDArray[Any]
 
 
 def has_colour(pixels: NDArray[Any]) -> bool:
-    """A colour signal: strongly coloured pixels, more than a tinted grey map, green markers or stray dots would show."""
+    """A colour signal: strongly coloured pixels, more than a tinted map, green markers or stray dots would show."""
     if pixels.ndim == 2:
         return False
     red, green, blue = (pixels[..., i].astype(np.int16) for i in range(3))

@@ -5,6 +5,7 @@ import re
 PICTURES = ("png", "jpeg", "tiff", "bmp")
 LOOPS = ("avi", "mp4")
 OTHER = "other"  # a picture or loop of a coding that is not read
+DAMAGED = "damaged"  # what was a DICOM file or a picture, with its first bytes changed, moved or cut
 ARCHIVES = ("zip", "tar", "gzip", "bzip2", "xz")
 
 _PICTURE_HEADS = (
@@ -30,18 +31,29 @@ _ARCHIVE_HEADS = (
     (b"BZh", "bzip2"),
     (b"\xfd7zXZ\0", "xz"),
 )
+# The file meta elements begin with their length; further signs stand behind a format's first bytes.
+META = b"\x02\x00\x00\x00UL\x04\x00"
+_SIGNS = ((12, b"IHDR"), (6, b"JFIF\0"), (6, b"Exif\0\0"), (8, b"AVI LIST"), (0, b"RIFF"), (4, b"ftyp"))
 # Groups that a data set without a preamble may begin with: file meta, command set or identification.
 _BARE = re.compile(rb"\x02\x00\x00\x00UL\x04\x00|\x08\x00[\x00-\xff]\x00|\x00\x08\x00[\x00-\xff]", re.DOTALL)
 
 
 def kind_of(data: bytes) -> str | None:
-    """dicom, one of PICTURES or LOOPS, "other", or None for what is no image."""
-    if data[128:132] == b"DICM":
+    """dicom, one of PICTURES or LOOPS, "other", "damaged", or None for what is no image."""
+    if data[128:132] == b"DICM" or data[132:140] == META:
         return "dicom"
     for head, kind in _PICTURE_HEADS:
         if data.startswith(head):
             return kind
-    return _boxed(data) or ("dicom" if _is_bare(data) else None)
+    return _boxed(data) or ("dicom" if _is_bare(data) else DAMAGED if _is_damaged(data) else None)
+
+
+def _is_damaged(data: bytes) -> bool:
+    head = data[:1024]
+    if head and len(head) <= 132 and not any(head[:128]):
+        return True  # an empty preamble and nothing behind it
+    moved = META in head or b"DICM\x02\x00" in head
+    return moved or any(head[at : at + len(sign)] == sign for at, sign in _SIGNS)
 
 
 def _boxed(data: bytes) -> str | None:

@@ -245,7 +245,9 @@ def decode(stream: Codestream, *, rgb: bool) -> NDArray[np.generic]:
     try:
         if stream.kind == "ls":
             samples = imagecodecs.jpegls_decode(data)
-        elif stream.kind in ("j2k", "htj2k"):
+        elif stream.kind == "htj2k":
+            samples = imagecodecs.htj2k_decode(data)
+        elif stream.kind == "j2k":
             samples = imagecodecs.jpeg2k_decode(data)
         else:
             samples = _decode_jpeg(stream, data, rgb)
@@ -255,7 +257,7 @@ def decode(stream: Codestream, *, rgb: bool) -> NDArray[np.generic]:
     if samples.shape != expected:
         raise Reject("corrupt", "decode", "decoded to another size than the codestream's")
     if stream.kind == "lossless":
-        lossless.check_length(stream, samples)
+        lossless.check(stream, samples)
     return samples
 
 

@@ -57,7 +57,6 @@ def _quiet() -> None:
     """Ray Data's own progress is for its developers; jobs tell of theirs."""
     import ray.data
 
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False
+    ray.data.DataContext.get_current().enable_progress_bars = False
     for name in ("ray.data", "ray.tune", "ray.train"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+        logging.getLogger(name).setLevel(logging.ERROR)

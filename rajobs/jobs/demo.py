@@ -14,6 +14,7 @@ from rajobs.reports.demo import demo_page
 
 STUDY = "hand_filter"
 PAGE = "index.html"
+PLACES = ("phantom", "data", "ledger", "models", "sweep", "evaluation", "tables")
 PATIENTS = 24
 TRIALS = 3
 KEY = "a key that everybody knows, for phantoms alone"
@@ -23,7 +24,7 @@ def demo(out: str, ray: str | None = None) -> str:
     """Every job in turn on one cluster; what is done already is not done again."""
     if "://" in out:
         raise UsageError("the demo writes to a folder of this machine")
-    place = {name: str(Path(out) / name) for name in ("phantom", "data", "ledger", "models", "sweep", "evaluation", "tables")}
+    place = {name: str(Path(out) / name) for name in PLACES}
     done = open_store(out).stat(PAGE) is not None
     with _key(), nullcontext() if done else cluster.connected(ray):
         say.line("1. phantom: drawn films in the archives of a hospital")
@@ -67,17 +68,27 @@ def _steps(place: dict[str, str]) -> list[dict[str, object]]:
     tables = read_manifest(open_store(place["tables"])) or {}
     figures = evaluate.read_metrics(place["evaluation"])["figures"]
     contact = open_store(place["phantom"]).get("contact.png")
+    counts = data["counts"]
+    intake = {name: counts[name] for name in ("objects", "images")}
+    intake |= {name: sum(counts[name].values()) for name in ("rejects", "ignored")}
+    scores = {name: f"{figure['value']:.3f}" for name, figure in figures.items()}
     return [
-        {"name": "phantom", "what": "Drawn films in archives", "href": "phantom/contact.png", "picture": contact},
-        {"name": "ingest", "what": "Archives into tables", "href": "data/manifest.json", "counts": data["counts"]},
-        {"name": "tune", "what": "A search for a better recipe", "href": f"sweep/{STUDY}/report.html"},
-        {"name": "train", "what": "A model with that recipe", "href": "models/"},
         {
-            "name": "evaluate", "what": "The model on patients it never saw", "href": "evaluation/report.html",
-            "counts": {name: f"{figure['value']:.3f}" for name, figure in figures.items()},
+            "name": "phantom", "line": "Drawn films in the archives of a hospital, a share of them damaged.",
+            "png": contact, "href": "phantom/contact.png", "link": "Open the contact sheet",
+        },
+        {"name": "ingest", "line": "Archives into tables; every file has one fate.", "counts": intake},
+        {
+            "name": "tune", "line": "A few short trials for a better recipe; a night on a cluster.",
+            "href": f"sweep/{STUDY}/report.html",
+        },
+        {"name": "train", "line": "A model with the recipe that was found."},
+        {
+            "name": "evaluate", "line": "The model judged on patients it never saw.",
+            "href": "evaluation/report.html", "counts": scores,
         },
         {
-            "name": "score", "what": "The cohort's tables", "href": "tables/report.html",
+            "name": "score", "line": "The cohort's tables.", "href": "tables/report.html",
             "counts": {**tables["fates"], **tables["views"]},
         },
     ]  # fmt: skip

@@ -27,7 +27,6 @@ from rajobs.records.store import Store, open_store, split_uri
 from rajobs.reports.evaluation import evaluation_page, wrong_answers
 
 PAGE = "report.html"
-TOLD = ("hash", "seed", "budget", "parameters", "rows")  # of a bundle, in the report
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,12 +176,10 @@ def _facts(order: Order, study: Study, bundles: list[dict[str, Any]], table: pa.
     return {
         "mode": order.mode,
         "budget": _budget(bundles),
-        "rows": {"test": table.num_rows},
-        "patients": len(set(table.column("patient").to_pylist())),
+        "rows": {**(bundles[0]["rows"] if bundles else {}), "test": table.num_rows},
         "bundles": [
             {key: bundle[key] for key in ("hash", "seed", "budget", "parameters", "rows")} for bundle in bundles
         ],
-        "comparison": [{"what": p.what, "value": p.value, "metric": p.metric} for p in study.printed],
     }
 
 

@@ -4,6 +4,7 @@ Ray Data carries shards. A worker streams a shard's members and puts its parts u
 then a marker; the driver alone deals with duplicates across shards, labels and the manifest. What has a marker is done.
 """
 
+import dataclasses
 import hashlib
 import json
 from collections import Counter
@@ -22,7 +23,7 @@ from rajobs.imaging.sandbox import Decoder
 from rajobs.jobs import cluster, duplicates, say
 from rajobs.records.errors import DataError, StoreError, TooManyRejects, UsageError
 from rajobs.records.identity import Key
-from rajobs.records.incoming import UID, label_rows, read_clinic, read_labels
+from rajobs.records.incoming import UID, label_rows, named_patients, read_clinic, read_labels
 from rajobs.records.manifest import MANIFEST, check_claim, claim, digest, put_manifest, read_manifest, to_json
 from rajobs.records.parts import parts, read_part, to_parquet
 from rajobs.records.schema import CLINIC, CROSSWALK, IGNORED, IMAGES, LABELS, PLACES, REJECTS, Table
@@ -68,11 +69,11 @@ def ingest(order: Order) -> None:
     if todo:
         store.delete(MANIFEST)  # until the last part is there, this is no finished ingest
         with cluster.connected(order.ray):
-            _take_in(order, labels, todo)
+            _take_in(order, todo)
     duplicates.drop(store)
     counts = _counts(store)
     told = _put_tables(store, key, labels, clinic, before or {})
-    content = {"job": "ingest", **identity, "counts": dict(sorted(counts.items())), **told, "hash": _hash(store)}
+    content = {"job": "ingest", **identity, "counts": _nested(counts), **told, "hash": _hash(store)}
     _check_counts(counts)
     put_manifest(store, content)
     _summary(order, counts, told, unchanged=not todo and before == read_manifest(store))
@@ -108,6 +109,19 @@ def _todo(store: Store, sources: list[tuple[str, list[Entry]]], limit: int | Non
     return [shard for name, shard in found.items() if name not in ids]
 
 
+def to_text(shard: Shard) -> str:
+    """A shard as Ray Data carries it."""
+    return json.dumps(dataclasses.asdict(shard))
+
+
+def from_text(text: str) -> Shard:
+    """The shard that `to_text` told of."""
+    plain = json.loads(text)
+    loose = plain["kind"] == "files"
+    plain["members"] = tuple(Entry(**entry) if loose else entry for entry in plain["members"])
+    return Shard(**plain)
+
+
 def _members(shard: Shard) -> int:
     """Members of a shard, as far as they are known before it is read."""
     if shard.kind == "files":
@@ -121,16 +135,11 @@ def marks(store: Store) -> Iterator[dict[str, Any]]:
         yield json.loads(store.get(entry.key))
 
 
-def _take_in(order: Order, labels: pa.Table | None, todo: list[Shard]) -> None:
-    patients: dict[str, str] = {}
-    if labels is not None:
-        pairs = zip(labels.column("image").to_pylist(), labels.column("patient").to_pylist())
-        patients = {image: patient for image, patient in pairs if patient}
-    shared = ray.put(patients)
+def _take_in(order: Order, todo: list[Shard]) -> None:
     workers = min(len(todo), int(ray.cluster_resources()["CPU"]))
-    results = ray.data.from_items([{"shard": shard} for shard in todo], override_num_blocks=len(todo)).map(
+    results = ray.data.from_items([{"shard": to_text(shard)} for shard in todo], override_num_blocks=len(todo)).map(
         Ingester,  # type: ignore[arg-type]  # a class is taken, its stub does not say so
-        fn_constructor_args=(order.out, order.ledger, order.key_env, order.options, shared),
+        fn_constructor_args=(order.out, order.ledger, order.key_env, order.options, order.labels),
         compute=ray.data.ActorPoolStrategy(min_size=workers, max_size=workers),
         num_cpus=1,
     )
@@ -142,16 +151,16 @@ def _take_in(order: Order, labels: pa.Table | None, todo: list[Shard]) -> None:
 class Ingester:
     """One worker: takes in shards, one after the other, with one decoder child."""
 
-    def __init__(self, out: str, ledger: str | None, key_env: str, options: ReadOptions, patients: Any) -> None:
+    def __init__(self, out: str, ledger: str | None, key_env: str, options: ReadOptions, labels: str | None) -> None:
         self.store = open_store(out)
         self.ledger = open_store(ledger) if ledger else None
         self.key = Key.from_environment(key_env)
         self.options = options
-        self.patients: dict[str, str] = ray.get(patients) if isinstance(patients, ray.ObjectRef) else patients
+        self.patients = named_patients(read_labels(labels)) if labels else {}
         self.decoder = Decoder()
 
     def __call__(self, item: dict[str, Any]) -> dict[str, Any]:
-        shard: Shard = item["shard"]
+        shard = from_text(item["shard"])
         taker = Taker(key=self.key, read=self._read, origin=shard.etag, patients=self.patients)
         written: list[str] = []
         counts: Counter[str] = Counter()
@@ -187,6 +196,14 @@ def _counts(store: Store) -> Counter[str]:
         total += Counter(mark["counts"])
         total["shards"] += 1
     return total
+
+
+def _nested(counts: Counter[str]) -> dict[str, Any]:
+    """The counts as the manifest tells them: totals, rejects by reason, ignored by reason."""
+    told: dict[str, Any] = {name: counts[name] for name in ("objects", "images", "frames", "shards")}
+    for name, prefix in (("rejects", "reject:"), ("ignored", "ignored:")):
+        told[name] = {key.removeprefix(prefix): n for key, n in sorted(counts.items()) if key.startswith(prefix)}
+    return told
 
 
 def _check_counts(counts: Counter[str]) -> None:

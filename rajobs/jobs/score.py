@@ -180,8 +180,9 @@ def _finish(order: Order, data: Store, store: Store, wanted: str, identity: Mapp
         "job": "score", **identity, "input": wanted, "images": ledger.num_rows, "films": films.num_rows,
         "fates": dict(sorted(fates.items())), "views": dict(sorted(views.items())), "without_model": missing,
     }  # fmt: skip
-    ingest = read_manifest(data) or {}
-    page = score_page({**content, "ingest": ingest}, films, previews(data, set(pick_previews(films))), missing)
+    intake = (read_manifest(data) or {})["counts"]
+    told = {"intake": intake, "ultrasound": ledger.num_rows - films.num_rows}
+    page = score_page(told, films, previews(data, set(pick_previews(films))), missing)
     store.put(PAGE, page.encode())
     put_manifest(store, content)
     say.table("scored", {"images": ledger.num_rows, "films": films.num_rows, **fates})

@@ -6,6 +6,7 @@ cluster there is. Nothing of Ray's own state is needed to go on.
 
 import json
 import math
+import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -123,8 +124,6 @@ class Search:
 
 def _search(order: Order, study: Study, space: Space, search: Search, ended: list[dict[str, Any]]) -> None:
     """Run the trials that are missing; the same numbers get the same seeds."""
-    import os
-
     taken = {row["number"] for row in ended}
     todo = [number for number in range(order.trials) if number not in taken]
     if not todo:
@@ -144,6 +143,7 @@ def _search(order: Order, study: Study, space: Space, search: Search, ended: lis
                     grace_period=max(1, round(epochs * order.budget / 9)), reduction_factor=3,
                 ),
                 num_samples=len(todo),
+                trial_dirname_creator=lambda trial: f"{trial.config['number']:05d}",
             ),
             run_config=ray.tune.RunConfig(
                 storage_path=folder, verbose=0, callbacks=[Clerk(search=search, progress=progress)]
@@ -188,7 +188,7 @@ class Asker(Searcher):
         super().__init__(metric="score", mode="max")
         self.study, self.space, self.todo, self.place = study, space, list(todo), place
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        sampler = optuna.samplers.TPESampler(seed=SEED + len(ended), multivariate=True, group=True)
+        sampler = optuna.samplers.TPESampler(seed=SEED + len(ended), multivariate=True)
         self.optuna = optuna.create_study(direction="maximize", sampler=sampler)
         self.asked: dict[str, optuna.Trial] = {}
         remember(self.optuna, space, ended)
@@ -202,12 +202,12 @@ class Asker(Searcher):
             name = self.space.first[number]
             recipe = self.study.recipe(name)
         else:
-            name = f"trial {number}"
+            name = ""
             self.asked[trial_id] = asked = self.optuna.ask(distributions(self.space.axes))
             values = dict(asked.params)
             recipe = self.space.recipe(self.study.recipe(self.space.base), values)
         return {
-            "number": number, "name": name, "values": values, "recipe": to_dict(recipe), "study": self.study.name,
+            "number": number, "name": name, "settings": values, "recipe": to_dict(recipe), "study": self.study.name,
             "fixed": number < len(self.space.first), "place": self.place,
         }  # fmt: skip
 
@@ -251,23 +251,24 @@ class Clerk(ray.tune.Callback):
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **_: Any) -> None:
         whole = trial.last_result.get("low") is not None
-        self._end(trial, "done" if whole else "stopped early", "")
+        self._end(trial, "finished" if whole else "stopped", None)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **_: Any) -> None:
         error = trial.get_pickled_error() or trial.get_error()
         cause = getattr(error, "cause", None) or error
         self._end(trial, "failed", f"{type(cause).__name__}: {str(cause).splitlines()[-1] if str(cause) else ''}"[:300])
 
-    def _end(self, trial: Trial, ending: str, cause: str) -> None:
+    def _end(self, trial: Trial, state: str, cause: str | None) -> None:
         last, config = trial.last_result or {}, trial.config
         self.search.end({
-            "number": config["number"], "name": config["name"], "values": config["values"], "recipe": config["recipe"],
-            "fixed": config["fixed"], "ending": ending, "cause": cause, "epochs": last.get("epoch", 0),
+            **{name: config[name] for name in ("number", "name", "settings", "recipe", "fixed")},
+            "state": state, "cause": cause, "epochs": last.get("epoch", 0),
             "score": last.get("score"), "low": last.get("low"), "high": last.get("high"),
-            "seconds": last.get("time_total_s", 0.0), "curve": self.curves.get(trial.trial_id, []),
+            "hours": last.get("time_total_s", 0.0) / 3600, "curve": self.curves.get(trial.trial_id, []),
         })  # fmt: skip
         score = last.get("score")
-        self.progress.step(note=f"{config['name']} {ending}" + (f", {score:.3f}" if score is not None else ""))
+        reached = "" if score is None else f", {score:.3f}"
+        self.progress.step(note=f"{config['name'] or config['number']} {state}{reached}")
 
 
 def distributions(axes: tuple[Axis, ...]) -> dict[str, optuna.distributions.BaseDistribution]:
@@ -286,10 +287,10 @@ def distributions(axes: tuple[Axis, ...]) -> dict[str, optuna.distributions.Base
 def remember(held: optuna.Study, space: Space, ended: list[dict[str, Any]]) -> None:
     """Tell Optuna of trials that ended before this start."""
     for row in ended:
-        if row["values"] and row["score"] is not None:
+        if row["settings"] and row["score"] is not None:
             held.add_trial(
                 optuna.trial.create_trial(
-                    params=row["values"], distributions=distributions(space.axes), value=row["score"]
+                    params=row["settings"], distributions=distributions(space.axes), value=row["score"]
                 )
             )
 
@@ -298,7 +299,7 @@ def _finish(order: Order, study: Study, space: Space, search: Search) -> str:
     import pandas as pd
 
     store, ended = search.store, search.ended()
-    whole = [row for row in ended if row["ending"] == "done" and row["score"] is not None]
+    whole = [row for row in ended if row["state"] == "finished" and row["score"] is not None]
     if not whole:
         causes = sorted({row["cause"] for row in ended if row["cause"]})
         raise DataError(
@@ -308,7 +309,7 @@ def _finish(order: Order, study: Study, space: Space, search: Search) -> str:
     recipe: Recipe = from_dict(best["recipe"])
     for key in ("trials.parquet", "best.toml", PAGE):
         store.delete(key)
-    flat = [{**row, "values": json.dumps(row["values"]), "recipe": json.dumps(row["recipe"])} for row in ended]
+    flat = [{**row, "settings": json.dumps(row["settings"]), "recipe": json.dumps(row["recipe"])} for row in ended]
     frame = pd.DataFrame(flat)
     store.put("trials.parquet", frame.to_parquet(index=False))
     store.put("best.toml", to_toml(recipe).encode())
@@ -322,9 +323,9 @@ def _finish(order: Order, study: Study, space: Space, search: Search) -> str:
     say.table(
         f"{study.name}: {len(ended)} trials, scored by {study.headline} on the validation part",
         {
-            "best": f"{best['name']}, {best['score']:.3f} ({best['low']:.3f} to {best['high']:.3f})",
+            "best": f"{best['name'] or best['number']}, {best['score']:.3f} ({best['low']:.3f} to {best['high']:.3f})",
             **{row["name"]: f"{row['score']:.3f}" for row in ended if row["fixed"] and row["score"] is not None},
-            "failed": sum(row["ending"] == "failed" for row in ended),
+            "failed": sum(row["state"] == "failed" for row in ended),
         },
     )
     say.line(f"recipe: {order.out}/{study.name}/best.toml\nreport: {order.out}/{study.name}/{PAGE}")

@@ -20,15 +20,15 @@ CONTAINERS: tuple[tuple[str, ...], ...] = (
     ("zip-deflated",),
     ("tar", "zip"),
     ("zip", "zip", "zip"),
-    ("zip", "tar.gz"),
+    ("zip", "tgz"),
     ("tar", "tar"),
     ("zip",),
     ("tar",),
-    ("zip", "zip-deflated"),
     ("folder",),
     ("zip", "tar"),
     ("zip",),
-    ("tgz",),
+    ("tar",),
+    ("zip", "zip"),
 )
 """Kinds of archive, from the outermost inwards; members go to each level in turn. Packing is slow: few do it."""
 
@@ -115,10 +115,12 @@ class Packer:
         self.number = 0  # of the archive that is being filled, or was filled last
         self.archives = 0
 
-    def add(self, member: Member, *, patient: int | None) -> str:
-        """Lays the file into the archive of the moment and gives its path below the source."""
+    def add(self, member: Member, *, patient: int | None, packed: bool = False) -> str:
+        """Lays the file into the archive of the moment and gives its path below the source; `packed`: in no folder."""
+        if packed and self._levels and self._kind == "folder":
+            self.close()
         if not self._levels:
-            self._open(patient)
+            self._open(patient, packed=packed)
         level = sum(map(len, self._levels)) % len(self._levels)
         name = f"{member.folder}/{member.name}" if member.folder else member.name
         path = self._prefix(level) + name
@@ -153,11 +155,6 @@ class Packer:
         self._levels, self._bytes = [], 0
 
     @property
-    def loose(self) -> bool:
-        """Whether files are laid into a plain folder, at the moment or last."""
-        return self._opened > 0 and self._kind == "folder"
-
-    @property
     def _chain(self) -> tuple[str, ...]:
         return CONTAINERS[(self._opened - 1) % len(CONTAINERS)]
 
@@ -170,10 +167,12 @@ class Packer:
         ending = "" if self._kind == "folder" else _PACKERS[self._kind][0]
         return f"{self.number:05d}_{self._who['archive'].title()}{ending}"
 
-    def _open(self, patient: int | None) -> None:
+    def _open(self, patient: int | None, *, packed: bool) -> None:
         self._last += 1
         self.number = self._last
         self._opened += 1
+        while packed and self._kind == "folder":
+            self._opened += 1
         self._who = identity(self._seed, patient)
         self._levels = [[] for _ in self._chain]
 

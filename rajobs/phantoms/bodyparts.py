@@ -7,7 +7,7 @@ from types import MappingProxyType
 import cv2
 import numpy as np
 
-from rajobs.phantoms import limbs, trunk
+from rajobs.phantoms import girdles, limbs, trunk
 from rajobs.phantoms.anatomy import Build
 from rajobs.phantoms.canvas import Canvas, affine, blank_canvas, move
 from rajobs.phantoms.cohort import Film
@@ -33,12 +33,16 @@ class Part:
 
 _PARTS: Mapping[str, Part] = MappingProxyType(
     {
-        "chest": Part(draw=trunk.chest, view=(-165, -195, 165, 170), position="PA", half=(-150, -215, 150, 120), turns=0.02),
+        "chest": Part(
+            draw=trunk.chest, view=(-165, -195, 165, 170), position="PA", half=(-150, -215, 150, 120), turns=0.02
+        ),
         "abdomen": Part(draw=trunk.abdomen, view=(-165, -205, 165, 205), position="AP", turns=0.03),
         "spine": Part(draw=trunk.backbone, view=(-110, -200, 110, 200), position="AP", turns=0.03),
-        "hip": Part(draw=trunk.hip, view=(-175, -160, 175, 160), position="AP", half=(-25, -130, 195, 190), turns=0.03),
-        "shoulder": Part(draw=trunk.shoulder, view=(-150, -90, 80, 160), position="AP", sided=True, turns=0.05),
-        "skull": Part(draw=trunk.skull, view=(-125, -130, 125, 160), position="AP", turns=0.03),
+        "hip": Part(
+            draw=girdles.hip, view=(-175, -160, 175, 160), position="AP", half=(-25, -130, 195, 190), turns=0.03
+        ),
+        "shoulder": Part(draw=girdles.shoulder, view=(-150, -90, 80, 160), position="AP", sided=True, turns=0.05),
+        "skull": Part(draw=girdles.skull, view=(-125, -130, 125, 160), position="AP", turns=0.03),
         "knee": Part(draw=limbs.knee, view=(-80, -160, 80, 150), position="AP", sided=True, turns=0.15),
         "lower_leg": Part(draw=limbs.lower_leg, view=(-75, -270, 75, 90), position="AP", sided=True, turns=0.15),
         "elbow": Part(draw=limbs.elbow, view=(-70, -120, 90, 120), position="AP", sided=True, turns=0.3),
@@ -47,7 +51,15 @@ _PARTS: Mapping[str, Part] = MappingProxyType(
 )
 
 
-def _half(canvas: Canvas, shape: tuple[int, int], to_px: np.ndarray, part: Part, build: Build, rng: np.random.Generator, forearm: bool) -> Canvas:
+def _half(
+    canvas: Canvas,
+    shape: tuple[int, int],
+    to_px: np.ndarray,
+    part: Part,
+    build: Build,
+    rng: np.random.Generator,
+    forearm: bool,
+) -> Canvas:
     """Draws at half the pitch of a large film: these films are not measured, and it is much faster."""
     pencil = Pencil(canvas=canvas, to_px=to_px, rng=rng, wobble=0.008)
     if forearm:
@@ -59,11 +71,16 @@ def _half(canvas: Canvas, shape: tuple[int, int], to_px: np.ndarray, part: Part,
         return canvas
     scale = shape[0] / canvas.shape[0]
     return replace(
-        canvas, bone=cv2.resize(canvas.bone, (shape[1], shape[0])), pitch=canvas.pitch / scale, step=max(1, round(canvas.step * scale))
+        canvas,
+        bone=cv2.resize(canvas.bone, (shape[1], shape[0])),
+        pitch=canvas.pitch / scale,
+        step=max(1, round(canvas.step * scale)),
     )
 
 
-def _window(film: Film, part: Part, rng: np.random.Generator, shape: tuple[int, int]) -> tuple[float, np.ndarray, float]:
+def _window(
+    film: Film, part: Part, rng: np.random.Generator, shape: tuple[int, int]
+) -> tuple[float, np.ndarray, float]:
     """Pitch, map of body mm to pixels, and the turn of a film."""
     x0, y0, x1, y1 = part.half if part.half and rng.random() < 0.45 else part.view
     zoom = float(rng.uniform(0.7, 1.1))
@@ -72,7 +89,9 @@ def _window(film: Film, part: Part, rng: np.random.Generator, shape: tuple[int, 
     lying = abs(np.sin(np.deg2rad(turn))) > 0.7
     span = np.array([y1 - y0, x1 - x0] if lying else [x1 - x0, y1 - y0]) * zoom
     pitch = float(max(span[0] / shape[1], span[1] / shape[0]))
-    to_px = affine(turn, (0, 0), scale=1 / pitch, mirror=bool(rng.random() < 0.5) and (part.sided or part.half is not None))
+    to_px = affine(
+        turn, (0, 0), scale=1 / pitch, mirror=bool(rng.random() < 0.5) and (part.sided or part.half is not None)
+    )
     to_px[:, 2] = np.array([shape[1] / 2, shape[0] / 2]) - to_px[:, :2] @ centre
     return pitch, to_px, turn
 
@@ -92,11 +111,18 @@ def draw_part(film: Film, build: Build, ease: Preset, streams: list[np.random.Ge
     values = attenuation(canvas, exposure)
     low, high = np.percentile(values[::8, ::8], (3.0, 99.0))
     room = float(max(high - low, 0.3))
-    exposure = replace(exposure, saturate=False, span=room * float(film_rng.uniform(0.85, 1.3)), floor=float(low) + room * float(film_rng.uniform(-0.12, 0.22)))
+    exposure = replace(
+        exposure,
+        saturate=False,
+        span=room * float(film_rng.uniform(0.85, 1.3)),
+        floor=float(low) + room * float(film_rng.uniform(-0.12, 0.22)),
+    )
     shown = display(values, canvas, exposure)
     side = str(film_rng.choice(("L", "R")))
     margin = np.array([shape[1], shape[0]]) * film_rng.uniform(0.0, 0.16, 2)
-    lit = np.array([margin, (shape[1] - margin[0], margin[1]), (shape[1], shape[0]) - margin, (margin[0], shape[0] - margin[1])])
+    lit = np.array(
+        [margin, (shape[1] - margin[0], margin[1]), (shape[1], shape[0]) - margin, (margin[0], shape[0] - margin[1])]
+    )
     placing = Placing(pitch=canvas.pitch, to_px=(to_px,), angle=turn, lit=lit)
     shutter = draw_shutter(film_rng, placing, shape)
     letters = draw_letters(film_rng, canvas, side, shutter, turn)

@@ -1,11 +1,13 @@
 """One bone: an outline with a shell of cortex, a spongy inside, and what disease took away from it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from rajobs.phantoms.canvas import Affine, Canvas, Grey, Points, chain, fill, fixed_point, move, SUBPIXEL
+from rajobs.phantoms.canvas import SUBPIXEL, Affine, Canvas, Grey, Points, chain, fill, fixed_point, move
+
+_REACH = 1.2  # mm that disease may carry an outline beyond its healthy place
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +28,7 @@ class Bite:
     along: float
     across: float
     depth: float  # share of the bone's thickness that is gone in the middle
-    rough: float = 0.35
+    rough: float = 0.30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +48,14 @@ class Bone:
     cuts: tuple[Points, ...] = ()  # outlines that are taken out whole: growth plates
     texture_at: tuple[int, int] = (0, 0)
     weight: float = 1.0
-    details: dict[str, float] = field(default_factory=dict)
+    box: tuple[float, float, float, float] | None = None  # u, v, u, v around the bone in health; else the outline's own
+    thick: float | None = None  # mm, half the thickness of a bone that is no tube; the outline's own if not given
+
+
+def around(points: Points) -> tuple[float, float, float, float]:
+    """The box around points: least u and v, greatest u and v."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    return float(low[0]), float(low[1]), float(high[0]), float(high[1])
 
 
 def closed_curve(points: Points, per: int = 6) -> Points:
@@ -67,7 +76,7 @@ def open_curve(points: Points, per: int = 6) -> Points:
     return np.vstack([curve.reshape(-1, 2), points[-1:]])
 
 
-def _coverage(bone: Bone, low: Points, shape: tuple[int, int], fine: float) -> np.ndarray:
+def _coverage(bone: Bone, low: Points, shape: tuple[int, int], fine: float) -> Grey:
     mask = np.zeros(shape, np.uint8)
     fill(mask, ((bone.outline - low) / fine)[:, ::-1])
     for cut in bone.cuts:
@@ -75,35 +84,33 @@ def _coverage(bone: Bone, low: Points, shape: tuple[int, int], fine: float) -> n
     return mask
 
 
-def _bump(rows: int, ends: float) -> Grey:
-    """0 at both ends of the bone, 1 along the shaft."""
-    u = np.linspace(0.0, 1.0, rows, dtype=np.float32)
-    rise = np.clip(np.minimum(u, 1 - u) / ends, 0, 1)
+def _bump(u: Grey, ends: float) -> Grey:
+    """0 at both ends of the bone, 1 along the shaft; u runs from 0 to 1."""
+    rise = np.minimum(np.maximum(np.minimum(u, 1 - u) / np.float32(ends), 0), 1)
     return rise * rise * (3 - 2 * rise)
 
 
-def _radius(mask: np.ndarray, distance: Grey, fine: float, *, tubular: bool) -> Grey:
+def _radius(bone: Bone, mask: Grey, distance: Grey, fine: float, span: tuple[float, float], u: Grey) -> Grey:
     """Half the bone's width a row: how thick it is there, if it is round."""
-    if not tubular:
-        return np.full((mask.shape[0], 1), max(float(distance.max()), fine), np.float32)
-    width = (mask > 127).sum(axis=1).astype(np.float32) * (fine / 2)
-    rows = len(width)
-    edge = max(2, rows // 12)
-    width[:edge] = np.maximum(width[:edge], width[edge : 2 * edge].mean())
-    width[-edge:] = np.maximum(width[-edge:], width[-2 * edge : -edge].mean())
-    kernel = max(3, (rows // 20) | 1)
-    return cv2.blur(width[:, None], (1, kernel), borderType=cv2.BORDER_REPLICATE).reshape(-1, 1)
+    if not bone.tubular:
+        return np.full((mask.shape[0], 1), bone.thick or max(float(distance.max()), fine), np.float32)
+    width = cv2.reduce(mask, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32F) * np.float32(fine / 510)
+    # The ends are as thick as the bone a little further in.
+    edge = 0.085 * (span[1] - span[0])
+    first, last = np.searchsorted(u[:, 0], (edge / (span[1] - span[0]), 1 - edge / (span[1] - span[0])))
+    width[:first] = np.maximum(width[:first], width[first : first + 3].mean())
+    width[last:] = np.maximum(width[last:], width[last - 3 : last].mean())
+    kernel = max(3, round(0.05 * (span[1] - span[0]) / fine) | 1)
+    return cv2.blur(width, (1, kernel), borderType=cv2.BORDER_REPLICATE).reshape(-1, 1)
 
 
-def _ends(bone: Bone, rows: int) -> tuple[Grey, Grey]:
+def _ends(bone: Bone, u: Grey) -> tuple[Grey, Grey]:
     """Cortex in mm and marrow density, a row each."""
     if not bone.tubular:
-        return np.full((rows, 1), bone.cortex[1], np.float32), np.full((rows, 1), bone.marrow[0], np.float32)
-    bump = _bump(rows, 0.42)
-    end = np.where(np.arange(rows) < rows / 2, bone.cortex[0], bone.cortex[2]).astype(np.float32)
-    cortex = end + (bone.cortex[1] - end) * bump
-    marrow = bone.marrow[0] + (bone.marrow[1] - bone.marrow[0]) * _bump(rows, 0.33)
-    return cortex.reshape(-1, 1), marrow.reshape(-1, 1)
+        return np.full_like(u, bone.cortex[1]), np.full_like(u, bone.marrow[0])
+    end = np.where(u < 0.5, bone.cortex[0], bone.cortex[2]).astype(np.float32)
+    cortex = end + (bone.cortex[1] - end) * _bump(u, 0.42)
+    return cortex, bone.marrow[0] + (bone.marrow[1] - bone.marrow[0]) * _bump(u, 0.33)
 
 
 def _gnaw(thickness: Grey, bone: Bone, low: Points, fine: float, texture: Grey) -> None:
@@ -117,52 +124,64 @@ def _gnaw(thickness: Grey, bone: Bone, low: Points, fine: float, texture: Grey) 
         window = (slice(first[0], last[0]), slice(first[1], last[1]))
         du = (np.arange(first[0], last[0], dtype=np.float32) * fine + low[0] - bite.u)[:, None] / bite.along
         dv = (np.arange(first[1], last[1], dtype=np.float32) * fine + low[1] - bite.v)[None, :] / bite.across
-        ripple = cv2.blur(texture[window], (5, 5)) * bite.rough
-        hole = np.clip((1.12 - np.sqrt(du * du + dv * dv) - ripple) / 0.35, 0, 1)
+        angle = np.arctan2(dv, du)
+        edge = 1 + bite.rough * (0.5 * np.cos(3 * angle + 5 * bite.u) + 0.35 * np.cos(5 * angle + 7 * bite.v))
+        hole = np.clip((1.1 * edge - np.sqrt(du * du + dv * dv) + 0.06 * texture[window]) / 0.4, 0, 1)
         thickness[window] *= 1 - bite.depth * hole
 
 
-def _plates(thickness: Grey, bone: Bone, low: Points, fine: float, mask: np.ndarray) -> None:
-    for plate in bone.plates:
-        points = ((plate.points - low) / fine)[:, ::-1]
-        wide = plate.width / fine
-        margin = int(wide) + 2
-        first = np.maximum(points.min(axis=0).astype(int) - margin, 0)
-        last = np.minimum(points.max(axis=0).astype(int) + margin + 1, mask.shape[::-1])
-        if (last <= first).any():
-            continue
-        window = (slice(first[1], last[1]), slice(first[0], last[0]))
-        line = np.zeros(mask[window].shape, np.uint8)
-        corners = [fixed_point(points - first)]
-        for share, grey in ((1.5, 90), (1.0, 190), (0.55, 255)):  # brightest in the middle
-            cv2.polylines(line, corners, False, grey, max(1, round(share * wide)), cv2.LINE_AA, SUBPIXEL)
-        side = max(3, round(0.5 * wide) | 1)
-        line = cv2.blur(line, (side, side))
-        thickness[window] += np.minimum(line, mask[window]).astype(np.float32) * np.float32(plate.weight / 255)
+def _plates(thickness: Grey, bone: Bone, low: Points, fine: float, mask: Grey) -> None:
+    """Adds the plates: all in one sheet of grey levels, the faint ones first so that the bright ones stay on top."""
+    strongest = max((plate.weight for plate in bone.plates), default=0.0)
+    if strongest <= 0:
+        return
+    line = np.zeros(mask.shape, np.uint8)
+    for plate in sorted(bone.plates, key=lambda plate: plate.weight):
+        corners = [fixed_point(((plate.points - low) / fine)[:, ::-1])]
+        wide, grey = plate.width / fine, 255 * plate.weight / strongest
+        cv2.polylines(line, corners, False, 0.55 * grey, max(1, round(1.3 * wide)), cv2.LINE_AA, SUBPIXEL)
+        cv2.polylines(line, corners, False, grey, max(1, round(0.65 * wide)), cv2.LINE_AA, SUBPIXEL)
+    side = max(3, round(0.4 / fine) | 1)
+    seen = np.minimum(cv2.blur(line, (side, side)), mask)
+    thickness += seen * np.float32(strongest / 255)
 
 
 def bone_thickness(bone: Bone, canvas: Canvas) -> tuple[Grey, Points]:
-    """Millimetres of cortex the beam passes, on a grid of `canvas.fine` in the bone's frame, and that grid's first (u, v)."""
+    """Millimetres of cortex the beam passes, on a grid in the bone's frame, and that grid's first (u, v)."""
     fine = canvas.fine
-    low = bone.outline.min(axis=0) - 2 * fine
-    span = np.ceil((bone.outline.max(axis=0) + 2 * fine - low) / fine).astype(int) + 1
-    mask = _coverage(bone, low, (int(span[0]), int(span[1])), fine)
+    # The grid and the texture keep their places when disease changes the outline.
+    lowest, highest = bone.outline.min(axis=0), bone.outline.max(axis=0)
+    box = bone.box or (*lowest, *highest)
+    slack = np.array([_REACH, 0.3 if bone.tubular else _REACH]) * (bone.box is not None)
+    first = np.floor(np.minimum(lowest, box[:2] - slack) / fine).astype(int) - 2
+    low = first * fine
+    shape = np.ceil((np.maximum(highest, box[2:] + slack) - low) / fine).astype(int) + 3
+    mask = _coverage(bone, low, (int(shape[0]), int(shape[1])), fine)
     distance = cv2.distanceTransform((mask > 127).astype(np.uint8), cv2.DIST_L2, 3)
     distance = (distance - 0.5) * np.float32(fine)
-    radius = _radius(mask, distance, fine, tubular=bone.tubular)
-    cortex, marrow = _ends(bone, mask.shape[0])
-    texture = canvas.texture(mask.shape[0], mask.shape[1], bone.texture_at)
-    inward = np.clip(radius - distance, 0, radius)
+    span = (float(box[0]), float(box[2]))
+    u = (np.arange(mask.shape[0])[:, None] * fine + low[0] - span[0]) / (span[1] - span[0])
+    u = u.astype(np.float32)
+    radius = _radius(bone, mask, distance, fine, span, u)
+    cortex, marrow = _ends(bone, u)
+    texture = canvas.texture(
+        mask.shape[0], mask.shape[1], (bone.texture_at[0] + int(first[0]), bone.texture_at[1] + int(first[1]))
+    )
+    inward = np.maximum(radius - distance, np.float32(0))
     inward *= inward
-    outer = np.sqrt(np.maximum(radius * radius - inward, 0))
-    hollow = np.maximum(radius - cortex, 0) ** 2
-    inner = np.sqrt(np.maximum(hollow - inward, 0))
-    spongy = inner * marrow
-    spongy += spongy * texture * bone.grain
-    shell = outer - inner
-    shell += shell * texture * (0.18 * bone.grain)
-    thickness = (shell + spongy) * np.float32(2 * bone.depth * bone.weight)
-    thickness *= mask.astype(np.float32) * np.float32(1 / 255)
+    outer = cv2.sqrt(np.maximum(radius * radius - inward, np.float32(0)))
+    hollow = np.maximum(radius - cortex, np.float32(0)) ** 2
+    inner = cv2.sqrt(np.maximum(hollow - inward, np.float32(0)))
+    # Shell plus sponge, each a little uneven: (outer - inner) (1 + 0.18 g t) + inner m (1 + g t).
+    grain = texture * np.float32(bone.grain)
+    thickness = inner * (marrow - 1)
+    thickness += outer
+    inner *= marrow - np.float32(0.18)
+    inner += np.float32(0.18) * outer
+    inner *= grain
+    thickness += inner
+    thickness *= np.float32(2 * bone.depth * bone.weight / 255)
+    thickness *= mask
     _plates(thickness, bone, low, fine, mask)
     _gnaw(thickness, bone, low, fine, texture)
     return thickness, low

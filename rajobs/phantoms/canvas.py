@@ -1,15 +1,16 @@
-"""The film before exposure: what the beam passes on its way to each pixel, in millimetres of bone and of soft tissue."""
+"""The film before exposure: what the beam passes on its way to each pixel, in mm of bone and of soft tissue."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Grey = NDArray[np.float32]
-Points = NDArray[np.float64]  # (n, 2)
-Affine = NDArray[np.float64]  # (2, 3)
+Grey = NDArray[Any]  # float32, as OpenCV takes it; its own annotations are too wide to say so
+Points = NDArray[Any]  # (n, 2)
+Affine = NDArray[Any]  # (2, 3)
 
 MU_SOFT = 0.030  # attenuation per mm, about 50 kV
 MU_BONE = 0.140  # per mm of cortex, above soft tissue
@@ -18,8 +19,8 @@ SUBPIXEL = 5  # fractional bits of polygon corners
 COARSE_MM = 0.40  # soft tissue is drawn at about this pitch: it has no finer detail
 
 
-def affine(angle: float, origin: Sequence[float], *, scale: float = 1.0, mirror: bool = False) -> Affine:
-    """Scales, mirrors left and right if asked, turns by `angle` degrees (clockwise as seen) and moves the zero to `origin`."""
+def affine(angle: float, origin: Sequence[float] | Points, *, scale: float = 1.0, mirror: bool = False) -> Affine:
+    """Scales, mirrors left and right if asked, turns by `angle` degrees (clockwise) and moves the zero to `origin`."""
     turn = np.deg2rad(angle)
     cos, sin = np.cos(turn) * scale, np.sin(turn) * scale
     flip = -1.0 if mirror else 1.0
@@ -96,7 +97,7 @@ class Canvas:
 
 
 TILE_MM = 0.12
-TILE = 448
+TILE = 384
 
 
 def trabecular_tile(rng: np.random.Generator, fine: float) -> Grey:
@@ -105,7 +106,7 @@ def trabecular_tile(rng: np.random.Generator, fine: float) -> Grey:
     net = cv2.GaussianBlur(noise, (0, 0), sigmaX=0.9)
     along = cv2.blur(cv2.blur(net, (1, 11)), (1, 7))
     along = along * np.float32(1 / along.std()) + net * np.float32(1.0 / net.std())
-    along -= cv2.blur(along, (25, 25))
+    along = along - cv2.blur(along, (25, 25))
     side = max(64, round(TILE * TILE_MM / fine))
     tile = cv2.resize(along, (side, side), interpolation=cv2.INTER_AREA)
     return np.tile((tile - tile.mean()) * np.float32(1 / along.std()), (2, 2)).astype(np.float32)
@@ -114,7 +115,7 @@ def trabecular_tile(rng: np.random.Generator, fine: float) -> Grey:
 def blank_canvas(shape: tuple[int, int], pitch: float, rng: np.random.Generator) -> Canvas:
     """An empty film of `shape` at `pitch` mm a pixel."""
     step = max(1, round(COARSE_MM / pitch))
-    fine = pitch if pitch <= 0.2 else pitch / 2
+    fine = pitch if pitch <= 0.22 else max(0.22, pitch / 2)
     coarse = (-(-shape[0] // step), -(-shape[1] // step))
     return Canvas(
         bone=np.zeros(shape, np.float32),

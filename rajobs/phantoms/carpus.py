@@ -6,7 +6,7 @@ from types import MappingProxyType
 import numpy as np
 
 from rajobs.phantoms.anatomy import Build, quirks
-from rajobs.phantoms.bones import Bite, Bone, Plate, closed_curve, open_curve
+from rajobs.phantoms.bones import Bite, Bone, Plate, around, closed_curve, open_curve
 from rajobs.phantoms.canvas import Points
 from rajobs.phantoms.disease import SOUND, Scores, gap_left
 
@@ -15,33 +15,50 @@ from rajobs.phantoms.disease import SOUND, Scores, gap_left
 _CORNERS: Mapping[str, tuple[tuple[int, int], ...]] = MappingProxyType(
     {
         "trapezium": (
-            (-217, 60), (-188, 37), (-160, 45), (-122, 82), (-108, 102), (-146, 130), (-170, 150), (-212, 147), (-240, 130),
+            (-217, 60), (-188, 37), (-160, 45), (-122, 82), (-108, 102), (-146, 130), (-170, 150), (-212, 147),
+            (-240, 130),
             (-244, 104), (-221, 82),
         ),
-        "trapezoid": ((-188, 37), (-162, 18), (-122, 18), (-91, 37), (-85, 69), (-89, 95), (-122, 104), (-158, 100), (-183, 76)),
+        "trapezoid": ((-188, 37), (-162, 18), (-122, 18), (-91, 37), (-85, 69), (-89, 95), (-122, 104), (-158, 100),
+        (-183, 76)),
         "capitate": (
-            (-75, 62), (-60, 30), (-28, 15), (27, 12), (36, 34), (45, 112), (38, 168), (31, 204), (-4, 223), (-36, 215), (-58, 184),
+            (-75, 62), (-60, 30), (-28, 15), (27, 12), (36, 34), (45, 112), (38, 168), (31, 204), (-4, 223), (-36,
+            215), (-58, 184),
             (-67, 136), (-73, 100),
         ),
         "hamate": (
-            (71, 17), (107, 17), (146, 26), (193, 66), (162, 101), (146, 120), (130, 168), (111, 196), (83, 208), (52, 199),
+            (71, 17), (107, 17), (146, 26), (193, 66), (162, 101), (146, 120), (130, 168), (111, 196), (83, 208),
+            (52, 199),
             (53, 145), (59, 81), (62, 41),
         ),
         "triquetrum": (
-            (146, 122), (186, 94), (217, 94), (245, 113), (241, 148), (214, 172), (206, 200), (214, 240), (183, 266), (155, 247),
+            (146, 122), (186, 94), (217, 94), (245, 113), (250, 148), (240, 184), (230, 218), (212, 248), (183,
+            264), (155, 247),
             (126, 196),
         ),
         "pisiform": ((222, 178), (250, 164), (276, 176), (287, 208), (280, 246), (256, 260), (230, 252), (216, 222)),
         "lunate": (
-            (0, 249), (44, 222), (99, 217), (132, 236), (155, 272), (147, 299), (107, 309), (71, 311), (32, 294), (6, 268),
+            (0, 249), (44, 222), (99, 217), (132, 236), (155, 272), (147, 299), (107, 309), (71, 311), (32, 294),
+            (6, 268),
         ),
         "scaphoid": (
-            (-176, 194), (-172, 169), (-136, 141), (-92, 125), (-73, 137), (-71, 170), (-47, 222), (-3, 257), (2, 295), (-28, 311),
+            (-176, 194), (-172, 169), (-136, 141), (-92, 125), (-73, 137), (-71, 170), (-47, 222), (-3, 257), (2,
+            295), (-28, 311),
             (-76, 296), (-116, 264), (-144, 232), (-152, 214), (-166, 214),
         ),
     }
 )  # fmt: skip
-_RADIUS_LEFT = ((-141, 296), (-162, 306), (-172, 330), (-170, 366), (-152, 408), (-116, 468), (-62, 548), (-10, 622), (28, 700))
+_RADIUS_LEFT = (
+    (-141, 296),
+    (-162, 306),
+    (-172, 330),
+    (-170, 366),
+    (-152, 408),
+    (-116, 468),
+    (-62, 548),
+    (-10, 622),
+    (28, 700),
+)
 _RADIUS_TOP = ((-141, 296), (-109, 322), (-61, 337), (0, 338), (68, 330), (117, 322), (157, 316))
 _RADIUS_RIGHT = ((157, 316), (176, 344), (182, 396), (176, 452), (186, 540), (200, 626), (216, 700))
 _ULNA_LEFT = ((189, 346), (193, 396), (236, 430), (290, 476), (338, 560), (366, 640), (392, 720))
@@ -75,7 +92,8 @@ _EROSIONS = MappingProxyType(
 )
 _APPEARS = MappingProxyType(
     {
-        "capitate": 0.4, "hamate": 0.5, "triquetrum": 2.3, "lunate": 3.6, "trapezium": 4.6, "scaphoid": 5.0, "trapezoid": 5.2,
+        "capitate": 0.4, "hamate": 0.5, "triquetrum": 2.3, "lunate": 3.6, "trapezium": 4.6, "scaphoid": 5.0,
+        "trapezoid": 5.2,
         "pisiform": 10.0,
     }
 )  # fmt: skip
@@ -114,7 +132,11 @@ def _swing(points: Points, name: str, wrist: float) -> Points:
     """Turns the forearm about the wrist, the proximal row with it a little."""
     if name not in _PROXIMAL_ROW:
         return points
-    share = 0.35 + 0.65 * np.clip((points[:, 1] - 36) / 24, 0, 1) if name in ("radius", "ulna") else np.full(len(points), 0.35)
+    share = (
+        0.35 + 0.65 * np.clip((points[:, 1] - 36) / 24, 0, 1)
+        if name in ("radius", "ulna")
+        else np.full(len(points), 0.35)
+    )
     turn = np.deg2rad((_DRAWN_WITH - wrist) * share)  # clockwise as seen brings the forearm back to the axis
     away = points - _PIVOT
     cos, sin = np.cos(turn), np.sin(turn)
@@ -132,7 +154,9 @@ def site_points(wrist: float) -> dict[str, Points]:
     """Where each carpal site lies, in hand mm of an adult."""
     points = {}
     for site, contacts in _CONTACTS.items():
-        places = np.vstack([_swing(_tenths((at,)), first if site != "RC" else "radius", wrist) for first, _, at in contacts])
+        places = np.vstack(
+            [_swing(_tenths((at,)), first if site != "RC" else "radius", wrist) for first, _, at in contacts]
+        )
         points[site] = places.mean(axis=0)
     for site, (bone, at) in _EROSIONS.items():
         points[site] = _swing(_tenths((at,)), bone, wrist)[0]
@@ -141,14 +165,14 @@ def site_points(wrist: float) -> dict[str, Points]:
 
 
 def _narrowed(outlines: dict[str, Points], build: Build, side: str, scores: Scores, wrist: float) -> dict[str, Points]:
-    outlines = dict(outlines)
+    healthy, outlines = outlines, dict(outlines)
     for site, contacts in _CONTACTS.items():
         left = gap_left(quirks(build, f"{side}{site}", 24), scores.get(site, SOUND).jsn)
         lost = (1 - (left[0] + left[1]) / 2) * GAP
         for first, second, at in contacts:
             centre = _swing(_tenths((at,)), first, wrist)[0]
             if second:
-                towards = outlines[second].mean(axis=0) - outlines[first].mean(axis=0)
+                towards = healthy[second].mean(axis=0) - healthy[first].mean(axis=0)
                 if second == "radius":
                     towards = np.array([0.0, 1.0])
                 towards = towards / np.linalg.norm(towards)
@@ -177,7 +201,8 @@ def _bites(build: Build, side: str, scores: Scores, wrist: float) -> dict[str, t
     return bites
 
 
-def _visible(name: str, build: Build) -> bool:
+def carpal_visible(name: str, build: Build) -> bool:
+    """A bone of the wrist that is no longer all cartilage."""
     return build.age >= _APPEARS.get(name, 0.0) * (0.85 if build.sex == "F" else 1.0)
 
 
@@ -196,9 +221,12 @@ def _ripe(points: Points, name: str, build: Build) -> Points:
 def _plates(name: str, outline: Points, wrist: float, density: float, odd: np.ndarray) -> tuple[Plate, ...]:
     """Lines that are seen through a bone: the radius' joint surface, the hamate's hook, edges of the far face."""
     if name == "radius":
-        top = _swing(open_curve(_tenths(_RADIUS_TOP[1:]), 5), "radius", wrist) + (0.0, 1.3)
-        rim = top + (0.0, -1.6)
-        return (Plate(points=top[:, ::-1], width=1.5, weight=3.4 * density), Plate(points=rim[:, ::-1], width=0.7, weight=0.8 * density))
+        top = _swing(open_curve(_tenths(_RADIUS_TOP[1:]), 5), "radius", wrist) + np.array([0.0, 1.3])
+        rim = top - np.array([0.0, 1.6])
+        return (
+            Plate(points=top[:, ::-1], width=1.5, weight=3.4 * density),
+            Plate(points=rim[:, ::-1], width=0.7, weight=0.8 * density),
+        )
     if name == "hamate":
         turn = np.linspace(0, 2 * np.pi, 25)
         hook = np.column_stack([148 + 27 * np.cos(turn) + 5 * np.sin(turn), 68 + 36 * np.sin(turn)]) / 10
@@ -217,7 +245,7 @@ def _epiphysis(name: str, build: Build, wrist: float) -> tuple[Points, ...]:
     if not build.child or name not in ("radius", "ulna"):
         return ()
     gap = float(np.interp(build.maturity, (0.1, 0.7, 0.97, 1.0), (2.6, 1.5, 0.6, 0.15)))
-    low, high, y = ((-200, 200, 41.0) if name == "radius" else (175, 420, 38.5))
+    low, high, y = (-200, 200, 41.0) if name == "radius" else (175, 420, 38.5)
     x = np.linspace(low, high, 11) / 10
     wave = y + 0.5 * np.cos(x * 0.5) + (0.0 if name == "radius" else 0.08 * (x - 29))
     band = np.vstack([np.column_stack([x, wave - gap / 2]), np.column_stack([x, wave + gap / 2])[::-1]])
@@ -237,12 +265,12 @@ def wrist_bones(build: Build, side: str, scores: Scores, *, wrist: float, forear
     outlines = {name: closed_curve(_tenths(corners), 5) for name, corners in _CORNERS.items()}
     outlines |= _forearm_outlines(forearm / scale)
     outlines = {name: _swing(points, name, wrist) for name, points in outlines.items()}
-    outlines = _narrowed(outlines, build, side, scores, wrist)
+    healthy, outlines = outlines, _narrowed(outlines, build, side, scores, wrist)
     bites = _bites(build, side, scores, wrist)
     place = np.array([[0.0, scale, 0.0], [scale, 0.0, 0.0]])  # (u, v) is (y, x)
     bones = []
     for name, points in outlines.items():
-        if not _visible(name, build):
+        if not carpal_visible(name, build):
             continue
         odd = quirks(build, name, 40)
         tubular = name in ("radius", "ulna")
@@ -253,16 +281,22 @@ def wrist_bones(build: Build, side: str, scores: Scores, *, wrist: float, forear
                 name=name,
                 outline=points[:, ::-1],
                 place=place,
-                cortex=(0.5, 2.3 * build.density, 2.3 * build.density) if tubular else (0.34, 0.36 * build.density, 0.34),
-                marrow=((0.135 if tubular else 0.38) * build.density, 0.06 * build.density),
+                cortex=(0.5, 2.3 * build.density, 2.3 * build.density)
+                if tubular
+                else (0.34, 0.36 * build.density, 0.34),
+                marrow=((0.135 if tubular else 0.35) * build.density, 0.06 * build.density),
                 depth=(0.62 if name == "radius" else 0.8) if tubular else 0.95,
                 tubular=tubular,
-                grain=0.26,
-                plates=_plates(name, points, wrist, build.density, odd[25:]) if not (build.child and build.age < 9) else (),
+                grain=0.21 if tubular else 0.17,
+                plates=_plates(name, healthy[name], wrist, build.density, odd[25:])
+                if not (build.child and build.age < 9)
+                else (),
                 bites=bites.get(name, ()),
                 cuts=_epiphysis(name, build, wrist),
                 texture_at=(abs(int(odd[20] * 90)), abs(int(odd[21] * 90))),
                 weight=scale,
+                box=around(healthy[name][:, ::-1]),
+                thick=None if build.child else 0.46 * float(np.ptp(healthy[name], axis=0).min()),
             )
         )
     return bones

@@ -66,7 +66,9 @@ def _visit_films(rng: np.random.Generator) -> list[tuple[str, str, tuple[str, ..
     return films
 
 
-def plan_patient(number: int, *, seed: int, size: str | tuple[int, int] = "FULL", difficulty: str = "standard") -> Iterator[Film]:
+def plan_patient(
+    number: int, *, seed: int, size: str | tuple[int, int] = "FULL", difficulty: str = "standard"
+) -> Iterator[Film]:
     """A patient's films over all visits."""
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(number,)))
     patient, taken = draw_patient(number, rng)
@@ -78,8 +80,9 @@ def plan_patient(number: int, *, seed: int, size: str | tuple[int, int] = "FULL"
         scores = scores_at(course, visit)
         for count, (view, part, sides) in enumerate(_visit_films(rng)):
             yield Film(
-                view=view, part=part, sides=sides, patient=patient, build_seed=build_seed, age=years, taken=taken, visit=visit,
-                entropy=(seed, number, visit, count), scores=scores[part] if part in scores else {}, drift=course.drift,
+                view=view, part=part, sides=sides, patient=patient, build_seed=build_seed, age=years, taken=taken,
+                visit=visit,
+                entropy=(seed, number, visit, count), scores=scores.get(part, {}), drift=course.drift,
                 size=size, difficulty=difficulty,
             )  # fmt: skip
         taken += timedelta(days=int(rng.integers(150, 800)))
@@ -95,12 +98,15 @@ def plan_sample(rng: np.random.Generator, *, kind: str, size: str | tuple[int, i
         age = float(rng.uniform(1.5, 17.5))
         patient = Patient(number=0, sex=patient.sex, birth=taken - timedelta(days=int(age * 365.25)), ra=False)
     course = draw_course(rng, ra=patient.ra)
-    part = {"unilateral": "hand", "both": "hand", "foot": "foot"}.get(kind) or str(rng.choice(OTHER_PARTS, p=_OTHER_SHARES))
+    part = {"unilateral": "hand", "both": "hand", "foot": "foot"}.get(kind) or str(
+        rng.choice(OTHER_PARTS, p=_OTHER_SHARES)
+    )
     pair = kind == "both" or (kind == "foot" and rng.random() < 0.4)
     sides = () if kind == "other" else ("L", "R") if pair else (str(rng.choice(("L", "R"))),)
     scores = scores_at(course, int(rng.integers(0, 3)))
     return Film(
-        view=kind, part=part, sides=sides, patient=patient, build_seed=int(rng.integers(2**31)), age=age, taken=taken, visit=0,
+        view=kind, part=part, sides=sides, patient=patient, build_seed=int(rng.integers(2**31)), age=age,
+        taken=taken, visit=0,
         entropy=tuple(int(x) for x in rng.integers(2**32, size=4)), scores=scores.get(part, {}), drift=course.drift,
         size=size, difficulty=difficulty,
     )  # fmt: skip

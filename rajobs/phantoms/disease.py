@@ -1,7 +1,7 @@
 """What rheumatoid arthritis does to a joint: scores, and how each score looks on a film.
 
 JSN 0 none, 1 focal, 2 general with more than half left, 3 less than half left or subluxation, 4 ankylosis or luxation.
-Erosion 0 none, 1 discrete, 2 larger, 3 over the middle of the bone, 5 collapse; a joint's erosion is the sum over its bones.
+Erosion 0 none, 1 discrete, 2 larger, 3 over the middle of the bone, 5 collapse; a joint's is the sum of its bones'.
 """
 
 from collections.abc import Mapping
@@ -42,7 +42,7 @@ def stage(scores: Scores) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Damage:
-    """How a joint is drawn: both ends that meet in it, the distal bone's displacement and the gap that is left, in mm."""
+    """How a joint is drawn: its two ends, the distal bone's displacement and the gap that is left, in mm."""
 
     head: End
     base: End
@@ -75,10 +75,20 @@ def _margin_bites(odd: np.ndarray, erosion: int, half: float, *, head: bool) -> 
     out = {1: 0.90, 2: 0.80, 3: 0.48}[min(erosion, 3)]
     inwards = inwards if erosion < 3 else 0.62 * inwards
     stretch = 1.0 + 0.18 * float(np.clip(odd[2], -1, 1))
-    return (Bite(u=inwards, v=first * out * half, along=size * stretch, across=size / stretch, depth=0.80 if erosion > 1 else 0.72),)
+    return (
+        Bite(
+            u=inwards,
+            v=first * out * half,
+            along=size * stretch,
+            across=size / stretch,
+            depth=0.80 if erosion > 1 else 0.72,
+        ),
+    )
 
 
-def _bites(odd: np.ndarray, erosion: int, half_head: float, half_base: float) -> tuple[tuple[Bite, ...], tuple[Bite, ...]]:
+def _bites(
+    odd: np.ndarray, erosion: int, half_head: float, half_base: float
+) -> tuple[tuple[Bite, ...], tuple[Bite, ...]]:
     """Bites of the head and of the base whose scores add up to the joint's."""
     head_first = odd[3] < 0.6
     major, minor = {0: (0, 0), 1: (1, 0), 2: (2, 0), 3: (3, 0), 4: (3, 1), 5: (3, 2)}[min(erosion, 5)]
@@ -86,7 +96,13 @@ def _bites(odd: np.ndarray, erosion: int, half_head: float, half_base: float) ->
     heads = _margin_bites(odd[4:8], head, half_head, head=True)
     bases = _margin_bites(odd[8:12], base, half_base, head=False)
     if erosion >= 5:
-        other = Bite(u=0.7 * half_head, v=-np.sign(heads[0].v) * 0.7 * half_head, along=0.5 * half_head, across=0.45 * half_head, depth=0.7)
+        other = Bite(
+            u=0.7 * half_head,
+            v=-np.sign(heads[0].v) * 0.7 * half_head,
+            along=0.5 * half_head,
+            across=0.45 * half_head,
+            depth=0.7,
+        )
         heads = (*heads, other)
     return heads, bases
 
@@ -100,13 +116,13 @@ def joint_damage(
     displaced = score.jsn >= 3 and float(odd[12]) < float(np.interp(luxates, (0, 1), (-2.5, 2.5)))
     along = aside = 0.0
     if displaced and score.jsn == 3:
-        left, aside = (0.42, 0.42), 0.55 * half_base
+        left, aside = (0.42, 0.42), 0.42 * half_base
     elif displaced:
-        left, aside, along = (0.6, 0.6), 1.05 * half_base, 0.32 * half_head + 2.0
+        left, aside, along = (0.6, 0.6), 0.72 * half_base, 0.32 * half_head + 2.0
     aside *= 1.0 if odd[13] < 0.9 else -1.0
     fused = score.jsn == 4 and not displaced
     heads, bases = _bites(odd[:12], score.erosion, half_head, half_base)
-    reach = tuple((1 - share) * gap / 2 + (0.25 if fused else 0.0) for share in left)
+    reach = tuple((1 - share) * gap / 2 + (0.45 if fused else 0.0) for share in left)
     worn = (0.0, 0.0, 0.15, 0.35, 0.5)[score.jsn]
     faint = 1.0 if fused else min(1.0, 0.18 * score.erosion)
     collapse = 0.0 if score.erosion < 5 else (0.32 if score.jsn < 4 else 0.45) * half_head

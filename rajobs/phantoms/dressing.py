@@ -25,7 +25,20 @@ def _ring(canvas: Canvas, hand: Hand, to_px: Affine, ray: int, tilt: float) -> N
     at = joints[1] + 0.52 * axis
     size = hand.build.size
     turn = float(np.rad2deg(np.arctan2(axis[1], axis[0]))) + tilt
-    band = np.array([(-1.6, -10.3), (1.6, -10.3), (1.3, -4), (1.2, 0), (1.3, 4), (1.6, 10.3), (-1.6, 10.3), (-1.3, 4), (-1.2, 0), (-1.3, -4)])
+    band = np.array(
+        [
+            (-1.6, -10.3),
+            (1.6, -10.3),
+            (1.3, -4),
+            (1.2, 0),
+            (1.3, 4),
+            (1.6, 10.3),
+            (-1.6, 10.3),
+            (-1.3, 4),
+            (-1.2, 0),
+            (-1.3, -4),
+        ]
+    )
     corners = move(move(band * size, affine(turn, at)), to_px)
     low = np.maximum(np.floor(corners.min(axis=0)).astype(int) - 2, 0)
     high = np.minimum(np.ceil(corners.max(axis=0)).astype(int) + 3, (canvas.shape[1], canvas.shape[0]))
@@ -45,7 +58,7 @@ def _cast(canvas: Canvas, hand: Hand, to_px: Affine, edge: float, thick: float) 
     line = np.array([top + down * 34 * size, top + down * 120 * size, top + down * 300 * size])
     outer = silhouette(canvas, tube(line, [37 * size, 41 * size, 50 * size]), to_px)
     inner = silhouette(canvas, tube(line, [32 * size, 36 * size, 45 * size]), to_px)
-    wall = rounded(canvas, outer, round_mm=30 * size, height=thick * 2.2) - rounded(canvas, inner, round_mm=30 * size, height=thick * 1.6)
+    wall = rounded(canvas, outer, (30 * size, thick * 2.2)) - rounded(canvas, inner, (30 * size, thick * 1.6))
     down_rows = np.arange(wall.shape[0], dtype=np.float32)[:, None] * np.float32(canvas.pitch * canvas.step)
     across = np.arange(wall.shape[1], dtype=np.float32)[None, :] * np.float32(canvas.pitch * canvas.step)
     layers = 1 + 0.12 * np.sin(down_rows * 0.21 + across * 0.05) * np.sin(across * 0.17)
@@ -54,13 +67,21 @@ def _cast(canvas: Canvas, hand: Hand, to_px: Affine, edge: float, thick: float) 
 
 def photograph(shown: Grey, rng: np.random.Generator, preset: Preset) -> tuple[Grey, Affine]:
     """A film of a film: hung on a light box, a little askew, with the box around it. Mostly nothing happens."""
-    lot, turn, scale, shade, glare = rng.random(), rng.normal(0, 2.5), rng.uniform(0.80, 0.96), rng.uniform(0.55, 1.0), rng.uniform(0, 0.12)
+    lot, turn, scale, shade, glare = (
+        rng.random(),
+        rng.normal(0, 2.5),
+        rng.uniform(0.80, 0.96),
+        rng.uniform(0.55, 1.0),
+        rng.uniform(0, 0.12),
+    )
     if lot >= 0.35 * preset.clutter:
         return shown, np.array([[1.0, 0, 0], [0, 1.0, 0]])
     rows, columns = shown.shape
     place = affine(float(turn), (columns / 2, rows / 2), scale=float(scale))
     place[:, 2] -= place[:, :2] @ np.array([columns / 2, rows / 2])
-    warped = cv2.warpAffine(shown, place, (columns, rows), borderMode=cv2.BORDER_CONSTANT, borderValue=float(shade))
+    warped: Grey = cv2.warpAffine(
+        shown, place, (columns, rows), borderMode=cv2.BORDER_CONSTANT, borderValue=float(shade)
+    )
     warped *= np.float32(1 - glare)
     warped += np.linspace(0, glare, columns, dtype=np.float32)
     return np.clip(warped, 0, 1), place

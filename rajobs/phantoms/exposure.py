@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from rajobs.phantoms.canvas import MU_BONE, MU_SOFT, Canvas, Grey, Points, SUBPIXEL, affine, fixed_point, move
+from rajobs.phantoms.canvas import MU_BONE, MU_SOFT, SUBPIXEL, Canvas, Grey, Points, affine, fixed_point, move
 from rajobs.phantoms.presets import Preset
 
 _FONTS = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_TRIPLEX, cv2.FONT_HERSHEY_COMPLEX)
@@ -70,14 +70,16 @@ def _veil(canvas: Canvas, exposure: Exposure) -> Grey:
 
 def _upsized(canvas: Canvas, coarse: Grey) -> Grey:
     rows, columns = canvas.shape
-    full = cv2.resize(coarse, (coarse.shape[1] * canvas.step, coarse.shape[0] * canvas.step), interpolation=cv2.INTER_CUBIC)
+    full = cv2.resize(
+        coarse, (coarse.shape[1] * canvas.step, coarse.shape[0] * canvas.step), interpolation=cv2.INTER_CUBIC
+    )
     return full[:rows, :columns]
 
 
 def attenuation(canvas: Canvas, exposure: Exposure) -> Grey:
     """What the plate records, as the negative logarithm of the light, blurred and with quantum noise."""
     # Scatter fills the shadows: -log(exp(-a) + veil) needs the exponential only once a pixel.
-    light = canvas.bone * np.float32(-MU_BONE)
+    light: Grey = canvas.bone * np.float32(-MU_BONE)
     light += _upsized(canvas, canvas.soft * np.float32(-MU_SOFT))
     cv2.exp(light, dst=light)
     light += _upsized(canvas, _veil(canvas, exposure))
@@ -85,15 +87,12 @@ def attenuation(canvas: Canvas, exposure: Exposure) -> Grey:
     if sigma > 0.25:
         light = cv2.GaussianBlur(light, (0, 0), sigma)
     rng = np.random.Generator(np.random.SFC64(exposure.noise_seed))
-    noise = rng.standard_normal(light.shape, dtype=np.float32)
+    noise: Grey = rng.standard_normal(light.shape, dtype=np.float32)
     if exposure.grain_px:
-        noise = cv2.GaussianBlur(noise, (0, 0), exposure.grain_px)
-        noise *= np.float32(2.0 * exposure.grain_px)
+        noise = cv2.GaussianBlur(noise, (0, 0), exposure.grain_px) * np.float32(2.0 * exposure.grain_px)
     # The noise of counted photons, seen at the pitch of a full-size film.
     strength = exposure.noise * min(1.0, 0.17 / canvas.pitch)
-    noise *= np.float32(strength)
-    noise *= cv2.sqrt(light)
-    light += noise
+    light += noise * cv2.sqrt(light) * np.float32(strength)
     np.maximum(light, np.float32(1e-4), out=light)
     cv2.log(light, dst=light)
     np.negative(light, out=light)
@@ -187,7 +186,9 @@ def write(shown: Grey, letters: Letters, pitch: float) -> None:
     place = affine(letters.angle, letters.at, mirror=letters.mirrored)
     place[:, 2] -= place[:, :2] @ np.array(middle)
     low = np.floor(move(np.array([[0, 0], [cols, 0], [0, rows], [cols, rows]], float), place).min(axis=0)).astype(int)
-    high = np.ceil(move(np.array([[0, 0], [cols, 0], [0, rows], [cols, rows]], float), place).max(axis=0)).astype(int) + 1
+    high = (
+        np.ceil(move(np.array([[0, 0], [cols, 0], [0, rows], [cols, rows]], float), place).max(axis=0)).astype(int) + 1
+    )
     low, high = np.maximum(low, 0), np.minimum(high, (shown.shape[1], shown.shape[0]))
     if (high <= low).any():
         return

@@ -64,7 +64,7 @@ def _limb(film: Film, build: Build, side: str, ease: Preset, rng: np.random.Gene
 
 
 def _limb_film(film: Film, build: Build, ease: Preset, streams: list[np.random.Generator]) -> Picture:
-    pose_rng, film_rng, exposure_rng, dress_rng, reader_rng, texture_rng = streams
+    pose_rng, film_rng, _, dress_rng, _, texture_rng = streams
     limbs = [_limb(film, build, side, ease, pose_rng) for side in film.sides]
     angle = draw_angle(film_rng, ease)
     lying = abs(np.sin(np.deg2rad(angle))) > 0.7
@@ -83,7 +83,8 @@ def _limb_film(film: Film, build: Build, ease: Preset, streams: list[np.random.G
 
 
 def _finish(
-    film: Film, canvas: Canvas, ease: Preset, streams: list[np.random.Generator], placing: Placing, shutter: Shutter | None,
+    film: Film, canvas: Canvas, ease: Preset, streams: list[np.random.Generator], placing: Placing,
+    shutter: Shutter | None,
     limbs: list[Hand | Foot],
 ) -> Picture:  # fmt: skip
     _, film_rng, exposure_rng, dress_rng, reader_rng, _ = streams
@@ -126,7 +127,8 @@ def _in_frame(at: Points, shape: tuple[int, int]) -> bool:
 
 
 def _side_truths(
-    film: Film, side: str, limb: Hand | Foot, places: dict[str, Points], shape: tuple[int, int], ease: Preset, rng: np.random.Generator
+    film: Film, side: str, limb: Hand | Foot, places: dict[str, Points], shape: tuple[int, int], ease: Preset,
+    rng: np.random.Generator
 ) -> list[Truth]:  # fmt: skip
     shown = [site for site, at in places.items() if site in SITES and _in_frame(at, shape)]
     truths = []
@@ -142,7 +144,9 @@ def _side_truths(
                 truths += _score_truths(site, read[site].jsn, read[site].erosion, side, reader)
     if isinstance(limb, Hand):
         truths.append(Truth(study="ra_recognition", target="ra", value=str(int(stages["truth"] > 0)), side=side))
-        truths += [Truth(study="ra_staging", target="stage", value=str(s), side=side, reader=r) for r, s in stages.items()]
+        truths += [
+            Truth(study="ra_staging", target="stage", value=str(s), side=side, reader=r) for r, s in stages.items()
+        ]
     return truths
 
 

@@ -19,7 +19,13 @@ from rajobs.phantoms.rays import Ray, draw_ray, pebble, unit
 
 _BASES = ((-17.0, 3.0), (0.0, 0.0), (11.5, 3.0), (22.0, 8.0), (32.0, 14.0))
 _ANGLES = (-5.0, 0.0, 4.0, 8.0, 13.0)
-_LENGTHS = ((61.0, 32.0, 24.0), (73.0, 28.0, 12.5, 9.5), (69.0, 26.0, 11.0, 9.0), (67.0, 24.0, 9.0, 8.5), (63.0, 22.0, 7.5, 8.0))
+_LENGTHS = (
+    (61.0, 32.0, 24.0),
+    (73.0, 28.0, 12.5, 9.5),
+    (69.0, 26.0, 11.0, 9.0),
+    (67.0, 24.0, 9.0, 8.5),
+    (63.0, 22.0, 7.5, 8.0),
+)
 _WIDTHS = (
     ((21.0, 13.5, 21.0), (19.0, 11.5, 15.5), (15.5, 9.0, 11.5)),
     ((15.0, 8.2, 11.5), (11.8, 6.0, 8.2), (8.8, 6.4, 7.6), (7.2, 3.8, 5.0)),
@@ -35,8 +41,10 @@ _TARSALS: Mapping[str, tuple[tuple[float, float], ...]] = MappingProxyType(
         "cuneiform3": ((6, 4), (12, 4), (18, 7), (18, 22), (12, 28), (4, 24), (5, 14)),
         "cuboid": ((18, 10), (28, 12), (38, 18), (40, 34), (36, 50), (24, 50), (17, 40), (17, 24)),
         "navicular": ((-32, 33), (-22, 32), (-8, 30), (6, 25), (12, 30), (8, 38), (-6, 44), (-22, 47), (-34, 46)),
-        "talus": ((-30, 48), (-20, 49), (-4, 45), (8, 40), (12, 50), (8, 66), (10, 84), (2, 96), (-16, 98), (-26, 88), (-24, 70)),
-        "calcaneus": ((14, 46), (26, 51), (36, 52), (36, 74), (30, 100), (24, 126), (8, 132), (-6, 124), (-6, 100), (4, 74)),
+        "talus": ((-30, 48), (-20, 49), (-4, 45), (8, 40), (12, 50), (8, 66), (10, 84), (2, 96), (-16, 98), (-26,
+        88), (-24, 70)),
+        "calcaneus": ((14, 46), (26, 51), (36, 52), (36, 74), (30, 100), (24, 126), (8, 132), (-6, 124), (-6, 100),
+        (4, 74)),
     }
 )  # fmt: skip
 _APPEARS = MappingProxyType({"cuneiform1": 2.0, "cuneiform2": 3.0, "cuneiform3": 0.6, "navicular": 3.0, "cuboid": 0.2})
@@ -75,14 +83,22 @@ def _ray_of(build: Build, rng: np.random.Generator, preset: Preset, ray: int, ob
     bones, joints = _names(ray)
     lateral = oblique * (ray - 2) * 1.2
     angle = _ANGLES[ray - 1] + float(rng.normal(0, 1.2))
-    turn = [angle, angle + valgus if ray == 1 else float(rng.normal(4 - 3 * (ray - 2), 2 + preset.spread)) + 0.15 * valgus]
+    turn = [
+        angle,
+        angle + valgus if ray == 1 else float(rng.normal(4 - 3 * (ray - 2), 2 + preset.spread)) + 0.15 * valgus,
+    ]
     turn += [turn[1] + float(rng.normal(-3 if ray == 5 else 0, 4)), turn[1] + float(rng.normal(0, 7))]
     curl = float(np.clip(rng.normal(0.88, 0.12), 0.5, 1.0)) if ray > 1 else 1.0
     gaps = tuple(_gap(build, joint, number == 0) for number, joint in enumerate(joints))
-    at = (np.array(_BASES[ray - 1]) + (lateral, 0.0)) * build.size
+    at = (np.array(_BASES[ray - 1]) + np.array([lateral, 0.0])) * build.size
     points = [at]
     for number, length in enumerate(_LENGTHS[ray - 1]):
-        long = length * build.size * (1 + 0.025 * float(quirks(build, f"len{bones[number]}", 1)[0])) * (curl if number else 1.0)
+        long = (
+            length
+            * build.size
+            * (1 + 0.025 * float(quirks(build, f"len{bones[number]}", 1)[0]))
+            * (curl if number else 1.0)
+        )
         reach = long + 0.5 * sum(gaps[max(0, number - 1) : number + 1])
         at = at + reach * np.array([np.sin(np.deg2rad(turn[number])), -np.cos(np.deg2rad(turn[number]))])
         points.append(at)
@@ -111,7 +127,8 @@ def _tarsals(build: Build, oblique: float) -> list[Bone]:
         points[:, 0] += oblique * 3.0 * (name in ("cuboid", "calcaneus"))
         bones.append(
             Bone(
-                name=name, outline=closed_curve(points, 5)[:, ::-1], place=place, cortex=(0.5, 0.5 * build.density, 0.5),
+                name=name, outline=closed_curve(points, 5)[:, ::-1], place=place, cortex=(0.5, 0.5 * build.density,
+                0.5),
                 marrow=(0.16 * build.density, 0.16 * build.density), tubular=False, grain=0.4, weight=build.size,
                 texture_at=(abs(int(odd[20] * 90)), abs(int(odd[21] * 90))),
             )
@@ -123,7 +140,9 @@ def pose_foot(build: Build, rng: np.random.Generator, preset: Preset, side: str,
     """A foot; oblique ones are nearly as frequent as straight ones."""
     oblique = float(rng.normal(0, 0.25)) if rng.random() < 0.6 else float(rng.uniform(0.4, 1.2))
     valgus = float(np.clip(rng.normal(12, 9), -4, 42))
-    bones, joints, gaps, chains = _tarsals(build, oblique), {}, {}, []
+    bones, chains = _tarsals(build, oblique), []
+    joints: dict[str, Points] = {}
+    gaps: dict[str, float] = {}
     for number in range(1, 6):
         ray = _ray_of(build, rng, preset, number, oblique, valgus)
         drawn = draw_ray(ray, build, side, scores)
@@ -137,7 +156,9 @@ def pose_foot(build: Build, rng: np.random.Generator, preset: Preset, side: str,
         odd = quirks(build, "footsesamoid", 12)
         for number, out in enumerate((-5.0, 4.5)):
             at = chains[0][1] + (-axis * 9.0 + aside * (out + 3.5 * oblique)) * build.size
-            bones.append(pebble(build, f"sesamoid{number}", at, axis, (5.6 * build.size, 4.3 * build.size), odd[number:]))
+            bones.append(
+                pebble(build, f"sesamoid{number}", at, axis, (5.6 * build.size, 4.3 * build.size), odd[number:])
+            )
     heel = float(rng.choice((0.0, 25.0, 60.0, 95.0)))
     return Foot(joints=joints, bones=tuple(bones), chains=tuple(chains), build=build, heel=heel * build.size, gaps=gaps)
 
@@ -158,10 +179,26 @@ def draw_foot(canvas: Canvas, foot: Foot, to_px: Affine) -> None:
         radii = [_FLESH[ray][0], *_FLESH[ray]]
         body = np.vstack([points[0] * 0.5 + points[1] * 0.5, points[1:-1], tip])
         polygons += tube(body, [r * s * fat for r in radii])
-    sole = np.array([(-16, -64), (-31, -45), (-34, 0), (-40, 40), (-38, 80), (-24, 128), (4, 142), (36, 128), (46, 80), (50, 20), (49, -25), (47, -44), (20, -66)])
+    sole = np.array(
+        [
+            (-16, -64),
+            (-31, -45),
+            (-34, 0),
+            (-40, 40),
+            (-38, 80),
+            (-24, 128),
+            (4, 142),
+            (36, 128),
+            (46, 80),
+            (50, 20),
+            (49, -25),
+            (47, -44),
+            (20, -66),
+        ]
+    )
     polygons.append(closed_curve(sole * s * (fat, 1.0)))
     mask = silhouette(canvas, polygons, to_px, web_mm=2.5 * s)
-    soft = rounded(canvas, mask, round_mm=9 * s, height=17 * s * foot.build.flesh)
+    soft = rounded(canvas, mask, (9 * s, 17 * s * foot.build.flesh))
     inside = soft > 0
     thick = np.array([(-30, 0), (40, 10), (44, 60), (30, 130), (-20, 130), (-34, 50)]) * s
     soft += bulge(canvas, thick, to_px, height=20 * s, blur_mm=20 * s) * inside

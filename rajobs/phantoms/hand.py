@@ -1,25 +1,26 @@
 """A hand lying PA: where its bones and joints are, drawn from a build, a pose and the scores of its sites.
 
-Hand frame: mm, a right hand seen from the back, zero at the base of metacarpal 3, x to the little finger, y to the elbow.
+Hand frame: mm, a right hand from the back, zero at metacarpal 3's base, x to the little finger, y to the elbow.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+import cv2
 import numpy as np
 
 from rajobs.phantoms.anatomy import Build, quirks
 from rajobs.phantoms.bones import Bone, draw_bone
-from rajobs.phantoms.canvas import MU_BONE, MU_SOFT, Affine, Canvas, Points
-from rajobs.phantoms.carpus import BASES, GAP, site_points, wrist_bones
+from rajobs.phantoms.canvas import MU_BONE, MU_SOFT, Affine, Canvas, Points, move
+from rajobs.phantoms.carpus import BASES, GAP, carpal_visible, site_points, wrist_bones
 from rajobs.phantoms.disease import SOUND, Scores, gap_left
-from rajobs.phantoms.flesh import bulge, crease, rounded, silhouette, tube
+from rajobs.phantoms.flesh import bulge, creases, rounded, silhouette, tube
 from rajobs.phantoms.longbones import End
 from rajobs.phantoms.pose import HandPose
 from rajobs.phantoms.rays import Ray, draw_ray, pebble, unit
 
-# Mean bone lengths of adults in mm, rays 1-5 (Buryanov and Kotiuk 2010; men's hands), and widths of base, waist and head.
+# Mean bone lengths of adults in mm, rays 1-5 (Buryanov and Kotiuk 2010; men), and widths of base, waist and head.
 _LENGTHS = MappingProxyType(
     {
         "MC": (46.2, 68.1, 64.6, 58.0, 53.7), "PP": (31.6, 39.8, 44.6, 41.4, 32.7), "MP": (0.0, 22.4, 26.3, 25.7, 18.1),
@@ -35,7 +36,13 @@ _WIDTHS = MappingProxyType(
     }
 )
 _GAPS = MappingProxyType({"MCP": 1.75, "PIP": 1.25, "DIP": 0.95, "IP": 1.25})
-_FLESH = ((13.5, 10.8, 9.2, 7.4), (10.6, 9.4, 7.8, 6.3), (11.0, 9.9, 8.1, 6.6), (10.4, 9.2, 7.6, 6.2), (9.4, 7.9, 6.7, 5.6))
+_FLESH = (
+    (13.5, 10.8, 9.2, 7.4),
+    (10.6, 9.4, 7.8, 6.3),
+    (11.0, 9.9, 8.1, 6.6),
+    (10.4, 9.2, 7.6, 6.2),
+    (9.4, 7.9, 6.7, 5.6),
+)
 """Radii of a finger's skin in mm at its knuckle, its middle joint, its last joint and its tip."""
 
 
@@ -48,6 +55,8 @@ class Hand:
     chains: tuple[Points, ...]  # each ray from its base to its fingertip
     build: Build
     pose: HandPose
+    side: str
+    scores: Scores
     gaps: Mapping[str, float]
 
     @property
@@ -116,7 +125,8 @@ def _ray_of(build: Build, pose: HandPose, side: str, scores: Scores, number: int
     bones, joints = _names(number)
     points, gaps = _ray(build, pose, number)
     return Ray(
-        bones=bones, joints=joints, points=points, gaps=tuple(gaps), widths=tuple(_widths(bone, build) for bone in bones),
+        bones=bones, joints=joints, points=points, gaps=tuple(gaps), widths=tuple(_widths(bone,
+        build) for bone in bones),
         luxates=tuple(0.62 if joint.startswith("MCP") else 0.38 for joint in joints),
         base=_cmc_end(build, side, scores, number), plate_at_base=number == 1,
     )  # fmt: skip
@@ -139,15 +149,17 @@ def _sesamoids(build: Build, points: Points) -> list[Bone]:
     drawn = []
     for number, (back, out, size) in enumerate(((4.5, 4.6, 2.3), (3.8, -3.2, 1.9))):
         at = points[1] - axis * back * build.size + aside * (out + 0.6 * odd[number]) * build.size
-        drawn.append(pebble(build, f"sesamoid{number}", at, axis, (1.15 * size * build.size, size * build.size), odd[4:]))
+        drawn.append(
+            pebble(build, f"sesamoid{number}", at, axis, (1.15 * size * build.size, size * build.size), odd[4:])
+        )
     return drawn
 
 
 def pose_hand(build: Build, pose: HandPose, side: str, scores: Scores) -> Hand:
     """All of a hand's bones and joints; the joints' places do not depend on the scores but for displaced ones."""
-    bones = wrist_bones(build, side, scores, wrist=pose.wrist, forearm=260.0)
+    bones: list[Bone] = []
     joints = {site: point * build.size for site, point in site_points(pose.wrist).items()}
-    chains, gaps = [], {}
+    chains, gaps = [], dict[str, float]()
     for ray in range(1, 6):
         plan = _ray_of(build, pose, side, scores, ray)
         drawn = draw_ray(plan, build, side, scores)
@@ -156,10 +168,18 @@ def pose_hand(build: Build, pose: HandPose, side: str, scores: Scores) -> Hand:
         gaps |= drawn.gaps
         chains.append(plan.points)
     bones += _sesamoids(build, chains[0])
-    shown = {bone.name for bone in bones}
-    needs = {"STT": "scaphoid", "CNL": "lunate", "RC": "lunate", "CMC1": "trapezium", "trapezium": "trapezium", "scaphoid": "scaphoid", "lunate": "lunate"}
-    joints = {site: at for site, at in joints.items() if needs.get(site, "capitate") in shown}
-    return Hand(joints=joints, bones=tuple(bones), chains=tuple(chains), build=build, pose=pose, gaps=gaps)
+    joints = {site: at for site, at in joints.items() if carpal_visible(_NEEDS.get(site, "capitate"), build)}
+    return Hand(
+        joints=joints, bones=tuple(bones), chains=tuple(chains), build=build, pose=pose, side=side, scores=scores,
+        gaps=gaps
+    )  # fmt: skip
+
+
+_NEEDS = MappingProxyType(
+    {"STT": "scaphoid", "CNL": "lunate", "RC": "lunate", "CMC1": "trapezium"}
+    | {n: n for n in ("trapezium", "scaphoid", "lunate")}
+)
+"""The bone without which a site of a child's wrist cannot be seen."""
 
 
 def _skin(hand: Hand) -> list[Points]:
@@ -181,9 +201,23 @@ def _skin(hand: Hand) -> list[Points]:
     elbow = np.deg2rad(hand.pose.wrist)
     down = np.array([np.sin(elbow), np.cos(elbow)])
     carpus = [np.array([-4.0, 8.0]) * s, np.array([3.0, 24.0]) * s]
-    polygons += tube(np.array([chains[2][0] * 0.5 + chains[2][1] * 0.5, carpus[0], carpus[1]]), [28 * scale, 30 * scale, 28.5 * scale])
-    low = carpus[1] + down * 26 * s + np.array([7.0, 0.0]) * s
-    polygons += tube(np.array([carpus[1], low, low + down * 70 * s, low + down * 260 * s]), [28.5 * scale, 27.5 * scale, 31 * scale, 40 * scale])
+    polygons += tube(
+        np.array([chains[2][0] * 0.5 + chains[2][1] * 0.5, carpus[0], carpus[1]]),
+        [28 * scale, 30 * scale, 28.5 * scale],
+    )
+    heel = np.array(
+        [chains[4][0] * 0.4 + chains[4][1] * 0.6, chains[4][0] + (-2 * s, 5 * s), carpus[1] + (10 * s, 8 * s)]
+    )
+    polygons += tube(heel, [11 * scale, 12.5 * scale, 17 * scale])
+    ball = np.array(
+        [chains[0][0] * 0.4 + chains[0][1] * 0.6, chains[0][0] + (5 * s, 4 * s), carpus[1] + (-9 * s, 8 * s)]
+    )
+    polygons += tube(ball, [13 * scale, 14 * scale, 17 * scale])
+    low = carpus[1] + down * 26 * s + np.array([8.0, 0.0]) * s
+    polygons += tube(
+        np.array([carpus[1], low, low + down * 70 * s, low + down * 260 * s]),
+        [30 * scale, 32.5 * scale, 35 * scale, 43 * scale],
+    )
     return polygons
 
 
@@ -206,18 +240,26 @@ def draw_hand(canvas: Canvas, hand: Hand, to_px: Affine) -> None:
     """Adds a hand to the film; `to_px` maps hand mm to columns and rows."""
     build = hand.build
     mask = silhouette(canvas, _skin(hand), to_px, web_mm=1.6 * build.size)
-    soft = rounded(canvas, mask, round_mm=8.5 * build.size, height=13.5 * build.size * build.flesh)
-    soft += rounded(canvas, mask, round_mm=30 * build.size, height=13.0 * build.size * build.flesh)
+    thick = build.size * build.flesh
+    soft = rounded(canvas, mask, (8.5 * build.size, 13.5 * thick), (30 * build.size, 13.0 * thick))
     chains = hand.chains
     thenar = np.vstack([chains[0][0], chains[0][1], chains[1][1] * 0.5 + chains[1][0] * 0.5, chains[2][0]])
     soft += bulge(canvas, thenar, to_px, height=4.0 * build.flesh * build.size, blur_mm=1.6 * build.size) * (soft > 0)
     canvas.add_soft(soft)
-    for ray in range(1, 5):
-        knuckle = chains[ray][1] * 0.64 + chains[ray][2] * 0.36
-        across = np.array([[-4.0, 0.4], [0, -0.6], [4.0, 0.4]]) * build.size + knuckle
-        crease(canvas, across, to_px, depth=0.9, width=0.5)
-    for bone in hand.bones:
+    fold = np.array([[-4.0, 0.4], [0, -0.6], [4.0, 0.4]]) * build.size
+    creases(canvas, [fold + points[1] * 0.64 + points[2] * 0.36 for points in chains[1:]], to_px, depth=0.9, width=0.5)
+    reach = _forearm_on_film(canvas, to_px) / build.size
+    wrist = wrist_bones(build, hand.side, hand.scores, wrist=hand.pose.wrist, forearm=reach)
+    for bone in (*wrist, *hand.bones):
         draw_bone(canvas, bone, to_px)
+
+
+def _forearm_on_film(canvas: Canvas, to_px: Affine) -> float:
+    """How many mm of forearm can be on the film: more need not be drawn."""
+    rows, columns = canvas.shape
+    back = cv2.invertAffineTransform(to_px)
+    corners = move(np.array([[0, 0], [columns, 0], [0, rows], [columns, rows]], dtype=float), back)
+    return float(np.clip(corners[:, 1].max() - 20, 30, 260))
 
 
 def hand_extent(hand: Hand) -> Points:

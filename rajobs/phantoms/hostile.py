@@ -101,7 +101,7 @@ def _unsafe_zip(source: _Source) -> Archive:
 
 def _unsafe_tar(source: _Source) -> Archive:
     word = source.who["folder"]
-    members, fates = _paths(source, ("QA0", f"../{word}", f"/tmp/{word}"))
+    members, fates = _paths(source, ("QA0", f"../{word}", f"/etc/{word}"))
     return Archive(ending=".tar", data=pack_tar(members, source.who), fates=fates)
 
 

@@ -14,7 +14,7 @@ LONG_SIDE = 2010  # pixels of a full-size film: pitches are drawn for it
 
 @dataclass(frozen=True, kw_only=True)
 class Item:
-    """Something to lay on the film: points around it (mm), whether it is mirrored, and where its limb leaves the film."""
+    """Something to lay on the film: points around it (mm), if it is mirrored, and where its limb leaves the film."""
 
     around: Points
     mirrored: bool
@@ -50,7 +50,10 @@ def _row(rng: np.random.Generator, items: Sequence[Item]) -> list[Affine]:
     for item in items:
         turn = affine(float(rng.normal(0, 5)) if len(items) > 1 else 0.0, (0, 0), mirror=item.mirrored)
         points = move(item.around, turn)
-        turn[:, 2] = (edge - (points[:, 0].min() if order > 0 else points[:, 0].max()), float(rng.normal(0, 6)) if maps else 0.0)
+        turn[:, 2] = (
+            edge - (points[:, 0].min() if order > 0 else points[:, 0].max()),
+            float(rng.normal(0, 6)) if maps else 0.0,
+        )
         edge += order * (np.ptp(points[:, 0]) + float(rng.uniform(3, 28)))
         maps.append(turn)
     return maps
@@ -100,7 +103,13 @@ def draw_shutter(rng: np.random.Generator, placing: Placing, shape: tuple[int, i
     tip = affine(float(rng.normal(0, 1.5)), middle)
     corners = move(corners - middle, tip)
     style = rng.random()
-    shade, glow = (0.0, 0.0) if style < 0.55 else (1.0, float(rng.uniform(0.3, 5.0))) if style < 0.8 else (float(rng.uniform(0.0, 0.25)), 0.5)
+    shade, glow = (
+        (0.0, 0.0)
+        if style < 0.55
+        else (1.0, float(rng.uniform(0.3, 5.0)))
+        if style < 0.8
+        else (float(rng.uniform(0.0, 0.25)), 0.5)
+    )
     return Shutter(corners=corners, shade=shade, glow=glow)
 
 
@@ -127,15 +136,25 @@ def find_room(
 
 
 def draw_letters(
-    rng: np.random.Generator, canvas: Canvas, text: str, shutter: Shutter | None, angle: float,
+    rng: np.random.Generator,
+    canvas: Canvas,
+    text: str,
+    shutter: Shutter | None,
+    angle: float,
     near: Points | None = None,
 ) -> Letters | None:
     """A side marker or note; some films have none."""
     if not text or rng.random() < 0.18:
         return None
     height = float(rng.uniform(5, 13))
-    quarter = 90.0 * float(np.round(angle / 90)) if rng.random() < 0.4 else float(rng.choice((0.0, 90.0, 180.0, 270.0), p=(0.76, 0.08, 0.08, 0.08)))
+    quarter = (
+        90.0 * float(np.round(angle / 90))
+        if rng.random() < 0.4
+        else float(rng.choice((0.0, 90.0, 180.0, 270.0), p=(0.76, 0.08, 0.08, 0.08)))
+    )
     return Letters(
-        text=text, at=find_room(canvas, rng, shutter, 1.7 * height, near), height=height, angle=quarter + float(rng.normal(0, 5)),
-        mirrored=bool(rng.random() < 0.06), style=str(rng.choice(("lead", "ring", "box", "plain"))), font=int(rng.integers(4)),
+        text=text, at=find_room(canvas, rng, shutter, 1.7 * height, near), height=height,
+        angle=quarter + float(rng.normal(0, 5)),
+        mirrored=bool(rng.random() < 0.06), style=str(rng.choice(("lead", "ring", "box", "plain"))),
+        font=int(rng.integers(4)),
     )  # fmt: skip

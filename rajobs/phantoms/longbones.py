@@ -6,7 +6,7 @@ from types import MappingProxyType
 import numpy as np
 
 from rajobs.phantoms.anatomy import Build, quirks
-from rajobs.phantoms.bones import Bite, Bone, Plate, closed_curve, open_curve
+from rajobs.phantoms.bones import Bite, Bone, Plate, around, closed_curve, open_curve
 from rajobs.phantoms.canvas import Points, affine
 
 
@@ -30,10 +30,13 @@ def _metacarpal(w: float, s: float, h: float, length: float) -> Points:
     r = min(h, 0.118 * length)
     return np.array(
         [
-            (0.09 * w, 0.0), (0.0, 0.45 * w), (0.05 * w, 0.82 * w), (0.25 * w, 0.95 * w), (0.075 * length, w), (0.13 * length, 0.93 * w),
-            (0.22 * length, 0.62 * w + 0.38 * s), (0.36 * length, 1.03 * s), (0.52 * length, s), (0.68 * length, 1.08 * s),
+            (0.09 * w, 0.0), (0.0, 0.45 * w), (0.05 * w, 0.82 * w), (0.25 * w, 0.95 * w), (0.075 * length, w),
+            (0.13 * length, 0.93 * w),
+            (0.22 * length, 0.62 * w + 0.38 * s), (0.36 * length, 1.03 * s), (0.52 * length, s), (0.68 * length,
+            1.08 * s),
             (length - 2.25 * r, 0.55 * s + 0.45 * h), (length - 1.72 * r, 0.90 * h), (length - 1.35 * r, 1.0 * h),
-            (length - 1.02 * r, 0.93 * h), (length - 0.58 * r, 0.82 * h), (length - 0.22 * r, 0.56 * h), (length - 0.04 * r, 0.24 * h),
+            (length - 1.02 * r, 0.93 * h), (length - 0.58 * r, 0.82 * h), (length - 0.22 * r, 0.56 * h),
+            (length - 0.04 * r, 0.24 * h),
             (length, 0.0),
         ]
     )  # fmt: skip
@@ -42,10 +45,12 @@ def _metacarpal(w: float, s: float, h: float, length: float) -> Points:
 def _knuckle(w: float, s: float, h: float, length: float) -> list[tuple[float, float]]:
     """Shaft and head that proximal and middle phalanges share."""
     return [
-        (0.035 * length, 1.0 * w), (0.085 * length, 0.97 * w), (0.18 * length, 0.74 * w + 0.14 * s), (0.30 * length, 0.24 * w + 0.78 * s),
+        (0.035 * length, 1.0 * w), (0.085 * length, 0.97 * w), (0.18 * length, 0.74 * w + 0.14 * s), (0.30 * length,
+        0.24 * w + 0.78 * s),
         (0.46 * length, 1.02 * s), (0.62 * length, s), (0.75 * length, 0.85 * s + 0.15 * h),
         (length - min(1.25 * h, 0.20 * length), 0.30 * s + 0.70 * h), (length - min(0.85 * h, 0.15 * length), 1.0 * h),
-        (length - min(0.55 * h, 0.10 * length), 0.97 * h), (length - min(0.16 * h, 0.03 * length), 0.80 * h), (length + 0.10, 0.58 * h),
+        (length - min(0.55 * h, 0.10 * length), 0.97 * h), (length - min(0.16 * h, 0.03 * length), 0.80 * h),
+        (length + 0.10, 0.58 * h),
         (length - 0.02, 0.28 * h), (length - 0.22, 0.0),
     ]  # fmt: skip
 
@@ -53,7 +58,15 @@ def _knuckle(w: float, s: float, h: float, length: float) -> list[tuple[float, f
 def _proximal(w: float, s: float, h: float, length: float) -> Points:
     """A proximal phalanx: a cup for the round head below it."""
     rim = 0.075 * 2 * w
-    return np.array([(0.0, 0.0), (-0.22 * rim, 0.34 * w), (-0.80 * rim, 0.64 * w), (-0.85 * rim, 0.86 * w), *_knuckle(w, s, h, length)])
+    return np.array(
+        [
+            (0.0, 0.0),
+            (-0.22 * rim, 0.34 * w),
+            (-0.80 * rim, 0.64 * w),
+            (-0.85 * rim, 0.86 * w),
+            *_knuckle(w, s, h, length),
+        ]
+    )
 
 
 def _middle(w: float, s: float, h: float, length: float) -> Points:
@@ -65,9 +78,12 @@ def _distal(w: float, s: float, h: float, length: float) -> Points:
     """A distal phalanx: a flat base, a thin waist and a ragged tuft."""
     return np.array(
         [
-            (0.12, 0.0), (0.0, 0.45 * w), (-0.2, 0.75 * w), (0.025 * length, 0.98 * w), (0.10 * length, 1.0 * w), (0.22 * length, 0.74 * w),
-            (0.36 * length, 0.18 * w + 0.90 * s), (0.55 * length, s), (0.70 * length, 0.85 * s + 0.12 * h), (0.78 * length, 0.92 * h),
-            (0.83 * length, 1.0 * h), (0.90 * length, 0.90 * h), (0.96 * length, 0.72 * h), (0.99 * length, 0.40 * h), (length, 0.0),
+            (0.12, 0.0), (0.0, 0.45 * w), (-0.2, 0.75 * w), (0.025 * length, 0.98 * w), (0.10 * length, 1.0 * w),
+            (0.22 * length, 0.74 * w),
+            (0.36 * length, 0.18 * w + 0.90 * s), (0.55 * length, s), (0.70 * length, 0.85 * s + 0.12 * h),
+            (0.78 * length, 0.92 * h),
+            (0.83 * length, 1.0 * h), (0.90 * length, 0.90 * h), (0.96 * length, 0.72 * h), (0.99 * length,
+            0.40 * h), (length, 0.0),
         ]
     )  # fmt: skip
 
@@ -76,7 +92,7 @@ _PROFILES = MappingProxyType({"metacarpal": _metacarpal, "proximal": _proximal, 
 
 
 def _ease(x: np.ndarray) -> np.ndarray:
-    x = np.clip(x, 0, 1)
+    x = np.minimum(np.maximum(x, 0), 1)
     return x * x * (3 - 2 * x)
 
 
@@ -88,7 +104,7 @@ def _reshape(points: Points, length: float, half: tuple[float, float], base: End
         (base, _ease(1 - u / zone), -1.0, half[0]),
         (head, _ease(1 - (length - u) / zone), 1.0, half[1]),
     ):
-        lean = np.clip(0.5 + 0.5 * v / max(width, 0.1), 0, 1)
+        lean = np.minimum(np.maximum(0.5 + 0.5 * v / max(width, 0.1), 0), 1)
         reach = end.reach[0] + (end.reach[1] - end.reach[0]) * lean
         dome = 1 - 0.45 * np.abs(2 * lean - 1)
         u += sign * weight * (reach - end.collapse * dome)
@@ -100,7 +116,9 @@ def _end_bites(base: End, head: End, length: float) -> tuple[Bite, ...]:
     return (*base.bites, *mirrored)
 
 
-def _lines(kind: str, half: tuple[float, float, float], length: float, ends: tuple[End, End], side: Points, density: float) -> tuple[Plate, ...]:
+def _lines(
+    kind: str, half: tuple[float, float, float], length: float, ends: tuple[End, End], side: Points, density: float
+) -> tuple[Plate, ...]:
     """The subchondral lines: strong in the hollow of a base, thin over a head; and edges of the bone's other face."""
     w, _, h = half
     base, head = ends
@@ -111,17 +129,40 @@ def _lines(kind: str, half: tuple[float, float, float], length: float, ends: tup
     lines = [(socket, 0.11 * w + 0.12, 3.1 * strength * (w / 7) ** 0.5 * (1 - base.faint) * (1 + base.hard))]
     if kind == "metacarpal":
         t = np.linspace(-1.15, 1.15, 9)
-        lines.append((np.column_stack([length - h + (h - 0.3) * np.cos(t), 0.86 * h * np.sin(t)]), 0.5, 0.9 * (1 - head.faint) * (1 + head.hard)))
+        lines.append(
+            (
+                np.column_stack([length - h + (h - 0.3) * np.cos(t), 0.86 * h * np.sin(t)]),
+                0.5,
+                0.9 * (1 - head.faint) * (1 + head.hard),
+            )
+        )
         for sign in (-1, 1):
-            notch = np.array([(length - 2.1 * h, 0.66 * h), (length - 1.7 * h, 0.72 * h), (length - 1.4 * h, 0.68 * h), (length - 1.05 * h, 0.60 * h), (length - 0.8 * h, 0.60 * h)])
+            notch = np.array(
+                [
+                    (length - 2.1 * h, 0.66 * h),
+                    (length - 1.7 * h, 0.72 * h),
+                    (length - 1.4 * h, 0.68 * h),
+                    (length - 1.05 * h, 0.60 * h),
+                    (length - 0.8 * h, 0.60 * h),
+                ]
+            )
             lines.append((open_curve(notch * (1, sign), 4), 0.9, 1.5))
     elif kind in ("proximal", "middle"):
         t = np.linspace(-0.66, 0.66, 9)
-        lines.append((np.column_stack([length - 0.5 - 0.16 * np.cos(t * 5), t * h]), 0.5, 1.0 * (1 - head.faint) * (1 + head.hard)))
+        lines.append(
+            (
+                np.column_stack([length - 0.5 - 0.16 * np.cos(t * 5), t * h]),
+                0.5,
+                1.0 * (1 - head.faint) * (1 + head.hard),
+            )
+        )
         neck = np.array([(length - 1.7 * h, 0.30 * h), (length - 1.45 * h, 0.05 * h), (length - 1.7 * h, -0.24 * h)])
         lines.append((open_curve(neck, 4), 0.7, 0.8))
+    shaped = _reshape(np.vstack([points for points, _, _ in lines]), length, (w, h), base, head)
+    stops = np.cumsum([len(points) for points, _, _ in lines])[:-1]
     return tuple(
-        Plate(points=_reshape(points, length, (w, h), base, head), width=width, weight=weight * density) for points, width, weight in lines
+        Plate(points=points, width=width, weight=weight * density)
+        for points, (_, width, weight) in zip(np.split(shaped, stops), lines, strict=True)
     )
 
 
@@ -142,7 +183,7 @@ def _growth_plate(
 
 def long_bone(
     name: str, kind: str, build: Build, *, start: Points, stop: Points, widths: tuple[float, float, float],
-    base: End = HEALTHY, head: End = HEALTHY, porous: bool = False, plate_at_base: bool = False,
+    base: End = HEALTHY, head: End = HEALTHY, plate_at_base: bool = False,
 ) -> Bone:  # fmt: skip
     """A long bone between two points of the body, with the widths of its base, waist and head in mm."""
     axis = np.asarray(stop) - np.asarray(start)
@@ -158,25 +199,29 @@ def long_bone(
     if kind == "distal":
         tip = outline[:, 0] > 0.78 * length
         outline[tip, 0] += 0.25 * odd[: int(tip.sum())]
-    outline = _reshape(closed_curve(outline, 6), length, (w, h), base, head)
+    healthy = closed_curve(outline, 6)
+    outline = _reshape(healthy, length, (w, h), base, head)
     density = build.density
     turn = float(np.rad2deg(np.arctan2(axis[1], axis[0])))
     cortex = 0.235 * 2 * s * density**0.9
-    spongy = density * (0.85 if porous else 1.0)
     rim = 0.26 * min(1.1, density)
     return Bone(
         name=name,
         outline=outline,
         place=affine(turn, np.asarray(start)),
         cortex=(0.08 if base.fused else rim, cortex if kind != "distal" else 0.8 * cortex, 0.08 if head.fused else rim),
-        marrow=(0.21 * spongy, 0.075 * density),
+        marrow=(0.21 * density, 0.075 * density),
         grain=0.26 + 0.25 * max(0.0, 1 - density),
         plates=_lines(kind, (w, s, h), length, (base, head), side, density),
         bites=_end_bites(base, head, length),
         cuts=_growth_plate(
-            "proximal" if plate_at_base and kind == "metacarpal" else kind, (w, s, h), length, build.maturity, odd[40:52]
+            "proximal" if plate_at_base and kind == "metacarpal" else kind,
+            (w, s, h),
+            length,
+            build.maturity,
+            odd[40:52],
         ),
         texture_at=(abs(int(odd[52] * 90)), abs(int(odd[53] * 90))),
         weight=0.92 + 0.08 * density,
-        details={"length": length, "w": w, "s": s, "h": h},
+        box=around(healthy),
     )

@@ -67,7 +67,7 @@ _COMMON = (
     ("implicit", "no-window", "plain"),
     ("rle", "plain", "plain"),
 )
-SHAPES = _RARE + 4 * _COMMON
+SHAPES = _RARE + 10 * _COMMON
 """How films are written, in turn: syntax (or kind of picture), form of the samples, layout of the file.
 
 Rare ones come first, so that a few patients meet most of them; over all, cheap and common ones prevail. Their number is
@@ -126,9 +126,7 @@ class Mixture:
         if self._last is not None:
             self._complete(self._last)
         self._packer.close()
-        waiting, self._waiting = self._waiting, []
-        for _, member, patient in waiting:
-            self._lay(member, patient)
+        self._lay_copies(self._waiting)
         self._packer.close()
 
     def _complete(self, picture: Picture) -> None:
@@ -163,12 +161,12 @@ class Mixture:
         member = self._film(picture, turn, serial, syntax, data)
         lossless = syntax not in _LOSSY and form != "narrow" and layout != "bare"
         copy = _COPIES.get(turn % _COPY_TURN) if lossless else None
-        if copy == "copy:cut":
+        if copy == "copy:cut" and self.damage > 0:
             self._add_cut_before(member, picture, turn)
             return
         number = picture.patient.number
-        self._lay(member, number)
-        if copy is not None and not self._packer.loose:
+        packed = "!/" in self._lay(member, number)
+        if copy in ("copy:bytes", "copy:recoded") and packed:
             if copy == "copy:recoded":
                 other = "implicit" if syntax == "explicit" else "explicit"
                 data = dicom_bytes(picture, seed=self.seed, serial=serial, syntax=other, form=form)
@@ -224,16 +222,16 @@ class Mixture:
         return Member(folder=folder, name=name, data=data, fate=fate)
 
     def _lay(self, member: Member, patient: int) -> str:
-        # Both of a pair of copies lie in archives: when loose files are read beside them is the reader's affair.
         path = self._packer.add(member, patient=patient)
         self._expect(path, member.fate)
-        if self._packer.loose:
-            return path
-        ready = [entry for entry in self._waiting if entry[0] < self._packer.number]
-        self._waiting = [entry for entry in self._waiting if entry[0] >= self._packer.number]
-        for _, copy, owner in ready:
-            self._lay(copy, owner)
+        self._lay_copies([entry for entry in self._waiting if entry[0] < self._packer.number])
         return path
+
+    def _lay_copies(self, ready: list[tuple[int, Member, int]]) -> None:
+        # Both of a pair lie in archives: when loose files are read beside them is the reader's affair.
+        self._waiting = [entry for entry in self._waiting if entry not in ready]
+        for _, copy, patient in ready:
+            self._expect(self._packer.add(copy, patient=patient, packed=True), copy.fate)
 
     def _expect(self, path: str, fate: Fate) -> None:
         self.expected.add(expected_row(path, fate))

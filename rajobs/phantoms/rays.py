@@ -51,7 +51,7 @@ def _damages(ray: Ray, build: Build, side: str, scores: Scores) -> list[Damage]:
 
 
 def draw_ray(ray: Ray, build: Build, side: str, scores: Scores) -> DrawnRay:
-    """The bones of a ray. A displaced bone's far end stays where it was, so that a score changes the film only there."""
+    """A ray's bones. A displaced bone's far end stays where it was: a score changes the film only there."""
     damages = _damages(ray, build, side, scores)
     starts, stops, joints, gaps = [ray.points[0]], [], {}, {}
     for number, (joint, damage) in enumerate(zip(ray.joints, damages, strict=True)):
@@ -69,28 +69,33 @@ def draw_ray(ray: Ray, build: Build, side: str, scores: Scores) -> DrawnRay:
         near_joint = damages[number - 1] if number else None
         far_joint = damages[number] if number < len(damages) else None
         kind = "distal" if number == len(ray.bones) - 1 else ("metacarpal", "proximal", "middle")[number]
-        sick = any(joint and (joint.head.bites or joint.base.bites) for joint in (near_joint, far_joint))
         bones.append(
             long_bone(
                 name, kind, build, start=starts[number], stop=stops[number], widths=ray.widths[number],
                 base=near_joint.base if near_joint else ray.base, head=far_joint.head if far_joint else HEALTHY,
-                porous=sick, plate_at_base=ray.plate_at_base,
+                plate_at_base=ray.plate_at_base,
             )
         )  # fmt: skip
         if near_joint and near_joint.fused:
             axis = unit(stops[number] - starts[number])
-            bones.append(_bridge(build, f"{name}bridge", ray.points[number], axis, ray.gaps[number - 1], ray.widths[number][0]))
+            bones.append(
+                _bridge(build, f"{name}bridge", ray.points[number], axis, ray.gaps[number - 1], ray.widths[number][0])
+            )
     return DrawnRay(bones=tuple(bones), joints=joints, gaps=gaps)
 
 
 def _bridge(build: Build, name: str, at: Points, axis: Points, gap: float, width: float) -> Bone:
     """Bone that grew through a joint."""
     reach, half = gap / 2 + 1.4, 0.36 * width
-    outline = np.array([(-reach, -0.8 * half), (-reach, 0.8 * half), (0, half), (reach, 0.8 * half), (reach, -0.8 * half), (0, -half)])
-    return blob(name, closed_curve(outline), at, axis, cortex=0.05, marrow=0.10 * build.density)
+    outline = np.array(
+        [(-reach, -0.8 * half), (-reach, 0.8 * half), (0, half), (reach, 0.8 * half), (reach, -0.8 * half), (0, -half)]
+    )
+    return blob(name, closed_curve(outline), at, axis, cortex=0.05, marrow=0.15 * build.density)
 
 
-def blob(name: str, outline: Points, at: Points, axis: Points, *, cortex: float, marrow: float, texture_at: int = 0) -> Bone:
+def blob(
+    name: str, outline: Points, at: Points, axis: Points, *, cortex: float, marrow: float, texture_at: int = 0
+) -> Bone:
     """A small bone around `at`, with its outline's first axis along `axis`."""
     return Bone(
         name=name, outline=outline, place=np.column_stack([axis, [-axis[1], axis[0]], at]), cortex=(cortex,) * 3,

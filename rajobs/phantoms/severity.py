@@ -64,7 +64,7 @@ def _counts(target: str, site: str) -> tuple[int, ...]:
 
 
 def _site_score(course: Course, deviates: tuple[float, float], site: str, visit: int) -> Score:
-    share = 0.62
+    share = 0.88  # the patient's part: sites of one person are ill together
     level = course.level + course.rise * (visit - 1)
     jsn, erosion = (share * level + np.sqrt(1 - share**2) * d for d in deviates)
     place = SITES[site]

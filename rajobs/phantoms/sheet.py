@@ -54,7 +54,9 @@ def _by_kind(pictures: Sequence[Picture]) -> dict[str, list[Picture]]:
 
 
 def _value(truths: Sequence[Truth], target: str, side: str | None = None) -> str | None:
-    return next((t.value for t in truths if t.target == target and t.reader == "truth" and side in (None, t.side)), None)
+    return next(
+        (t.value for t in truths if t.target == target and t.reader == "truth" and side in (None, t.side)), None
+    )
 
 
 def _row(kind: str, pictures: Sequence[Picture]) -> np.ndarray:
@@ -85,14 +87,20 @@ def _shown(picture: Picture) -> np.ndarray:
 def _caption(picture: Picture) -> list[str]:
     age = f"{picture.taken.year - picture.patient.birth.year} y"
     view = _value(picture.truths, "view") or picture.modality
-    lines = [f"{view} {picture.body_part} {picture.laterality or ''} {picture.patient.sex} {age} visit {picture.visit + 1}"]
+    lines = [
+        f"{view} {picture.body_part} {picture.laterality or ''} {picture.patient.sex} {age} visit {picture.visit + 1}"
+    ]
     for side in ("L", "R"):
-        scored = [t for t in picture.truths if t.side == side and t.reader == "truth" and t.target in ("jsn", "erosion")]
+        scored = [
+            t for t in picture.truths if t.side == side and t.reader == "truth" and t.target in ("jsn", "erosion")
+        ]
         if not scored:
             continue
         jsn, erosion = (sum(int(t.value) for t in scored if t.target == target) for target in ("jsn", "erosion"))
         stage = _value(picture.truths, "stage", side)
-        lines.append(f"{side}: {f'stage {stage}, ' if stage is not None else ''}JSN {jsn}, erosion {erosion}, {_worst(scored)}")
+        lines.append(
+            f"{side}: {f'stage {stage}, ' if stage is not None else ''}JSN {jsn}, erosion {erosion}, {_worst(scored)}"
+        )
     grade = _value(picture.truths, "grade")
     return [*lines, f"grade {grade}"] if grade is not None else lines
 

@@ -27,12 +27,14 @@ class Pencil:
 
     def mass(self, corners: Sequence[tuple[float, float]] | Points, height: float, *, blur: float) -> None:
         """Adds (or, below zero, takes away) a smooth thickness of soft tissue."""
-        self.canvas.add_soft(bulge(self.canvas, closed_curve(self.shaky(corners), 6), self.to_px, height=height, blur_mm=blur))
+        self.canvas.add_soft(
+            bulge(self.canvas, closed_curve(self.shaky(corners), 6), self.to_px, height=height, blur_mm=blur)
+        )
 
     def body(self, polygons: Sequence[Points], *, round_mm: float, height: float, web_mm: float = 0.0) -> Grey:
         """Adds a limb or trunk with round sides, and gives its thickness."""
         mask = silhouette(self.canvas, polygons, self.to_px, web_mm=web_mm)
-        soft = rounded(self.canvas, mask, round_mm=round_mm, height=height)
+        soft = rounded(self.canvas, mask, (round_mm, height))
         self.canvas.add_soft(soft)
         return soft
 
@@ -54,8 +56,10 @@ class Pencil:
             self.canvas,
             Bone(
                 name="bone", outline=outline[:, ::-1], place=np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]),
-                cortex=(ends, cortex, ends if not tubular else cortex), marrow=(marrow, 0.35 * marrow if tubular else marrow),
-                depth=depth, tubular=tubular, grain=grain, plates=plates, cuts=cuts, texture_at=(int(spot[0]), int(spot[1])),
+                cortex=(ends, cortex, ends if not tubular else cortex),
+                marrow=(marrow, 0.35 * marrow if tubular else marrow),
+                depth=depth, tubular=tubular, grain=grain, plates=plates, cuts=cuts,
+                texture_at=(int(spot[0]), int(spot[1])),
                 weight=dense,
             ),
             self.to_px,
@@ -65,10 +69,12 @@ class Pencil:
         """Adds a flat, curved bone such as a rib: a band along a line with denser edges (mm of cortex)."""
         points = move(open_curve(self.shaky(line), 8), self.to_px)
         low = np.maximum(np.floor(points.min(axis=0) - width / self.canvas.pitch - 3).astype(int), 0)
-        high = np.minimum(np.ceil(points.max(axis=0) + width / self.canvas.pitch + 3).astype(int), self.canvas.shape[::-1])
+        high = np.minimum(
+            np.ceil(points.max(axis=0) + width / self.canvas.pitch + 3).astype(int), self.canvas.shape[::-1]
+        )
         if (high <= low).any():
             return
-        patch = np.zeros((int(high[1] - low[1]), int(high[0] - low[0])), np.uint8)
+        patch: Grey = np.zeros((int(high[1] - low[1]), int(high[0] - low[0])), np.uint8)
         inner = np.zeros_like(patch)
         corners = [fixed_point(points - low)]
         wide = width / self.canvas.pitch
@@ -76,7 +82,9 @@ class Pencil:
         cv2.polylines(inner, corners, False, 255, max(1, round(wide - 2.4 / self.canvas.pitch)), cv2.LINE_AA, SUBPIXEL)
         soft = max(0.5, 0.35 / self.canvas.pitch)
         patch, inner = cv2.GaussianBlur(patch, (0, 0), soft), cv2.GaussianBlur(inner, (0, 0), 1.6 * soft)
-        added = patch.astype(np.float32) * np.float32(edge / 255) - inner.astype(np.float32) * np.float32((edge - inside) / 255)
+        added = patch.astype(np.float32) * np.float32(edge / 255) - inner.astype(np.float32) * np.float32(
+            (edge - inside) / 255
+        )
         self.canvas.bone[low[1] : high[1], low[0] : high[0]] += np.maximum(added, 0)
 
     def spots(self, mask_corners: Points, count: int, size: tuple[float, float], height: tuple[float, float]) -> None:
@@ -86,13 +94,15 @@ class Pencil:
             at = self.rng.uniform(low, high)
             radius = self.rng.uniform(*size)
             turn = np.linspace(0, 2 * np.pi, 8)[:-1]
-            shape = at + np.column_stack([np.cos(turn), np.sin(turn) * self.rng.uniform(0.6, 1.2)]) * radius * self.rng.uniform(0.7, 1.2, (7, 1))
+            shape = at + np.column_stack(
+                [np.cos(turn), np.sin(turn) * self.rng.uniform(0.6, 1.2)]
+            ) * radius * self.rng.uniform(0.7, 1.2, (7, 1))
             self.mass(shape, float(self.rng.uniform(*height)), blur=float(self.rng.uniform(0.8, 2.5)))
 
     def metal(self, corners: Sequence[tuple[float, float]] | Points, dense: float = 25.0) -> None:
         """Adds a sharp, dense thing."""
         points = move(np.asarray(corners, dtype=float), self.to_px)
-        mask = np.zeros(self.canvas.shape, np.uint8)
+        mask: Grey = np.zeros(self.canvas.shape, np.uint8)
         fill(mask, points)
         np.add(self.canvas.bone, mask.astype(np.float32) * np.float32(dense / 255), out=self.canvas.bone)
 

@@ -1,4 +1,4 @@
-"""Films of the trunk and head: chest, abdomen, spine, hip and shoulder, skull. Coordinates in mm, y downwards."""
+"""Films of the trunk: chest, abdomen and spine. Coordinates in mm, y downwards."""
 
 import numpy as np
 
@@ -6,20 +6,51 @@ from rajobs.phantoms.bones import closed_curve
 from rajobs.phantoms.strokes import Pencil, mirrored
 
 
-def vertebra(pencil: Pencil, x: float, y: float, width: float, height: float, *, dense: float = 1.0, tilt: float = 0.0) -> None:
+def vertebra(
+    pencil: Pencil, x: float, y: float, width: float, height: float, *, dense: float = 1.0, tilt: float = 0.0
+) -> None:
     """A vertebral body seen from the front, with pedicles and spinous process."""
     w, h = width / 2, height / 2
-    box = np.array([(-w, -h), (-0.4 * w, -0.92 * h), (0.4 * w, -0.92 * h), (w, -h), (0.86 * w, 0), (w, h), (0.4 * w, 0.92 * h), (-0.4 * w, 0.92 * h), (-w, h), (-0.86 * w, 0)])
+    box = np.array(
+        [
+            (-w, -h),
+            (-0.4 * w, -0.92 * h),
+            (0.4 * w, -0.92 * h),
+            (w, -h),
+            (0.86 * w, 0),
+            (w, h),
+            (0.4 * w, 0.92 * h),
+            (-0.4 * w, 0.92 * h),
+            (-w, h),
+            (-0.86 * w, 0),
+        ]
+    )
     turn = np.deg2rad(tilt)
     box = box @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]]) + (x, y)
     pencil.bone(box, cortex=1.0, marrow=0.13, depth=0.5 * dense, grain=0.25)
     for side in (-1, 1):
         ring = np.linspace(0, 2 * np.pi, 9)
-        pencil.band(np.column_stack([x + side * 0.62 * w + 3.0 * np.cos(ring), y - 0.25 * h + 4.6 * np.sin(ring)]), width=2.2, inside=1.2 * dense, edge=1.8 * dense)
-    pencil.band([(x, y + 0.1 * h), (x + 0.5, y + 0.6 * h), (x, y + 1.15 * h)], width=5.0, inside=1.6 * dense, edge=2.4 * dense)
+        pencil.band(
+            np.column_stack([x + side * 0.62 * w + 3.0 * np.cos(ring), y - 0.25 * h + 4.6 * np.sin(ring)]),
+            width=2.2,
+            inside=1.2 * dense,
+            edge=1.8 * dense,
+        )
+    pencil.band(
+        [(x, y + 0.1 * h), (x + 0.5, y + 0.6 * h), (x, y + 1.15 * h)], width=5.0, inside=1.6 * dense, edge=2.4 * dense
+    )
 
 
-def spine(pencil: Pencil, top: float, bottom: float, *, width: tuple[float, float], height: tuple[float, float], dense: float, ribs: bool) -> None:
+def spine(
+    pencil: Pencil,
+    top: float,
+    bottom: float,
+    *,
+    width: tuple[float, float],
+    height: tuple[float, float],
+    dense: float,
+    ribs: bool,
+) -> None:
     """A column of vertebrae, a little curved, growing downwards."""
     bend, phase = float(pencil.rng.normal(0, 5)), float(pencil.rng.uniform(0, 6))
     y = top
@@ -31,11 +62,34 @@ def spine(pencil: Pencil, top: float, bottom: float, *, width: tuple[float, floa
         vertebra(pencil, x, y + h / 2, w, 0.82 * h, dense=dense)
         if not ribs:
             for side in (-1, 1):
-                pencil.band([(x + side * 0.5 * w, y + 0.4 * h), (x + side * 0.85 * w, y + 0.36 * h), (x + side * 1.1 * w, y + 0.3 * h)], width=6.0, inside=0.9 * dense, edge=1.6 * dense)
+                pencil.band(
+                    [
+                        (x + side * 0.5 * w, y + 0.4 * h),
+                        (x + side * 0.85 * w, y + 0.36 * h),
+                        (x + side * 1.1 * w, y + 0.3 * h),
+                    ],
+                    width=6.0,
+                    inside=0.9 * dense,
+                    edge=1.6 * dense,
+                )
         y += h
 
 
-_LUNG = ((-22, -128), (-48, -142), (-84, -118), (-112, -62), (-126, 10), (-130, 84), (-118, 104), (-86, 84), (-50, 76), (-32, 84), (-26, 40), (-22, -20), (-20, -90))
+_LUNG = (
+    (-22, -128),
+    (-48, -142),
+    (-84, -118),
+    (-112, -62),
+    (-126, 10),
+    (-130, 84),
+    (-118, 104),
+    (-86, 84),
+    (-50, 76),
+    (-32, 84),
+    (-26, 40),
+    (-22, -20),
+    (-20, -90),
+)
 
 
 def _vessels(pencil: Pencil, side: int) -> None:
@@ -53,36 +107,91 @@ def _ribs(pencil: Pencil, side: int, dense: float) -> None:
         y = -138 + 25 * k
         reach = np.interp(k, (0, 1, 3, 6, 9), (58, 88, 118, 134, 138))
         drop = np.interp(k, (0, 4, 9), (18, 42, 62))
-        back = [(side * 14, y), (side * 0.35 * reach, y - 9), (side * 0.75 * reach, y + 0.25 * drop), (side * reach, y + drop)]
+        back = [
+            (side * 14, y),
+            (side * 0.35 * reach, y - 9),
+            (side * 0.75 * reach, y + 0.25 * drop),
+            (side * reach, y + drop),
+        ]
         pencil.band(back, width=float(np.interp(k, (0, 4), (10, 12.5))), inside=1.5 * dense, edge=3.0 * dense)
         if k < 7:
             low = y + drop
-            front = [(side * reach, low), (side * 0.93 * reach, low + 26), (side * 0.62 * reach, low + 48), (side * 0.36 * reach, low + 52)]
+            front = [
+                (side * reach, low),
+                (side * 0.93 * reach, low + 26),
+                (side * 0.62 * reach, low + 48),
+                (side * 0.36 * reach, low + 52),
+            ]
             pencil.band(front, width=13, inside=0.9 * dense, edge=1.8 * dense)
 
 
 def chest(pencil: Pencil) -> None:
     """A chest, PA or AP."""
     wide, breast = pencil.rng.uniform(0.9, 1.1), pencil.rng.random() < 0.45
-    trunk = np.array([(-60, -230), (-70, -185), (-165, -165), (-215, -120), (-190, -40), (-165, 60), (-160, 230), (160, 230), (165, 60), (190, -40), (215, -120), (165, -165), (70, -185), (60, -230)])
+    trunk = np.array(
+        [
+            (-60, -230),
+            (-70, -185),
+            (-165, -165),
+            (-215, -120),
+            (-190, -40),
+            (-165, 60),
+            (-160, 230),
+            (160, 230),
+            (165, 60),
+            (190, -40),
+            (215, -120),
+            (165, -165),
+            (70, -185),
+            (60, -230),
+        ]
+    )
     pencil.body([closed_curve(trunk * (wide, 1), 5)], round_mm=70, height=66)
     air = float(pencil.rng.uniform(40, 50))
     top = float(pencil.rng.normal(0, 10))
     left = mirrored(_LUNG) * (1, 0.94)
-    pencil.mass(np.array(_LUNG) + (0, top), -air, blur=2.0)
-    pencil.mass(left + (0, top), -air, blur=2.0)
+    pencil.mass(np.array(_LUNG) + np.array([0, top]), -air, blur=2.0)
+    pencil.mass(left + np.array([0, top]), -air, blur=2.0)
     heart = pencil.rng.uniform(0.85, 1.25)
-    shadow = np.array([(-30, -60), (-22, -110), (20, -110), (34, -75), (38, -40), (62, 10), (92 * heart, 62), (80 * heart, 92), (20, 96), (-38, 92), (-48, 40), (-34, -10)])
+    shadow = np.array(
+        [
+            (-30, -60),
+            (-22, -110),
+            (20, -110),
+            (34, -75),
+            (38, -40),
+            (62, 10),
+            (92 * heart, 62),
+            (80 * heart, 92),
+            (20, 96),
+            (-38, 92),
+            (-48, 40),
+            (-34, -10),
+        ]
+    )
     pencil.mass(shadow, float(pencil.rng.uniform(20, 30)), blur=2.5)
     spine(pencil, -240, 230, width=(26, 44), height=(20, 32), dense=0.6, ribs=True)
     for side in (-1, 1):
         _ribs(pencil, side, float(pencil.rng.uniform(0.8, 1.3)))
         _vessels(pencil, side)
         collar = float(pencil.rng.normal(0, 8))
-        pencil.band([(side * 14, -122), (side * 50, -136 + collar), (side * 100, -146 + collar), (side * 160, -150 + collar)], width=12, inside=2.4, edge=4.6)
+        pencil.band(
+            [(side * 14, -122), (side * 50, -136 + collar), (side * 100, -146 + collar), (side * 160, -150 + collar)],
+            width=12,
+            inside=2.4,
+            edge=4.6,
+        )
         blade = np.array([(118, -150), (150, -130), (140, -70), (128, -10), (112, -40), (104, -110)]) * (side, 1)
         pencil.bone(blade, cortex=0.7, marrow=0.02, depth=0.5)
-        pencil.bone(np.array([(158, -150), (186, -152), (200, -126), (196, -80), (204, 300), (182, 300), (176, -80), (160, -118)]) * (side, 1), cortex=3.0, marrow=0.08, depth=0.5)
+        pencil.bone(
+            np.array(
+                [(158, -150), (186, -152), (200, -126), (196, -80), (204, 300), (182, 300), (176, -80), (160, -118)]
+            )
+            * (side, 1),
+            cortex=3.0,
+            marrow=0.08,
+            depth=0.5,
+        )
         if breast:
             pencil.mass(np.array([(30, 40), (130, 30), (150, 90), (90, 140), (34, 110)]) * (side, 1), 9, blur=5)
     if pencil.rng.random() < 0.7:
@@ -91,66 +200,31 @@ def chest(pencil: Pencil) -> None:
         pencil.spots(np.array([(-100.0, -80.0), (100.0, 60.0)]), int(pencil.rng.integers(1, 9)), (6, 22), (6, 22))
     if pencil.rng.random() < 0.25:
         start = pencil.rng.uniform(-120, 120)
-        pencil.band(np.array([(start, -240), (start * 0.7, -120), (start * 0.2, -40), (10, 30)]), width=1.6, inside=4, edge=4)
-
-
-def _pelvis(pencil: Pencil, side: int, dense: float) -> None:
-    """Half a pelvis with the upper thigh bone; the hip's centre is at (90, 0)."""
-    wing = np.array([(12, -92), (24, -128), (70, -152), (112, -138), (136, -96), (126, -60), (118, -34), (108, -27), (90, -28), (70, -18), (60, -6), (46, -18), (30, -44)]) * (side, 1)
-    pencil.bone(wing, cortex=1.1, marrow=0.055, depth=0.42 * dense)
-    ring = [(70, -22), (62, 8), (70, 44), (62, 72), (44, 74), (24, 52), (6, 34), (6, 12), (26, 4), (52, -4), (70, -22)]
-    pencil.band(np.array(ring) * (side, 1), width=18, inside=4.0 * dense, edge=6.0 * dense)
-    roof = np.linspace(-2.6, -0.3, 10)
-    pencil.band(np.column_stack([side * (90 + 28 * np.cos(roof)), 28 * np.sin(roof)]), width=3.5, inside=5.0 * dense, edge=5.0 * dense)
-    femur(pencil, side, dense, float(pencil.rng.normal(8, 8)))
-
-
-def femur(pencil: Pencil, side: int, dense: float, spread: float) -> None:
-    """The upper thigh bone of a hip at (90, 0), its shaft turned outwards by `spread` degrees."""
-    arc = np.deg2rad(np.linspace(125, 330, 9))
-    head = np.column_stack([24 * np.cos(arc), 24 * np.sin(arc)])
-    rest = np.array([(30, -8), (42, -8), (52, -24), (64, -16), (70, 16), (68, 60), (66, 140), (66, 230), (36, 230), (36, 140), (35, 80), (28, 62), (27, 48), (14, 28), (-2, 26)])
-    corners = np.vstack([head, rest])
-    turn = np.deg2rad(-spread)
-    share = np.clip((corners[:, 1] + 30) / 80, 0, 1)
-    angle = turn * share
-    corners = np.column_stack([corners[:, 0] * np.cos(angle) - corners[:, 1] * np.sin(angle), corners[:, 0] * np.sin(angle) + corners[:, 1] * np.cos(angle)])
-    points = np.column_stack([(90 + corners[:, 0]) * side, corners[:, 1]])
-    pencil.bone(points, cortex=5.5, marrow=0.09, tubular=True, ends=0.8, depth=0.55 * dense)
-
-
-def hip(pencil: Pencil) -> None:
-    """A pelvis or one hip."""
-    trunk = np.array([(-150, -260), (-168, -120), (-190, -20), (-196, 60), (-175, 250), (175, 250), (196, 60), (190, -20), (168, -120), (150, -260)])
-    pencil.body([closed_curve(trunk, 5)], round_mm=75, height=70)
-    pencil.mass([(-14, 60), (14, 60), (40, 260), (-40, 260)], -34, blur=9)
-    dense = float(pencil.rng.uniform(0.8, 1.2))
-    sacrum = [(-50, -104), (0, -110), (50, -104), (40, -60), (18, -10), (0, 0), (-18, -10), (-40, -60)]
-    pencil.bone(sacrum, cortex=1.2, marrow=0.10, depth=0.4 * dense)
-    for y in (-84, -64, -46):
-        for side in (-1, 1):
-            pencil.band([(side * 14, y), (side * 19, y - 4), (side * 25, y)], width=3, inside=2, edge=2.5)
-    spine(pencil, -270, -108, width=(46, 52), height=(36, 38), dense=1.1, ribs=False)
-    for side in (-1, 1):
-        _pelvis(pencil, side, dense)
-    pencil.spots(np.array([(-70.0, -120.0), (70.0, 10.0)]), int(pencil.rng.integers(2, 10)), (6, 20), (-26, -8))
-    if pencil.rng.random() < 0.12:
-        side = float(pencil.rng.choice((-1, 1)))
-        ring = np.linspace(0, 2 * np.pi, 24)
-        pencil.metal(np.column_stack([side * 90 + 25 * np.cos(ring), 25 * np.sin(ring)]))
-        pencil.metal(np.array([(104, 14), (124, 30), (150, 60), (148, 170), (140, 170), (132, 60)]) * (side, 1))
+        pencil.band(
+            np.array([(start, -240), (start * 0.7, -120), (start * 0.2, -40), (10, 30)]), width=1.6, inside=4, edge=4
+        )
 
 
 def abdomen(pencil: Pencil) -> None:
     """An abdomen with bowel gas."""
-    trunk = np.array([(-150, -240), (-160, -100), (-172, 60), (-180, 240), (180, 240), (172, 60), (160, -100), (150, -240)]) * (float(pencil.rng.uniform(0.85, 1.15)), 1)
+    trunk = np.array(
+        [(-150, -240), (-160, -100), (-172, 60), (-180, 240), (180, 240), (172, 60), (160, -100), (150, -240)]
+    ) * (float(pencil.rng.uniform(0.85, 1.15)), 1)
     pencil.body([closed_curve(trunk, 5)], round_mm=70, height=74)
     spine(pencil, -240, 120, width=(40, 52), height=(30, 39), dense=1.0, ribs=False)
     for side in (-1, 1):
         for k in range(3):
             y = -210 + 26 * k
-            pencil.band(np.array([(18, y), (60, y + 4), (105, y + 40), (130, y + 80)]) * (side, 1), width=11, inside=1.0, edge=2.2)
-        wing = np.array([(26, 140), (60, 96), (110, 92), (140, 130), (134, 170), (112, 215), (70, 225), (40, 190)]) * (side, 1)
+            pencil.band(
+                np.array([(18, y), (60, y + 4), (105, y + 40), (130, y + 80)]) * (side, 1),
+                width=11,
+                inside=1.0,
+                edge=2.2,
+            )
+        wing = np.array([(26, 140), (60, 96), (110, 92), (140, 130), (134, 170), (112, 215), (70, 225), (40, 190)]) * (
+            side,
+            1,
+        )
         pencil.bone(wing, cortex=1.8, marrow=0.045, depth=0.42)
         psoas = np.array([(24, -60), (34, -40), (66, 90), (80, 160), (40, 160), (26, 60)]) * (side, 1)
         pencil.mass(psoas, 7, blur=1.6)
@@ -164,7 +238,9 @@ def backbone(pencil: Pencil) -> None:
     lumbar, lateral = pencil.rng.random() < 0.6, pencil.rng.random() < 0.5
     scale = 1.0 if lumbar else 0.55
     width = 130 if lumbar else 62
-    trunk = np.array([(-width, -260), (-0.95 * width, 0), (-1.1 * width, 260), (1.1 * width, 260), (0.95 * width, 0), (width, -260)])
+    trunk = np.array(
+        [(-width, -260), (-0.95 * width, 0), (-1.1 * width, 260), (1.1 * width, 260), (0.95 * width, 0), (width, -260)]
+    )
     pencil.body([closed_curve(trunk, 5)], round_mm=60 * scale, height=76 * scale + 10)
     if not lateral:
         spine(pencil, -250, 250, width=(44 * scale, 54 * scale), height=(34 * scale, 40 * scale), dense=1.4, ribs=False)
@@ -178,54 +254,31 @@ def backbone(pencil: Pencil) -> None:
         x = -curve * np.cos((y + 40) / 170)
         tilt = np.rad2deg(np.arctan(curve / 170 * np.sin((y + 40) / 170)))
         w = 38 * scale
-        box = np.array([(-w / 2, -h * 0.42), (0, -h * 0.37), (w / 2, -h * 0.42), (w * 0.44, 0), (w / 2, h * 0.42), (0, h * 0.37), (-w / 2, h * 0.42), (-w * 0.44, 0)])
+        box = np.array(
+            [
+                (-w / 2, -h * 0.42),
+                (0, -h * 0.37),
+                (w / 2, -h * 0.42),
+                (w * 0.44, 0),
+                (w / 2, h * 0.42),
+                (0, h * 0.37),
+                (-w / 2, h * 0.42),
+                (-w * 0.44, 0),
+            ]
+        )
         turn = np.deg2rad(-tilt)
         box = box @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]]) + (x, y)
         pencil.bone(box, cortex=1.3, marrow=0.16, depth=0.55)
-        pencil.band([(x + w * 0.5, y - 0.2 * h), (x + w * 0.85, y + 0.05 * h), (x + w * 1.0, y + 0.4 * h)], width=9 * scale, inside=2.0, edge=3.2)
-        pencil.band([(x + w * 0.95, y + 0.2 * h), (x + w * 1.4, y + 0.5 * h), (x + w * 1.7, y + 0.75 * h)], width=13 * scale, inside=1.4, edge=2.6)
+        pencil.band(
+            [(x + w * 0.5, y - 0.2 * h), (x + w * 0.85, y + 0.05 * h), (x + w * 1.0, y + 0.4 * h)],
+            width=9 * scale,
+            inside=2.0,
+            edge=3.2,
+        )
+        pencil.band(
+            [(x + w * 0.95, y + 0.2 * h), (x + w * 1.4, y + 0.5 * h), (x + w * 1.7, y + 0.75 * h)],
+            width=13 * scale,
+            inside=1.4,
+            edge=2.6,
+        )
         y, k = y + h, k + 1
-
-
-def shoulder(pencil: Pencil) -> None:
-    """A shoulder from the front, the trunk on the left."""
-    pencil.body([closed_curve(np.array([(-240, -60), (-120, -95), (-20, -70), (58, -40), (74, 20), (70, 240), (14, 240), (-10, 120), (-40, 240), (-240, 240)]), 5)], round_mm=45, height=52)
-    pencil.mass([(-240, -40), (-150, -60), (-105, 20), (-92, 110), (-88, 240), (-240, 240)], -30, blur=2.5)
-    dense = float(pencil.rng.uniform(0.85, 1.2))
-    for k in range(7):
-        y = -40 + 40 * k
-        reach = np.interp(k, (0, 3, 6), (-130, -95, -84))
-        pencil.band([(-250, y - 6), (-190, y - 8), (reach - 14, y + 18), (reach, y + 48)], width=13, inside=1.6, edge=3.2)
-    turn = float(pencil.rng.normal(0, 8))
-    arc = np.deg2rad(np.linspace(130, 350, 8))
-    humerus = np.vstack([np.column_stack([24 * np.cos(arc), 24 * np.sin(arc)]), [(30, -4), (34, 16), (30, 50), (28, 110), (28, 240), (3, 240), (3, 110), (2, 60), (-6, 34), (-14, 22)]])
-    swing = np.deg2rad(turn)
-    humerus = humerus @ np.array([[np.cos(swing), np.sin(swing)], [-np.sin(swing), np.cos(swing)]])
-    pencil.bone(humerus, cortex=4.2, marrow=0.1, tubular=True, ends=0.6, depth=0.6 * dense)
-    pencil.bone([(-32, -28), (-24, -14), (-25, 8), (-33, 26), (-48, 60), (-64, 120), (-78, 140), (-96, 80), (-110, 10), (-108, -30), (-70, -32)], cortex=1.2, marrow=0.03, depth=0.5 * dense)
-    pencil.band([(-108, -20), (-60, -38), (-20, -46), (16, -38)], width=14, inside=2.2, edge=4.0)
-    pencil.band([(-230, -20), (-160, -42), (-80, -58), (-6, -50)], width=13, inside=2.8, edge=5.2)
-    pencil.band([(-44, -34), (-34, -22), (-24, -8)], width=12, inside=1.6, edge=2.6)
-
-
-def skull(pencil: Pencil) -> None:
-    """A skull from the front or the side."""
-    lateral = pencil.rng.random() < 0.5
-    long = 105.0 if lateral else 80.0
-    ring = np.linspace(0, 2 * np.pi, 25)[:-1]
-    head = np.column_stack([long * np.cos(ring), 98 * np.sin(ring) - 20])
-    pencil.body([head * 1.07 + (0, 4), np.array([(-60, 40), (60, 40), (55, 230), (-55, 230)])], round_mm=40, height=40)
-    pencil.bone(head, cortex=6.0, marrow=0.03, depth=0.25, smooth=True)
-    pencil.bone(head * 0.97, cortex=1.2, marrow=0.01, depth=0.2)
-    for side in (-1, 1):
-        x = side * 34.0 if not lateral else 62.0 + side * 4
-        pencil.band(np.column_stack([x + 20 * np.cos(ring), 18 + 17 * np.sin(ring)]), width=4, inside=3, edge=3)
-        jaw = np.array([(52, 40), (54, 80), (44, 112), (18, 126), (0, 128)]) if not lateral else np.array([(10, 50), (14, 92), (40, 112), (84, 120), (96, 104)])
-        pencil.band(jaw * ((side, 1) if not lateral else (1, 1)), width=15, inside=3.2, edge=5)
-    pencil.mass([(-10, 40), (10, 40), (14, 70), (-14, 70)] if not lateral else [(62, 44), (88, 44), (92, 70), (60, 70)], -18, blur=2)
-    for k in range(14):
-        x = -26 + 4 * k if not lateral else 60 + 2.6 * k
-        pencil.band([(x, 78), (x, 96)], width=3.2, inside=5, edge=3)
-    if not lateral:
-        spine(pencil, 110, 250, width=(26, 30), height=(18, 20), dense=1.0, ribs=False)
-    pencil.band([(-long + 20, 30), (0, 36), (long - 20, 26)], width=9, inside=3, edge=3.6)

@@ -59,6 +59,12 @@ def read_labels(uri: str) -> pa.Table:
     return table
 
 
+def named_patients(labels: pa.Table) -> dict[str, str]:
+    """The patients that labels name, by image: for files whose header has none."""
+    pairs = zip(labels.column("image").to_pylist(), labels.column("patient").to_pylist())
+    return {image: patient for image, patient in pairs if patient}
+
+
 def read_clinic(uri: str, key: Key) -> pa.Table:
     """A clinic CSV with pseudonyms and shifted dates; ragged values are counted, never quoted."""
     names = [column.name for column in CLINIC.columns]

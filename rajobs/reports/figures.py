@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
-Reals = NDArray[np.float64]
+Reals = NDArray[np.floating]
 Flags = NDArray[np.bool_]
 
 COLOURS = ("#1f6286", "#c8643c", "#3f8f6b", "#7a5c99", "#b58a1f", "#5f6b73", "#a8446a", "#2f9aa8")

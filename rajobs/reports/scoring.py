@@ -36,6 +36,7 @@ from rajobs.reports.page import (
 )
 
 EXAMPLES = 6  # pictures a view
+FILMS_OF_A_PATIENT = 20  # looked through for one of each patient
 QUEUE = 18  # pictures of the review queue
 UNSURE = 0.7  # a film whose likeliest view has less is looked at again
 DISAGREE = 0.3  # and one whose models differ by more in a probability
@@ -50,48 +51,44 @@ FATES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Films:
-    """The films' columns as arrays, since there may be millions of them."""
+    """The films' numbers as arrays, since there may be millions; names are read only of those that are shown."""
 
-    image: NDArray[np.str_]
-    patient: NDArray[np.str_]
-    view: NDArray[np.str_]  # empty: not judged
-    fate: NDArray[np.str_]
-    p: NDArray[np.float64]  # films x views, NaN where not judged
-    disagreement: NDArray[np.float64]
+    table: pa.Table
+    view: NDArray[np.int64]  # number of the view in VIEWS, -1: not judged
+    p: NDArray[np.float32]  # films x views, NaN where not judged
+    disagreement: NDArray[np.float32]
+    top: NDArray[np.float32]  # probability of the likeliest view
+    doubt: NDArray[np.float32]  # 0 to 1; 0 for a film that nobody has to look at again
+
+    def name(self, at: int) -> str:
+        """The film's image_id."""
+        return str(self.table.column("image_id")[at].as_py())
 
     @property
-    def top(self) -> NDArray[np.float64]:
-        """Probability of the likeliest view; NaN where not judged."""
-        return np.where(np.isnan(self.p).all(axis=1), np.nan, np.nan_to_num(self.p, nan=-1.0).max(axis=1))
-
-    @property
-    def doubt(self) -> NDArray[np.float64]:
-        """0 to 1; 0 for a film that nobody has to look at again."""
-        unsure, differ = 1 - self.top, np.nan_to_num(self.disagreement)
-        asked = (unsure > 1 - UNSURE) | (differ > DISAGREE)
-        return np.where(asked & ~np.isnan(unsure), np.maximum(unsure, differ), 0.0)
+    def fates(self) -> dict[str, int]:
+        """How many films came to which end."""
+        counted = pc.value_counts(self.table.column("fate")).to_pylist()
+        return {row["values"]: row["counts"] for row in counted}
 
 
 def read_films(films: pa.Table) -> Films:
-    """The columns that the page needs."""
-    names = {name: films.column(name) for name in ("image_id", "patient", "view", "fate")}
-    text = {name: np.array(pc.fill_null(column, "").to_pylist(), dtype=np.str_) for name, column in names.items()}
-    p = [np.array(films.column(f"{view}_p").to_pylist(), dtype=np.float64) for view in VIEWS]
-    return Films(
-        image=text["image_id"],
-        patient=text["patient"],
-        view=text["view"],
-        fate=text["fate"],
-        p=np.stack(p, axis=1),
-        disagreement=np.array(films.column("disagreement").to_pylist(), dtype=np.float64),
-    )
+    """The films with what follows from their columns."""
+    p = np.stack([films.column(f"{view}_p").to_numpy() for view in VIEWS], axis=1)
+    view = pc.index_in(films.column("view"), value_set=pa.array(VIEWS)).fill_null(-1).to_numpy().astype(np.int64)
+    disagreement = films.column("disagreement").to_numpy()
+    judged = (view >= 0) & ~np.isnan(p).any(axis=1)
+    top = np.where(judged, p.max(axis=1, initial=0), np.float32(np.nan))
+    unsure, differ = np.where(judged, 1 - top, 0), np.nan_to_num(disagreement)
+    asked = (unsure > 1 - UNSURE) | (differ > DISAGREE)
+    doubt = np.where(judged & asked, np.maximum(unsure, differ), 0)
+    return Films(table=films, view=view, p=p, disagreement=disagreement, top=top, doubt=doubt)
 
 
 def pick_previews(films: pa.Table) -> list[str]:
     """The images whose previews the page shows: examples of each view, then the review queue."""
     read = read_films(films)
-    chosen = [at for view in VIEWS for at in _examples(read, view)] + _queue(read)
-    return list(dict.fromkeys(str(read.image[at]) for at in chosen))
+    chosen = [at for view in range(len(VIEWS)) for at in _examples(read, view)] + _queue(read)
+    return list(dict.fromkeys(read.name(at) for at in chosen))
 
 
 def score_page(
@@ -140,12 +137,11 @@ def _flow(manifest: Mapping[str, Any], films: Films) -> Section:
 
 
 def _tiles(films: Films, objects: int) -> Tiles:
-    kept = int(np.sum(films.fate == "kept"))
     return Tiles(
         tiles=(
             Tile(value=shown(objects), label="files came in"),
-            Tile(value=shown(int(np.sum(films.view != ""))), label="films judged"),
-            Tile(value=shown(kept), label="show a hand"),
+            Tile(value=shown(int(np.sum(films.view >= 0))), label="films judged"),
+            Tile(value=shown(films.fates.get("kept", 0)), label="show a hand"),
             Tile(value=shown(int(np.sum(films.doubt > 0))), label="for review"),
         )
     )
@@ -167,7 +163,7 @@ def _fates(films: Films, frames: int, ultrasound: int) -> Table:
     if ultrasound:
         rows.append(("ultrasound", ultrasound, share(ultrasound, frames), "no film; graded by its own study"))
     for fate, meaning in FATES.items():
-        count = int(np.sum(films.fate == fate))
+        count = films.fates.get(fate, 0)
         if count:
             rows.append((f"film, {fate.replace('-', ' ')}", count, share(count, frames), meaning))
     return Table(
@@ -176,12 +172,12 @@ def _fates(films: Films, frames: int, ultrasound: int) -> Table:
 
 
 def _views(films: Films) -> Section:
-    judged = int(np.sum(films.view != ""))
+    judged = int(np.sum(films.view >= 0))
     if not judged:
         return Section(title="What the films show", parts=(Notice(text="No film was judged."),))
     rows: list[tuple[Cell, ...]] = []
-    for view in VIEWS:
-        mine = films.view == view
+    for number, view in enumerate(VIEWS):
+        mine = films.view == number
         count = int(mine.sum())
         middle = float(np.median(films.top[mine])) if count else None
         rows.append((words(view), count, share(count, judged), middle, int(np.sum(films.doubt[mine] > 0))))
@@ -192,10 +188,9 @@ def _views(films: Films) -> Section:
 
 
 def _sureness(films: Films) -> Section:
-    judged = films.view != ""
-    if not judged.any():
+    if not (films.view >= 0).any():
         return Section(title="How sure the answers are", parts=(Text(paragraphs=("Nothing to show.",)),))
-    by_view = {view: films.top[films.view == view] for view in VIEWS}
+    by_view = {view: films.top[films.view == number] for number, view in enumerate(VIEWS)}
     pictures = [
         Figure(
             png=draw.histogram(by_view, "probability of the view given"),
@@ -219,10 +214,11 @@ def _sureness(films: Films) -> Section:
 
 def _queue(films: Films, most: int = QUEUE) -> list[int]:
     """Doubtful films, the most doubtful first."""
-    doubt = films.doubt
-    asked = np.flatnonzero(doubt > 0)
-    order = asked[np.lexsort((films.image[asked], -doubt[asked]))]
-    return [int(at) for at in order[:most]]
+    asked = np.flatnonzero(films.doubt > 0)
+    if len(asked) > most:
+        asked = asked[films.doubt[asked] >= np.partition(films.doubt[asked], -most)[-most]]
+    order = sorted(asked.tolist(), key=lambda at: (-float(films.doubt[at]), films.name(at)))
+    return order[:most]
 
 
 def _review(films: Films, previews: Mapping[str, bytes]) -> Section:
@@ -247,33 +243,34 @@ def _asked(films: Films, at: int, previews: Mapping[str, bytes]) -> Picture:
     if films.disagreement[at] > DISAGREE:
         tags.append("models disagree")
     return Picture(
-        png=previews.get(str(films.image[at])),
-        title=f"{words(films.view[at])}?",
+        png=previews.get(films.name(at)),
+        title=f"{words(VIEWS[films.view[at]])}?",
         lines=tuple(f"{VIEWS[n]} {100 * films.p[at, n]:.0f} %" for n in likely),
-        code=short_id(str(films.image[at])),
+        code=short_id(films.name(at)),
         tags=tuple(tags),
     )
 
 
-def _examples(films: Films, view: str, most: int = EXAMPLES) -> list[int]:
-    """Films of a view that are not in doubt, of different patients first; an image_id's order is random."""
+def _examples(films: Films, view: int, most: int = EXAMPLES) -> list[int]:
+    """Films of a view that are not in doubt, of different patients; the order of image_ids is a random one."""
     mine = np.flatnonzero((films.view == view) & (films.doubt == 0))
-    mine = mine[np.argsort(films.image[mine], kind="stable")]
-    first = np.sort(np.unique(films.patient[mine], return_index=True)[1])
-    order = [*mine[first], *np.delete(mine, first)]
-    return [int(at) for at in order[:most]]
+    order = np.asarray(pc.sort_indices(films.table.column("image_id").take(mine)))
+    chosen = mine[order[: most * FILMS_OF_A_PATIENT]]
+    patients = films.table.column("patient").take(chosen).to_pylist()
+    first = {patient: int(at) for patient, at in zip(reversed(patients), reversed(chosen.tolist()))}
+    return sorted(first.values(), key=films.name)[:most]
 
 
 def _shown(films: Films, previews: Mapping[str, bytes]) -> Section:
     parts: list[Part] = []
-    for view in VIEWS:
-        chosen = _examples(films, view)
+    for number, view in enumerate(VIEWS):
+        chosen = _examples(films, number)
         if chosen:
             pictures = tuple(
                 Picture(
-                    png=previews.get(str(films.image[at])),
+                    png=previews.get(films.name(at)),
                     title=f"{100 * films.top[at]:.0f} %",
-                    code=short_id(str(films.image[at])),
+                    code=short_id(films.name(at)),
                 )
                 for at in chosen
             )

@@ -1,0 +1,35 @@
+"""Films drawn a second of one core's time: python benchmarks/phantoms.py [films]
+
+Processor time, not the clock: on a shared machine the clock measures the neighbours.
+"""
+
+import sys
+import time
+
+import cv2
+import numpy as np
+
+from rajobs.phantoms.films import sample_film
+
+
+def rate(kind: str, size: str, films: int) -> float:
+    """Films a second of processor time, on one thread."""
+    sample_film(np.random.default_rng(0), kind=kind, size=size)
+    start = time.process_time()
+    for seed in range(films):
+        sample_film(np.random.default_rng(seed), kind=kind, size=size)
+    return films / (time.process_time() - start)
+
+
+def main() -> None:
+    """Prints a row a kind of film and size."""
+    films = int(sys.argv[1]) if len(sys.argv) > 1 else 24
+    cv2.setNumThreads(1)
+    print(f"{'film':<12}{'size':<8}films/s")
+    for size in ("FULL", "SMALL"):
+        for kind in ("unilateral", "both", "foot", "other"):
+            print(f"{kind:<12}{size:<8}{rate(kind, size, films):.1f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""Files that want to harm: the child that decodes them is ended, the next file is read, memory stays bounded."""
+
+import os
+import signal
+import struct
+import subprocess
+import sys
+import time
+import zlib
+from dataclasses import replace
+
+import imagecodecs
+import numpy as np
+import pytest
+from dicomfiles import DEFLATED, EXPLICIT, dicom, film
+
+from rajobs.imaging import sandbox
+from rajobs.imaging.image import ReadOptions
+from rajobs.imaging.limits import DEFAULT
+from rajobs.imaging.sandbox import Decoder
+from rajobs.records.errors import Reject
+
+J2K, JPEG_LS = "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.80"
+
+
+def j2k(image):
+    return bytes(imagecodecs.jpeg2k_encode(image, level=0, codecformat="j2k", bitspersample=12))
+
+
+def reason(decoder, data, **limits):
+    with pytest.raises(Reject) as caught:
+        decoder.read(data, ReadOptions(limits=replace(DEFAULT, **limits)))
+    return caught.value.reason
+
+
+def test_a_film_through_the_child_is_the_film(decoder):
+    image = film(300, 200)
+    (found,) = decoder.read(dicom(image, syntax=J2K, bits=12, frames=[j2k(image)], StudyDate="20200131"), ReadOptions())
+    assert np.array_equal(found.pixels, image)
+    assert found.pixels.flags.writeable
+    assert found.header.study_date.isoformat() == "2020-01-31"
+    assert found.window is None
+
+
+def test_a_small_codestream_that_claims_122_megabytes(decoder):
+    stream = bytearray(j2k(np.zeros((16, 16), np.uint16)))
+    for at in (8, 24):  # image and tile size
+        stream[at : at + 8] = struct.pack(">II", 8000, 7600)
+    data = dicom(np.zeros((16, 16), np.uint16), syntax=J2K, bits=12, frames=[bytes(stream)], Rows=7600, Columns=8000)
+    assert len(stream) < 400
+    assert reason(decoder, data) == "too-large"
+    # Even without the rule for ratios the memory is bounded.
+    assert reason(decoder, data, ratio=10**9, child_bytes=1) in ("too-large", "corrupt", "decoder-crashed", "truncated")
+    assert decoder.peak_bytes() < 1 << 30
+
+
+def test_a_deflated_data_set_of_800_megabytes():
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    head = dicom(np.zeros((2, 2), np.uint16), syntax=EXPLICIT)
+    meta = dicom(np.zeros((2, 2), np.uint16), syntax=DEFLATED)
+    start = 132 + 12 + struct.unpack_from("<I", head, 140)[0]
+    body = bytearray(head[start:])
+    at = body.index(b"\xe0\x7f\x10\x00OW")
+    body[at + 8 : at + 12] = (800_000_000).to_bytes(4, "little")
+    packed = packer.compress(bytes(body))
+    for _ in range(100):
+        packed += packer.compress(bytes(8_000_000))
+    data = meta[: 132 + 12 + struct.unpack_from("<I", meta, 140)[0]] + packed + packer.flush()
+    assert len(data) < 1_000_000
+    before = _resident()
+    with Decoder() as decoder:
+        assert reason(decoder, data) == "too-large"
+    assert _resident() - before < 400 << 20
+
+
+def _resident():
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) << 10 for line in file if line.startswith("VmHWM"))
+
+
+def test_frames_beyond_the_limits(decoder):
+    image = film()
+    assert reason(decoder, dicom(image, bits=12), pixels=100) == "too-large"
+    assert reason(decoder, dicom(np.stack([image] * 3), bits=12, NumberOfFrames=3), frames=2) == "too-large"
+    assert reason(decoder, dicom(image, bits=12, Rows=60000, Columns=60000)) == "too-large"
+
+
+def test_a_killed_child_is_replaced_and_its_file_read():
+    image = film()
+    data = dicom(image, syntax=J2K, bits=12, frames=[j2k(image)])
+    with Decoder() as decoder:
+        decoder.read(data, ReadOptions())
+        os.kill(decoder._child._process.pid, signal.SIGKILL)
+        assert np.array_equal(decoder.read(data, ReadOptions())[0].pixels, image)
+
+
+def test_a_decoder_that_hangs_is_ended_by_its_own_clock():
+    image = film(1200, 1000)
+    data = dicom(image, syntax=J2K, bits=12, frames=[j2k(image)])
+    start = time.perf_counter()
+    with Decoder() as decoder:
+        limits = {"decode_seconds": 0.02, "decode_seconds_per_megapixel": 0.0}
+        assert reason(decoder, data, **limits) == "decoder-crashed"
+        assert np.array_equal(decoder.read(data, ReadOptions())[0].pixels, image)
+    assert time.perf_counter() - start < 20
+
+
+def test_the_child_dies_with_its_parent_and_knows_no_secrets(monkeypatch):
+    monkeypatch.setenv("RAJOBS_KEY", "canary")
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from rajobs.imaging.sandbox import _Child\n"
+        "child = _Child(); print(child._process.pid, flush=True); sys.stdin.read()"
+    )
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(sandbox.__file__))))
+    parent = subprocess.Popen([sys.executable, "-c", code, root], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    child = int(parent.stdout.readline())
+    with open(f"/proc/{child}/environ", "rb") as file:
+        assert b"canary" not in file.read()
+    parent.kill()
+    parent.communicate()
+    for _ in range(200):
+        if not _alive(child):
+            break
+        time.sleep(0.05)
+    assert not _alive(child)
+
+
+def _alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rsplit(")")[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

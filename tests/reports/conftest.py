@@ -1,0 +1,62 @@
+"""What every page must keep to, and a picture to put into one."""
+
+from collections.abc import Callable
+from html.parser import HTMLParser
+
+import cv2
+import numpy as np
+import pytest
+
+from rajobs import __version__
+from rajobs.learning.card import NO_EVIDENCE
+
+HOSTILE = '<script>alert("1")</script><img src=x onerror=alert(1)>'
+
+
+class Reader(HTMLParser):
+    """Collects a page's tags, addresses and text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.addresses: list[str] = []
+        self.attributes: set[str] = set()
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes |= {name for name, _ in attrs}
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href", "srcset", "action", "data")]
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+@pytest.fixture
+def read_page() -> Callable[[str], str]:
+    """A page's words, once it is found to stand alone, to run nothing and to say what its figures are worth."""
+
+    def read(page: str) -> str:
+        reader = Reader()
+        reader.feed(page)
+        assert not {"script", "link", "iframe", "object", "embed", "form", "base"} & set(reader.tags)
+        assert not {name for name in reader.attributes if name.startswith("on")}
+        assert all(not address.startswith(("http:", "https:", "//", "javascript:")) for address in reader.addresses)
+        assert "url(" not in page and "@import" not in page
+        words = " ".join(" ".join(reader.text).split())
+        assert NO_EVIDENCE in words and f"rajobs {__version__}" in words
+        return words
+
+    return read
+
+
+@pytest.fixture
+def film() -> bytes:
+    """A grey PNG."""
+    return cv2.imencode(".png", np.full((32, 24), 90, np.uint8))[1].tobytes()
+
+
+@pytest.fixture
+def hostile() -> str:
+    """A text that runs as script where it is not escaped."""
+    return HOSTILE

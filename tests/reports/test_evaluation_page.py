@@ -1,0 +1,114 @@
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from rajobs import studies
+from rajobs.learning.recipe import to_dict
+from rajobs.learning.study import Study
+from rajobs.learning.targets import scores
+from rajobs.records.schema import HISTORY, PREDICTIONS
+from rajobs.reports.evaluation import evaluation_page, wrong_answers
+
+ReadPage = Callable[[str], str]
+FIGURES = {
+    "view.accuracy": {"value": 0.8125, "low": 0.7, "high": 0.9},
+    "view.balanced_accuracy": {"value": 0.75, "low": 0.5, "high": float("nan")},
+}
+
+
+@pytest.fixture
+def study() -> Study:
+    return studies.find("hand_filter")
+
+
+@pytest.fixture
+def facts(study: Study) -> dict[str, Any]:
+    bundle = {"hash": "b5", "recipe": to_dict(study.recipes["default"]), "mode": "clean", "seed": 7, "budget": 1.0}
+    return {"mode": "clean", "budget": 1.0, "bundles": [bundle], "rows": {"train": 6, "validation": 2, "test": 4}}
+
+
+def predictions(rows: Sequence[tuple[str, str, str, list[float] | None]], **more: Any) -> pa.Table:
+    return PREDICTIONS.rows(
+        [
+            {
+                "image_id": image, "hand": 0, "site": "", "patient": f"p{image}", "target": "view", "truth": truth,
+                "predicted": predicted, "p": p, "split": "test", "bundles": ["b5"], **more,
+            }
+            for image, truth, predicted, p in rows
+        ]
+    )  # fmt: skip
+
+
+FOUR = (
+    ("i1", "unilateral", "unilateral", [0.7, 0.1, 0.1, 0.1]),
+    ("i2", "both", "unilateral", [0.6, 0.3, 0.1, 0.0]),
+    ("i3", "foot", "other", [0.0, 0.0, 0.05, 0.95]),
+    ("i4", "other", "other", [0.0, 0.0, 0.2, 0.8]),
+)
+
+
+def test_the_surest_mistakes_of_the_test_part_come_first() -> None:
+    table = pa.concat_tables(
+        [predictions(FOUR), predictions([("t", "both", "foot", [0.0, 0.0, 1.0, 0.0])], split="train")]
+    )
+    assert wrong_answers(table) == ["i3", "i2"]
+    assert wrong_answers(table, most=1) == ["i3"]
+
+
+def test_the_page_shows_measures_paper_mistakes_and_making(
+    study: Study, facts: Mapping[str, Any], read_page: ReadPage, film: bytes
+) -> None:
+    epoch = {"member": "views", "epoch": 1, "loss": 1.0, "validation_loss": 1.1, "metric": 0.5, "learning_rate": 1e-3}
+    history = HISTORY.rows([epoch, {**epoch, "epoch": 2}])
+    page, drawn = evaluation_page(study, facts, predictions(FOUR), FIGURES, history, {"i3": film})
+    text = read_page(page)
+    assert set(drawn) == {
+        "view-confusion.png", "view-roc.png", "view-calibration.png", "view-confidence.png", "history.png",
+    }  # fmt: skip
+    assert all(image.startswith(b"\x89PNG") for image in drawn.values())
+    assert "Accuracy 0.812 0.700 to 0.900 Share of answers that are right." in text
+    assert "other, truly foot view, 95 % sure i3" in text and "unilateral, truly both" in text
+    assert page.count("no picture") == 1  # i2 has none
+    assert "not comparable" in text and "0.952 – –" in text  # printed, and none of ours is the same measure
+    assert "b5 default views (compact) clean 7 1" in text
+    assert "epochs and rows" not in text
+
+
+def test_a_small_budget_and_the_other_mode_are_said(
+    study: Study, facts: Mapping[str, Any], read_page: ReadPage
+) -> None:
+    other = {"mode": "clean", "figures": {"view.accuracy": {"value": 0.7125, "low": 0.6, "high": 0.8}}}
+    page, _ = evaluation_page(
+        study, {**facts, "mode": "published", "budget": 0.05, "other": other}, predictions(FOUR), FIGURES, None, {}
+    )
+    text = read_page(page)
+    assert "with 5 % of the recipe's epochs" in text
+    assert "with the leaks that it has" in text and "foot as other" in text
+    assert "View, accuracy 0.812 0.713 -0.100" in text
+
+
+def test_folded_probabilities_are_answers_of_the_papers_classes(study: Study, facts: Mapping[str, Any]) -> None:
+    three = predictions([("i1", "other", "other", [0.1, 0.1, 0.8]), ("i2", "both", "unilateral", [0.6, 0.3, 0.1])])
+    page, _ = evaluation_page(study, facts, three, {}, None, {})
+    assert '<th scope="row" class="">foot</th>' not in page and '<th scope="row" class="">other</th>' in page
+
+
+def test_answers_without_probabilities_leave_out_what_needs_them(study: Study, facts: Mapping[str, Any]) -> None:
+    _, drawn = evaluation_page(study, facts, predictions([("i1", "both", "foot", None)]), {}, None, {})
+    assert set(drawn) == {"view-confusion.png"}
+
+
+def test_scores_in_order_get_the_readers_beside_the_model(study: Study, facts: Mapping[str, Any]) -> None:
+    ordered = replace(study, targets=(scores("stage", 2),), headline="stage.qwk", metrics=("qwk",))
+    table = predictions([("i1", "0", "0", [0.8, 0.1, 0.1]), ("i2", "2", "1", [0.2, 0.6, 0.2])], target="stage")
+    figures = {"stage.qwk": {"value": 0.4, "low": 0.1, "high": 0.6}}
+    page, drawn = evaluation_page(ordered, facts, table, figures, None, {})
+    assert "stage-scores.png" in drawn and "QWK, stage" in page
+
+
+def test_no_test_rows_is_said_and_not_drawn(study: Study, facts: Mapping[str, Any], read_page: ReadPage) -> None:
+    page, drawn = evaluation_page(study, facts, PREDICTIONS.rows([]), {}, None, {})
+    assert "nothing to judge by" in read_page(page) and not drawn

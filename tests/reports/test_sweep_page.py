@@ -1,0 +1,80 @@
+from collections.abc import Callable
+from typing import Any
+
+from rajobs import studies
+from rajobs.reports.sweep import short_names, sweep_page
+
+ReadPage = Callable[[str], str]
+STUDY = studies.find("hand_filter")
+FACTS: dict[str, Any] = {"mode": "clean", "budget": 1.0}
+RATE = "training.learning_rate"
+
+
+def trial(number: int, score: float | None, rate: float, **more: Any) -> dict[str, Any]:
+    return {
+        "number": number, "name": {0: "published", 1: "default"}.get(number, ""), "state": "finished", "score": score,
+        "settings": {RATE: rate, "training.optimiser": "adam"}, "epochs": 2, "hours": 0.5, "cause": None,
+        "curve": [] if score is None else [score / 2, score], **more,
+    }  # fmt: skip
+
+
+FIVE = [
+    trial(0, 0.80, 1e-4),
+    trial(1, 0.85, 1e-3),
+    trial(2, 0.90, 2e-3),
+    trial(3, 0.70, 1e-2, state="stopped"),
+    trial(4, None, 0.0, state="failed", hours=None, cause="learning_rate must be above 0, not 0.0"),
+]
+
+
+def test_trials_stand_best_first_with_failures_and_their_cause(read_page: ReadPage) -> None:
+    page = sweep_page(STUDY, FIVE, {**FACTS, "importance": {RATE: 0.9, "training.optimiser": 0.1}, "best": "best.toml"})
+    text = read_page(page)
+    places = [
+        text.index(f"{words} finished")
+        for words in ("trial 2 0.900", "trial 1 (default) 0.850", "trial 0 (published) 0.800")
+    ]
+    assert places == sorted(places)
+    assert "trial 3 0.700 stopped early" in text
+    assert "trial 4 learning_rate must be above 0, not 0.0" in text
+    assert "training.learning_rate 0.002 0.0001" in text and "It stands in best.toml" in text
+    assert "2.00 hours of trials" in text
+    assert page.count("data:image/png") == 3  # curves, parallel lines, importance
+    assert "training.optimiser adam" in text  # the same in all trials
+
+
+def test_the_best_of_many_is_not_said_to_win_by_its_own_score(read_page: ReadPage) -> None:
+    text = read_page(sweep_page(STUDY, FIVE, FACTS))
+    assert "trial 2 has 0.900 and trial 0 (published) 0.800, a difference of 0.100." in text
+    assert "looks better than it is" in text and "wins:" not in text
+    assert "Too few trials ended to say how much each setting matters." in text
+
+
+def test_a_paired_comparison_decides_and_says_so_plainly() -> None:
+    def said(low: float, high: float) -> str:
+        held = {"against": "the published recipe", "difference": 0.02, "low": low, "high": high, "on": "80 test films"}
+        return sweep_page(STUDY, FIVE, {**FACTS, "comparison": held})
+
+    assert "The best recipe wins: +0.020" in said(0.01, 0.03)
+    assert "does not clearly win" in said(-0.01, 0.03)
+    assert "The best recipe loses" in said(-0.05, -0.01)
+
+
+def test_a_sweep_that_the_published_recipe_wins(read_page: ReadPage) -> None:
+    text = read_page(sweep_page(STUDY, [trial(0, 0.9, 1e-4), trial(1, 0.8, 1e-3)], FACTS))
+    assert "No trial did better than trial 0 (published)." in text
+
+
+def test_a_sweep_without_a_score_is_still_a_page(read_page: ReadPage, hostile: str) -> None:
+    page = sweep_page(STUDY, [trial(0, None, 1e-4, state="failed", cause=hostile)], FACTS)
+    assert "No trial has a score" in read_page(page) and "<script" not in page
+
+
+def test_names_are_as_long_as_it_takes_to_tell_them_apart() -> None:
+    paths = ["training.augment.rotate", "members.m1.settings.width", "members.m2.settings.width", RATE]
+    assert short_names(paths) == {
+        "training.augment.rotate": "rotate",
+        "members.m1.settings.width": "m1.settings.width",
+        "members.m2.settings.width": "m2.settings.width",
+        RATE: "learning rate",
+    }
