@@ -14,7 +14,7 @@ import numpy as np
 from rajobs.imaging import reading
 from rajobs.imaging.fates import Ignored
 from rajobs.imaging.image import Image, Mask, ReadOptions
-from rajobs.imaging.limits import DEFAULT, Limits
+from rajobs.imaging.limits import Limits
 from rajobs.imaging.reading import Plan
 from rajobs.imaging.sandbox import put, take
 from rajobs.records.errors import Reject
@@ -24,12 +24,14 @@ def main() -> None:
     """Serves until the parent closes the pipe or is gone."""
     source, target = int(sys.argv[1]), int(sys.argv[2])
     _load_decoders()
-    _bound_memory(DEFAULT)
+    used = _address_space()
     for line in sys.stdin.buffer:
         request = json.loads(line)
+        options = options_from(request["options"])
+        _bound_memory(used, options.limits)
         data = bytearray(request["size"])
         take(source, memoryview(data))
-        _answer(bytes(data), options_from(request["options"]), target)
+        _answer(bytes(data), options, target)
 
 
 def _load_decoders() -> None:
@@ -39,13 +41,16 @@ def _load_decoders() -> None:
     assert all((jpeg2k_decode, jpeg8_decode, jpegls_decode))
 
 
-def _bound_memory(limits: Limits) -> None:
-    """The address space that is in use now and `child_bytes` more."""
-    if not sys.platform.startswith("linux"):
-        return
-    used = int(Path("/proc/self/statm").read_text().split()[0]) * mmap.PAGESIZE
-    resource.setrlimit(resource.RLIMIT_AS, (used + limits.child_bytes, used + limits.child_bytes))
+def _address_space() -> int:
+    """Bytes that are mapped now; 0 where that can't be told, and memory is then not bounded."""
+    statm = Path("/proc/self/statm")
+    return int(statm.read_text().split()[0]) * mmap.PAGESIZE if statm.exists() else 0
+
+
+def _bound_memory(used: int, limits: Limits) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if used:
+        resource.setrlimit(resource.RLIMIT_AS, (used + limits.child_bytes, resource.RLIM_INFINITY))
 
 
 def options_from(found: dict[str, Any]) -> ReadOptions:

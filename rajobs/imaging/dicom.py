@@ -1,9 +1,11 @@
 """A DICOM file's header: what it is, whether it is wanted, and the allow-listed part of it."""
 
+import logging
 import math
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -56,11 +58,19 @@ class Scan:
         return native and self.layout.photometric != PALETTE
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps pydicom's warnings to itself, for they quote the header; its log stays quiet from here on."""
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 def scan(data: bytes, options: ReadOptions) -> Scan:
     """The image in a DICOM file, or the Reject or Ignored that it ends in; pixels are not looked at."""
     found = elements.read_elements(data, WANTED, options.limits)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pydicom's warnings quote the header
+    with quiet():
         dataset = found.dataset
         modality = _modality(found, options)
         header = read_header(dataset, modality)

@@ -13,7 +13,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
-from rajobs.imaging.limits import Limits
+from rajobs.imaging.limits import MIB, Limits
 from rajobs.imaging.sniffing import META
 from rajobs.imaging.syntaxes import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT
 from rajobs.records.errors import Reject
@@ -21,6 +21,7 @@ from rajobs.records.errors import Reject
 _LONG_VRS = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"))
 _OPEN = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+_STEP = MIB
 _SYNTAX, _CLASS = 0x00020010, 0x00020002
 PIXELS = 0x7FE00010
 _OTHER_PIXELS = (0x7FE00008, 0x7FE00009)
@@ -108,14 +109,16 @@ def _meta(data: bytes, start: int, limits: Limits) -> tuple[dict[int, str], int]
     return found, stop
 
 
-def _inflated(data: memoryview, limits: Limits) -> bytes:
+def _inflated(data: memoryview, limits: Limits) -> bytearray:
     most = min(limits.held_bytes, max(limits.ratio_from, limits.ratio * len(data)))
-    engine = zlib.decompressobj(-15)
+    engine, out, left = zlib.decompressobj(-15), bytearray(), bytes(data)
     try:
-        out = engine.decompress(data, most)
+        while left and not engine.eof and len(out) <= most:
+            out += engine.decompress(left, _STEP)
+            left = engine.unconsumed_tail
     except zlib.error:
         raise Reject("corrupt", "header", "deflated data set") from None
-    if engine.unconsumed_tail:
+    if len(out) > most:
         raise Reject("too-large", "header", "deflated data set above the limit")
     if not engine.eof:
         raise Reject("truncated", "header", "deflated data set")

@@ -19,7 +19,8 @@ from rajobs.records.identity import OLDEST, Key
 PART_BYTES = 256 << 20  # coded pixels after which a shard's rows go into another numbered part
 
 Rows = list[dict[str, object]]
-Read = Callable[[bytes], list[Image]]
+Read = Callable[[bytes, str | None], list[Image]]
+"""Bytes, and what the labels say a picture without a header shows (radiograph, ultrasound)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,7 @@ class Taker:
     read: Read
     origin: str  # tag of the archive: two archives of one name stay apart
     patients: Mapping[str, str]  # path -> patient, for objects without a header
+    shows: Mapping[str, str]  # path -> radiograph | ultrasound, for the same
 
     def take_in(self, members: Iterable[Member]) -> Iterator[Intake]:
         """The rows, in bounded lots, in the members' order."""
@@ -67,7 +69,7 @@ class Taker:
         try:
             if member.reject is not None:
                 raise member.reject
-            images = self.read(member.data)
+            images = self.read(member.data, self.shows.get(member.path))
             header = images[0].header
             rows = [self._row(image, member) for image in images]
             ids = [str(row["image_id"]) for row, _ in rows]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rajobs.imaging import codestreams, regions, sniffing
+from rajobs.imaging import codestreams, dct, regions, sniffing
 from rajobs.imaging.image import Box, Header, Image, ReadOptions
 from rajobs.imaging.limits import Limits
 from rajobs.imaging.pixels import grey_of
@@ -24,6 +24,8 @@ def check_wanted(kind: str, options: ReadOptions) -> None:
         raise Reject("no-modality", "header")
     if kind in sniffing.LOOPS and options.pictures == "radiograph":
         raise Reject("not-a-joint-modality", "header", "a loop is no radiograph")
+    if options.pictures == "ultrasound" and not options.masks and options.ultrasound_regions != "all":
+        raise Reject("no-region", "region")
 
 
 def header_of(options: ReadOptions) -> Header:
@@ -40,6 +42,8 @@ def boxes_of(rows: int, columns: int, options: ReadOptions) -> tuple[Box, ...] |
 
 def images(data: bytes, kind: str, options: ReadOptions) -> Iterator[Image]:
     """The picture as an image; the pages of a TIFF as frames."""
+    if kind == "jpeg":
+        dct.check(data)
     header = header_of(options)
     for index, (pixels, bits) in enumerate(_decoded(data, options.limits)):
         yield image_of(pixels, bits, index, header, options)

@@ -29,7 +29,8 @@ def images(scan: Scan, limits: Limits) -> Iterator[Image]:
         frames = syntaxes.native_frames(layout, scan.pixels)
     else:
         frames = syntaxes.encapsulated_frames(layout, scan.pixels, limits)
-    tone = None if layout.samples == 3 or layout.photometric == PALETTE else Tone.of(scan.dataset, layout)
+    with dicom.quiet():
+        tone = None if layout.samples == 3 or layout.photometric == PALETTE else Tone.of(scan.dataset, layout)
     radiograph = scan.header.modality != "US"
     for index, frame in enumerate(frames):
         if tone is not None:
@@ -259,7 +260,8 @@ def _from_palette(frame: Frame, scan: Scan) -> NDArray[np.uint8]:
     from pydicom.pixels.processing import apply_color_lut
 
     try:
-        rgb = apply_color_lut(frame.samples.view(f"u{frame.samples.itemsize}"), scan.dataset)
+        with dicom.quiet():
+            rgb = apply_color_lut(frame.samples.view(f"u{frame.samples.itemsize}"), scan.dataset)
     except (AttributeError, ValueError, IndexError, KeyError, TypeError, NotImplementedError, RecursionError) as error:
         raise Reject("corrupt", "decode", f"palette: {type(error).__name__}") from None
     if rgb.shape[-1] != 3:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rajobs.imaging import codestreams, lossless
+from rajobs.imaging import codestreams, dct, lossless
 from rajobs.imaging.codestreams import Codestream
 from rajobs.imaging.limits import Limits
 from rajobs.records.errors import Reject
@@ -187,16 +187,16 @@ def _table_starts(table: bytes, fragments: list[memoryview]) -> list[int]:
 
 
 def _decode_rle(layout: Layout, part: memoryview) -> NDArray[np.generic]:
-    from rle.utils import decode_frame  # type: ignore[attr-defined]
+    # Not pylibjpeg-rle: it panics on some broken segments, which is no Exception and would end a whole task.
+    from imagecodecs import DicomrleError, dicomrle_decode
 
     _check_rle(part, layout.samples * layout.allocated // 8)
-    pixels = layout.rows * layout.columns
     try:
-        planes = decode_frame(bytes(part), pixels, layout.allocated, "<")
-    except ValueError:
+        planes = dicomrle_decode(bytes(part), layout.dtype)
+    except (DicomrleError, ValueError):
         raise Reject("corrupt", "decode", "RLE segment") from None
     flat = np.frombuffer(planes, layout.dtype)
-    if flat.size != pixels * layout.samples:
+    if flat.size != layout.rows * layout.columns * layout.samples:
         raise Reject("corrupt", "decode", "RLE segments of another length than rows x columns")
     if layout.samples == 1:
         return flat.reshape(layout.rows, layout.columns)
@@ -245,9 +245,8 @@ def decode(stream: Codestream, *, rgb: bool) -> NDArray[np.generic]:
     try:
         if stream.kind == "ls":
             samples = imagecodecs.jpegls_decode(data)
-        elif stream.kind == "htj2k":
-            samples = imagecodecs.htj2k_decode(data)
-        elif stream.kind == "j2k":
+        elif stream.kind in ("j2k", "htj2k"):
+            # Not OpenJPH for the latter, though twice as fast: here its errors are printed and forgotten.
             samples = imagecodecs.jpeg2k_decode(data)
         else:
             samples = _decode_jpeg(stream, data, rgb)
@@ -258,6 +257,8 @@ def decode(stream: Codestream, *, rgb: bool) -> NDArray[np.generic]:
         raise Reject("corrupt", "decode", "decoded to another size than the codestream's")
     if stream.kind == "lossless":
         lossless.check(stream, samples)
+    elif stream.kind == "dct" and stream.precision == 8:
+        dct.check(data)
     return samples
 
 

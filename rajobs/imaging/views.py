@@ -79,6 +79,7 @@ def show(record: Mapping[str, Any], reads: str) -> Shown:
     """An image of the images table as a view is given it: its preview, or its pixels through the window."""
     if reads == "preview":
         coded = cv2.imdecode(np.frombuffer(record["preview"], np.uint8), cv2.IMREAD_UNCHANGED)
+        assert coded is not None, "a preview is a PNG of ours"
         pixels = coded[..., ::-1] if coded.ndim == 3 else coded  # OpenCV decodes to BGR
         return Shown(pixels=np.ascontiguousarray(pixels), scale=pixels.shape[1] / record["columns"])
     centre, width = record["window_centre"], record["window_width"]

@@ -14,8 +14,10 @@ QUIET = {
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_TRAIN_V2_ENABLED": "1",
-    "OMP_NUM_THREADS": "1",
 }
+DRIVER = {"RAY_BACKEND_LOG_LEVEL": "fatal"}
+"""Ray Data's own actors make Ray's core warn of its issue 53727 on every run, as an error that a user can't mend."""
+
 PASSED = ("AWS_ENDPOINT_URL", "AWS_REGION", "RAJOBS_CACHE")
 """Variables that every worker is given. Secrets are not among them: they stand in the nodes' own environment."""
 
@@ -30,7 +32,7 @@ def connected(address: str | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    for name, value in QUIET.items():
+    for name, value in {**QUIET, **DRIVER}.items():
         os.environ.setdefault(name, value)
     where = address or os.environ.get("RAY_ADDRESS")
     passed = {name: os.environ[name] for name in PASSED if name in os.environ}
@@ -38,10 +40,11 @@ def connected(address: str | None) -> Iterator[None]:
         "address": where or "local",
         "log_to_driver": False,
         "logging_level": logging.ERROR,
-        "runtime_env": {"env_vars": {**QUIET, **passed}},
     }
     if where is None:
-        options |= {"include_dashboard": False}
+        options |= {"include_dashboard": False}  # its workers inherit this environment
+    else:
+        options |= {"runtime_env": {"env_vars": {**QUIET, **passed}}}
     try:
         ray.init(**options)
     except (ConnectionError, RuntimeError, ValueError) as error:
@@ -59,4 +62,4 @@ def _quiet() -> None:
 
     ray.data.DataContext.get_current().enable_progress_bars = False
     for name in ("ray.data", "ray.tune", "ray.train"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger(name).setLevel(logging.CRITICAL)

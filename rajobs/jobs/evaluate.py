@@ -177,9 +177,7 @@ def _facts(order: Order, study: Study, bundles: list[dict[str, Any]], table: pa.
         "mode": order.mode,
         "budget": _budget(bundles),
         "rows": {**(bundles[0]["rows"] if bundles else {}), "test": table.num_rows},
-        "bundles": [
-            {key: bundle[key] for key in ("hash", "seed", "budget", "parameters", "rows")} for bundle in bundles
-        ],
+        "bundles": bundles,
     }
 
 

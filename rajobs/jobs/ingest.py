@@ -16,9 +16,11 @@ import pyarrow as pa
 import ray
 import ray.data
 
+from rajobs import studies
 from rajobs.imaging.archives import Shard, cut, list_sources, read_members
 from rajobs.imaging.image import Image, ReadOptions
 from rajobs.imaging.intake import Intake, Taker, image_id, path_name
+from rajobs.imaging.rows import KINDS
 from rajobs.imaging.sandbox import Decoder
 from rajobs.jobs import cluster, duplicates, say
 from rajobs.records.errors import DataError, StoreError, TooManyRejects, UsageError
@@ -156,12 +158,14 @@ class Ingester:
         self.ledger = open_store(ledger) if ledger else None
         self.key = Key.from_environment(key_env)
         self.options = options
-        self.patients = named_patients(read_labels(labels)) if labels else {}
+        table = read_labels(labels) if labels else None
+        self.patients = {} if table is None else named_patients(table)
+        self.shows = {} if table is None else shown(table)
         self.decoder = Decoder()
 
     def __call__(self, item: dict[str, Any]) -> dict[str, Any]:
         shard = from_text(item["shard"])
-        taker = Taker(key=self.key, read=self._read, origin=shard.etag, patients=self.patients)
+        taker = Taker(key=self.key, read=self._read, origin=shard.etag, patients=self.patients, shows=self.shows)
         written: list[str] = []
         counts: Counter[str] = Counter()
         for number, lot in enumerate(taker.take_in(read_members(open_store(shard.source), shard))):
@@ -172,8 +176,11 @@ class Ingester:
         self.store.put(f"{MARKS}/{shard.id}.json", to_json(mark))
         return {"objects": counts["objects"]}
 
-    def _read(self, data: bytes) -> list[Image]:
-        return self.decoder.read(data, self.options)
+    def _read(self, data: bytes, shows: str | None) -> list[Image]:
+        options = self.options
+        if options.pictures is None and shows is not None:
+            options = dataclasses.replace(options, pictures=shows)
+        return self.decoder.read(data, options)
 
     def _put(self, name: str, lot: Intake) -> list[str]:
         put = []
@@ -188,6 +195,14 @@ class Ingester:
         if self.ledger is not None and lot.crosswalk:
             self.ledger.put(f"crosswalk/{name}.parquet", to_parquet(CROSSWALK.rows(lot.crosswalk), CROSSWALK))
         return put
+
+
+def shown(labels: pa.Table) -> dict[str, str]:
+    """What labelled images show, by the rows that the labels' study learns from."""
+    kinds = {name: studies.find(name).rows for name in studies.names()}
+    pictures = {kind: "ultrasound" if kind == "ultrasound" else "radiograph" for kind in KINDS if kind != "visits"}
+    pairs = zip(labels.column("image").to_pylist(), labels.column("study").to_pylist())
+    return {image: pictures[kinds[study]] for image, study in pairs if kinds.get(study) in pictures}
 
 
 def _counts(store: Store) -> Counter[str]:

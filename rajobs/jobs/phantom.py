@@ -4,6 +4,8 @@ from rajobs.jobs import say
 from rajobs.phantoms.write import write_phantoms
 from rajobs.records.errors import NotThereYet
 
+FILMS = 9  # of a patient, over the visits, more or less
+
 
 def phantom(
     out: str,
@@ -19,7 +21,7 @@ def phantom(
     """Draw and write, telling how far it is."""
     if like is not None:
         raise NotThereYet("this version cannot draw images like a table's errors; leave --like out")
-    with say.Progress("patients drawn", patients) as progress:
+    with say.Progress("films drawn", patients * FILMS) as progress:
         summary = write_phantoms(
             out, patients=patients, seed=seed, damage=damage, only=only, size=size, difficulty=difficulty,
             progress=lambda done: progress.step(done - progress.done),

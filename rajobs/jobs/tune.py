@@ -153,7 +153,17 @@ def _search(order: Order, study: Study, space: Space, search: Search, ended: lis
 
 
 def run_trial(config: dict[str, Any]) -> None:
-    """One trial, in its own process: the same loop as train, told of epoch by epoch."""
+    """One trial, in its own process; whatever goes wrong in it is its row's cause, and the sweep goes on."""
+    try:
+        _run_trial(config)
+    except Exception as error:  # noqa: BLE001 - a recipe can fail in any way that torch can
+        text = str(error).strip().splitlines()
+        cause = f"{type(error).__name__}: {text[0] if text else ''}"[:300]
+        ray.tune.report({"epoch": 0, "score": math.nan, "loss": math.nan, "low": None, "high": None, "failed": cause})
+
+
+def _run_trial(config: dict[str, Any]) -> None:
+    """The same loop as train, told of epoch by epoch."""
     study, place = studies.find(config["study"]), config["place"]
     recipe = from_dict(config["recipe"])
     source = open_source(place["data"], study)
@@ -250,23 +260,24 @@ class Clerk(ray.tune.Callback):
         self.curves.setdefault(trial.trial_id, []).append(result["score"])
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **_: Any) -> None:
-        whole = trial.last_result.get("low") is not None
-        self._end(trial, "finished" if whole else "stopped", None)
+        last = trial.last_result
+        if last.get("failed"):
+            self._end(trial, "failed", last["failed"])
+        else:
+            self._end(trial, "stopped" if last.get("low") is None else "finished", None)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **_: Any) -> None:
-        error = trial.get_pickled_error() or trial.get_error()
-        cause = getattr(error, "cause", None) or error
-        self._end(trial, "failed", f"{type(cause).__name__}: {str(cause).splitlines()[-1] if str(cause) else ''}"[:300])
+        self._end(trial, "failed", "the trial's process died: out of memory, or its node was lost")
 
     def _end(self, trial: Trial, state: str, cause: str | None) -> None:
         last, config = trial.last_result or {}, trial.config
+        score = None if state == "failed" else last.get("score")
         self.search.end({
             **{name: config[name] for name in ("number", "name", "settings", "recipe", "fixed")},
             "state": state, "cause": cause, "epochs": last.get("epoch", 0),
-            "score": last.get("score"), "low": last.get("low"), "high": last.get("high"),
+            "score": score, "low": last.get("low"), "high": last.get("high"),
             "hours": last.get("time_total_s", 0.0) / 3600, "curve": self.curves.get(trial.trial_id, []),
         })  # fmt: skip
-        score = last.get("score")
         reached = "" if score is None else f", {score:.3f}"
         self.progress.step(note=f"{config['name'] or config['number']} {state}{reached}")
 

@@ -59,7 +59,10 @@ def find_bundles(store: Store, study: str) -> list[str]:
 
 def read_description(store: Store, folder: str) -> dict[str, Any]:
     """A bundle's description, checked against its own hash."""
-    content: dict[str, Any] = json.loads(store.get(f"{folder}/{BUNDLE}"))
+    try:
+        content: dict[str, Any] = dict(json.loads(store.get(f"{folder}/{BUNDLE}")))
+    except (ValueError, TypeError):
+        content = {}
     held = {key: value for key, value in content.items() if key != "hash"}
     if content.get("hash") != digest(held):
         raise BadBundle(f"{store.uri}/{folder}/{BUNDLE} was changed after it was written; train again or restore it")

@@ -139,8 +139,9 @@ class Fit:
             watched, metric = self._judge(network, self.validation, weights)
         state.weights = {name: tensor.detach().cpu().clone() for name, tensor in _bare(network).state_dict().items()}
         state.optimiser = optimiser.state_dict()
-        if watched < state.best_loss or self.training.keep == "last":
-            state.best, state.best_loss, state.best_epoch = state.weights, watched, number
+        # A loss that is no number is never the lowest, but the first epoch's weights are kept for want of others.
+        if not state.best or watched < state.best_loss or self.training.keep == "last":
+            state.best, state.best_loss, state.best_epoch = state.weights, min(state.best_loss, watched), number
         rate = float(optimiser.param_groups[0]["lr"])
         told = watched if self.validation is not None else None
         state.history.append(Epoch(epoch=number, loss=loss, validation_loss=told, metric=metric, learning_rate=rate))
@@ -162,7 +163,8 @@ class Fit:
                 images = self._images(samples, np.arange(start, min(start + batch, len(samples))))
                 for name, values in _bare(network)(images).items():
                     found[name].append(values.float())
-        return {name: torch.cat(values) for name, values in found.items()}
+        empty = {target.name: torch.zeros(0, target.outputs) for target in self.targets}
+        return {name: torch.cat(values) if values else empty[name] for name, values in found.items()}
 
 
 def pace(schedule: str, progress: float) -> float:

@@ -17,26 +17,31 @@ class Heads(nn.Module):
     def __init__(self, trunk: nn.Module, features: int, outputs: Mapping[str, int]) -> None:
         super().__init__()
         self.trunk = trunk
-        self.heads = nn.ModuleDict({name: nn.Linear(features, count) for name, count in outputs.items()})
+        # The ending keeps targets apart from a module's own attributes (half, type).
+        self.heads = nn.ModuleDict({f"{name}_head": nn.Linear(features, count) for name, count in outputs.items()})
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         features = self.trunk(images)
-        return {name: head(features) for name, head in self.heads.items()}
+        return {name.removesuffix("_head"): head(features) for name, head in self.heads.items()}
 
 
 def build(
     architecture: str, settings: Mapping[str, Any], outputs: Mapping[str, int], shape: tuple[int, ...]
 ) -> nn.Module:
     """A network for images of `shape` (channels, rows, columns) with `outputs` logits a target."""
+    check_settings(architecture, settings)
+    trunk, features = ARCHITECTURES[architecture](shape=shape, **settings)
+    return Heads(trunk, features, outputs)
+
+
+def check_settings(architecture: str, settings: Mapping[str, Any]) -> None:
+    """Whether there is such an architecture and it knows these settings by name."""
     if architecture not in ARCHITECTURES:
         raise UnknownName.among("architecture", architecture, ARCHITECTURES)
-    maker = ARCHITECTURES[architecture]
-    known = [name for name in inspect.signature(maker).parameters if name != "shape"]
+    known = [name for name in inspect.signature(ARCHITECTURES[architecture]).parameters if name != "shape"]
     for name in settings:
         if name not in known:
             raise UnknownName.among(f"setting of {architecture}", name, known)
-    trunk, features = maker(shape=shape, **settings)
-    return Heads(trunk, features, outputs)
 
 
 def head_sizes(targets: tuple[Target, ...], groups: tuple[tuple[str, ...], ...]) -> dict[str, int]:
@@ -91,7 +96,8 @@ def conv4(
 ) -> tuple[nn.Module, int]:
     """003's network (figure 2): four 3x3 convolutions (32, 64 | 128, 128), two poolings, a hidden layer of 512.
 
-    At 252 px and two outputs the flat head has 244,101,826 parameters; head="pool" averages first and has 307,906.
+    At 252 px, three channels and two outputs the flat head has 244,101,826 parameters; head="pool" averages first
+    and has 307,906. A grey film has one channel: 576 fewer.
     """
     if head not in ("flatten", "pool"):
         raise UnknownName.among("head of conv4", head, ("flatten", "pool"))

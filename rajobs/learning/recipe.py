@@ -13,6 +13,7 @@ from rajobs.records.errors import BadRecipe, UnknownName
 OPTIMISERS = ("adamw", "adam", "sgd", "rmsprop", "adadelta")
 SCHEDULES = ("constant", "cosine", "one_cycle")
 COMBINES = ("mean", "first_yes")
+FITS = ("gradient",)
 
 Settings = Mapping[str, Any]
 
@@ -73,6 +74,9 @@ class Member:
     training: Training | None = None  # where it differs from the recipe's
     fit: str = "gradient"
 
+    def __post_init__(self) -> None:
+        _one_of("fit", self.fit, FITS)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
@@ -90,6 +94,10 @@ class Recipe:
         names = [member.name for member in self.members]
         if not names or len(set(names)) != len(names):
             raise BadRecipe("a recipe needs members, each with a name of its own")
+        if self.combine == "first_yes" and any(
+            len(member.groups) != 2 or not all(member.groups) for member in self.members
+        ):
+            raise BadRecipe("combine first_yes needs two groups of classes in every member: yes, and the rest")
 
     def training_of(self, member: Member) -> Training:
         return member.training or self.training
@@ -150,13 +158,17 @@ def replace(recipe: Recipe, dotted: str, value: Any) -> Recipe:
 
 
 def _set(data: Any, path: list[str], value: Any, dotted: str) -> None:
+    if not path or not isinstance(data, list | dict):
+        raise BadRecipe(f"{dotted} is not the path of a setting")
     name, *rest = path
     if isinstance(data, list):
-        chosen = [data[int(name)]] if name.isdigit() and int(name) < len(data) else data
-        for item in chosen:
+        if name.isdigit() and int(name) >= len(data):
+            raise BadRecipe(f"{dotted}: there are {len(data)} members, counted from 0")
+        for item in [data[int(name)]] if name.isdigit() else data:
             _set(item, rest if name.isdigit() else path, value, dotted)
         return
-    free = dotted.split(".")[-2:-1] in (["settings"], ["view"])  # open mappings: the architecture or view checks them
+    # The last step into an open mapping may be new: the architecture or the view checks it.
+    free = not rest and dotted.split(".")[-2:-1] in (["settings"], ["view"])
     if name not in data and not free:
         raise UnknownName.among(f"setting in {dotted}", name, data)
     if rest:

@@ -60,24 +60,33 @@ def read_space(text: str, study: Study) -> Space:
             raise UnknownName.among("key of the space", name, known)
     if data.get("study") != study.name:
         raise BadRecipe(f"the space is for study {data.get('study')!r}, not {study.name!r}")
-    axes = tuple(_axis(setting, given) for setting, given in data.get("axes", {}).items())
-    if not axes:
+    base, first, given = data.get("base", "default"), data.get("first", []), data.get("axes")
+    if not isinstance(base, str) or not isinstance(first, list) or not all(isinstance(name, str) for name in first):
+        raise BadRecipe("base of the space must be a recipe's name, first a list of such names")
+    if not isinstance(given, dict) or not given:
         raise BadRecipe("the space has no axes: nothing to search")
-    space = Space(study=study.name, base=data.get("base", "default"), first=tuple(data.get("first", ())), axes=axes)
+    axes = tuple(_axis(setting, values) for setting, values in given.items())
+    space = Space(study=study.name, base=base, first=tuple(first), axes=axes)
     _try(space, study)
     return space
 
 
 def _axis(setting: str, given: Any) -> Axis:
     known = ("choices", "low", "high", "log")
+    if not isinstance(given, dict):
+        raise BadRecipe(f"axis {setting} must be a table with choices, or with low and high")
     for name in given:
         if name not in known:
             raise UnknownName.among(f"key of axis {setting}", name, known)
     if "choices" in given:
-        if not given["choices"] or len(given) > 1:
+        if not isinstance(given["choices"], list) or not given["choices"] or len(given) > 1:
             raise BadRecipe(f"axis {setting}: choices must be a list, without low, high or log")
         return Axis(setting=setting, choices=tuple(given["choices"]))
-    ends = [given.get("low"), given.get("high")]
+    return _range(setting, given)
+
+
+def _range(setting: str, given: Mapping[str, Any]) -> Axis:
+    ends: list[Any] = [given.get("low"), given.get("high")]
     if not all(isinstance(end, int | float) and not isinstance(end, bool) for end in ends):
         raise BadRecipe(f"axis {setting} needs choices, or low and high as numbers")
     low, high = ends
@@ -91,6 +100,8 @@ def _axis(setting: str, given: Any) -> Axis:
 
 def _try(space: Space, study: Study) -> None:
     """Build the recipe at each end of each axis: what fits there, fits between."""
+    from rajobs.learning import networks
+
     base = study.recipe(space.base)
     for name in space.first:
         study.recipe(name)
@@ -98,3 +109,5 @@ def _try(space: Space, study: Study) -> None:
         for value in axis.choices or (axis.low, axis.high):
             recipe = replace(base, axis.setting, value)
             study.view.with_settings(recipe.view)
+            for member in recipe.members:
+                networks.check_settings(member.architecture, member.settings)

@@ -1,6 +1,7 @@
 """A drawn person's build: what stays the same in every film of that person, and what age does to it."""
 
 from dataclasses import dataclass
+from hashlib import blake2b
 
 import numpy as np
 
@@ -59,5 +60,5 @@ def aged_density(age: float, wasting: float) -> float:
 
 def quirks(build: Build, name: str, count: int) -> np.ndarray:
     """Fixed small deviations (s.d. 1) of this person's bone of that name."""
-    key = int.from_bytes(name.encode()[:8].ljust(8, b"\0"), "little")
+    key = int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "little")
     return np.random.Generator(np.random.Philox(key=(build.seed << 64) | key)).standard_normal(count)

@@ -36,15 +36,15 @@ _PARTS: Mapping[str, Part] = MappingProxyType(
         "chest": Part(
             draw=trunk.chest, view=(-165, -195, 165, 170), position="PA", half=(-150, -215, 150, 120), turns=0.02
         ),
-        "abdomen": Part(draw=trunk.abdomen, view=(-165, -205, 165, 205), position="AP", turns=0.03),
-        "spine": Part(draw=trunk.backbone, view=(-110, -200, 110, 200), position="AP", turns=0.03),
+        "abdomen": Part(draw=trunk.abdomen, view=(-165, -205, 165, 205), position="AP", turns=0.08),
+        "spine": Part(draw=trunk.backbone, view=(-110, -200, 110, 200), position="AP", turns=0.08),
         "hip": Part(
             draw=girdles.hip, view=(-175, -160, 175, 160), position="AP", half=(-25, -130, 195, 190), turns=0.03
         ),
         "shoulder": Part(draw=girdles.shoulder, view=(-150, -90, 80, 160), position="AP", sided=True, turns=0.05),
-        "skull": Part(draw=girdles.skull, view=(-125, -130, 125, 160), position="AP", turns=0.03),
-        "knee": Part(draw=limbs.knee, view=(-80, -160, 80, 150), position="AP", sided=True, turns=0.15),
-        "lower_leg": Part(draw=limbs.lower_leg, view=(-75, -270, 75, 90), position="AP", sided=True, turns=0.15),
+        "skull": Part(draw=girdles.skull, view=(-125, -130, 125, 160), position="AP", turns=0.08),
+        "knee": Part(draw=limbs.knee, view=(-80, -160, 80, 150), position="AP", sided=True, turns=0.25),
+        "lower_leg": Part(draw=limbs.lower_leg, view=(-75, -270, 75, 90), position="AP", sided=True, turns=0.25),
         "elbow": Part(draw=limbs.elbow, view=(-70, -120, 90, 120), position="AP", sided=True, turns=0.3),
         "forearm": Part(draw=lambda pencil: None, view=(-75, -25, 100, 220), position="AP", sided=True, turns=0.3),
     }
@@ -114,12 +114,16 @@ def draw_part(film: Film, build: Build, ease: Preset, streams: list[np.random.Ge
     exposure = replace(
         exposure,
         saturate=False,
+        gamma=float(np.exp(film_rng.normal(-0.2, 0.4))),
         span=room * float(film_rng.uniform(0.85, 1.3)),
         floor=float(low) + room * float(film_rng.uniform(-0.12, 0.22)),
     )
     shown = display(values, canvas, exposure)
     side = str(film_rng.choice(("L", "R")))
-    margin = np.array([shape[1], shape[0]]) * film_rng.uniform(0.0, 0.16, 2)
+    # A limb's film is often lit as a strip along the limb.
+    across = int(abs(np.sin(np.deg2rad(turn))) > 0.7)
+    margin = np.array([shape[1], shape[0]]) * film_rng.uniform(0.0, 0.12, 2)
+    margin[across] *= float(film_rng.uniform(1.0, 2.5)) if part.sided else 1.0
     lit = np.array(
         [margin, (shape[1] - margin[0], margin[1]), (shape[1], shape[0]) - margin, (margin[0], shape[0] - margin[1])]
     )

@@ -7,7 +7,7 @@ import numpy as np
 
 from rajobs.phantoms.canvas import SUBPIXEL, Affine, Canvas, Grey, Points, chain, fill, fixed_point, move
 
-_REACH = 1.2  # mm that disease may carry an outline beyond its healthy place
+_REACH = 1.5  # mm that disease may carry an outline beyond its healthy place
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,22 +58,24 @@ def around(points: Points) -> tuple[float, float, float, float]:
     return float(low[0]), float(low[1]), float(high[0]), float(high[1])
 
 
+def _catmull_rom(per: int) -> Points:
+    """Weights of four neighbouring control points at `per` places between the middle two."""
+    t = np.arange(per)[:, None] / per
+    cubic = np.array([[0, 2, 0, 0], [-1, 0, 1, 0], [2, -5, 4, -1], [-1, 3, -3, 1]]) / 2
+    return np.hstack([np.ones_like(t), t, t**2, t**3]) @ cubic
+
+
 def closed_curve(points: Points, per: int = 6) -> Points:
     """A smooth closed curve through control points (Catmull-Rom)."""
-    before, after, next_after = np.roll(points, 1, 0), np.roll(points, -1, 0), np.roll(points, -2, 0)
-    t = (np.arange(per) / per)[None, :, None]
-    p0, p1, p2, p3 = (p[:, None, :] for p in (before, points, after, next_after))
-    curve = 0.5 * (2 * p1 + (p2 - p0) * t + (2 * p0 - 5 * p1 + 4 * p2 - p3) * t**2 + (3 * p1 - p0 - 3 * p2 + p3) * t**3)
-    return curve.reshape(-1, 2)
+    near = (np.arange(len(points))[:, None] + np.arange(-1, 3)) % len(points)
+    return (_catmull_rom(per) @ points[near]).reshape(-1, 2)
 
 
 def open_curve(points: Points, per: int = 6) -> Points:
     """A smooth curve through control points with two free ends."""
     padded = np.vstack([2 * points[0] - points[1], points, 2 * points[-1] - points[-2]])
-    t = (np.arange(per) / per)[None, :, None]
-    p0, p1, p2, p3 = (padded[i : len(padded) - 3 + i][:, None, :] for i in range(4))
-    curve = 0.5 * (2 * p1 + (p2 - p0) * t + (2 * p0 - 5 * p1 + 4 * p2 - p3) * t**2 + (3 * p1 - p0 - 3 * p2 + p3) * t**3)
-    return np.vstack([curve.reshape(-1, 2), points[-1:]])
+    near = np.arange(len(points) - 1)[:, None] + np.arange(4)
+    return np.vstack([(_catmull_rom(per) @ padded[near]).reshape(-1, points.shape[1]), points[-1:]])
 
 
 def _coverage(bone: Bone, low: Points, shape: tuple[int, int], fine: float) -> Grey:

@@ -88,8 +88,8 @@ class Canvas:
     def texture(self, rows: int, columns: int, at: tuple[int, int]) -> Grey:
         """A piece of trabecular texture, taken from `at` and repeated where the tile ends."""
         tile = self.trabeculae
-        if rows <= tile.shape[0] // 2 and columns <= tile.shape[1] // 2:
-            top, left = at[0] % (tile.shape[0] // 2), at[1] % (tile.shape[1] // 2)
+        if rows <= 2 * tile.shape[0] // 3 and columns <= tile.shape[1] // 2:
+            top, left = at[0] % (tile.shape[0] // 3), at[1] % (tile.shape[1] // 2)
             return tile[top : top + rows, left : left + columns]
         down = (at[0] + np.arange(rows)) % tile.shape[0]
         across = (at[1] + np.arange(columns)) % tile.shape[1]
@@ -109,7 +109,7 @@ def trabecular_tile(rng: np.random.Generator, fine: float) -> Grey:
     along = along - cv2.blur(along, (25, 25))
     side = max(64, round(TILE * TILE_MM / fine))
     tile = cv2.resize(along, (side, side), interpolation=cv2.INTER_AREA)
-    return np.tile((tile - tile.mean()) * np.float32(1 / along.std()), (2, 2)).astype(np.float32)
+    return np.tile((tile - tile.mean()) * np.float32(1 / along.std()), (3, 2)).astype(np.float32)
 
 
 def blank_canvas(shape: tuple[int, int], pitch: float, rng: np.random.Generator) -> Canvas:

@@ -100,7 +100,8 @@ _APPEARS = MappingProxyType(
 _PROXIMAL_ROW = ("scaphoid", "lunate", "triquetrum", "pisiform", "radius", "ulna")
 _PIVOT = np.array([0.5, 30.0])
 _DRAWN_WITH = 17.0  # degrees of the forearm in the trace
-GAP = 1.7  # mm, healthy
+GAPS = MappingProxyType({"CMC3": 1.7, "CMC4": 1.7, "CMC5": 1.7, "STT": 1.9, "CNL": 2.0, "RC": 2.6})
+"""Healthy gaps of an adult in mm."""
 
 
 def _tenths(points: tuple[tuple[int, int], ...]) -> Points:
@@ -167,8 +168,10 @@ def site_points(wrist: float) -> dict[str, Points]:
 def _narrowed(outlines: dict[str, Points], build: Build, side: str, scores: Scores, wrist: float) -> dict[str, Points]:
     healthy, outlines = outlines, dict(outlines)
     for site, contacts in _CONTACTS.items():
-        left = gap_left(quirks(build, f"{side}{site}", 24), scores.get(site, SOUND).jsn)
-        lost = (1 - (left[0] + left[1]) / 2) * GAP
+        jsn = scores.get(site, SOUND).jsn
+        left = gap_left(quirks(build, f"{side}{site}", 24), jsn)
+        # Bones that grew together overlap a little.
+        lost = (1 - (left[0] + left[1]) / 2) * GAPS[site] * (1.25 if jsn == 4 else 1.0)
         for first, second, at in contacts:
             centre = _swing(_tenths((at,)), first, wrist)[0]
             if second:

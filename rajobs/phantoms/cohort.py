@@ -12,7 +12,7 @@ from rajobs.phantoms.severity import Course, draw_course, scores_at
 
 VIEWS = ("unilateral", "both", "foot", "other")
 OTHER_PARTS = ("chest", "abdomen", "spine", "knee", "shoulder", "hip", "elbow", "forearm", "skull", "lower_leg")
-_OTHER_SHARES = (0.26, 0.08, 0.13, 0.14, 0.09, 0.12, 0.05, 0.05, 0.03, 0.05)
+_OTHER_SHARES = (0.25, 0.08, 0.12, 0.14, 0.09, 0.12, 0.05, 0.05, 0.02, 0.08)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +74,7 @@ def plan_patient(
     patient, taken = draw_patient(number, rng)
     build_seed = int(rng.integers(2**31))
     visits = int(rng.choice((1, 2, 3), p=(0.30, 0.40, 0.30)))
-    course: Course = draw_course(rng, ra=patient.ra)
+    course: Course = draw_course(rng, ra=patient.ra, child=(taken - patient.birth).days < 17 * 365)
     for visit in range(visits):
         years = (taken - patient.birth).days / 365.25
         scores = scores_at(course, visit)
@@ -97,7 +97,7 @@ def plan_sample(rng: np.random.Generator, *, kind: str, size: str | tuple[int, i
     if rng.random() < 0.15:
         age = float(rng.uniform(1.5, 17.5))
         patient = Patient(number=0, sex=patient.sex, birth=taken - timedelta(days=int(age * 365.25)), ra=False)
-    course = draw_course(rng, ra=patient.ra)
+    course = draw_course(rng, ra=patient.ra, child=age < 17)
     part = {"unilateral": "hand", "both": "hand", "foot": "foot"}.get(kind) or str(
         rng.choice(OTHER_PARTS, p=_OTHER_SHARES)
     )

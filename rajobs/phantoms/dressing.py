@@ -27,13 +27,13 @@ def _ring(canvas: Canvas, hand: Hand, to_px: Affine, ray: int, tilt: float) -> N
     turn = float(np.rad2deg(np.arctan2(axis[1], axis[0]))) + tilt
     band = np.array(
         [
-            (-1.6, -10.3),
-            (1.6, -10.3),
+            (-1.6, -9.2),
+            (1.6, -9.2),
             (1.3, -4),
             (1.2, 0),
             (1.3, 4),
-            (1.6, 10.3),
-            (-1.6, 10.3),
+            (1.6, 9.2),
+            (-1.6, 9.2),
             (-1.3, 4),
             (-1.2, 0),
             (-1.3, -4),

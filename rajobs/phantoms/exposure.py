@@ -132,6 +132,13 @@ class Shutter:
     glow: float  # mm over which a white border fades in
 
 
+def is_lit(shutter: Shutter | None, at: Points) -> bool:
+    """Whether a place on the film is inside the collimation."""
+    if shutter is None:
+        return True
+    return cv2.pointPolygonTest(shutter.corners.astype(np.float32), (float(at[0]), float(at[1])), False) >= 0
+
+
 def shut(shown: Grey, shutter: Shutter | None, pitch: float) -> Grey:
     """The film with all outside the lit rectangle covered."""
     if shutter is None:

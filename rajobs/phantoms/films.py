@@ -11,7 +11,7 @@ from rajobs.phantoms.canvas import Affine, Canvas, Points, blank_canvas, move
 from rajobs.phantoms.cohort import Film, plan_patient, plan_sample
 from rajobs.phantoms.disease import Scores, stage
 from rajobs.phantoms.dressing import dress_hand, photograph
-from rajobs.phantoms.exposure import Shutter, attenuation, display, draw_exposure, shut, stored, write
+from rajobs.phantoms.exposure import Shutter, attenuation, display, draw_exposure, is_lit, shut, stored, write
 from rajobs.phantoms.foot import Foot, draw_foot, foot_extent, pose_foot
 from rajobs.phantoms.hand import Hand, draw_hand, hand_extent, pose_hand
 from rajobs.phantoms.layout import Item, Placing, draw_angle, draw_letters, draw_shutter, place_items
@@ -99,7 +99,8 @@ def _finish(
     shown, warp = photograph(shown, dress_rng, ease)
     truths = [Truth(study="hand_filter", target="view", value=film.view)]
     for side, limb, to_px in zip(film.sides, limbs, placing.to_px, strict=True):
-        places = {site: move(move(at[None], to_px), warp)[0] for site, at in limb.joints.items()}
+        lit = {site: move(at[None], to_px)[0] for site, at in limb.joints.items()}
+        places = {site: move(at[None], warp)[0] for site, at in lit.items() if is_lit(shutter, at)}
         truths += _side_truths(film, side, limb, places, canvas.shape, ease, reader_rng)
     one = film.sides[0] if len(film.sides) == 1 else None
     top = float((1 << exposure.bits) - 1)
@@ -108,7 +109,7 @@ def _finish(
         modality="CR" if exposure.noise_seed % 3 else "DX",
         body_part=film.part,
         bits=exposure.bits,
-        spacing_mm=round(canvas.pitch, 4),
+        spacing_mm=round(canvas.pitch / float(np.hypot(*warp[:, 0])), 4),
         patient=film.patient,
         taken=film.taken,
         visit=film.visit,

@@ -9,7 +9,7 @@ import numpy as np
 from rajobs.phantoms.canvas import SUBPIXEL, Affine, Canvas, Grey, Points, fill, fixed_point, move
 
 
-def tube(points: Points, radii: Sequence[float]) -> list[Points]:
+def tube(points: Points, radii: Sequence[float] | Points) -> list[Points]:
     """Polygons that cover a limb along `points` with these radii (mm): its discs and their hulls."""
     turn = np.linspace(0, 2 * np.pi, 24, endpoint=False)
     ring = np.column_stack([np.cos(turn), np.sin(turn)])

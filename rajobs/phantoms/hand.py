@@ -13,8 +13,8 @@ import numpy as np
 from rajobs.phantoms.anatomy import Build, quirks
 from rajobs.phantoms.bones import Bone, draw_bone
 from rajobs.phantoms.canvas import MU_BONE, MU_SOFT, Affine, Canvas, Points, move
-from rajobs.phantoms.carpus import BASES, GAP, carpal_visible, site_points, wrist_bones
-from rajobs.phantoms.disease import SOUND, Scores, gap_left
+from rajobs.phantoms.carpus import BASES, GAPS, carpal_visible, site_points, wrist_bones
+from rajobs.phantoms.disease import SOUND, Score, Scores, gap_left
 from rajobs.phantoms.flesh import bulge, creases, rounded, silhouette, tube
 from rajobs.phantoms.longbones import End
 from rajobs.phantoms.pose import HandPose
@@ -127,7 +127,7 @@ def _ray_of(build: Build, pose: HandPose, side: str, scores: Scores, number: int
     return Ray(
         bones=bones, joints=joints, points=points, gaps=tuple(gaps), widths=tuple(_widths(bone,
         build) for bone in bones),
-        luxates=tuple(0.62 if joint.startswith("MCP") else 0.38 for joint in joints),
+        luxates=tuple({"MCP": 0.62, "DIP": 0.12}.get(joint[:3], 0.38) for joint in joints),
         base=_cmc_end(build, side, scores, number), plate_at_base=number == 1,
     )  # fmt: skip
 
@@ -135,7 +135,7 @@ def _ray_of(build: Build, pose: HandPose, side: str, scores: Scores, number: int
 def _cmc_end(build: Build, side: str, scores: Scores, ray: int) -> End:
     """The base of a metacarpal, which grows towards its carpal as that joint narrows."""
     left = gap_left(quirks(build, f"{side}CMC{ray}", 24), scores.get(f"CMC{ray}", SOUND).jsn)
-    lost = tuple((1 - share) * GAP * build.size / 2 for share in left)
+    lost = tuple((1 - share) * GAPS.get(f"CMC{ray}", 1.7) * build.size / 2 for share in left)
     return End(reach=(lost[0], lost[1]))
 
 
@@ -155,8 +155,16 @@ def _sesamoids(build: Build, points: Points) -> list[Bone]:
     return drawn
 
 
+def _worn(build: Build, side: str) -> dict[str, Score]:
+    """Old people's last finger joints, which no method scores, narrow with age."""
+    odd = quirks(build, f"{side}worn", 4)
+    wear = max(0.0, build.age - 52) / 18
+    return {f"DIP{ray}": Score(jsn=int(np.clip(wear * (0.9 + 0.8 * odd[ray - 2]), 0, 3))) for ray in range(2, 6)}
+
+
 def pose_hand(build: Build, pose: HandPose, side: str, scores: Scores) -> Hand:
     """All of a hand's bones and joints; the joints' places do not depend on the scores but for displaced ones."""
+    scores = {**_worn(build, side), **scores}
     bones: list[Bone] = []
     joints = {site: point * build.size for site, point in site_points(pose.wrist).items()}
     chains, gaps = [], dict[str, float]()

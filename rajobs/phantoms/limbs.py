@@ -182,7 +182,7 @@ def lower_leg(pencil: Pencil) -> None:
     pencil.bone(
         [(-16, 48), (18, 46), (24, 70), (16, 96), (-8, 98), (-18, 74)], cortex=1.0, marrow=0.10, depth=0.8 * dense
     )
-    if pencil.rng.random() < 0.35:
+    if pencil.rng.random() < 0.6:
         pencil.limb([(-6, 50), (-20, 120), (-24, 200)], [34, 36, 30])
         for k in range(5):
             x = -44 + 12 * k

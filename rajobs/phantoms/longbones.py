@@ -118,8 +118,8 @@ def _end_bites(base: End, head: End, length: float) -> tuple[Bite, ...]:
 
 def _lines(
     kind: str, half: tuple[float, float, float], length: float, ends: tuple[End, End], side: Points, density: float
-) -> tuple[Plate, ...]:
-    """The subchondral lines: strong in the hollow of a base, thin over a head; and edges of the bone's other face."""
+) -> list[tuple[Points, float, float]]:
+    """Subchondral lines (points, width, weight): strong in a base, thin over a head; and edges of the other face."""
     w, _, h = half
     base, head = ends
     v = np.linspace(-0.80, 0.80, 11)
@@ -158,12 +158,7 @@ def _lines(
         )
         neck = np.array([(length - 1.7 * h, 0.30 * h), (length - 1.45 * h, 0.05 * h), (length - 1.7 * h, -0.24 * h)])
         lines.append((open_curve(neck, 4), 0.7, 0.8))
-    shaped = _reshape(np.vstack([points for points, _, _ in lines]), length, (w, h), base, head)
-    stops = np.cumsum([len(points) for points, _, _ in lines])[:-1]
-    return tuple(
-        Plate(points=points, width=width, weight=weight * density)
-        for points, (_, width, weight) in zip(np.split(shaped, stops), lines, strict=True)
-    )
+    return [(points, width, weight * density) for points, width, weight in lines]
 
 
 def _growth_plate(
@@ -199,9 +194,13 @@ def long_bone(
     if kind == "distal":
         tip = outline[:, 0] > 0.78 * length
         outline[tip, 0] += 0.25 * odd[: int(tip.sum())]
-    healthy = closed_curve(outline, 6)
-    outline = _reshape(healthy, length, (w, h), base, head)
     density = build.density
+    healthy = closed_curve(outline, 6)
+    lines = _lines(kind, (w, s, h), length, (base, head), side, density)
+    curves = [healthy, *(points for points, _, _ in lines)]
+    stops = np.cumsum([len(points) for points in curves])[:-1]
+    outline, *shaped = np.split(_reshape(np.vstack(curves), length, (w, h), base, head), stops)
+    plates = (Plate(points=p, width=width, weight=weight) for p, (_, width, weight) in zip(shaped, lines, strict=True))
     turn = float(np.rad2deg(np.arctan2(axis[1], axis[0])))
     cortex = 0.235 * 2 * s * density**0.9
     rim = 0.26 * min(1.1, density)
@@ -212,7 +211,7 @@ def long_bone(
         cortex=(0.08 if base.fused else rim, cortex if kind != "distal" else 0.8 * cortex, 0.08 if head.fused else rim),
         marrow=(0.21 * density, 0.075 * density),
         grain=0.26 + 0.25 * max(0.0, 1 - density),
-        plates=_lines(kind, (w, s, h), length, (base, head), side, density),
+        plates=tuple(plates),
         bites=_end_bites(base, head, length),
         cuts=_growth_plate(
             "proximal" if plate_at_base and kind == "metacarpal" else kind,

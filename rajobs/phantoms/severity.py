@@ -38,9 +38,9 @@ def _keys() -> list[tuple[str, str, tuple[str, ...]]]:
     return [("hand", "L", hand), ("hand", "R", hand), ("foot", "L", foot), ("foot", "R", foot)]
 
 
-def draw_course(rng: np.random.Generator, *, ra: bool) -> Course:
-    """A course; joints of one person resemble each other, and JSN and erosion of one joint do."""
-    level = float(rng.normal(0, 1))
+def draw_course(rng: np.random.Generator, *, ra: bool, child: bool = False) -> Course:
+    """A course, milder in children; joints of one person resemble each other, and JSN and erosion of one joint do."""
+    level = float(rng.normal(-0.9 if child else 0.0, 1))
     sites: dict[str, dict[str, tuple[float, float]]] = {}
     for part, side, names in _keys():
         common = rng.normal(0, 1, len(names))
@@ -98,7 +98,7 @@ def reading(rng: np.random.Generator, truth: int, most: int, exact: float) -> in
     step = 1 if rng.random() < 0.82 else 2
     choices = [score for score in (truth - step, truth + step) if 0 <= score <= most]
     choices = choices or [truth - 1 if truth else truth + 1]
-    return int(rng.choice(choices))
+    return choices[int(rng.random() * len(choices))]
 
 
 def readings(rng: np.random.Generator, scores: Scores, preset: Preset) -> dict[str, Score]:

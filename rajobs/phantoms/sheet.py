@@ -15,8 +15,12 @@ _INK, _PAPER, _PALE = (235, 235, 235), (26, 26, 26), (160, 160, 160)
 
 
 def contact_sheet(pictures: Sequence[Picture], *, per_kind: int = COLUMNS) -> bytes:
-    """A PNG page with up to `per_kind` pictures of each kind, a row a kind."""
-    rows = [_row(kind, members[:per_kind]) for kind, members in sorted(_by_kind(pictures).items())]
+    """A PNG page with up to `per_kind` pictures of each kind, which starts a new row."""
+    rows = [
+        _row(members[first : min(first + COLUMNS, per_kind)])
+        for _, members in sorted(_by_kind(pictures).items())
+        for first in range(0, min(len(members), per_kind), COLUMNS)
+    ]
     title = np.full((34, TILE * COLUMNS, 3), _PAPER, np.uint8)
     levels = ", ".join(sorted({picture.difficulty for picture in pictures}))
     _text(title, f"phantoms version {PHANTOM_VERSION}, difficulty {levels}: drawn, no patient", (10, 23), _INK, 0.55)
@@ -59,7 +63,7 @@ def _value(truths: Sequence[Truth], target: str, side: str | None = None) -> str
     )
 
 
-def _row(kind: str, pictures: Sequence[Picture]) -> np.ndarray:
+def _row(pictures: Sequence[Picture]) -> np.ndarray:
     row = np.full((TILE + CAPTION, TILE * COLUMNS, 3), _PAPER, np.uint8)
     for place, picture in enumerate(pictures):
         left = place * TILE
@@ -69,7 +73,7 @@ def _row(kind: str, pictures: Sequence[Picture]) -> np.ndarray:
         y, x = (TILE - small.shape[0]) // 2, left + (TILE - small.shape[1]) // 2
         row[y : y + small.shape[0], x : x + small.shape[1]] = small
         for line, words in enumerate(_caption(picture)):
-            _text(row, words, (left + 6, TILE + 14 + 15 * line), _INK if line == 0 else _PALE, 0.40)
+            _text(row, words, (left + 6, TILE + 14 + 15 * line), _INK if line == 0 else _PALE, 0.37)
     return row
 
 
@@ -99,7 +103,7 @@ def _caption(picture: Picture) -> list[str]:
         jsn, erosion = (sum(int(t.value) for t in scored if t.target == target) for target in ("jsn", "erosion"))
         stage = _value(picture.truths, "stage", side)
         lines.append(
-            f"{side}: {f'stage {stage}, ' if stage is not None else ''}JSN {jsn}, erosion {erosion}, {_worst(scored)}"
+            f"{side}: {f'stage {stage} ' if stage is not None else ''}JSN {jsn} er. {erosion}; {_worst(scored)}"
         )
     grade = _value(picture.truths, "grade")
     return [*lines, f"grade {grade}"] if grade is not None else lines
@@ -107,7 +111,7 @@ def _caption(picture: Picture) -> list[str]:
 
 def _worst(scored: Sequence[Truth]) -> str:
     worst = max(scored, key=lambda t: int(t.value))
-    return f"worst {worst.site} {worst.target} {worst.value}" if int(worst.value) else "all sound"
+    return f"{worst.site} {worst.target} {worst.value}" if int(worst.value) else "all sound"
 
 
 def _text(image: np.ndarray, words: str, at: tuple[int, int], colour: tuple[int, int, int], size: float) -> None:

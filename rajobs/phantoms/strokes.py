@@ -41,7 +41,8 @@ class Pencil:
     def limb(self, line: Sequence[tuple[float, float]], radii: Sequence[float], *, flat: float = 0.9) -> None:
         """Adds a round limb along a line."""
         widest = float(max(radii))
-        self.body(tube(np.asarray(line, float), radii), round_mm=0.85 * widest, height=1.7 * flat * widest)
+        curve = open_curve(np.column_stack([np.asarray(line, float), radii]), 5)
+        self.body(tube(curve[:, :2], curve[:, 2]), round_mm=0.85 * widest, height=1.7 * flat * widest)
 
     def bone(
         self, corners: Sequence[tuple[float, float]] | Points, *, cortex: float, marrow: float, tubular: bool = False,

@@ -147,11 +147,12 @@ def chest(pencil: Pencil) -> None:
         ]
     )
     pencil.body([closed_curve(trunk * (wide, 1), 5)], round_mm=70, height=66)
-    air = float(pencil.rng.uniform(40, 50))
+    air = float(pencil.rng.uniform(26, 50))
     top = float(pencil.rng.normal(0, 10))
     left = mirrored(_LUNG) * (1, 0.94)
     pencil.mass(np.array(_LUNG) + np.array([0, top]), -air, blur=2.0)
     pencil.mass(left + np.array([0, top]), -air, blur=2.0)
+    bony = float(pencil.rng.uniform(0.4, 1.3))
     heart = pencil.rng.uniform(0.85, 1.25)
     shadow = np.array(
         [
@@ -170,9 +171,9 @@ def chest(pencil: Pencil) -> None:
         ]
     )
     pencil.mass(shadow, float(pencil.rng.uniform(20, 30)), blur=2.5)
-    spine(pencil, -240, 230, width=(26, 44), height=(20, 32), dense=0.6, ribs=True)
+    spine(pencil, -240, 230, width=(26, 44), height=(20, 32), dense=0.5 * bony, ribs=True)
     for side in (-1, 1):
-        _ribs(pencil, side, float(pencil.rng.uniform(0.8, 1.3)))
+        _ribs(pencil, side, bony)
         _vessels(pencil, side)
         collar = float(pencil.rng.normal(0, 8))
         pencil.band(

@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.csv
@@ -15,9 +15,10 @@ from rajobs.records.store import open_store, split_uri
 LABEL_NEEDS = ("image", "study", "target", "value")
 LABEL_MAY = ("side", "site", "reader", "patient", "split", "frame")
 UID = re.compile(r"[0-9]+(\.[0-9]+)+")
+NUMBER = re.compile(r"[0-9]{1,9}")
 
 
-def read_csv(uri: str, what: str, needs: Iterable[str], may: Iterable[str]) -> pa.Table:
+def read_csv(uri: str, what: str, needs: Sequence[str], may: Sequence[str]) -> pa.Table:
     """A CSV of text columns: those it needs are there, and none is there that has no meaning."""
     place, name = split_uri(uri)
     store = open_store(place)
@@ -30,17 +31,26 @@ def read_csv(uri: str, what: str, needs: Iterable[str], may: Iterable[str]) -> p
             column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=True, null_values=[""]
         )
         table = pyarrow.csv.read_csv(io.BytesIO(data), convert_options=options)
-    except pa.ArrowInvalid:
+    except (pa.ArrowInvalid, UnicodeDecodeError):
         # Arrow's own message quotes the row.
-        raise BadTable(f"the {what} file {uri} is no CSV whose rows all have the header's columns") from None
+        raise BadTable(f"the {what} file {uri} is no CSV in UTF-8 whose rows all have the header's columns") from None
     header = [column.strip().lstrip("\ufeff") for column in header]
+    _check_header(f"the {what} file {uri}", header, needs, may)
+    return table.rename_columns(header)
+
+
+def _check_header(table: str, header: Sequence[str], needs: Sequence[str], may: Sequence[str]) -> None:
+    if not {*needs, *may} & set(header):
+        # A file without a header: what stands in its first line is data, and stays out of the message.
+        raise BadTable(f"{table} names none of its columns {', '.join(needs)} in its first line; add a header")
     missing = [column for column in needs if column not in header]
     if missing:
-        raise BadTable(f"the {what} file {uri} lacks {', '.join(missing)}; it has {', '.join(header)}")
+        raise BadTable(f"{table} lacks {', '.join(missing)}; it has {', '.join(header)}")
+    if len(set(header)) < len(header):
+        raise BadTable(f"{table} has two columns of one name; it has {', '.join(header)}")
     for column in header:
         if column not in (*needs, *may):
-            raise UnknownName.among(f"column in the {what} file {uri}:", column, (*needs, *may))
-    return table.rename_columns(header)
+            raise UnknownName.among(f"column in {table}:", column, (*needs, *may))
 
 
 def read_labels(uri: str) -> pa.Table:
@@ -56,6 +66,9 @@ def read_labels(uri: str) -> pa.Table:
         wrong = sum(value is not None and value not in allowed for value in table.column(column).to_pylist())
         if wrong:
             raise BadTable(f"the labels file {uri} has {wrong} rows whose {column} is none of {', '.join(allowed)}")
+    wrong = sum(value is not None and not NUMBER.fullmatch(value) for value in table.column("frame").to_pylist())
+    if wrong:
+        raise BadTable(f"the labels file {uri} has {wrong} rows whose frame is no number from 0 on")
     return table
 
 

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
+from rajobs.records.errors import BadTable
+
 ADJUDICATED = ("consensus", "truth")
 """Readers that stand for all: where one of them has spoken, nobody else is asked."""
 
@@ -17,7 +19,12 @@ def consensus(labels: pa.Table, study: str, target: str, *, ordered: bool) -> di
     spoken: dict[Place, list[tuple[str, str]]] = {}
     for row in _of(labels, study, target):
         spoken.setdefault((row["image_id"], row["side"], row["site"]), []).append((row["reader"], row["value"]))
-    agreed = {place: _agree(readings, ordered) for place, readings in spoken.items()}
+    try:
+        agreed = {place: _agree(readings, ordered) for place, readings in spoken.items()}
+    except ValueError:  # its own message quotes the value
+        raise BadTable(
+            f"labels {target} of {study} have values that are no numbers; correct them and ingest again"
+        ) from None
     return {place: value for place, value in agreed.items() if value is not None}
 
 

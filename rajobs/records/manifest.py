@@ -29,10 +29,12 @@ def check_claim(store: Store, job: str, identity: dict[str, Any]) -> bool:
         if next(iter(store.list()), None) is not None:
             raise WrongOutput(f"{store.uri} holds files that no rajobs {job} wrote; choose an empty place for OUT")
         return False
-    held = json.loads(store.get(RUN))
+    held = _held(store)
     wanted = _run(job, identity)
-    if held.get("job") != job:
-        raise WrongOutput(f"{store.uri} holds the output of rajobs {held.get('job')}, not of {job}; choose another OUT")
+    if "job" not in held:
+        raise WrongOutput(f"{store.uri} holds a {RUN} that no rajobs {job} wrote; choose an empty place for OUT")
+    if held["job"] != job:
+        raise WrongOutput(f"{store.uri} holds the output of rajobs {held['job']}, not of {job}; choose another OUT")
     for name, value in wanted.items():
         if held.get(name) == value:
             continue
@@ -40,6 +42,13 @@ def check_claim(store: Store, job: str, identity: dict[str, Any]) -> bool:
             raise BadKey(f"{store.uri} was made with another key (fingerprint {held.get(name)}, this one is {value})")
         raise WrongOutput(f"{store.uri} was made with {name} {held.get(name)!r}, not {value!r}; choose another OUT")
     return True
+
+
+def _held(store: Store) -> dict[str, Any]:
+    try:
+        return dict(json.loads(store.get(RUN)))
+    except (ValueError, TypeError):
+        return {}  # a file of that name, but none of ours
 
 
 def claim(store: Store, job: str, identity: dict[str, Any]) -> None:

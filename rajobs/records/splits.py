@@ -70,10 +70,18 @@ def clean_split(items: Sequence[Item], seed: int) -> pa.Table:
     many = len(set(names)) >= MANY
     parts = [_hashed(name, seed) for name in names] if many else _stratified(items, names, seed)
     by_group = dict(zip(names, parts))
-    for name, item in zip(names, items):
-        if item.given:
-            by_group[name] = item.given  # the user's own split wins, for the whole group
+    by_group |= _given(items, names)  # the user's own split wins, for the whole group
     return _table(items, names, [by_group[name] for name in names])
+
+
+def _given(items: Sequence[Item], names: Sequence[str]) -> dict[str, str]:
+    """The user's own part of each group that has one."""
+    pairs = {(name, item.given) for name, item in zip(names, items) if item.given}
+    given = dict(sorted(pairs))
+    if len(given) < len(pairs):
+        torn = len(pairs) - len(given)
+        raise DataError(f"the labels' split puts {torn} patients (or what derives from them) into several parts")
+    return given
 
 
 def published_split(items: Sequence[Item], printed: PrintedSplit, seed: int) -> pa.Table:
@@ -81,7 +89,7 @@ def published_split(items: Sequence[Item], printed: PrintedSplit, seed: int) -> 
     rng = np.random.default_rng(seed)
     chosen: list[tuple[Item, str]] = []
     for name in sorted({*printed.learn, *printed.test}):
-        mine = [item for item in items if item.stratum == name]
+        mine = sorted((item for item in items if item.stratum == name), key=lambda item: item.image_id)
         learn, test = printed.learn.get(name, 0), printed.test.get(name, 0)
         if len(mine) < learn + test:
             needs = f"the paper's split needs {learn + test} images of {printed.target} {name}"
@@ -115,7 +123,8 @@ def _stratified(items: Sequence[Item], names: Sequence[str], seed: int) -> list[
     # Groups with much of what is rare go first, while every fold can still take them.
     for name in sorted(profile, key=lambda group: (-float(np.sum(profile[group] / total)), tie[group])):
         load = np.sum(((folds + profile[name]) / total) ** 2, axis=1) - np.sum((folds / total) ** 2, axis=1)
-        fold_of[name] = int(np.argmin(load))
+        # Where classes don't decide, the emptiest fold: else three patients of three classes would all be in one.
+        fold_of[name] = int(np.lexsort((folds.sum(axis=1), load.round(9)))[0])
         folds[fold_of[name]] += profile[name]
     used = sorted(set(fold_of.values()))
     part_of = dict.fromkeys(used, "train") | {used[-1]: "test", used[-2]: "validation"}

@@ -111,16 +111,17 @@ class LocalStore:
 
     def stat(self, key: str) -> Entry | None:
         path = self.root / key
-        return self._entry(path) if path.is_file() else None
+        with _local_errors("look at", self.uri):
+            return self._entry(path) if path.is_file() else None
 
     def list(self, prefix: str = "") -> Iterator[Entry]:
         base = self.root / (prefix.rpartition("/")[0] if not prefix.endswith("/") else prefix)
-        if base.is_file():
-            return
         # Sorted as whole keys, as S3 does: a folder's name sorts with its slash.
         found = []
         with _local_errors("list", self.uri):
-            for folder, _, names in os.walk(base):
+            if not base.is_dir():
+                return
+            for folder, _, names in os.walk(base, onerror=_raise):  # a folder that can't be read is not an empty one
                 found += [Path(folder) / name for name in names if not name.startswith(".part-")]
         for path in sorted(found, key=lambda p: p.relative_to(self.root).as_posix()):
             if path.relative_to(self.root).as_posix().startswith(prefix) and path.is_file():
@@ -128,7 +129,10 @@ class LocalStore:
 
     def delete(self, key: str) -> None:
         with _local_errors("delete from", self.uri):
-            (self.root / key).unlink(missing_ok=True)
+            path = self.root / key
+            path.unlink(missing_ok=True)
+            if path.parent != self.root and path.parent.is_dir() and not any(path.parent.iterdir()):
+                path.parent.rmdir()  # a store has no folders: one that is empty is not there
 
     def _entry(self, path: Path) -> Entry:
         size = path.stat().st_size
@@ -139,6 +143,10 @@ class LocalStore:
                 digest.update(file.read(_EDGE))
         # From the content, not the clock: the same archive under another date is the same input.
         return Entry(key=path.relative_to(self.root).as_posix(), size=size, etag=f"{digest.hexdigest()[:24]}-{size}")
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 class _local_errors:  # noqa: N801 - used as a function
@@ -159,7 +167,7 @@ class S3Store:
     """A prefix of a bucket on any S3-compatible server (`AWS_ENDPOINT_URL`)."""
 
     def __init__(self, uri: str) -> None:
-        self.uri = uri.rstrip("/")
+        self.uri = "s3://" + uri.removeprefix("s3://").rstrip("/")
         self.bucket, _, self.prefix = self.uri.removeprefix("s3://").partition("/")
         if not self.bucket:
             raise StoreError(f"{uri!r} names no bucket; use s3://bucket/prefix")
@@ -168,19 +176,30 @@ class S3Store:
     @property
     def client(self) -> Any:
         if self._client is None:
-            import boto3
-            from botocore.config import Config
-
-            config = Config(
-                retries={"max_attempts": 6, "mode": "standard"},
-                connect_timeout=5,
-                read_timeout=60,
-                max_pool_connections=16,
-            )
-            self._client = self._call(
-                boto3.client, "s3", config=config, region_name=os.environ.get("AWS_REGION", "us-east-1")
-            )
+            # A wrong address is told at once; a server that has answered is waited for when it stumbles.
+            self._call(self._greet, self._connect(retries=1))
+            self._client = self._connect(retries=6)
         return self._client
+
+    def _connect(self, retries: int) -> Any:
+        import boto3
+        from botocore.config import Config
+
+        config = Config(
+            retries={"max_attempts": retries, "mode": "standard"},
+            connect_timeout=5,
+            read_timeout=60,
+            max_pool_connections=16,
+        )
+        return self._call(boto3.client, "s3", config=config, region_name=os.environ.get("AWS_REGION", "us-east-1"))
+
+    def _greet(self, client: Any) -> None:
+        from botocore.exceptions import ClientError
+
+        try:
+            client.head_bucket(Bucket=self.bucket)
+        except ClientError:
+            return  # an answer, if a refusal: the request that follows tells what is wrong with it
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_client": None}  # a client does not travel to another process
@@ -199,8 +218,9 @@ class S3Store:
     def stat(self, key: str) -> Entry | None:
         from botocore.exceptions import ClientError
 
+        client = self.client
         try:
-            head = self.client.head_object(Bucket=self.bucket, Key=self._full(key))
+            head = client.head_object(Bucket=self.bucket, Key=self._full(key))
         except ClientError as error:
             if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
                 return None

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pydicom
+from pydicom import config
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 
@@ -48,7 +49,8 @@ def dicom(pixels, *, syntax=EXPLICIT, frames: list[bytes] | None = None, bits: i
         if value is None:
             del ds[name]
         else:
-            setattr(ds, name, value)
+            with config.disable_value_validation():
+                setattr(ds, name, value)
     if frames is None:
         big = syntax == BIG_ENDIAN
         data = (pixels.byteswap() if big else pixels).tobytes()
@@ -61,7 +63,8 @@ def dicom(pixels, *, syntax=EXPLICIT, frames: list[bytes] | None = None, bits: i
     ds.file_meta = FileMetaDataset()
     ds.file_meta.TransferSyntaxUID = syntax
     buffer = io.BytesIO()
-    pydicom.dcmwrite(buffer, ds, enforce_file_format=True)
+    with config.disable_value_validation():
+        pydicom.dcmwrite(buffer, ds, enforce_file_format=True)
     return buffer.getvalue()
 
 

@@ -76,6 +76,19 @@ def test_a_flipped_png_is_rejected():
         reading.read(bytes(data), SCREEN)
 
 
+def test_damage_that_a_jpeg_decoder_only_mumbles_about_is_rejected(decoder):
+    image = np.random.default_rng(0).integers(0, 255, (160, 200), np.uint8)
+    data = saved(image, "JPEG", quality=90)
+    draw = np.random.default_rng(1)
+    seen = 0
+    for at in draw.integers(len(data) // 3, len(data) - 40, 20).tolist():
+        try:
+            decoder.read(data[:at] + draw.bytes(12) + data[at + 12 :], RADIOGRAPH)
+        except Reject:
+            seen += 1
+    assert seen >= 12
+
+
 @pytest.mark.parametrize(("name", "code"), [("a.avi", "MJPG"), ("a.mp4", "mp4v")])
 def test_loops(tmp_path, decoder, name, code):
     frames = [np.full((64, 96, 3), 15 * k, np.uint8) for k in range(9)]
@@ -83,7 +96,7 @@ def test_loops(tmp_path, decoder, name, code):
     found = decoder.read(data, SCREEN)
     assert [image.frame for image in found] == list(range(9))
     assert all(abs(int(image.pixels.mean()) - 15 * k) < 6 for k, image in enumerate(found))
-    with pytest.raises(Reject, match="truncated|corrupt"):
+    with pytest.raises(Reject, match=r"truncated|corrupt"):
         decoder.read(data[: len(data) * 2 // 3], SCREEN)
     with pytest.raises(Reject, match="not-a-joint-modality"):
         decoder.read(data, RADIOGRAPH)

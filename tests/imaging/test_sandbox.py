@@ -8,6 +8,7 @@ import sys
 import time
 import zlib
 from dataclasses import replace
+from pathlib import Path
 
 import imagecodecs
 import numpy as np
@@ -50,32 +51,32 @@ def test_a_small_codestream_that_claims_122_megabytes(decoder):
     assert len(stream) < 400
     assert reason(decoder, data) == "too-large"
     # Even without the rule for ratios the memory is bounded.
-    assert reason(decoder, data, ratio=10**9, child_bytes=1) in ("too-large", "corrupt", "decoder-crashed", "truncated")
-    assert decoder.peak_bytes() < 1 << 30
+    assert reason(decoder, data, ratio=10**9, child_bytes=100 << 20) in ("too-large", "corrupt", "decoder-crashed")
+    assert decoder.peak_bytes() < 500 << 20
 
 
-def test_a_deflated_data_set_of_800_megabytes():
+def test_a_deflated_data_set_that_would_fill_the_memory():
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     head = dicom(np.zeros((2, 2), np.uint16), syntax=EXPLICIT)
     meta = dicom(np.zeros((2, 2), np.uint16), syntax=DEFLATED)
     start = 132 + 12 + struct.unpack_from("<I", head, 140)[0]
     body = bytearray(head[start:])
     at = body.index(b"\xe0\x7f\x10\x00OW")
-    body[at + 8 : at + 12] = (800_000_000).to_bytes(4, "little")
+    body[at + 8 : at + 12] = (300_000_000).to_bytes(4, "little")
     packed = packer.compress(bytes(body))
-    for _ in range(100):
+    for _ in range(38):
         packed += packer.compress(bytes(8_000_000))
     data = meta[: 132 + 12 + struct.unpack_from("<I", meta, 140)[0]] + packed + packer.flush()
-    assert len(data) < 1_000_000
+    assert len(data) < 400_000
     before = _resident()
     with Decoder() as decoder:
         assert reason(decoder, data) == "too-large"
-    assert _resident() - before < 400 << 20
+    assert _resident() - before < 330 << 20
 
 
 def _resident():
-    with open("/proc/self/status") as file:
-        return next(int(line.split()[1]) << 10 for line in file if line.startswith("VmHWM"))
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM"))
 
 
 def test_frames_beyond_the_limits(decoder):
@@ -112,11 +113,10 @@ def test_the_child_dies_with_its_parent_and_knows_no_secrets(monkeypatch):
         "from rajobs.imaging.sandbox import _Child\n"
         "child = _Child(); print(child._process.pid, flush=True); sys.stdin.read()"
     )
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(sandbox.__file__))))
+    root = str(Path(sandbox.__file__).parents[2])
     parent = subprocess.Popen([sys.executable, "-c", code, root], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     child = int(parent.stdout.readline())
-    with open(f"/proc/{child}/environ", "rb") as file:
-        assert b"canary" not in file.read()
+    assert b"canary" not in Path(f"/proc/{child}/environ").read_bytes()
     parent.kill()
     parent.communicate()
     for _ in range(200):
@@ -128,7 +128,6 @@ def test_the_child_dies_with_its_parent_and_knows_no_secrets(monkeypatch):
 
 def _alive(pid):
     try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rsplit(")")[1].split()[0] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")")[1].split()[0] != "Z"
     except FileNotFoundError:
         return False

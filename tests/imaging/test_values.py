@@ -12,7 +12,6 @@ from pydicom.sequence import Sequence
 from rajobs.imaging import reading, regions
 from rajobs.imaging.fates import Ignored
 from rajobs.imaging.image import Mask, ReadOptions
-from rajobs.records import schema
 from rajobs.records.errors import BadTable, Reject
 
 ALL = ReadOptions(ultrasound_regions="all")
@@ -96,15 +95,11 @@ def test_padding_is_black_whichever_way_round():
         assert found[11:].any()
 
 
-def test_wrong_bits_stored_and_overlays_in_the_spare_bits():
+def test_wrong_bits_stored_and_left_justified_samples():
     image = film(bits=12)
     wide = one(dicom(image, bits=10))
     assert np.array_equal(wide.pixels, image)
     assert wide.bits == 12
-    drawn = image.copy()
-    drawn[5:9, 5:9] |= 0x8000
-    data = dicom(drawn, bits=12, OverlayRows=64, add_overlay=None) if False else None
-    assert data is None
     shifted = one(dicom(image << 4, bits=12, HighBit=15))
     assert np.array_equal(shifted.pixels, image)
 
@@ -162,7 +157,7 @@ def test_doppler_is_colour_not_tint():
     assert [regions.has_colour(p) for p in (grey, tint, marks, scan_rgb())] == [False, False, False, True]
 
 
-def test_header_is_the_allow_list_and_no_more():
+def test_header_is_the_allow_list_and_no_more(caplog):
     image = one(
         dicom(
             film(), bits=12, PatientName="CANARY^NAME", InstitutionName="CANARY", PatientAge="045Y", PatientSex="F",
@@ -181,8 +176,8 @@ def test_header_is_the_allow_list_and_no_more():
               Manufacturer="CANARY", StudyDate="20209999", PatientBirthDate="19800101")
     ).header  # fmt: skip
     kept = {k: v for k, v in dataclasses.asdict(odd).items() if v is not None}
+    assert not caplog.text  # pydicom would quote the values
     assert set(kept) == {"sop_uid", "patient_id", "study_uid", "series_uid", "modality"}
-    assert {c.name for c in schema.IMAGES.columns} >= {"modality", "body_part", "view_position", "laterality"}
 
 
 def test_fates_by_header():

@@ -1,0 +1,80 @@
+"""The five kinds of rows: hands out of films, joints out of hands, by the places that are known."""
+
+import pyarrow as pa
+import pytest
+
+from rajobs.imaging.rows import COLUMNS, JOINT_SIDE, Position, derive, positions_from_labels
+from rajobs.records.schema import IMAGES
+
+FIELDS = pa.schema([IMAGES.arrow.field(name) for name in COLUMNS])
+
+
+def table(*modalities: str) -> pa.Table:
+    """Images of 1000 x 800."""
+    return pa.Table.from_pylist(
+        [
+            {"image_id": f"i{n}", "patient": "p", "modality": modality, "rows": 1000, "columns": 800}
+            for n, modality in enumerate(modalities)
+        ],
+        schema=FIELDS,
+    )
+
+
+def hand(side: str | None, x: float) -> list[Position]:
+    """Two joints 100 pixels apart, and one more."""
+    places = (("MCP3", x, 500.0), ("PIP3", x, 400.0), ("MCP5", x + 60, 520.0))
+    return [Position(site=site, side=side, x=at, y=y) for site, at, y in places]
+
+
+def test_films_and_scans_are_rows_of_their_own_kind() -> None:
+    images = table("DX", "US", "CR", "RG")
+    assert [row.image_id for row in derive("films", images, {})] == ["i0", "i2", "i3"]
+    assert [(row.image_id, row.at, row.box) for row in derive("ultrasound", images, {})] == [("i1", 1, None)]
+    assert derive("hands", images, {}) == [] == derive("joints", images, {"i1": hand("L", 100)})
+
+
+def test_hands_are_numbered_from_left_to_right_and_hold_their_joints() -> None:
+    places = {"i0": [*hand("L", 600), *hand("R", 150)]}
+    left, right = derive("hands", table("DX"), places)
+    assert [(row.hand, row.side) for row in (left, right)] == [(0, "R"), (1, "L")]
+    for row, places_of in ((left, hand("R", 150)), (right, hand("L", 600))):
+        assert row.box is not None
+        x0, y0, x1, y1 = row.box
+        assert all(x0 < place.x < x1 and y0 < place.y < y1 for place in places_of)
+        assert 0 <= x0 and x1 <= 800 and 0 <= y0 and y1 <= 1000
+    assert left.box is not None and right.box is not None and left.box[2] < right.box[0]
+    (edge,) = derive("hands", table("DX"), {"i0": hand("R", 5)})
+    assert edge.box is not None and edge.box[0] == 0, "a hand's box ends where the film ends"
+
+
+def test_a_joint_s_box_is_a_share_of_its_hand_whatever_the_film_s_scale() -> None:
+    for scale in (1.0, 3.0):
+        places = [Position(site=p.site, side=p.side, x=p.x * scale, y=p.y * scale) for p in hand("L", 200)]
+        rows = derive("joints", table("DX"), {"i0": places})
+        assert [row.site for row in rows] == ["MCP3", "PIP3", "MCP5"]
+        for row, place in zip(rows, places):
+            assert row.box is not None
+            x0, y0, x1, y1 = row.box
+            assert x1 - x0 == y1 - y0 == pytest.approx(JOINT_SIDE * 100 * scale)
+            assert ((x0 + x1) / 2, (y0 + y1) / 2) == pytest.approx((place.x, place.y))
+
+
+def test_a_hand_without_its_middle_finger_is_measured_by_what_is_there() -> None:
+    ring = [Position(site="MCP4", side="L", x=0, y=90), Position(site="PIP4", side="L", x=0, y=0)]
+    other = [Position(site="MCP2", side="L", x=0, y=0), Position(site="MCP5", side="L", x=90, y=0)]
+    sides = []
+    for places in (ring, other, other[:1]):
+        box = derive("joints", table("DX"), {"i0": places})[0].box
+        assert box is not None
+        sides.append(box[2] - box[0])
+    assert sides == pytest.approx([90 * JOINT_SIDE, 30 * JOINT_SIDE, 0])
+
+
+def test_places_come_out_of_labels_of_x_and_y() -> None:
+    labels = {
+        "x": {("i", "L", "MCP2"): "10.5", ("i", "L", "PIP2"): "11", ("i", "L", "elbow"): "1", ("j", None, "MCP2"): "7"},
+        "y": {("i", "L", "MCP2"): "20", ("i", "L", "elbow"): "1", ("j", None, "MCP2"): "8"},
+    }
+    places = positions_from_labels(labels)
+    assert places["i"] == [Position(site="MCP2", side="L", x=10.5, y=20.0)], "neither half a place nor no site"
+    assert places["j"] == [Position(site="MCP2", side=None, x=7.0, y=8.0)]

@@ -1,0 +1,69 @@
+"""Views: squares that keep what they should, boxes that end in black, and previews that stand for pixels."""
+
+import numpy as np
+import pytest
+
+from rajobs.imaging.coding import encode, preview
+from rajobs.imaging.rows import Row
+from rajobs.imaging.views import Shown, boxed, cut, show, square, whole, widen
+from rajobs.records.errors import UnknownName
+
+ROW = Row(image_id="i", at=0)
+
+
+@pytest.mark.parametrize("shape", [(40, 20), (20, 40), (40, 20, 3), (5, 400)])
+def test_padding_keeps_the_shape_and_stretching_fills(shape: tuple[int, ...]) -> None:
+    shown = Shown(pixels=np.full(shape, 200, np.uint8))
+    padded, stretched = whole(shown, ROW, size=32, fit="pad"), whole(shown, ROW, size=32, fit="stretch")
+    assert padded.shape == stretched.shape == (32, 32, *shape[2:])
+    assert (stretched == 200).all()
+    share = float(np.mean(padded == 200))
+    assert share == pytest.approx(min(shape[:2]) / max(shape[:2]), abs=1 / 32) and set(np.unique(padded)) == {0, 200}
+    middle = padded[16, 16]
+    assert (middle == 200).all(), "the picture stands in the middle"
+    with pytest.raises(UnknownName, match="did you mean pad"):
+        square(shown.pixels, 32, "pads")
+
+
+def test_shrinking_takes_the_mean_and_does_not_alias() -> None:
+    stripes = np.zeros((256, 256), np.uint8)
+    stripes[:, ::2] = 200
+    assert (square(stripes, 32, "stretch") == 100).all()
+
+
+def test_a_box_is_black_beyond_the_image_and_follows_the_scale() -> None:
+    pixels = np.full((20, 30), 100, np.uint8)
+    out = cut(pixels, (-5, 15, 5, 25))
+    assert out.shape == (10, 10) and (out[:5, 5:] == 100).all() and int(out.sum()) == 25 * 100
+    assert not cut(pixels, (50, 50, 60, 60)).any()
+    assert widen((10.0, 20.0, 30.0, 40.0), 0.5, 0.5) == (0, 5, 20, 25)
+    assert widen((10.0, 10.0, 10.0, 10.0), 0.0, 1.0) == (10, 10, 11, 11), "never empty"
+
+
+def test_a_joint_is_found_in_the_pixels_and_in_the_preview_alike() -> None:
+    pixels = np.full((600, 400), 100, np.uint16)
+    pixels[300:340, 200:240] = 3000
+    record = {
+        "preview": preview(pixels, None), "pixels": encode(pixels), "columns": 400,
+        "window_centre": None, "window_width": None,
+    }  # fmt: skip
+    row = Row(image_id="i", at=0, site="MCP2", box=(200.0, 300.0, 240.0, 340.0))
+    around = []
+    for reads in ("pixels", "preview"):
+        shown = show(record, reads)
+        inside = boxed(shown, row, size=24, margin=-0.2)
+        assert inside.shape == (24, 24) and inside.min() > 240
+        around.append(float((boxed(shown, row, size=24, margin=0.5) > 128).mean()))
+    assert around == pytest.approx([0.25, 0.25], abs=0.08)
+
+
+def test_colour_stays_red_green_blue() -> None:
+    pixels = np.zeros((30, 20, 3), np.uint8)
+    pixels[..., 0] = 250
+    record = {
+        "preview": preview(pixels, None), "pixels": encode(pixels), "columns": 20,
+        "window_centre": None, "window_width": None,
+    }  # fmt: skip
+    for reads in ("preview", "pixels"):
+        shown = show(record, reads)
+        assert shown.scale == 1.0 and (shown.pixels == np.array([250, 0, 0])).all()

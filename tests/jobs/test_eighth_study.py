@@ -1,0 +1,81 @@
+"""An eighth study is one file and one space: a toy put beside the seven goes through train and evaluate."""
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.jobs.conftest import KEY
+
+pytestmark = pytest.mark.ray
+
+ROOT = Path(__file__).parents[2]
+STUDY = '''"""Is the film wider than it is high?"""
+
+from rajobs.imaging.views import whole
+from rajobs.learning.recipe import Member, Recipe, Training
+from rajobs.learning.study import Study, View
+from rajobs.learning.targets import Nominal
+
+STUDY = Study(
+    name="toy",
+    paper="none",
+    question="Is the film wider than it is high?",
+    rows="films",
+    view=View(draw=whole, version=1, reads="preview", settings={"size": 32, "fit": "pad"}),
+    targets=(Nominal(name="wide", classes=("no", "yes")),),
+    headline="wide.accuracy",
+    recipes={
+        "default": Recipe(
+            members=(Member(name="one", architecture="compact", settings={"width": 8, "stages": 2}),),
+            training=Training(epochs=8, batch_size=8, learning_rate=3e-3),
+        )
+    },
+)
+'''
+SPACE = 'study = "toy"\n[axes]\n"training.epochs" = { low = 1, high = 3 }\n'
+
+
+def rajobs(home: Path, *arguments: str) -> str:
+    environment = {**os.environ, "PYTHONPATH": str(home), "RAJOBS_KEY": KEY, "RAY_ADDRESS": ""}
+    environment.pop("RAY_ADDRESS")
+    command = [sys.executable, "-m", "rajobs", *arguments]
+    done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, timeout=400)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_toy_study_goes_through_train_and_evaluate(phantom: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    for folder in ("rajobs", "tune_spaces"):
+        shutil.copytree(ROOT / folder, home / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (home / "rajobs" / "studies" / "toy.py").write_text(STUDY)
+    (home / "tune_spaces" / "toy.toml").write_text(SPACE)
+    _label(phantom / "labels.csv", tmp_path / "labels.csv")
+    data, models, out = (str(tmp_path / name) for name in ("data", "models", "out"))
+    labels = str(tmp_path / "labels.csv")
+    rajobs(home, "ingest", str(phantom / "archives"), data, "--labels", labels, "--max-rejects", "0.6")
+    assert "toy" in rajobs(home, "studies")
+    rajobs(home, "train", "toy", data, models)
+    rajobs(home, "evaluate", "toy", data, models, out)
+    figures = json.loads((tmp_path / "out" / "metrics.json").read_text())["figures"]
+    assert figures["wide.accuracy"]["value"] > 0.5
+    rajobs(home, "tune", "toy", data, str(tmp_path / "sweep"), "--trials", "1")
+    assert (tmp_path / "sweep" / "toy" / "best.toml").exists()
+
+
+def _label(source: Path, target: Path) -> None:
+    """The toy's labels: every film whose drawn view is `both` or `foot` counts as wide, which is often so."""
+    with source.open() as file:
+        rows = [row for row in csv.DictReader(file) if row["target"] == "view" and row["reader"] == "truth"]
+    for row in rows:
+        row |= {"study": "toy", "target": "wide", "value": "yes" if row["value"] in ("both", "foot") else "no"}
+    with target.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(rows)

@@ -1,0 +1,197 @@
+"""The line on one small cohort, each job through its command line: what it writes, keeps, and does a second time."""
+
+import csv
+import json
+from collections import Counter
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from rajobs.__main__ import main
+from rajobs.learning.recipe import from_toml
+from rajobs.phantoms.canaries import canaries, leaks
+from rajobs.records import schema
+from rajobs.records.parts import read_table
+from rajobs.records.store import open_store
+from tests.jobs.conftest import KEY, SPACE, ingest_arguments
+
+pytestmark = pytest.mark.ray
+
+
+def fates(data: Path) -> dict[str, tuple[str, str]]:
+    """Each object's path and fate, through the ledger."""
+    store, ledger = open_store(str(data)), open_store(str(data.parent / "ledger"))
+    path = {row["source"]: row["path"] for row in read_table(ledger, "crosswalk", schema.CROSSWALK).to_pylist()}
+    found = {path[row["source"]]: ("images", "") for row in read_table(store, "places", schema.PLACES).to_pylist()}
+    for table in (schema.REJECTS, schema.IGNORED):
+        for row in read_table(store, table.name, table).to_pylist():
+            assert path[row["source"]] not in found, "an object has two fates"
+            found[path[row["source"]]] = (table.name, row["reason"])
+    return found
+
+
+def test_every_file_ends_where_it_must(data: Path, phantom: Path) -> None:
+    with (phantom / "expected.csv").open() as file:
+        expected = {row["object"]: (row["fate"], row["reason"]) for row in csv.DictReader(file)}
+    # Of two copies either may be the one that is kept: the counts decide, not which is which.
+    copies = {path for path, fate in expected.items() if fate == ("ignored", "duplicate")}
+    found = fates(data)
+    assert found.keys() == expected.keys()
+    assert Counter(found.values()) == Counter(expected.values())
+    wrong = {path: (found[path], fate) for path, fate in expected.items() if found[path] != fate}
+    duplicated = [
+        path for path, (one, other) in wrong.items() if {one, other} != {("images", ""), ("ignored", "duplicate")}
+    ]
+    assert not duplicated
+    assert len(wrong) <= 2 * len(copies)
+    manifest = json.loads((data / "manifest.json").read_text())
+    assert manifest["counts"]["objects"] == len(expected)
+
+
+def test_nothing_of_an_identity_is_left(data: Path, models: Path, phantom: Path) -> None:
+    words = canaries(seed=0, patients=json.loads((phantom / "phantom.json").read_text())["counts"]["people"])
+    planted = b"".join(file.read_bytes() for file in sorted((phantom / "archives").rglob("*.tar")))
+    assert leaks(planted, words), "the search finds what is there"
+    for file in [*data.rglob("*"), *models.rglob("*")]:
+        if file.is_file():
+            # Parquet may compress text: what it holds is looked at, too.
+            text = b"" if file.suffix != ".parquet" else repr(_text(file)).encode()
+            assert not leaks(file.read_bytes() + text + str(file.relative_to(data.parent.parent)).encode(), words)
+    assert KEY.encode() not in (data / "run.json").read_bytes() + (data / "manifest.json").read_bytes()
+
+
+def _text(file: Path) -> dict[str, list[object]]:
+    table = pq.read_table(file)
+    return {name: table[name].to_pylist() for name in table.column_names if name not in ("pixels", "preview")}
+
+
+def test_ingest_again_does_nothing_and_elsewhere_gives_the_same_bytes(
+    data: Path, phantom: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {file: file.stat().st_mtime_ns for file in data.rglob("*") if file.is_file()}
+    main(ingest_arguments(phantom, str(data), str(data.parent / "ledger")))
+    assert "nothing to do" in capsys.readouterr().out
+    assert {file: file.stat().st_mtime_ns for file in before} == before
+    other = tmp_path / "other"
+    main(ingest_arguments(phantom, str(other), str(tmp_path / "ledger")))
+    same = {file.relative_to(data) for file in before if file.relative_to(data).parts[0] not in ("prepared", "splits")}
+    assert {file.relative_to(other) for file in other.rglob("*") if file.is_file()} == same
+    assert all((data / file).read_bytes() == (other / file).read_bytes() for file in same)
+
+
+def test_a_source_that_grows_adds_what_is_new(phantom: Path, ray_cluster: None, tmp_path: Path) -> None:
+    archives = sorted((phantom / "archives").glob("*.zip"))
+    source, out = tmp_path / "source", tmp_path / "data"
+    source.mkdir()
+    (source / "a.zip").write_bytes(archives[0].read_bytes())
+    main(["ingest", str(source), str(out), "--max-rejects", "1"])
+    first = {file: file.stat().st_mtime_ns for file in (out / "shards").iterdir()}
+    (source / "b.zip").write_bytes(archives[1].read_bytes())
+    (source / "again.zip").write_bytes(archives[0].read_bytes())
+    main(["ingest", str(source), str(out), "--max-rejects", "1"])
+    counts = json.loads((out / "manifest.json").read_text())["counts"]
+    images = read_table(open_store(str(out)), "images", schema.IMAGES, ["image_id"])
+    assert counts["frames"] == images.num_rows == len(set(images.column("image_id").to_pylist()))
+    assert counts["ignored"]["duplicate"] > 0
+    assert len(list((out / "shards").iterdir())) > len(first)
+
+
+def test_train_again_does_nothing(data: Path, models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (bundle,) = (models / "hand_filter").iterdir()
+    assert {file.name for file in bundle.iterdir()} == {
+        "bundle.json", "card.md", "history.parquet", "weights-views.safetensors",
+    }  # fmt: skip
+    main(["train", "hand_filter", str(data), str(models), "--budget", "0.1"])
+    assert "nothing to do" in capsys.readouterr().out
+    assert json.loads((bundle / "bundle.json").read_text())["budget"] == 0.1
+
+
+def test_evaluate_judges_patients_that_were_not_learnt_from(
+    data: Path, models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["evaluate", "hand_filter", str(data), str(models), str(tmp_path / "out")]
+    main(arguments)
+    split = {row["image_id"]: row for row in pq.read_table(data / "splits" / "hand_filter.parquet").to_pylist()}
+    asked = pq.read_table(tmp_path / "out" / "predictions.parquet").to_pylist()
+    assert {split[row["image_id"]]["split"] for row in asked} == {"test"}
+    learnt = {row["group"] for row in split.values() if row["split"] != "test"}
+    assert not learnt & {row["patient"] for row in asked}
+    assert "view.accuracy" in json.loads((tmp_path / "out" / "metrics.json").read_text())["figures"]
+    assert (tmp_path / "out" / "report.html").read_text().count("data:image/png") >= 3
+    capsys.readouterr()
+    main(arguments)
+    assert "nothing to do" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as left:
+        main([*arguments, "--mode", "published"])
+    assert left.value.code in (1, 2)
+
+
+def test_score_writes_tables_that_add_up(
+    data: Path, models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["score", str(data), str(models), str(tmp_path)]
+    main(arguments)
+    store = open_store(str(tmp_path))
+    films, ledger = read_table(store, "films", schema.FILMS), read_table(store, "ledger", schema.LEDGER)
+    images = read_table(open_store(str(data)), "images", schema.IMAGES, ["image_id"])
+    assert sorted(ledger.column("image_id").to_pylist()) == sorted(images.column("image_id").to_pylist())
+    assert films.num_rows == ledger.num_rows
+    for row in films.to_pylist():
+        assert sum(row[f"{view}_p"] for view in schema.VIEWS) == pytest.approx(1, abs=1e-5)
+        assert (row["fate"] == "kept") == (row["view"] in ("unilateral", "both"))
+    with (tmp_path / "films.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == films.num_rows
+    assert (
+        "Not a medical device" in (tmp_path / "report.html").read_text()
+        or "not a medical device" in (tmp_path / "report.html").read_text()
+    )
+    capsys.readouterr()
+    main(arguments)
+    assert "nothing to do" in capsys.readouterr().out
+
+
+def test_tune_ends_in_a_recipe_that_train_takes(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "space.toml").write_text(SPACE)
+    arguments = [
+        "tune",
+        "hand_filter",
+        str(data),
+        str(tmp_path),
+        "--space",
+        str(tmp_path / "space.toml"),
+        "--budget",
+        "0.1",
+    ]
+    main([*arguments, "--trials", "2"])
+    (folder,) = (tmp_path / "hand_filter" / "trials").iterdir()
+    rows = [json.loads(file.read_text()) for file in sorted(folder.iterdir())]
+    assert [row["number"] for row in rows] == [0, 1]
+    assert rows[0]["name"] == "default"
+    assert rows[0]["state"] == "finished", "the first recipes are never stopped early"
+    main([*arguments, "--trials", "3"])
+    assert len(list(folder.iterdir())) == 3, "a sweep goes on where it stopped"
+    assert json.loads((folder / "00000.json").read_text()) == rows[0]
+    recipe = tmp_path / "hand_filter" / "best.toml"
+    assert from_toml(recipe.read_text()).members
+    capsys.readouterr()
+    main([*arguments, "--trials", "3"])
+    assert "nothing to do" in capsys.readouterr().out
+    main(["train", "hand_filter", str(data), str(tmp_path / "models"), "--recipe", str(recipe), "--budget", "0.05"])
+    assert "model:" in capsys.readouterr().out
+
+
+def test_a_trial_that_fails_is_a_row_with_its_cause(data: Path, tmp_path: Path) -> None:
+    # 8 stages need images of 256 pixels: the network cannot be built, which is known in the trial only.
+    space = SPACE.replace(
+        '"members.settings.width" = { choices = [4, 8] }', '"members.settings.stages" = { choices = [8] }'
+    )
+    (tmp_path / "space.toml").write_text(space)
+    main([
+        "tune", "hand_filter", str(data), str(tmp_path), "--space", str(tmp_path / "space.toml"), "--trials", "2",
+        "--budget", "0.05",
+    ])  # fmt: skip
+    (folder,) = (tmp_path / "hand_filter" / "trials").iterdir()
+    failed = json.loads((folder / "00001.json").read_text())
+    assert failed["state"] == "failed"
+    assert "256 pixels" in failed["cause"]

@@ -1,0 +1,76 @@
+"""A toy study whose question a small network answers in seconds: which half of the picture is bright?"""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+
+from rajobs.imaging.views import whole
+from rajobs.learning.ensemble import Lesson
+from rajobs.learning.prepared import Prepared
+from rajobs.learning.recipe import Member, Recipe, Training
+from rajobs.learning.study import Study, View
+from rajobs.learning.targets import Nominal
+from rajobs.records.schema import PREPARED
+
+SIDE = 16
+HALVES = ("left", "right", "top")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Small networks are fastest on one thread, and the tests leave the other cores to others."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def recipe() -> Recipe:
+    """One small network, a few epochs."""
+    member = Member(name="net", architecture="compact", settings={"width": 4, "stages": 2, "dropout": 0.0})
+    training = Training(epochs=6, batch_size=16, learning_rate=2e-2)
+    return Recipe(view={"size": SIDE, "fit": "pad"}, members=(member,), training=training)
+
+
+@pytest.fixture
+def study(recipe: Recipe) -> Study:
+    """The toy study."""
+    return Study(
+        name="toy",
+        paper="none",
+        question="Which half is bright?",
+        rows="films",
+        view=View(draw=whole, version=1, reads="preview", settings={"size": SIDE, "fit": "pad"}),
+        targets=(Nominal(name="half", classes=HALVES),),
+        headline="half.accuracy",
+        recipes={"default": recipe},
+    )
+
+
+def draw_halves(count: int, seed: int = 0) -> tuple[np.ndarray, list[str]]:
+    """Pictures (n, rows, columns) with noise and one bright half, and which it is."""
+    rng = np.random.default_rng(seed)
+    pictures = rng.integers(0, 100, (count, SIDE, SIDE), dtype=np.uint8)
+    names = [HALVES[n % len(HALVES)] for n in range(count)]
+    middle = SIDE // 2
+    for picture, name in zip(pictures, names):
+        where = {"left": np.s_[:, :middle], "right": np.s_[:, middle:], "top": np.s_[:middle]}[name]
+        picture[where] += 100
+    return pictures, names
+
+
+def prepared_of(pictures: np.ndarray) -> Prepared:
+    """Pictures as prepared rows, in two parts."""
+    rows = PREPARED.rows([
+        {"image_id": f"i{n}", "hand": 0, "site": "", "patient": f"p{n // 2}"} for n in range(len(pictures))
+    ])  # fmt: skip
+    cut = len(pictures) // 3
+    assert isinstance(rows, pa.Table)
+    return Prepared(rows=rows, arrays=(pictures[:cut], pictures[cut:]), starts=np.array([0, cut]))
+
+
+@pytest.fixture
+def lesson(study: Study) -> Lesson:
+    """60 pictures: 36 to learn from, 12 to choose by, 12 to judge by."""
+    pictures, names = draw_halves(60)
+    parts = np.array((["train"] * 36) + (["validation"] * 12) + (["test"] * 12))
+    return Lesson(study=study, arrays=prepared_of(pictures), labels={"half": names}, parts=parts)

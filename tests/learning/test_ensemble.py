@@ -1,0 +1,77 @@
+"""Members: which rows and classes each sees, and the rule that makes their answers one."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from rajobs.learning.ensemble import Lesson, build_member, combine, headline_score, member_samples, member_targets
+from rajobs.learning.recipe import Member, Recipe
+from rajobs.learning.study import Study
+from rajobs.learning.targets import Nominal, scores
+from rajobs.records.errors import BadRecipe, NotThereYet, UnknownName
+
+M1 = Member(name="m1", architecture="compact", groups=(("left",), ("right", "top")))
+M2 = Member(name="m2", architecture="compact", groups=(("right",), ("top",)), sees=("right", "top"))
+TWO = Recipe(members=(M1, M2), combine="first_yes")
+
+
+def test_the_first_that_says_yes_has_the_answer(study: Study) -> None:
+    asked = {
+        "m1": {"half": np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]])},
+        "m2": {"half": np.array([[1.0, 0.0], [0.7, 0.3], [0.1, 0.9]])},
+    }
+    p, answer = combine(study, TWO, asked)["half"]
+    assert answer.tolist() == [0, 1, 2], "M2's certainty counts for nothing where M1 has said yes"
+    assert p == pytest.approx(np.array([[0.9, 0.1, 0.0], [0.4, 0.42, 0.18], [0.2, 0.08, 0.72]]))
+    assert p.sum(axis=1) == pytest.approx(np.ones(3))
+    # The answer is the rule's, even where the shares point elsewhere: 0.45 left, 0.55 * 0.51 right.
+    close = {"m1": {"half": np.array([[0.45, 0.55]])}, "m2": {"half": np.array([[0.51, 0.49]])}}
+    p, answer = combine(study, TWO, close)["half"]
+    assert answer.tolist() == [1] and p.argmax() == 0
+
+
+def test_the_mean_of_members_and_of_groups(study: Study) -> None:
+    plain = Member(name="plain", architecture="compact")
+    one, other = np.array([[0.2, 0.3, 0.5]]), np.array([[0.6, 0.1, 0.3]])
+    both = Recipe(members=(plain, replace(plain, name="again")))
+    p, answer = combine(study, both, {"plain": {"half": one}, "again": {"half": other}})["half"]
+    assert p == pytest.approx(np.array([[0.4, 0.2, 0.4]])) and answer.tolist() == [0]
+    grouped = Recipe(members=(plain, M1))
+    p, _ = combine(study, grouped, {"plain": {"half": one}, "m1": {"half": np.array([[0.4, 0.6]])}})["half"]
+    assert p == pytest.approx(np.array([[0.3, 0.15, 0.55]]))
+
+
+def test_a_member_sees_its_rows_with_its_own_classes(lesson: Lesson) -> None:
+    first, second = member_samples(lesson, M1, "train"), member_samples(lesson, M2, "train")
+    names = np.array(lesson.labels["half"])
+    assert len(first) == 36 and first.truth["half"].tolist() == [int(n != "left") for n in names[first.at]]
+    assert set(names[second.at]) == {"right", "top"} and len(second) == 24
+    assert second.truth["half"].tolist() == [int(n == "top") for n in names[second.at]]
+    assert set(member_samples(lesson, M1, "test").at) == set(range(48, 60))
+
+
+def test_a_row_without_any_label_is_not_seen(lesson: Lesson) -> None:
+    some = replace(lesson, labels={"half": [None, "sideways", *lesson.labels["half"][2:]]})
+    assert member_samples(some, Member(name="n", architecture="compact"), "train").at.tolist() == list(range(2, 36))
+
+
+def test_members_that_do_not_fit_the_study_are_refused(study: Study) -> None:
+    with pytest.raises(BadRecipe, match="groups name classes that half does not have"):
+        member_targets(study, replace(M1, groups=(("left",), ("bottom",))))
+    with pytest.raises(UnknownName, match="unknown target of toy 'hlf'; did you mean half"):
+        member_targets(study, replace(M1, targets=("hlf",)))
+    ordered = replace(study, targets=(scores("grade", 3),), headline="grade.qwk")
+    with pytest.raises(BadRecipe, match="one target without an order"):
+        member_targets(ordered, M1)
+    with pytest.raises(NotThereYet, match="starts from imagenet"):
+        build_member(study, Member(name="n", architecture="compact", weights="imagenet"), (1, 16, 16), 0)
+
+
+def test_the_headline_is_scored_by_who_answers_it(study: Study) -> None:
+    assert headline_score(study, (Nominal(name="other", classes=("a", "b")),)) is None
+    score = headline_score(study, study.targets)
+    assert score is not None
+    p = {"half": np.eye(3)}
+    assert score(p, {"half": np.array([0, 1, -1])}) == 1.0, "the row without a label is left out"
+    assert score(p, {"half": np.array([0, 2, 1])}) == pytest.approx(1 / 3)

@@ -1,0 +1,113 @@
+"""Prepared arrays: drawn once, read back row by row, and only what is new is drawn again."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from rajobs.imaging.coding import encode, preview
+from rajobs.imaging.rows import Position
+from rajobs.imaging.views import boxed, square
+from rajobs.learning import prepared
+from rajobs.learning.study import Study, View
+from rajobs.records.errors import DataError, UnknownName
+from rajobs.records.parts import to_parquet
+from rajobs.records.schema import IMAGES
+from rajobs.records.store import LocalStore
+
+SETTINGS = {"size": 16, "fit": "pad"}
+
+
+def film(number: int) -> np.ndarray:
+    """A 12-bit film of 40 x 30 with a bright square whose place tells its number."""
+    pixels = np.random.default_rng(number).integers(100, 900, (40, 30), dtype=np.uint16)
+    pixels[number : number + 8, number : number + 8] = 3500
+    return pixels
+
+
+def put_images(store: LocalStore, part: str, numbers: range, modality: str = "DX") -> None:
+    """A part of the images table."""
+    rows = [
+        {
+            "image_id": f"i{n}", "patient": f"p{n // 2}", "derived_from": "i0" if n == 3 else None,
+            "modality": modality,
+            "rows": 40, "columns": 30, "bits": 12, "frame": 0, "doppler": False, "window_centre": None,
+            "preview": preview(film(n), None), "pixels": encode(film(n)),
+        }
+        for n in numbers
+    ]  # fmt: skip
+    store.put(f"images/{part}.parquet", to_parquet(IMAGES.rows(rows), IMAGES))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalStore:
+    """20 films in two parts (one of two row groups), and a part with ultrasound alone."""
+    store = LocalStore(str(tmp_path))
+    put_images(store, "part-a", range(18))
+    put_images(store, "part-b", range(18, 20))
+    put_images(store, "part-c", range(20, 22), modality="US")
+    return store
+
+
+def prepare_all(store: LocalStore, study: Study, settings: dict[str, object], positions: dict | None = None) -> int:
+    """Prepare what is missing; how many rows."""
+    todo = prepared.missing(store, study, settings, positions or {})
+    return sum(prepared.prepare(store, key, study, settings, positions or {}) for key in todo)
+
+
+def test_rows_come_back_with_their_own_arrays(store: LocalStore, study: Study) -> None:
+    assert prepare_all(store, study, SETTINGS) == 20
+    arrays = prepared.read_prepared(store, study, SETTINGS, {})
+    assert len(arrays) == 20 and arrays.shape == (1, 16, 16)
+    assert arrays.rows.column("image_id").to_pylist() == [f"i{n}" for n in range(20)]
+    assert arrays.rows.column("derived_from").to_pylist()[3] == "i0"
+    at = np.array([19, 0, 17, 18, 0])
+    for row, picture in zip(at, arrays.take(at)):
+        shown = cv2.imdecode(np.frombuffer(preview(film(int(row)), None), np.uint8), cv2.IMREAD_UNCHANGED)
+        assert (picture[0] == square(shown, 16, "pad")).all()
+    assert all(isinstance(array, np.memmap) for array in arrays.arrays)
+
+
+def test_only_what_is_new_is_missing(store: LocalStore, study: Study) -> None:
+    prepare_all(store, study, SETTINGS)
+    before = {entry.key: entry.etag for entry in store.list("prepared/")}
+    assert prepared.missing(store, study, SETTINGS, {}) == []
+    put_images(store, "part-d", range(30, 33))
+    assert prepared.missing(store, study, SETTINGS, {}) == ["images/part-d.parquet"]
+    assert prepare_all(store, study, SETTINGS) == 3
+    after = {entry.key: entry.etag for entry in store.list("prepared/")}
+    assert before.items() < after.items() and len(after) == len(before) + 2
+
+
+def test_another_view_lies_elsewhere_and_the_same_view_is_shared(store: LocalStore, study: Study) -> None:
+    place = prepared.folder(study, SETTINGS)
+    assert prepared.folder(study, {}) == place, "a setting at its default is the default"
+    assert prepared.folder(replace(study, name="another"), SETTINGS) == place
+    others = {
+        prepared.folder(study, {"size": 20}),
+        prepared.folder(replace(study, view=replace(study.view, version=2)), SETTINGS),
+        prepared.folder(replace(study, view=replace(study.view, reads="pixels")), SETTINGS),
+        prepared.folder(replace(study, rows="ultrasound"), SETTINGS),
+    }
+    assert len(others) == 4 and place not in others
+    with pytest.raises(UnknownName, match="did you mean size"):
+        prepared.folder(study, {"sise": 20})
+
+
+def test_joints_are_cut_at_their_places_and_cut_again_when_those_change(store: LocalStore, study: Study) -> None:
+    view = View(draw=boxed, version=1, reads="pixels", settings={"size": 8, "margin": 0.0})
+    joints = replace(study, rows="joints", view=view)
+    at = {"i0": [Position(site="MCP3", side="L", x=4, y=30), Position(site="PIP3", side="L", x=4, y=4)]}
+    assert prepare_all(store, joints, {}, at) == 2
+    arrays = prepared.read_prepared(store, joints, {}, at)
+    assert arrays.rows.column("site").to_pylist() == ["MCP3", "PIP3"]
+    assert arrays.rows.column("side").to_pylist() == ["L", "L"]
+    dark, bright = arrays.take(np.array([0, 1])).mean(axis=(1, 2, 3))
+    assert bright > dark, "the bright square lies at PIP3"
+    moved = {"i0": [*at["i0"][:1], Position(site="PIP3", side="L", x=5, y=4)]}
+    assert prepared.missing(store, joints, {}, moved) == ["images/part-a.parquet"]
+    assert prepare_all(store, joints, {}) == 0
+    with pytest.raises(DataError, match="no rows of the kind joints"):
+        prepared.read_prepared(store, joints, {}, {})

@@ -1,0 +1,101 @@
+"""Tables that users bring: whatever is wrong with one is said in a line that quotes no cell of it."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from rajobs.records.errors import BadTable, RajobsError, StoreError, UnknownName
+from rajobs.records.identity import Key
+from rajobs.records.incoming import label_rows, named_patients, read_clinic, read_labels
+
+KEY = Key(secret=b"0123456789abcdef0123456789abcdef")
+HEAD = "image,study,target,value"
+SECRET = "Doe^Jane"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "table.csv"
+
+
+def test_labels_fill_up_what_may_be_left_out(path: Path) -> None:
+    path.write_text(
+        f"\ufeff{HEAD}, patient\r\n1.2.3,hand_filter,view,both,P1\r\nfilms.zip!/a,hand_filter,view,foot,\r\n"
+    )
+    table = read_labels(str(path))
+    assert table.column("image").to_pylist() == ["1.2.3", "films.zip!/a"]
+    assert table.column("side").null_count == 2 and table.column("patient").to_pylist() == ["P1", None]
+    assert named_patients(table) == {"1.2.3": "P1"}
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "words"),
+    [
+        ("image,study,target,valu\n1,2,3,4\n", BadTable, "lacks value; it has image, study, target, valu"),
+        (f"{HEAD},sites\n1,2,3,4,5\n", UnknownName, "did you mean site?"),
+        (f"{HEAD},value\n1,2,3,4,5\n", BadTable, "two columns of one name"),
+        (f"{HEAD}\n1,2,3,4,{SECRET}\n", BadTable, "rows all have the header's columns"),
+        (f"{HEAD}\n1,2,3,\n{SECRET},2,3,4\n", BadTable, "has 1 rows without value"),
+        (f"{HEAD},side\n1,2,3,4,{SECRET}\n", BadTable, "1 rows whose side is none of L, R"),
+        (f"{HEAD},split\n1,2,3,4,{SECRET}\n", BadTable, "1 rows whose split is none of train, validation, test"),
+        (f"{HEAD},frame\n1,2,3,4,{SECRET}\n", BadTable, "1 rows whose frame is no number"),
+        ("", BadTable, "is no CSV"),
+        (f"films/{SECRET},hand_filter,view,both\n", BadTable, "names none of its columns image, study, target, value"),
+    ],
+)
+def test_labels_that_do_not_fit(path: Path, text: str, error: type[RajobsError], words: str) -> None:
+    path.write_text(text)
+    with pytest.raises(error) as refused:
+        read_labels(str(path))
+    assert words in str(refused.value) and SECRET not in str(refused.value) and "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("text", [f"{HEAD},größe\n1,2,3,4,5\n", f"{HEAD},reader\n1,2,3,4,Müller\n"])
+def test_a_table_in_another_encoding_is_named_as_such(path: Path, text: str) -> None:
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(BadTable, match="no CSV in UTF-8"):
+        read_labels(str(path))
+
+
+def test_a_file_that_is_not_there(path: Path) -> None:
+    with pytest.raises(StoreError, match="there is no labels file"):
+        read_labels(str(path))
+
+
+def test_labels_find_their_images_and_the_lost_are_counted(path: Path) -> None:
+    path.write_text(
+        f"{HEAD},frame,reader,patient\n1.2.3,ultrasound_grading,grade,2,4,ann,P1\n1.2.3,s,t,0,,,\nlost,s,t,1,,,\n"
+    )
+    table, lost = label_rows(read_labels(str(path)), {("1.2.3", 4): "loop-4", ("1.2.3", 0): "loop-0"})
+    assert lost == 1 and table.column("image_id").to_pylist() == ["loop-4", "loop-0"]
+    assert table.column("reader").to_pylist() == ["ann", "reader"]
+    assert "P1" not in str(table.to_pylist()), "a label's patient is an original identifier"
+
+
+def test_a_clinic_table_comes_out_under_pseudonyms(path: Path) -> None:
+    path.write_text("patient,visit_date,rf,sex,L_MCP2_pd\nP1,2015-05-01,31.5,F,2\nP1,2015-06-01,,F,\n")
+    table = read_clinic(str(path), KEY)
+    first, second = table.to_pylist()
+    assert first["patient"] == KEY.pseudonym("patient", "P1") == second["patient"]
+    assert first["visit_date"] == KEY.shift("P1", date(2015, 5, 1)) != date(2015, 5, 1)
+    assert (second["visit_date"] - first["visit_date"]).days == 31
+    assert (first["rf"], first["L_MCP2_pd"], second["rf"]) == (31.5, 2.0, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("patient,visit_date,rf\nP1,2015-05-01,Doe^Jane\n", "a value in rf that is not a number"),
+        ("patient,visit_date\nP1,01.05.2015 Doe^Jane\n", "not a date (YYYY-MM-DD)"),
+        ("patient,visit_date,sex\nP1,2015-05-01,Doe^Jane\n", "none of F, M, O"),
+        ("patient,visit_date\n,2015-05-01\n", "rows without patient"),
+        ("patient,visit_date\nDoe^Jane,\n", "visit_date has 1 empty values"),
+        ("patient,visit_date,rff\nP1,2015-05-01,1\n", "did you mean rf?"),
+    ],
+)
+def test_a_clinic_table_that_does_not_fit(path: Path, text: str, words: str) -> None:
+    path.write_text(text)
+    with pytest.raises(RajobsError) as refused:
+        read_clinic(str(path), KEY)
+    assert words in str(refused.value) and SECRET not in str(refused.value)

@@ -1,0 +1,65 @@
+"""Whose output a place holds: its own run goes on, any other is refused with nothing written."""
+
+from pathlib import Path
+
+import pytest
+
+from rajobs.records.errors import BadKey, WrongOutput
+from rajobs.records.manifest import check_claim, claim, digest, put_manifest, read_manifest, to_json
+from rajobs.records.store import LocalStore
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalStore:
+    return LocalStore(str(tmp_path / "out"))
+
+
+def held(store: LocalStore) -> dict[str, bytes]:
+    """All that a place holds."""
+    return {entry.key: store.get(entry.key) for entry in store.list()}
+
+
+def test_a_run_finds_its_own_output_again(store: LocalStore) -> None:
+    assert check_claim(store, "ingest", {"key": "k1"}) is False
+    assert held(store) == {} and not store.root.exists(), "a check writes nothing"
+    claim(store, "ingest", {"key": "k1"})
+    before = held(store)
+    claim(store, "ingest", {"key": "k1"})
+    assert check_claim(store, "ingest", {"key": "k1"}) is True and held(store) == before
+
+
+def test_another_job_key_or_setting_is_refused(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    claim(store, "ingest", {"key": "k1", "limit": 3})
+    before = held(store)
+    with pytest.raises(WrongOutput, match="holds the output of rajobs ingest, not of score; choose another OUT"):
+        claim(store, "score", {"key": "k1", "limit": 3})
+    with pytest.raises(BadKey, match=r"another key \(fingerprint k1, this one is k2\)"):
+        claim(store, "ingest", {"key": "k2", "limit": 3})
+    with pytest.raises(WrongOutput, match="with limit 3, not 4; choose another OUT"):
+        claim(store, "ingest", {"key": "k1", "limit": 4})
+    monkeypatch.setattr("rajobs.records.manifest.SCHEMA_VERSION", 99)
+    with pytest.raises(WrongOutput, match="schema"):
+        claim(store, "ingest", {"key": "k1", "limit": 3})
+    assert held(store) == before
+
+
+@pytest.mark.parametrize("name", ["holiday.jpg", "run.json"])
+@pytest.mark.parametrize("content", [b"not ours", b"[]", b'{"scripts": {}}'])
+def test_somebody_s_own_files_are_left_alone(store: LocalStore, name: str, content: bytes) -> None:
+    store.put(name, content)
+    with pytest.raises(WrongOutput, match="no rajobs ingest wrote; choose an empty place"):
+        claim(store, "ingest", {"key": "k1"})
+    assert held(store) == {name: content}
+
+
+def test_a_manifest_is_written_once_for_one_content(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read_manifest(store) is None
+    put_manifest(store, {"job": "ingest", "counts": {"b": 1, "a": 2}})
+    monkeypatch.setattr(LocalStore, "put", None)  # would fail if it were called again
+    put_manifest(store, {"counts": {"a": 2, "b": 1}, "job": "ingest"})
+    assert (read_manifest(store) or {})["counts"] == {"a": 2, "b": 1}
+
+
+def test_one_content_has_one_form() -> None:
+    assert to_json({"b": [1, 2], "a": "ä"}) == to_json({"a": "ä", "b": (1, 2)})
+    assert digest({"a": 1}) != digest({"a": 2}) and len(digest([])) == 16

@@ -1,0 +1,103 @@
+"""What every study's declaration must keep to, the eighth one included: nothing here names a study."""
+
+import tomllib
+
+import numpy as np
+import pytest
+import torch
+
+from rajobs import studies
+from rajobs.imaging.rows import KINDS, Row
+from rajobs.imaging.views import Shown
+from rajobs.learning import networks
+from rajobs.learning.ensemble import combine, headline_score, member_targets
+from rajobs.learning.recipe import Recipe, from_toml, to_toml
+from rajobs.learning.space import read_space, space_text
+from rajobs.learning.study import Study
+from rajobs.records.errors import UnknownName
+from rajobs.records.metrics import LESS_IS_BETTER, METRICS
+
+STUDIES = [studies.find(name) for name in studies.names()]
+RECIPES = [(study, name) for study in STUDIES for name in study.recipes]
+EVERY = pytest.mark.parametrize("study", STUDIES, ids=studies.names())
+EVERY_RECIPE = pytest.mark.parametrize(("study", "name"), RECIPES, ids=[f"{s.name}-{name}" for s, name in RECIPES])
+
+
+def sample_shape(study: Study, recipe: Recipe) -> tuple[int, ...]:
+    """The shape of one sample of a study, drawn from a grey picture: channels, rows, columns."""
+    settings = study.view.with_settings(recipe.view)
+    row = Row(image_id="i", at=0, box=(4.0, 4.0, 40.0, 40.0) if study.rows in ("hands", "joints") else None)
+    drawn = study.view.draw(Shown(pixels=np.full((64, 48), 90, np.uint8)), row, **settings)
+    assert drawn.dtype in (np.uint8, np.uint16)
+    return (drawn.shape[2], *drawn.shape[:2]) if drawn.ndim == 3 else (1, *drawn.shape)
+
+
+@EVERY
+def test_a_declaration_holds_together(study: Study) -> None:
+    assert study.rows in KINDS and study.view.reads in ("preview", "pixels") and study.question.endswith("?")
+    names = [target.name for target in study.targets]
+    assert len(set(names)) == len(names) and all(len(set(t.classes)) == len(t.classes) for t in study.targets)
+    assert set(study.metrics) <= set(METRICS)
+    target, _, metric = study.headline.partition(".")
+    assert target in names and metric in METRICS and metric not in LESS_IS_BETTER, "a headline grows as it gets better"
+    assert headline_score(study, study.targets) is not None
+    classes = {name for target in study.targets for name in target.classes}
+    assert {*study.folds, *study.folds.values()} <= classes
+
+
+@EVERY
+def test_what_the_paper_prints_is_compared_with_a_metric_there_is(study: Study) -> None:
+    there = {f"{target.name}.{metric}" for target in study.targets for metric in (*METRICS, "accuracy_as_printed")}
+    assert {printed.metric for printed in study.printed if printed.metric} <= there
+    if study.printed_split is not None:
+        split, target = study.printed_split, study.target(study.printed_split.target)
+        assert {*split.learn, *split.test} <= set(target.classes) - set(study.folds)
+
+
+@EVERY_RECIPE
+def test_a_recipe_builds_and_its_members_answer_every_target(study: Study, name: str) -> None:
+    recipe = study.recipe(name)
+    assert from_toml(to_toml(recipe)) == recipe
+    shape = sample_shape(study, recipe)
+    answers = {}
+    for member in recipe.members:
+        targets = member_targets(study, member)
+        with torch.device("meta"):  # of a network of hundreds of millions only the shapes are of interest here
+            network = networks.build(
+                member.architecture, member.settings, networks.head_sizes(targets, member.groups), shape
+            )
+            outputs = network(torch.zeros(1, *shape))
+        assert {t.name: outputs[t.name].shape[1] for t in targets} == {t.name: t.outputs for t in targets}
+        answers[member.name] = {t.name: np.full((1, len(t.classes)), 1 / len(t.classes)) for t in targets}
+    combined = combine(study, recipe, answers)
+    assert set(combined) == {target.name for target in study.targets}
+    for target in study.targets:
+        p, said = combined[target.name]
+        assert p.sum() == pytest.approx(1) and 0 <= said[0] < len(target.classes)
+
+
+@EVERY
+def test_a_study_can_be_tried_and_has_what_its_paper_did(study: Study) -> None:
+    if study.recipes:
+        assert {"default", "published"} <= set(study.recipes)
+        assert not study.recipe("default").heavy, "the default recipe is for any machine"
+    with pytest.raises(UnknownName, match="did you mean default"):
+        study.recipe("defalt")
+
+
+@EVERY
+def test_a_space_reads_cleanly_with_its_study(study: Study) -> None:
+    text = space_text(study.name)
+    space = read_space(text, study)
+    assert space.study == tomllib.loads(text)["study"] == study.name
+    base = study.recipe(space.base)
+    for axis in space.axes:
+        ends = {space.recipe(base, {axis.setting: value}) != base for value in axis.choices or (axis.low, axis.high)}
+        assert True in ends, f"{axis.setting} turns nothing"
+
+
+def test_a_study_is_found_by_name_or_the_nearest_is_named() -> None:
+    assert all(studies.find(name).name == name for name in studies.names())
+    name = studies.names()[0]
+    with pytest.raises(UnknownName, match=f"did you mean {name}"):
+        studies.find(name[:-1])
