@@ -28,8 +28,9 @@ from rajobs.records.identity import Key
 from rajobs.records.incoming import UID, label_rows, named_patients, read_clinic, read_labels
 from rajobs.records.manifest import MANIFEST, check_claim, claim, digest, put_manifest, read_manifest, to_json
 from rajobs.records.parts import parts, read_part, to_parquet
-from rajobs.records.schema import CLINIC, CROSSWALK, IGNORED, IMAGES, LABELS, PLACES, REJECTS, Table
+from rajobs.records.schema import CLINIC, CROSSWALK, IGNORED, IMAGES, LABELS, PLACES, REJECTS
 from rajobs.records.store import Entry, Store, open_store
+from rajobs.records.table import Table
 
 MARKS = "shards"
 CHOICES = ("reject:no-region", "reject:no-modality", "reject:burned-in-annotation")

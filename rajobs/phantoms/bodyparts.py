@@ -9,7 +9,7 @@ import numpy as np
 
 from rajobs.phantoms import girdles, limbs, trunk
 from rajobs.phantoms.anatomy import Build
-from rajobs.phantoms.canvas import Canvas, affine, blank_canvas, move
+from rajobs.phantoms.canvas import Canvas, affine, blank_canvas
 from rajobs.phantoms.cohort import Film
 from rajobs.phantoms.dressing import photograph
 from rajobs.phantoms.exposure import attenuation, display, draw_exposure, shut, stored, write
@@ -151,6 +151,3 @@ def draw_part(film: Film, build: Build, ease: Preset, streams: list[np.random.Ge
         difficulty=film.difficulty,
         details={"angle": round(turn, 2), "age": round(film.age, 2), "pitch": canvas.pitch},
     )
-
-
-__all__ = ["draw_part", "move"]

@@ -1,13 +1,12 @@
 """Drawn radiographs: a cohort's films in order, or one film of a kind for a network that sees each film once."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 
 from rajobs.phantoms.anatomy import Build, draw_build
 from rajobs.phantoms.bodyparts import draw_part
-from rajobs.phantoms.canvas import Affine, Canvas, Points, blank_canvas, move
+from rajobs.phantoms.canvas import Canvas, Points, blank_canvas, move
 from rajobs.phantoms.cohort import Film, plan_patient, plan_sample
 from rajobs.phantoms.disease import Scores, stage
 from rajobs.phantoms.dressing import dress_hand, photograph
@@ -155,6 +154,3 @@ def _score_truths(site: str, jsn: int, erosion: int, side: str, reader: str) -> 
     place = SITES[site]
     pairs = [("jsn", jsn)] * (place.jsn_max is not None) + [("erosion", erosion)] * (place.erosion_max is not None)
     return [Truth(study="svdh_scoring", target=t, value=str(v), side=side, site=site, reader=reader) for t, v in pairs]
-
-
-__all__ = ["Affine", "draw_film", "draw_films", "replace", "sample_film"]

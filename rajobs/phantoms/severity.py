@@ -8,7 +8,7 @@ import numpy as np
 
 from rajobs.phantoms.disease import Score, Scores, stage
 from rajobs.phantoms.presets import Preset
-from rajobs.records.anatomy import FINGER_JOINTS, FOOT_SITES, HAND_SITES, MCP, SITES
+from rajobs.records.anatomy import FOOT_SITES, HAND_SITES, SITES
 
 # Counts of 004's Table 2: PIP and IP joints, then MCP joints.
 TABLE_2: Mapping[tuple[str, str], tuple[int, ...]] = MappingProxyType(
@@ -116,6 +116,3 @@ def readings(rng: np.random.Generator, scores: Scores, preset: Preset) -> dict[s
 def reader_stage(rng: np.random.Generator, scores: Scores, preset: Preset) -> int:
     """One reader's stage of a hand."""
     return reading(rng, stage(scores), 5, preset.stage_exact)
-
-
-__all__ = ["FINGER_JOINTS", "MCP", "TABLE_2", "Course", "draw_course", "reader_stage", "readings", "scores_at"]

@@ -8,8 +8,9 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from rajobs.records.errors import BadTable, StoreError
-from rajobs.records.schema import SCHEMA_VERSION, Table
+from rajobs.records.schema import SCHEMA_VERSION
 from rajobs.records.store import Store, open_object
+from rajobs.records.table import Table
 
 FILM_ROWS = 16
 """Rows of a row group where pixels are among the columns: a film that is not wanted is then not fetched."""

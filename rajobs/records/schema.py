@@ -3,14 +3,13 @@
 Raise `SCHEMA_VERSION` whenever a column changes: outputs of another schema are refused, not mixed.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from rajobs.records import anatomy
-from rajobs.records.errors import IGNORE_REASONS, REJECT_REASONS, REJECT_STAGES, BadTable
+from rajobs.records.errors import IGNORE_REASONS, REJECT_REASONS, REJECT_STAGES
+from rajobs.records.table import Column, Table
 
 SCHEMA_VERSION = 1
 
@@ -18,82 +17,8 @@ TEXT, WHOLE, REAL, BYTES, DAY, FLAG = pa.string(), pa.int32(), pa.float32(), pa.
 REALS, TEXTS = pa.list_(pa.float32()), pa.list_(pa.string())
 
 
-@dataclass(frozen=True, kw_only=True)
-class Column:
-    """A column: Arrow type, unit or meaning, whether nulls may stand in it, and its closed list if it has one."""
-
-    name: str
-    type: pa.DataType
-    meaning: str
-    null: bool = True
-    values: tuple[str, ...] | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Table:
-    """A table: its columns in order and the key that no two rows share (empty: none)."""
-
-    name: str
-    key: tuple[str, ...]
-    columns: tuple[Column, ...]
-
-    @property
-    def names(self) -> list[str]:
-        return [column.name for column in self.columns]
-
-    @property
-    def arrow(self) -> pa.Schema:
-        return pa.schema([pa.field(c.name, c.type, nullable=c.null) for c in self.columns])
-
-    def rows(self, rows: Sequence[dict[str, object]]) -> pa.Table:
-        """Rows as a checked Arrow table; a key that is no column is an error, an absent one is null."""
-        for row in rows:
-            extra = row.keys() - set(self.names)
-            assert not extra, f"{self.name} has no columns {sorted(extra)}"
-        return self.check(pa.Table.from_pylist(list(rows), schema=self.arrow))
-
-    def check(self, table: pa.Table, columns: Iterable[str] | None = None) -> pa.Table:
-        """The table itself if it fits (or its chosen columns do), else BadTable."""
-        wanted = [c for c in self.columns if columns is None or c.name in set(columns)]
-        missing = [c.name for c in wanted if c.name not in table.column_names]
-        if missing:
-            raise BadTable(f"{self.name} lacks {_some(missing)}; it has {_some(table.column_names)}")
-        extra = [name for name in table.column_names if name not in {c.name for c in wanted}]
-        if extra:
-            raise BadTable(f"{self.name} has columns outside its schema: {_some(extra)}")
-        for column in wanted:
-            self._check_column(column, table.column(column.name))
-        if self.key and set(self.key) <= {c.name for c in wanted} and table.num_rows:
-            unique = table.select(list(self.key)).group_by(list(self.key)).aggregate([]).num_rows
-            if unique != table.num_rows:
-                raise BadTable(
-                    f"{self.name} has {table.num_rows - unique} rows whose {'+'.join(self.key)} stands twice"
-                )
-        return table.select([c.name for c in wanted])
-
-    def _check_column(self, column: Column, values: pa.ChunkedArray) -> None:
-        where = f"{self.name}.{column.name}"
-        if values.type != column.type:
-            raise BadTable(f"{where} is of type {values.type}, not {column.type}")
-        if not column.null and values.null_count:
-            raise BadTable(f"{where} has {values.null_count} empty values; every row needs one")
-        if column.values is not None:
-            known = pc.is_in(values, value_set=pa.array(column.values, column.type), skip_nulls=True)
-            wrong = pc.sum(pc.and_(pc.invert(known), pc.is_valid(values))).as_py() or 0
-            if wrong:
-                # The values themselves stay out of the message: they may be anything.
-                raise BadTable(f"{where} has {wrong} values that are none of {_some(column.values)}")
-
-
-def _some(names: Iterable[str], most: int = 24) -> str:
-    listed = list(names)
-    return ", ".join(listed[:most]) + (f" and {len(listed) - most} more" if len(listed) > most else "")
-
-
-def _c(
-    name: str, kind: pa.DataType, meaning: str, *, need: bool = False, values: Sequence[str] | None = None
-) -> Column:
-    return Column(name=name, type=kind, meaning=meaning, null=not need, values=tuple(values) if values else None)
+def _c(name: str, kind: pa.DataType, meaning: str, *, need: bool = False, values: Sequence[str] = ()) -> Column:
+    return Column(name=name, type=kind, meaning=meaning, null=not need, values=tuple(values) or None)
 
 
 MODALITIES = ("CR", "DX", "RG", "US")
@@ -105,8 +30,7 @@ BODY_PARTS = (
 )  # fmt: skip
 VIEW_POSITIONS = ("AP", "PA", "LL", "RL", "LLD", "RLD", "LLO", "RLO", "LAT", "OBL")
 VIEWS = ("unilateral", "both", "foot", "other")
-SIDES = anatomy.SIDES
-SITES = tuple(anatomy.SITES)
+SIDES, SITES = anatomy.SIDES, tuple(anatomy.SITES)
 
 IMAGE_ID = _c("image_id", TEXT, "keyed hash of the SOP instance UID, or of the bytes, and the frame", need=True)
 PATIENT = _c("patient", TEXT, "keyed pseudonym", need=True)
@@ -399,10 +323,7 @@ HISTORY = Table(
     ),
 )
 
-TABLES = {
-    table.name: table
-    for table in (
-        IMAGES, LABELS, CLINIC, REJECTS, IGNORED, PLACES, CROSSWALK, FILMS, HANDS, JOINTS, ULTRASOUND, VISITS,
-        LEDGER, PREDICTIONS, PREPARED, SPLIT, HISTORY,
-    )
-}  # fmt: skip
+TABLES = {table.name: table for table in (
+    IMAGES, LABELS, CLINIC, REJECTS, IGNORED, PLACES, CROSSWALK, FILMS, HANDS, JOINTS, ULTRASOUND, VISITS, LEDGER,
+    PREDICTIONS, PREPARED, SPLIT, HISTORY,
+)}  # fmt: skip

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,6 @@ HEADER = Header(
     sop_uid="1.2.840.99.1", patient_id="Doe^Jane", study_uid="1.2.840.99.2", series_uid="1.2.840.99.3",
     study_date=date(2015, 5, 1), sex="F", age_years=97, modality="DX", body_part="HAND",
 )  # fmt: skip
-PICTURE = Header(modality="DX")
 
 
 def image(header: Header, frame: int = 0, value: int = 1) -> Image:
@@ -30,7 +30,7 @@ def image(header: Header, frame: int = 0, value: int = 1) -> Image:
     return Image(pixels=pixels, bits=12, window=(2000.0, 400.0), frame=frame, doppler=False, header=header)
 
 
-def read(data: bytes) -> list[Image]:
+def read(data: bytes, shows: str | None) -> list[Image]:
     """A reader that does what a member's bytes say."""
     if data.startswith(b"reject"):
         raise Reject("truncated", "decode", "3 of 9 bytes")
@@ -38,11 +38,15 @@ def read(data: bytes) -> list[Image]:
         raise Ignored("not-an-image")
     if data.startswith(b"loop"):
         return [image(HEADER, frame, frame + 1) for frame in range(3)]
-    return [image(PICTURE if data.startswith(b"picture") else HEADER)]
+    return [image(Header(modality="US" if shows == "ultrasound" else "DX") if data.startswith(b"picture") else HEADER)]
 
 
-def take(*members: Member, patients: dict[str, str] | None = None, origin: str = "tag") -> Intake:
-    (lot,) = Taker(key=KEY, read=read, origin=origin, patients=patients or {}).take_in(members)
+def taker(*, patients: dict[str, str] | None = None, shows: dict[str, str] | None = None, origin: str = "tag") -> Taker:
+    return Taker(key=KEY, read=read, origin=origin, patients=patients or {}, shows=shows or {})
+
+
+def take(*members: Member, **how: Any) -> Intake:
+    (lot,) = taker(**how).take_in(members)
     return lot
 
 
@@ -116,6 +120,8 @@ def test_a_picture_s_patient_is_the_labels_or_its_folder() -> None:
     assert patients[0] == patients[1] != patients[2]
     named = take(here, beside, there, patients={"a/1": "P1", "b/1": "P1"}).images
     assert named[0]["patient"] == named[2]["patient"] == KEY.pseudonym("patient", "P1") != named[1]["patient"]
+    shown = take(here, beside, shows={"a/2": "ultrasound"}).images
+    assert [row["modality"] for row in shown] == ["DX", "US"]
 
 
 def test_labels_and_duplicates_find_an_object_by_its_path_and_place() -> None:
@@ -130,6 +136,6 @@ def test_a_shard_s_rows_come_in_bounded_lots(monkeypatch: pytest.MonkeyPatch) ->
     def members() -> Iterator[Member]:
         yield from (member(b"film"), member(b"picture", "p"), member(b"film", "again"))
 
-    lots = list(Taker(key=KEY, read=read, origin="tag", patients={}).take_in(members()))
+    lots = list(taker().take_in(members()))
     assert [len(lot.images) for lot in lots] == [1, 1, 0]
     assert lots[2].counts == {"objects": 1, "ignored:duplicate": 1}, "what is there is known across lots"

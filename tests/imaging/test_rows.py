@@ -41,7 +41,7 @@ def test_hands_are_numbered_from_left_to_right_and_hold_their_joints() -> None:
         assert row.box is not None
         x0, y0, x1, y1 = row.box
         assert all(x0 < place.x < x1 and y0 < place.y < y1 for place in places_of)
-        assert 0 <= x0 and x1 <= 800 and 0 <= y0 and y1 <= 1000
+        assert x0 >= 0 and x1 <= 800 and y0 >= 0 and y1 <= 1000
     assert left.box is not None and right.box is not None and left.box[2] < right.box[0]
     (edge,) = derive("hands", table("DX"), {"i0": hand("R", 5)})
     assert edge.box is not None and edge.box[0] == 0, "a hand's box ends where the film ends"

@@ -1,0 +1,79 @@
+"""What a table is: columns with units, a key, and the strict check on writing and reading."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rajobs.records.errors import BadTable
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """A column: Arrow type, unit or meaning, whether nulls may stand in it, and its closed list if it has one."""
+
+    name: str
+    type: pa.DataType
+    meaning: str
+    null: bool = True
+    values: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table: its columns in order and the key that no two rows share (empty: none)."""
+
+    name: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+
+    @property
+    def names(self) -> list[str]:
+        return [column.name for column in self.columns]
+
+    @property
+    def arrow(self) -> pa.Schema:
+        return pa.schema([pa.field(c.name, c.type, nullable=c.null) for c in self.columns])
+
+    def rows(self, rows: Sequence[dict[str, object]]) -> pa.Table:
+        """Rows as a checked Arrow table; a key that is no column is an error, an absent one is null."""
+        for row in rows:
+            extra = row.keys() - set(self.names)
+            assert not extra, f"{self.name} has no columns {sorted(extra)}"
+        return self.check(pa.Table.from_pylist(list(rows), schema=self.arrow))
+
+    def check(self, table: pa.Table, columns: Iterable[str] | None = None) -> pa.Table:
+        """The table itself if it fits (or its chosen columns do), else BadTable."""
+        wanted = [c for c in self.columns if columns is None or c.name in set(columns)]
+        missing = [c.name for c in wanted if c.name not in table.column_names]
+        if missing:
+            raise BadTable(f"{self.name} lacks {_some(missing)}; it has {_some(table.column_names)}")
+        extra = [name for name in table.column_names if name not in {c.name for c in wanted}]
+        if extra:
+            raise BadTable(f"{self.name} has columns outside its schema: {_some(extra)}")
+        for column in wanted:
+            self._check_column(column, table.column(column.name))
+        if self.key and set(self.key) <= {c.name for c in wanted} and table.num_rows:
+            twice = table.num_rows - table.select(list(self.key)).group_by(list(self.key)).aggregate([]).num_rows
+            if twice:
+                raise BadTable(f"{self.name} has {twice} rows whose {'+'.join(self.key)} stands twice")
+        return table.select([c.name for c in wanted])
+
+    def _check_column(self, column: Column, values: pa.ChunkedArray) -> None:
+        where = f"{self.name}.{column.name}"
+        if values.type != column.type:
+            raise BadTable(f"{where} is of type {values.type}, not {column.type}")
+        if not column.null and values.null_count:
+            raise BadTable(f"{where} has {values.null_count} empty values; every row needs one")
+        if column.values is not None:
+            known = pc.is_in(values, value_set=pa.array(column.values, column.type), skip_nulls=True)
+            wrong = pc.sum(pc.and_(pc.invert(known), pc.is_valid(values))).as_py() or 0
+            if wrong:
+                # The values themselves stay out of the message: they may be anything.
+                raise BadTable(f"{where} has {wrong} values that are none of {_some(column.values)}")
+
+
+def _some(names: Iterable[str], most: int = 24) -> str:
+    listed = list(names)
+    return ", ".join(listed[:most]) + (f" and {len(listed) - most} more" if len(listed) > most else "")

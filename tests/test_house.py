@@ -1,0 +1,223 @@
+"""What holds the house together: floors, declarations, and the rules that can be read off the source."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rajobs import studies
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "rajobs"
+FLOORS = ("records", "imaging", "phantoms", "learning", "studies", "reports", "jobs", "__main__")
+"""From the ground up: a floor imports itself and what is below it."""
+
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+EVERY_FILE = sorted(path for folder in ("rajobs", "tests", "benchmarks") for path in (ROOT / folder).rglob("*.py"))
+MOST_LINES = 400
+CHANGING = (("learning/state.py", "State"), ("jobs/train.py", "Keeper"))
+"""Dataclasses that are changed on purpose: what a run has reached so far."""
+
+CHANGERS = {"append", "extend", "insert", "add", "update", "setdefault", "pop", "popitem", "remove", "discard", "clear"}
+
+
+def inside(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
+
+
+def floor_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(), str(path))
+
+
+def imported(path: Path) -> Iterator[tuple[int, str]]:
+    """Every import of a file with its line, those within functions and by name too."""
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{inside(path)}:{node.lineno} imports by a relative name"
+            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("importlib.import_module", "__import__"):
+            first = node.args[0]
+            yield node.lineno, str(first.value) if isinstance(first, ast.Constant) else "rajobs"
+
+
+def test_imports_go_down_only() -> None:
+    wrong = []
+    for path in SOURCES:
+        height = FLOORS.index(floor_of(path)) if floor_of(path) != "__init__" else -1
+        for line, name in imported(path):
+            parts = name.split(".")
+            if parts[0] == "rajobs" and len(parts) > 1 and parts[1] in FLOORS and FLOORS.index(parts[1]) > height:
+                wrong.append(f"{inside(path)}:{line} imports {name}")
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("libraries", "floors"),
+    [
+        (("ray",), ("jobs",)),
+        (("torch", "torchvision", "safetensors", "optuna"), ("learning", "jobs")),
+        (("click",), ("__main__",)),
+        (("boto3", "botocore"), ("records",)),
+        (("pydicom",), ("imaging", "phantoms")),
+        (("matplotlib", "jinja2"), ("reports",)),
+    ],
+)
+def test_a_library_is_known_to_its_floors_alone(libraries: tuple[str, ...], floors: tuple[str, ...]) -> None:
+    users = {floor_of(path) for path in SOURCES for _, name in imported(path) if name.split(".")[0] in libraries}
+    assert users <= set(floors)
+
+
+QUIET = """
+import os, pathlib, random, sys, threading
+import numpy
+before = (dict(os.environ), random.getstate(), str(numpy.random.get_state()), threading.active_count(), os.listdir())
+for name in {names}:
+    __import__(name)
+after = (dict(os.environ), random.getstate(), str(numpy.random.get_state()), threading.active_count(), os.listdir())
+print([one == other for one, other in zip(before, after)], [name for name in ("torch", "ray") if name in sys.modules])
+"""
+
+
+def test_importing_does_nothing_and_a_study_is_read_without_torch_or_ray(tmp_path: Path) -> None:
+    light = [path for path in SOURCES if floor_of(path) in ("records", "imaging", "phantoms", "studies", "reports")]
+    paths = [path.relative_to(ROOT).with_suffix("") for path in (*light, PACKAGE / "__main__.py")]
+    names = [".".join(path.parts).removesuffix(".__init__") for path in paths]
+    done = subprocess.run(
+        [sys.executable, "-c", QUIET.format(names=names)], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[True, True, True, True, True] []\n" and done.stderr == ""
+
+
+def test_a_module_declares_and_does_not_act() -> None:
+    declarations = (
+        ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign, ast.Assert,
+    )  # fmt: skip
+    acts = []
+    for path in SOURCES:
+        for node in tree_of(path).body:
+            text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+            guard = isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "__name__ == '__main__'")
+            if not (isinstance(node, declarations) or text or guard):
+                acts.append(f"{inside(path)}:{node.lineno} {ast.unparse(node)[:60]}")
+    assert acts == []
+
+
+def constants(path: Path) -> Iterator[tuple[str, ast.expr]]:
+    """A module's names that hold something which could be changed."""
+    makers = ("list", "dict", "set", "defaultdict", "Counter", "deque", "bytearray")
+    kinds = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
+    for node in tree_of(path).body:
+        if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
+            continue
+        made = isinstance(node.value, ast.Call) and ast.unparse(node.value.func).split(".")[-1] in makers
+        if made or isinstance(node.value, kinds):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            yield from ((ast.unparse(target), node.value) for target in targets)
+
+
+def changed(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """What a file changes in place, by the last part of its name."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Global):
+            yield from ((node.lineno, name) for name in node.names)
+        elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store | ast.Del):
+            yield node.lineno, ast.unparse(node.value).split(".")[-1]
+        elif isinstance(node, ast.AugAssign):
+            yield node.lineno, ast.unparse(node.target).split(".")[-1]
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in CHANGERS:
+            yield node.lineno, ast.unparse(node.func.value).split(".")[-1]
+
+
+def test_a_module_s_constants_are_written_as_such_and_never_changed() -> None:
+    held = {name for path in SOURCES for name, _ in constants(path)} - {"__all__"}
+    assert [name for name in held if not name.isupper()] == []
+    lists = [f"{inside(path)} {name}" for path in SOURCES for name, value in constants(path)
+             if isinstance(value, ast.List | ast.ListComp) and name != "__all__"]  # fmt: skip
+    assert lists == [], "a tuple says the same and stays as it is"
+    wrong = [
+        f"{inside(path)}:{line} changes {name}"
+        for path in SOURCES
+        for line, name in changed(tree_of(path))
+        if name in held or name.isupper()
+    ]
+    assert wrong == []
+
+
+def test_settings_and_domain_objects_are_frozen_and_named() -> None:
+    loose = []
+    for path in SOURCES:
+        for node in ast.walk(tree_of(path)):
+            if not isinstance(node, ast.ClassDef) or (inside(path), node.name) in CHANGING:
+                continue
+            for mark in map(ast.unparse, node.decorator_list):
+                if "dataclass" in mark and not ("frozen=True" in mark and "kw_only=True" in mark):
+                    loose.append(f"{inside(path)} {node.name}")
+    assert loose == []
+
+
+def test_every_study_has_a_space_and_back() -> None:
+    spaces = {path.stem for path in (ROOT / "tune_spaces").glob("*.toml")}
+    assert spaces == set(studies.names()) == {path.stem for path in (PACKAGE / "studies").glob("[!_]*.py")}
+
+
+def test_no_job_and_no_page_knows_a_study_by_name() -> None:
+    """But for the chain of score and the demo, which declare theirs as data."""
+    allowed = {"jobs/score.py", "jobs/demo.py"}
+    known = {
+        f"{inside(path)}:{node.lineno} {node.value}"
+        for path in SOURCES
+        if floor_of(path) in ("jobs", "reports", "learning", "__main__") and inside(path) not in allowed
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Constant) and node.value in studies.names()
+    }
+    assert known == set()
+
+
+@pytest.mark.parametrize("path", EVERY_FILE, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_a_file_says_what_it_is_and_stays_short(path: Path) -> None:
+    text = path.read_text()
+    if not path.is_relative_to(ROOT / "tests"):
+        first = (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]
+        assert len(first) > 15, "a file begins with a sentence that says what it is"
+    assert text.count("\n") <= MOST_LINES
+
+
+def test_tests_stand_where_the_code_stands() -> None:
+    folders = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and any(path.glob("*.py"))}
+    assert folders <= set(FLOORS)
+    assert [path.name for path in (ROOT / "tests").rglob("*.py") if not re.fullmatch(
+        r"test_\w+\.py|conftest\.py|__init__\.py|dicomfiles\.py", path.name)] == []  # fmt: skip
+
+
+def test_contributing_tells_the_floors_there_are() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    house = text.partition("From the top down:")[2].lstrip().partition("\n\n")[0]
+    told = [line.split()[0] for line in house.splitlines()]
+    assert told == list(reversed(FLOORS)), "from the top down, as the house stands"
+    assert {path.name for path in PACKAGE.iterdir() if path.is_dir() and any(path.glob("*.py"))} == set(FLOORS[:-1])
+
+
+def test_no_file_hangs_on_the_machine_it_was_written_on() -> None:
+    """But for the places that an archive may try to write to, and the user of the cluster's image."""
+    found = []
+    for path in [
+        *SOURCES,
+        *(ROOT / "tune_spaces").iterdir(),
+        *ROOT.glob("*.md"),
+        ROOT / "Makefile",
+        ROOT / "pyproject.toml",
+    ]:
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            if re.search(r"(?<![\w.:}])/(root|home|Users|work|tmp|mnt|srv)/", line):
+                found.append(f"{path.relative_to(ROOT)}:{number} {line.strip()[:80]}")
+    assert found == []
