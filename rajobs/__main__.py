@@ -168,6 +168,9 @@ def main(arguments: list[str] | None = None) -> None:
     except RajobsError as error:
         click.echo(f"rajobs: {error}", err=True)
         sys.exit(error.status)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        sys.exit(2)
     except click.ClickException as error:
         click.echo(f"rajobs: {error.format_message()} (see `rajobs --help`)", err=True)
         sys.exit(2)

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -33,13 +34,24 @@ def floor_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
+@cache
 def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text(), str(path))
 
 
-def imported(path: Path) -> Iterator[tuple[int, str]]:
+@cache
+def nodes_of(path: Path) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(tree_of(path)))
+
+
+@cache
+def imported(path: Path) -> tuple[tuple[int, str], ...]:
     """Every import of a file with its line, those within functions and by name too."""
-    for node in ast.walk(tree_of(path)):
+    return tuple(_imported(path))
+
+
+def _imported(path: Path) -> Iterator[tuple[int, str]]:
+    for node in nodes_of(path):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -79,7 +91,7 @@ def test_a_library_is_known_to_its_floors_alone(libraries: tuple[str, ...], floo
 
 QUIET = """
 import os, pathlib, random, sys, threading
-import numpy
+import cv2, numpy  # cv2 sets a variable of its own
 before = (dict(os.environ), random.getstate(), str(numpy.random.get_state()), threading.active_count(), os.listdir())
 for name in {names}:
     __import__(name)
@@ -125,9 +137,9 @@ def constants(path: Path) -> Iterator[tuple[str, ast.expr]]:
             yield from ((ast.unparse(target), node.value) for target in targets)
 
 
-def changed(tree: ast.Module) -> Iterator[tuple[int, str]]:
+def changed(path: Path) -> Iterator[tuple[int, str]]:
     """What a file changes in place, by the last part of its name."""
-    for node in ast.walk(tree):
+    for node in nodes_of(path):
         if isinstance(node, ast.Global):
             yield from ((node.lineno, name) for name in node.names)
         elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store | ast.Del):
@@ -147,7 +159,7 @@ def test_a_module_s_constants_are_written_as_such_and_never_changed() -> None:
     wrong = [
         f"{inside(path)}:{line} changes {name}"
         for path in SOURCES
-        for line, name in changed(tree_of(path))
+        for line, name in changed(path)
         if name in held or name.isupper()
     ]
     assert wrong == []
@@ -156,7 +168,7 @@ def test_a_module_s_constants_are_written_as_such_and_never_changed() -> None:
 def test_settings_and_domain_objects_are_frozen_and_named() -> None:
     loose = []
     for path in SOURCES:
-        for node in ast.walk(tree_of(path)):
+        for node in nodes_of(path):
             if not isinstance(node, ast.ClassDef) or (inside(path), node.name) in CHANGING:
                 continue
             for mark in map(ast.unparse, node.decorator_list):
@@ -177,7 +189,7 @@ def test_no_job_and_no_page_knows_a_study_by_name() -> None:
         f"{inside(path)}:{node.lineno} {node.value}"
         for path in SOURCES
         if floor_of(path) in ("jobs", "reports", "learning", "__main__") and inside(path) not in allowed
-        for node in ast.walk(tree_of(path))
+        for node in nodes_of(path)
         if isinstance(node, ast.Constant) and node.value in studies.names()
     }
     assert known == set()

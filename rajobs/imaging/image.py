@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rajobs.imaging.limits import DEFAULT, Limits
+from rajobs.records.errors import UsageError
 
 Box = tuple[int, int, int, int]
 """x0, y0, x1, y1 in pixels, the last ones included, as in a region sequence."""
@@ -70,6 +71,6 @@ class ReadOptions:
 
     def __post_init__(self) -> None:
         if self.pictures not in (None, "ultrasound", "radiograph"):
-            raise ValueError("pictures must be ultrasound or radiograph")
+            raise UsageError("--pictures must be ultrasound or radiograph")
         if self.ultrasound_regions not in ("tagged", "all"):
-            raise ValueError("ultrasound_regions must be tagged or all")
+            raise UsageError("--ultrasound-regions must be tagged or all")

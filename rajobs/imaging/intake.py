@@ -63,7 +63,7 @@ class Taker:
     def _take(self, member: Member, lot: Intake, seen: set[str]) -> None:
         source = self.key.pseudonym("source", f"{self.origin}/{member.path}")
         lot.counts["objects"] += 1
-        place: dict[str, object] = {"source": source, "bytes": len(member.data)}
+        place: dict[str, object] = {"source": source, "bytes": len(member.data) or member.size}
         ids: list[str] = []
         header = None
         try:

@@ -36,7 +36,7 @@ def demo(out: str, ray: str | None = None) -> str:
         ))  # fmt: skip
         say.line("\n3. tune: a better recipe (a few short trials here; a night on a cluster)")
         recipe = tune.tune(
-            tune.Order(study=STUDY, data=place["data"], out=place["sweep"], trials=TRIALS, budget=0.3, ray=ray)
+            tune.Order(study=STUDY, data=place["data"], out=place["sweep"], trials=TRIALS, budget=0.5, ray=ray)
         )
         say.line("\n4. train: a model with the recipe that was found")
         train.train(train.Order(study=STUDY, data=place["data"], out=place["models"], recipe=recipe, ray=ray))

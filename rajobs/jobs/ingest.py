@@ -58,6 +58,8 @@ def ingest(order: Order) -> None:
     key = Key.from_environment(order.key_env)
     if not 0 <= order.max_rejects <= 1:
         raise UsageError(f"--max-rejects must lie between 0 and 1, not at {order.max_rejects}")
+    if order.limit is not None and order.limit < 1:
+        raise UsageError(f"--limit must be 1 or more, not {order.limit}")
     store = open_store(order.out)
     labels = read_labels(order.labels) if order.labels else None
     clinic = read_clinic(order.clinic, key) if order.clinic else None

@@ -50,6 +50,7 @@ def open_source(data: str, study: Study) -> Source:
         raise NotThereYet(f"{study.name} learns from visits, which this version cannot prepare")
     readings = read_table(store, "labels", LABELS)
     labels = {t.name: consensus(readings, study.name, t.name, ordered=t.ordered) for t in study.targets}
+    _check_values(study, labels)
     if not any(labels.values()):
         there = sorted(set(readings.column("study").to_pylist()))
         wanted = " or ".join(target.name for target in study.targets)
@@ -61,6 +62,14 @@ def open_source(data: str, study: Study) -> Source:
         store=store, study=study, data_hash=manifest["hash"], key=manifest["key"], labels=labels,
         positions=positions_from_labels(places), readings=readings,
     )  # fmt: skip
+
+
+def _check_values(study: Study, labels: Mapping[str, Mapping[Any, str]]) -> None:
+    """Say how many labels have a value that their target does not have; they count as missing."""
+    for target in study.targets:
+        wrong = sum(value not in target.classes for value in labels[target.name].values())
+        if wrong:
+            say.line(f"{wrong} labels {target.name} have a value that is none of {', '.join(target.classes)}: left out")
 
 
 def prepare(source: Source, settings: Mapping[str, Any], address: str | None) -> prepared.Prepared:
@@ -100,7 +109,11 @@ def split_of(source: Source, mode: str) -> tuple[pa.Table, str]:
 def _make_split(source: Source, mode: str) -> pa.Table:
     study = source.study
     strata = _strata(source)
-    given = dict(zip(source.readings.column("image_id").to_pylist(), source.readings.column("split").to_pylist()))
+    given = {
+        row["image_id"]: row["split"]
+        for row in source.readings.select(["image_id", "study", "split"]).to_pylist()
+        if row["study"] == study.name and row["split"]
+    }
     items = []
     for part in parts(source.store, "images"):
         for image in read_part(source.store, part, IMAGES, ["image_id", "patient", "derived_from"]).to_pylist():

@@ -26,5 +26,8 @@ def phantom(
             out, patients=patients, seed=seed, damage=damage, only=only, size=size, difficulty=difficulty,
             progress=lambda done: progress.step(done - progress.done),
         )  # fmt: skip
+    if summary.already:
+        say.line(f"nothing to do: {out} holds this phantom already")
+        return
     say.table("drawn", {"pictures": summary.pictures, "files": summary.objects, **summary.fates})
     say.line(f"archives: {out}/archives  labels: {out}/labels.csv  a look: {out}/contact.png")

@@ -58,7 +58,7 @@ class Progress:
     ) -> None:
         if self._bar:
             sys.stderr.write("\r\x1b[K")
-        if error is None:
+        if error is None and self.done:
             line(f"{self.what}: {self.done:,} in {clock(time.monotonic() - self._start)}")
 
 

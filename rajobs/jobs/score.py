@@ -17,7 +17,7 @@ from rajobs.learning.bundle import Model, find_bundles, read_description
 from rajobs.learning.ensemble import P
 from rajobs.learning.prepared import draw
 from rajobs.learning.study import Study
-from rajobs.records.errors import NotThereYet, StoreError
+from rajobs.records.errors import NotThereYet, StoreError, UsageError
 from rajobs.records.manifest import check_claim, claim, digest, put_manifest, read_manifest
 from rajobs.records.parts import parts, read_part, read_table, to_csv, to_parquet
 from rajobs.records.schema import FILMS, IMAGES, LEDGER, VIEWS
@@ -55,6 +55,8 @@ def score(order: Order) -> str:
     """Score every image that is not scored yet; the place of the page."""
     if order.models == "builtin":
         raise NotThereYet("this version ships no built-in models; train some, or name a folder of bundles")
+    if order.limit is not None and order.limit < 1:
+        raise UsageError(f"--limit must be 1 or more, not {order.limit}")
     data, models, store = open_store(order.data), open_store(order.models), open_store(order.out)
     manifest = read_manifest(data)
     if manifest is None or manifest.get("job") != "ingest":

@@ -64,6 +64,7 @@ class Asker(Searcher):
         if number < len(self.space.first):
             name = self.space.first[number]
             recipe = self.study.recipe(name)
+            values = self.space.values(recipe)
         else:
             name = ""
             self.asked[trial_id] = asked = self.optuna.ask(distributions(self.space.axes))
@@ -151,7 +152,7 @@ def distributions(axes: tuple[Axis, ...]) -> dict[str, optuna.distributions.Base
 def remember(held: optuna.Study, space: Space, ended: list[dict[str, Any]]) -> None:
     """Tell Optuna of trials that ended before this start."""
     for row in ended:
-        if row["settings"] and row["score"] is not None:
+        if not row["fixed"] and row["score"] is not None:
             held.add_trial(
                 optuna.trial.create_trial(
                     params=row["settings"], distributions=distributions(space.axes), value=row["score"]

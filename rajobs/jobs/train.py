@@ -19,11 +19,11 @@ from rajobs.learning.judge import judge
 from rajobs.learning.recipe import Member, Recipe, from_toml, to_dict
 from rajobs.learning.state import Epoch, State, load_state, save_state
 from rajobs.learning.study import Study
-from rajobs.records.errors import NotThereYet, StoreError, UsageError
-from rajobs.records.manifest import digest
+from rajobs.records.errors import NotThereYet, UsageError
+from rajobs.records.manifest import digest, refuse_others
 from rajobs.records.parts import to_parquet
 from rajobs.records.schema import HISTORY
-from rajobs.records.store import Store, open_store, split_uri
+from rajobs.records.store import Store, open_store, read_text
 
 CHECKPOINT_SECONDS = 20.0
 
@@ -51,6 +51,7 @@ def train(order: Order) -> str:
     _check(order)
     source = open_source(order.data, study)
     store = open_store(order.out)
+    refuse_others(store, "models")
     split, split_hash = split_of(source, order.mode)
     facts: dict[str, Any] = {
         "study": study.name,
@@ -96,11 +97,9 @@ def read_recipe(study: Study, name: str) -> Recipe:
     """A recipe by name, or out of a TOML file on this machine or a store."""
     if not name.endswith(".toml"):
         return study.recipe(name)
-    place, key = split_uri(name)
-    store = open_store(place)
-    if store.stat(key) is None:
-        raise StoreError(f"there is no recipe file {name}")
-    recipe = from_toml(store.get(key).decode())
+    recipe = from_toml(read_text(name, "recipe file"))
+    for member in recipe.members:
+        networks.check_settings(member.architecture, member.settings)
     study.view.with_settings(recipe.view)
     return recipe
 

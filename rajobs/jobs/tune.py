@@ -27,9 +27,9 @@ from rajobs.learning.recipe import Recipe, from_dict, to_toml
 from rajobs.learning.space import Space, read_space, space_text
 from rajobs.learning.state import Epoch, State
 from rajobs.learning.study import Study
-from rajobs.records.errors import DataError, NotThereYet, StoreError, UsageError
-from rajobs.records.manifest import digest
-from rajobs.records.store import open_store, split_uri
+from rajobs.records.errors import DataError, NotThereYet, UsageError
+from rajobs.records.manifest import digest, refuse_others
+from rajobs.records.store import open_store, read_text
 from rajobs.reports.sweep import sweep_page
 
 PAGE = "report.html"
@@ -59,6 +59,7 @@ def tune(order: Order) -> str:
     if order.trials < 1 or not 0 < order.budget <= 1:
         raise UsageError("--trials must be 1 or more, --budget above 0 and at most 1")
     source = open_source(order.data, study)
+    refuse_others(open_store(order.out), "a sweep")
     store = open_store(f"{order.out}/{study.name}")
     _, split_hash = split_of(source, order.mode)
     identity = {
@@ -80,11 +81,7 @@ def tune(order: Order) -> str:
 def _space(order: Order, study: Study) -> Space:
     if order.space is None:
         return read_space(space_text(study.name), study)
-    place, key = split_uri(order.space)
-    store = open_store(place)
-    if store.stat(key) is None:
-        raise StoreError(f"there is no space file {order.space}")
-    return read_space(store.get(key).decode(), study)
+    return read_space(read_text(order.space, "space file"), study)
 
 
 def _views(study: Study, space: Space) -> list[Mapping[str, Any]]:

@@ -143,7 +143,7 @@ class Fit:
         if not state.best or watched < state.best_loss or self.training.keep == "last":
             state.best, state.best_loss, state.best_epoch = state.weights, min(state.best_loss, watched), number
         rate = float(optimiser.param_groups[0]["lr"])
-        told = watched if self.validation is not None else None
+        told = watched if self.validation is not None and len(self.validation) else None
         state.history.append(Epoch(epoch=number, loss=loss, validation_loss=told, metric=metric, learning_rate=rate))
 
     def _judge(self, network: nn.Module, samples: Samples, weights: Weights) -> tuple[float, float | None]:

@@ -157,6 +157,17 @@ def replace(recipe: Recipe, dotted: str, value: Any) -> Recipe:
     return from_dict(data)
 
 
+def lookup(recipe: Recipe, dotted: str) -> Any:
+    """One setting by its path, as `replace` names it; of several members the first one's."""
+    found: Any = to_dict(recipe)
+    for name in dotted.split("."):
+        if isinstance(found, list):
+            found = found[int(name)] if name.isdigit() else found[0].get(name)
+        else:
+            found = found.get(name) if isinstance(found, dict) else None
+    return found
+
+
 def _set(data: Any, path: list[str], value: Any, dotted: str) -> None:
     if not path or not isinstance(data, list | dict):
         raise BadRecipe(f"{dotted} is not the path of a setting")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rajobs.learning.recipe import Recipe, replace
+from rajobs.learning.recipe import Recipe, lookup, replace
 from rajobs.learning.study import Study
 from rajobs.records.errors import BadRecipe, UnknownName, UsageError
 
@@ -31,6 +31,10 @@ class Space:
     base: str
     first: tuple[str, ...]
     axes: tuple[Axis, ...]
+
+    def values(self, recipe: Recipe) -> dict[str, Any]:
+        """What a recipe has at each axis; None where it leaves a setting to the architecture."""
+        return {axis.setting: lookup(recipe, axis.setting) for axis in self.axes}
 
     def recipe(self, base: Recipe, values: Mapping[str, Any]) -> Recipe:
         """The base recipe with the axes at these values."""

@@ -51,6 +51,12 @@ def _held(store: Store) -> dict[str, Any]:
         return {}  # a file of that name, but none of ours
 
 
+def refuse_others(store: Store, job: str) -> None:
+    """WrongOutput where OUT, a folder that several runs share, is another job's output."""
+    if store.stat(RUN) is not None:
+        raise WrongOutput(f"{store.uri} holds the output of another job; choose another place for {job}")
+
+
 def claim(store: Store, job: str, identity: dict[str, Any]) -> None:
     """Make OUT this run's, or find that it is."""
     if not check_claim(store, job, identity):

@@ -85,7 +85,13 @@ def _given(items: Sequence[Item], names: Sequence[str]) -> dict[str, str]:
 
 
 def published_split(items: Sequence[Item], printed: PrintedSplit, seed: int) -> pa.Table:
-    """The paper's counts of images, drawn at random from each class; what is left over takes no part."""
+    """The paper's counts of images, drawn at random from each class; what is left over takes no part.
+
+    Where the user has given parts, those are the split.
+    """
+    given = [item for item in items if item.given]
+    if given:
+        return _table(given, [item.image_id for item in given], [str(item.given) for item in given])
     rng = np.random.default_rng(seed)
     chosen: list[tuple[Item, str]] = []
     for name in sorted({*printed.learn, *printed.test}):

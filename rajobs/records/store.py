@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from rajobs.records.errors import StoreError
+from rajobs.records.errors import StoreError, UsageError
 
 _EDGE = 1 << 16  # bytes of head and tail in a local file's etag
 
@@ -70,6 +70,18 @@ def split_uri(uri: str) -> tuple[str, str]:
         return head, tail
     path = Path(uri).absolute()
     return str(path.parent), path.name
+
+
+def read_text(uri: str, what: str) -> str:
+    """A small text file of a user's, on this machine or a store."""
+    place, key = split_uri(uri)
+    store = open_store(place)
+    if store.stat(key) is None:
+        raise UsageError(f"there is no {what} {uri}")
+    try:
+        return store.get(key).decode()
+    except UnicodeDecodeError:
+        raise UsageError(f"the {what} {uri} is no text in UTF-8") from None
 
 
 def join_uri(uri: str, *names: str) -> str:

@@ -1,0 +1,176 @@
+"""The command line: quick to answer, and a mistake is one line with its mend, an exit status, and nothing written."""
+
+import os
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+import pytest
+
+from rajobs import __version__, studies
+from rajobs.__main__ import cli, main
+from rajobs.records.manifest import claim
+from rajobs.records.store import open_store
+
+KEY = "a key for tests alone, drawn by nobody"
+HELP_SECONDS = 0.3  # of CPU time
+HELP = """
+import sys
+from rajobs.__main__ import main
+main(["--help"])
+heavy = ("ray", "torch", "numpy", "pyarrow", "pydicom", "boto3")
+print([name for name in heavy if name in sys.modules], file=sys.stderr)
+"""
+
+
+@pytest.fixture(autouse=True)
+def surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key, nothing else in the environment, and a Ray that nobody may start."""
+    for name in [name for name in os.environ if name.startswith(("AWS_", "RAJOBS_")) or name == "RAY_ADDRESS"]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("RAJOBS_KEY", KEY)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a mistake started Ray")
+
+    monkeypatch.setattr("rajobs.jobs.cluster.connected", refuse)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A folder with a source of one file, and places that hold something else."""
+    for name, content in (("src/a.txt", b"no image"), ("holiday/beach.jpg", b"no table"), ("file", b"no folder")):
+        open_store(tmp_path).put(name, content)
+    claim(open_store(tmp_path / "scored"), "score", {"key": "k"})
+    (tmp_path / "near.csv").write_text("image,study,target,valu\n1.2.3,hand_filter,view,both\n")
+    (tmp_path / "latin.toml").write_bytes("[training]\n# größe\n".encode("latin-1"))
+    return tmp_path
+
+
+def snapshot(place: Path) -> dict[str, str]:
+    return {entry.key: entry.etag for entry in open_store(place).list()}
+
+
+def mistake(line: str, place: Path, capsys: pytest.CaptureFixture[str], status: tuple[int, ...] = (2,)) -> str:
+    """What is said of a command line that is wrong, once it is found to have written nothing."""
+    before = snapshot(place)
+    with pytest.raises(SystemExit) as ended:
+        main([word.replace("@", str(place)) for word in line.split()])
+    said = capsys.readouterr().err
+    assert ended.value.code in status, said
+    assert said.startswith("rajobs: ") and said.count("\n") == 1 and "Traceback" not in said
+    assert snapshot(place) == before and KEY not in said
+    return said
+
+
+def test_help_is_quick_and_imports_nothing_heavy() -> None:
+    spent = []
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = subprocess.run([sys.executable, "-m", "rajobs", "--help"], capture_output=True, text=True, check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        spent.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(spent) <= HELP_SECONDS, spent
+    assert all(f"\n  {name} " in done.stdout for name in cli.commands)
+    asked = subprocess.run([sys.executable, "-c", HELP], capture_output=True, text=True, check=True)
+    assert asked.stderr == "[]\n"
+
+
+@pytest.mark.parametrize("name", cli.commands)
+def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    main([name, "--help"])
+    told = capsys.readouterr().out
+    assert told.startswith(f"Usage: rajobs {name}")
+    options = [p for p in cli.commands[name].params if isinstance(p, click.Option)]
+    assert all(option.opts[0] in told for option in options)
+
+
+def test_studies_tells_of_all_and_of_one(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["studies"])
+    assert all(name in capsys.readouterr().out for name in studies.names()[:1])
+    for name in studies.names():
+        main(["studies", name])
+        told = capsys.readouterr().out
+        assert all(target.name in told for target in studies.find(name).targets) and "image,side,study" in told
+    main(["--version"])
+    assert __version__ in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("trian", "No such command 'trian'"),
+        ("train", "Missing argument 'STUDY'"),
+        ("train hand_filter @/src @/out --recip x", "--recipe"),
+        ("train hand_filter @/src @/out --seed x", "'x' is not a valid integer"),
+        ("train hand_filtr @/src @/out", "unknown study 'hand_filtr'; did you mean hand_filter?"),
+        ("tune hand_filtr @/src @/out", "did you mean hand_filter?"),
+        ("evaluate hand_filtr @/src @/src @/out", "did you mean hand_filter?"),
+        ("studies hand_filtr", "did you mean hand_filter?"),
+        ("train hand_filter @/src @/out --recipe publishd", "did you mean published?"),
+        ("train hand_filter @/src @/out --budget 3", "--budget must be above 0 and at most 1"),
+        ("ingest @/src @/out --labels @/near.csv", "lacks value; it has image, study, target, valu"),
+        ("ingest @/src @/out --max-rejects 3", "--max-rejects must lie between 0 and 1"),
+        ("ingest @/src @/out --pictures xray", "ultrasound or radiograph"),
+        ("ingest @/src @/out --ultrasound-regions some", "tagged or all"),
+        ("ingest @/src @/out --key-env NOBODYS_KEY", "export NOBODYS_KEY=$(python3 -c"),
+        ("ingest @/src @/scored", "holds the output of rajobs score, not of ingest; choose another OUT"),
+        ("ingest @/src @/holiday", "choose an empty place for OUT"),
+        ("train hand_filter @/src @/out --recipe @/latin.toml", "latin.toml"),
+        ("tune hand_filter @/src @/out --space @/latin.toml", "latin.toml"),
+    ],
+)
+def test_wrong_use_is_named_and_mended(line: str, words: str, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert words in mistake(line, place, capsys)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("train hand_filter @/src @/out", "holds no finished ingest; run `rajobs ingest SRC"),
+        ("tune hand_filter @/src @/out", "holds no finished ingest; run `rajobs ingest SRC"),
+        ("evaluate hand_filter @/src @/src @/out", "holds no finished ingest; run `rajobs ingest SRC"),
+        ("score @/src @/src @/out", "holds no finished ingest; run `rajobs ingest SRC"),
+        ("train hand_filter @/src @/out --recipe @/none.toml", "there is no recipe file"),
+        ("tune hand_filter @/src @/out --space @/none.toml", "there is no space file"),
+        ("ingest @/nothing @/out", "there is nothing at"),
+        ("ingest @/src @/out --labels @/none.csv", "there is no labels file"),
+        ("ingest @/src @/file/out", "Not a directory"),
+        ("ingest gs://bucket/films @/out", "use a local path or s3://bucket/prefix"),
+    ],
+)
+def test_what_is_not_there_is_named(line: str, words: str, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert words in mistake(line, place, capsys, status=(1, 2))
+
+
+def test_a_key_that_is_too_short_is_not_repeated(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAJOBS_KEY", "swordfish")
+    said = mistake("ingest @/src @/out", place, capsys)
+    assert "has 9 characters, fewer than 32" in said and "swordfish" not in said
+
+
+@pytest.mark.parametrize(
+    "line", ["ingest s3://films/2015 @/out", "ingest @/src s3://films/out", "score s3://d @/src @/out"]
+)
+def test_a_server_that_does_not_answer_is_told_soon(
+    line: str, place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "reader")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    start = time.monotonic()
+    said = mistake(line, place, capsys, status=(1, 2))
+    assert "http://127.0.0.1:9" in said and "is the server up, and AWS_ENDPOINT_URL right?" in said
+    assert time.monotonic() - start < 15
+
+
+def test_rajobs_alone_shows_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([])
+    told = capsys.readouterr()
+    assert ended.value.code == 2 and f"{told.out}{told.err}".startswith("Usage: rajobs")
