@@ -1,7 +1,10 @@
 """The command line. Thin: nothing heavy is imported before the job that needs it."""
 
+import os
 import sys
+import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -143,6 +146,26 @@ def score(**options: Any) -> None:
 
 
 @cli.command()
+@click.argument("table")
+@click.argument("ledger")
+@click.argument("out")
+def link(table: str, ledger: str, out: str) -> None:
+    """Put the original identifiers back into TABLE, for those who hold the LEDGER; OUT ends in .csv or .parquet."""
+    from rajobs.jobs.link import link as run
+
+    run(table, ledger, out)
+
+
+@cli.command()
+@click.argument("out")
+def status(out: str) -> None:
+    """Tell what is done and what is left at OUT."""
+    from rajobs.jobs.status import status as run
+
+    run(out)
+
+
+@cli.command()
 @click.argument("out", default="demo")
 @ray_option
 def demo(out: str, ray: str | None) -> None:
@@ -177,6 +200,20 @@ def main(arguments: list[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("rajobs: stopped; the same command goes on where this one was", err=True)
         sys.exit(130)
+    except Exception as error:
+        if os.environ.get("RAJOBS_TRACEBACK"):
+            raise
+        click.echo(f"rajobs: {_place(error)}", err=True)
+        sys.exit(1)
+
+
+def _place(error: Exception) -> str:
+    """A fault of ours in one line, without the exception's own text: it may quote what must not be seen."""
+    at = traceback.extract_tb(error.__traceback__)[-1]
+    return (
+        f"internal error {type(error).__name__} at {Path(at.filename).name}:{at.lineno}; please report it. "
+        "RAJOBS_TRACEBACK=1 shows the whole of it, which may name patients"
+    )
 
 
 if __name__ == "__main__":

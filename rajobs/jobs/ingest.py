@@ -26,7 +26,7 @@ from rajobs.jobs import cluster, duplicates, say
 from rajobs.records.errors import DataError, StoreError, TooManyRejects, UsageError
 from rajobs.records.identity import Key
 from rajobs.records.incoming import UID, label_rows, named_patients, read_clinic, read_labels
-from rajobs.records.manifest import MANIFEST, check_claim, claim, digest, put_manifest, read_manifest, to_json
+from rajobs.records.manifest import MANIFEST, check_claim, claim, digest, put_manifest, put_plan, read_manifest, to_json
 from rajobs.records.parts import parts, read_part, to_parquet
 from rajobs.records.schema import CLINIC, CROSSWALK, IGNORED, IMAGES, LABELS, PLACES, REJECTS
 from rajobs.records.store import Entry, Store, open_store
@@ -72,6 +72,7 @@ def ingest(order: Order) -> None:
     todo = _todo(store, sources, order.limit)
     before = read_manifest(store)
     if todo:
+        put_plan(store, sum(1 for _ in marks(store)) + len(todo))
         store.delete(MANIFEST)  # until the last part is there, this is no finished ingest
         with cluster.connected(order.ray):
             _take_in(order, todo)

@@ -18,7 +18,7 @@ from rajobs.learning.ensemble import P
 from rajobs.learning.prepared import draw
 from rajobs.learning.study import Study
 from rajobs.records.errors import NotThereYet, StoreError, UsageError
-from rajobs.records.manifest import check_claim, claim, digest, put_manifest, read_manifest
+from rajobs.records.manifest import check_claim, claim, digest, put_manifest, put_plan, read_manifest
 from rajobs.records.parts import parts, read_part, read_table, to_csv, to_parquet
 from rajobs.records.schema import FILMS, IMAGES, LEDGER, VIEWS
 from rajobs.records.store import Store, open_store
@@ -74,6 +74,7 @@ def score(order: Order) -> str:
         return f"{order.out}/{PAGE}"
     claim(store, "score", identity)
     todo = _todo(data, store, order.limit)
+    put_plan(store, len(parts(store, "ledger")) + len(todo))
     with cluster.connected(order.ray), say.Progress("scoring parts", len(todo)) as progress:
         _run(order, folders, todo, progress)
     return _finish(order, data, store, wanted, identity)

@@ -11,6 +11,7 @@ from rajobs.records.store import Store
 
 RUN = "run.json"
 MANIFEST = "manifest.json"
+PLAN = "plan.json"
 
 
 def to_json(value: Any) -> bytes:
@@ -65,6 +66,11 @@ def claim(store: Store, job: str, identity: dict[str, Any]) -> None:
 
 def _run(job: str, identity: dict[str, Any]) -> dict[str, Any]:
     return {"job": job, "schema": SCHEMA_VERSION, **identity}
+
+
+def put_plan(store: Store, total: int) -> None:
+    """How many parts there will be: what `rajobs status` measures by."""
+    store.put(PLAN, to_json({"total": total}))
 
 
 def read_manifest(store: Store) -> dict[str, Any] | None:

@@ -1,0 +1,76 @@
+"""rajobs link: a table with the original identifiers put back, for those who hold the ledger."""
+
+import io
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from rajobs.jobs import say
+from rajobs.records.errors import BadTable, StoreError, UsageError
+from rajobs.records.parts import read_table, to_csv
+from rajobs.records.schema import CROSSWALK
+from rajobs.records.store import open_object, open_store, split_uri
+
+ORIGINALS = ("patient_id", "sop_uid", "exam_uid", "exam_date", "path")
+
+
+def link(table: str, ledger: str, out: str) -> None:
+    """Write `table` to `out` (.csv or .parquet) with the originals of its image_id or patient column."""
+    if not out.endswith((".csv", ".parquet")):
+        raise UsageError(f"OUT must end in .csv or .parquet, not be {out}")
+    given = _read(table)
+    crosswalk = read_table(open_store(ledger), "crosswalk", CROSSWALK)
+    if not crosswalk.num_rows:
+        raise StoreError(f"{ledger} holds no crosswalk; name the place that was given to `rajobs ingest --ledger`")
+    if "image_id" in given.column_names:
+        known = _by_image(crosswalk)
+        column = "image_id"
+    elif "patient" in given.column_names:
+        known = {row["patient"]: {"patient_id": row["patient_id"]} for row in crosswalk.to_pylist()}
+        column = "patient"
+    else:
+        raise BadTable(f"{table} has neither image_id nor patient; it has {', '.join(given.column_names)}")
+    found = [known.get(name, {}) for name in given.column(column).to_pylist()]
+    for name in ORIGINALS:
+        if name in CROSSWALK.names and any(name in row for row in found):
+            values = pa.array([row.get(name) for row in found], CROSSWALK.arrow.field(name).type)
+            given = given.append_column(name, values)
+    place, key = split_uri(out)
+    open_store(place).put(key, to_csv(given) if out.endswith(".csv") else _parquet(given))
+    lost = sum(not row for row in found)
+    say.line(f"linked {given.num_rows - lost} of {given.num_rows} rows: {out}")
+    say.line("this file names patients: keep it where the ledger is kept")
+
+
+def _read(uri: str) -> pa.Table:
+    """A table: one file, Parquet or CSV, or a folder of Parquet parts."""
+    place, key = split_uri(uri)
+    store = open_store(place)
+    if store.stat(key) is not None:
+        try:
+            if key.endswith(".csv"):
+                return pyarrow.csv.read_csv(io.BytesIO(store.get(key)))
+            return pq.read_table(open_object(store, key))
+        except pa.ArrowInvalid:
+            raise BadTable(f"{uri} is neither CSV nor Parquet") from None
+    below = [entry.key for entry in store.list(f"{key}/") if entry.key.endswith(".parquet")]
+    keys = [name for name in below if "/" not in name.removeprefix(f"{key}/")]
+    if not keys:
+        raise StoreError(f"there is no table at {uri}; name a file, or a folder of parts such as OUT/films")
+    return pa.concat_tables([pq.read_table(open_object(store, name)) for name in keys])
+
+
+def _by_image(crosswalk: pa.Table) -> dict[str, dict[str, object]]:
+    known: dict[str, dict[str, object]] = {}
+    for row in crosswalk.to_pylist():
+        for name in row["image_ids"]:
+            # Of two copies the one that was kept and the other have the same originals, but for the path.
+            known.setdefault(name, {key: row[key] for key in ORIGINALS})
+    return known
+
+
+def _parquet(table: pa.Table) -> bytes:
+    sink = io.BytesIO()
+    pq.write_table(table, sink)
+    return sink.getvalue()
