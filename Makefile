@@ -1,5 +1,5 @@
 # Everything a newcomer needs: make demo, make test, make check. Python 3.11 with venv and a package index is enough.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 

@@ -56,9 +56,7 @@ STUDY = Study(
     recipes={"default": DEFAULT, "published": PUBLISHED},
     printed=(
         Printed(what="accuracy of three classes on 206 films", value=1.0, metric="view.accuracy_as_printed"),
-        Printed(
-            what="accuracy of unilateral hand or not (no k/206: most likely of validation)", value=0.9517
-        ),
+        Printed(what="accuracy of unilateral hand or not (no k/206: most likely of validation)", value=0.9517),
         Printed(what="accuracy of both hands or not (the same)", value=0.9789),
     ),
     printed_split=PrintedSplit(
