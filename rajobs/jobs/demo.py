@@ -71,7 +71,7 @@ def _steps(place: dict[str, str]) -> list[dict[str, object]]:
     counts = data["counts"]
     intake = {name: counts[name] for name in ("objects", "images")}
     intake |= {name: sum(counts[name].values()) for name in ("rejects", "ignored")}
-    scores = {name: f"{figure['value']:.3f}" for name, figure in figures.items()}
+    scores = {name: say.figure(figure) for name, figure in figures.items()}
     return [
         {
             "name": "phantom", "line": "Drawn films in the archives of a hospital, a share of them damaged.",

@@ -64,9 +64,7 @@ def evaluate(order: Order) -> str:
     for name, data in pictures.items():
         store.put(f"figures/{name}", data)
     store.put(PAGE, html.encode())
-    rows: dict[str, object] = {
-        name: f"{figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})" for name, figure in found.items()
-    }
+    rows = {name: say.figure(figure) for name, figure in found.items()}
     say.table(f"{study.name} on {table.num_rows} answers of the test part, {order.mode} mode", rows)
     say.line(f"report: {page}")
     return page

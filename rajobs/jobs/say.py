@@ -1,5 +1,6 @@
 """What a job says while it works: a bar on a terminal, a line now and then in a log, a short table at the end."""
 
+import math
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,15 @@ def table(title: str, rows: Mapping[str, object]) -> None:
     line(f"\n{title}")
     for name, value in rows.items():
         line(f"  {name:<{width}}  {value:,}" if isinstance(value, int) else f"  {name:<{width}}  {value}")
+
+
+def figure(told: Mapping[str, float | None]) -> str:
+    """A figure with its interval."""
+    values = (told["value"], told["low"], told["high"])
+    known = [value for value in values if value is not None and math.isfinite(value)]
+    if len(known) < 3:
+        return "cannot be told: too few rows"
+    return "{:.3f} ({:.3f} to {:.3f})".format(*known)
 
 
 class Progress:

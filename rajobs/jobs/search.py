@@ -111,7 +111,8 @@ class Clerk(ray.tune.Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **_: Any
     ) -> None:
-        self.curves.setdefault(trial.trial_id, []).append(result["score"])
+        if not math.isnan(result["score"]):
+            self.curves.setdefault(trial.trial_id, []).append(result["score"])
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **_: Any) -> None:
         last = trial.last_result
@@ -125,7 +126,9 @@ class Clerk(ray.tune.Callback):
 
     def _end(self, trial: Trial, state: str, cause: str | None) -> None:
         last, config = trial.last_result or {}, trial.config
-        score = None if state == "failed" else last.get("score")
+        score = last.get("score")
+        if state == "failed" or (score is not None and math.isnan(score)):
+            score = None
         self.search.end({
             **{name: config[name] for name in ("number", "name", "settings", "recipe", "fixed")},
             "state": state, "cause": cause, "epochs": last.get("epoch", 0),

@@ -190,9 +190,6 @@ def _device(trained: Mapping[str, Trained]) -> str:
 
 def _summary(store: Store, folder: str, order: Order) -> None:
     told = read_description(store, folder)
-    rows: dict[str, object] = {
-        f"{name} (validation)": f"{figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})"
-        for name, figure in told["validation"].items()
-    }
+    rows = {f"{name} (validation)": say.figure(found) for name, found in told["validation"].items()}
     say.table(f"{order.study}, {order.mode} mode, budget {order.budget:g}", {**told["rows"], **rows})
     say.line(f"model: {order.out}/{folder}")

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import math
+from collections.abc import Mapping
 from typing import Any
 
 from rajobs import __version__
@@ -15,8 +17,16 @@ PLAN = "plan.json"
 
 
 def to_json(value: Any) -> bytes:
-    """JSON with one form for one content."""
-    return json.dumps(value, sort_keys=True, indent=1, ensure_ascii=True).encode() + b"\n"
+    """JSON with one form for one content; a figure that is no number (an AUC of one class) is null."""
+    return json.dumps(_plain(value), allow_nan=False, sort_keys=True, indent=1, ensure_ascii=True).encode() + b"\n"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def digest(value: Any) -> str:
