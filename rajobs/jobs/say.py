@@ -38,6 +38,7 @@ class Progress:
     def __init__(self, what: str, total: int) -> None:
         self.what, self.total, self.done = what, total, 0
         self._start = self._told = time.monotonic()
+        self._first: tuple[float, int] | None = None  # when the first were done, and how many: workers start slowly
         self._bar = sys.stderr.isatty()
 
     def __enter__(self) -> "Progress":
@@ -47,14 +48,14 @@ class Progress:
         """Some more are done."""
         self.done += count
         now = time.monotonic()
+        if self._first is None:
+            self._first = now, self.done
         if self._bar or now - self._told >= EVERY:
             self._told = now
             self._show(note)
 
     def _show(self, note: str) -> None:
-        spent = time.monotonic() - self._start
-        left = spent / self.done * (self.total - self.done) if self.done else 0.0
-        text = f"{self.what}: {self.done:,} of {self.total:,}, {clock(left)} left"
+        text = f"{self.what}: {self.done:,} of {self.total:,}{self._left()}"
         text = f"{text}, {note}" if note else text
         if not self._bar:
             line(text)
@@ -62,6 +63,15 @@ class Progress:
         filled = round(30 * self.done / max(self.total, 1))
         sys.stderr.write(f"\r\x1b[K[{'#' * filled}{'.' * (30 - filled)}] {text}")
         sys.stderr.flush()
+
+    def _left(self) -> str:
+        """How long it will take, once there is a rate to tell it by."""
+        assert self._first is not None
+        since, before = self._first
+        if self.done <= before or self.done >= self.total:
+            return ""
+        rate = (time.monotonic() - since) / (self.done - before)
+        return f", {clock(rate * (self.total - self.done))} left"
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

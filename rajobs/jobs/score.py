@@ -178,7 +178,8 @@ def _finish(order: Order, data: Store, store: Store, wanted: str, identity: Mapp
     store.put("ledger.csv", to_csv(ledger))
     fates = Counter(ledger.column("fate").to_pylist())
     views = Counter(films.column("view").to_pylist())
-    missing = [name for name in studies.names() if name not in {step.study for step in CHAIN}]
+    asked = {step.study for step in CHAIN}
+    missing = [name for name in [*studies.names(), *studies.to_come()] if name not in asked]
     content = {
         "job": "score", **identity, "input": wanted, "images": ledger.num_rows, "films": films.num_rows,
         "fates": dict(sorted(fates.items())), "views": dict(sorted(views.items())), "without_model": missing,

@@ -12,6 +12,8 @@ def catalogue() -> str:
     for study in found:
         lines.append(f"{study.name:<{width}}  paper {study.paper}  {study.headline:<26}  {_recipes(study)}")
         lines.append(f"{'':<{width}}  {study.question}")
+    if studies.to_come():
+        lines += ["", f"not in this version yet: {', '.join(studies.to_come())}"]
     return "\n".join([*lines, "", "rajobs studies NAME tells more of one."])
 
 
