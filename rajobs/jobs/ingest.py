@@ -29,7 +29,7 @@ from rajobs.records.incoming import UID, label_rows, named_patients, read_clinic
 from rajobs.records.manifest import MANIFEST, check_claim, claim, digest, put_manifest, put_plan, read_manifest, to_json
 from rajobs.records.parts import parts, read_part, to_parquet
 from rajobs.records.schema import CLINIC, CROSSWALK, IGNORED, IMAGES, LABELS, PLACES, REJECTS
-from rajobs.records.store import Entry, Store, open_store
+from rajobs.records.store import Entry, Store, absolute, open_store
 from rajobs.records.table import Table
 
 MARKS = "shards"
@@ -142,10 +142,11 @@ def marks(store: Store) -> Iterator[dict[str, Any]]:
 
 
 def _take_in(order: Order, todo: list[Shard]) -> None:
+    places = [uri and absolute(uri) for uri in (order.out, order.ledger, order.labels)]
     workers = min(len(todo), int(ray.cluster_resources()["CPU"]))
     results = ray.data.from_items([{"shard": to_text(shard)} for shard in todo], override_num_blocks=len(todo)).map(
         Ingester,  # type: ignore[arg-type]  # a class is taken, its stub does not say so
-        fn_constructor_args=(order.out, order.ledger, order.key_env, order.options, order.labels),
+        fn_constructor_args=(*places, order.key_env, order.options),
         compute=ray.data.ActorPoolStrategy(min_size=workers, max_size=workers),
         num_cpus=1,
     )
@@ -157,7 +158,7 @@ def _take_in(order: Order, todo: list[Shard]) -> None:
 class Ingester:
     """One worker: takes in shards, one after the other, with one decoder child."""
 
-    def __init__(self, out: str, ledger: str | None, key_env: str, options: ReadOptions, labels: str | None) -> None:
+    def __init__(self, out: str, ledger: str | None, labels: str | None, key_env: str, options: ReadOptions) -> None:
         self.store = open_store(out)
         self.ledger = open_store(ledger) if ledger else None
         self.key = Key.from_environment(key_env)

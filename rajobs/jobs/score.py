@@ -21,7 +21,7 @@ from rajobs.records.errors import NotThereYet, StoreError, UsageError
 from rajobs.records.manifest import check_claim, claim, digest, put_manifest, put_plan, read_manifest
 from rajobs.records.parts import parts, read_part, read_table, to_csv, to_parquet
 from rajobs.records.schema import FILMS, IMAGES, LEDGER, VIEWS
-from rajobs.records.store import Store, open_store
+from rajobs.records.store import Store, absolute, open_store
 from rajobs.reports.scoring import pick_previews, score_page
 
 PAGE = "report.html"
@@ -98,7 +98,7 @@ def _run(order: Order, folders: Mapping[str, list[str]], todo: list[str], progre
     pool = ray.data.ActorPoolStrategy(min_size=1, max_size=max(workers, 1))
     found = ray.data.from_items([{"key": key} for key in todo], override_num_blocks=len(todo)).map(
         Scorer,  # type: ignore[arg-type]  # a class is taken, its stub does not say so
-        fn_constructor_args=(order.data, order.models, order.out, dict(folders)),
+        fn_constructor_args=(absolute(order.data), absolute(order.models), absolute(order.out), dict(folders)),
         compute=pool,
         num_cpus=1,
         num_gpus=1 if gpus else None,

@@ -29,7 +29,7 @@ from rajobs.learning.state import Epoch, State
 from rajobs.learning.study import Study
 from rajobs.records.errors import DataError, NotThereYet, UsageError
 from rajobs.records.manifest import digest, refuse_others
-from rajobs.records.store import open_store, read_text
+from rajobs.records.store import absolute, open_store, read_text
 from rajobs.reports.sweep import sweep_page
 
 PAGE = "report.html"
@@ -105,7 +105,7 @@ def _search(order: Order, study: Study, space: Space, search: Search, ended: lis
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     epochs = max(study.recipe(name).training.epochs for name in (*space.first, space.base))
-    place = {"data": order.data, "study": study.name, "mode": order.mode, "budget": order.budget}
+    place = {"data": absolute(order.data), "study": study.name, "mode": order.mode, "budget": order.budget}
     gpus = ray.cluster_resources().get("GPU", 0)
     with tempfile.TemporaryDirectory(prefix="rajobs-tune-") as folder, say.Progress("trials", len(todo)) as progress:
         results = ray.tune.Tuner(

@@ -63,6 +63,11 @@ def open_store(uri: str | os.PathLike[str]) -> Store:
     return LocalStore(text)
 
 
+def absolute(uri: str) -> str:
+    """A URI that means the same in another process, whatever folder that stands in."""
+    return uri if "://" in uri else str(Path(uri).expanduser().absolute())
+
+
 def split_uri(uri: str) -> tuple[str, str]:
     """A URI as its parent's URI and its last name: an object's store and key."""
     head, _, tail = uri.rstrip("/").rpartition("/")

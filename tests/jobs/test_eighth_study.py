@@ -57,7 +57,7 @@ def test_a_toy_study_goes_through_train_and_evaluate(phantom: Path, tmp_path: Pa
     (home / "rajobs" / "studies" / "toy.py").write_text(STUDY)
     (home / "tune_spaces" / "toy.toml").write_text(SPACE)
     _label(phantom / "labels.csv", tmp_path / "labels.csv")
-    data, models, out = (str(tmp_path / name) for name in ("data", "models", "out"))
+    data, models, out = ("../data", "../models", "../out")  # seen from `home`, and meant so in every worker
     labels = str(tmp_path / "labels.csv")
     rajobs(home, "ingest", str(phantom / "archives"), data, "--labels", labels, "--max-rejects", "0.6")
     assert "toy" in rajobs(home, "studies")
@@ -65,7 +65,7 @@ def test_a_toy_study_goes_through_train_and_evaluate(phantom: Path, tmp_path: Pa
     rajobs(home, "evaluate", "toy", data, models, out)
     figures = json.loads((tmp_path / "out" / "metrics.json").read_text())["figures"]
     assert figures["wide.accuracy"]["value"] > 0.5
-    rajobs(home, "tune", "toy", data, str(tmp_path / "sweep"), "--trials", "1")
+    rajobs(home, "tune", "toy", data, "../sweep", "--trials", "1")
     assert (tmp_path / "sweep" / "toy" / "best.toml").exists()
 
 
