@@ -32,7 +32,7 @@ def demo(out: str, ray: str | None = None) -> str:
         say.line("\n2. ingest: archives into tables")
         ingest.ingest(ingest.Order(
             sources=(f"{place['phantom']}/archives",), out=place["data"], labels=f"{place['phantom']}/labels.csv",
-            ledger=place["ledger"], ray=ray,
+            clinic=f"{place['phantom']}/clinic.csv", ledger=place["ledger"], ray=ray,
         ))  # fmt: skip
         say.line("\n3. tune: a better recipe (a few short trials here; a night on a cluster)")
         recipe = tune.tune(

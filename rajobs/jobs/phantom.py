@@ -30,4 +30,7 @@ def phantom(
         say.line(f"nothing to do: {out} holds this phantom already")
         return
     say.table("drawn", {"pictures": summary.pictures, "files": summary.objects, **summary.fates})
-    say.line(f"archives: {out}/archives  labels: {out}/labels.csv  a look: {out}/contact.png")
+    if summary.pictures:
+        say.line(f"archives: {out}/archives  labels: {out}/labels.csv  a look: {out}/contact.png")
+    if only in (None, "clinic"):
+        say.line(f"clinic: {out}/clinic.csv")

@@ -14,6 +14,7 @@ from rajobs.records.store import Store, open_store
 
 PARTS = ("films", "ultrasound", "clinic")
 ARCHIVES, LABELS, EXPECTED, CONTACT = "archives", "labels.csv", "expected.csv", "contact.png"
+CLINIC_FILE = "clinic.csv"
 MANIFEST, STARTED = "phantom.json", "phantom.started.json"
 
 
@@ -47,10 +48,12 @@ def write_phantoms(
 ) -> PhantomSummary:
     """Draws and writes a phantom to a folder or a bucket; the same arguments give the same bytes."""
     _check(patients, damage, only, size, difficulty)
+    from rajobs.phantoms.clinic import clinic_table, draw_clinic
     from rajobs.phantoms.films import draw_films
     from rajobs.phantoms.sheet import contact_sheet
 
-    pictures = draw_films(patients=patients, seed=seed, size=size, difficulty=difficulty)
+    pictures = draw_films(patients=0 if only == "clinic" else patients, seed=seed, size=size, difficulty=difficulty)
+    rows = draw_clinic(patients=patients if only in (None, "clinic") else 0, seed=seed, difficulty=difficulty)
     return write_pictures(
         out,
         pictures,
@@ -59,6 +62,7 @@ def write_phantoms(
         patients=patients,
         damage=damage,
         arguments={"only": only, "size": size, "difficulty": difficulty},
+        clinic=None if only not in (None, "clinic") else clinic_table(rows),
         progress=progress,
     )
 
@@ -72,6 +76,7 @@ def write_pictures(
     patients: int,
     damage: float,
     arguments: dict[str, Any],
+    clinic: bytes | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> PhantomSummary:
     """Writes pictures of so many patients as a phantom; `arguments` says how they were drawn."""
@@ -90,7 +95,10 @@ def write_pictures(
     mixture.finish()
     put(LABELS, mixture.labels.data())
     put(EXPECTED, mixture.expected.data())
-    put(CONTACT, contact_sheet(mixture.shown))
+    if clinic is not None:
+        put(CLINIC_FILE, clinic)
+    if mixture.shown:
+        put(CONTACT, contact_sheet(mixture.shown))
     counts = _counts(mixture)
     put(MANIFEST, _json({**run, "counts": counts}))
     store.delete(STARTED)
@@ -122,7 +130,7 @@ def _check(patients: int, damage: float, only: str | None, size: str, difficulty
         raise UnknownName.among("difficulty", difficulty, PRESETS)
     if only is not None and only not in PARTS:
         raise UnknownName.among("part of a phantom", only, PARTS)
-    if only in ("ultrasound", "clinic"):
+    if only == "ultrasound":
         raise NotThereYet(f"phantoms of kind {only!r} are not there yet; leave --only away or use --only films")
 
 

@@ -88,7 +88,8 @@ def data(ray_cluster: None, phantom: Path, tmp_path_factory: pytest.TempPathFact
 def ingest_arguments(phantom: Path, out: str, ledger: str) -> list[str]:
     source, labels = str(phantom / "archives"), str(phantom / "labels.csv")
     # A small cohort has one of every damage, so the share is large.
-    return ["ingest", source, out, "--labels", labels, "--ledger", ledger, "--max-rejects", "0.6"]
+    tables = ["--labels", labels, "--clinic", str(phantom / "clinic.csv")]
+    return ["ingest", source, out, *tables, "--ledger", ledger, "--max-rejects", "0.6"]
 
 
 @pytest.fixture(scope="session")

@@ -66,6 +66,16 @@ def _text(file: Path) -> dict[str, list[object]]:
     return {name: table[name].to_pylist() for name in table.column_names if name not in ("pixels", "preview")}
 
 
+def test_the_clinic_has_the_films_patients(data: Path) -> None:
+    store = open_store(str(data))
+    clinic = read_table(store, "clinic", schema.CLINIC)
+    images = read_table(store, "images", schema.IMAGES, ["image_id", "patient", "visit_date"])
+    visits = {(row["patient"], row["visit_date"]) for row in images.to_pylist()}
+    assert clinic.num_rows > 0
+    assert {(row["patient"], row["visit_date"]) for row in clinic.to_pylist()} & visits, "dates shift together"
+    assert set(clinic.column("patient").to_pylist()) <= set(images.column("patient").to_pylist())
+
+
 def test_ingest_again_does_nothing_and_elsewhere_gives_the_same_bytes(
     data: Path, phantom: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

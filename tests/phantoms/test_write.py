@@ -204,5 +204,5 @@ def test_wrong_use_is_named_before_anything_is_written(tmp_path: Path) -> None:
     with pytest.raises(UnknownName):
         write_phantoms(out, difficulty="none")
     with pytest.raises(NotThereYet):
-        write_phantoms(out, only="clinic")
+        write_phantoms(out, only="ultrasound")
     assert not (tmp_path / "out").exists()
