@@ -16,7 +16,7 @@ from pydicom.uid import (
 )
 
 from rajobs.phantoms.canaries import Identity, identity
-from rajobs.phantoms.picture import Picture
+from rajobs.phantoms.picture import PHANTOM_VERSION, Picture
 
 _CLASSES = {"CR": ComputedRadiographyImageStorage, "DX": DigitalXRayImageStorageForPresentation}
 _MAKERS = ("Agfa", "FUJIFILM Corporation", "Carestream Health", "Philips Medical Systems", "SIEMENS", "Konica Minolta")
@@ -104,6 +104,7 @@ def _add_device(dataset: Dataset, picture: Picture, who: Identity, rng: random.R
     dataset.InstitutionAddress = who.address
     dataset.InstitutionalDepartmentName = who["department"]
     dataset.StationName = who["station"]
+    dataset.SoftwareVersions = f"rajobs phantom {PHANTOM_VERSION} {picture.difficulty}"
     dataset.DeviceSerialNumber = who["device"]
     dataset.ReferringPhysicianName = f"{who['physician'].title()}^A^^Dr."
     dataset.PerformingPhysicianName = f"{who['physician'].title()}^B^^Dr."

@@ -21,7 +21,7 @@ from rajobs.phantoms.dicomfile import LAYOUTS, SYNTAXES, dicom_bytes
 from rajobs.phantoms.forms import draft_film
 from rajobs.phantoms.hostile import hostile_kinds, make_hostile
 from rajobs.phantoms.mixture import SHAPES
-from rajobs.phantoms.picture import Patient, Picture, Truth
+from rajobs.phantoms.picture import PHANTOM_VERSION, Patient, Picture, Truth
 from rajobs.phantoms.picturefile import PICTURES
 from rajobs.phantoms.strays import STRAYS, make_stray
 
@@ -99,6 +99,7 @@ def test_header_tags_cannot_be_relied_on() -> None:
     assert {"HAND", "EXTREMITY", "", None} <= parts
     assert {header.get("Laterality") for header in headers} == {"L", "", None}
     assert {"PA", "AP", "LL", None} <= {header.get("ViewPosition") for header in headers}
+    assert {header.SoftwareVersions for header in headers} == {f"rajobs phantom {PHANTOM_VERSION} standard"}
 
 
 _STATED = {
