@@ -2,15 +2,13 @@
 
 import os
 import sys
-import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import click
 
 from rajobs import __version__
-from rajobs.records.errors import RajobsError
+from rajobs.records.errors import TRACEBACK, RajobsError, place
 
 Command = Callable[..., Any]
 
@@ -66,15 +64,20 @@ def phantom(
 @click.option("--limit", type=int, help="Stop after about so many files (whole shards): the dry run.")
 @click.option("--max-rejects", type=float, default=0.2, show_default=True, help="Fail above this share of rejects.")
 @click.option("--pictures", help="What files without a header show: ultrasound or radiograph.")
-@click.option("--ultrasound-regions", default="tagged", show_default=True, help="Keep tagged regions only, or all.")
+@click.option(
+    "--ultrasound-regions", default="tagged", show_default=True, metavar="tagged|all|FILE",
+    help="Keep tagged regions only, or everything, or what a mask FILE says of machines without tags.",
+)  # fmt: skip
+@click.option("--keep-burned-in", is_flag=True, help="Keep films whose header says that text is in their pixels.")
 @ray_option
 def ingest(sources: tuple[str, ...], out: str, **options: Any) -> None:
     """Archives and folders SRC into tables at OUT. Nothing of a patient's identity leaves the source."""
-    from rajobs.imaging.image import ReadOptions
+    from rajobs.imaging.regions import read_options
     from rajobs.jobs.ingest import Order
     from rajobs.jobs.ingest import ingest as run
 
-    read = ReadOptions(pictures=options.pop("pictures"), ultrasound_regions=options.pop("ultrasound_regions"))
+    chosen = (options.pop(name) for name in ("pictures", "ultrasound_regions", "keep_burned_in"))
+    read = read_options(*chosen)
     run(Order(sources=sources, out=out, options=read, **options))
 
 
@@ -201,19 +204,10 @@ def main(arguments: list[str] | None = None) -> None:
         click.echo("rajobs: stopped; the same command goes on where this one was", err=True)
         sys.exit(130)
     except Exception as error:
-        if os.environ.get("RAJOBS_TRACEBACK"):
+        if os.environ.get(TRACEBACK):
             raise
-        click.echo(f"rajobs: {_place(error)}", err=True)
+        click.echo(f"rajobs: {place(error)}", err=True)
         sys.exit(1)
-
-
-def _place(error: Exception) -> str:
-    """A fault of ours in one line, without the exception's own text: it may quote what must not be seen."""
-    at = traceback.extract_tb(error.__traceback__)[-1]
-    return (
-        f"internal error {type(error).__name__} at {Path(at.filename).name}:{at.lineno}; please report it. "
-        "RAJOBS_TRACEBACK=1 shows the whole of it, which may name patients"
-    )
 
 
 if __name__ == "__main__":

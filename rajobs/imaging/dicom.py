@@ -26,8 +26,17 @@ _WANTED = (
     *("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate", "PatientSex", "PatientAge", "PatientBirthDate"),
     *("Modality", "BodyPartExamined", "ViewPosition", "Laterality", "ImageLaterality", "Manufacturer"),
     *("ManufacturerModelName", "PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"),
-    *("BurnedInAnnotation", "SequenceOfUltrasoundRegions", "SamplesPerPixel", "PhotometricInterpretation"),
-    *("PlanarConfiguration", "NumberOfFrames", "Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit"),
+    *("BurnedInAnnotation", "SourceImageSequence", "SequenceOfUltrasoundRegions", "SamplesPerPixel"),
+    *(
+        "PhotometricInterpretation",
+        "PlanarConfiguration",
+        "NumberOfFrames",
+        "Rows",
+        "Columns",
+        "BitsAllocated",
+        "BitsStored",
+        "HighBit",
+    ),
     *("PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit", "WindowCenter", "WindowWidth"),
     *("RescaleIntercept", "RescaleSlope", "ModalityLUTSequence", "VOILUTSequence"),
     *(f"{colour}PaletteColorLookupTableDescriptor" for colour in ("Red", "Green", "Blue")),
@@ -97,15 +106,15 @@ def _modality(found: Elements, options: ReadOptions) -> str:
     code = codes.modality(text(dataset, "Modality"), sop_class)
     if code in (*codes.RADIOGRAPHS, codes.ULTRASOUND):
         return code
-    if code is not None and code not in codes.NO_IMAGES:
+    if code in codes.NO_IMAGES:
+        raise Ignored("not-an-image")  # a report, a presentation state, a plan
+    if code is not None:
         raise Reject("not-a-joint-modality", "header", code if code in codes.OTHER_MODALITIES else "")
     if found.cut:
         raise Reject("truncated", "header")
-    if found.pixels is not None and code is None:
+    if found.pixels is not None:
         return _assumed(options)
-    if code is None and sop_class is None:
-        raise Reject("corrupt", "header", "no image and no object class")
-    raise Ignored("not-an-image")  # a report, a presentation state, a plan
+    raise Reject("corrupt", "header", "neither a modality nor pixels")
 
 
 def _assumed(options: ReadOptions) -> str:
@@ -197,8 +206,15 @@ def read_header(dataset: Dataset, modality: str) -> Header:
         laterality=codes.laterality(text(dataset, "Laterality") or text(dataset, "ImageLaterality")),
         manufacturer=codes.manufacturer(text(dataset, "Manufacturer")),
         spacing_mm=regions.spacing_mm(dataset) if modality == codes.ULTRASOUND else _spacing(dataset),
+        source_uid=_source(dataset),
         burned_in={"YES": True, "NO": False}.get((text(dataset, "BurnedInAnnotation") or "").upper()),
     )
+
+
+def _source(dataset: Dataset) -> str | None:
+    """The first instance that the header says the image was derived from."""
+    found = value(dataset, "SourceImageSequence")
+    return text(found[0], "ReferencedSOPInstanceUID") if found else None
 
 
 def value(dataset: Dataset, name: str | int) -> Any:

@@ -31,6 +31,7 @@ class Header:
     manufacturer: str | None = None
     spacing_mm: float | None = None
     burned_in: bool | None = None
+    source_uid: str | None = None  # the instance that a derived image was made from
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

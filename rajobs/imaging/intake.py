@@ -14,7 +14,7 @@ from rajobs.imaging.fates import Ignored
 from rajobs.imaging.image import Header, Image
 from rajobs.imaging.walk import Member
 from rajobs.records.errors import Reject
-from rajobs.records.identity import OLDEST, Key
+from rajobs.records.identity import IMAGE_ID, OLDEST, Key
 
 PART_BYTES = 256 << 20  # coded pixels after which a shard's rows go into another numbered part
 
@@ -48,6 +48,7 @@ class Taker:
     origin: str  # tag of the archive: two archives of one name stay apart
     patients: Mapping[str, str]  # path -> patient, for objects without a header
     shows: Mapping[str, str]  # path -> radiograph | ultrasound, for the same
+    sources: Mapping[str, str] = field(default_factory=dict)  # path or SOP instance -> what a drawing was modelled on
 
     def take_in(self, members: Iterable[Member]) -> Iterator[Intake]:
         """The rows, in bounded lots, in the members' order."""
@@ -101,7 +102,7 @@ class Taker:
             "patient": key.pseudonym("patient", patient),
             "exam": key.pseudonym("uid", header.study_uid) if header.study_uid else None,
             "series": key.pseudonym("uid", header.series_uid) if header.series_uid else None,
-            "derived_from": None,
+            "derived_from": self._source(header, member),
             "visit_date": key.shift(patient, header.study_date) if header.study_date else None,
             "sex": header.sex,
             "age_years": None if header.age_years is None else min(header.age_years, OLDEST),
@@ -127,8 +128,14 @@ class Taker:
         """Who it is: the header's patient, else the labels', else the folder (and archive) the picture lies in."""
         return header.patient_id or self.patients.get(member.path) or f"folder {member.path.rpartition('/')[0]}"
 
+    def _source(self, header: Header, member: Member) -> str | None:
+        """The image that this one was made from: as the labels say, else as the header says."""
+        told = self.sources.get(header.sop_uid or member.path) or header.source_uid
+        return told if told is None or IMAGE_ID.fullmatch(told) else image_id(self.key, told, 0)
+
     def _crosswalk(self, source: str, member: Member, header: Header | None, ids: list[str]) -> dict[str, object]:
-        found: dict[str, Any] = {"source": source, "path": member.path, "image_ids": ids}
+        path = member.path.encode(errors="surrogateescape").decode(errors="replace")  # a name that is no UTF-8
+        found: dict[str, Any] = {"source": source, "path": path, "image_ids": ids}
         if header is None:
             return found
         patient = self._patient(header, member)

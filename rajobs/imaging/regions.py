@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from rajobs.imaging.image import Box, Mask, ReadOptions
-from rajobs.records.errors import BadTable, Reject
+from rajobs.records.errors import BadTable, Reject, UsageError
+from rajobs.records.store import read_text
 
 _SEQUENCE = "SequenceOfUltrasoundRegions"
 _IMAGES = (1, 2, 3)  # region spatial formats: two-dimensional, M-mode, spectral; graphics and curves hold text
@@ -110,6 +111,17 @@ def has_colour(pixels: NDArray[Any]) -> bool:
         green <= warm_or_cold + 20
     )
     return bool(strong.sum() > max(12, strong.size // 20_000))
+
+
+def read_options(pictures: str | None, ultrasound_regions: str, burned_in: bool) -> ReadOptions:
+    """The options as a person gives them: `ultrasound_regions` is tagged, all or the place of a mask file."""
+    if ultrasound_regions in ("tagged", "all"):
+        return ReadOptions(pictures=pictures, ultrasound_regions=ultrasound_regions, burned_in=burned_in)
+    try:
+        masks = load_masks(read_text(ultrasound_regions, "mask file"))
+    except UsageError as error:
+        raise UsageError(f"--ultrasound-regions must be tagged or all or a mask file; {error}") from None
+    return ReadOptions(pictures=pictures, masks=masks, burned_in=burned_in)
 
 
 def load_masks(text: str) -> tuple[Mask, ...]:

@@ -34,6 +34,7 @@ _ARCHIVE_HEADS = (
 # The file meta elements begin with their length; further signs stand behind a format's first bytes.
 META = b"\x02\x00\x00\x00UL\x04\x00"
 _SIGNS = ((12, b"IHDR"), (6, b"JFIF\0"), (6, b"Exif\0\0"), (8, b"AVI LIST"), (0, b"RIFF"), (4, b"ftyp"))
+_EMPTY = 64  # zeros that no other usual file begins with
 # Groups that a data set without a preamble may begin with: file meta, command set or identification.
 _BARE = re.compile(rb"\x02\x00\x00\x00UL\x04\x00|\x08\x00[\x00-\xff]\x00|\x00\x08\x00[\x00-\xff]", re.DOTALL)
 
@@ -50,8 +51,8 @@ def kind_of(data: bytes) -> str | None:
 
 def _is_damaged(data: bytes) -> bool:
     head = data[:1024]
-    if head and len(head) <= 132 and not any(head[:128]):
-        return True  # an empty preamble and nothing behind it
+    if head and not any(head[:_EMPTY]):
+        return True  # an empty preamble, and not what should stand behind it
     moved = META in head or b"DICM\x02\x00" in head
     return moved or any(head[at : at + len(sign)] == sign for at, sign in _SIGNS)
 

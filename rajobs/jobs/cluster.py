@@ -1,14 +1,16 @@
 """The Ray cluster a job runs on: the one it is told, the one it was submitted to, or one of its own on this machine."""
 
+import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import ray
+import ray.exceptions
 
-from rajobs.records.errors import RajobsError
+from rajobs.records.errors import TRACEBACK, RajobsError, place
 
 QUIET = {
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
@@ -24,6 +26,10 @@ PASSED = ("AWS_ENDPOINT_URL", "AWS_REGION", "RAJOBS_CACHE")
 
 class NoCluster(RajobsError):
     """The cluster that was named cannot be reached."""
+
+
+class WorkerFailed(RajobsError):
+    """A worker met what it cannot go on from; what is done stays done."""
 
 
 @contextmanager
@@ -52,8 +58,59 @@ def connected(address: str | None) -> Iterator[None]:
     _quiet()
     try:
         yield
+    except ray.exceptions.RayTaskError as error:
+        ours = error.cause
+        if isinstance(ours, RajobsError) and not os.environ.get(TRACEBACK):
+            raise ours from None
+        raise
     finally:
         ray.shutdown()
+
+
+def each(
+    items: Sequence[Mapping[str, Any]],
+    worker: type,
+    arguments: Sequence[object],
+    *,
+    workers: tuple[int, int],
+    num_gpus: float | None = None,
+    memory: float | None = None,
+) -> Iterator[dict[str, Any]]:
+    """What workers, `worker(*arguments)` each, answer to the items, one at a time and in no order."""
+    import ray.data
+
+    answers = ray.data.from_items([dict(item) for item in items], override_num_blocks=len(items)).map(
+        _Worker,  # type: ignore[arg-type]  # a class is taken, its stub does not say so
+        fn_constructor_args=(worker, tuple(arguments)),
+        compute=ray.data.ActorPoolStrategy(min_size=workers[0], max_size=workers[1]),
+        num_cpus=1,
+        num_gpus=num_gpus,
+        memory=memory,
+    )
+    for answer in answers.iter_rows():
+        if answer["failed"]:
+            raise WorkerFailed(answer["failed"])
+        yield json.loads(answer["answer"])
+
+
+class _Worker:
+    """A worker that tells of its failure in a line: Ray Data would wrap it in pages that quote what it held."""
+
+    def __init__(self, worker: type, arguments: tuple[object, ...]) -> None:
+        self.make = lambda: worker(*arguments)
+        self.worker: Any = None
+
+    def __call__(self, item: dict[str, Any]) -> dict[str, str]:
+        try:
+            if self.worker is None:
+                self.worker = self.make()
+            return {"answer": json.dumps(self.worker(item)), "failed": ""}
+        except RajobsError as error:
+            return {"answer": "", "failed": str(error)}
+        except Exception as error:
+            if os.environ.get(TRACEBACK):
+                raise
+            return {"answer": "", "failed": place(error)}
 
 
 def _quiet() -> None:

@@ -1,6 +1,5 @@
 """The same image in several shards is kept once: in the shard whose name sorts first, whatever was done first."""
 
-import json
 from collections import Counter
 from typing import Any
 
@@ -8,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rajobs.records.manifest import to_json
+from rajobs.jobs.marks import ATTEMPTS, put_mark, read_mark, read_marks
 from rajobs.records.parts import parts, read_part, to_parquet
 from rajobs.records.schema import IGNORED, IMAGES, PLACES, REJECTS
 from rajobs.records.store import Store
@@ -37,18 +36,19 @@ def drop(store: Store) -> None:
 
 def sweep(store: Store) -> None:
     """Remove parts that no marker names: what a worker left that died, or a rewriting that was cut short."""
-    named = {part for entry in store.list("shards/") for part in json.loads(store.get(entry.key))["parts"]}
+    named = {part for mark in read_marks(store) for part in mark["parts"]}
     for schema in (IMAGES, REJECTS, IGNORED, PLACES):
         for part in parts(store, schema.name):
             if part not in named:
                 store.delete(part)
+    for entry in store.list(f"{ATTEMPTS}/"):
+        store.delete(entry.key)
 
 
 def _rewrite(store: Store, key: str, again: np.ndarray[Any, np.dtype[np.bool_]]) -> None:
     name = key.rpartition("/")[2].removesuffix(".parquet")
     shard = name.removeprefix("part-").partition("-")[0]
-    mark_key = f"shards/{shard}.json"
-    mark = json.loads(store.get(mark_key))
+    mark = read_mark(store, shard)
     places = read_part(store, key, PLACES)
     gone = places.filter(pa.array(again))
     fresh = f"{name}-unique"
@@ -76,7 +76,7 @@ def _rewrite(store: Store, key: str, again: np.ndarray[Any, np.dtype[np.bool_]])
     counts.subtract({"images": gone.num_rows, "frames": frames})
     moved = [part for part in old if not part.startswith("rejects/")]
     kept = [part for part in mark["parts"] if part not in moved]
-    store.put(mark_key, to_json({**mark, "parts": sorted([*kept, *put]), "counts": dict(counts)}))
+    put_mark(store, {**mark, "parts": sorted([*kept, *put]), "counts": dict(counts)})
     for part in moved:
         store.delete(part)
 

@@ -23,7 +23,7 @@ from rajobs.records.errors import BadTable, DataError, StoreError, UsageError
 from rajobs.records.manifest import claim, to_json
 from rajobs.records.parts import parts, read_file, read_part, to_parquet
 from rajobs.records.schema import HISTORY, IMAGES, PREDICTIONS
-from rajobs.records.store import Store, open_store, split_uri
+from rajobs.records.store import Store, absolute, open_store, split_uri
 from rajobs.reports.evaluation import evaluation_page, wrong_answers
 
 PAGE = "report.html"
@@ -56,7 +56,8 @@ def evaluate(order: Order) -> str:
         say.line(f"nothing to do: {page} is there already")
         return page
     table = _given(order.predictions, study) if order.predictions else _ask(order, source, bundles, split)
-    store.put("predictions.parquet", to_parquet(table, PREDICTIONS))
+    about = {"data": absolute(order.data)}  # where `phantom --like` finds the pictures of the errors
+    store.put("predictions.parquet", to_parquet(table, PREDICTIONS, about=about))
     found = _figures(study, table)
     store.put("metrics.json", to_json({**told, "budget": _budget(bundles), "figures": found}))
     facts, history = _facts(order, study, bundles, table), _history(order, bundles)

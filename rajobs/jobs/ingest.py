@@ -4,9 +4,7 @@ Ray Data carries shards. A worker streams a shard's members and puts its parts u
 then a marker; the driver alone deals with duplicates across shards, labels and the manifest. What has a marker is done.
 """
 
-import dataclasses
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,27 +12,27 @@ from typing import Any
 
 import pyarrow as pa
 import ray
-import ray.data
 
-from rajobs import studies
-from rajobs.imaging.archives import Shard, cut, list_sources, read_members
-from rajobs.imaging.image import Image, ReadOptions
-from rajobs.imaging.intake import Intake, Taker, image_id, path_name
-from rajobs.imaging.rows import KINDS
-from rajobs.imaging.sandbox import Decoder
+from rajobs.imaging.image import ReadOptions
+from rajobs.imaging.intake import image_id, path_name
+from rajobs.imaging.limits import GIB, MIB
 from rajobs.jobs import cluster, duplicates, say
-from rajobs.records.errors import DataError, StoreError, TooManyRejects, UsageError
+from rajobs.jobs.ingester import Ingester, settings_of
+from rajobs.jobs.inventory import Listing, Spool, list_all, shards_to_do
+from rajobs.jobs.marks import CHOICES, read_account, read_done
+from rajobs.records.errors import DataError, TooManyRejects, UsageError
 from rajobs.records.identity import Key
-from rajobs.records.incoming import UID, label_rows, named_patients, read_clinic, read_labels
-from rajobs.records.manifest import MANIFEST, check_claim, claim, digest, put_manifest, put_plan, read_manifest, to_json
+from rajobs.records.incoming import UID, label_rows, read_clinic, read_labels
+from rajobs.records.manifest import MANIFEST, check_claim, claim, digest, put_manifest, put_plan, read_manifest
 from rajobs.records.parts import parts, read_part, to_parquet
-from rajobs.records.schema import CLINIC, CROSSWALK, IGNORED, IMAGES, LABELS, PLACES, REJECTS
-from rajobs.records.store import Entry, Store, absolute, open_store
+from rajobs.records.schema import CLINIC, LABELS, PLACES
+from rajobs.records.store import Store, absolute, open_store
 from rajobs.records.table import Table
 
-MARKS = "shards"
-CHOICES = ("reject:no-region", "reject:no-modality", "reject:burned-in-annotation")
-"""Rejects that are a setting's doing, not a fault of the file: they don't count towards --max-rejects."""
+WORKER_BYTES = 3 * GIB // 2
+"""Memory that a worker and its decoder are given: on a machine with little of it there are fewer workers."""
+WAVE, WAVE_BYTES = 20_000, 64 * MIB
+"""Shards, and text of theirs, that are handed to Ray Data at once: the driver holds no more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,157 +63,73 @@ def ingest(order: Order) -> None:
     clinic = read_clinic(order.clinic, key) if order.clinic else None
     identity = {"key": key.fingerprint}
     check_claim(store, "ingest", identity)
-    sources = [(uri, _entries(uri)) for uri in order.sources]
-    if not order.ledger:
-        say.line("no --ledger: results of this run cannot be linked back to patients later")
-    claim(store, "ingest", identity)
-    todo = _todo(store, sources, order.limit)
-    before = read_manifest(store)
-    if todo:
-        put_plan(store, sum(1 for _ in marks(store)) + len(todo))
-        store.delete(MANIFEST)  # until the last part is there, this is no finished ingest
-        with cluster.connected(order.ray):
-            _take_in(order, todo)
+    with Spool() as names:
+        listing = list_all(order.sources, names)
+        if not order.ledger:
+            say.line("no --ledger: results of this run cannot be linked back to patients later")
+        claim(store, "ingest", identity)
+        before = read_manifest(store) or {}
+        wanted = digest([listing.hash, order.limit, settings_of(order.options), bool(order.ledger)])
+        if before.get("input") != wanted:
+            _take_in(order, store, listing)
     duplicates.drop(store)
-    counts = _counts(store)
-    told = _put_tables(store, key, labels, clinic, before or {})
-    content = {"job": "ingest", **identity, "counts": _nested(counts), **told, "hash": _hash(store)}
-    _check_counts(counts)
+    account = read_account(store)
+    told = _put_tables(store, key, labels, clinic, before)
+    made = digest([account.parts, parts(store, "labels"), parts(store, "clinic")])
+    content = {"job": "ingest", **identity, "input": wanted, "counts": _nested(account.counts), **told, "hash": made}
+    _check_counts(account.counts)
     put_manifest(store, content)
-    _summary(order, counts, told, unchanged=not todo and before == read_manifest(store))
-    _check_rejects(order, counts)
+    _summary(order, account.counts, told, unchanged=before == read_manifest(store))
+    _check_rejects(order, account.counts)
 
 
-def _entries(uri: str) -> list[Entry]:
-    """What a source holds; an empty one is a mistake."""
-    store = open_store(uri)
-    entries = list(list_sources(store))
-    if not entries:
-        raise StoreError(f"there is nothing at {uri}; name a folder or prefix that holds archives or files")
-    return entries
+def _take_in(order: Order, store: Store, listing: Listing) -> None:
+    """Everything that is listed and not done yet."""
+    done = read_done(store, settings_of(order.options))
+    if order.ledger:
+        _check_ledger(order, store)
+    with cluster.connected(order.ray), Spool() as todo:
+        shards_to_do(listing, done, order.limit, todo)
+        if not todo.count:
+            return
+        put_plan(store, len(done.shards) + todo.count)
+        store.delete(MANIFEST)  # until the last part is there, this is no finished ingest
+        with say.Progress("shards", todo.count) as progress:
+            for wave in _waves(todo):
+                _take_wave(order, wave, progress)
 
 
-def _mark(entry: Entry) -> str:
-    return hashlib.sha256(f"{entry.key} {entry.size} {entry.etag}".encode()).hexdigest()[:16]
+def _check_ledger(order: Order, store: Store) -> None:
+    """A ledger that comes late has no line for what came in before it."""
+    assert order.ledger
+    ledger = open_store(order.ledger)
+    held = {key.rpartition("/")[2] for key in parts(ledger, "crosswalk")}
+    lost = sum(key.rpartition("/")[2] not in held for key in parts(store, "images"))
+    if lost:
+        say.line(f"{lost} parts came in without this --ledger and cannot be linked; for that, ingest to a new OUT")
 
 
-def _todo(store: Store, sources: list[tuple[str, list[Entry]]], limit: int | None) -> list[Shard]:
-    """The shards without a marker; loose files that are in a shard already stay there, whatever came beside them."""
-    done = list(marks(store))
-    ids = {mark["shard"] for mark in done}
-    loose = {name for mark in done for name in mark["files"]}
-    found: dict[str, Shard] = {}
-    members = 0
-    for uri, entries in sources:
-        for shard in cut(open_store(uri), (entry for entry in entries if _mark(entry) not in loose)):
-            if limit is not None and members >= limit:
-                break
-            members += _members(shard)
-            found.setdefault(shard.id, shard)
-    return [shard for name, shard in found.items() if name not in ids]
+def _waves(todo: Spool) -> Iterator[list[str]]:
+    wave: list[str] = []
+    held = 0
+    for text in todo.lines():
+        wave.append(text)
+        held += len(text)
+        if len(wave) == WAVE or held > WAVE_BYTES:
+            yield wave
+            wave, held = [], 0
+    if wave:
+        yield wave
 
 
-def to_text(shard: Shard) -> str:
-    """A shard as Ray Data carries it."""
-    return json.dumps(dataclasses.asdict(shard))
-
-
-def from_text(text: str) -> Shard:
-    """The shard that `to_text` told of."""
-    plain = json.loads(text)
-    loose = plain["kind"] == "files"
-    plain["members"] = tuple(Entry(**entry) if loose else entry for entry in plain["members"])
-    return Shard(**plain)
-
-
-def _members(shard: Shard) -> int:
-    """Members of a shard, as far as they are known before it is read."""
-    if shard.kind == "files":
-        return len(shard.members)
-    return shard.members[1] - shard.members[0] if shard.members else 1
-
-
-def marks(store: Store) -> Iterator[dict[str, Any]]:
-    """The markers of the shards that are done."""
-    for entry in store.list(f"{MARKS}/"):
-        yield json.loads(store.get(entry.key))
-
-
-def _take_in(order: Order, todo: list[Shard]) -> None:
+def _take_wave(order: Order, wave: list[str], progress: say.Progress) -> None:
     places = [uri and absolute(uri) for uri in (order.out, order.ledger, order.labels)]
-    workers = min(len(todo), int(ray.cluster_resources()["CPU"]))
-    results = ray.data.from_items([{"shard": to_text(shard)} for shard in todo], override_num_blocks=len(todo)).map(
-        Ingester,  # type: ignore[arg-type]  # a class is taken, its stub does not say so
-        fn_constructor_args=(*places, order.key_env, order.options),
-        compute=ray.data.ActorPoolStrategy(min_size=workers, max_size=workers),
-        num_cpus=1,
-    )
-    with say.Progress("shards", len(todo)) as progress:
-        for row in results.iter_rows():
-            progress.step(note=f"{row['objects']} files in the last")
-
-
-class Ingester:
-    """One worker: takes in shards, one after the other, with one decoder child."""
-
-    def __init__(self, out: str, ledger: str | None, labels: str | None, key_env: str, options: ReadOptions) -> None:
-        self.store = open_store(out)
-        self.ledger = open_store(ledger) if ledger else None
-        self.key = Key.from_environment(key_env)
-        self.options = options
-        table = read_labels(labels) if labels else None
-        self.patients = {} if table is None else named_patients(table)
-        self.shows = {} if table is None else shown(table)
-        self.decoder = Decoder()
-
-    def __call__(self, item: dict[str, Any]) -> dict[str, Any]:
-        shard = from_text(item["shard"])
-        taker = Taker(key=self.key, read=self._read, origin=shard.etag, patients=self.patients, shows=self.shows)
-        written: list[str] = []
-        counts: Counter[str] = Counter()
-        for number, lot in enumerate(taker.take_in(read_members(open_store(shard.source), shard))):
-            written += self._put(f"part-{shard.id}" + (f"-{number:04d}" if number else ""), lot)
-            counts += lot.counts
-        files = [_mark(entry) for entry in shard.members] if shard.kind == "files" else []
-        mark = {"shard": shard.id, "parts": written, "counts": dict(counts), "files": files}
-        self.store.put(f"{MARKS}/{shard.id}.json", to_json(mark))
-        return {"objects": counts["objects"]}
-
-    def _read(self, data: bytes, shows: str | None) -> list[Image]:
-        options = self.options
-        if options.pictures is None and shows is not None:
-            options = dataclasses.replace(options, pictures=shows)
-        return self.decoder.read(data, options)
-
-    def _put(self, name: str, lot: Intake) -> list[str]:
-        put = []
-        lots: list[tuple[Table, list[dict[str, object]]]] = [
-            (IMAGES, lot.images), (REJECTS, lot.rejects), (IGNORED, lot.ignored), (PLACES, lot.places),
-        ]  # fmt: skip
-        for schema, rows in lots:
-            if rows:
-                key = f"{schema.name}/{name}.parquet"
-                self.store.put(key, to_parquet(schema.rows(rows), schema))
-                put.append(key)
-        if self.ledger is not None and lot.crosswalk:
-            self.ledger.put(f"crosswalk/{name}.parquet", to_parquet(CROSSWALK.rows(lot.crosswalk), CROSSWALK))
-        return put
-
-
-def shown(labels: pa.Table) -> dict[str, str]:
-    """What labelled images show, by the rows that the labels' study learns from."""
-    kinds = {name: studies.find(name).rows for name in studies.names()}
-    pictures = {kind: "ultrasound" if kind == "ultrasound" else "radiograph" for kind in KINDS if kind != "visits"}
-    pairs = zip(labels.column("image").to_pylist(), labels.column("study").to_pylist())
-    return {image: pictures[kinds[study]] for image, study in pairs if kinds.get(study) in pictures}
-
-
-def _counts(store: Store) -> Counter[str]:
-    total: Counter[str] = Counter()
-    for mark in marks(store):
-        total += Counter(mark["counts"])
-        total["shards"] += 1
-    return total
+    there = ray.cluster_resources()
+    workers = max(1, min(len(wave), int(there["CPU"]), int(there.get("memory", 0) // WORKER_BYTES)))
+    shards = [{"shard": text} for text in wave]
+    arguments = (*places, order.key_env, order.options)
+    for done in cluster.each(shards, Ingester, arguments, workers=(workers, workers), memory=WORKER_BYTES):
+        progress.step(note=f"{done['objects']} files in the last")
 
 
 def _nested(counts: Counter[str]) -> dict[str, Any]:
@@ -278,12 +192,6 @@ def _label_ids(store: Store, key: Key, labels: pa.Table) -> dict[tuple[str, int]
     }
 
 
-def _hash(store: Store) -> str:
-    """What this data is: the shards that are in it, and the labels."""
-    shards = sorted(mark["shard"] for mark in marks(store))
-    return digest([shards, parts(store, "labels"), parts(store, "clinic")])
-
-
 def _summary(order: Order, counts: Counter[str], told: dict[str, Any], *, unchanged: bool) -> None:
     if unchanged:
         say.line(f"nothing to do: {order.out} holds all of it already")
@@ -296,7 +204,12 @@ def _summary(order: Order, counts: Counter[str], told: dict[str, Any], *, unchan
     if counts["reject:no-modality"]:
         say.line(f"--pictures radiograph|ultrasound would bring back up to {counts['reject:no-modality']} pictures")
     if counts["reject:no-region"]:
-        say.line(f"--ultrasound-regions all would bring back up to {counts['reject:no-region']} files")
+        say.line(
+            f"--ultrasound-regions all (or FILE, a mask by maker, model and size) would bring back up to "
+            f"{counts['reject:no-region']} files"
+        )
+    if counts["reject:burned-in-annotation"]:
+        say.line(f"--keep-burned-in would bring back up to {counts['reject:burned-in-annotation']} films")
     say.line(f"tables: {order.out}/images  labels  rejects  ignored")
 
 

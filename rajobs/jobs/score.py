@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import ray.data
+import ray
 
 from rajobs import studies
 from rajobs.imaging.rows import FILM_MODALITIES, derive
@@ -75,15 +75,24 @@ def score(order: Order) -> str:
     claim(store, "score", identity)
     todo = _todo(data, store, order.limit)
     put_plan(store, len(parts(store, "ledger")) + len(todo))
-    with cluster.connected(order.ray), say.Progress("scoring parts", len(todo)) as progress:
-        _run(order, folders, todo, progress)
+    if todo:
+        with cluster.connected(order.ray), say.Progress("scoring parts", len(todo)) as progress:
+            _run(order, folders, todo, progress)
     return _finish(order, data, store, wanted, identity)
 
 
 def _todo(data: Store, store: Store, limit: int | None) -> list[str]:
-    """Keys of the images parts that have no ledger part yet; of the first ones, where there is a limit."""
-    there = {key.rpartition("/")[2] for key in parts(store, "ledger")}
+    """Keys of the images parts that have no ledger part yet; of the first ones, where there is a limit.
+
+    A part that ingest has written again since, without what an earlier archive holds, takes its scores with it.
+    """
     keys = parts(data, "images")
+    named = {key.rpartition("/")[2] for key in keys}
+    for folder in ("ledger", "films"):  # the ledger's part first: without it the other is no part
+        for key in parts(store, folder):
+            if key.rpartition("/")[2] not in named:
+                store.delete(key)
+    there = {key.rpartition("/")[2] for key in parts(store, "ledger")}
     if limit is not None:
         counts = np.cumsum([read_part(data, key, IMAGES, ["image_id"]).num_rows for key in keys])
         keys = keys[: int(np.searchsorted(counts, limit)) + 1]
@@ -91,20 +100,13 @@ def _todo(data: Store, store: Store, limit: int | None) -> list[str]:
 
 
 def _run(order: Order, folders: Mapping[str, list[str]], todo: list[str], progress: say.Progress) -> None:
-    if not todo:
-        return
     gpus = int(ray.cluster_resources().get("GPU", 0))
     workers = min(len(todo), gpus or int(ray.cluster_resources()["CPU"]))
-    pool = ray.data.ActorPoolStrategy(min_size=1, max_size=max(workers, 1))
-    found = ray.data.from_items([{"key": key} for key in todo], override_num_blocks=len(todo)).map(
-        Scorer,  # type: ignore[arg-type]  # a class is taken, its stub does not say so
-        fn_constructor_args=(absolute(order.data), absolute(order.models), absolute(order.out), dict(folders)),
-        compute=pool,
-        num_cpus=1,
-        num_gpus=1 if gpus else None,
-    )
-    for row in found.iter_rows():
-        progress.step(note=f"{row['images']} images in the last")
+    items = [{"key": key} for key in todo]
+    arguments = (absolute(order.data), absolute(order.models), absolute(order.out), dict(folders))
+    spread = (1, max(workers, 1))
+    for done in cluster.each(items, Scorer, arguments, workers=spread, num_gpus=1 if gpus else None):
+        progress.step(note=f"{done['images']} images in the last")
 
 
 class Scorer:

@@ -111,7 +111,7 @@ class Clerk(ray.tune.Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **_: Any
     ) -> None:
-        if not math.isnan(result["score"]):
+        if not result.get("last") and not math.isnan(result["score"]):
             self.curves.setdefault(trial.trial_id, []).append(result["score"])
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **_: Any) -> None:
@@ -119,7 +119,7 @@ class Clerk(ray.tune.Callback):
         if last.get("failed"):
             self._end(trial, "failed", last["failed"])
         else:
-            self._end(trial, "stopped" if last.get("low") is None else "finished", None)
+            self._end(trial, "finished" if last.get("last") else "stopped", None)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **_: Any) -> None:
         self._end(trial, "failed", "the trial's process died: out of memory, or its node was lost")

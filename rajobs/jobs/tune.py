@@ -73,8 +73,9 @@ def tune(order: Order) -> str:
         return f"{order.out}/{study.name}/best.toml"
     for view in _views(study, space):
         prepare(source, view, order.ray)
-    with cluster.connected(order.ray):
-        _search(order, study, space, search, ended)
+    if len(ended) < order.trials:
+        with cluster.connected(order.ray):
+            _search(order, study, space, search, ended)
     return _finish(order, study, space, search)
 
 
@@ -104,7 +105,8 @@ def _search(order: Order, study: Study, space: Space, search: Search, ended: lis
         return
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
-    epochs = max(study.recipe(name).training.epochs for name in (*space.first, space.base))
+    recipes = [study.recipe(name) for name in (*space.first, space.base)]
+    epochs = max(recipe.training.epochs * len(recipe.members) for recipe in recipes)
     place = {"data": absolute(order.data), "study": study.name, "mode": order.mode, "budget": order.budget}
     gpus = ray.cluster_resources().get("GPU", 0)
     with tempfile.TemporaryDirectory(prefix="rajobs-tune-") as folder, say.Progress("trials", len(todo)) as progress:
@@ -158,9 +160,8 @@ def _run_trial(config: dict[str, Any]) -> None:
     device = str(next(network.parameters()).device)
     model = Model(study=study, recipe=recipe, shape=arrays.shape, hash="", trained=trained, device=device)
     figure = judge(model, lesson, "validation").figures()[study.headline]
-    ray.tune.report(
-        {"epoch": done, "score": figure["value"], "loss": math.nan, **{k: figure[k] for k in ("low", "high")}}
-    )
+    told_last = {name: figure[name] for name in ("low", "high")}
+    ray.tune.report({"epoch": done, "score": figure["value"], "loss": math.nan, "last": True, **told_last})
 
 
 def _finish(order: Order, study: Study, space: Space, search: Search) -> str:
@@ -183,7 +184,7 @@ def _finish(order: Order, study: Study, space: Space, search: Search) -> str:
     store.put("best.toml", to_toml(recipe).encode())
     facts = {
         **search.identity,
-        "best": best["number"],
+        "best": "best.toml",
         "importance": importance(space, ended),
         "headline": study.headline,
     }

@@ -16,7 +16,12 @@ RajobsError
 """
 
 import difflib
+import traceback
 from collections.abc import Iterable
+from pathlib import Path
+
+TRACEBACK = "RAJOBS_TRACEBACK"
+"""Variable of the environment with which faults of ours are shown whole."""
 
 
 class RajobsError(Exception):
@@ -109,3 +114,12 @@ class Reject(Exception):
         assert reason in REJECT_REASONS and stage in REJECT_STAGES, (reason, stage)
         super().__init__(reason, stage, detail)
         self.reason, self.stage, self.detail = reason, stage, detail
+
+
+def place(error: Exception) -> str:
+    """A fault of ours in one line, without the exception's own text: it may quote what must not be seen."""
+    at = traceback.extract_tb(error.__traceback__)[-1]
+    return (
+        f"internal error {type(error).__name__} at {Path(at.filename).name}:{at.lineno}; please report it. "
+        f"{TRACEBACK}=1 shows the whole of it, which may name patients"
+    )

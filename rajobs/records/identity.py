@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import os
+import re
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
@@ -11,6 +12,9 @@ from rajobs.records.errors import BadKey
 KEY_LENGTH = 32  # characters at the least
 SHIFT_DAYS = 3653  # a date moves back by 1 to this many days
 OLDEST = 90  # years; whoever is older counts as this old
+
+IMAGE_ID = re.compile(r"[0-9a-f]{24}")
+"""What a pseudonym looks like, an image's among them."""
 
 HOW_TO = 'make one with: export {name}=$(python3 -c "import secrets; print(secrets.token_hex(32))") and keep it safe'
 
@@ -49,4 +53,5 @@ class Key:
 
     def _digest(self, domain: str, value: str) -> str:
         # The length keeps ("ab", "c") and ("a", "bc") apart.
-        return hmac.new(self.secret, f"{len(domain)}:{domain}:{value}".encode(), hashlib.sha256).hexdigest()
+        told = f"{len(domain)}:{domain}:{value}".encode(errors="surrogateescape")  # a file's name may be any bytes
+        return hmac.new(self.secret, told, hashlib.sha256).hexdigest()

@@ -2,18 +2,18 @@
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.csv
 
 from rajobs.records.errors import BadTable, StoreError, UnknownName
-from rajobs.records.identity import Key
+from rajobs.records.identity import IMAGE_ID, Key
 from rajobs.records.schema import CLINIC, LABELS, SIDES, TEXT
 from rajobs.records.store import open_store, split_uri
 
 LABEL_NEEDS = ("image", "study", "target", "value")
-LABEL_MAY = ("side", "site", "reader", "patient", "split", "frame")
+LABEL_MAY = ("side", "site", "reader", "patient", "split", "frame", "derived_from")
 UID = re.compile(r"[0-9]+(\.[0-9]+)+")
 NUMBER = re.compile(r"[0-9]{1,9}")
 
@@ -62,20 +62,32 @@ def read_labels(uri: str) -> pa.Table:
     for column in LABEL_NEEDS:
         if table.column(column).null_count:
             raise BadTable(f"the labels file {uri} has {table.column(column).null_count} rows without {column}")
-    for column, allowed in (("side", SIDES), ("split", ("train", "validation", "test"))):
-        wrong = sum(value is not None and value not in allowed for value in table.column(column).to_pylist())
+    for column, fits, what in _CHECKS:
+        wrong = sum(value is not None and not fits(value) for value in table.column(column).to_pylist())
         if wrong:
-            raise BadTable(f"the labels file {uri} has {wrong} rows whose {column} is none of {', '.join(allowed)}")
-    wrong = sum(value is not None and not NUMBER.fullmatch(value) for value in table.column("frame").to_pylist())
-    if wrong:
-        raise BadTable(f"the labels file {uri} has {wrong} rows whose frame is no number from 0 on")
+            raise BadTable(f"the labels file {uri} has {wrong} rows whose {column} is {what}")
     return table
 
 
-def named_patients(labels: pa.Table) -> dict[str, str]:
-    """The patients that labels name, by image: for files whose header has none."""
-    pairs = zip(labels.column("image").to_pylist(), labels.column("patient").to_pylist())
-    return {image: patient for image, patient in pairs if patient}
+_SPLITS = ("train", "validation", "test")
+_CHECKS: tuple[tuple[str, Callable[[str], object], str], ...] = (
+    ("side", SIDES.__contains__, f"none of {', '.join(SIDES)}"),
+    ("split", _SPLITS.__contains__, f"none of {', '.join(_SPLITS)}"),
+    ("frame", NUMBER.fullmatch, "no number from 0 on"),
+    ("derived_from", lambda value: UID.fullmatch(value) or IMAGE_ID.fullmatch(value), "neither image_id nor SOP UID"),
+)
+
+
+def named(labels: pa.Table, column: str) -> dict[str, str]:
+    """What a column of the labels says of images, where it says something."""
+    pairs = zip(labels.column("image").to_pylist(), labels.column(column).to_pylist())
+    return {image: value for image, value in pairs if value}
+
+
+def headerless(labels: pa.Table) -> pa.Table:
+    """The labels of files that are named by their path: what is in a header is not asked of labels."""
+    paths = [UID.fullmatch(image) is None for image in labels.column("image").to_pylist()]
+    return labels.filter(pa.array(paths, pa.bool_()))
 
 
 def read_clinic(uri: str, key: Key) -> pa.Table:

@@ -1,7 +1,7 @@
 """Tables as Parquet parts on a store: checked when written and when read, the same bytes for the same rows."""
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.csv
@@ -19,10 +19,13 @@ FILM_ROWS = 16
 CODED = ("pixels", "preview")  # compressed before they get here
 
 
-def to_parquet(table: pa.Table, schema: Table, *, group_rows: int | None = None) -> bytes:
-    """A checked table as the bytes of one Parquet part."""
+def to_parquet(
+    table: pa.Table, schema: Table, *, group_rows: int | None = None, about: Mapping[str, str] | None = None
+) -> bytes:
+    """A checked table as the bytes of one Parquet part; `about` is kept in the file beside the schema."""
     checked = schema.check(table).cast(schema.arrow)
-    checked = checked.replace_schema_metadata({"rajobs.table": schema.name, "rajobs.schema": str(SCHEMA_VERSION)})
+    told = {"rajobs.table": schema.name, "rajobs.schema": str(SCHEMA_VERSION), **(about or {})}
+    checked = checked.replace_schema_metadata(told)
     sink = io.BytesIO()
     pq.write_table(
         checked,

@@ -8,7 +8,10 @@ import hashlib
 import io
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,9 +19,11 @@ from typing import Any, Protocol
 from rajobs.records.errors import StoreError, UsageError
 
 _EDGE = 1 << 16  # bytes of head and tail in a local file's etag
+_AT_A_TIME, _LOT = 16, 512  # requests under way, and answers held, when many small objects are read
+_WAITS = (0.2, 1.0, 3.0, 10.0)  # seconds before an answer that broke off is asked for again
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
     """An object: its key below the store's root, its size in bytes, and a tag that changes with its content."""
 
@@ -89,9 +94,14 @@ def read_text(uri: str, what: str) -> str:
         raise UsageError(f"the {what} {uri} is no text in UTF-8") from None
 
 
-def join_uri(uri: str, *names: str) -> str:
-    """A URI below another one."""
-    return "/".join([uri.rstrip("/"), *names])
+def get_many(store: Store, keys: Sequence[str]) -> Iterator[bytes]:
+    """The bytes of many small objects, in order; several are fetched at a time, since a store may be far away."""
+    if not keys:
+        return
+    yield store.get(keys[0])  # alone: it makes the client that the others share
+    with ThreadPoolExecutor(_AT_A_TIME) as pool:
+        for first in range(1, len(keys), _LOT):
+            yield from pool.map(store.get, keys[first : first + _LOT])
 
 
 class LocalStore:
@@ -104,8 +114,7 @@ class LocalStore:
     def put(self, key: str, data: bytes) -> None:
         path = self.root / key
         with _local_errors("write to", self.uri):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=path.parent, prefix=".part-")
+            handle, name = _beside(path)
             try:
                 with os.fdopen(handle, "wb") as file:
                     file.write(data)
@@ -132,24 +141,32 @@ class LocalStore:
             return self._entry(path) if path.is_file() else None
 
     def list(self, prefix: str = "") -> Iterator[Entry]:
-        base = self.root / (prefix.rpartition("/")[0] if not prefix.endswith("/") else prefix)
-        # Sorted as whole keys, as S3 does: a folder's name sorts with its slash.
-        found = []
         with _local_errors("list", self.uri):
-            if not base.is_dir():
-                return
-            for folder, _, names in os.walk(base, onerror=_raise):  # a folder that can't be read is not an empty one
-                found += [Path(folder) / name for name in names if not name.startswith(".part-")]
-        for path in sorted(found, key=lambda p: p.relative_to(self.root).as_posix()):
-            if path.relative_to(self.root).as_posix().startswith(prefix) and path.is_file():
-                yield self._entry(path)
+            yield from self._below(prefix[: prefix.rfind("/") + 1], prefix, ())
+
+    def _below(self, folder: str, prefix: str, above: tuple[str, ...]) -> Iterator[Entry]:
+        """A folder's objects. Names are sorted as whole keys, as S3 does: a folder's name with its slash."""
+        base = self.root / folder
+        here = os.path.realpath(base)
+        if here in above or not base.is_dir():
+            return  # a link that leads back up, or nothing
+        with os.scandir(base) as found:
+            names = sorted(f"{item.name}/" if item.is_dir() else item.name for item in found)
+        for name in names:
+            key = folder + name
+            if name.endswith("/"):
+                if key.startswith(prefix) or prefix.startswith(key):
+                    yield from self._below(key, prefix, (*above, here))
+            elif key.startswith(prefix) and not name.startswith(".part-") and (self.root / key).is_file():
+                yield self._entry(self.root / key)
 
     def delete(self, key: str) -> None:
         with _local_errors("delete from", self.uri):
             path = self.root / key
             path.unlink(missing_ok=True)
-            if path.parent != self.root and path.parent.is_dir() and not any(path.parent.iterdir()):
-                path.parent.rmdir()  # a store has no folders: one that is empty is not there
+            if path.parent != self.root:
+                with suppress(OSError):
+                    path.parent.rmdir()  # a store has no folders: one that is empty is not there
 
     def _entry(self, path: Path) -> Entry:
         size = path.stat().st_size
@@ -162,8 +179,14 @@ class LocalStore:
         return Entry(key=path.relative_to(self.root).as_posix(), size=size, etag=f"{digest.hexdigest()[:24]}-{size}")
 
 
-def _raise(error: OSError) -> None:
-    raise error
+def _beside(path: Path) -> tuple[int, str]:
+    """A new file in a path's folder, which another process may be removing because it was empty."""
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            return tempfile.mkstemp(dir=path.parent, prefix=".part-")
+        except FileNotFoundError:
+            continue
 
 
 class _local_errors:  # noqa: N801 - used as a function
@@ -195,7 +218,7 @@ class S3Store:
         if self._client is None:
             # A wrong address is told at once; a server that has answered is waited for when it stumbles.
             self._call(self._greet, self._connect(retries=1))
-            self._client = self._connect(retries=6)
+            self._client = self._connect(retries=10)
         return self._client
 
     def _connect(self, retries: int) -> Any:
@@ -264,10 +287,18 @@ class S3Store:
         return f"{self.prefix}/{key}" if self.prefix else key
 
     def _body(self, **request: str) -> bytes:
-        def read() -> bytes:
-            return self.client.get_object(**request)["Body"].read()
+        """An object's bytes. The library asks again when a request fails, not when an answer breaks off half-way."""
+        from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
 
-        return self._call(read)
+        broken = (HTTPClientError, IncompleteReadError, ConnectionError)
+        for wait in (*_WAITS, None):
+            try:
+                return bytes(self.client.get_object(**request)["Body"].read())
+            except (BotoCoreError, ClientError, OSError) as error:
+                if wait is None or not isinstance(error, broken):
+                    raise self._error(error) from None
+                time.sleep(wait)
+        raise AssertionError("the last answer is given or refused")
 
     def _call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         from botocore.exceptions import BotoCoreError, ClientError

@@ -2,15 +2,17 @@
 
 import importlib
 import pkgutil
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from rajobs.learning.study import Study
 from rajobs.records.errors import NotThereYet, UnknownName
 
-SEVEN = (
-    "hand_filter", "joint_detection", "svdh_scoring", "ra_recognition", "ra_staging", "ultrasound_grading",
-    "clinical_array",
-)  # fmt: skip
-"""The studies of the five papers; those without a file are still to come."""
+SEVEN: Mapping[str, str] = MappingProxyType({
+    "hand_filter": "films", "joint_detection": "hands", "svdh_scoring": "joints", "ra_recognition": "hands",
+    "ra_staging": "hands", "ultrasound_grading": "ultrasound", "clinical_array": "visits",
+})  # fmt: skip
+"""The studies of the five papers and the rows they read; those without a file are still to come."""
 
 
 def names() -> list[str]:

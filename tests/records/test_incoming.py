@@ -7,7 +7,7 @@ import pytest
 
 from rajobs.records.errors import BadTable, RajobsError, StoreError, UnknownName
 from rajobs.records.identity import Key
-from rajobs.records.incoming import label_rows, named_patients, read_clinic, read_labels
+from rajobs.records.incoming import headerless, label_rows, named, read_clinic, read_labels
 
 KEY = Key(secret=b"0123456789abcdef0123456789abcdef")
 HEAD = "image,study,target,value"
@@ -26,7 +26,8 @@ def test_labels_fill_up_what_may_be_left_out(path: Path) -> None:
     table = read_labels(str(path))
     assert table.column("image").to_pylist() == ["1.2.3", "films.zip!/a"]
     assert table.column("side").null_count == 2 and table.column("patient").to_pylist() == ["P1", None]
-    assert named_patients(table) == {"1.2.3": "P1"}
+    assert named(table, "patient") == {"1.2.3": "P1"}
+    assert headerless(table).column("image").to_pylist() == ["films.zip!/a"]
 
 
 @pytest.mark.parametrize(
@@ -40,6 +41,7 @@ def test_labels_fill_up_what_may_be_left_out(path: Path) -> None:
         (f"{HEAD},side\n1,2,3,4,{SECRET}\n", BadTable, "1 rows whose side is none of L, R"),
         (f"{HEAD},split\n1,2,3,4,{SECRET}\n", BadTable, "1 rows whose split is none of train, validation, test"),
         (f"{HEAD},frame\n1,2,3,4,{SECRET}\n", BadTable, "1 rows whose frame is no number"),
+        (f"{HEAD},derived_from\n1,2,3,4,{SECRET}\n", BadTable, "derived_from is neither image_id nor SOP UID"),
         ("", BadTable, "is no CSV"),
         (f"films/{SECRET},hand_filter,view,both\n", BadTable, "names none of its columns image, study, target, value"),
     ],

@@ -1,0 +1,95 @@
+"""One worker of ingest: reads shards, one after the other, with one decoder child, and puts their parts."""
+
+import dataclasses
+from collections import Counter
+from typing import Any
+
+import pyarrow as pa
+
+from rajobs import studies
+from rajobs.imaging.archives import read_members
+from rajobs.imaging.image import Image, ReadOptions
+from rajobs.imaging.intake import Intake, Taker
+from rajobs.imaging.rows import KINDS
+from rajobs.imaging.sandbox import Decoder
+from rajobs.jobs.inventory import entry_name, from_text
+from rajobs.jobs.marks import Attempts, put_mark
+from rajobs.records.identity import Key
+from rajobs.records.incoming import headerless, named, read_labels
+from rajobs.records.manifest import digest
+from rajobs.records.parts import to_parquet
+from rajobs.records.schema import CROSSWALK, IGNORED, IMAGES, PLACES, REJECTS
+from rajobs.records.store import open_store
+from rajobs.records.table import Table
+
+
+def settings_of(options: ReadOptions) -> str:
+    """What stands for options that decide which files are taken; nothing for the usual ones."""
+    return "" if options == ReadOptions() else digest(dataclasses.asdict(options))
+
+
+class Ingester:
+    """Takes in shards. Whatever is in a file, the worker goes on."""
+
+    def __init__(self, out: str, ledger: str | None, labels: str | None, key_env: str, options: ReadOptions) -> None:
+        self.store = open_store(out)
+        self.ledger = open_store(ledger) if ledger else None
+        self.key = Key.from_environment(key_env)
+        self.options = options
+        self.patients: dict[str, str] = {}
+        self.sources: dict[str, str] = {}
+        self.shows: dict[str, str] = {}
+        if labels is not None:
+            table = read_labels(labels)
+            self.sources = named(table, "derived_from")
+            table = headerless(table)
+            self.patients, self.shows = named(table, "patient"), shown(table)
+        self.decoder = Decoder()
+
+    def __call__(self, item: dict[str, Any]) -> dict[str, Any]:
+        shard = from_text(item["shard"])
+        settings = settings_of(self.options)
+        taker = Taker(
+            key=self.key, read=self._read, origin=shard.etag,
+            patients=self.patients, shows=self.shows, sources=self.sources,
+        )  # fmt: skip
+        written: list[str] = []
+        counts: Counter[str] = Counter()
+        attempts = Attempts(self.store, shard.id)
+        name = f"part-{shard.id}" + (f"-{settings}" if settings else "")
+        for number, lot in enumerate(taker.take_in(attempts.watched(read_members(open_store(shard.source), shard)))):
+            written += self._put(name + (f"-{number:04d}" if number else ""), lot)
+            counts += lot.counts
+        files = [entry_name(entry) for entry in shard.members] if shard.kind == "files" else []
+        mark = {"shard": shard.id, "settings": settings, "parts": written, "counts": dict(counts), "files": files}
+        put_mark(self.store, mark)
+        attempts.end()
+        return {"objects": counts["objects"]}
+
+    def _read(self, data: bytes, shows: str | None) -> list[Image]:
+        options = self.options
+        if options.pictures is None and shows is not None:
+            options = dataclasses.replace(options, pictures=shows)
+        return self.decoder.read(data, options)
+
+    def _put(self, name: str, lot: Intake) -> list[str]:
+        put = []
+        lots: list[tuple[Table, list[dict[str, object]]]] = [
+            (IMAGES, lot.images), (REJECTS, lot.rejects), (IGNORED, lot.ignored), (PLACES, lot.places),
+        ]  # fmt: skip
+        for schema, rows in lots:
+            if rows:
+                key = f"{schema.name}/{name}.parquet"
+                self.store.put(key, to_parquet(schema.rows(rows), schema))
+                put.append(key)
+        if self.ledger is not None and lot.crosswalk:
+            self.ledger.put(f"crosswalk/{name}.parquet", to_parquet(CROSSWALK.rows(lot.crosswalk), CROSSWALK))
+        return put
+
+
+def shown(labels: pa.Table) -> dict[str, str]:
+    """What labelled images show, by the rows that the labels' study learns from."""
+    kinds = {**studies.SEVEN, **{name: studies.find(name).rows for name in studies.names()}}
+    pictures = {kind: "ultrasound" if kind == "ultrasound" else "radiograph" for kind in KINDS if kind != "visits"}
+    pairs = zip(labels.column("image").to_pylist(), labels.column("study").to_pylist())
+    return {image: pictures[kinds[study]] for image, study in pairs if kinds.get(study) in pictures}

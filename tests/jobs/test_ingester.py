@@ -1,0 +1,116 @@
+"""One worker of ingest, without Ray: what it puts, what it counts, and what it does after other workers' deaths."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rajobs.imaging.image import Box, Mask, ReadOptions
+from rajobs.imaging.walk import Member
+from rajobs.jobs.ingester import Ingester, settings_of
+from rajobs.jobs.inventory import Spool, cut_batch, from_text, list_all
+from rajobs.jobs.marks import Attempts, Done, read_account, read_done
+from rajobs.records.parts import parts, read_table
+from rajobs.records.schema import CROSSWALK, IMAGES, REJECTS
+from rajobs.records.store import open_store
+from tests.imaging.dicomfiles import dicom, film, scan_rgb
+
+BOX: Box = (4, 2, 40, 30)
+SEED = "0123456789abcdef01234567"
+
+
+@pytest.fixture
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """A source with two films and a scan without regions, and a place for what comes of it."""
+    monkeypatch.setenv("RAJOBS_KEY", "a key for tests alone, drawn by nobody")
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "1.dcm").write_bytes(dicom(film(seed=1), SOPInstanceUID="1.2.1"))
+    (source / "2.dcm").write_bytes(dicom(film(seed=2), SOPInstanceUID="1.2.2"))
+    (source / "3.dcm").write_bytes(dicom(scan_rgb(), SOPInstanceUID="1.2.3", Manufacturer="Esaote"))
+    return source, tmp_path / "out"
+
+
+def shards_of(source: Path, done: Done | None = None) -> list[str]:
+    with Spool() as spool:
+        list_all([str(source)], spool)
+        return [text for line in spool.lines() for _, _, text in cut_batch(line, done or Done()) if text]
+
+
+def work(source: Path, out: Path, options: ReadOptions | None = None, **how: Any) -> None:
+    """All that is left, as the driver would have it done."""
+    options = options or ReadOptions()
+    done = read_done(open_store(str(out)), settings_of(options))
+    worker = Ingester(str(out), how.get("ledger"), how.get("labels"), "RAJOBS_KEY", options)
+    for text in shards_of(source, done):
+        worker({"shard": text})
+    worker.decoder.close()
+
+
+def test_a_mask_brings_back_what_had_no_region(places: tuple[Path, Path]) -> None:
+    source, out = places
+    store = open_store(str(out))
+    work(source, out)
+    assert dict(read_account(store).counts) == {
+        "objects": 3, "images": 2, "frames": 2, "reject:no-region": 1, "shards": 1,
+        "coded_bytes": read_account(store).counts["coded_bytes"],
+    }  # fmt: skip
+    mask = Mask(manufacturer="ESAOTE", model=None, rows=32, columns=48, boxes=(BOX,))
+    work(source, out, ReadOptions(masks=(mask,)))
+    account = read_account(store)
+    assert account.counts["images"] == 3 and account.counts["reject:no-region"] == 0
+    assert {key.partition("/")[0] for key in account.parts} == {"images", "places"}
+    assert not list(out.glob("attempts/*")), "what is done needs no count of attempts"
+
+
+def test_a_file_that_takes_two_workers_with_it_is_turned_away(places: tuple[Path, Path]) -> None:
+    source, out = places
+    store = open_store(str(out))
+    (text,) = shards_of(source)
+    name = from_text(text).id
+
+    def members(deadly: int | None) -> Iterator[Member]:
+        for number, path in enumerate(sorted(source.iterdir())):
+            yield Member(path=path.name, data=path.read_bytes(), size=9)
+            assert number != deadly, "dead"
+
+    for _ in range(3):  # the first death is nobody's: only from then on is every file noted
+        with pytest.raises(AssertionError):
+            list(Attempts(store, name).watched(members(1)))
+    kept = list(Attempts(store, name).watched(members(None)))
+    assert [member.reject.reason if member.reject else None for member in kept] == [None, "decoder-crashed", None]
+    work(source, out)
+    rejects = read_table(store, "rejects", REJECTS)
+    assert sorted(rejects.column("reason").to_pylist()) == ["decoder-crashed", "no-region"]
+
+
+def test_lineage_comes_from_labels_and_from_headers(places: tuple[Path, Path], tmp_path: Path) -> None:
+    source, out = places
+    from pydicom.dataset import Dataset
+    from pydicom.sequence import Sequence
+
+    item = Dataset()
+    item.ReferencedSOPInstanceUID = "1.2.2"
+    (source / "4.dcm").write_bytes(dicom(film(seed=4), SOPInstanceUID="1.2.4", SourceImageSequence=Sequence([item])))
+    labels = tmp_path / "labels.csv"
+    labels.write_text(f"image,study,target,value,derived_from\n1.2.1,hand_filter,view,both,{SEED}\n")
+    work(source, out, labels=str(labels))
+    rows = read_table(open_store(str(out)), "images", IMAGES).to_pylist()
+    assert [row["derived_from"] for row in rows] == [SEED, None, rows[1]["image_id"]]
+
+
+def test_a_name_that_is_no_text_is_read_like_any_other(places: tuple[Path, Path], tmp_path: Path) -> None:
+    source, out = places
+    (source / b"f\xfclm".decode(errors="surrogateescape")).write_bytes(dicom(film(seed=5), SOPInstanceUID="1.2.5"))
+    (source / "back").symlink_to(source, target_is_directory=True)  # a link that leads back up
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "6").write_bytes(dicom(film(seed=6), SOPInstanceUID="1.2.6"))
+    (source / "link").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    work(source, out, ledger=str(tmp_path / "ledger"))
+    store = open_store(str(out))
+    assert read_account(store).counts["images"] == 4
+    paths = read_table(open_store(str(tmp_path / "ledger")), "crosswalk", CROSSWALK).column("path").to_pylist()
+    assert sorted(paths) == ["1.dcm", "2.dcm", "3.dcm", "f\N{REPLACEMENT CHARACTER}lm", "link/6"]
+    assert len(parts(store, "images")) == 1 and np.unique(paths).size == 5
