@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-fast check format lock clean
+.PHONY: demo test test-fast check audit format lock bench-ingest soak-ingest clean
 
 $(VENV)/ready: requirements.lock pyproject.toml
 	rm -rf $(VENV)
@@ -27,6 +27,9 @@ check: $(VENV)/ready
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+audit: $(VENV)/ready  # the page of the papers' printed numbers
+	$(BIN)/python -m rajobs.reports.audit > docs/metric-audit.md
+
 format: $(VENV)/ready
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -34,6 +37,12 @@ format: $(VENV)/ready
 lock: $(VENV)/ready  # after a change of the dependencies
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 		--no-header --no-annotate --quiet -o requirements.lock
+
+bench-ingest: $(VENV)/ready  # 2,000 films beside a plain script, and the driver's memory over 20,000 files: half an hour
+	$(BIN)/python benchmarks/ingest.py
+
+soak-ingest: $(VENV)/ready  # ten kills of the driver, of a worker and of a node, each followed by a restart: half an hour
+	$(BIN)/python benchmarks/soak_ingest.py
 
 clean:
 	rm -rf $(VENV) demo build dist

@@ -38,7 +38,7 @@ def cli() -> None:
 
 @cli.command()
 @click.argument("out")
-@click.option("--patients", type=int, default=24, show_default=True, help="Drawn patients, eight or nine films each.")
+@click.option("--patients", type=int, help="Drawn patients (24); with --like, drawings (one for each error).")
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed draws the same bytes.")
 @click.option("--damage", type=float, default=0.05, show_default=True, help="Share of damaged and hostile files.")
 @click.option("--only", metavar="films|ultrasound|clinic", help="Draw one kind alone.")
@@ -46,7 +46,7 @@ def cli() -> None:
 @click.option("--difficulty", default="standard", show_default=True, help="Preset of poses, contrast and readers.")
 @click.option("--like", metavar="PREDICTIONS", help="Draw images like the errors of a predictions table.")
 def phantom(
-    out: str, patients: int, seed: int, damage: float, only: str, size: str, difficulty: str, like: str | None
+    out: str, patients: int | None, seed: int, damage: float, only: str, size: str, difficulty: str, like: str | None
 ) -> None:
     """Draw a cohort and ship it in archives, with its truth: no patient is in it."""
     from rajobs.jobs.phantom import phantom as run
@@ -86,7 +86,7 @@ def ingest(sources: tuple[str, ...], out: str, **options: Any) -> None:
 @click.argument("data")
 @click.argument("out")
 @click.option("--recipe", default="default", show_default=True, help="default, published or a TOML file.")
-@click.option("--weights", default="none", show_default=True, help="Weights to start from.")
+@click.option("--weights", metavar="URI|none", help="Weights to start from, where the recipe asks for some, or none.")
 @click.option("--workers", type=int, default=1, show_default=True, help="Workers that train one network together.")
 @mode_option
 @click.option("--seed", type=int, default=0, show_default=True)

@@ -20,7 +20,7 @@ FLOORS = ("records", "imaging", "phantoms", "learning", "studies", "reports", "j
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 EVERY_FILE = sorted(path for folder in ("rajobs", "tests", "benchmarks") for path in (ROOT / folder).rglob("*.py"))
 MOST_LINES = 400
-CHANGING = (("learning/state.py", "State"), ("jobs/train.py", "Keeper"))
+CHANGING = (("learning/state.py", "State"), ("jobs/keeper.py", "Keeper"))
 """Dataclasses that are changed on purpose: what a run has reached so far."""
 
 CHANGERS = {"append", "extend", "insert", "add", "update", "setdefault", "pop", "popitem", "remove", "discard", "clear"}
@@ -208,7 +208,7 @@ def test_tests_stand_where_the_code_stands() -> None:
     folders = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and any(path.glob("*.py"))}
     assert folders <= set(FLOORS)
     assert [path.name for path in (ROOT / "tests").rglob("*.py") if not re.fullmatch(
-        r"test_\w+\.py|conftest\.py|__init__\.py|dicomfiles\.py", path.name)] == []  # fmt: skip
+        r"test_\w+\.py|conftest\.py|__init__\.py|dicomfiles\.py|flaky\.py", path.name)] == []  # fmt: skip
 
 
 def test_contributing_tells_the_floors_there_are() -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from rajobs.records import anatomy
 from rajobs.records.schema import IMAGES
@@ -30,7 +31,8 @@ class Row:
     hand: int = 0
     site: str = ""
     side: str | None = None
-    box: Box | None = None  # None: the whole image
+    box: Box | None = None  # None: the whole image; it may reach beyond it
+    angle: float = 0.0  # degrees clockwise from the image's top to where the fingers, or this one, point
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,24 +58,24 @@ def derive(kind: str, images: pa.Table, positions: Positions) -> list[Row]:
         if (image["modality"] not in FILM_MODALITIES) != scans:
             continue
         places = positions.get(image["image_id"], ())
-        limits = (float(image["columns"]), float(image["rows"]))
-        found += _rows_of(kind, image["image_id"], at, places, limits)
+        found += _rows_of(kind, image["image_id"], at, places)
     return found
 
 
-def _rows_of(kind: str, image_id: str, at: int, places: Sequence[Position], limits: tuple[float, float]) -> list[Row]:
+def _rows_of(kind: str, image_id: str, at: int, places: Sequence[Position]) -> list[Row]:
     if kind in ("films", "ultrasound"):
         return [Row(image_id=image_id, at=at)]
     rows = []
     for number, hand in enumerate(_hands(places)):
-        side = hand[0].side
+        side, angle = hand[0].side, hand_angle(hand)
         if kind == "hands":
-            rows.append(Row(image_id=image_id, at=at, hand=number, side=side, box=_clip(_hand_box(hand), limits)))
+            rows.append(Row(image_id=image_id, at=at, hand=number, side=side, box=_hand_box(hand, angle), angle=angle))
             continue
         half = _scale(hand) * JOINT_SIDE / 2
         for place in hand:
             box = (place.x - half, place.y - half, place.x + half, place.y + half)
-            rows.append(Row(image_id=image_id, at=at, hand=number, site=place.site, side=side, box=box))
+            turn = joint_angle(hand, place.site, angle)
+            rows.append(Row(image_id=image_id, at=at, hand=number, site=place.site, side=side, box=box, angle=turn))
     return rows
 
 
@@ -104,17 +106,42 @@ def _extent(hand: Sequence[Position]) -> Box:
     return min(xs), min(ys), max(xs), max(ys)
 
 
-def _hand_box(hand: Sequence[Position]) -> Box:
-    """A square around the hand's joints with a margin."""
-    x0, y0, x1, y1 = _extent(hand)
-    half = max(x1 - x0, y1 - y0, 1.0) * (0.5 + HAND_MARGIN)
-    x, y = (x0 + x1) / 2, (y0 + y1) / 2
+def _hand_box(hand: Sequence[Position], angle: float) -> Box:
+    """A square around the hand's joints with a margin, as large however the hand is turned."""
+    turn = np.deg2rad(angle)
+    back = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+    upright = np.array([[place.x, place.y] for place in hand]) @ back.T
+    low, high = upright.min(axis=0), upright.max(axis=0)
+    half = max(float(np.max(high - low)), 1.0) * (0.5 + HAND_MARGIN)
+    x, y = (float(value) for value in (low + high) / 2 @ back)
     return x - half, y - half, x + half, y + half
 
 
-def _clip(box: Box, limits: tuple[float, float]) -> Box:
-    width, height = limits
-    return max(box[0], 0.0), max(box[1], 0.0), min(box[2], width), min(box[3], height)
+BONES = (("MCP2", "PIP2"), ("MCP3", "PIP3"), ("MCP4", "PIP4"), ("MCP5", "PIP5"), ("MCP1", "IP"), ("MTP1", "IP1"))
+"""A finger's or toe's joints, the nearer one first: they tell where it points."""
+
+
+def hand_angle(hand: Sequence[Position]) -> float:
+    """Where the fingers point, the thumb only where there are no others; 0 where it cannot be told."""
+    at = {place.site: np.array([place.x, place.y]) for place in hand}
+    for bones in (BONES[:4], BONES[4:]):
+        along = [at[far] - at[near] for near, far in bones if near in at and far in at]
+        if along:
+            return _clockwise(np.sum(along, axis=0))
+    return 0.0
+
+
+def joint_angle(hand: Sequence[Position], site: str, otherwise: float) -> float:
+    """Where the finger of a joint points; as the hand does for joints that are not a finger's."""
+    at = {place.site: np.array([place.x, place.y]) for place in hand}
+    for near, far in BONES:
+        if site in (near, far) and near in at and far in at:
+            return _clockwise(at[far] - at[near])
+    return otherwise
+
+
+def _clockwise(along: NDArray[np.float64]) -> float:
+    return float(np.rad2deg(np.arctan2(along[0], -along[1])))
 
 
 def positions_from_labels(labels: Mapping[str, Mapping[tuple[str, str | None, str | None], str]]) -> Positions:

@@ -51,6 +51,11 @@ class Decoder:
     ) -> None:
         self.close()
 
+    def start(self) -> None:
+        """Starts the child before it is needed: it takes a second to be ready."""
+        if self._child is None:
+            self._child = _Child()
+
     def close(self) -> None:
         """Ends the child."""
         if self._child is not None:

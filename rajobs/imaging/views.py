@@ -14,6 +14,7 @@ from rajobs.imaging.windowing import to_bytes
 from rajobs.records.errors import UnknownName
 
 FITS = ("pad", "stretch")
+LEVELS = ("film", "own")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +23,7 @@ class Shown:
 
     pixels: NDArray[np.uint8]
     scale: float = 1.0  # shown pixels a stored pixel
+    deep: NDArray[np.uint8] | NDArray[np.uint16] | None = None  # as stored, before the window
 
 
 def whole(image: Shown, row: Row, *, size: int, fit: str) -> NDArray[np.uint8]:
@@ -29,10 +31,35 @@ def whole(image: Shown, row: Row, *, size: int, fit: str) -> NDArray[np.uint8]:
     return square(image.pixels, size, fit)
 
 
-def boxed(image: Shown, row: Row, *, size: int, margin: float) -> NDArray[np.uint8]:
-    """The row's box, widened by a share of its side, as a square; beyond the image it is black."""
+def boxed(
+    image: Shown, row: Row, *, size: int, margin: float, upright: bool, mirror: bool, levels: str
+) -> NDArray[np.uint8]:
+    """The row's box, widened by a share of its side, as a square; beyond the image it is black.
+
+    `upright` turns it until the fingers point up, `mirror` makes a left one look like a right one, and `levels` is
+    film (the film's window) or own (the box's own darkest and brightest, whatever the exposure).
+    """
     assert row.box is not None, row
-    return square(cut(image.pixels, widen(row.box, margin, image.scale)), size, "pad")
+    if levels not in LEVELS:
+        raise UnknownName.among("levels", levels, LEVELS)
+    own = levels == "own" and image.deep is not None
+    pixels = image.deep if own and image.deep is not None else image.pixels
+    angle = row.angle if upright else 0.0
+    reach = 2**0.5 if angle else 1.0  # of the side: what a turned square's corners need
+    x0, y0, x1, y1 = widen(row.box, margin, image.scale)
+    half = max(x1 - x0, y1 - y0) * reach / 2
+    middle = (x0 + x1) / 2, (y0 + y1) / 2
+    edges = (middle[0] - half, middle[1] - half, middle[0] + half, middle[1] + half)
+    left, top, right, bottom = (round(edge) for edge in edges)
+    wide = round(size * reach)
+    patch = _resize(cut(pixels, (left, top, max(right, left + 1), max(bottom, top + 1))), wide, wide)
+    if angle:
+        turn = cv2.getRotationMatrix2D(((wide - 1) / 2, (wide - 1) / 2), angle, 1.0)
+        start = (wide - size) // 2
+        patch = cv2.warpAffine(patch, turn, (wide, wide))[start : start + size, start : start + size]
+    if own:
+        patch = to_bytes(patch, None)
+    return np.ascontiguousarray(patch[:, ::-1] if mirror and row.side == "L" else patch)
 
 
 def square(pixels: NDArray[np.uint8], size: int, fit: str) -> NDArray[np.uint8]:
@@ -58,10 +85,10 @@ def widen(box: Box, margin: float, scale: float) -> tuple[int, int, int, int]:
     return x0, y0, max(x1, x0 + 1), max(y1, y0 + 1)
 
 
-def cut(pixels: NDArray[np.uint8], box: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+def cut(pixels: NDArray[Any], box: tuple[int, int, int, int]) -> NDArray[Any]:
     """A box out of an image, black where it reaches beyond."""
     x0, y0, x1, y1 = box
-    out = np.zeros((y1 - y0, x1 - x0, *pixels.shape[2:]), np.uint8)
+    out = np.zeros((y1 - y0, x1 - x0, *pixels.shape[2:]), pixels.dtype)
     rows, columns = pixels.shape[:2]
     left, top, right, bottom = max(x0, 0), max(y0, 0), min(x1, columns), min(y1, rows)
     if right > left and bottom > top:
@@ -69,10 +96,10 @@ def cut(pixels: NDArray[np.uint8], box: tuple[int, int, int, int]) -> NDArray[np
     return out
 
 
-def _resize(pixels: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+def _resize(pixels: NDArray[Any], height: int, width: int) -> NDArray[Any]:
     shrinks = pixels.shape[0] > height or pixels.shape[1] > width
     resized = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    return resized.astype(np.uint8, copy=False)
+    return resized.astype(pixels.dtype, copy=False)
 
 
 def show(record: Mapping[str, Any], reads: str) -> Shown:
@@ -84,4 +111,5 @@ def show(record: Mapping[str, Any], reads: str) -> Shown:
         return Shown(pixels=np.ascontiguousarray(pixels), scale=pixels.shape[1] / record["columns"])
     centre, width = record["window_centre"], record["window_width"]
     window = None if centre is None else (centre, width)
-    return Shown(pixels=to_bytes(decode(record["pixels"]), window))
+    deep = decode(record["pixels"])
+    return Shown(pixels=to_bytes(deep, window), deep=deep)

@@ -41,6 +41,7 @@ def sweep(store: Store) -> None:
         for part in parts(store, schema.name):
             if part not in named:
                 store.delete(part)
+    store.sweep()
     for entry in store.list(f"{ATTEMPTS}/"):
         store.delete(entry.key)
 

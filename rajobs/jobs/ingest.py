@@ -5,6 +5,7 @@ then a marker; the driver alone deals with duplicates across shards, labels and 
 """
 
 import hashlib
+import secrets
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -94,9 +95,10 @@ def _take_in(order: Order, store: Store, listing: Listing) -> None:
             return
         put_plan(store, len(done.shards) + todo.count)
         store.delete(MANIFEST)  # until the last part is there, this is no finished ingest
+        run = secrets.token_hex(8)
         with say.Progress("shards", todo.count) as progress:
             for wave in _waves(todo):
-                _take_wave(order, wave, progress)
+                _take_wave(order, wave, run, progress)
 
 
 def _check_ledger(order: Order, store: Store) -> None:
@@ -122,12 +124,12 @@ def _waves(todo: Spool) -> Iterator[list[str]]:
         yield wave
 
 
-def _take_wave(order: Order, wave: list[str], progress: say.Progress) -> None:
+def _take_wave(order: Order, wave: list[str], run: str, progress: say.Progress) -> None:
     places = [uri and absolute(uri) for uri in (order.out, order.ledger, order.labels)]
     there = ray.cluster_resources()
     workers = max(1, min(len(wave), int(there["CPU"]), int(there.get("memory", 0) // WORKER_BYTES)))
     shards = [{"shard": text} for text in wave]
-    arguments = (*places, order.key_env, order.options)
+    arguments = (*places, order.key_env, order.options, run)
     for done in cluster.each(shards, Ingester, arguments, workers=(workers, workers), memory=WORKER_BYTES):
         progress.step(note=f"{done['objects']} files in the last")
 

@@ -19,7 +19,7 @@ from rajobs.records.incoming import headerless, named, read_labels
 from rajobs.records.manifest import digest
 from rajobs.records.parts import to_parquet
 from rajobs.records.schema import CROSSWALK, IGNORED, IMAGES, PLACES, REJECTS
-from rajobs.records.store import open_store
+from rajobs.records.store import Store, open_store
 from rajobs.records.table import Table
 
 
@@ -31,7 +31,13 @@ def settings_of(options: ReadOptions) -> str:
 class Ingester:
     """Takes in shards. Whatever is in a file, the worker goes on."""
 
-    def __init__(self, out: str, ledger: str | None, labels: str | None, key_env: str, options: ReadOptions) -> None:
+    def __init__(
+        self, out: str, ledger: str | None, labels: str | None, key_env: str, options: ReadOptions, run: str
+    ) -> None:
+        self.run = run
+        self.decoder = Decoder()
+        self.decoder.start()
+        self.opened: dict[str, Store] = {}
         self.store = open_store(out)
         self.ledger = open_store(ledger) if ledger else None
         self.key = Key.from_environment(key_env)
@@ -44,7 +50,6 @@ class Ingester:
             self.sources = named(table, "derived_from")
             table = headerless(table)
             self.patients, self.shows = named(table, "patient"), shown(table)
-        self.decoder = Decoder()
 
     def __call__(self, item: dict[str, Any]) -> dict[str, Any]:
         shard = from_text(item["shard"])
@@ -55,9 +60,10 @@ class Ingester:
         )  # fmt: skip
         written: list[str] = []
         counts: Counter[str] = Counter()
-        attempts = Attempts(self.store, shard.id)
+        attempts = Attempts(self.store, shard.id, self.run)
+        source = self.opened.setdefault(shard.source, open_store(shard.source))
         name = f"part-{shard.id}" + (f"-{settings}" if settings else "")
-        for number, lot in enumerate(taker.take_in(attempts.watched(read_members(open_store(shard.source), shard)))):
+        for number, lot in enumerate(taker.take_in(attempts.watched(read_members(source, shard)))):
             written += self._put(name + (f"-{number:04d}" if number else ""), lot)
             counts += lot.counts
         files = [entry_name(entry) for entry in shard.members] if shard.kind == "files" else []

@@ -93,19 +93,26 @@ def read_account(store: Store) -> Account:
 
 
 class Attempts:
-    """Attempts at one shard. After a first worker's death each file is noted before it is read."""
+    """Attempts at one shard. After a first worker's death each file is noted before it is read.
 
-    def __init__(self, store: Store, shard: str) -> None:
-        self.store, self.key = store, f"{ATTEMPTS}/{shard}.json"
-        self.careful = store.stat(self.key) is not None
-        held = json.loads(store.get(self.key)) if self.careful else {"at": None, "deaths": {}}
-        self.deaths = Counter({int(number): deaths for number, deaths in held["deaths"].items()})
-        if held["at"] is not None:
-            self.deaths[held["at"]] += 1
+    A death counts only while one and the same driver runs: a driver that is killed takes its workers with it, and no
+    file is to blame.
+    """
+
+    def __init__(self, store: Store, shard: str, run: str) -> None:
+        self.store, self.run, self.key = store, run, f"{ATTEMPTS}/{shard}.json"
+        held: dict[str, Any] = json.loads(store.get(self.key)) if store.stat(self.key) is not None else {"run": ""}
+        self.careful = held["run"] == run
+        self.deaths: Counter[int] = Counter()
+        if self.careful:
+            self.deaths.update({int(number): deaths for number, deaths in held["deaths"].items()})
+            if held["at"] is not None:
+                self.deaths[held["at"]] += 1
         self._note(None)
 
     def _note(self, at: int | None) -> None:
-        self.store.put(self.key, to_json({"at": at, "deaths": {str(n): deaths for n, deaths in self.deaths.items()}}))
+        deaths = {str(number): deaths for number, deaths in self.deaths.items()}
+        self.store.put(self.key, to_json({"run": self.run, "at": at, "deaths": deaths}))
 
     def watched(self, members: Iterator[Member]) -> Iterator[Member]:
         """The members; one that has taken too many workers with it is turned away."""

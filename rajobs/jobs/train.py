@@ -1,31 +1,32 @@
 """rajobs train: fit a study's recipe and write a model bundle."""
 
 import dataclasses
-import time
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from rajobs import __version__, studies
-from rajobs.jobs import say
+from rajobs.jobs import cluster, say
+from rajobs.jobs.keeper import Keeper
 from rajobs.jobs.lesson import Source, lesson_of, open_source, prepare, split_of
+from rajobs.jobs.team import fit_together
 from rajobs.learning import networks
 from rajobs.learning.bundle import BUNDLE, Model, Trained, calibrate, put_bundle, read_description
 from rajobs.learning.card import card
-from rajobs.learning.ensemble import Lesson, fit_member, member_fit, member_samples
+from rajobs.learning.ensemble import Lesson, build_member, fit_member, member_fit, member_samples, scaled
 from rajobs.learning.judge import judge
 from rajobs.learning.recipe import Member, Recipe, from_toml, to_dict
-from rajobs.learning.state import Epoch, State, load_state, save_state
+from rajobs.learning.starts import Start, find_starts, from_weights
+from rajobs.learning.state import Epoch, State
 from rajobs.learning.study import Study
-from rajobs.records.errors import NotThereYet, UsageError
+from rajobs.records.errors import UsageError
 from rajobs.records.manifest import digest, refuse_others
 from rajobs.records.parts import to_parquet
 from rajobs.records.schema import HISTORY
-from rajobs.records.store import Store, open_store, read_text
-
-CHECKPOINT_SECONDS = 20.0
+from rajobs.records.store import Store, absolute, open_store, read_text
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,7 +37,7 @@ class Order:
     data: str
     out: str
     recipe: str = "default"
-    weights: str = "none"
+    weights: str | None = None  # None: as the recipe says; none; or a place
     workers: int = 1
     mode: str = "clean"
     seed: int = 0
@@ -47,8 +48,9 @@ class Order:
 def train(order: Order) -> str:
     """Fit, and return the place of the bundle; an order that was carried out before is not carried out again."""
     study = studies.find(order.study)
-    recipe = read_recipe(study, order.recipe)
     _check(order)
+    recipe = from_weights(read_recipe(study, order.recipe), order.weights)
+    starts = find_starts(recipe, order.weights)
     source = open_source(order.data, study)
     store = open_store(order.out)
     refuse_others(store, "models")
@@ -63,20 +65,23 @@ def train(order: Order) -> str:
         "key": source.key,
         "split": split_hash,
         "code": __version__,
+        "starts": {name: start.sha256 for name, start in starts.items()},
     }
     version = digest(facts)
     folder = f"{study.name}/{version}"
     if store.stat(f"{folder}/{BUNDLE}"):
         say.line(f"nothing to do: {order.out}/{folder} holds this model already")
         return f"{order.out}/{folder}"
-    if recipe.heavy:
-        say.line(f"{study.name} {order.recipe} is meant for a GPU; --budget 0.01 tries it on a small machine")
     arrays = prepare(source, recipe.view, order.ray)
     lesson = lesson_of(source, recipe, arrays, split, order.budget)
+    if recipe.heavy:
+        _warn(order, lesson, recipe)
     trained, states = {}, {}
     for number, member in enumerate(recipe.members):
-        keep = Keeper(store=store, folder=f"{folder}/checkpoints", member=member.name)
-        trained[member.name], states[member.name] = fit(lesson, recipe, member, order.seed * 1000 + number, keep)
+        seed = order.seed * 1000 + number
+        start = starts.get(member.name)
+        found = fit(order, lesson, recipe, member, start, f"{folder}/checkpoints", seed)
+        trained[member.name], states[member.name] = found
     _put(store, folder, source, recipe, lesson, trained, states, facts)
     for entry in list(store.list(f"{folder}/checkpoints/")):
         store.delete(entry.key)
@@ -87,10 +92,20 @@ def train(order: Order) -> str:
 def _check(order: Order) -> None:
     if not 0 < order.budget <= 1:
         raise UsageError(f"--budget must be above 0 and at most 1, not {order.budget}")
-    if order.workers != 1:
-        raise NotThereYet("this version trains with one worker; leave --workers out")
-    if order.weights != "none":
-        raise NotThereYet("this version starts from random weights only; leave --weights out")
+    if order.workers < 1:
+        raise UsageError(f"--workers must be 1 or more, not {order.workers}")
+
+
+def _warn(order: Order, lesson: Lesson, recipe: Recipe) -> None:
+    """Say how long a recipe that is meant for GPUs will take, before it starts."""
+    seconds = 0.0
+    for member in recipe.members:
+        run = member_fit(lesson, recipe, member, order.seed)
+        seconds += run.estimate(build_member(lesson.study, member, lesson.arrays.shape, 0).to(run.device))
+    say.line(
+        f"{lesson.study.name} {order.recipe} is meant for GPUs; here, on {run.device}, it takes about "
+        f"{say.clock(seconds / order.workers)}. A smaller --budget tries it with fewer epochs and rows"
+    )
 
 
 def read_recipe(study: Study, name: str) -> Recipe:
@@ -104,39 +119,42 @@ def read_recipe(study: Study, name: str) -> Recipe:
     return recipe
 
 
-@dataclasses.dataclass(kw_only=True)
-class Keeper:
-    """Checkpoints of one member: the newest one is there, whatever dies."""
-
-    store: Store
-    folder: str
-    member: str
-    last: float = dataclasses.field(default_factory=time.monotonic)
-
-    def keys(self) -> list[str]:
-        return [entry.key for entry in self.store.list(f"{self.folder}/{self.member}-")]
-
-    def newest(self) -> State | None:
-        found = self.keys()
-        return load_state(self.store.get(found[-1])) if found else None
-
-    def keep(self, epoch: int, state: State, done: bool) -> None:
-        if not done and time.monotonic() - self.last < CHECKPOINT_SECONDS:
-            return
-        older = self.keys()
-        self.store.put(f"{self.folder}/{self.member}-{epoch:05d}.safetensors", save_state(state))
-        for key in older:
-            self.store.delete(key)
-        self.last = time.monotonic()
-
-
-def fit(lesson: Lesson, recipe: Recipe, member: Member, seed: int, keeper: Keeper) -> tuple[Trained, State]:
-    """One member trained in this process, from its last checkpoint if there is one, and calibrated."""
-    state = keeper.newest()
+def fit(
+    order: Order, lesson: Lesson, recipe: Recipe, member: Member, start: Start | None, folder: str, seed: int
+) -> tuple[Trained, State]:
+    """One member trained, from its last checkpoint if there is one, and calibrated."""
+    keeper = Keeper(store=open_store(order.out), folder=folder, member=member.name)
     run = member_fit(lesson, recipe, member, seed)
-    epochs = run.training.epochs
+    state = keeper.newest()
     if state:
         say.line(f"{member.name}: going on after epoch {len(state.history)}")
+    if order.workers > 1:
+        task = {
+            "study": lesson.study.name, "data": absolute(order.data), "out": absolute(order.out), "mode": order.mode,
+            "budget": order.budget, "recipe": to_dict(recipe), "member": member.name, "seed": seed, "folder": folder,
+            "weights": order.weights,
+        }  # fmt: skip
+        with cluster.connected(order.ray):
+            state = fit_together(task, order.workers, run.training.epochs, lesson.study.headline)
+        network = build_member(lesson.study, member, lesson.arrays.shape, seed).to(run.device)
+        network.load_state_dict(state.best)
+    else:
+        network, state = _fit_here(lesson, recipe, member, start, seed, keeper, state)
+    samples = member_samples(lesson, member, "validation")
+    logits = run.logits(network, samples)
+    temperature = {
+        target.name: calibrate(target, logits[target.name].cpu(), torch.from_numpy(samples.truth[target.name]))
+        for target in run.targets
+        if recipe.calibrate
+    }
+    return Trained(network=network.eval(), temperature=temperature), state
+
+
+def _fit_here(
+    lesson: Lesson, recipe: Recipe, member: Member, start: Start | None, seed: int, keeper: Keeper, state: State | None
+) -> tuple[nn.Module, State]:
+    """In this process: one worker needs no cluster."""
+    epochs = scaled(recipe.training_of(member), lesson.budget).epochs
     with say.Progress(f"epochs of {member.name}", epochs) as progress:
         progress.step(len(state.history) if state else 0)
 
@@ -146,15 +164,7 @@ def fit(lesson: Lesson, recipe: Recipe, member: Member, seed: int, keeper: Keepe
             progress.step(note=f"loss {epoch.loss:.3f}{metric}")
             return True
 
-        network, state = fit_member(lesson, recipe, member, seed, told, state)
-    samples = member_samples(lesson, member, "validation")
-    logits = run.logits(network, samples)
-    temperature = {
-        target.name: calibrate(target, logits[target.name].cpu(), torch.from_numpy(samples.truth[target.name]))
-        for target in run.targets
-        if recipe.calibrate
-    }
-    return Trained(network=network.eval(), temperature=temperature), state
+        return fit_member(lesson, recipe, member, seed, told, state, start)
 
 
 def _put(

@@ -98,20 +98,25 @@ class Model:
             trained[member.name] = Trained(network=network.eval().to(device), temperature=held["temperature"])
         return cls(study=study, recipe=recipe, shape=shape, hash=content["hash"], trained=trained, device=device)
 
-    def answer(self, images: np.ndarray[Any, Any], batch: int = 64) -> dict[str, tuple[P, Numbers]]:
-        """Probabilities and answers, a target, of arrays (n, channels, rows, columns)."""
+    def answer(
+        self, images: np.ndarray[Any, Any], kinds: Numbers | None = None, batch: int = 64
+    ) -> dict[str, tuple[P, Numbers]]:
+        """Probabilities and answers, a target, of arrays (n, channels, rows, columns) of rows of these kinds."""
+        kinds = np.zeros(len(images), np.int64) if kinds is None else kinds
         if not len(images):
             return {t.name: (np.zeros((0, len(t.classes))), np.zeros(0, np.int64)) for t in self.study.targets}
         answers: dict[str, dict[str, P]] = {}
         for member in self.recipe.members:
-            logits = self._logits(self.trained[member.name].network, images, batch)
+            logits = self._logits(self.trained[member.name].network, images, kinds, batch)
             answers[member.name] = {
                 target.name: probabilities(target, logits[target.name], self.trained[member.name].temperature)
                 for target in member_targets(self.study, member)
             }
         return combine(self.study, self.recipe, answers)
 
-    def _logits(self, network: nn.Module, images: np.ndarray[Any, Any], batch: int) -> dict[str, Tensor]:
+    def _logits(
+        self, network: nn.Module, images: np.ndarray[Any, Any], kinds: Numbers, batch: int
+    ) -> dict[str, Tensor]:
         found: dict[str, list[Tensor]] = {}
         with torch.inference_mode():
             for start in range(0, len(images), batch):
@@ -119,7 +124,12 @@ class Model:
                 chunk = images[start : start + batch]
                 padded = np.zeros((batch, *chunk.shape[1:]), chunk.dtype)
                 padded[: len(chunk)] = chunk
-                outputs = network(torch.from_numpy(padded).to(self.device).float().div_(255))
+                of_kinds = np.zeros(batch, np.int64)
+                of_kinds[: len(chunk)] = kinds[start : start + batch]
+                outputs = network(
+                    torch.from_numpy(padded).to(self.device).float().div_(255),
+                    torch.from_numpy(of_kinds).to(self.device),
+                )
                 for name, values in outputs.items():
                     found.setdefault(name, []).append(values[: len(chunk)].float().cpu())
         return {name: torch.cat(values) for name, values in found.items()}

@@ -12,11 +12,12 @@ from rajobs.learning import networks
 from rajobs.learning.loop import Fit, Numbers, OnEpoch, Samples, pick_device
 from rajobs.learning.prepared import Prepared
 from rajobs.learning.recipe import Member, Recipe, Training
+from rajobs.learning.starts import Start
 from rajobs.learning.state import State
 from rajobs.learning.study import Study
 from rajobs.learning.targets import MISSING, Nominal, Target, encode, predicted
 from rajobs.records import metrics
-from rajobs.records.errors import BadRecipe, NotThereYet
+from rajobs.records.errors import BadRecipe
 
 P = NDArray[np.float64]
 
@@ -35,6 +36,8 @@ class Lesson:
 def member_targets(study: Study, member: Member) -> tuple[Target, ...]:
     """A member's targets: some of the study's, or one of them with its classes in groups."""
     chosen = tuple(study.target(name) for name in member.targets) or study.targets
+    if not member.ordered:
+        chosen = tuple(Nominal(name=target.name, classes=target.classes) for target in chosen)
     if not member.groups:
         return chosen
     if len(chosen) != 1 or chosen[0].ordered:
@@ -61,25 +64,35 @@ def member_samples(lesson: Lesson, member: Member, part: str) -> Samples:
         truth[target.name] = encode(target, values)
         labelled |= truth[target.name] != MISSING
     at = np.flatnonzero(wanted & labelled)
-    return Samples(arrays=lesson.arrays, at=at, truth={name: numbers[at] for name, numbers in truth.items()})
+    kinds = study.kind_numbers(lesson.arrays.rows.column("site").to_pylist())[at]
+    truth = {name: numbers[at] for name, numbers in truth.items()}
+    return Samples(arrays=lesson.arrays, at=at, truth=truth, kinds=kinds)
 
 
 def build_member(study: Study, member: Member, shape: tuple[int, ...], seed: int) -> nn.Module:
-    """A member's network with the weights it starts from."""
-    if member.weights != "none":
-        raise NotThereYet(f"member {member.name} starts from {member.weights}, which this version cannot load")
+    """A member's network, its weights drawn at random."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         sizes = networks.head_sizes(member_targets(study, member), member.groups)
-        return networks.build(member.architecture, member.settings, sizes, shape)
+        kinds = len(set(study.kinds.values())) if member.by_kind else 1
+        return networks.build(member.architecture, member.settings, sizes, shape, kinds=kinds)
 
 
 def fit_member(
-    lesson: Lesson, recipe: Recipe, member: Member, seed: int, on_epoch: OnEpoch, state: State | None = None
+    lesson: Lesson,
+    recipe: Recipe,
+    member: Member,
+    seed: int,
+    on_epoch: OnEpoch,
+    state: State | None = None,
+    start: Start | None = None,
 ) -> tuple[nn.Module, State]:
     """Train one member here; its network holds the weights to keep."""
     fit = member_fit(lesson, recipe, member, seed)
-    network = build_member(lesson.study, member, lesson.arrays.shape, seed).to(fit.device)
+    network = build_member(lesson.study, member, lesson.arrays.shape, seed)
+    if start is not None and state is None:
+        start.load_into(network)
+    network = network.to(fit.device)
     state = fit.run(network, on_epoch, state)
     network.load_state_dict(state.best)
     return network, state
@@ -108,7 +121,7 @@ def scaled(training: Training, budget: float) -> Training:
 
 def _some(samples: Samples, keep: Numbers) -> Samples:
     truth = {name: numbers[keep] for name, numbers in samples.truth.items()}
-    return Samples(arrays=samples.arrays, at=samples.at[keep], truth=truth)
+    return Samples(arrays=samples.arrays, at=samples.at[keep], truth=truth, kinds=samples.kinds[keep])
 
 
 def headline_score(
@@ -145,6 +158,8 @@ def combine(study: Study, recipe: Recipe, answers: Mapping[str, Mapping[str, P]]
 
 def _mean(target: Target, members: Sequence[Member], given: Sequence[P]) -> tuple[P, Numbers]:
     p = np.mean([_spread(target, member, values) for member, values in zip(members, given)], axis=0)
+    if not any(member.ordered for member in members):
+        return p, p.argmax(axis=1)  # learnt as names, answered as names
     return p, predicted(target, p)
 
 

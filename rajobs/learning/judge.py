@@ -78,8 +78,10 @@ def judge(model: Model, lesson: Lesson, part: str) -> Verdict:
     at = np.flatnonzero((lesson.parts == part) & labelled)
     p: dict[str, list[P]] = {target.name: [] for target in study.targets}
     said: dict[str, list[Numbers]] = {target.name: [] for target in study.targets}
+    kinds = study.kind_numbers(lesson.arrays.rows.column("site").to_pylist())
     for start in range(0, max(len(at), 1), CHUNK):
-        for name, (values, numbers) in model.answer(lesson.arrays.take(at[start : start + CHUNK])).items():
+        mine = at[start : start + CHUNK]
+        for name, (values, numbers) in model.answer(lesson.arrays.take(mine), kinds[mine]).items():
             p[name].append(values)
             said[name].append(numbers)
     return Verdict(

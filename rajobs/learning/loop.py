@@ -5,6 +5,7 @@ All randomness of an epoch follows from the seed and the epoch's number, so that
 
 import math
 import random
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ from rajobs.learning.state import Epoch, State
 from rajobs.learning.targets import MISSING, Target
 from rajobs.records.errors import DataError
 
+_TRIED = 4  # rows by which the time of a run is told
 Numbers = NDArray[np.int64]
 Weights = Mapping[str, Tensor]
 """Of the classes, a target."""
@@ -32,6 +34,7 @@ class Samples:
     arrays: Prepared
     at: Numbers
     truth: Mapping[str, Numbers]
+    kinds: Numbers
 
     def __len__(self) -> int:
         return len(self.at)
@@ -60,6 +63,8 @@ class Fit:
         """Fit until the epochs are done, patience ends or `on_epoch` says so; the state with the weights to keep."""
         if not len(self.train):
             raise DataError("no row with a label is left to learn from")
+        if self._batch < self.world:
+            raise DataError(f"a batch of {self._batch} rows cannot be shared by {self.world} workers")
         state = state or State()
         optimiser = _optimiser(network, self.training)
         if state.weights:
@@ -77,6 +82,22 @@ class Fit:
                 break
         return state
 
+    def estimate(self, network: nn.Module) -> float:
+        """Seconds that the run will take, about, from the time of a few rows; nothing is learnt from them."""
+        at = np.arange(min(_TRIED, self._batch))
+        weights = {target.name: self._class_weights(target) for target in self.targets}
+        network.eval()
+        for _ in range(2):  # the first one makes ready
+            start = time.perf_counter()
+            loss = self._loss(
+                network(self._images(self.train, at), self._kinds(self.train, at)), self.train, at, weights
+            )
+            loss.backward()
+            float(loss)
+            taken = time.perf_counter() - start
+        network.zero_grad(set_to_none=True)
+        return taken / len(at) * len(self.train) * self.training.copies * self.training.epochs
+
     def _stale(self, state: State) -> bool:
         patience = self.training.patience
         return bool(patience) and len(state.history) - state.best_epoch >= patience
@@ -93,7 +114,8 @@ class Fit:
             generator = torch.Generator().manual_seed(_mix(self.seed, number, self.rank, step))
             images = augment(images, self.training.augment, generator)
             with _mixed(self.device):
-                loss = self._loss(network(images), self.train, at, weights)
+                loss = self._loss(network(images, self._kinds(self.train, at)), self.train, at, weights)
+            loss = loss * (len(at) * self.world / self._batch)  # workers' gradients are averaged, whatever their shares
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
@@ -104,14 +126,21 @@ class Fit:
         """This worker's share of the epoch, shuffled; a last batch that is not full is left for another epoch."""
         rng = np.random.default_rng([self.seed, number])
         order = np.concatenate([rng.permutation(len(self.train)) for _ in range(self.training.copies)])
-        size = min(self.training.batch_size, len(order))
-        for start in range(0, len(order) - size + 1, size):
-            yield order[start : start + size][self.rank :: self.world]
+        for start in range(0, len(order) - self._batch + 1, self._batch):
+            yield order[start : start + self._batch][self.rank :: self.world]
+
+    @property
+    def _batch(self) -> int:
+        """Rows of a batch, of all workers together."""
+        return min(self.training.batch_size, len(self.train) * self.training.copies)
 
     def _images(self, samples: Samples, at: Numbers) -> Tensor:
         images = torch.from_numpy(samples.arrays.take(samples.at[at])).to(self.device)
         images = images.to(torch.float32).div_(255)
         return images.contiguous(memory_format=torch.channels_last) if self.device != "cpu" else images
+
+    def _kinds(self, samples: Samples, at: Numbers) -> Tensor:
+        return torch.from_numpy(samples.kinds[at]).to(self.device)
 
     def _loss(self, logits: Mapping[str, Tensor], samples: Samples, at: Numbers, weights: Weights) -> Tensor:
         losses = [
@@ -160,8 +189,9 @@ class Fit:
         found: dict[str, list[Tensor]] = {target.name: [] for target in self.targets}
         with torch.inference_mode(), _mixed(self.device):
             for start in range(0, len(samples), batch):
-                images = self._images(samples, np.arange(start, min(start + batch, len(samples))))
-                for name, values in _bare(network)(images).items():
+                at = np.arange(start, min(start + batch, len(samples)))
+                outputs = _bare(network)(self._images(samples, at), self._kinds(samples, at))
+                for name, values in outputs.items():
                     found[name].append(values.float())
         empty = {target.name: torch.zeros(0, target.outputs) for target in self.targets}
         return {name: torch.cat(values) if values else empty[name] for name, values in found.items()}

@@ -5,33 +5,51 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
+from rajobs.learning import backbones
 from rajobs.learning.targets import Target
 from rajobs.records.errors import BadRecipe, UnknownName
 
 
 class Heads(nn.Module):
-    """A trunk that gives a vector, and a linear head a target."""
+    """A trunk that gives a vector, and a linear head a target, or one a target and kind of row."""
 
-    def __init__(self, trunk: nn.Module, features: int, outputs: Mapping[str, int]) -> None:
+    def __init__(self, trunk: nn.Module, features: int, outputs: Mapping[str, int], kinds: int = 1) -> None:
         super().__init__()
         self.trunk = trunk
+        self.kinds = kinds
         # The ending keeps targets apart from a module's own attributes (half, type).
-        self.heads = nn.ModuleDict({f"{name}_head": nn.Linear(features, count) for name, count in outputs.items()})
+        self.heads = nn.ModuleDict({
+            f"{name}_head": nn.Linear(features, kinds * count) for name, count in outputs.items()
+        })  # fmt: skip
 
-    def forward(self, images: Tensor) -> dict[str, Tensor]:
+    def forward(self, images: Tensor, kinds: Tensor | None = None) -> dict[str, Tensor]:
         features = self.trunk(images)
-        return {name.removesuffix("_head"): head(features) for name, head in self.heads.items()}
+        return {name.removesuffix("_head"): self._own(head(features), kinds) for name, head in self.heads.items()}
+
+    def _own(self, logits: Tensor, kinds: Tensor | None) -> Tensor:
+        """Of the logits of all kinds those of each row's own; without kinds all rows are of the first."""
+        if self.kinds == 1:
+            return logits
+        if kinds is None:
+            kinds = torch.zeros(len(logits), dtype=torch.int64, device=logits.device)
+        return logits.unflatten(1, (self.kinds, -1)).take_along_dim(kinds.view(-1, 1, 1), dim=1).squeeze(1)
 
 
 def build(
-    architecture: str, settings: Mapping[str, Any], outputs: Mapping[str, int], shape: tuple[int, ...]
+    architecture: str,
+    settings: Mapping[str, Any],
+    outputs: Mapping[str, int],
+    shape: tuple[int, ...],
+    *,
+    kinds: int = 1,
 ) -> nn.Module:
-    """A network for images of `shape` (channels, rows, columns) with `outputs` logits a target."""
+    """A network for images of `shape` (channels, rows, columns) with `outputs` logits a target (and kind of row)."""
     check_settings(architecture, settings)
     trunk, features = ARCHITECTURES[architecture](shape=shape, **settings)
-    return Heads(trunk, features, outputs)
+    return Heads(trunk, features, outputs, kinds)
 
 
 def check_settings(architecture: str, settings: Mapping[str, Any]) -> None:
@@ -52,6 +70,69 @@ def head_sizes(targets: tuple[Target, ...], groups: tuple[tuple[str, ...], ...])
 def parameters(network: nn.Module) -> int:
     """Count of learnt numbers."""
     return sum(parameter.numel() for parameter in network.parameters())
+
+
+def head_parameters(network: nn.Module) -> list[nn.Parameter]:
+    """The heads' weights and biases: new where the trunk starts from elsewhere (002 learns them ten times faster)."""
+    return list(_heads(network).heads.parameters())
+
+
+def trunk_parameters(network: nn.Module) -> list[nn.Parameter]:
+    """All parameters but the heads'."""
+    return list(_heads(network).trunk.parameters())
+
+
+def _heads(network: nn.Module) -> Heads:
+    inner = getattr(network, "module", network)  # DistributedDataParallel wraps it
+    assert isinstance(inner, Heads)
+    return inner
+
+
+def share_statistics(network: nn.Module) -> nn.Module:
+    """The same network, whose batch norms learn from the rows of all workers; the weights' names stay as they are."""
+    for module in network.modules():
+        if type(module) is nn.BatchNorm2d:
+            module.__class__ = SharedBatchNorm2d  # in place: its weights are where an optimiser may hold them
+    return network
+
+
+class SharedBatchNorm2d(nn.BatchNorm2d):
+    """Batch norm over the batch of all workers, however unequal their shares; torch's own works on GPUs alone."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or not dist.is_available() or not dist.is_initialized() or dist.get_world_size() == 1:
+            return super().forward(x)
+        assert self.running_mean is not None and self.running_var is not None and self.momentum is not None
+        wide = x.float()
+        count = torch.full((1,), x.numel() / x.shape[1], device=x.device)
+        sums = _AllReduce.apply(torch.cat([wide.sum((0, 2, 3)), count]))
+        count, mean = sums[-1].detach(), sums[:-1] / sums[-1].detach()
+        centred = wide - mean[:, None, None]
+        # Squares about the common mean: those about zero lose their digits where the mean is large.
+        variance = _AllReduce.apply(centred.square().sum((0, 2, 3))) / count
+        with torch.no_grad():
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * count / (count - 1), self.momentum)
+            if self.num_batches_tracked is not None:
+                self.num_batches_tracked.add_(1)
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        return torch.addcmul(self.bias[:, None, None], centred, scale[:, None, None]).to(x.dtype)
+
+
+class _AllReduce(torch.autograd.Function):
+    """The sum over all workers. Each worker's loss hangs on it, so that its gradient is the sum of theirs."""
+
+    @staticmethod
+    def forward(context: Any, values: Tensor) -> Tensor:
+        total = values.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> Tensor:
+        total = gradient.contiguous().clone()
+        dist.all_reduce(total)
+        return total
 
 
 def compact(
@@ -117,4 +198,31 @@ def conv4(
     return trunk, hidden
 
 
-ARCHITECTURES: Mapping[str, Callable[..., tuple[nn.Module, int]]] = {"compact": compact, "conv4": conv4}
+def conv2(
+    *, shape: tuple[int, ...], width: int = 32, hidden: int = 512, dropout: float = 0.5, batch_norm: bool = False
+) -> tuple[nn.Module, int]:
+    """004's network: two 3x3 convolutions, each with a pooling, and a hidden layer of 512; images of 48 px.
+
+    The paper does not print the channels: 32 and twice as many. Its net for erosion has batch norm, the other has not.
+    """
+    if min(shape[1:]) < 4:
+        raise BadRecipe(f"conv2 needs images of at least 4 pixels, not {min(shape[1:])}")
+    rows, columns = (side // 2 // 2 for side in shape[1:])
+    trunk = nn.Sequential(
+        _conv(shape[0], width, 1, batch_norm), nn.MaxPool2d(2), _conv(width, 2 * width, 1, batch_norm), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Linear(2 * width * rows * columns, hidden), nn.ReLU(), nn.Dropout(dropout),
+    )  # fmt: skip
+    return trunk, hidden
+
+
+ARCHITECTURES: Mapping[str, Callable[..., tuple[nn.Module, int]]] = {
+    "compact": compact,
+    "conv2": conv2,
+    "conv4": conv4,
+    "alexnet": backbones.alexnet,
+    "vgg16": backbones.vgg16,
+    "googlenet": backbones.googlenet,
+    "resnet18": backbones.resnet18,
+    "resnet50": backbones.resnet50,
+    "efficientnet_b2": backbones.efficientnet_b2,
+}

@@ -14,6 +14,7 @@ OPTIMISERS = ("adamw", "adam", "sgd", "rmsprop", "adadelta")
 SCHEDULES = ("constant", "cosine", "one_cycle")
 COMBINES = ("mean", "first_yes")
 FITS = ("gradient",)
+NONE = "none"
 
 Settings = Mapping[str, Any]
 
@@ -70,7 +71,9 @@ class Member:
     targets: tuple[str, ...] = ()  # of the study; none named: all
     groups: tuple[tuple[str, ...], ...] = ()  # classes it tells apart only as groups, in the order of its outputs
     sees: tuple[str, ...] = ()  # classes of rows it learns from; none named: all
-    weights: str = "none"  # pretrained weights it starts from, by name
+    by_kind: bool = False  # a head for each kind of row (of joint), on a shared trunk
+    ordered: bool = True  # scores learnt as steps in order; else as names, by softmax
+    weights: str = NONE  # pretrained weights it starts from, by name
     training: Training | None = None  # where it differs from the recipe's
     fit: str = "gradient"
 

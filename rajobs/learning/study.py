@@ -1,6 +1,6 @@
 """What a study is: one frozen declaration that every job works from. No torch is needed to read one."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,6 +62,12 @@ class Study:
     printed: tuple[Printed, ...] = ()
     printed_split: PrintedSplit | None = None
     folds: Mapping[str, str] = field(default_factory=dict)  # classes that the paper counts as another
+    kinds: Mapping[str, str] = field(default_factory=dict)  # site -> kind of row, for members with a head a kind
+
+    def kind_numbers(self, sites: Sequence[str]) -> NDArray[np.int64]:
+        """The number of each row's kind; 0 where a study has but one."""
+        number = {name: at for at, name in enumerate(dict.fromkeys(self.kinds.values()))}
+        return np.array([number.get(self.kinds.get(site, ""), 0) for site in sites], np.int64)
 
     def target(self, name: str) -> Target:
         found = {target.name: target for target in self.targets}

@@ -54,13 +54,19 @@ def _rle(frame: Array, depth: int) -> bytes:
 def _jpeg(frame: Array, depth: int) -> bytes:
     import imagecodecs
 
+    if frame.ndim == 3:
+        return bytes(imagecodecs.jpeg8_encode(frame, level=92, outcolorspace="YCBCR", subsampling="422"))
     return bytes(imagecodecs.jpeg8_encode(frame, level=95, bitspersample=depth))
 
 
 def _jpeg_lossless(frame: Array, depth: int) -> bytes:
     import imagecodecs
 
-    return bytes(imagecodecs.jpeg8_encode(frame, lossless=True, predictor=1, bitspersample=depth))
+    colours = None if frame.ndim == 2 else "RGB"  # as they are
+    data = imagecodecs.jpeg8_encode(
+        frame, lossless=True, predictor=1, bitspersample=depth, colorspace=colours, outcolorspace=colours
+    )
+    return bytes(data)
 
 
 def _jpeg_lossless_six(frame: Array, depth: int) -> bytes:

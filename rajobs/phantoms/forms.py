@@ -1,4 +1,4 @@
-"""The ways samples of a picture are stored: depth, sign, tables, windows, and bits stored that are not so."""
+"""How samples are stored: grey in depths, signs, tables and windows; colour as RGB, YBR or by a palette."""
 
 from dataclasses import dataclass
 
@@ -28,6 +28,16 @@ FORMS = (
     "no-window",
     "padded",
 )
+SCAN_FORMS = (
+    "rgb",
+    "planar",  # RGB, plane after plane
+    "ybr",
+    "ybr-422",  # what JPEG makes of colour: the coding itself turns RGB into it
+    "rct",  # what JPEG 2000 does
+    "palette",
+    "no-region",  # RGB that does not say where on the screen the scan is
+)
+_PHOTOMETRICS = {"ybr": "YBR_FULL", "ybr-422": "YBR_FULL_422", "rct": "YBR_RCT", "palette": "PALETTE COLOR"}
 _DEPTHS = {"eight": 8, "ten": 10, "twelve": 12, "sixteen": 16}
 _LUT_DEPTH = 12  # a table of more entries does not fit an element of short length
 
@@ -43,10 +53,10 @@ class Draft:
 
 def draft_film(picture: Picture, *, seed: int, serial: str, form: str = "plain") -> Draft:
     """The header with all that describes the samples, and the samples as they will be stored."""
+    if picture.frames[0].ndim == 3:
+        return _draft_scan(picture, seed, serial, "rgb" if form == "plain" else form)
     assert form in FORMS, form
     dataset = make_header(picture, seed=seed, serial=serial)
-    if picture.frames[0].ndim == 3:
-        return _draft_colour(picture, dataset)
     depth = _DEPTHS.get(form, min(picture.bits, _LUT_DEPTH) if form.endswith("lut") else picture.bits)
     shift = depth - picture.bits
     frames = tuple(_shifted(frame, shift) for frame in picture.frames)
@@ -74,27 +84,70 @@ def _describe(draft: Draft, *, samples: int, photometric: str) -> None:
     dataset.PixelRepresentation = 0
 
 
-def _draft_colour(picture: Picture, dataset: Dataset) -> Draft:
+def _draft_scan(picture: Picture, seed: int, serial: str, form: str) -> Draft:
+    assert form in SCAN_FORMS, form
+    dataset = make_header(picture, seed=seed, serial=serial)
     draft = Draft(dataset=dataset, frames=picture.frames, depth=8)
-    _describe(draft, samples=3, photometric="RGB")
-    dataset.PlanarConfiguration = 0
-    if picture.region is not None:
-        x0, y0, x1, y1 = picture.region
-        region = item(
-            RegionSpatialFormat=1,
-            RegionDataType=1,
-            RegionFlags=0,
-            RegionLocationMinX0=x0,
-            RegionLocationMinY0=y0,
-            RegionLocationMaxX1=x1,
-            RegionLocationMaxY1=y1,
-            PhysicalUnitsXDirection=3,
-            PhysicalUnitsYDirection=3,
-            PhysicalDeltaX=(picture.spacing_mm or 0.1) / 10,
-            PhysicalDeltaY=(picture.spacing_mm or 0.1) / 10,
-        )
-        dataset.SequenceOfUltrasoundRegions = Sequence([region])
-    return draft
+    palette = form == "palette"
+    _describe(draft, samples=1 if palette else 3, photometric=_PHOTOMETRICS.get(form, "RGB"))
+    if not palette:
+        dataset.PlanarConfiguration = int(form == "planar")
+    if picture.region is not None and form != "no-region":
+        dataset.SequenceOfUltrasoundRegions = Sequence([_region(picture.region, picture.spacing_mm or 0.1)])
+    if palette:
+        _put_palette(dataset)
+    change = {"planar": _by_plane, "ybr": _to_ybr, "palette": _to_palette}.get(form)
+    return draft if change is None else Draft(dataset=dataset, frames=tuple(map(change, draft.frames)), depth=8)
+
+
+def _region(region: tuple[int, int, int, int], spacing_mm: float) -> Dataset:
+    x0, y0, x1, y1 = region
+    return item(
+        RegionSpatialFormat=1,
+        RegionDataType=1,
+        RegionFlags=0,
+        RegionLocationMinX0=x0,
+        RegionLocationMinY0=y0,
+        RegionLocationMaxX1=x1,
+        RegionLocationMaxY1=y1,
+        PhysicalUnitsXDirection=3,  # centimetres
+        PhysicalUnitsYDirection=3,
+        PhysicalDeltaX=spacing_mm / 10,
+        PhysicalDeltaY=spacing_mm / 10,
+    )
+
+
+def _by_plane(frame: Array) -> Array:
+    return np.ascontiguousarray(frame.transpose(2, 0, 1))
+
+
+def _to_ybr(frame: Array) -> Array:
+    """PS3.3 C.7.6.3.1.2."""
+    ybr = frame.astype(np.float32) @ _YBR.T + np.array([0, 128, 128], np.float32)
+    return np.clip(np.rint(ybr), 0, 255).astype(np.uint8)
+
+
+_YBR = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], np.float32)
+_GREYS = 128  # of a palette's 256 entries; behind them 8 reds by 4 greens by 4 blues, as the signal is red and yellow
+_TINTED = 24  # spread of a pixel's colours from which it counts as coloured
+
+
+def _to_palette(frame: Array) -> Array:
+    rgb = frame.astype(np.int16)
+    red, green, blue = rgb[..., 0], rgb[..., 1], rgb[..., 2]
+    coloured = rgb.max(axis=2) - rgb.min(axis=2) >= _TINTED
+    colour = _GREYS + ((red >> 5) << 4 | (green >> 6) << 2 | blue >> 6)
+    return np.where(coloured, colour, (red + green + blue) // 6).astype(np.uint8)
+
+
+def _put_palette(dataset: Dataset) -> None:
+    greys = np.arange(_GREYS) * 255 // (_GREYS - 1)
+    index = np.arange(256 - _GREYS)
+    tables = {"Red": (index >> 4) * 255 // 7, "Green": (index >> 2 & 3) * 85, "Blue": (index & 3) * 85}
+    for name, table in tables.items():
+        words = (np.concatenate([greys, table]) * 257).astype("<u2")
+        dataset.add_new(f"{name}PaletteColorLookupTableDescriptor", "US", [256, 0, 16])
+        dataset.add_new(f"{name}PaletteColorLookupTableData", "OW", words.tobytes())
 
 
 def _formed(draft: Draft, form: str, window: tuple[float, ...] | None) -> Draft:

@@ -1,4 +1,4 @@
-"""A film's header as it comes out of an archive: planted identifiers everywhere, and tags not to rely on (003)."""
+"""A film's or scan's header as archives have them: planted identifiers everywhere, and tags not to rely on (003)."""
 
 import hashlib
 import random
@@ -20,6 +20,16 @@ from rajobs.phantoms.picture import PHANTOM_VERSION, Picture
 
 _CLASSES = {"CR": ComputedRadiographyImageStorage, "DX": DigitalXRayImageStorageForPresentation}
 _MAKERS = ("Agfa", "FUJIFILM Corporation", "Carestream Health", "Philips Medical Systems", "SIEMENS", "Konica Minolta")
+_SCANNERS = (
+    ("GE Healthcare", "LOGIQ E9"),
+    ("Philips Medical Systems", "EPIQ 7G"),
+    ("Esaote", "MyLab Twice"),
+    ("CANON_MEC", "Aplio i800"),
+    ("TOSHIBA_MEC_US", "Aplio 500"),
+    ("SAMSUNG MEDISON CO., LTD.", "RS80A"),
+    ("SIEMENS", "ACUSON S2000"),
+    ("Mindray", "Resona 7"),
+)
 _LIMBS = ("hand", "foot", "knee", "shoulder", "hip", "elbow", "forearm")
 
 
@@ -47,6 +57,8 @@ def make_header(picture: Picture, *, seed: int, serial: str) -> Dataset:
     _add_patient(dataset, picture, who, rng)
     _add_study(dataset, picture, who, rng, seed, serial)
     _add_device(dataset, picture, who, rng)
+    if picture.modality == "US":
+        _add_scan(dataset, picture, who, rng)
     _add_view(dataset, picture, who, rng)
     _plant(dataset, who)
     return dataset
@@ -100,6 +112,10 @@ def _add_device(dataset: Dataset, picture: Picture, who: Identity, rng: random.R
     known = rng.random() < 0.9
     dataset.Manufacturer = rng.choice(_MAKERS) if known else f"Dr. {who['maker'].title()} {who['family'].title()}"
     dataset.ManufacturerModelName = rng.choice(("CR 85-X", "DRX-1", "Model 7"))
+    if known and picture.modality == "US":
+        # One machine an exam.
+        machine = (who.person * 5 + picture.visit) % len(_SCANNERS)
+        dataset.Manufacturer, dataset.ManufacturerModelName = _SCANNERS[machine]
     dataset.InstitutionName = f"Klinik {who['institution'].title()}"
     dataset.InstitutionAddress = who.address
     dataset.InstitutionalDepartmentName = who["department"]
@@ -109,10 +125,22 @@ def _add_device(dataset: Dataset, picture: Picture, who: Identity, rng: random.R
     dataset.ReferringPhysicianName = f"{who['physician'].title()}^A^^Dr."
     dataset.PerformingPhysicianName = f"{who['physician'].title()}^B^^Dr."
     dataset.OperatorsName = [f"{who['operator'].title()}^C", f"{who['physician'].title()}^D"]
-    if picture.spacing_mm is not None:
+    if picture.spacing_mm is not None and picture.modality != "US":
         dataset.ImagerPixelSpacing = [f"{picture.spacing_mm:.4f}"] * 2
         if rng.random() < 0.5:
             dataset.PixelSpacing = [f"{picture.spacing_mm:.4f}"] * 2
+
+
+def _add_scan(dataset: Dataset, picture: Picture, who: Identity, rng: random.Random) -> None:
+    """What only ultrasound says of itself; that names stand in the picture it does not always say, or denies."""
+    dataset.ImageType = ["ORIGINAL", "PRIMARY", "SMALL PARTS"]
+    dataset.SeriesDescription = f"PD {who['description']}"
+    burned_in = rng.choice(("YES", "YES", "NO", None))
+    if burned_in is not None:
+        dataset.BurnedInAnnotation = burned_in
+    if len(picture.frames) > 1:
+        dataset.FrameTime, dataset.CineRate = "80", 12
+        dataset.FrameIncrementPointer = 0x00181063
 
 
 def _add_view(dataset: Dataset, picture: Picture, who: Identity, rng: random.Random) -> None:
@@ -121,10 +149,12 @@ def _add_view(dataset: Dataset, picture: Picture, who: Identity, rng: random.Ran
     parts = [part, part, part, part.title(), "", None, f"{part} {who['body_part']}"[:64]]
     if picture.body_part in _LIMBS:
         parts += ["EXTREMITY", "EXTREMITY", rng.choice(_LIMBS).upper()]
+    if picture.modality == "US":
+        parts += ["HAND", "FINGER", "EXTREMITY"]
     laterality = picture.laterality
     sides = [laterality, laterality, laterality, "", None]
     view = picture.view_position
-    views = [view, view, view, "", None, "AP", "LL"]
+    views = [view, view, view, "", None, "AP", "LL"] if picture.modality != "US" else [None, ""]
     keyword = "ImageLaterality" if picture.modality == "DX" else "Laterality"
     chosen = {"BodyPartExamined": parts, keyword: sides, "ViewPosition": views}
     for name, options in chosen.items():

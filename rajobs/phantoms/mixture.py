@@ -1,7 +1,8 @@
-"""How a phantom's files are mixed: films in every coding, and between them strays, copies and damaged files."""
+"""How a phantom's files are mixed: films and scans in every coding, between them strays, copies and damaged files."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 from rajobs.phantoms.archives import Member, Packer
 from rajobs.phantoms.canaries import identity
@@ -11,78 +12,34 @@ from rajobs.phantoms.headers import uid
 from rajobs.phantoms.hostile import hostile_kinds, make_hostile
 from rajobs.phantoms.picture import Picture
 from rajobs.phantoms.picturefile import PICTURES, picture_bytes
+from rajobs.phantoms.scanfile import avi_bytes, burn_in
+from rajobs.phantoms.shapes import LOOP_SHAPES, LOSSY, SCAN_SHAPES, SHAPES
 from rajobs.phantoms.strays import STRAYS, make_stray
 from rajobs.phantoms.tables import EXPECTED_COLUMNS, LABEL_COLUMNS, Fate, Table, expected_row, label_rows
 
-_RARE: tuple[tuple[str, str, str], ...] = (
-    ("explicit", "plain", "plain"),
-    ("jpeg-lossless", "plain", "plain"),
-    ("implicit", "plain", "no-preamble"),
-    ("rle", "signed", "plain"),
-    ("png", "", ""),
-    ("explicit", "signed", "odd-vr"),
-    ("jpeg-ls", "plain", "planted-preamble"),
-    ("implicit", "rescaled", "bare"),
-    ("jpeg2000", "plain", "plain"),
-    ("explicit", "sixteen", "deep-sequence"),
-    ("jpeg-baseline", "eight", "plain"),
-    ("big-endian", "plain", "plain"),
-    ("jpeg-lossless", "narrow", "open-sequences"),
-    ("explicit", "modality-lut", "tiff-preamble"),
-    ("deflated", "plain", "plain"),
-    ("jpeg", "", ""),
-    ("htj2k", "loose", "plain"),
-    ("implicit", "voi-lut", "open-sequences"),
-    ("jpeg-extended", "twelve", "plain"),
-    ("explicit", "padded", "trailing"),
-    ("jpeg-ls-near", "plain", "plain"),
-    ("jpeg2000-lossy", "no-window", "plain"),
-    ("rle", "eight", "no-preamble"),
-    ("tiff", "", ""),
-    ("jpeg-lossless-any", "two-windows", "plain"),
-    ("implicit", "ten", "plain"),
-    ("htj2k-lossy", "loose", "plain"),
-    ("explicit", "eight", "planted-preamble"),
-    ("big-endian", "modality-lut", "plain"),
-    ("jpeg-lossless", "voi-lut", "plain"),
-    ("bmp", "", ""),
-    ("explicit", "loose", "plain"),
-    ("implicit", "padded", "plain"),
-    ("explicit", "two-windows", "no-preamble"),
-    ("jpeg-lossless", "rescaled", "plain"),
-    ("explicit", "no-window", "plain"),
-    ("implicit", "plain", "plain"),
-    ("rle", "ten", "plain"),
-    ("explicit", "voi-lut", "open-sequences"),
-    ("implicit", "signed", "bare"),
-    ("jpeg-lossless", "sixteen", "plain"),
-    ("explicit", "rescaled", "plain"),
-    ("implicit", "two-windows", "plain"),
-)
-_COMMON = (
-    ("explicit", "plain", "plain"),
-    ("implicit", "plain", "plain"),
-    ("jpeg-lossless", "plain", "plain"),
-    ("explicit", "two-windows", "plain"),
-    ("implicit", "no-window", "plain"),
-    ("rle", "plain", "plain"),
-)
-SHAPES = _RARE + 10 * _COMMON
-"""How films are written, in turn: syntax (or kind of picture), form of the samples, layout of the file.
-
-Rare ones come first, so that a few patients meet most of them; over all, cheap and common ones prevail. Their number is
-a prime, lest every left hand be a PNG.
-"""
-_LOSSY = ("jpeg-baseline", "jpeg-extended", "jpeg-ls-near", "jpeg2000-lossy", "htj2k-lossy")
 _COPIES = {5: "copy:bytes", 13: "copy:recoded", 19: "copy:cut"}
 _COPY_TURN, _STRAY_TURN, _SHOWN = 24, 6, 2
+_FILMS_DAMAGE = (
+    "burned-in",
+    "foreign-tiff",
+    "jpeg2000-bomb",
+    "text-for-number",
+)  # no damage, or another one, where scans are concerned
+
+
+Shape = TypeVar("Shape")
 
 
 class Mixture:
-    """Lays pictures into archives, with the strays, copies and damaged files that lie between them."""
+    """Lays pictures into archives, with the strays, copies and damaged files that lie between them.
 
-    def __init__(self, put: Callable[[str, bytes], None], *, seed: int, damage: float, patients: int) -> None:
-        self.seed, self.damage = seed, damage
+    `readable`: nothing but scans that can be taken in as they are.
+    """
+
+    def __init__(
+        self, put: Callable[[str, bytes], None], *, seed: int, damage: float, patients: int, readable: bool = False
+    ) -> None:
+        self.seed, self.damage, self.readable = seed, damage, readable
         self.labels, self.expected = Table(columns=LABEL_COLUMNS), Table(columns=EXPECTED_COLUMNS)
         self.shown: list[Picture] = []
         self.fates: Counter[str] = Counter()
@@ -95,8 +52,9 @@ class Mixture:
         self._damages = _cycle((*damage_kinds(), *hostile_kinds()))
         self._strays = _cycle(STRAYS)
         self._shown: Counter[tuple[str, str | None]] = Counter()
+        self._turns: Counter[str] = Counter()  # of films, scans and loops, through their shapes
         self._owed = 0.0
-        self._last: Picture | None = None  # grey: what damaged files are made of
+        self._last: Picture | None = None  # what damaged files are made of: a film, unless there are scans alone
 
     @property
     def archives(self) -> int:
@@ -108,18 +66,23 @@ class Mixture:
         turn = self.pictures
         self.pictures += 1
         self.people = max(self.people, picture.patient.number + 1)
-        self._show(picture)
-        if picture.frames[0].ndim == 3:
-            self._add_colour(picture, turn)
+        scan = picture.frames[0].ndim == 3
+        if scan:
+            picture = burn_in(picture, identity(self.seed, picture.patient.number))
+            self._add_scan(picture, turn)
         else:
             self._add_film(picture, turn)
+        self._show(picture)
+        if not scan or self._last is None or self._of_scans:
             self._last = picture
         if turn % _STRAY_TURN == 0:
             self._add_stray(next(self._strays), picture)
         self._owed += self.damage
         while self._owed >= 1 and self._last is not None:
-            self._owed -= 1
-            self._add_damaged(next(self._damages), self._last)
+            kind = next(self._damages)
+            if not (self._of_scans and kind in _FILMS_DAMAGE):
+                self._owed -= 1
+                self._add_damaged(kind, self._last)
 
     def finish(self) -> None:
         """One of each kind that had no turn yet, the copies that still wait, and the last archive."""
@@ -129,13 +92,19 @@ class Mixture:
         self._lay_copies(self._waiting)
         self._packer.close()
 
+    @property
+    def _of_scans(self) -> bool:
+        """Whether damaged files are made of scans, for want of a film."""
+        return self._last is not None and self._last.modality == "US"
+
     def _complete(self, picture: Picture) -> None:
         damaged = [(kind, f"damage:{kind}") for kind in damage_kinds()]
         damaged += [(kind, f"hostile:{kind}") for kind in hostile_kinds()]
         for kind in STRAYS:
             if f"stray:{kind}" not in self.kinds:
                 self._add_stray(kind, picture)
-        for kind, name in damaged if self.damage > 0 else ():
+        # Scans alone are too few to bear one of each kind.
+        for kind, name in damaged if self.damage > 0 and not self._of_scans else ():
             if name not in self.kinds:
                 self._add_damaged(kind, picture)
 
@@ -144,13 +113,14 @@ class Mixture:
         self._put_object(key, data)
 
     def _show(self, picture: Picture) -> None:
-        kind = picture.body_part, picture.laterality
+        grade = next((truth.value for truth in picture.truths if truth.target == "grade"), picture.laterality)
+        kind = picture.body_part, grade
         if self._shown[kind] < _SHOWN:
             self._shown[kind] += 1
             self.shown.append(picture)
 
     def _add_film(self, picture: Picture, turn: int) -> None:
-        syntax, form, layout = SHAPES[turn % len(SHAPES)]
+        syntax, form, layout = self._turn("film", SHAPES)
         if syntax in PICTURES and picture.truths:
             self._add_picture(picture, turn, syntax)
             return
@@ -159,7 +129,7 @@ class Mixture:
         serial = f"film-{turn}"
         data = dicom_bytes(picture, seed=self.seed, serial=serial, syntax=syntax, form=form, layout=layout)
         member = self._film(picture, turn, serial, syntax, data)
-        lossless = syntax not in _LOSSY and form != "narrow" and layout != "bare"
+        lossless = syntax not in LOSSY and form != "narrow" and layout != "bare"
         copy = _COPIES.get(turn % _COPY_TURN) if lossless else None
         if copy == "copy:cut" and self.damage > 0:
             self._add_cut_before(member, picture, turn)
@@ -174,13 +144,38 @@ class Mixture:
             twin = self._member(picture, f"COPY{turn:04d}", data, fate)
             self._waiting.append((self._packer.number, twin, number))
 
-    def _add_colour(self, picture: Picture, turn: int) -> None:
-        serial = f"scan-{turn}"
-        data = dicom_bytes(picture, seed=self.seed, serial=serial)
-        self._lay(self._film(picture, turn, serial, "explicit", data), picture.patient.number)
+    def _turn(self, kind: str, shapes: Sequence[Shape]) -> Shape:
+        """The next of a kind's shapes."""
+        self._turns[kind] += 1
+        return shapes[(self._turns[kind] - 1) % len(shapes)]
+
+    def _add_scan(self, picture: Picture, turn: int) -> None:
+        kind, shapes = ("scan", SCAN_SHAPES) if len(picture.frames) == 1 else ("loop", LOOP_SHAPES)
+        syntax, form = self._turn(kind, shapes)
+        while self.readable and (syntax == "avi" or form == "no-region"):
+            syntax, form = self._turn(kind, shapes)
+        if syntax == "avi":
+            self._add_avi(picture, turn)
+            return
+        serial, name = f"scan-{turn}", f"{kind}:{syntax}:{form}"
+        instance = uid(self.seed, "instance", serial)
+        self._label(picture, image=instance)
+        fate = Fate(name="images", kind=name, frames=len(picture.frames), sop_uid=instance)
+        if form == "no-region":
+            fate = Fate(name="rejects", reason="no-region", kind=name, sop_uid=instance)
+        data = dicom_bytes(picture, seed=self.seed, serial=serial, syntax=syntax, form=form)
+        member = self._member(picture, _film_name(turn, instance, picture, self.seed), data, fate)
+        self._lay(member, picture.patient.number)
+
+    def _add_avi(self, picture: Picture, turn: int) -> None:
+        """A loop that labels alone know for ultrasound, and nobody says where on its screen the scan is."""
+        who = identity(self.seed, picture.patient.number)
+        fate = Fate(name="rejects", reason="no-region", kind="loop:avi")
+        member = self._member(picture, f"{who['folder']}_{turn}.avi", avi_bytes(picture, who), fate)
+        self._label(picture, image=self._lay(member, picture.patient.number), patient=who.patient_id)
 
     def _film(self, picture: Picture, turn: int, serial: str, syntax: str, data: bytes) -> Member:
-        """A picture's DICOM file, with its labels written down."""
+        """A film's DICOM file, with its labels written down."""
         instance = uid(self.seed, "instance", serial)
         self._label(picture, image=instance)
         fate = Fate(name="images", kind=f"film:{syntax}", frames=len(picture.frames), sop_uid=instance)
@@ -241,7 +236,7 @@ class Mixture:
             self.reasons[fate.reason] += 1
 
     def _label(self, picture: Picture, *, image: str, patient: str = "") -> None:
-        for row in label_rows(picture.truths, image=image, patient=patient):
+        for row in label_rows(picture.truths, image=image, patient=patient, derived_from=picture.derived_from):
             self.labels.add(row)
             self.label_count += 1
 

@@ -105,8 +105,14 @@ def _caption(picture: Picture) -> list[str]:
         lines.append(
             f"{side}: {f'stage {stage} ' if stage is not None else ''}JSN {jsn} er. {erosion}; {_worst(scored)}"
         )
-    grade = _value(picture.truths, "grade")
-    return [*lines, f"grade {grade}"] if grade is not None else lines
+    grades = [f"{name} {_value(picture.truths, target)}" for target, name in _GRADES if _value(picture.truths, target)]
+    if not grades:
+        return lines
+    frames = [f"{len(picture.frames)} frames"] * (len(picture.frames) > 1)
+    return [*lines, f"{picture.truths[0].site or ''} {', '.join([*grades, *frames])}"]
+
+
+_GRADES = (("grade", "grade"), ("grey_grade", "grey"))
 
 
 def _worst(scored: Sequence[Truth]) -> str:

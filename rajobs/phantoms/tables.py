@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from rajobs.phantoms.picture import Truth
 from rajobs.records.errors import IGNORE_REASONS, REJECT_REASONS
 
-LABEL_COLUMNS = ("image", "side", "study", "target", "site", "value", "reader", "patient")
+LABEL_COLUMNS = ("image", "side", "study", "target", "site", "value", "reader", "patient", "derived_from")
 EXPECTED_COLUMNS = ("object", "fate", "reason", "frames", "kind", "sop_uid")
 FATES = ("images", "rejects", "ignored")
 
@@ -48,9 +48,12 @@ class Table:
         return self.text.getvalue().encode()
 
 
-def label_rows(truths: tuple[Truth, ...], *, image: str, patient: str = "") -> list[tuple[str, ...]]:
+def label_rows(
+    truths: tuple[Truth, ...], *, image: str, patient: str = "", derived_from: str | None = None
+) -> list[tuple[str, ...]]:
     """The rows of one image: by its SOP instance UID, or by its path and its patient where it has no header."""
-    return [(image, t.side or "", t.study, t.target, t.site or "", t.value, t.reader, patient) for t in truths]
+    about = patient, derived_from or ""
+    return [(image, t.side or "", t.study, t.target, t.site or "", t.value, t.reader, *about) for t in truths]
 
 
 def expected_row(path: str, fate: Fate) -> tuple[str, ...]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from rajobs.phantoms.ultrasound_ranges import Ranges
+
 PUBLISHED_COUNTS = (212, 236, 222, 200)
 
 
@@ -44,7 +46,7 @@ class Signal:
     """Vessels: groups of spots (a number is how many touch), or a share of the synovium about a centre (0 to 1)."""
 
     groups: tuple[int, ...] = ()
-    radius: float = 0.34
+    radius: float = 0.27
     share: float = 0.0
     centre: float = 0.5
 
@@ -67,65 +69,75 @@ HEIGHTS = (1.3, 2.0, 2.8, 3.7)
 
 
 def _base(number: int, grade: int, grey: int, bone: Bone, signal: Signal) -> Drawing:
-    capsule = Capsule(proximal=6.5 + 1.1 * grey, distal=2.0 + 0.5 * grey, height=HEIGHTS[grey])
-    return Drawing(number=number, grade=grade, grey_grade=grey, bone=bone, capsule=capsule, signal=signal)
+    return Drawing(number=number, grade=grade, grey_grade=grey, bone=bone, capsule=_synovium(grey), signal=signal)
 
 
+def _synovium(grey: int) -> Capsule:
+    return Capsule(proximal=6.5 + 1.1 * grey, distal=2.0 + 0.5 * grey, height=HEIGHTS[grey])
+
+
+_STEADY = Bone(head=7.7, neck=1.9, base=8.35, tilt=0.8)
 _FLAT, _STEEP, _DEEP, _TILTED = Bone(), Bone(neck=2.5, gap=1.5), Bone(head=8.6, base=9.4), Bone(tilt=3.0, base=7.7)
 BASES: tuple[Drawing, ...] = (
     _base(0, 0, 0, _FLAT, Signal()),
     _base(1, 0, 0, _STEEP, Signal()),
     _base(2, 0, 1, _DEEP, Signal()),
     _base(3, 0, 1, _TILTED, Signal()),
-    _base(4, 0, 2, _FLAT, Signal()),
+    _base(4, 0, 2, _STEADY, Signal()),
     _base(5, 1, 1, _FLAT, Signal(groups=(1,))),
     _base(6, 1, 1, _STEEP, Signal(groups=(1, 1, 1))),
     _base(7, 1, 2, _DEEP, Signal(groups=(2, 2))),
-    _base(8, 1, 2, _TILTED, Signal(groups=(1, 2, 1))),
-    _base(9, 2, 1, _FLAT, Signal(share=0.30, centre=0.4)),
-    _base(10, 2, 2, _STEEP, Signal(share=0.35, centre=0.6)),
+    _base(8, 1, 2, _TILTED, Signal(groups=(2, 1, 1))),
+    _base(9, 2, 1, _FLAT, Signal(share=0.22, centre=0.4)),
+    _base(10, 2, 2, _STEEP, Signal(share=0.30, centre=0.6)),
     _base(11, 2, 2, _DEEP, Signal(share=0.40, centre=0.3)),
-    _base(12, 2, 3, _TILTED, Signal(share=0.38, centre=0.5)),
-    _base(13, 3, 2, _FLAT, Signal(share=0.68, centre=0.5)),
+    _base(12, 2, 3, _TILTED, Signal(share=0.34, centre=0.5)),
+    _base(13, 3, 2, _FLAT, Signal(share=0.62, centre=0.5)),
     _base(14, 3, 2, _STEEP, Signal(share=0.72, centre=0.4)),
-    _base(15, 3, 3, _DEEP, Signal(share=0.78, centre=0.6)),
+    _base(15, 3, 3, _DEEP, Signal(share=0.82, centre=0.6)),
     _base(16, 3, 3, _TILTED, Signal(share=0.72, centre=0.5)),
 )
-SHARES = ((0.0, 0.0), (0.0, 0.0), (0.24, 0.46), (0.60, 0.90))
-"""The share of the synovium that a grade's signal may fill when a drawing is changed."""
+SHARES = ((0.0, 0.0), (0.0, 0.0), (0.14, 0.50), (0.50, 0.94))
+"""Between which shares of the synovium a grade's signal lies (EULAR/OMERACT: less than half, more than half)."""
+SPOTS = ((1,), (1, 1), (1, 1, 1), (2,), (2, 1), (2, 1, 1), (2, 2))
+"""What grade 1 may be: up to three single spots, or one confluent and up to two single, or two confluent."""
+REACH = 11.4, 4.2
+"""The synovium's longest reach over metacarpal and phalanx, mm: a colour box that covers the joint covers it."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sweep:
-    """How far a layer is changed: relative s.d. of scales, degrees, mm."""
-
-    scale: float = 0.10
-    tilt: float = 2.5
-    move: float = 0.6
-    share: float = 0.06
+def shares(grade: int, margin: float) -> tuple[float, float]:
+    """Lowest and highest share of a grade that is drawn, a margin away from the next grade's."""
+    low, high = SHARES[grade]
+    return (low, high - margin) if grade == 2 else (low + margin, high) if grade == 3 else (0.0, 0.0)
 
 
-def changed(drawing: Drawing, rng: np.random.Generator, sweep: Sweep = Sweep()) -> Drawing:
+def with_grey(drawing: Drawing, grey_grade: int) -> Drawing:
+    """The drawing with a synovium of another grey-scale grade."""
+    return replace(drawing, grey_grade=grey_grade, capsule=_synovium(grey_grade))
+
+
+def changed(drawing: Drawing, rng: np.random.Generator, ranges: Ranges) -> Drawing:
     """The drawing with every layer moved and scaled a little; its grades stay what they are."""
     tissue, bone, capsule, signal = drawing.tissue, drawing.bone, drawing.capsule, drawing.signal
-    scale = np.clip(1 + sweep.scale * rng.normal(size=8), 0.75, 1.3)
-    moved = sweep.move * float(rng.normal())
-    low, high = SHARES[drawing.grade]
+    scale = np.clip(1 + ranges.scale * rng.normal(size=8), 0.75, 1.3)
+    moved = ranges.move * float(rng.normal())
+    low, high = shares(drawing.grade, ranges.margin)
     return replace(
         drawing,
         tissue=replace(tissue, skin=tissue.skin * scale[0], tendon=tissue.tendon * scale[1]),
         bone=replace(
             bone, head=bone.head + moved, base=bone.base + moved, neck=bone.neck * scale[2], gap=bone.gap * scale[3],
-            tilt=bone.tilt + sweep.tilt * float(rng.normal()),
+            tilt=bone.tilt + ranges.tilt * float(rng.normal()),
         ),
         capsule=replace(
-            capsule, proximal=capsule.proximal * scale[4], distal=capsule.distal * scale[5],
+            capsule, proximal=min(capsule.proximal * scale[4], REACH[0]),
+            distal=min(capsule.distal * scale[5], REACH[1]),
             height=capsule.height * float(np.clip(scale[6], 0.88, 1.12)),
         ),
         signal=replace(
             signal, radius=float(signal.radius * scale[7]),
-            centre=float(np.clip(signal.centre + 0.15 * rng.normal(), 0, 1)),
-            share=float(np.clip(signal.share + sweep.share * rng.normal(), low, high)),
+            centre=float(np.clip(signal.centre + 1.5 * ranges.scale * rng.normal(), 0.1, 0.9)),
+            share=float(np.clip(signal.share * (1 + ranges.scale * rng.normal()), low, high)),
         ),
     )  # fmt: skip
 

@@ -1,5 +1,6 @@
 """Writes a phantom: drawn pictures in archives, the labels, the fate each file must end in, and a page to look at."""
 
+import heapq
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from rajobs.phantoms.archives import store_putter
 from rajobs.phantoms.mixture import Mixture
 from rajobs.phantoms.picture import PHANTOM_VERSION, Picture
 from rajobs.phantoms.presets import PRESETS, SIZES
-from rajobs.records.errors import NotThereYet, UnknownName, UsageError, WrongOutput
+from rajobs.records.errors import UnknownName, UsageError, WrongOutput
 from rajobs.records.store import Store, open_store
 
 PARTS = ("films", "ultrasound", "clinic")
@@ -51,8 +52,14 @@ def write_phantoms(
     from rajobs.phantoms.clinic import clinic_table, draw_clinic
     from rajobs.phantoms.films import draw_films
     from rajobs.phantoms.sheet import contact_sheet
+    from rajobs.phantoms.ultrasound import draw_scans
 
-    pictures = draw_films(patients=0 if only == "clinic" else patients, seed=seed, size=size, difficulty=difficulty)
+    films = draw_films(
+        patients=patients if only in (None, "films") else 0, seed=seed, size=size, difficulty=difficulty
+    )  # fmt: skip
+    scans = draw_scans(patients=patients if only in (None, "ultrasound") else 0, seed=seed, difficulty=difficulty)
+    # A visit's films first, then its scans: one exam in one archive.
+    pictures = heapq.merge(films, scans, key=lambda picture: (picture.patient.number, picture.visit))
     rows = draw_clinic(patients=patients if only in (None, "clinic") else 0, seed=seed, difficulty=difficulty)
     return write_pictures(
         out,
@@ -77,6 +84,7 @@ def write_pictures(
     damage: float,
     arguments: dict[str, Any],
     clinic: bytes | None = None,
+    readable: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> PhantomSummary:
     """Writes pictures of so many patients as a phantom; `arguments` says how they were drawn."""
@@ -87,7 +95,9 @@ def write_pictures(
         return PhantomSummary(out=store.uri, already=True, **done)
     store.put(STARTED, _json(run))
     put = store_putter(store)
-    mixture = Mixture(lambda key, data: put(f"{ARCHIVES}/{key}", data), seed=seed, damage=damage, patients=patients)
+    mixture = Mixture(
+        lambda key, data: put(f"{ARCHIVES}/{key}", data), seed=seed, damage=damage, patients=patients, readable=readable
+    )  # fmt: skip
     for number, picture in enumerate(pictures, start=1):
         mixture.add(picture)
         if progress is not None:
@@ -130,8 +140,6 @@ def _check(patients: int, damage: float, only: str | None, size: str, difficulty
         raise UnknownName.among("difficulty", difficulty, PRESETS)
     if only is not None and only not in PARTS:
         raise UnknownName.among("part of a phantom", only, PARTS)
-    if only == "ultrasound":
-        raise NotThereYet(f"phantoms of kind {only!r} are not there yet; leave --only away or use --only films")
 
 
 def _found(store: Store, run: dict[str, Any]) -> dict[str, Any] | None:

@@ -52,3 +52,14 @@ SITES = {site.name: site for site in (*HAND_SITES, *FOOT_SITES)}
 HAND_JSN_SITES = tuple(s.name for s in HAND_SITES if s.jsn_counts)
 HAND_EROSION_SITES = tuple(s.name for s in HAND_SITES if s.erosion_max is not None)
 assert len(HAND_JSN_SITES) == 15 and len(HAND_EROSION_SITES) == 16
+
+JOINT_KINDS = {
+    **dict.fromkeys(MCP, "MCP"),
+    **dict.fromkeys(PIP, "PIP"),
+    THUMB_IP: "IP",
+    **dict.fromkeys((*CARPAL_JSN, *CARPAL_EROSION), "carpal"),
+    **dict.fromkeys(MTP, "MTP"),
+    TOE_IP: "toe IP",
+}
+"""Sites that look alike, and are learnt alike."""
+assert JOINT_KINDS.keys() == SITES.keys()

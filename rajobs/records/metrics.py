@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
-Reals = NDArray[np.float64]
+from rajobs.records import agreement
+from rajobs.records.agreement import Ints, Reals
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,40 +30,22 @@ def confusion(answers: Answers) -> Ints:
     return np.bincount(flat, minlength=classes * classes).reshape(classes, classes)
 
 
-def accuracy(answers: Answers) -> float:
-    """Share of answers that are right."""
-    return float(np.mean(answers.truth == answers.predicted))
+def _counted(rule: Callable[[Ints], float]) -> Callable[[Answers], float]:
+    """A figure of the counts as one of the answers, under the same words."""
+
+    def metric(answers: Answers) -> float:
+        return rule(confusion(answers))
+
+    metric.__doc__ = rule.__doc__
+    return metric
 
 
-def balanced_accuracy(answers: Answers) -> float:
-    """Mean recall over the classes there are."""
-    matrix = confusion(answers)
-    there = matrix.sum(axis=1) > 0
-    return float(np.mean(np.diag(matrix)[there] / matrix.sum(axis=1)[there]))
-
-
-def _kappa(answers: Answers, power: int) -> float:
-    matrix = confusion(answers).astype(float)
-    steps = np.arange(matrix.shape[0])
-    cost = np.abs(steps[:, None] - steps[None, :]) ** power
-    expected = np.outer(matrix.sum(axis=1), matrix.sum(axis=0)) / matrix.sum()
-    worst = float(np.sum(cost * expected))
-    return 1.0 - float(np.sum(cost * matrix)) / worst if worst else float("nan")
-
-
-def kappa_linear(answers: Answers) -> float:
-    """Cohen's kappa with linear weights."""
-    return _kappa(answers, 1)
-
-
-def qwk(answers: Answers) -> float:
-    """Cohen's kappa with quadratic weights."""
-    return _kappa(answers, 2)
-
-
-def mae(answers: Answers) -> float:
-    """Mean distance in classes."""
-    return float(np.mean(np.abs(answers.truth - answers.predicted)))
+BY_COUNTS = {name: _counted(rule) for name, rule in agreement.OF_MATRIX.items()}
+accuracy = BY_COUNTS["accuracy"]
+balanced_accuracy = BY_COUNTS["balanced_accuracy"]
+kappa_linear = BY_COUNTS["kappa_linear"]
+qwk = BY_COUNTS["qwk"]
+mae = BY_COUNTS["mae"]
 
 
 def auc(answers: Answers) -> float:
@@ -92,23 +74,30 @@ def calibration_error(answers: Answers) -> float:
     return float(np.sum(gaps))
 
 
+def sensitivity_at_90(answers: Answers) -> float:
+    """Highest share found of those above the first class, at a threshold that leaves 90 % of the first class alone."""
+    score, there = 1 - answers.p[:, 0], answers.truth > 0
+    if there.all() or not there.any():
+        return float("nan")
+    none = np.sort(score[~there])
+    spared = int(np.ceil(0.9 * len(none) - 1e-9))  # so many must stay at or below the threshold
+    return float(np.mean(score[there] > none[spared - 1]))
+
+
 METRICS: dict[str, Callable[[Answers], float]] = {
-    "accuracy": accuracy,
-    "balanced_accuracy": balanced_accuracy,
-    "kappa_linear": kappa_linear,
-    "qwk": qwk,
-    "mae": mae,
+    **BY_COUNTS,
     "auc": auc,
+    "sensitivity_at_90": sensitivity_at_90,
     "calibration_error": calibration_error,
 }
 
-LESS_IS_BETTER = ("mae", "calibration_error")
+LESS_IS_BETTER = ("multi_class_error", "mae", "calibration_error")
 
 
 def interval(
     metric: Callable[[Answers], float], answers: Answers, *, draws: int = 500, seed: int = 0, level: float = 0.95
 ) -> tuple[float, float]:
-    """Bootstrap interval: patients are drawn anew, with all of their rows."""
+    """Bootstrap interval: patients are drawn anew, with all of their rows, and the middle of the figures is taken."""
     values = [metric(answers.take(at)) for at in resamples(answers.patients, draws=draws, seed=seed)]
     return quantiles(values, level)
 

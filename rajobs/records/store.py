@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from rajobs.records.errors import StoreError, UsageError
 
 _EDGE = 1 << 16  # bytes of head and tail in a local file's etag
+_UNFINISHED = ".part-"  # what a local file is called until it is whole
 _AT_A_TIME, _LOT = 16, 512  # requests under way, and answers held, when many small objects are read
 _WAITS = (0.2, 1.0, 3.0, 10.0)  # seconds before an answer that broke off is asked for again
 
@@ -54,6 +55,9 @@ class Store(Protocol):
 
     def delete(self, key: str) -> None:
         """Remove one object if it is there."""
+
+    def sweep(self) -> None:
+        """Remove what writers left that were killed while they wrote; nobody may be writing."""
 
 
 def open_store(uri: str | os.PathLike[str]) -> Store:
@@ -157,16 +161,23 @@ class LocalStore:
             if name.endswith("/"):
                 if key.startswith(prefix) or prefix.startswith(key):
                     yield from self._below(key, prefix, (*above, here))
-            elif key.startswith(prefix) and not name.startswith(".part-") and (self.root / key).is_file():
+            elif key.startswith(prefix) and not name.startswith(_UNFINISHED) and (self.root / key).is_file():
                 yield self._entry(self.root / key)
 
     def delete(self, key: str) -> None:
         with _local_errors("delete from", self.uri):
             path = self.root / key
             path.unlink(missing_ok=True)
-            if path.parent != self.root:
-                with suppress(OSError):
-                    path.parent.rmdir()  # a store has no folders: one that is empty is not there
+            with suppress(OSError):
+                for folder in path.parents[: len(Path(key).parents) - 1]:
+                    folder.rmdir()  # a store has no folders: one that is empty is not there
+
+    def sweep(self) -> None:
+        with _local_errors("delete from", self.uri):
+            for folder, _, names in os.walk(self.root):
+                for name in names:
+                    if name.startswith(_UNFINISHED):
+                        (Path(folder) / name).unlink(missing_ok=True)
 
     def _entry(self, path: Path) -> Entry:
         size = path.stat().st_size
@@ -184,7 +195,7 @@ def _beside(path: Path) -> tuple[int, str]:
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            return tempfile.mkstemp(dir=path.parent, prefix=".part-")
+            return tempfile.mkstemp(dir=path.parent, prefix=_UNFINISHED)
         except FileNotFoundError:
             continue
 
@@ -282,6 +293,20 @@ class S3Store:
 
     def delete(self, key: str) -> None:
         self._call(self.client.delete_object, Bucket=self.bucket, Key=self._full(key))
+
+    def sweep(self) -> None:
+        """Uploads in pieces that were never completed: none of ours, but a tool's that copied an OUT here."""
+        token: dict[str, str] = {}
+        while True:
+            page = self._call(self.client.list_multipart_uploads, Bucket=self.bucket, Prefix=self._full(""), **token)
+            for upload in page.get("Uploads", []):
+                self._call(
+                    self.client.abort_multipart_upload, Bucket=self.bucket, Key=upload["Key"],
+                    UploadId=upload["UploadId"],
+                )  # fmt: skip
+            if not page.get("IsTruncated"):
+                return
+            token = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
 
     def _full(self, key: str) -> str:
         return f"{self.prefix}/{key}" if self.prefix else key

@@ -43,8 +43,23 @@ def test_hands_are_numbered_from_left_to_right_and_hold_their_joints() -> None:
         assert all(x0 < place.x < x1 and y0 < place.y < y1 for place in places_of)
         assert x0 >= 0 and x1 <= 800 and y0 >= 0 and y1 <= 1000
     assert left.box is not None and right.box is not None and left.box[2] < right.box[0]
-    (edge,) = derive("hands", table("DX"), {"i0": hand("R", 5)})
-    assert edge.box is not None and edge.box[0] == 0, "a hand's box ends where the film ends"
+
+
+def test_a_turned_hand_has_the_same_square_about_it_and_its_angle() -> None:
+    upright = [
+        *hand("R", 400),
+        Position(site="MCP1", side="R", x=300, y=560),
+        Position(site="IP", side="R", x=250, y=560),
+    ]
+    (straight,) = derive("hands", table("DX"), {"i0": upright})
+    assert straight.angle == pytest.approx(0) and straight.box is not None
+    quarter = [Position(site=p.site, side="R", x=900 - p.y, y=p.x) for p in upright]  # clockwise by a quarter
+    (turned,) = derive("hands", table("DX"), {"i0": quarter})
+    assert turned.angle == pytest.approx(90) and turned.box is not None
+    assert turned.box[2] - turned.box[0] == pytest.approx(straight.box[2] - straight.box[0])
+    angles = {row.site: row.angle for row in derive("joints", table("DX"), {"i0": upright})}
+    assert angles["MCP3"] == angles["PIP3"] == angles["MCP5"] == pytest.approx(0)
+    assert angles["IP"] == angles["MCP1"] == pytest.approx(-90), "the thumb points to the left"
 
 
 def test_a_joint_s_box_is_a_share_of_its_hand_whatever_the_film_s_scale() -> None:

@@ -9,6 +9,7 @@ from rajobs.imaging.views import Shown, boxed, cut, show, square, whole, widen
 from rajobs.records.errors import UnknownName
 
 ROW = Row(image_id="i", at=0)
+PLAIN = {"upright": False, "mirror": False, "levels": "film"}
 
 
 @pytest.mark.parametrize("shape", [(40, 20), (20, 40), (40, 20, 3), (5, 400)])
@@ -50,9 +51,9 @@ def test_a_joint_is_found_in_the_pixels_and_in_the_preview_alike() -> None:
     around = []
     for reads in ("pixels", "preview"):
         shown = show(record, reads)
-        inside = boxed(shown, row, size=24, margin=-0.2)
+        inside = boxed(shown, row, size=24, margin=-0.2, **PLAIN)
         assert inside.shape == (24, 24) and inside.min() > 240
-        around.append(float((boxed(shown, row, size=24, margin=0.5) > 128).mean()))
+        around.append(float((boxed(shown, row, size=24, margin=0.5, **PLAIN) > 128).mean()))
     assert around == pytest.approx([0.25, 0.25], abs=0.08)
 
 
@@ -66,3 +67,21 @@ def test_colour_stays_red_green_blue() -> None:
     for reads in ("preview", "pixels"):
         shown = show(record, reads)
         assert shown.scale == 1.0 and (shown.pixels == np.array([250, 0, 0])).all()
+
+
+def test_a_box_is_turned_mirrored_and_shown_in_its_own_levels() -> None:
+    pixels = np.full((400, 400), 500, np.uint16)
+    pixels[180:220, 220:300] = 520  # something that points to the right, a little brighter than the rest
+    pixels[210:220, 220:300] = 540  # and has a brighter side below
+    image = Shown(pixels=np.zeros((400, 400), np.uint8), deep=pixels)
+    row = Row(image_id="i", at=0, box=(100.0, 100.0, 300.0, 300.0), angle=90.0, side="R")
+    settings = {"size": 64, "margin": 0.0, "upright": True, "mirror": True}
+    upright = boxed(image, row, levels="own", **settings)
+    bright = upright > 60
+    assert bright[:28, 26:38].mean() > 0.9 and not bright[36:].any(), "it points up"
+    assert upright[5:20, 36:38].mean() > upright[5:20, 27:29].mean() + 50, "what was below is on the right"
+    left = Row(image_id="i", at=0, box=row.box, angle=90.0, side="L")
+    assert np.array_equal(boxed(image, left, levels="own", **settings), upright[:, ::-1])
+    assert not boxed(image, row, levels="film", **settings).any()
+    with pytest.raises(UnknownName, match="did you mean film"):
+        boxed(image, row, levels="films", **settings)

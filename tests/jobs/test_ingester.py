@@ -43,7 +43,7 @@ def work(source: Path, out: Path, options: ReadOptions | None = None, **how: Any
     """All that is left, as the driver would have it done."""
     options = options or ReadOptions()
     done = read_done(open_store(str(out)), settings_of(options))
-    worker = Ingester(str(out), how.get("ledger"), how.get("labels"), "RAJOBS_KEY", options)
+    worker = Ingester(str(out), how.get("ledger"), how.get("labels"), "RAJOBS_KEY", options, how.get("run", "run"))
     for text in shards_of(source, done):
         worker({"shard": text})
     worker.decoder.close()
@@ -78,8 +78,11 @@ def test_a_file_that_takes_two_workers_with_it_is_turned_away(places: tuple[Path
 
     for _ in range(3):  # the first death is nobody's: only from then on is every file noted
         with pytest.raises(AssertionError):
-            list(Attempts(store, name).watched(members(1)))
-    kept = list(Attempts(store, name).watched(members(None)))
+            list(Attempts(store, name, "run").watched(members(1)))
+    for other in ("second", "third"):  # drivers that were killed, whatever their workers were reading
+        next(Attempts(store, "other", other).watched(members(None)))
+    assert not Attempts(store, "other", "fourth").careful
+    kept = list(Attempts(store, name, "run").watched(members(None)))
     assert [member.reject.reason if member.reject else None for member in kept] == [None, "decoder-crashed", None]
     work(source, out)
     rejects = read_table(store, "rejects", REJECTS)

@@ -1,9 +1,10 @@
-"""An ingest whose driver is killed goes on where it was, and ends in the bytes of an undisturbed one."""
+"""An ingest whose driver or worker is killed loses nothing, and ends in the bytes of an undisturbed one."""
 
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tests.jobs.conftest import ingest_arguments
 pytestmark = pytest.mark.ray
 
 SECONDS = 120
+BESIDE = ("prepared", "splits")  # what other jobs put beside the tables
 
 
 def test_a_killed_driver_loses_nothing(data: Path, phantom: Path, tmp_path: Path) -> None:
@@ -36,14 +38,62 @@ def test_a_killed_driver_loses_nothing(data: Path, phantom: Path, tmp_path: Path
     assert {file: file.stat().st_mtime_ns for file in done if not _rewritten(file, data)} == {
         file: at for file, at in done.items() if not _rewritten(file, data)
     }
+    _same(out, data)
+
+
+def test_a_killed_worker_loses_nothing(data: Path, phantom: Path, tmp_path: Path) -> None:
+    out = tmp_path / "data"
+    killed: list[int] = []
+    over = threading.Event()
+
+    def kill_one() -> None:
+        while not killed and not over.wait(0.02):
+            if list(out.glob("attempts/*.json")):
+                killed.extend(children(b"MapWorker")[:1])
+                for worker in killed:
+                    os.kill(worker, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_one)
+    killer.start()
+    try:
+        main(ingest_arguments(phantom, str(out), str(tmp_path / "ledger")))
+    finally:
+        over.set()
+        killer.join()
+    assert killed, "it ended before a worker could be killed"
+    _same(out, data)
+
+
+def children(name: bytes) -> list[int]:
+    """This process's Ray workers of a kind, by the names Ray gives them."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            title = (folder / "cmdline").read_bytes()
+            if title.startswith(b"ray::") and name in title and os.getpid() in _above(folder):
+                found.append(int(folder.name))
+        except OSError:
+            continue  # it ended meanwhile
+    return found
+
+
+def _above(folder: Path) -> list[int]:
+    """The processes that a process descends from."""
+    above = []
+    while folder.name != "0":
+        parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
+        above.append(int(parent))
+        folder = folder.parent / parent
+    return above
+
+
+def _same(out: Path, data: Path) -> None:
+    """Every key and byte is that of the undisturbed run."""
     made = {file.relative_to(out): file.read_bytes() for file in out.rglob("*") if file.is_file()}
     for file, content in made.items():
         assert (data / file).read_bytes() == content, file
     kept = {f.relative_to(data) for f in data.rglob("*") if f.is_file() and f.relative_to(data).parts[0] not in BESIDE}
     assert kept == made.keys()
-
-
-BESIDE = ("prepared", "splits")  # what other jobs put beside the tables
 
 
 def _rewritten(mark: Path, data: Path) -> bool:

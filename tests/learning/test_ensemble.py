@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rajobs.learning.ensemble import Lesson, build_member, combine, headline_score, member_samples, member_targets
+from rajobs.learning.ensemble import Lesson, combine, headline_score, member_samples, member_targets
 from rajobs.learning.recipe import Member, Recipe
 from rajobs.learning.study import Study
 from rajobs.learning.targets import Nominal, scores
-from rajobs.records.errors import BadRecipe, NotThereYet, UnknownName
+from rajobs.records.errors import BadRecipe, UnknownName
 
 M1 = Member(name="m1", architecture="compact", groups=(("left",), ("right", "top")))
 M2 = Member(name="m2", architecture="compact", groups=(("right",), ("top",)), sees=("right", "top"))
@@ -64,8 +64,6 @@ def test_members_that_do_not_fit_the_study_are_refused(study: Study) -> None:
     ordered = replace(study, targets=(scores("grade", 3),), headline="grade.qwk")
     with pytest.raises(BadRecipe, match="one target without an order"):
         member_targets(ordered, M1)
-    with pytest.raises(NotThereYet, match="starts from imagenet"):
-        build_member(study, Member(name="n", architecture="compact", weights="imagenet"), (1, 16, 16), 0)
 
 
 def test_the_headline_is_scored_by_who_answers_it(study: Study) -> None:

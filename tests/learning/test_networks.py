@@ -1,9 +1,15 @@
-"""Architectures: the papers' counts of parameters, and mistakes that are named."""
+"""Architectures: the papers' counts of parameters, heads, workers that learn as one, and mistakes that are named."""
+
+import os
+from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
-from rajobs.learning import networks
+from rajobs.learning import backbones, networks
 from rajobs.learning.targets import Nominal, scores
 from rajobs.records.errors import BadRecipe, UnknownName
 
@@ -16,14 +22,94 @@ def test_003_s_network_has_the_parameters_that_follow_from_its_figure() -> None:
     assert networks.parameters(pool) == 307_906
 
 
+def test_004_s_network_has_the_layers_it_prints() -> None:
+    plain, normed = (networks.build("conv2", {"batch_norm": norm}, {"jsn": 5}, (1, 48, 48)) for norm in (False, True))
+    hidden = 64 * 12 * 12 * 512 + 512
+    assert networks.parameters(plain) == (9 * 32 + 32) + (9 * 32 * 64 + 64) + hidden + (512 * 5 + 5)
+    assert [layer.num_features for layer in normed.modules() if isinstance(layer, nn.BatchNorm2d)] == [32, 64]
+    assert [layer.p for layer in plain.modules() if isinstance(layer, nn.Dropout)] == [0.5]
+
+
 @pytest.mark.parametrize("architecture", networks.ARCHITECTURES)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_architecture_gives_each_target_its_outputs(architecture: str, channels: int) -> None:
     targets = (Nominal(name="view", classes=("a", "b", "c")), scores("jsn", 4))
-    network = networks.build(architecture, {}, networks.head_sizes(targets, ()), (channels, 36, 28)).eval()
-    outputs = network(torch.rand(2, channels, 36, 28))
+    large = architecture in backbones.LAST
+    shape = (channels, 72, 64) if large else (channels, 36, 28)
+    with torch.device("meta" if large else "cpu"):
+        network = networks.build(architecture, {}, networks.head_sizes(targets, ()), shape).eval()
+        outputs = network(torch.rand(2, *shape))
     assert {name: tuple(values.shape) for name, values in outputs.items()} == {"view": (2, 3), "jsn": (2, 4)}
     assert networks.head_sizes(targets[:1], (("a",), ("b", "c"))) == {"view": 2}
+
+
+def test_a_row_is_answered_by_the_head_of_its_kind() -> None:
+    torch.manual_seed(0)
+    network = networks.build("compact", {"width": 4}, {"jsn": 5}, (1, 32, 32), kinds=3).eval()
+    images, kinds = torch.rand(4, 1, 32, 32), torch.tensor([2, 0, 1, 2])
+    every = network.get_submodule("heads.jsn_head")(network.get_submodule("trunk")(images)).view(4, 3, 5)
+    given = network(images, kinds)["jsn"]
+    torch.testing.assert_close(given, torch.stack([every[row, kind] for row, kind in enumerate(kinds)]))
+    torch.testing.assert_close(network(images)["jsn"], every[:, 0])
+    given[1].sum().backward()  # a row of kind 0
+    gradient = networks.head_parameters(network)[0].grad
+    assert gradient is not None and bool(gradient[:5].any()) and not bool(gradient[5:].any())
+    one = networks.build("compact", {"width": 4}, {"jsn": 5}, (1, 32, 32)).eval()
+    assert "heads.jsn_head.weight" in one.state_dict()
+    torch.testing.assert_close(one(images, kinds), one(images))
+
+
+def test_heads_and_trunk_share_out_the_parameters() -> None:
+    network = networks.build("compact", {"width": 4}, {"jsn": 5, "erosion": 6}, (1, 32, 32))
+    heads, trunk = networks.head_parameters(network), networks.trunk_parameters(network)
+    assert [tuple(p.shape) for p in heads] == [(5, 32), (5,), (6, 32), (6,)]
+    assert {*map(id, heads), *map(id, trunk)} == {*map(id, network.parameters())}
+    assert len(heads) + len(trunk) == len(list(network.parameters()))
+
+
+def batch() -> tuple[nn.Module, Tensor, Tensor]:
+    """A small network with batch norm and 64 pictures far from zero, in an order that makes workers' halves differ."""
+    torch.manual_seed(0)
+    network = networks.build("compact", {"width": 4, "stages": 2, "dropout": 0.0}, {"ra": 2}, (1, 12, 12))
+    images = 5 + torch.randn(64, 1, 12, 12) + torch.linspace(0, 3, 64).view(64, 1, 1, 1)
+    return network, images, torch.arange(64) % 2
+
+
+def learn(network: nn.Module, images: Tensor, truth: Tensor, share: float) -> dict[str, Tensor]:
+    """One step's gradients, and the running statistics after it."""
+    loss = nn.functional.cross_entropy(network(images)["ra"], truth) * share
+    loss.backward()
+    bare = getattr(network, "module", network)
+    gradients = {name: p.grad for name, p in bare.named_parameters() if p.grad is not None}
+    return {**gradients, **dict(bare.named_buffers())}
+
+
+def work(rank: int, place: str) -> None:
+    """One worker of two, with unequal shares of the batch: 24 and 40 rows."""
+    os.environ["GLOO_SOCKET_IFNAME"] = "lo"
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{place}/meet", rank=rank, world_size=2)
+    network, images, truth = batch()
+    mine = slice(0, 24) if rank == 0 else slice(24, 64)
+    parallel = DistributedDataParallel(networks.share_statistics(network))
+    share = len(images[mine]) * 2 / len(images)  # the workers' gradients are averaged
+    torch.save(learn(parallel, images[mine], truth[mine], share), f"{place}/rank{rank}.pt")
+    dist.destroy_process_group()
+
+
+def test_two_workers_learn_from_a_batch_as_one_does(tmp_path: Path) -> None:
+    network, images, truth = batch()
+    names = list(network.state_dict())
+    shared = networks.share_statistics(batch()[0])
+    assert list(shared.state_dict()) == names and sum(type(m) is nn.BatchNorm2d for m in shared.modules()) == 0
+    alone = learn(network, images, truth, 1.0)
+    assert all(map(torch.equal, learn(shared, images, truth, 1.0).values(), alone.values())), "no group: plain"
+    torch.multiprocessing.spawn(work, (str(tmp_path),), nprocs=2)
+    for rank in range(2):
+        together = torch.load(tmp_path / f"rank{rank}.pt", weights_only=True)
+        assert together.keys() == alone.keys()
+        for name, values in alone.items():
+            torch.testing.assert_close(together[name], values, rtol=1e-5, atol=1e-5 * float(values.abs().max()))
 
 
 def test_compact_is_compact_and_its_settings_matter() -> None:
@@ -43,6 +129,8 @@ def test_compact_is_compact_and_its_settings_matter() -> None:
         ("conv4", {"head": "pol"}, (1, 64, 64), "did you mean pool?"),
         ("compact", {}, (1, 12, 64), "needs images of 16 pixels or more, not 12"),
         ("conv4", {}, (1, 8, 64), "at least 12 pixels, not 8"),
+        ("conv2", {}, (1, 3, 64), "at least 4 pixels, not 3"),
+        ("resnet50", {"dropout": 0.5}, (1, 64, 64), "unknown setting of resnet50 'dropout'"),
     ],
 )
 def test_what_cannot_be_built_is_named(

@@ -97,7 +97,8 @@ def test_another_view_lies_elsewhere_and_the_same_view_is_shared(store: LocalSto
 
 
 def test_joints_are_cut_at_their_places_and_cut_again_when_those_change(store: LocalStore, study: Study) -> None:
-    view = View(draw=boxed, version=1, reads="pixels", settings={"size": 8, "margin": 0.0})
+    settings = {"size": 8, "margin": 0.0, "upright": False, "mirror": False, "levels": "film"}
+    view = View(draw=boxed, version=1, reads="pixels", settings=settings)
     joints = replace(study, rows="joints", view=view)
     at = {"i0": [Position(site="MCP3", side="L", x=4, y=30), Position(site="PIP3", side="L", x=4, y=4)]}
     assert prepare_all(store, joints, {}, at) == 2

@@ -20,9 +20,9 @@ from rajobs.phantoms.damage import damage_kinds, make_damaged
 from rajobs.phantoms.dicomfile import LAYOUTS, SYNTAXES, dicom_bytes
 from rajobs.phantoms.forms import draft_film
 from rajobs.phantoms.hostile import hostile_kinds, make_hostile
-from rajobs.phantoms.mixture import SHAPES
 from rajobs.phantoms.picture import PHANTOM_VERSION, Patient, Picture, Truth
 from rajobs.phantoms.picturefile import PICTURES
+from rajobs.phantoms.shapes import SHAPES
 from rajobs.phantoms.strays import STRAYS, make_stray
 
 _ERRORS = {"jpeg-baseline": 4, "jpeg-extended": 40, "jpeg-ls-near": 2, "jpeg2000-lossy": 40, "htj2k-lossy": 20}

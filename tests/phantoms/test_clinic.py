@@ -128,13 +128,14 @@ def test_visits_and_readers_of_a_patient_agree(rows: list[ClinicRow]) -> None:
         assert len({(r.visit_date.toordinal() - float(r.values["onset_days"])) for r in own}) == 1
 
 
-def test_variants_keep_the_diagnosis_and_name_their_origin(rows: list[ClinicRow]) -> None:
-    row = next(row for row in rows if row.ra_clinical)
-    made = variants(row, 6, np.random.default_rng(0))
-    assert len(made) == 6 and made[0] is row
-    assert len({one.patient for one in made}) == len({one.cells() for one in made}) == 6
+@pytest.mark.parametrize(("ra", "copies"), [(True, printed.RA_COPIES), (False, printed.OTHER_COPIES)])
+def test_variants_keep_the_diagnosis_and_name_their_origin(rows: list[ClinicRow], ra: bool, copies: int) -> None:
+    row = next(row for row in rows if row.ra_clinical == ra)
+    made = variants(row, copies, np.random.default_rng(0))
+    assert len(made) == copies and made[0] is row
+    assert len({one.patient for one in made}) == len({one.cells() for one in made}) == copies
     for one in made[1:]:
-        assert one.ra_clinical and one.derived_from == row.patient
+        assert one.ra_clinical == ra and one.derived_from == row.patient
         assert {n: v for n, v in one.values.items() if n.endswith(("pd", "gs"))} == {
             n: v for n, v in row.values.items() if n.endswith(("pd", "gs"))
         }
@@ -150,6 +151,7 @@ def test_the_clinic_file_is_read_like_a_users(tmp_path: Path) -> None:
     key = Key(secret=b"k" * 32)
     table = read_clinic(str(tmp_path / "clinic.csv"), key)
     assert (tmp_path / "clinic.csv").read_text().splitlines()[0].split(",") == [c.name for c in CLINIC.columns]
+    assert set(table.column("derived_from").to_pylist()) == {None}, "variants are made when a study learns"
     assert set(table.column("patient").to_pylist()) == {
         key.pseudonym("patient", identity(5, number).patient_id) for number in range(6)
     }

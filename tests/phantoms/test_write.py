@@ -20,7 +20,7 @@ from rajobs.phantoms.hostile import hostile_kinds
 from rajobs.phantoms.picture import Patient, Picture, Truth
 from rajobs.phantoms.strays import STRAYS
 from rajobs.phantoms.write import PhantomSummary, write_phantoms, write_pictures
-from rajobs.records.errors import NotThereYet, UnknownName, UsageError, WrongOutput
+from rajobs.records.errors import UnknownName, UsageError, WrongOutput
 
 _FILMS = 46
 
@@ -203,6 +203,6 @@ def test_wrong_use_is_named_before_anything_is_written(tmp_path: Path) -> None:
         write_phantoms(out, size="SMAL")
     with pytest.raises(UnknownName):
         write_phantoms(out, difficulty="none")
-    with pytest.raises(NotThereYet):
-        write_phantoms(out, only="ultrasound")
+    with pytest.raises(UnknownName, match="ultrasound"):
+        write_phantoms(out, only="ultrasounds")
     assert not (tmp_path / "out").exists()

@@ -1,10 +1,12 @@
-"""Metrics beside scikit-learn's, and beside what paper 002 prints of its own matrices."""
+"""Metrics and intervals beside scikit-learn's and scipy's, and the bootstrap's coverage where the truth is known."""
 
 import numpy as np
 import pytest
+from scipy import stats
 from sklearn import metrics as known
 
-from rajobs.records import metrics
+from rajobs.records import agreement, chance, metrics
+from rajobs.records.agreement import TwoByTwo
 from rajobs.records.metrics import Answers
 
 
@@ -17,14 +19,6 @@ def drawn(classes: int, rows: int = 200, seed: int = 0) -> Answers:
     return Answers(truth=truth, predicted=p.argmax(axis=1), p=p, patients=np.array([f"p{n // 4}" for n in range(rows)]))
 
 
-def of_matrix(matrix: list[list[int]]) -> Answers:
-    """The answers that a printed confusion matrix counts, truth down."""
-    counts = np.array(matrix)
-    truth, predicted = (np.repeat(index.ravel(), counts.ravel()) for index in np.indices(counts.shape))
-    p = np.eye(len(counts))[predicted]
-    return Answers(truth=truth, predicted=predicted, p=p, patients=np.array([str(n) for n in range(len(truth))]))
-
-
 @pytest.mark.parametrize("classes", [2, 4])
 def test_metrics_are_scikit_learn_s(classes: int) -> None:
     answers = drawn(classes)
@@ -34,26 +28,99 @@ def test_metrics_are_scikit_learn_s(classes: int) -> None:
         "balanced_accuracy": known.balanced_accuracy_score(truth, said),
         "kappa_linear": known.cohen_kappa_score(truth, said, weights="linear"),
         "qwk": known.cohen_kappa_score(truth, said, weights="quadratic"),
+        "kappa_unweighted": known.cohen_kappa_score(truth, said),
         "mae": known.mean_absolute_error(truth, said),
+        "multi_class_error": known.zero_one_loss(truth, said),
+        "macro_precision": known.precision_score(truth, said, average="macro"),
+        "macro_f1": known.f1_score(truth, said, average="macro"),
+        "weighted_f1": known.f1_score(truth, said, average="weighted"),
+        "micro_f1": known.f1_score(truth, said, average="micro"),
+        "macro_specificity": np.mean([known.recall_score(truth != c, said != c) for c in range(classes)]),
+        "macro_npv": np.mean([known.precision_score(truth != c, said != c) for c in range(classes)]),
+        "ovr_accuracy": np.mean([known.accuracy_score(truth == c, said == c) for c in range(classes)]),
+        "macro_one_point_auc": np.mean([known.roc_auc_score(truth == c, said == c) for c in range(classes)]),
+        "within_one": np.mean(np.abs(truth - said) <= 1),
+        "any_sensitivity": known.recall_score(truth > 0, said > 0),
+        "any_specificity": known.recall_score(truth == 0, said == 0),
         "auc": known.roc_auc_score(truth, answers.p[:, 1] if classes == 2 else answers.p, multi_class="ovr"),
     }
     assert {name: metrics.METRICS[name](answers) for name in expected} == pytest.approx(expected)
     assert (metrics.confusion(answers) == known.confusion_matrix(truth, said)).all()
 
 
-@pytest.mark.parametrize(
-    ("matrix", "kappa", "recalls"),
-    [
-        ([[33, 1, 9, 0], [3, 8, 30, 0], [0, 0, 65, 2], [0, 0, 3, 2]], 0.62, (0.77, 0.20, 0.97, 0.40)),
-        ([[37, 2, 4, 0], [6, 21, 14, 0], [3, 5, 58, 1], [0, 0, 4, 1]], 0.69, (0.86, 0.51, 0.87, 0.20)),
-    ],
-)
-def test_002_s_printed_kappa_is_the_linear_one(
-    matrix: list[list[int]], kappa: float, recalls: tuple[float, ...]
-) -> None:
-    answers = of_matrix(matrix)
-    assert round(metrics.kappa_linear(answers), 2) == kappa != round(metrics.qwk(answers), 2)
-    assert metrics.balanced_accuracy(answers) == pytest.approx(np.mean(recalls), abs=0.005)
+def test_figures_of_a_yes_or_no_are_scikit_learn_s() -> None:
+    answers = drawn(2)
+    truth, said = answers.truth, answers.predicted
+    table = agreement.one_vs_rest(metrics.confusion(answers), 1)
+    assert (table.matrix == metrics.confusion(answers)).all()
+    assert {name: rule(table) for name, rule in agreement.OF_TABLE.items()} == pytest.approx(
+        {
+            "accuracy": known.accuracy_score(truth, said),
+            "sensitivity": known.recall_score(truth, said),
+            "specificity": known.recall_score(1 - truth, 1 - said),
+            "precision": known.precision_score(truth, said),
+            "npv": known.precision_score(1 - truth, 1 - said),
+            "f1": known.f1_score(truth, said),
+            "one_point_auc": known.roc_auc_score(truth, said),
+        }
+    )
+
+
+def test_nothing_to_count_is_no_number_and_no_warning() -> None:
+    """A draw of patients may miss a class, or have but one."""
+    nobody = TwoByTwo(tp=0, fn=0, fp=0, tn=0)
+    assert np.isnan([rule(nobody) for rule in agreement.OF_TABLE.values()]).all()
+    empty = np.zeros((3, 3), np.int64)
+    assert all(np.isnan(rule(empty)) for rule in agreement.OF_MATRIX.values())
+    one = np.diag([0, 7, 0])
+    assert agreement.accuracy(one) == agreement.macro_precision(one) == 1 and np.isnan(agreement.macro_specificity(one))
+
+
+def test_sensitivity_at_a_specificity_is_read_off_the_curve() -> None:
+    answers = drawn(4, rows=400)
+    false, found, _ = known.roc_curve(answers.truth > 0, 1 - answers.p[:, 0], drop_intermediate=False)
+    assert metrics.sensitivity_at_90(answers) == pytest.approx(found[false <= 0.1 + 1e-9].max())
+
+
+@pytest.mark.parametrize(("part", "whole"), [(0, 9), (9, 9), (10, 13), (286, 300), (1900, 2400)])
+def test_intervals_of_a_share_are_scipy_s(part: int, whole: int) -> None:
+    exact = stats.binomtest(part, whole)
+    assert chance.clopper_pearson(part, whole) == pytest.approx(tuple(exact.proportion_ci(method="exact")), abs=1e-9)
+    assert chance.wilson(part, whole) == pytest.approx(tuple(exact.proportion_ci(method="wilson")), abs=1e-9)
+
+
+@pytest.mark.parametrize("groups", [((6, 4), (34, 6)), ((0, 10), (1, 39)), ((36, 216), (168, 617))])
+def test_p_values_are_scipy_s(groups: tuple[tuple[int, int], tuple[int, int]]) -> None:
+    plain = stats.chi2_contingency(groups, correction=False)
+    n = sum(map(sum, groups))
+    expected = {
+        "chi_squared": plain[1],
+        "chi_squared_n_1": stats.chi2.sf(plain[0] * (n - 1) / n, 1),
+        "chi_squared_yates": stats.chi2_contingency(groups, correction=True)[1],
+        "fisher": stats.fisher_exact(groups)[1],
+    }
+    found = {name: rule(*groups) for name, rule in chance.OF_TWO_GROUPS.items()}
+    assert found == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("power", [0, 1, 2])
+def test_kappa_s_standard_error_is_that_of_many_draws(power: int) -> None:
+    matrix = np.array([[330, 10, 90, 0], [30, 80, 300, 0], [0, 0, 650, 20], [0, 0, 30, 20]])
+    rule = (agreement.kappa_unweighted, agreement.kappa_linear, agreement.qwk)[power]
+    drawn_anew = np.random.default_rng(0).multinomial(matrix.sum(), matrix.ravel() / matrix.sum(), 2000)
+    spread = np.std([rule(counts.reshape(4, 4)) for counts in drawn_anew])
+    low, high = chance.kappa_span(matrix, power)
+    assert (low + high) / 2 == pytest.approx(rule(matrix))
+    assert (high - low) / 2 / 1.96 == pytest.approx(spread, rel=0.06)
+
+
+def test_figures_of_runs_and_of_two_lists() -> None:
+    runs = (0.96, 0.96, 0.98, 0.96, 0.90)
+    found = {name: rule(runs) for name, rule in agreement.OF_RUNS.items()}
+    assert found == pytest.approx({"mean": 0.952, "sd": stats.tstd(runs), "median": 0.96, "best": 0.98})
+    other = (1.0, 3.0, 2.0, 5.0, 4.5)
+    assert agreement.pearson(runs, other) == pytest.approx(stats.pearsonr(runs, other).statistic)
+    assert agreement.share(286, 300) == pytest.approx(0.9533, abs=5e-5)
 
 
 def test_calibration_error_is_the_gap_between_sureness_and_truth() -> None:
@@ -84,3 +151,28 @@ def test_an_interval_draws_patients_with_all_of_their_rows() -> None:
     copied = answers.take(np.repeat(np.arange(0, 200, 4), 4))
     alone = answers.take(np.arange(0, 200, 4))
     assert metrics.interval(metrics.accuracy, copied) == pytest.approx(metrics.interval(metrics.accuracy, alone))
+
+
+def cohort(rng: np.random.Generator, patients: int = 40, rows: int = 6) -> Answers:
+    """Answers right 3 times in 4, but alike within a patient: Beta(1.5, 0.5) of each patient's rows are right."""
+    right = rng.random((patients, rows)) < rng.beta(1.5, 0.5, (patients, 1))
+    truth = np.zeros(right.size, np.int64)
+    names = np.repeat(np.arange(patients), rows).astype(np.str_)
+    said = (~right.ravel()).astype(np.int64)
+    return Answers(truth=truth, predicted=said, p=np.eye(2)[said], patients=names)
+
+
+def test_the_bootstrap_by_patient_covers_the_truth_and_one_by_row_does_not() -> None:
+    rng = np.random.default_rng(0)
+    held = {"patient": 0, "row": 0}
+    cohorts = 120
+    for _ in range(cohorts):
+        answers = cohort(rng)
+        alone = np.arange(len(answers.truth)).astype(np.str_)
+        for unit, names in (("patient", answers.patients), ("row", alone)):
+            by = Answers(truth=answers.truth, predicted=answers.predicted, p=answers.p, patients=names)
+            low, high = metrics.interval(metrics.accuracy, by, draws=80, seed=1)
+            held[unit] += low <= 0.75 <= high
+    # 0.95 is meant; percentiles of 40 patients come to 0.93 (400 cohorts, 300 draws each), those of rows to 0.76.
+    assert 0.88 <= held["patient"] / cohorts <= 0.99
+    assert held["row"] / cohorts < 0.82

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from rajobs.records.errors import StoreError
-from rajobs.records.store import LocalStore, S3Store, Store, open_object, open_store, split_uri
+from rajobs.records.store import LocalStore, S3Store, Store, get_many, open_object, open_store, split_uri
 
 KEYS = ("a.txt", "a/b/c.bin", "a/b.txt", "a-b/c", "B", "ä", "a0")
 # By the keys' bytes: a folder sorts with its slash.
@@ -98,6 +98,29 @@ def test_a_local_write_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: py
     assert "secret" not in str(failed.value)
     assert store.get("images/part") == b"old"
     assert [path.name for path in (tmp_path / "images").iterdir()] == ["part"]
+
+
+def test_what_killed_writers_left_is_swept_away(store: Store) -> None:
+    store.put("images/part", b"whole")
+    if isinstance(store, LocalStore):
+        (store.root / "images" / ".part-x").write_bytes(b"hal")
+    else:
+        assert isinstance(store, S3Store)
+        store.client.create_multipart_upload(Bucket=store.bucket, Key=f"{store.prefix}/images/other")
+    store.sweep()
+    assert [entry.key for entry in store.list()] == ["images/part"]
+    if isinstance(store, LocalStore):
+        assert [file.name for file in (store.root / "images").iterdir()] == ["part"]
+    else:
+        assert "Uploads" not in store.client.list_multipart_uploads(Bucket=store.bucket)  # type: ignore[attr-defined]
+
+
+def test_many_objects_come_in_their_order(store: Store) -> None:
+    keys = [f"marks/{number:03d}" for number in range(40)]
+    for key in keys:
+        store.put(key, key.encode())
+    assert [data.decode() for data in get_many(store, keys)] == keys
+    assert list(get_many(store, [])) == []
 
 
 def test_a_folder_that_cannot_be_read_is_no_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,295 @@
+"""Kills an ingest at random moments and compares what a restarted one leaves with an undisturbed run, byte for byte.
+
+    python benchmarks/soak_ingest.py [--rounds 10] [--kinds driver drivers worker node] [--patients 24] [--seed 0]
+
+A cluster of two nodes on this machine, in a network and a process namespace of its own (Linux, util-linux), takes in a
+phantom of many small archives. `driver`: the job's own process is killed; `drivers`: the same, so many times in a row
+at one OUT; `worker`: one process that reads shards; `node`: the raylet of the second node. Then the job is started
+again until it ends well. Every key and every byte of OUT and of the ledger must be those of the undisturbed run.
+"""
+
+import argparse
+import fcntl
+import hashlib
+import os
+import random
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+KEY = "a key for phantoms alone, drawn by nobody"
+HERE = "127.0.0.1"
+KINDS = ("driver", "drivers", "worker", "node")
+PATIENCE, STARTS = 300.0, 3  # seconds that one start may take, and starts after the last kill
+BEFORE, BETWEEN = 6.0, 0.5  # seconds: from the start to the first shard, and after a shard
+LO_UP = (0x8914, struct.pack("16sh14x", b"lo", 0x1 | 0x40))  # SIOCSIFFLAGS: what `ip link set lo up` does
+NAMESPACES = ("--user", "--map-root-user", "--net", "--pid", "--fork", "--mount-proc", "--kill-child")
+
+Digests = dict[str, str]
+
+
+def main() -> None:
+    """Re-runs itself in namespaces, whose end is the end of every process of the cluster."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=10, help="rounds of each kind, and kills in a row of `drivers`")
+    parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=KINDS)
+    parser.add_argument("--patients", type=int, default=24, help="of the phantom: about two archives each")
+    parser.add_argument("--seed", type=int, default=0, help="of the phantom and of the moments")
+    parser.add_argument("--work", type=Path, help="folder for phantom and outputs; else a temporary one")
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.inside:
+        with socket.socket() as sock:
+            fcntl.ioctl(sock, *LO_UP)
+        sys.exit(soak(asked))
+    unshare = shutil.which("unshare")
+    if unshare is None:
+        sys.exit("unshare of util-linux is needed: the cluster must not be reachable from elsewhere")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what follows is ended and cleared away
+    with tempfile.TemporaryDirectory(prefix="soak-") as folder:
+        work = (asked.work or Path(folder) / "work").absolute()
+        work.mkdir(parents=True, exist_ok=True)
+        scrubbed = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "AWS_"))}
+        # Ray keeps sockets below its folder, and a socket's path is short.
+        own = {"HOME": folder, "RAY_TMPDIR": folder, "RAJOBS_KEY": KEY}
+        again = [sys.executable, __file__, "--inside", *sys.argv[1:], "--work", str(work)]
+        sys.exit(subprocess.run([unshare, *NAMESPACES, *again], env={**scrubbed, **own}).returncode)
+
+
+def soak(asked: argparse.Namespace) -> int:
+    """All rounds; the exit status."""
+    phantom = asked.work / f"phantom-{asked.patients}-{asked.seed}"
+    make = ["phantom", str(phantom), "--patients", str(asked.patients), "--size", "SMALL", "--seed", str(asked.seed)]
+    subprocess.run([sys.executable, "-m", "rajobs", *make], check=True, stdout=subprocess.DEVNULL)
+    draw = random.Random(asked.seed)
+    failed = 0
+    with two_nodes() as nodes:
+        bench = Bench(phantom=phantom, work=asked.work, nodes=nodes)
+        bench.run("reference")
+        wanted = digests(asked.work / "reference")
+        shards = bench.done("reference")
+        seconds = bench.run("again")
+        print(
+            f"undisturbed: {shards} shards, {len(wanted)} objects, {seconds:.1f} s on a cluster that is up", flush=True
+        )
+        print(f"{'killed':<9}{'round':>6}{'moments (s)':>16}{'done then':>10}{'starts':>8}{'seconds':>9}  result")
+        failed += report("nothing", 0, Outcome(seconds=seconds, starts=1), differences(asked.work / "again", wanted))
+        for kind in asked.kinds:
+            for number in range(1 if kind == "drivers" else asked.rounds):
+                outcome = bench.disturbed(kind, draw, shards, asked.rounds if kind == "drivers" else 1)
+                failed += report(kind, number + 1, outcome, differences(asked.work / "disturbed", wanted))
+    print("FAIL" if failed else "PASS", f"{failed} rounds differ" if failed else "every round ended in the same bytes")
+    return 1 if failed else 0
+
+
+@dataclass(kw_only=True)
+class Outcome:
+    """What happened in a round: when it was killed, the shards done by then, and how often the job was started."""
+
+    moments: tuple[float, ...] = ()
+    done: int = 0
+    starts: int = 0
+    seconds: float = 0.0
+    failure: str = ""
+
+
+def report(kind: str, number: int, outcome: Outcome, differing: list[str]) -> bool:
+    """Prints a row; whether the round failed."""
+    moments = " ".join(f"{moment:.1f}" for moment in outcome.moments[-2:])
+    moments = f"{len(outcome.moments)}: {moments}" if len(outcome.moments) > 2 else moments
+    result = "PASS" if moments or kind == "nothing" else "PASS, but it had ended before it could be killed"
+    if outcome.failure or differing:
+        result = f"FAIL {outcome.failure} {len(differing)} differ: {' '.join(differing[:4])}"
+    print(f"{kind:<9}{number:>6}{moments:>16}{outcome.done:>10}{outcome.starts:>8}{outcome.seconds:>9.1f}  {result}")
+    sys.stdout.flush()
+    return result.startswith("FAIL")
+
+
+class Nodes:
+    """A head and a second node that can be killed and raised again."""
+
+    def __init__(self) -> None:
+        from ray.cluster_utils import Cluster
+
+        head = {"num_cpus": 1, "include_dashboard": False, "node_ip_address": HERE}
+        self._cluster: Any = Cluster(initialize_head=True, head_node_args=head)
+        self.address = str(self._cluster.address)
+        self._second: Any = None
+        self.raise_second()
+
+    def raise_second(self) -> None:
+        """A second node, if there is none."""
+        if self._second is None:
+            self._second = self._cluster.add_node(num_cpus=1, node_ip_address=HERE)
+
+    def kill_second(self) -> None:
+        """Kill -9 of the second node's raylet; what else is left of the node is cleared away."""
+        os.kill(self._second.all_processes["raylet"][0].process.pid, signal.SIGKILL)
+        time.sleep(1)  # its workers notice by themselves, as they would on another machine
+        self._cluster.remove_node(self._second, allow_graceful=False)
+        self._second = None
+
+    def stop(self) -> None:
+        """The end of both."""
+        self._cluster.shutdown()
+
+
+@contextmanager
+def two_nodes() -> Iterator[Nodes]:
+    """A cluster of two nodes with one core each."""
+    nodes = Nodes()
+    try:
+        yield nodes
+    finally:
+        nodes.stop()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """One phantom and one cluster, on which ingests are started, killed and started again."""
+
+    phantom: Path
+    work: Path
+    nodes: Nodes
+
+    def start(self, name: str) -> "subprocess.Popen[bytes]":
+        """The job, as a person would start it."""
+        source, place = self.phantom, self.work / name
+        arguments = [
+            *("ingest", str(source / "archives"), str(place / "data"), "--ledger", str(place / "ledger")),
+            *("--labels", str(source / "labels.csv"), "--clinic", str(source / "clinic.csv"), "--max-rejects", "1"),
+        ]
+        environment = {**os.environ, "RAY_ADDRESS": self.nodes.address, "RAJOBS_TRACEBACK": "1"}
+        command = [sys.executable, "-m", "rajobs", *arguments]
+        with (self.work / f"{name}.log").open("ab") as log:
+            return subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
+
+    def run(self, name: str) -> float:
+        """An undisturbed run into a new place; its seconds."""
+        shutil.rmtree(self.work / name, ignore_errors=True)
+        began = time.monotonic()
+        if not self._ends_well(self.start(name)):
+            raise SystemExit(f"the undisturbed run failed; see {self.work / name}.log")
+        return time.monotonic() - began
+
+    def _ends_well(self, job: "subprocess.Popen[bytes]") -> bool:
+        try:
+            return job.wait(PATIENCE) == 0
+        except subprocess.TimeoutExpired:
+            os.killpg(job.pid, signal.SIGKILL)
+            job.wait()
+            return False
+
+    def disturbed(self, kind: str, draw: random.Random, shards: int, kills: int) -> Outcome:
+        """A run that is killed so often, and started again until it ends well."""
+        name = "disturbed"
+        shutil.rmtree(self.work / name, ignore_errors=True)
+        self.nodes.raise_second()
+        outcome, began = Outcome(), time.monotonic()
+        for _ in range(kills):
+            outcome.starts += 1
+            start, job = time.monotonic(), self.start(name)
+            self._moment(name, job, draw, shards, kills)
+            outcome.done = self.done(name)
+            if self._kill(kind, job, draw):
+                outcome.moments = (*outcome.moments, time.monotonic() - start)
+        for _ in range(STARTS):
+            if self._ends_well(job):
+                break
+            outcome.starts += 1
+            job = self.start(name)
+        else:
+            if not self._ends_well(job):
+                outcome.failure = f"no good end, see {self.work / name}.log;"
+        outcome.seconds = time.monotonic() - began
+        return outcome
+
+    def _moment(self, name: str, job: "subprocess.Popen[bytes]", draw: random.Random, shards: int, kills: int) -> None:
+        """Waits for the moment to kill: anywhere in the run, its beginning and its end too."""
+        here, attempts = self.done(name), self._attempts(name)
+        if kills > 1:  # in a row: when it has come to its shards again, which it may or may not get done
+            self._until(lambda: self._attempts(name) != attempts or self.done(name) > here, job)
+            more = draw.randint(0, max(1, shards // kills))
+        else:
+            more = draw.randint(-max(1, shards // 8), shards)
+        if more >= 0:
+            self._until(lambda: self.done(name) >= here + more, job)
+        end = time.monotonic() + draw.uniform(0, BEFORE if more < 0 else BETWEEN)
+        self._until(lambda: time.monotonic() >= end, job)
+
+    def done(self, name: str) -> int:
+        """How many shards are done."""
+        return len(list((self.work / name / "data" / "shards").glob("*.json")))
+
+    def _attempts(self, name: str) -> set[tuple[str, int]]:
+        """The attempts at shards that are noted, and when."""
+        found: set[tuple[str, int]] = set()
+        for file in (self.work / name / "data" / "attempts").glob("*.json"):
+            try:
+                found.add((file.name, file.stat().st_mtime_ns))
+            except FileNotFoundError:
+                continue  # it came to its end
+        return found
+
+    def _until(self, reached: Callable[[], bool], job: "subprocess.Popen[bytes]") -> None:
+        while job.poll() is None and not reached():
+            time.sleep(0.02)
+
+    def _kill(self, kind: str, job: "subprocess.Popen[bytes]", draw: random.Random) -> bool:
+        """Kill -9; whether there was something left to kill."""
+        if kind == "node":
+            self.nodes.kill_second()
+            return True
+        if kind == "worker":
+            self._until(lambda: bool(workers()), job)
+            there = workers()
+            if there:
+                os.kill(draw.choice(there), signal.SIGKILL)
+            return bool(there)
+        alive = job.poll() is None
+        if alive:
+            os.kill(job.pid, signal.SIGKILL)
+            job.wait()
+        return alive
+
+
+def workers() -> list[int]:
+    """The processes that cut or read shards, by the names Ray gives them; there are no others in this namespace."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                title = (folder / "cmdline").read_bytes()
+            except OSError:
+                continue  # it ended meanwhile
+            if title.startswith(b"ray::") and (b"MapWorker" in title or b"cut_batch" in title):
+                found.append(int(folder.name))
+    return sorted(found)
+
+
+def digests(place: Path) -> Digests:
+    """Every object of OUT and of the ledger, with a hash of its bytes."""
+    files = sorted(file for file in place.rglob("*") if file.is_file())
+    return {str(file.relative_to(place)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+def differences(place: Path, wanted: Digests) -> list[str]:
+    """The keys that are missing (-), too many (+) or of other bytes (~)."""
+    there = digests(place)
+    missing = [f"-{key}" for key in wanted if key not in there]
+    more = [f"+{key}" for key in there if key not in wanted]
+    return missing + more + [f"~{key}" for key in wanted if there.get(key, wanted[key]) != wanted[key]]
+
+
+if __name__ == "__main__":
+    main()

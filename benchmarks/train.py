@@ -1,0 +1,128 @@
+"""The training loop beside a bare one, and two workers beside one, on the same prepared arrays.
+
+    python benchmarks/train.py DATA [--study hand_filter] [--recipe default] [--epochs 4] [--rounds 3] [--workers 2]
+
+DATA is an ingest's output. The bare loop is what one would write by hand: tensors in memory, the same network, the same
+augmentation, the same batches, the same judging of each epoch. Rates are steps a second; rounds alternate.
+"""
+
+import argparse
+import dataclasses
+import tempfile
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from rajobs import studies
+from rajobs.jobs import cluster
+from rajobs.jobs.lesson import lesson_of, open_source, prepare, split_of
+from rajobs.jobs.team import fit_together
+from rajobs.learning.augment import augment
+from rajobs.learning.ensemble import Lesson, build_member, fit_member, member_fit, member_samples
+from rajobs.learning.recipe import Member, Recipe, to_dict
+from rajobs.records.store import absolute
+
+
+def bare(lesson: Lesson, recipe: Recipe, member: Member) -> None:
+    """A loop without checkpoints, history, workers or ways out; AdamW and one target's cross entropy or steps."""
+    run = member_fit(lesson, recipe, member, 0)
+    training, (target,) = run.training, run.targets
+    train, validation = member_samples(lesson, member, "train"), member_samples(lesson, member, "validation")
+    images, truth = torch.from_numpy(lesson.arrays.take(train.at)), torch.from_numpy(train.truth[target.name])
+    seen, known = torch.from_numpy(lesson.arrays.take(validation.at)), torch.from_numpy(validation.truth[target.name])
+    counts = torch.bincount(truth, minlength=len(target.classes)).clamp(min=1)
+    weights = (counts.sum() / (counts * len(counts))).float() if training.class_weights else torch.ones(len(counts))
+    network = build_member(lesson.study, member, lesson.arrays.shape, 0)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(training.epochs):
+        network.train()
+        order = torch.cat([torch.randperm(len(truth)) for _ in range(training.copies)])
+        for at in order.split(training.batch_size):
+            if len(at) < training.batch_size:
+                continue
+            batch = augment(images[at].float().div_(255), training.augment, generator)
+            loss = target.loss(network(batch)[target.name], truth[at], weights).mean()
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+        network.eval()
+        with torch.inference_mode():
+            for start in range(0, len(known), 128):
+                network(seen[start : start + 128].float().div_(255))
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Wall time."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    """Runs and prints."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("data")
+    parser.add_argument("--study", default="hand_filter")
+    parser.add_argument("--recipe", default="default")
+    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--workers", type=int, default=2)
+    args = parser.parse_args()
+    study = studies.find(args.study)
+    recipe = study.recipe(args.recipe)
+    member = recipe.members[0]
+    training = dataclasses.replace(recipe.training_of(member), epochs=args.epochs)
+    member = dataclasses.replace(member, training=training)
+    recipe = dataclasses.replace(recipe, members=(member,))
+    source = open_source(args.data, study)
+    arrays = prepare(source, recipe.view, None)
+    lesson = lesson_of(source, recipe, arrays, split_of(source, "clean")[0])
+    rows = len(member_samples(lesson, member, "train"))
+    steps = args.epochs * (rows * training.copies // min(training.batch_size, rows * training.copies))
+    print(f"{study.name} {args.recipe}: {rows} rows, {steps} steps, {torch.get_num_threads()} threads")
+    ratios = []
+    for _ in range(args.rounds):
+        plain = seconds(lambda: bare(lesson, recipe, member))
+        ours = seconds(lambda: fit_member(lesson, recipe, member, 0, lambda epoch, state: True))
+        ratios.append(plain / ours)
+        print(f"  bare {steps / plain:.2f} steps/s, ours {steps / ours:.2f} steps/s, ours to bare {plain / ours:.3f}")
+    print(f"one worker to the bare loop: {np.median(ratios):.3f} (median of {args.rounds} rounds)")
+    if args.workers > 1:
+        compare_workers(args, lesson, recipe, member)
+
+
+def compare_workers(args: argparse.Namespace, lesson: Lesson, recipe: Recipe, member: Member) -> None:
+    """Rates without start-up: from the difference of a long and a short run."""
+
+    def of(epochs: int) -> Recipe:
+        training = dataclasses.replace(recipe.training_of(member), epochs=epochs)
+        return dataclasses.replace(recipe, members=(dataclasses.replace(member, training=training),))
+
+    def together(epochs: int) -> None:
+        with tempfile.TemporaryDirectory(prefix="rajobs-bench-") as out:
+            task = {
+                "study": args.study, "data": absolute(args.data), "out": out, "mode": "clean", "budget": 1.0,
+                "recipe": to_dict(of(epochs)), "member": member.name, "seed": 0, "folder": "checkpoints",
+                "weights": "none",
+            }  # fmt: skip
+            fit_together(task, args.workers, epochs, lesson.study.headline)
+
+    def alone(epochs: int) -> None:
+        mine = of(epochs)
+        fit_member(lesson, mine, mine.members[0], 0, lambda epoch, state: True)
+
+    few, many = args.epochs, 4 * args.epochs
+    with cluster.connected(None):
+        one = seconds(lambda: alone(many)) - seconds(lambda: alone(few))
+        several = seconds(lambda: together(many)) - seconds(lambda: together(few))
+    print(
+        f"{args.workers} workers: {several / (many - few):.2f} s an epoch, one worker on all cores "
+        f"{one / (many - few):.2f} s: rate {one / several:.3f} of one worker's"
+    )
+
+
+if __name__ == "__main__":
+    main()

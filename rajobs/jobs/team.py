@@ -1,0 +1,124 @@
+"""Several workers that train one network together: Ray Train around the same loop as one worker's.
+
+Workers read the prepared arrays themselves. Checkpoints lie beside the model to be, as one worker's do: a worker that
+was killed, or the same command given again, goes on from the newest one.
+"""
+
+import tempfile
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import ray
+import ray.train
+import ray.train.torch
+from ray.train.v2.api.exceptions import TrainingFailedError
+from torch.nn.parallel import DistributedDataParallel
+
+from rajobs import studies
+from rajobs.jobs import say
+from rajobs.jobs.cluster import WorkerFailed
+from rajobs.jobs.keeper import Keeper
+from rajobs.jobs.lesson import lesson_of, open_source, split_of
+from rajobs.learning import networks
+from rajobs.learning.ensemble import build_member, member_fit
+from rajobs.learning.prepared import read_prepared
+from rajobs.learning.recipe import from_dict
+from rajobs.learning.starts import find_starts
+from rajobs.learning.state import Epoch, State
+from rajobs.records.errors import UsageError
+from rajobs.records.store import open_store
+
+LIVES = 8  # times that the workers may be lost and start again
+
+
+class Board:
+    """Where the workers tell of their epochs and the driver reads."""
+
+    def __init__(self) -> None:
+        self.told: list[dict[str, Any]] = []
+
+    def tell(self, epoch: dict[str, Any]) -> None:
+        self.told.append(epoch)
+
+    def read(self, since: int) -> list[dict[str, Any]]:
+        return self.told[since:]
+
+
+def fit_together(task: Mapping[str, Any], workers: int, epochs: int, headline: str) -> State:
+    """The state of a member's finished run; `task` is names, numbers and places alone."""
+    there = ray.cluster_resources()
+    gpu = there.get("GPU", 0) >= workers
+    if not gpu and there["CPU"] < workers:
+        raise UsageError(f"--workers {workers} needs as many cores; the cluster has {int(there['CPU'])}")
+    keeper = Keeper(store=open_store(task["out"]), folder=task["folder"], member=task["member"])
+    board: Any = ray.remote(num_cpus=0)(Board).remote()
+    with tempfile.TemporaryDirectory(prefix="rajobs-team-") as folder, say.Progress(
+        f"epochs of {task['member']} on {workers} workers", epochs
+    ) as progress:  # fmt: skip
+        trainer = ray.train.torch.TorchTrainer(
+            work,
+            train_loop_config={**task, "board": board, "gpu": gpu},
+            scaling_config=ray.train.ScalingConfig(num_workers=workers, use_gpu=gpu),
+            torch_config=ray.train.torch.TorchConfig(backend="nccl" if gpu else "gloo"),
+            run_config=ray.train.RunConfig(
+                storage_path=folder, name=task["member"], failure_config=ray.train.FailureConfig(max_failures=LIVES)
+            ),
+        )
+        failed: list[Exception] = []
+        thread = threading.Thread(target=_run, args=(trainer, failed), daemon=True)
+        thread.start()
+        seen = 0
+        while thread.is_alive():
+            thread.join(1.0)
+            for epoch in ray.get(board.read.remote(seen)):
+                seen += 1
+                progress.step(max(0, epoch["epoch"] - progress.done), note=_note(epoch, headline))
+    if failed:
+        raise WorkerFailed(f"the workers of {task['member']} were lost {LIVES} times or met a fault") from failed[0]
+    state = keeper.newest()
+    assert state is not None, "the last epoch is always kept"
+    return state
+
+
+def _run(trainer: Any, failed: list[Exception]) -> None:
+    try:
+        trainer.fit()
+    except TrainingFailedError as error:
+        failed.append(error)
+
+
+def _note(epoch: Mapping[str, Any], headline: str) -> str:
+    metric = "" if epoch["metric"] is None else f", {headline} {epoch['metric']:.3f}"
+    return f"loss {epoch['loss']:.3f}{metric}"
+
+
+def work(task: dict[str, Any]) -> None:
+    """One worker: its share of every batch, the gradients averaged, the same weights everywhere."""
+    study, recipe = studies.find(task["study"]), from_dict(task["recipe"])
+    (member,) = (member for member in recipe.members if member.name == task["member"])
+    context = ray.train.get_context()
+    rank, world = context.get_world_rank(), context.get_world_size()
+    source = open_source(task["data"], study)
+    split, _ = split_of(source, task["mode"])
+    arrays = read_prepared(source.store, study, recipe.view, source.positions)
+    lesson = lesson_of(source, recipe, arrays, split, task["budget"])
+    run = member_fit(lesson, recipe, member, task["seed"], rank=rank, world=world)
+    keeper = Keeper(store=open_store(task["out"]), folder=task["folder"], member=member.name)
+    network = build_member(study, member, arrays.shape, task["seed"])
+    start = find_starts(recipe, task["weights"]).get(member.name)
+    if start is not None:
+        start.load_into(network)  # a checkpoint, where there is one, takes their place
+    network = networks.share_statistics(network).to(run.device)
+    shared = DistributedDataParallel(network) if world > 1 else network
+
+    def told(epoch: Epoch, state: State) -> bool:
+        if rank == 0:
+            keeper.keep(epoch.epoch, state, epoch.epoch == run.training.epochs)
+            ray.get(task["board"].tell.remote(vars(epoch)))
+        ray.train.report({"epoch": epoch.epoch})
+        return True
+
+    state = run.run(shared, told, keeper.newest())
+    if rank == 0:
+        keeper.keep(len(state.history), state, True)

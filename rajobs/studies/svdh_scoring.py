@@ -1,0 +1,67 @@
+"""How narrow and how eroded is a joint? Sharp/van der Heijde scores of patches about the joints (paper 004)."""
+
+from rajobs.imaging.views import boxed
+from rajobs.learning.recipe import Augment, Member, Recipe, Training
+from rajobs.learning.study import Printed, Study, View
+from rajobs.learning.targets import scores
+from rajobs.records.anatomy import JOINT_KINDS
+
+VIEW = {"size": 64, "margin": 0.2, "upright": True, "mirror": True, "levels": "own"}
+DEFAULT = Recipe(
+    members=(Member(name="joints", architecture="compact", settings={"width": 16, "stages": 4}, by_kind=True),),
+    training=Training(
+        epochs=24,
+        batch_size=128,
+        learning_rate=4e-3,
+        class_weights=True,
+        augment=Augment(rotate=25, shift=0.05, zoom=0.1, flip_horizontal=True, contrast=0.2, channel_shift=0.05),
+    ),
+)
+
+# 004's two networks: the one for erosion has batch norm, and each was stopped at its lowest validation loss. Channels,
+# learning rate and weight decay are not printed. A batch of 512 is larger than some cohorts: it is then all of them.
+_FLIPS = Augment(rotate=10, flip_horizontal=True)
+PUBLISHED = Recipe(
+    view={"size": 48, "margin": 0.0, "upright": False, "mirror": False, "levels": "film"},
+    members=(
+        Member(
+            name="jsn", architecture="conv2", targets=("jsn",), ordered=False,
+            training=Training(
+                epochs=40, batch_size=512, optimiser="adam", learning_rate=1e-3, weight_decay=0.0, schedule="constant",
+                copies=6, augment=_FLIPS,
+            ),
+        ),
+        Member(
+            name="erosion", architecture="conv2", settings={"batch_norm": True}, targets=("erosion",), ordered=False,
+            training=Training(
+                epochs=110, batch_size=512, optimiser="adam", learning_rate=1e-3, weight_decay=0.0, schedule="constant",
+                copies=6, augment=_FLIPS,
+            ),
+        ),
+    ),
+    calibrate=False,
+)  # fmt: skip
+
+STUDY = Study(
+    name="svdh_scoring",
+    paper="004",
+    question="How narrow and how eroded is this joint?",
+    rows="joints",
+    view=View(draw=boxed, version=1, reads="pixels", settings=VIEW),
+    targets=(scores("jsn", 4), scores("erosion", 5)),
+    headline="erosion.qwk",
+    metrics=(
+        "accuracy", "within_one", "qwk", "kappa_linear", "mae", "balanced_accuracy", "any_sensitivity",
+        "any_specificity", "sensitivity_at_90", "calibration_error",
+    ),
+    recipes={"default": DEFAULT, "published": PUBLISHED},
+    printed=(
+        Printed(what="JSN, share of equal scores, model against clinician 1, 286 joints", value=0.654,
+                metric="jsn.accuracy"),
+        Printed(what="JSN, share of equal scores, between the clinicians, 299 joints", value=0.555),
+        Printed(what="erosion, share of equal scores, model against clinician 1, 286 joints", value=0.741,
+                metric="erosion.accuracy"),
+        Printed(what="erosion, share of equal scores, between the clinicians, 299 joints", value=0.706),
+    ),
+    kinds=JOINT_KINDS,
+)  # fmt: skip
