@@ -15,23 +15,23 @@ from rajobs.imaging import reading
 from rajobs.imaging.fates import Ignored
 from rajobs.imaging.image import Image, Mask, ReadOptions
 from rajobs.imaging.limits import Limits
+from rajobs.imaging.memory import keep_memory
 from rajobs.imaging.reading import Plan
-from rajobs.imaging.sandbox import put, take
+from rajobs.imaging.sandbox import put, whole
 from rajobs.records.errors import Reject
 
 
 def main() -> None:
     """Serves until the parent closes the pipe or is gone."""
     source, target = int(sys.argv[1]), int(sys.argv[2])
+    keep_memory()
     _load_decoders()
     used = _address_space()
     for line in sys.stdin.buffer:
         request = json.loads(line)
         options = options_from(request["options"])
         _bound_memory(used, options.limits)
-        data = bytearray(request["size"])
-        take(source, memoryview(data))
-        _answer(bytes(data), options, target)
+        _answer(whole(source, request["size"]), options, target)
 
 
 def _load_decoders() -> None:

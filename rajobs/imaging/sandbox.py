@@ -205,6 +205,17 @@ def take(handle: int, into: memoryview) -> None:
         at += got
 
 
+def whole(handle: int, size: int) -> bytes:
+    """The first bytes of an exchange file."""
+    data = os.pread(handle, size, 0)
+    while len(data) < size:
+        more = os.pread(handle, size - len(data), len(data))
+        if not more:
+            raise Died
+        data += more
+    return data
+
+
 def _trim(handle: int) -> None:
     if os.fstat(handle).st_size > _KEPT:
         os.ftruncate(handle, 0)

@@ -62,6 +62,16 @@ def boxed(
     return np.ascontiguousarray(patch[:, ::-1] if mirror and row.side == "L" else patch)
 
 
+def scanned(image: Shown, row: Row, *, size: int, fit: str) -> NDArray[np.uint8]:
+    """The scan within a screen whose rest was blanked, in colour whether it has some or not."""
+    pixels = image.pixels if image.pixels.ndim == 3 else np.repeat(image.pixels[..., None], 3, axis=2)
+    lit = pixels.max(axis=2) > 0
+    rows, columns = np.flatnonzero(lit.any(axis=1)), np.flatnonzero(lit.any(axis=0))
+    if len(rows) and len(columns):
+        pixels = pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return square(pixels, size, fit)
+
+
 def square(pixels: NDArray[np.uint8], size: int, fit: str) -> NDArray[np.uint8]:
     """Pixels resized to size x size; shrinking takes the mean over an area, so that nothing aliases."""
     if fit not in FITS:

@@ -1,18 +1,21 @@
 """Zip archives by their central directory, a slice of it at a time: an archive of a million members costs no more."""
 
+import io
 import struct
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from rajobs.imaging.limits import Limits
+from imagecodecs import DeflateError, deflate_crc32, deflate_decode
+
+from rajobs.imaging.limits import MIB, Limits
 from rajobs.imaging.streams import Inflated, Source, Window
 from rajobs.records.errors import Reject
 
 _END, _END64, _LOCATOR64 = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
 _CENTRAL, _LOCAL = b"PK\x01\x02", b"PK\x03\x04"
 _STORED, _DEFLATED, _BZIP2 = 0, 8, 12
+_WHOLE = 64 * MIB  # members up to this are inflated at one go
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,7 +168,7 @@ class _Checked:
 
     def read(self, size: int, /) -> bytes:
         data = self._source.read(size)
-        self._sum = zlib.crc32(data, self._sum)
+        self._sum = deflate_crc32(data, self._sum)
         self._given += len(data)
         if self._given > self._member.size:
             raise Reject("corrupt", "archive", "a member longer than its length says")
@@ -175,6 +178,19 @@ class _Checked:
             if self._sum != self._member.crc:
                 raise Reject("corrupt", "archive", "sum of a member")
         return data
+
+
+def _inflated(window: Window, member: ZipMember, limits: Limits) -> io.BytesIO:
+    """A member of moderate size at one go, into no more memory than it says it takes: faster than in pieces."""
+    if member.size > limits.ratio_from and member.size > limits.ratio * member.compressed:
+        raise Reject("too-large", "archive", "compression ratio above the limit")
+    data = window.read(member.compressed)
+    if len(data) < member.compressed:
+        raise Reject("truncated", "archive", "compressed data")
+    try:
+        return io.BytesIO(deflate_decode(data, raw=True, out=member.size))
+    except DeflateError:
+        raise Reject("corrupt", "archive", "compressed data") from None
 
 
 def open_member(file: BinaryIO, member: ZipMember, shift: int, limits: Limits) -> tuple[Source, BinaryIO | None]:
@@ -195,4 +211,6 @@ def open_member(file: BinaryIO, member: ZipMember, shift: int, limits: Limits) -
         return _Checked(window, member), window  # type: ignore[return-value]
     if member.method not in (_DEFLATED, _BZIP2):
         raise Reject("corrupt", "archive", "a compression method that is not read")
+    if member.method == _DEFLATED and 0 < member.size <= _WHOLE and 0 < member.compressed <= _WHOLE:
+        return _Checked(_inflated(window, member, limits), member), None
     return _Checked(Inflated(window, member.method, limits, compressed=member.compressed), member), None

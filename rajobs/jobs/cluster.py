@@ -17,8 +17,13 @@ QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_TRAIN_V2_ENABLED": "1",
 }
-DRIVER = {"RAY_BACKEND_LOG_LEVEL": "fatal"}
-"""Ray Data's own actors make Ray's core warn of its issue 53727 on every run, as an error that a user can't mend."""
+DRIVER = {
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
+    "RAY_metrics_report_interval_ms": "60000",
+    "RAY_task_events_report_interval_ms": "0",
+}
+"""For a cluster of this machine alone. Ray Data's own actors make Ray's core warn of its issue 53727 on every run, as
+an error that a user can't mend; nobody looks at such a cluster's metrics and events, which take cores from the work."""
 
 PASSED = ("AWS_ENDPOINT_URL", "AWS_REGION", "RAJOBS_CACHE")
 """Variables that every worker is given. Secrets are not among them: they stand in the nodes' own environment."""

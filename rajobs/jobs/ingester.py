@@ -10,6 +10,7 @@ from rajobs import studies
 from rajobs.imaging.archives import read_members
 from rajobs.imaging.image import Image, ReadOptions
 from rajobs.imaging.intake import Intake, Taker
+from rajobs.imaging.memory import keep_memory
 from rajobs.imaging.rows import KINDS
 from rajobs.imaging.sandbox import Decoder
 from rajobs.jobs.inventory import entry_name, from_text
@@ -34,6 +35,7 @@ class Ingester:
     def __init__(
         self, out: str, ledger: str | None, labels: str | None, key_env: str, options: ReadOptions, run: str
     ) -> None:
+        keep_memory()
         self.run = run
         self.decoder = Decoder()
         self.decoder.start()

@@ -9,7 +9,9 @@ import json
 import tempfile
 from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import IO
 
 import ray
@@ -22,6 +24,7 @@ from rajobs.records.store import Entry, open_store
 
 BATCH, BATCH_BYTES = 512, 4 * GIB  # objects and bytes that one task cuts: a large archive has a task of its own
 AHEAD = 4  # tasks under way for each core
+FEW = 16  # batches
 
 
 class Spool:
@@ -103,7 +106,11 @@ Cut = list[tuple[str, int, str | None]]
 
 
 def _cut_all(listing: Listing, done: Done) -> Iterator[Cut]:
-    """The batches' shards in their order, some batches ahead."""
+    """The batches' shards in their order, some batches ahead; a few are cut here, before a task would have begun."""
+    if listing.batches.count <= FEW:
+        with ThreadPoolExecutor(FEW) as pool:
+            yield from pool.map(partial(cut_batch, done=done), listing.batches.lines())
+        return
     task = ray.remote(cut_batch).options(num_cpus=1, max_retries=3)
     held = ray.put(done)
     ahead = max(1, int(ray.cluster_resources()["CPU"])) * AHEAD

@@ -149,14 +149,17 @@ def lesson_of(
     rows = arrays.rows.select(["image_id", "side", "site"]).to_pylist()
     part_of = dict(zip(split.column("image_id").to_pylist(), split.column("split").to_pylist()))
     labels = {
-        target.name: [_label(source.labels[target.name], source.study.rows, row) for row in rows]
-        for target in source.study.targets
+        target.name: _values(source.labels[target.name], source.study.rows, rows) for target in source.study.targets
     }
     parts_ = np.array([part_of.get(row["image_id"], "") for row in rows], dtype=np.str_)
     return Lesson(study=source.study, arrays=arrays, labels=labels, parts=parts_, budget=budget)
 
 
-def _label(labels: Mapping[tuple[str, str | None, str | None], str], kind: str, row: Mapping[str, Any]) -> str | None:
-    side = row["side"] if kind in ("hands", "joints") else None
-    place = (row["image_id"], side, row["site"] or None)
-    return labels.get(place)
+def _values(
+    labels: Mapping[tuple[str, str | None, str | None], str], kind: str, rows: Sequence[Mapping[str, Any]]
+) -> list[str | None]:
+    """Each row's label: of the hand or the joint, or of the whole image, whatever side and site its label names."""
+    if kind in ("hands", "joints"):
+        return [labels.get((row["image_id"], row["side"], row["site"] or None)) for row in rows]
+    of_image = {image: value for (image, _, _), value in labels.items()}
+    return [of_image.get(row["image_id"]) for row in rows]

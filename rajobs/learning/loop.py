@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rajobs.learning.augment import augment
+from rajobs.learning.networks import head_parameters, trunk_parameters
 from rajobs.learning.prepared import Prepared
 from rajobs.learning.recipe import Training
 from rajobs.learning.state import Epoch, State
@@ -93,7 +94,7 @@ class Fit:
                 network(self._images(self.train, at), self._kinds(self.train, at)), self.train, at, weights
             )
             loss.backward()
-            float(loss)
+            float(loss.detach())
             taken = time.perf_counter() - start
         network.zero_grad(set_to_none=True)
         return taken / len(at) * len(self.train) * self.training.copies * self.training.epochs
@@ -109,7 +110,7 @@ class Fit:
         for step, at in enumerate(rounds):
             progress = (number - 1 + step / len(rounds)) / self.training.epochs
             for group in optimiser.param_groups:
-                group["lr"] = self.training.learning_rate * pace(self.training.schedule, progress)
+                group["lr"] = self.training.learning_rate * group["factor"] * pace(self.training.schedule, progress)
             images = self._images(self.train, at)
             generator = torch.Generator().manual_seed(_mix(self.seed, number, self.rank, step))
             images = augment(images, self.training.augment, generator)
@@ -230,7 +231,10 @@ def _mix(*numbers: int) -> int:
 
 
 def _optimiser(network: nn.Module, training: Training) -> torch.optim.Optimizer:
-    parameters = list(network.parameters())
+    parameters = [
+        {"params": trunk_parameters(network), "factor": 1.0},
+        {"params": head_parameters(network), "factor": training.head_rate},
+    ]
     rate, decay = training.learning_rate, training.weight_decay
     if training.optimiser == "adamw":
         return torch.optim.AdamW(parameters, lr=rate, weight_decay=decay)

@@ -43,6 +43,7 @@ class Training:
     batch_size: int = 64
     optimiser: str = "adamw"
     learning_rate: float = 1e-3
+    head_rate: float = 1.0  # factor on the heads' learning rate, where the trunk has learnt elsewhere
     weight_decay: float = 1e-2
     momentum: float = 0.9  # sgd and rmsprop only
     schedule: str = "one_cycle"
@@ -56,7 +57,7 @@ class Training:
         _one_of("optimiser", self.optimiser, OPTIMISERS)
         _one_of("schedule", self.schedule, SCHEDULES)
         _one_of("keep", self.keep, ("best", "last"))
-        for name in ("epochs", "batch_size", "learning_rate", "copies"):
+        for name in ("epochs", "batch_size", "learning_rate", "head_rate", "copies"):
             if getattr(self, name) <= 0:
                 raise BadRecipe(f"{name} must be above 0, not {getattr(self, name)}")
 

@@ -35,7 +35,7 @@ def estimate(image: NDArray[np.uint8], *, grade: int | None = None) -> tuple[Dra
     plain = cv2.dilate(coloured, np.ones((5, 5), np.uint8)) == 0
     grey[~plain] = np.median(grey[: len(grey) // 3][plain[: len(grey) // 3]])  # neither echo nor shadow
     lit = cv2.medianBlur(grey, 3).astype(np.float32)
-    head = float(np.clip(bone_depth(lit) * pitch - _SHAFT, 4.0, 14.0))
+    head = float(np.clip(_head_px(lit, coloured, pitch) * pitch, 4.0, 14.0))
     coloured[: max(0, int((head - _ABOVE) / pitch))] = 0
     coloured[int((head + _BELOW) / pitch) :] = 0
     area = float(np.count_nonzero(coloured)) * pitch**2
@@ -80,6 +80,15 @@ def bone_depth(grey: Grey) -> float:
     found = last[bright.any(axis=0)]
     edge = len(found) // 8
     return float(np.percentile(found[edge : len(found) - edge], 20)) if len(found) else rows / 2
+
+
+def _head_px(grey: Grey, coloured: NDArray[np.uint8], pitch: float) -> float:
+    """The head's depth; where no bone is shown, so that the joint lies about the colour and within the scan."""
+    deepest = 0.75 * len(grey)
+    found = np.nonzero(coloured)[0]
+    if len(found) * pitch**2 > 1:
+        deepest = min(deepest, float(np.percentile(found, 90)) + 2 / pitch)
+    return min(bone_depth(grey) - _SHAFT / pitch, deepest)
 
 
 def _nearest(

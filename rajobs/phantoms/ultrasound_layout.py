@@ -112,7 +112,7 @@ def _pulsed(power: Grey, capsule: Mask, grade: int, number: int) -> Grey:
         return power
     within = power[capsule > 0]
     share = np.count_nonzero(within) / len(within)
-    lowest = shares(grade, 0.01)[0] if grade > 1 else 0.7 * share
+    lowest = shares(grade, 0.02)[0] if grade > 1 else 0.7 * share
     level = np.quantile(within, 1 - (share - phase * min(0.10, max(0.0, share - lowest))))
     return np.where(power > level, power * (1 - 0.25 * phase), 0).astype(np.float32)
 

@@ -5,7 +5,7 @@ import pytest
 
 from rajobs.imaging.coding import encode, preview
 from rajobs.imaging.rows import Row
-from rajobs.imaging.views import Shown, boxed, cut, show, square, whole, widen
+from rajobs.imaging.views import Shown, boxed, cut, scanned, show, square, whole, widen
 from rajobs.records.errors import UnknownName
 
 ROW = Row(image_id="i", at=0)
@@ -85,3 +85,12 @@ def test_a_box_is_turned_mirrored_and_shown_in_its_own_levels() -> None:
     assert not boxed(image, row, levels="film", **settings).any()
     with pytest.raises(UnknownName, match="did you mean film"):
         boxed(image, row, levels="films", **settings)
+
+
+def test_a_scan_is_cut_out_of_its_blanked_screen_and_is_in_colour() -> None:
+    screen = np.zeros((60, 80, 3), np.uint8)
+    screen[10:30, 20:60] = (90, 30, 10)
+    drawn = scanned(Shown(pixels=screen), ROW, size=32, fit="stretch")
+    assert drawn.shape == (32, 32, 3) and (drawn == (90, 30, 10)).all()
+    assert scanned(Shown(pixels=screen[..., 0]), ROW, size=16, fit="pad").shape == (16, 16, 3)
+    assert not scanned(Shown(pixels=np.zeros((9, 9), np.uint8)), ROW, size=8, fit="pad").any()

@@ -128,3 +128,16 @@ def test_a_schedule_ends_where_it_says(schedule: str) -> None:
     paces = [pace(schedule, step / 100) for step in range(101)]
     assert max(paces) == pytest.approx(1.0) and min(paces) >= 0
     assert paces[-1] == (1.0 if schedule == "constant" else pytest.approx(0.0, abs=1e-3))
+
+
+def test_heads_learn_faster_where_the_recipe_says_so_and_a_run_tells_how_long_it_takes(
+    lesson: Lesson, recipe: Recipe
+) -> None:
+    quick = with_training(recipe, epochs=1, head_rate=10.0, schedule="constant")
+    trunk, heads = run(lesson, quick).optimiser["param_groups"]
+    assert heads["lr"] == pytest.approx(10 * trunk["lr"]) and trunk["lr"] == recipe.training.learning_rate
+    fit = member_fit(lesson, quick, quick.members[0], 0)
+    network = build_member(lesson.study, quick.members[0], lesson.arrays.shape, 0)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    assert 0 < fit.estimate(network) < 60
+    assert same(before, network.state_dict()), "nothing is learnt by trying"

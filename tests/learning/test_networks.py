@@ -97,6 +97,7 @@ def work(rank: int, place: str) -> None:
     dist.destroy_process_group()
 
 
+@pytest.mark.ray  # no Ray in it, but processes of its own that take ten seconds
 def test_two_workers_learn_from_a_batch_as_one_does(tmp_path: Path) -> None:
     network, images, truth = batch()
     names = list(network.state_dict())
