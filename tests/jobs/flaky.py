@@ -20,7 +20,7 @@ OWN = ("connection", "transfer-encoding", "date", "server")  # headers of one co
 
 
 class FlakyS3(ThreadingHTTPServer):
-    """Stands before an S3 server. What befalls the n-th request for one object follows from the seed alone."""
+    """Stands before an S3 server. Whether the n-th request for one object is struck follows from the seed."""
 
     daemon_threads = True
 
@@ -29,7 +29,7 @@ class FlakyS3(ThreadingHTTPServer):
         self.behind = urlsplit(behind).netloc
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.faults: Counter[str] = Counter()
-        self._share, self._seed = share, seed
+        self._share, self._seed, self._struck = share, seed, 0
         self._asked: Counter[str] = Counter()
         self._lock = threading.Lock()
 
@@ -38,7 +38,9 @@ class FlakyS3(ThreadingHTTPServer):
         with self._lock:
             self._asked[request] += 1
             draw = random.Random(f"{self._seed} {request} {self._asked[request]}")
-            fault = draw.choice(FAULTS) if draw.random() < self._share else "none"
+            # The kinds come in turn, so that each is met however few the requests are.
+            fault = FAULTS[self._struck % len(FAULTS)] if draw.random() < self._share else "none"
+            self._struck += fault != "none"
             self.faults[fault] += 1
         return fault, draw.uniform(*SLOW)
 

@@ -144,9 +144,11 @@ def test_score_writes_tables_that_add_up(
     main(arguments)
     store = open_store(str(tmp_path))
     films, ledger = read_table(store, "films", schema.FILMS), read_table(store, "ledger", schema.LEDGER)
-    images = read_table(open_store(str(data)), "images", schema.IMAGES, ["image_id"])
+    images = read_table(open_store(str(data)), "images", schema.IMAGES, ["image_id", "modality"])
     assert sorted(ledger.column("image_id").to_pylist()) == sorted(images.column("image_id").to_pylist())
-    assert films.num_rows == ledger.num_rows
+    scans = {row["image_id"] for row in images.to_pylist() if row["modality"] == "US"}
+    assert scans == {row["image_id"] for row in ledger.to_pylist() if row["fate"] == "no-model"} != set()
+    assert films.num_rows == ledger.num_rows - len(scans)
     for row in films.to_pylist():
         assert sum(row[f"{view}_p"] for view in schema.VIEWS) == pytest.approx(1, abs=1e-5)
         assert (row["fate"] == "kept") == (row["view"] in ("unilateral", "both"))
