@@ -12,6 +12,9 @@ from rajobs.records.parts import parts, read_part, to_parquet
 from rajobs.records.schema import IGNORED, IMAGES, PLACES, REJECTS
 from rajobs.records.store import Store
 
+FRESH = "-unique"
+"""How the name of a part ends that was written again."""
+
 
 def drop(store: Store) -> None:
     """Write the later shards again without what an earlier one has, under keys that say so."""
@@ -52,7 +55,7 @@ def _rewrite(store: Store, key: str, again: np.ndarray[Any, np.dtype[np.bool_]])
     mark = read_mark(store, shard)
     places = read_part(store, key, PLACES)
     gone = places.filter(pa.array(again))
-    fresh = f"{name}-unique"
+    fresh = f"{name}{FRESH}"
     old = [part for part in mark["parts"] if part.rpartition("/")[2] == f"{name}.parquet"]
     put = []
 

@@ -88,7 +88,7 @@ def _take_in(order: Order, store: Store, listing: Listing) -> None:
     """Everything that is listed and not done yet."""
     done = read_done(store, settings_of(order.options))
     if order.ledger:
-        _check_ledger(order, store)
+        check_ledger(order, store)
     with cluster.connected(order.ray), Spool() as todo:
         shards_to_do(listing, done, order.limit, todo)
         if not todo.count:
@@ -101,12 +101,13 @@ def _take_in(order: Order, store: Store, listing: Listing) -> None:
                 _take_wave(order, wave, run, progress)
 
 
-def _check_ledger(order: Order, store: Store) -> None:
+def check_ledger(order: Order, store: Store) -> None:
     """A ledger that comes late has no line for what came in before it."""
     assert order.ledger
     ledger = open_store(order.ledger)
     held = {key.rpartition("/")[2] for key in parts(ledger, "crosswalk")}
-    lost = sum(key.rpartition("/")[2] not in held for key in parts(store, "images"))
+    names = (key.rpartition("/")[2].replace(duplicates.FRESH, "") for key in parts(store, "images"))
+    lost = sum(name not in held for name in names)
     if lost:
         say.line(f"{lost} parts came in without this --ledger and cannot be linked; for that, ingest to a new OUT")
 

@@ -9,6 +9,7 @@ import pytest
 
 from rajobs.imaging.image import Box, Mask, ReadOptions
 from rajobs.imaging.walk import Member
+from rajobs.jobs.ingest import Order, check_ledger
 from rajobs.jobs.ingester import Ingester, settings_of
 from rajobs.jobs.inventory import Spool, cut_batch, from_text, list_all
 from rajobs.jobs.marks import Attempts, Done, read_account, read_done
@@ -117,3 +118,16 @@ def test_a_name_that_is_no_text_is_read_like_any_other(places: tuple[Path, Path]
     paths = read_table(open_store(str(tmp_path / "ledger")), "crosswalk", CROSSWALK).column("path").to_pylist()
     assert sorted(paths) == ["1.dcm", "2.dcm", "3.dcm", "f\N{REPLACEMENT CHARACTER}lm", "link/6"]
     assert len(parts(store, "images")) == 1 and np.unique(paths).size == 5
+
+
+def test_a_ledger_that_comes_late_says_what_it_lacks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, ledger = open_store(str(tmp_path / "out")), open_store(str(tmp_path / "ledger"))
+    for key in ("images/part-a-unique.parquet", "images/part-b.parquet"):
+        out.put(key, b"")
+    ledger.put("crosswalk/part-a.parquet", b"")
+    order = Order(sources=("src",), out=out.uri, ledger=ledger.uri)
+    check_ledger(order, out)
+    assert capsys.readouterr().out.startswith("1 parts came in without this --ledger")
+    ledger.put("crosswalk/part-b.parquet", b"")
+    check_ledger(order, out)
+    assert capsys.readouterr().out == ""
