@@ -11,13 +11,13 @@ from torch import nn
 from rajobs.learning import networks
 from rajobs.learning.loop import Fit, Numbers, OnEpoch, Samples, pick_device
 from rajobs.learning.prepared import Prepared
-from rajobs.learning.recipe import Member, Recipe, Training
+from rajobs.learning.recipe import NONE, Member, Recipe, Training
 from rajobs.learning.starts import Start
 from rajobs.learning.state import State
 from rajobs.learning.study import Study
 from rajobs.learning.targets import MISSING, Nominal, Target, encode, predicted
 from rajobs.records import metrics
-from rajobs.records.errors import BadRecipe
+from rajobs.records.errors import BadRecipe, UsageError
 
 P = NDArray[np.float64]
 
@@ -88,6 +88,8 @@ def fit_member(
     start: Start | None = None,
 ) -> tuple[nn.Module, State]:
     """Train one member here; its network holds the weights to keep."""
+    if member.weights != NONE and start is None and state is None:
+        raise UsageError(f"{member.name} starts from {member.weights} weights, and none are given: it is no such model")
     fit = member_fit(lesson, recipe, member, seed)
     network = build_member(lesson.study, member, lesson.arrays.shape, seed)
     if start is not None and state is None:

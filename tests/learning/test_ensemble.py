@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rajobs.learning.ensemble import Lesson, combine, headline_score, member_samples, member_targets
+from rajobs.learning.ensemble import Lesson, combine, fit_member, headline_score, member_samples, member_targets
 from rajobs.learning.recipe import Member, Recipe
 from rajobs.learning.study import Study
 from rajobs.learning.targets import Nominal, scores
-from rajobs.records.errors import BadRecipe, UnknownName
+from rajobs.records.errors import BadRecipe, UnknownName, UsageError
 
 M1 = Member(name="m1", architecture="compact", groups=(("left",), ("right", "top")))
 M2 = Member(name="m2", architecture="compact", groups=(("right",), ("top",)), sees=("right", "top"))
@@ -64,6 +64,12 @@ def test_members_that_do_not_fit_the_study_are_refused(study: Study) -> None:
     ordered = replace(study, targets=(scores("grade", 3),), headline="grade.qwk")
     with pytest.raises(BadRecipe, match="one target without an order"):
         member_targets(ordered, M1)
+
+
+def test_a_network_that_starts_from_weights_is_not_started_at_random(lesson: Lesson, recipe: Recipe) -> None:
+    pretrained = replace(recipe.members[0], weights="imagenet")
+    with pytest.raises(UsageError, match="starts from imagenet weights, and none are given"):
+        fit_member(lesson, recipe, pretrained, 0, lambda epoch, state: True)
 
 
 def test_the_headline_is_scored_by_who_answers_it(study: Study) -> None:

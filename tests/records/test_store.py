@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from botocore.exceptions import ClientError
 
 from rajobs.records.errors import StoreError
 from rajobs.records.store import LocalStore, S3Store, Store, get_many, open_object, open_store, split_uri
@@ -113,6 +114,18 @@ def test_what_killed_writers_left_is_swept_away(store: Store) -> None:
         assert [file.name for file in (store.root / "images").iterdir()] == ["part"]
     else:
         assert "Uploads" not in store.client.list_multipart_uploads(Bucket=store.bucket)  # type: ignore[attr-defined]
+
+
+def test_a_server_that_hides_its_uploads_stops_no_job(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = S3Store(f"{bucket}/some")
+    store.put("part", b"whole")
+
+    def refused(**_: object) -> None:
+        raise ClientError({"Error": {"Code": "AccessDenied"}}, "ListMultipartUploads")
+
+    monkeypatch.setattr(store.client, "list_multipart_uploads", refused)
+    store.sweep()
+    assert store.get("part") == b"whole"
 
 
 def test_many_objects_come_in_their_order(store: Store) -> None:
