@@ -3,7 +3,7 @@
     python benchmarks/train.py DATA [--study hand_filter] [--recipe default] [--epochs 4] [--rounds 3] [--workers 2]
 
 DATA is an ingest's output. The bare loop is what one would write by hand: tensors in memory, the same network, the same
-augmentation, the same batches, the same judging of each epoch. Rates are steps a second; rounds alternate.
+augmentation, batches and precision, the same judging of each epoch. Rates are steps a second; rounds alternate.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from rajobs.jobs.lesson import lesson_of, open_source, prepare, split_of
 from rajobs.jobs.team import fit_together
 from rajobs.learning.augment import augment
 from rajobs.learning.ensemble import Lesson, build_member, fit_member, member_fit, member_samples
+from rajobs.learning.loop import mixed
 from rajobs.learning.recipe import Member, Recipe, to_dict
 from rajobs.records.store import absolute
 
@@ -44,7 +45,9 @@ def bare(lesson: Lesson, recipe: Recipe, member: Member) -> None:
             if len(at) < training.batch_size:
                 continue
             batch = augment(images[at].float().div_(255), training.augment, generator)
-            loss = target.loss(network(batch)[target.name], truth[at], weights).mean()
+            with mixed("cpu"):
+                logits = network(batch)[target.name]
+            loss = target.loss(logits.float(), truth[at], weights).mean()
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
@@ -79,7 +82,7 @@ def main() -> None:
     recipe = dataclasses.replace(recipe, members=(member,))
     source = open_source(args.data, study)
     arrays = prepare(source, recipe.view, None)
-    lesson = lesson_of(source, recipe, arrays, split_of(source, "clean")[0])
+    lesson = lesson_of(source, arrays, split_of(source, "clean")[0])
     rows = len(member_samples(lesson, member, "train"))
     steps = args.epochs * (rows * training.copies // min(training.batch_size, rows * training.copies))
     print(f"{study.name} {args.recipe}: {rows} rows, {steps} steps, {torch.get_num_threads()} threads")

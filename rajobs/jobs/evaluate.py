@@ -15,6 +15,7 @@ from rajobs.learning.bundle import Model, find_bundles, read_description
 from rajobs.learning.ensemble import Lesson, P
 from rajobs.learning.judge import Verdict, figures, judge
 from rajobs.learning.loop import Numbers
+from rajobs.learning.readers import beside
 from rajobs.learning.recipe import from_dict
 from rajobs.learning.study import Study
 from rajobs.learning.targets import MISSING, encode, predicted
@@ -58,10 +59,12 @@ def evaluate(order: Order) -> str:
     table = _given(order.predictions, study) if order.predictions else _ask(order, source, bundles, split)
     about = {"data": absolute(order.data)}  # where `phantom --like` finds the pictures of the errors
     store.put("predictions.parquet", to_parquet(table, PREDICTIONS, about=about))
-    found = _figures(study, table)
-    store.put("metrics.json", to_json({**told, "budget": _budget(bundles), "figures": found}))
+    found, read = _figures(study, table), beside(study, table, source.readings)
+    store.put("metrics.json", to_json({**told, "budget": _budget(bundles), "figures": found, "readers": read}))
     facts, history = _facts(order, study, bundles, table), _history(order, bundles)
-    html, pictures = evaluation_page(study, facts, table, found, history, _thumbnails(source, table))
+    html, pictures = evaluation_page(
+        study, {**facts, "readers": read}, table, found, history, _thumbnails(source, table)
+    )
     for name, data in pictures.items():
         store.put(f"figures/{name}", data)
     store.put(PAGE, html.encode())
@@ -96,7 +99,7 @@ def _ask(order: Order, source: Source, bundles: list[dict[str, Any]], split: pa.
     for bundle in bundles:
         recipe = from_dict(bundle["recipe"])
         arrays = prepare(source, recipe.view, order.ray)
-        lesson = lesson_of(source, recipe, arrays, split)
+        lesson = lesson_of(source, arrays, split)
         if bundle["key"] != source.key:  # data from elsewhere: the bundle has seen none of it, all of it judges
             lesson = Lesson(**{**vars(lesson), "parts": np.full(len(arrays), "test")})
         with say.step(f"asking {bundle['hash']}"):
@@ -124,7 +127,7 @@ def predictions_table(
         for at, row in enumerate(known):
             truth = verdict.truth[target.name][at]
             if truth != MISSING:
-                kept = {name: row[name] for name in ("image_id", "hand", "site", "patient", "derived_from")}
+                kept = {name: row[name] for name in ("image_id", "hand", "site", "side", "patient", "derived_from")}
                 rows.append({
                     **kept, "target": target.name, "truth": target.classes[truth], "split": "test",
                     "predicted": target.classes[said[at]], "p": p[at].tolist(), "bundles": hashes,

@@ -12,15 +12,15 @@ CHECKPOINT_SECONDS = 20.0
 
 @dataclasses.dataclass(kw_only=True)
 class Keeper:
-    """Keeps one member's newest state in a folder of the store."""
+    """Keeps one network's newest state in a folder of the store."""
 
     store: Store
     folder: str
-    member: str
+    name: str
     last: float = -math.inf  # when a state was put: the first one is put at once
 
     def keys(self) -> list[str]:
-        return [entry.key for entry in self.store.list(f"{self.folder}/{self.member}/")]
+        return [entry.key for entry in self.store.list(f"{self.folder}/{self.name}/")]
 
     def newest(self) -> State | None:
         found = self.keys()
@@ -30,7 +30,7 @@ class Keeper:
         """Put the state after an epoch, if the last one is some time ago or there is none to come."""
         if not done and time.monotonic() - self.last < CHECKPOINT_SECONDS:
             return
-        key = f"{self.folder}/{self.member}/{epoch:05d}.safetensors"
+        key = f"{self.folder}/{self.name}/{epoch:05d}.safetensors"
         older = [held for held in self.keys() if held != key]
         self.store.put(key, save_state(state))
         for held in older:

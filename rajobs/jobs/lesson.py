@@ -14,7 +14,6 @@ from rajobs.imaging.rows import Positions, positions_from_labels
 from rajobs.jobs import cluster, say
 from rajobs.learning import prepared
 from rajobs.learning.ensemble import Lesson
-from rajobs.learning.recipe import Recipe
 from rajobs.learning.study import Study
 from rajobs.records.errors import DataError, NotThereYet, StoreError, UnknownName
 from rajobs.records.labels import consensus
@@ -25,6 +24,7 @@ from rajobs.records.splits import MODES, Item, clean_split, published_split
 from rajobs.records.store import Store, open_store
 
 SPLIT_SEED = 0
+_NOWHERE = {"split": "", "group": ""}  # of an image outside the split
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,17 +142,17 @@ def _strata(source: Source) -> dict[str, str]:
     return strata
 
 
-def lesson_of(
-    source: Source, recipe: Recipe, arrays: prepared.Prepared, split: pa.Table, budget: float = 1.0
-) -> Lesson:
+def lesson_of(source: Source, arrays: prepared.Prepared, split: pa.Table, budget: float = 1.0) -> Lesson:
     """Arrays, labels and parts put side by side, a row each."""
     rows = arrays.rows.select(["image_id", "side", "site"]).to_pylist()
-    part_of = dict(zip(split.column("image_id").to_pylist(), split.column("split").to_pylist()))
+    split_rows = {row["image_id"]: row for row in split.to_pylist()}
     labels = {
         target.name: _values(source.labels[target.name], source.study.rows, rows) for target in source.study.targets
     }
-    parts_ = np.array([part_of.get(row["image_id"], "") for row in rows], dtype=np.str_)
-    return Lesson(study=source.study, arrays=arrays, labels=labels, parts=parts_, budget=budget)
+    held = [split_rows.get(row["image_id"], _NOWHERE) for row in rows]
+    parts_ = np.array([each["split"] for each in held], dtype=np.str_)
+    groups = np.array([each["group"] for each in held], dtype=np.str_)
+    return Lesson(study=source.study, arrays=arrays, labels=labels, parts=parts_, groups=groups, budget=budget)
 
 
 def _values(

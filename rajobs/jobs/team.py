@@ -26,6 +26,7 @@ from rajobs.learning.prepared import read_prepared
 from rajobs.learning.recipe import from_dict
 from rajobs.learning.starts import find_starts
 from rajobs.learning.state import Epoch, State
+from rajobs.learning.turns import turns
 from rajobs.records.errors import UsageError
 from rajobs.records.store import open_store
 
@@ -51,10 +52,10 @@ def fit_together(task: Mapping[str, Any], workers: int, epochs: int, headline: s
     gpu = there.get("GPU", 0) >= workers
     if not gpu and there["CPU"] < workers:
         raise UsageError(f"--workers {workers} needs as many cores; the cluster has {int(there['CPU'])}")
-    keeper = Keeper(store=open_store(task["out"]), folder=task["folder"], member=task["member"])
+    keeper = Keeper(store=open_store(task["out"]), folder=task["folder"], name=task["name"])
     board: Any = ray.remote(num_cpus=0)(Board).remote()
     with tempfile.TemporaryDirectory(prefix="rajobs-team-") as folder, say.Progress(
-        f"epochs of {task['member']} on {workers} workers", epochs
+        f"epochs of {task['name']} on {workers} workers", epochs
     ) as progress:  # fmt: skip
         trainer = ray.train.torch.TorchTrainer(
             work,
@@ -62,7 +63,7 @@ def fit_together(task: Mapping[str, Any], workers: int, epochs: int, headline: s
             scaling_config=ray.train.ScalingConfig(num_workers=workers, use_gpu=gpu),
             torch_config=ray.train.torch.TorchConfig(backend="nccl" if gpu else "gloo"),
             run_config=ray.train.RunConfig(
-                storage_path=folder, name=task["member"], failure_config=ray.train.FailureConfig(max_failures=LIVES)
+                storage_path=folder, name=task["name"], failure_config=ray.train.FailureConfig(max_failures=LIVES)
             ),
         )
         failed: list[Exception] = []
@@ -75,7 +76,7 @@ def fit_together(task: Mapping[str, Any], workers: int, epochs: int, headline: s
                 seen += 1
                 progress.step(max(0, epoch["epoch"] - progress.done), note=_note(epoch, headline))
     if failed:
-        raise WorkerFailed(f"the workers of {task['member']} were lost {LIVES} times or met a fault") from failed[0]
+        raise WorkerFailed(f"the workers of {task['name']} were lost {LIVES} times or met a fault") from failed[0]
     state = keeper.newest()
     assert state is not None, "the last epoch is always kept"
     return state
@@ -102,9 +103,9 @@ def work(task: dict[str, Any]) -> None:
     source = open_source(task["data"], study)
     split, _ = split_of(source, task["mode"])
     arrays = read_prepared(source.store, study, recipe.view, source.positions)
-    lesson = lesson_of(source, recipe, arrays, split, task["budget"])
+    lesson = turns(lesson_of(source, arrays, split, task["budget"]), recipe.folds)[task["turn"]]
     run = member_fit(lesson, recipe, member, task["seed"], rank=rank, world=world)
-    keeper = Keeper(store=open_store(task["out"]), folder=task["folder"], member=member.name)
+    keeper = Keeper(store=open_store(task["out"]), folder=task["folder"], name=task["name"])
     network = build_member(study, member, arrays.shape, task["seed"])
     start = find_starts(recipe, task["weights"]).get(member.name)
     if start is not None:

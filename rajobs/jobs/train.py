@@ -1,7 +1,7 @@
 """rajobs train: fit a study's recipe and write a model bundle."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,19 +14,30 @@ from rajobs.jobs.keeper import Keeper
 from rajobs.jobs.lesson import Source, lesson_of, open_source, prepare, split_of
 from rajobs.jobs.team import fit_together
 from rajobs.learning import networks
-from rajobs.learning.bundle import BUNDLE, Model, Trained, calibrate, put_bundle, read_description
+from rajobs.learning.bundle import BUNDLE, Model, Networks, Trained, calibrate, put_bundle, read_description
 from rajobs.learning.card import card
-from rajobs.learning.ensemble import Lesson, build_member, fit_member, member_fit, member_samples, scaled
-from rajobs.learning.judge import judge
+from rajobs.learning.ensemble import (
+    Lesson,
+    build_member,
+    fit_member,
+    learned,
+    member_fit,
+    member_samples,
+    scaled,
+)
+from rajobs.learning.judge import judge_turns
 from rajobs.learning.recipe import Member, Recipe, from_toml, to_dict
 from rajobs.learning.starts import Start, find_starts, from_weights
 from rajobs.learning.state import Epoch, State
 from rajobs.learning.study import Study
+from rajobs.learning.turns import network_name, turns
 from rajobs.records.errors import UsageError
 from rajobs.records.manifest import digest, refuse_others
 from rajobs.records.parts import to_parquet
 from rajobs.records.schema import HISTORY
 from rajobs.records.store import Store, absolute, open_store, read_text
+
+FEW = 30  # patients of the validation part, below which their figures hang on single ones
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -73,20 +84,41 @@ def train(order: Order) -> str:
         say.line(f"nothing to do: {order.out}/{folder} holds this model already")
         return f"{order.out}/{folder}"
     arrays = prepare(source, recipe.view, order.ray)
-    lesson = lesson_of(source, recipe, arrays, split, order.budget)
+    lesson = lesson_of(source, arrays, split, order.budget)
     if recipe.heavy:
         _warn(order, lesson, recipe)
-    trained, states = {}, {}
+    lessons = turns(lesson, recipe.folds)
+    _hint(lesson, recipe)
+    trained: dict[str, list[Trained]] = {}
+    states: dict[str, State] = {}
     for number, member in enumerate(recipe.members):
-        seed = order.seed * 1000 + number
-        start = starts.get(member.name)
-        found = fit(order, lesson, recipe, member, start, f"{folder}/checkpoints", seed)
-        trained[member.name], states[member.name] = found
-    _put(store, folder, source, recipe, lesson, trained, states, facts)
+        for turn, mine in enumerate(lessons):
+            name = network_name(member.name, turn, len(lessons))
+            place = Place(folder=f"{folder}/checkpoints", name=name, turn=turn, seed=order.seed * 1000 + number)
+            one, states[name] = fit(order, mine, recipe, member, starts.get(member.name), place)
+            trained.setdefault(member.name, []).append(one)
+    _put(store, folder, source, recipe, lessons, trained, states, facts)
     for entry in list(store.list(f"{folder}/checkpoints/")):
         store.delete(entry.key)
     _summary(store, folder, order)
     return f"{order.out}/{folder}"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Place:
+    """Which of a recipe's networks is trained, and where its checkpoints lie."""
+
+    folder: str
+    name: str
+    turn: int
+    seed: int
+
+
+def _hint(lesson: Lesson, recipe: Recipe) -> None:
+    """Where few patients choose, say how all of them can."""
+    few = len(set(lesson.groups[lesson.parts == "validation"]))
+    if not recipe.folds and few < FEW:
+        say.line(f"{few} patients validate: few to choose by. A recipe with folds = 5 gives every patient a turn")
 
 
 def _check(order: Order) -> None:
@@ -101,7 +133,8 @@ def _warn(order: Order, lesson: Lesson, recipe: Recipe) -> None:
     seconds = 0.0
     for member in recipe.members:
         run = member_fit(lesson, recipe, member, order.seed)
-        seconds += run.estimate(build_member(lesson.study, member, lesson.arrays.shape, 0).to(run.device))
+        one = run.estimate(build_member(lesson.study, member, lesson.arrays.shape, 0).to(run.device))
+        seconds += one * max(1, recipe.folds)
     say.line(
         f"{lesson.study.name} {order.recipe} is meant for GPUs; here, on {run.device}, it takes about "
         f"{say.clock(seconds / order.workers)}. A smaller --budget tries it with fewer epochs and rows"
@@ -120,26 +153,26 @@ def read_recipe(study: Study, name: str) -> Recipe:
 
 
 def fit(
-    order: Order, lesson: Lesson, recipe: Recipe, member: Member, start: Start | None, folder: str, seed: int
+    order: Order, lesson: Lesson, recipe: Recipe, member: Member, start: Start | None, place: Place
 ) -> tuple[Trained, State]:
-    """One member trained, from its last checkpoint if there is one, and calibrated."""
-    keeper = Keeper(store=open_store(order.out), folder=folder, member=member.name)
-    run = member_fit(lesson, recipe, member, seed)
+    """One network trained, from its last checkpoint if there is one, and calibrated."""
+    keeper = Keeper(store=open_store(order.out), folder=place.folder, name=place.name)
+    run = member_fit(lesson, recipe, member, place.seed)
     state = keeper.newest()
     if state:
-        say.line(f"{member.name}: going on after epoch {len(state.history)}")
+        say.line(f"{place.name}: going on after epoch {len(state.history)}")
     if order.workers > 1:
         task = {
             "study": lesson.study.name, "data": absolute(order.data), "out": absolute(order.out), "mode": order.mode,
-            "budget": order.budget, "recipe": to_dict(recipe), "member": member.name, "seed": seed, "folder": folder,
-            "weights": order.weights,
+            "budget": order.budget, "recipe": to_dict(recipe), "member": member.name, "weights": order.weights,
+            **vars(place),
         }  # fmt: skip
         with cluster.connected(order.ray):
             state = fit_together(task, order.workers, run.training.epochs, lesson.study.headline)
-        network = build_member(lesson.study, member, lesson.arrays.shape, seed).to(run.device)
+        network = build_member(lesson.study, member, lesson.arrays.shape, place.seed).to(run.device)
         network.load_state_dict(state.best)
     else:
-        network, state = _fit_here(lesson, recipe, member, start, seed, keeper, state)
+        network, state = _fit_here(lesson, recipe, member, start, place.seed, keeper, state)
     samples = member_samples(lesson, member, "validation")
     logits = run.logits(network, samples)
     temperature = {
@@ -155,7 +188,7 @@ def _fit_here(
 ) -> tuple[nn.Module, State]:
     """In this process: one worker needs no cluster."""
     epochs = scaled(recipe.training_of(member), lesson.budget).epochs
-    with say.Progress(f"epochs of {member.name}", epochs) as progress:
+    with say.Progress(f"epochs of {keeper.name}", epochs) as progress:
         progress.step(len(state.history) if state else 0)
 
         def told(epoch: Epoch, now: State) -> bool:
@@ -172,30 +205,28 @@ def _put(
     folder: str,
     source: Source,
     recipe: Recipe,
-    lesson: Lesson,
-    trained: Mapping[str, Trained],
+    lessons: Sequence[Lesson],
+    trained: Networks,
     states: Mapping[str, State],
     facts: Mapping[str, Any],
 ) -> None:
-    study, shape = source.study, lesson.arrays.shape
-    model = Model(study=study, recipe=recipe, shape=shape, hash="", trained=trained, device=_device(trained))
+    study, shape = source.study, lessons[0].arrays.shape
+    device = str(next(trained[recipe.members[0].name][0].network.parameters()).device)
+    model = Model(study=study, recipe=recipe, shape=shape, hash="", trained=trained, device=device)
     told = {
         **facts,
         "shape": list(shape),
         "classes": {target.name: list(target.classes) for target in study.targets},
-        "parameters": {name: networks.parameters(member.network) for name, member in trained.items()},
+        "parameters": {name: networks.parameters(several[0].network) for name, several in trained.items()},
         "epochs": {name: {"run": len(s.history), "kept": s.best_epoch} for name, s in states.items()},
-        "rows": {part: int(np.sum(lesson.parts == part)) for part in ("train", "validation", "test")},
-        "validation": judge(model, lesson, "validation").figures(),
+        "rows": {part: int(np.sum(lessons[0].parts == part)) for part in ("train", "validation", "test")},
+        "learned": learned(lessons[0]),
+        "validation": judge_turns(model, lessons).figures(),
     }
     rows = [{"member": name, **vars(epoch)} for name, state in states.items() for epoch in state.history]
     store.put(f"{folder}/history.parquet", to_parquet(HISTORY.rows(rows), HISTORY))
     store.put(f"{folder}/card.md", card(study, told).encode())
     put_bundle(store, folder, trained, told)
-
-
-def _device(trained: Mapping[str, Trained]) -> str:
-    return str(next(next(iter(trained.values())).network.parameters()).device)
 
 
 def _summary(store: Store, folder: str, order: Order) -> None:

@@ -21,12 +21,13 @@ from rajobs.jobs.lesson import lesson_of, open_source, prepare, split_of
 from rajobs.jobs.search import Asker, Clerk, Halving, Search, importance
 from rajobs.learning.bundle import Model, Trained
 from rajobs.learning.ensemble import fit_member
-from rajobs.learning.judge import judge
+from rajobs.learning.judge import judge_turns
 from rajobs.learning.prepared import read_prepared
 from rajobs.learning.recipe import Recipe, from_dict, to_toml
 from rajobs.learning.space import Space, read_space, space_text
 from rajobs.learning.state import Epoch, State
 from rajobs.learning.study import Study
+from rajobs.learning.turns import turns
 from rajobs.records.errors import DataError, NotThereYet, UsageError
 from rajobs.records.manifest import digest, refuse_others
 from rajobs.records.store import absolute, open_store, read_text
@@ -106,7 +107,7 @@ def _search(order: Order, study: Study, space: Space, search: Search, ended: lis
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     recipes = [study.recipe(name) for name in (*space.first, space.base)]
-    epochs = max(recipe.training.epochs * len(recipe.members) for recipe in recipes)
+    epochs = max(recipe.training.epochs * len(recipe.members) * max(1, recipe.folds) for recipe in recipes)
     place = {"data": absolute(order.data), "study": study.name, "mode": order.mode, "budget": order.budget}
     gpus = ray.cluster_resources().get("GPU", 0)
     with tempfile.TemporaryDirectory(prefix="rajobs-tune-") as folder, say.Progress("trials", len(todo)) as progress:
@@ -145,8 +146,9 @@ def _run_trial(config: dict[str, Any]) -> None:
     source = open_source(place["data"], study)
     split, _ = split_of(source, place["mode"])
     arrays = read_prepared(source.store, study, recipe.view, source.positions)
-    lesson = lesson_of(source, recipe, arrays, split, place["budget"])
-    trained, done = {}, 0
+    lesson = lesson_of(source, arrays, split, place["budget"])
+    lessons, done = turns(lesson, recipe.folds), 0
+    trained: dict[str, list[Trained]] = {}
 
     def told(epoch: Epoch, state: State) -> bool:
         score = math.nan if epoch.metric is None else epoch.metric
@@ -154,12 +156,13 @@ def _run_trial(config: dict[str, Any]) -> None:
         return True
 
     for number, member in enumerate(recipe.members):
-        network, state = fit_member(lesson, recipe, member, config["number"] * 1000 + number, told)
-        trained[member.name] = Trained(network=network.eval(), temperature={})
-        done += len(state.history)
+        for mine in lessons:
+            network, state = fit_member(mine, recipe, member, config["number"] * 1000 + number, told)
+            trained.setdefault(member.name, []).append(Trained(network=network.eval(), temperature={}))
+            done += len(state.history)
     device = str(next(network.parameters()).device)
     model = Model(study=study, recipe=recipe, shape=arrays.shape, hash="", trained=trained, device=device)
-    figure = judge(model, lesson, "validation").figures()[study.headline]
+    figure = judge_turns(model, lessons).figures()[study.headline]
     told_last = {name: figure[name] for name in ("low", "high")}
     ray.tune.report({"epoch": done, "score": figure["value"], "loss": math.nan, "last": True, **told_last})
 

@@ -5,7 +5,7 @@ OUT/<study>/<version>/weights-<member>.safetensors   history.parquet   card.md  
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,12 +19,13 @@ from rajobs.learning.ensemble import P, build_member, combine, member_targets
 from rajobs.learning.loop import Numbers, pick_device
 from rajobs.learning.recipe import Recipe, from_dict
 from rajobs.learning.study import Study
+from rajobs.learning.turns import network_name
 from rajobs.records.errors import BadBundle
 from rajobs.records.manifest import digest, to_json
 from rajobs.records.store import Store
 
 BUNDLE = "bundle.json"
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,15 +36,20 @@ class Trained:
     temperature: Mapping[str, float]
 
 
-def put_bundle(store: Store, folder: str, trained: Mapping[str, Trained], facts: Mapping[str, Any]) -> dict[str, Any]:
+Networks = Mapping[str, Sequence[Trained]]
+"""By member: its network, or of a cross-validated recipe one a turn, which answer as their mean."""
+
+
+def put_bundle(store: Store, folder: str, trained: Networks, facts: Mapping[str, Any]) -> dict[str, Any]:
     """Write the weights, then the description that names their hashes; the description."""
-    members = {}
-    for name, member in trained.items():
-        data = safetensors.torch.save({key: t.detach().cpu() for key, t in member.network.state_dict().items()})
-        file = f"weights-{name}.safetensors"
-        store.put(f"{folder}/{file}", data)
-        sha = hashlib.sha256(data).hexdigest()
-        members[name] = {"file": file, "sha256": sha, "temperature": dict(member.temperature)}
+    members: dict[str, list[dict[str, Any]]] = {}
+    for member, networks in trained.items():
+        for turn, one in enumerate(networks):
+            data = safetensors.torch.save({key: t.detach().cpu() for key, t in one.network.state_dict().items()})
+            file = f"weights-{network_name(member, turn, len(networks))}.safetensors"
+            store.put(f"{folder}/{file}", data)
+            held = {"file": file, "sha256": hashlib.sha256(data).hexdigest(), "temperature": dict(one.temperature)}
+            members.setdefault(member, []).append(held)
     content = {"format": FORMAT, **facts, "members": members}
     content["hash"] = digest(content)
     store.put(f"{folder}/{BUNDLE}", to_json(content))
@@ -79,7 +85,7 @@ class Model:
     recipe: Recipe
     shape: tuple[int, ...]
     hash: str
-    trained: Mapping[str, Trained]
+    trained: Networks
     device: str
 
     @classmethod
@@ -87,15 +93,16 @@ class Model:
         """The bundle's networks, their weights' hashes checked."""
         content = read_description(store, folder)
         recipe, shape, device = from_dict(content["recipe"]), tuple(content["shape"]), pick_device()
-        trained = {}
+        trained: dict[str, list[Trained]] = {}
         for member in recipe.members:
-            held = content["members"][member.name]
-            data = store.get(f"{folder}/{held['file']}")
-            if hashlib.sha256(data).hexdigest() != held["sha256"]:
-                raise BadBundle(f"{store.uri}/{folder}/{held['file']} is not the file that the bundle was made with")
-            network = build_member(study, member, shape, 0)
-            network.load_state_dict(safetensors.torch.load(data))
-            trained[member.name] = Trained(network=network.eval().to(device), temperature=held["temperature"])
+            for held in content["members"][member.name]:
+                data = store.get(f"{folder}/{held['file']}")
+                if hashlib.sha256(data).hexdigest() != held["sha256"]:
+                    raise BadBundle(f"{store.uri}/{folder}/{held['file']} is not the file the bundle was made with")
+                network = build_member(study, member, shape, 0)
+                network.load_state_dict(safetensors.torch.load(data))
+                one = Trained(network=network.eval().to(device), temperature=held["temperature"])
+                trained.setdefault(member.name, []).append(one)
         return cls(study=study, recipe=recipe, shape=shape, hash=content["hash"], trained=trained, device=device)
 
     def answer(
@@ -107,11 +114,14 @@ class Model:
             return {t.name: (np.zeros((0, len(t.classes))), np.zeros(0, np.int64)) for t in self.study.targets}
         answers: dict[str, dict[str, P]] = {}
         for member in self.recipe.members:
-            logits = self._logits(self.trained[member.name].network, images, kinds, batch)
-            answers[member.name] = {
-                target.name: probabilities(target, logits[target.name], self.trained[member.name].temperature)
-                for target in member_targets(self.study, member)
-            }
+            turns: list[dict[str, P]] = []
+            for one in self.trained[member.name]:
+                logits = self._logits(one.network, images, kinds, batch)
+                turns.append({
+                    target.name: probabilities(target, logits[target.name], one.temperature)
+                    for target in member_targets(self.study, member)
+                })  # fmt: skip
+            answers[member.name] = {name: np.mean([turn[name] for turn in turns], axis=0) for name in turns[0]}
         return combine(self.study, self.recipe, answers)
 
     def _logits(

@@ -18,6 +18,7 @@ def card(study: Study, facts: Mapping[str, Any]) -> str:
         f"| {name} | {figure['value']:.3f} | {figure['low']:.3f} to {figure['high']:.3f} |"
         for name, figure in facts["validation"].items()
     )
+    unlearned = _never_learned(study, facts.get("learned", {}))
     budget = "" if facts["budget"] == 1 else f" Only {facts['budget']:g} of the recipe's epochs and rows were used."
     return f"""# {study.name}
 
@@ -25,7 +26,7 @@ def card(study: Study, facts: Mapping[str, Any]) -> str:
 
 Mode {facts["mode"]}, seed {facts["seed"]}, code {facts["code"]}.{budget} Rows: {facts["rows"]["train"]} to learn from,
 {facts["rows"]["validation"]} to choose by; {facts["rows"]["test"]} are kept for `rajobs evaluate`.
-Input {facts["data"]}, split {facts["split"]}.
+Input {facts["data"]}, split {facts["split"]}.{unlearned}
 
 | validation | value | 95 % interval, patients drawn anew |
 |---|---|---|
@@ -36,3 +37,13 @@ Input {facts["data"]}, split {facts["split"]}.
 ```toml
 {to_toml(from_dict(facts["recipe"]))}```
 """
+
+
+def _never_learned(study: Study, learned: Mapping[str, Mapping[str, int]]) -> str:
+    """The sites that no label of a target was there for."""
+    if study.rows != "joints":
+        return ""
+    lines = [
+        f"{target}: {', '.join(sorted(set(study.kinds) - set(sites))) or 'none'}" for target, sites in learned.items()
+    ]
+    return "\n\nSites without a label to learn from: " + "; ".join(lines) + "."

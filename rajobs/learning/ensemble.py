@@ -1,5 +1,6 @@
 """Members trained and asked together: what each learns from, and the rule that makes their answers one."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ from rajobs.records import metrics
 from rajobs.records.errors import BadRecipe, UsageError
 
 P = NDArray[np.float64]
+LEARNT = ("train", "validation")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +32,7 @@ class Lesson:
     arrays: Prepared
     labels: Mapping[str, Sequence[str | None]]  # by target, a value a row
     parts: NDArray[np.str_]  # train | validation | test | "" for a row outside the split
+    groups: NDArray[np.str_]  # of patients, and what derives from them: none is in two parts
     budget: float = 1.0  # share of the recipe's epochs and of the training rows
 
 
@@ -67,6 +70,17 @@ def member_samples(lesson: Lesson, member: Member, part: str) -> Samples:
     kinds = study.kind_numbers(lesson.arrays.rows.column("site").to_pylist())[at]
     truth = {name: numbers[at] for name, numbers in truth.items()}
     return Samples(arrays=lesson.arrays, at=at, truth=truth, kinds=kinds)
+
+
+def learned(lesson: Lesson) -> dict[str, dict[str, int]]:
+    """Rows with a label among those to learn from, by target and site: a site that is not here was never learnt."""
+    sites = lesson.arrays.rows.column("site").to_pylist()
+    found: dict[str, dict[str, int]] = {}
+    for target in lesson.study.targets:
+        there = encode(target, list(lesson.labels[target.name])) != MISSING
+        counts = Counter(site for site, use in zip(sites, there & np.isin(lesson.parts, LEARNT)) if use)
+        found[target.name] = dict(sorted(counts.items()))
+    return found
 
 
 def build_member(study: Study, member: Member, shape: tuple[int, ...], seed: int) -> nn.Module:

@@ -1,12 +1,13 @@
 """A model's answers to one part of a split, beside the truth, and the figures they come to."""
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rajobs.learning.bundle import Model
+from rajobs.learning.bundle import Model, Networks
 from rajobs.learning.ensemble import Lesson, P
 from rajobs.learning.loop import Numbers
 from rajobs.learning.study import Study
@@ -50,16 +51,10 @@ def figures(study: Study, answers: Mapping[str, metrics.Answers]) -> dict[str, d
         if mine is None or not len(mine.truth):
             continue
         for name in study.metrics:
-            found[f"{target.name}.{name}"] = _figure(name, mine)
+            found[f"{target.name}.{name}"] = metrics.figure(metrics.METRICS[name], mine)
         if study.folds and set(study.folds) <= set(target.classes):
-            found[f"{target.name}.accuracy_as_printed"] = _figure("accuracy", _folded(study, target, mine))
+            found[f"{target.name}.accuracy_as_printed"] = metrics.figure(metrics.accuracy, _folded(study, target, mine))
     return found
-
-
-def _figure(name: str, answers: metrics.Answers) -> dict[str, float]:
-    metric = metrics.METRICS[name]
-    low, high = metrics.interval(metric, answers)
-    return {"value": metric(answers), "low": low, "high": high}
 
 
 def _folded(study: Study, target: Target, answers: metrics.Answers) -> metrics.Answers:
@@ -67,6 +62,23 @@ def _folded(study: Study, target: Target, answers: metrics.Answers) -> metrics.A
     number = np.array([kept.index(study.folds.get(name, name)) for name in target.classes])
     return metrics.Answers(
         truth=number[answers.truth], predicted=number[answers.predicted], p=p, patients=answers.patients
+    )
+
+
+def judge_turns(model: Model, lessons: Sequence[Lesson]) -> Verdict:
+    """The validation part's answers; of a cross-validated model each row's by a network that never saw it."""
+    verdicts = []
+    for turn, lesson in enumerate(lessons):
+        own: Networks = {name: [networks[turn]] for name, networks in model.trained.items()}
+        verdicts.append(judge(dataclasses.replace(model, trained=own), lesson, "validation"))
+    first, names = verdicts[0], [target.name for target in model.study.targets]
+    return Verdict(
+        study=first.study,
+        at=np.concatenate([each.at for each in verdicts]),
+        patients=np.concatenate([each.patients for each in verdicts]),
+        truth={name: np.concatenate([each.truth[name] for each in verdicts]) for name in names},
+        predicted={name: np.concatenate([each.predicted[name] for each in verdicts]) for name in names},
+        p={name: np.concatenate([each.p[name] for each in verdicts]) for name in names},
     )
 
 

@@ -23,6 +23,7 @@ from rajobs.learning.targets import MISSING, Target
 from rajobs.records.errors import DataError
 
 _TRIED = 4  # rows by which the time of a run is told
+_SHORT_FLOATS = ("avx512_bf16", "amx_bf16", "bf16")  # what processors call the arithmetic of bfloat16
 Numbers = NDArray[np.int64]
 Weights = Mapping[str, Tensor]
 """Of the classes, a target."""
@@ -114,7 +115,7 @@ class Fit:
             images = self._images(self.train, at)
             generator = torch.Generator().manual_seed(_mix(self.seed, number, self.rank, step))
             images = augment(images, self.training.augment, generator)
-            with _mixed(self.device):
+            with mixed(self.device):
                 loss = self._loss(network(images, self._kinds(self.train, at)), self.train, at, weights)
             loss = loss * (len(at) * self.world / self._batch)  # workers' gradients are averaged, whatever their shares
             optimiser.zero_grad(set_to_none=True)
@@ -185,10 +186,10 @@ class Fit:
         return loss, self.score(p, samples.truth)
 
     def logits(self, network: nn.Module, samples: Samples, batch: int = 128) -> dict[str, Tensor]:
-        """The outputs for every sample, unchanged by augmentation or dropout."""
+        """The outputs for every sample, unchanged by augmentation or dropout, in full precision as a bundle answers."""
         network.eval()
         found: dict[str, list[Tensor]] = {target.name: [] for target in self.targets}
-        with torch.inference_mode(), _mixed(self.device):
+        with torch.inference_mode():
             for start in range(0, len(samples), batch):
                 at = np.arange(start, min(start + batch, len(samples)))
                 outputs = _bare(network)(self._images(samples, at), self._kinds(samples, at))
@@ -215,9 +216,12 @@ def pick_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _mixed(device: str) -> torch.autocast:
-    kind = torch.bfloat16 if device == "cpu" or torch.cuda.is_bf16_supported() else torch.float16
-    return torch.autocast(device, dtype=kind, enabled=device != "cpu")
+def mixed(device: str) -> torch.autocast:
+    """Half the bits where the device multiplies them faster; the weights keep all of theirs."""
+    if device != "cpu":
+        return torch.autocast(device, dtype=torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16)
+    can = torch.cpu.get_capabilities()
+    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=any(can.get(name) for name in _SHORT_FLOATS))
 
 
 def _bare(network: nn.Module) -> nn.Module:

@@ -135,10 +135,24 @@ class _AllReduce(torch.autograd.Function):
         return total
 
 
+POOLS: Mapping[str, Callable[[int], nn.Module]] = {"mean": nn.AdaptiveAvgPool2d, "max": nn.AdaptiveMaxPool2d}
+
+
 def compact(
-    *, shape: tuple[int, ...], width: int = 16, stages: int = 4, dropout: float = 0.2, batch_norm: bool = True
+    *,
+    shape: tuple[int, ...],
+    width: int = 16,
+    stages: int = 4,
+    dropout: float = 0.2,
+    batch_norm: bool = True,
+    pool: str = "mean",
 ) -> tuple[nn.Module, int]:
-    """A small residual network: a stage halves the image and doubles the channels, the mean over the image is read."""
+    """A small residual network: a stage halves the image and doubles the channels, then the image is pooled to one.
+
+    The mean asks what there is, the max (`pool`) what is worst: one joint of a hand may decide.
+    """
+    if pool not in POOLS:
+        raise UnknownName.among("pool of compact", pool, POOLS)
     if min(shape[1:]) < 2**stages:
         raise BadRecipe(
             f"compact with {stages} stages needs images of {2**stages} pixels or more, not {min(shape[1:])}"
@@ -148,7 +162,7 @@ def compact(
     for stage in range(1, stages):
         layers += [_conv(channels, width * 2**stage, 2, batch_norm), Residual(width * 2**stage, batch_norm)]
         channels = width * 2**stage
-    layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout)]
+    layers += [POOLS[pool](1), nn.Flatten(), nn.Dropout(dropout)]
     return nn.Sequential(*layers), channels
 
 

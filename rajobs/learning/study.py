@@ -11,7 +11,7 @@ from rajobs.learning.recipe import Recipe
 from rajobs.learning.targets import Target
 from rajobs.records.errors import NotThereYet, UnknownName
 from rajobs.records.manifest import digest
-from rajobs.records.splits import PrintedSplit
+from rajobs.records.splits import PrintedPatients, PrintedSplit
 
 Array = NDArray[np.uint8] | NDArray[np.uint16]
 
@@ -60,7 +60,7 @@ class Study:
     metrics: tuple[str, ...] = ("accuracy", "balanced_accuracy", "auc", "calibration_error")
     recipes: Mapping[str, Recipe] = field(default_factory=dict)
     printed: tuple[Printed, ...] = ()
-    printed_split: PrintedSplit | None = None
+    printed_split: PrintedSplit | PrintedPatients | None = None
     folds: Mapping[str, str] = field(default_factory=dict)  # classes that the paper counts as another
     kinds: Mapping[str, str] = field(default_factory=dict)  # site -> kind of row, for members with a head a kind
 

@@ -56,13 +56,13 @@ class Ordinal:
         return len(self.classes) - 1
 
     def loss(self, logits: "Tensor", truth: "Tensor", weights: "Tensor") -> "Tensor":
-        """Mean binary cross entropy of a row's steps, weighted by class; 0 where there is no label."""
+        """Binary cross entropy of a row's steps, all together, weighted by class; 0 where there is no label."""
         import torch
         from torch.nn import functional as F
 
         steps = torch.arange(self.outputs, device=logits.device)
         passed = (truth[:, None] > steps[None, :]).to(logits.dtype)
-        raw = F.binary_cross_entropy_with_logits(logits, passed, reduction="none").mean(dim=1)
+        raw = F.binary_cross_entropy_with_logits(logits, passed, reduction="none").sum(dim=1)
         there = truth != MISSING
         return raw * weights[truth.clamp(min=0)] * there
 

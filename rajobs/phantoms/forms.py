@@ -207,7 +207,7 @@ def _lut(depth: int, power: float) -> Dataset:
 
 
 def _padded(frame: Array, value: int) -> Array:
-    """The film with a rim at its foot that no ray has seen."""
-    frame = frame.copy()
+    """The film with a rim at its foot that no ray has seen; no other pixel has the rim's value."""
+    frame = np.minimum(frame, frame.dtype.type(value - 1))
     frame[-max(2, frame.shape[0] // 100) :] = value
     return frame

@@ -102,6 +102,23 @@ def interval(
     return quantiles(values, level)
 
 
+def figure(metric: Callable[[Answers], float], answers: Answers) -> dict[str, float]:
+    """A metric with its interval."""
+    low, high = interval(metric, answers)
+    return {"value": metric(answers), "low": low, "high": high}
+
+
+def lead(
+    metric: Callable[[Answers], float], one: Answers, other: Answers, *, draws: int = 500, seed: int = 0
+) -> dict[str, float]:
+    """How far one's figure is above the other's on the same rows, with the interval of the paired difference."""
+    if not np.array_equal(one.truth, other.truth) or not np.array_equal(one.patients, other.patients):
+        raise ValueError("two sets of answers can be compared only on the same rows")
+    drawn = resamples(one.patients, draws=draws, seed=seed)
+    low, high = quantiles([metric(one.take(at)) - metric(other.take(at)) for at in drawn])
+    return {"value": metric(one) - metric(other), "low": low, "high": high}
+
+
 def resamples(patients: NDArray[np.str_], *, draws: int, seed: int) -> list[Ints]:
     """Row numbers of each bootstrap draw over patients."""
     names, place = np.unique(patients, return_inverse=True)

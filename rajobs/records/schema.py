@@ -276,6 +276,7 @@ PREDICTIONS = Table(
         IMAGE_ID,
         HAND,
         _c("site", TEXT, "scored site, empty where the row is no joint", need=True),
+        _c("side", TEXT, "side of the body; null where it is not known", values=SIDES),
         PATIENT,
         _c("derived_from", TEXT, "image_id that a variant or drawing comes from"),
         _c("target", TEXT, "what is answered", need=True),

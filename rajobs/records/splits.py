@@ -32,6 +32,16 @@ class PrintedSplit:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PrintedPatients:
+    """A paper's counts of patients, each with as many images, whole patients in one part."""
+
+    train: int
+    validation: int
+    test: int
+    images: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Item:
     """What a split needs to know of an image."""
 
@@ -84,14 +94,40 @@ def _given(items: Sequence[Item], names: Sequence[str]) -> dict[str, str]:
     return given
 
 
-def published_split(items: Sequence[Item], printed: PrintedSplit, seed: int) -> pa.Table:
-    """The paper's counts of images, drawn at random from each class; what is left over takes no part.
+def published_split(items: Sequence[Item], printed: PrintedSplit | PrintedPatients, seed: int) -> pa.Table:
+    """The paper's counts, drawn at random; what is left over takes no part.
 
     Where the user has given parts, those are the split.
     """
     given = [item for item in items if item.given]
     if given:
         return _table(given, [item.image_id for item in given], [str(item.given) for item in given])
+    return (
+        _by_patient(items, printed, seed) if isinstance(printed, PrintedPatients) else _by_class(items, printed, seed)
+    )
+
+
+def _by_patient(items: Sequence[Item], printed: PrintedPatients, seed: int) -> pa.Table:
+    rng = np.random.default_rng(seed)
+    of: dict[str, list[Item]] = {}
+    for item in sorted(items, key=lambda item: item.image_id):
+        of.setdefault(item.patient, []).append(item)
+    able = sorted(patient for patient, mine in of.items() if len(mine) >= printed.images)
+    needed = printed.train + printed.validation + printed.test
+    if len(able) < needed:
+        raise DataError(
+            f"the paper's split needs {needed} patients with {printed.images} labelled images each, there are "
+            f"{len(able)}; use --mode clean or add data"
+        )
+    parts = ["test"] * printed.test + ["validation"] * printed.validation + ["train"] * printed.train
+    chosen: list[tuple[Item, str]] = []
+    for at, part in zip(rng.permutation(len(able)), parts):
+        mine = of[able[at]]
+        chosen += [(mine[n], part) for n in rng.permutation(len(mine))[: printed.images]]
+    return _table([item for item, _ in chosen], [item.patient for item, _ in chosen], [part for _, part in chosen])
+
+
+def _by_class(items: Sequence[Item], printed: PrintedSplit, seed: int) -> pa.Table:
     rng = np.random.default_rng(seed)
     chosen: list[tuple[Item, str]] = []
     for name in sorted({*printed.learn, *printed.test}):
@@ -115,15 +151,26 @@ def _hashed(name: str, seed: int) -> str:
 
 
 def _stratified(items: Sequence[Item], names: Sequence[str], seed: int) -> list[str]:
-    """Whole groups into five folds of equal class shares: the fold that needs a group's rarest class most gets it."""
-    strata = sorted({item.stratum for item in items})
+    """The groups dealt into five folds, of which one judges and one validates."""
     if len(set(names)) < 3:
         raise DataError(f"a split needs at least 3 patients with labels, there are {len(set(names))}")
-    profile = {name: np.zeros(len(strata)) for name in names}
-    for item, name in zip(items, names):
-        profile[name][strata.index(item.stratum)] += 1
+    fold_of = deal(names, [item.stratum for item in items], FOLDS, seed)
+    used = sorted(set(fold_of.values()))
+    part_of = dict.fromkeys(used, "train") | {used[-1]: "test", used[-2]: "validation"}
+    return [part_of[fold_of[name]] for name in names]
+
+
+def deal(names: Sequence[str], strata: Sequence[str], count: int, seed: int) -> dict[str, int]:
+    """Whole groups into folds of equal class shares: the fold that needs a group's rarest class most gets it.
+
+    An item a place: its group and its class. The fold of each group.
+    """
+    kinds = sorted(set(strata))
+    profile = {name: np.zeros(len(kinds)) for name in names}
+    for name, stratum in zip(names, strata):
+        profile[name][kinds.index(stratum)] += 1
     total = np.sum(list(profile.values()), axis=0)
-    folds = np.zeros((FOLDS, len(strata)))
+    folds = np.zeros((count, len(kinds)))
     fold_of: dict[str, int] = {}
     tie = {name: hashlib.sha256(f"{seed}:{name}".encode()).hexdigest() for name in profile}
     # Groups with much of what is rare go first, while every fold can still take them.
@@ -132,9 +179,7 @@ def _stratified(items: Sequence[Item], names: Sequence[str], seed: int) -> list[
         # Where classes don't decide, the emptiest fold: else three patients of three classes would all be in one.
         fold_of[name] = int(np.lexsort((folds.sum(axis=1), load.round(9)))[0])
         folds[fold_of[name]] += profile[name]
-    used = sorted(set(fold_of.values()))
-    part_of = dict.fromkeys(used, "train") | {used[-1]: "test", used[-2]: "validation"}
-    return [part_of[fold_of[name]] for name in names]
+    return fold_of
 
 
 def _table(items: Sequence[Item], names: Sequence[str], parts: Sequence[str]) -> pa.Table:

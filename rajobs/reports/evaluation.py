@@ -71,7 +71,8 @@ def evaluation_page(
     """The page and its figures as PNG, by file name.
 
     `figures` are `Verdict.figures()` of the test part. `facts`: `mode`, `budget`, `bundles` (each the content of a
-    bundle.json), `rows` (a count a part) and, if the other mode was evaluated too, `other`: {"mode", "figures"}.
+    bundle.json), `rows` (a count a part), `readers` (see learning/readers.py) and, if the other mode was evaluated too,
+    `other`: {"mode", "figures"}.
     """
     drawn: dict[str, bytes] = {}
     tested = [given(study, target, predictions, "test") for target in study.targets]
@@ -79,6 +80,7 @@ def evaluation_page(
     sections = [
         _short(study, facts, tested, figures),
         *(_answers(study, each, predictions, figures, drawn) for each in tested),
+        *_readers(facts.get("readers", ())),
         _paper(study, facts, figures),
         _mistakes(predictions, thumbnails),
         _making(study, facts, history, drawn),
@@ -218,6 +220,39 @@ def _classes(each: Given) -> Table:
 
 def _ratio(part: int, whole: int) -> float | None:
     return part / whole if whole else None
+
+
+def _readers(comparisons: Sequence[Mapping[str, Any]]) -> list[Section]:
+    """The readers' own agreement: what a model can be asked to reach."""
+    if not comparisons:
+        return []
+    tables = []
+    for target in dict.fromkeys(each["target"] for each in comparisons):
+        mine = [each for each in comparisons if each["target"] == target]
+        names = list(mine[0]["figures"])
+        rows = tuple(
+            (f"{words(each['who'])} and {each['against']}", each["rows"], *_spans(each["figures"]), *_lead(each, names))
+            for each in mine
+        )
+        lead = f"model's lead, {words(names[-1])}"
+        columns = ("who and whom", "rows", *(words(name) for name in names), lead)
+        tables.append(Table(columns=columns, rows=rows, caption=f"{words(target)}: readers and model"))
+    lead = (
+        "Agreement of the model and of each reader with the reference, on the rows that a reader has scored, and with "
+        "one another. A reader is held against an adjudicated reference alone. The lead is paired, row by row."
+    )
+    return [Section(title="The readers", lead=lead, parts=tuple(tables))]
+
+
+def _spans(figures: Values) -> list[str]:
+    """Figures with their intervals, a cell each."""
+    spans = [(shown(each["value"]), interval(each["low"], each["high"])) for each in figures.values()]
+    return [f"{value} ({span})" if span else value for value, span in spans]
+
+
+def _lead(each: Mapping[str, Any], names: Sequence[str]) -> tuple[str]:
+    held = each.get("lead", {}).get(names[-1])
+    return (f"{held['value']:+.3f} ({held['low']:+.3f} to {held['high']:+.3f})" if held else "",)
 
 
 def _paper(study: Study, facts: Mapping[str, Any], figures: Values) -> Section:

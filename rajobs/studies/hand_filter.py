@@ -14,7 +14,6 @@ DEFAULT = Recipe(
         epochs=20,
         batch_size=32,
         learning_rate=3e-3,
-        class_weights=True,
         copies=4,
         augment=Augment(
             rotate=20, quarter_turns=True, shift=0.1, zoom=0.2, flip_horizontal=True, contrast=0.3, channel_shift=0.1

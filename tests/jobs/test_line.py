@@ -8,8 +8,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from rajobs import studies
 from rajobs.__main__ import main
-from rajobs.learning.recipe import from_toml
+from rajobs.learning.recipe import from_toml, replace, to_toml
 from rajobs.phantoms.canaries import canaries, leaks
 from rajobs.records import schema
 from rajobs.records.parts import read_table
@@ -115,6 +116,32 @@ def test_train_again_does_nothing(data: Path, models: Path, capsys: pytest.Captu
     main(["train", "hand_filter", str(data), str(models), "--budget", "0.1"])
     assert "nothing to do" in capsys.readouterr().out
     assert json.loads((bundle / "bundle.json").read_text())["budget"] == 0.1
+
+
+def test_with_folds_every_patient_but_the_test_part_s_validates(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = studies.find("hand_filter").recipe("default")
+    for setting, value in (
+        ("folds", 2), ("training.epochs", 2), ("training.copies", 1), ("view.size", 64), ("members.settings.stages", 4),
+    ):  # fmt: skip
+        recipe = replace(recipe, setting, value)
+    (tmp_path / "folds.toml").write_text(to_toml(recipe))
+    arguments = ["--recipe", str(tmp_path / "folds.toml")]
+    main(["train", "hand_filter", str(data), str(tmp_path / "models"), *arguments])
+    (bundle,) = (tmp_path / "models" / "hand_filter").iterdir()
+    told = json.loads((bundle / "bundle.json").read_text())
+    assert [held["file"] for held in told["members"]["views"]] == [
+        "weights-views-1.safetensors", "weights-views-2.safetensors",
+    ]  # fmt: skip
+    history = pq.read_table(bundle / "history.parquet").to_pydict()
+    assert list(zip(history["member"], history["epoch"])) == [
+        ("views-1", 1), ("views-1", 2), ("views-2", 1), ("views-2", 2),
+    ]  # fmt: skip
+    assert told["learned"]["view"][""] == told["rows"]["train"] + told["rows"]["validation"]
+    main(["evaluate", "hand_filter", str(data), str(tmp_path / "models"), str(tmp_path / "out")])
+    assert "view.accuracy" in json.loads((tmp_path / "out" / "metrics.json").read_text())["figures"]
+    assert "folds = 5" not in capsys.readouterr().out, "the hint is for those who have none"
 
 
 def test_evaluate_judges_patients_that_were_not_learnt_from(

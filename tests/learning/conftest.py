@@ -73,4 +73,6 @@ def lesson(study: Study) -> Lesson:
     """60 pictures: 36 to learn from, 12 to choose by, 12 to judge by."""
     pictures, names = draw_halves(60)
     parts = np.array((["train"] * 36) + (["validation"] * 12) + (["test"] * 12))
-    return Lesson(study=study, arrays=prepared_of(pictures), labels={"half": names}, parts=parts)
+    arrays = prepared_of(pictures)
+    patients = np.array(arrays.rows.column("patient").to_pylist())
+    return Lesson(study=study, arrays=arrays, labels={"half": names}, parts=parts, groups=patients)

@@ -27,7 +27,7 @@ def store(tmp_path: Path, study: Study, recipe: Recipe) -> LocalStore:
     store = LocalStore(str(tmp_path))
     two = replace(recipe, members=(recipe.members[0], replace(recipe.members[0], name="second")))
     trained = {
-        member.name: Trained(network=build_member(study, member, (1, 16, 16), seed).eval(), temperature={"half": 1.5})
+        member.name: [Trained(network=build_member(study, member, (1, 16, 16), seed).eval(), temperature={"half": 1.5})]
         for seed, member in enumerate(two.members)
     }
     put_bundle(store, FOLDER, trained, {"recipe": to_dict(two), "shape": [1, 16, 16], "study": "toy"})

@@ -176,3 +176,15 @@ def test_the_bootstrap_by_patient_covers_the_truth_and_one_by_row_does_not() -> 
     # 0.95 is meant; percentiles of 40 patients come to 0.93 (400 cohorts, 300 draws each), those of rows to 0.76.
     assert 0.88 <= held["patient"] / cohorts <= 0.99
     assert held["row"] / cohorts < 0.82
+
+
+def test_a_lead_is_paired_and_asks_for_the_same_rows() -> None:
+    one, other = drawn(4), drawn(4, seed=1)
+    other = Answers(truth=one.truth, predicted=other.predicted, p=other.p, patients=one.patients)
+    held = metrics.lead(metrics.accuracy, one, other)
+    assert held["value"] == pytest.approx(metrics.accuracy(one) - metrics.accuracy(other))
+    assert held["low"] < held["value"] < held["high"]
+    same = metrics.lead(metrics.accuracy, one, one)
+    assert same == {"value": 0, "low": 0, "high": 0}, "of equal answers no draw differs: the rows are paired"
+    with pytest.raises(ValueError, match="same rows"):
+        metrics.lead(metrics.accuracy, one, drawn(4, seed=2))

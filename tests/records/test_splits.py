@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from rajobs.records.errors import DataError
-from rajobs.records.splits import MANY, Item, PrintedSplit, clean_split, groups, published_split
+from rajobs.records.splits import MANY, Item, PrintedPatients, PrintedSplit, clean_split, groups, published_split
 
 
 def cohort(patients: int, films: int = 3) -> list[Item]:
@@ -100,3 +100,17 @@ def test_among_many_a_patient_s_part_does_not_hang_on_who_else_is_there() -> Non
     assert all(more[name] == part for name, part in fewer.items())
     shares = Counter(more.values())
     assert abs(shares["test"] / len(more) - 0.2) < 0.02 and abs(shares["validation"] / len(more) - 0.2) < 0.02
+
+
+def test_a_paper_s_patients_come_whole_and_with_as_many_films() -> None:
+    items = [*cohort(12), Item(image_id="single", patient="one film", derived_from=None, stratum="ra")]
+    printed = PrintedPatients(train=6, validation=2, test=3, images=2)
+    split = published_split(items, printed, 0)
+    assert split == published_split(items[::-1], printed, 0)
+    patient_of = {item.image_id: item.patient for item in items}
+    films = Counter((patient_of[image], part) for image, part in parts_of(split).items())
+    assert set(films.values()) == {2} and len({patient for patient, _ in films}) == len(films) == 11
+    assert Counter(part for _, part in films) == {"train": 6, "validation": 2, "test": 3}
+    assert set(split.column("group").to_pylist()) == {patient for patient, _ in films}
+    with pytest.raises(DataError, match="needs 108 patients with 2 labelled images each, there are 12"):
+        published_split(items, PrintedPatients(train=73, validation=20, test=15, images=2), 0)

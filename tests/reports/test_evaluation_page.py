@@ -112,3 +112,17 @@ def test_scores_in_order_get_the_readers_beside_the_model(study: Study, facts: M
 def test_no_test_rows_is_said_and_not_drawn(study: Study, facts: Mapping[str, Any], read_page: ReadPage) -> None:
     page, drawn = evaluation_page(study, facts, PREDICTIONS.rows([]), {}, None, {})
     assert "nothing to judge by" in read_page(page) and not drawn
+
+
+def test_the_readers_stand_beside_the_model(study: Study, facts: Mapping[str, Any], read_page: ReadPage) -> None:
+    figure = {"value": 0.75, "low": 0.5, "high": 1.0}
+    row = {"target": "view", "against": "reference", "rows": 4, "figures": {"accuracy": figure}}
+    readers = [
+        {**row, "who": "model"},
+        {**row, "who": "anna", "lead": {"accuracy": {"value": -0.25, "low": -0.5, "high": 0.125}}},
+    ]
+    text = read_page(evaluation_page(study, {**facts, "readers": readers}, predictions(FOUR), FIGURES, None, {})[0])
+    assert "View: readers and model" in text
+    assert "Anna and reference 4 0.750 (0.500 to 1.000) -0.250 (-0.500 to +0.125)" in text
+    without = read_page(evaluation_page(study, facts, predictions(FOUR), FIGURES, None, {})[0])
+    assert "The readers" not in without
