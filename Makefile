@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-fast check audit format lock bench-ingest soak-ingest clean
+.PHONY: demo test test-fast check audit format lock bench-ingest soak-ingest bench-learning bench-train clean
 
 $(VENV)/ready: requirements.lock pyproject.toml
 	rm -rf $(VENV)
@@ -43,6 +43,12 @@ bench-ingest: $(VENV)/ready  # 2,000 films beside a plain script, and the driver
 
 soak-ingest: $(VENV)/ready  # ten kills of the driver, of a worker and of a node, each followed by a restart: half an hour
 	$(BIN)/python benchmarks/soak_ingest.py
+
+bench-learning: $(VENV)/ready  # default recipes against targets, readers and published recipes: two hours
+	$(BIN)/python benchmarks/learning.py bench
+
+bench-train: $(VENV)/ready  # the training loop beside a bare one, after bench-learning
+	$(BIN)/python benchmarks/train.py bench/data
 
 clean:
 	rm -rf $(VENV) demo build dist

@@ -33,6 +33,7 @@ class Row:
     side: str | None = None
     box: Box | None = None  # None: the whole image; it may reach beyond it
     angle: float = 0.0  # degrees clockwise from the image's top to where the fingers, or this one, point
+    joints: tuple["Row", ...] = ()  # of a hand
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,14 +69,19 @@ def _rows_of(kind: str, image_id: str, at: int, places: Sequence[Position]) -> l
     rows = []
     for number, hand in enumerate(_hands(places)):
         side, angle = hand[0].side, hand_angle(hand)
-        if kind == "hands":
-            rows.append(Row(image_id=image_id, at=at, hand=number, side=side, box=_hand_box(hand, angle), angle=angle))
-            continue
         half = _scale(hand) * JOINT_SIDE / 2
+        joints = []
         for place in hand:
             box = (place.x - half, place.y - half, place.x + half, place.y + half)
             turn = joint_angle(hand, place.site, angle)
-            rows.append(Row(image_id=image_id, at=at, hand=number, site=place.site, side=side, box=box, angle=turn))
+            joints.append(Row(image_id=image_id, at=at, hand=number, site=place.site, side=side, box=box, angle=turn))
+        if kind == "joints":
+            rows += joints
+        else:
+            box = _hand_box(hand, angle)
+            rows.append(
+                Row(image_id=image_id, at=at, hand=number, side=side, box=box, angle=angle, joints=tuple(joints))
+            )
     return rows
 
 

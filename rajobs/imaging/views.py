@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 from rajobs.imaging.coding import decode
 from rajobs.imaging.rows import Box, Row
 from rajobs.imaging.windowing import to_bytes
+from rajobs.records.anatomy import HAND_SITES
 from rajobs.records.errors import UnknownName
 
 FITS = ("pad", "stretch")
 LEVELS = ("film", "own")
+SHOWS = ("hand", "joints")
+TILES = tuple(site.name for site in HAND_SITES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +63,20 @@ def boxed(
     if own:
         patch = to_bytes(patch, None)
     return np.ascontiguousarray(patch[:, ::-1] if mirror and row.side == "L" else patch)
+
+
+def handed(image: Shown, row: Row, *, shows: str, size: int, **how: Any) -> NDArray[np.uint8]:
+    """A hand as `boxed` shows it, or its `joints`, each so and one behind the other; one that is not there is black."""
+    if shows not in SHOWS:
+        raise UnknownName.among("shows", shows, SHOWS)
+    if shows == "hand":
+        return boxed(image, row, size=size, **how)
+    joints = {joint.site: joint for joint in row.joints}
+    out = np.zeros((size, size, len(TILES)), np.uint8)
+    for at, site in enumerate(TILES):
+        if site in joints:
+            out[..., at] = boxed(image, joints[site], size=size, **how)
+    return out
 
 
 def scanned(image: Shown, row: Row, *, size: int, fit: str) -> NDArray[np.uint8]:

@@ -49,8 +49,9 @@ def shown(pixels: NDArray[Any], black_white: tuple[float, float]) -> NDArray[np.
     if pixels.ndim == 3:
         return pixels.astype(np.uint8, copy=False)
     low, high = black_white
-    # By a table: a film has far more pixels than levels.
-    levels = np.arange(np.iinfo(pixels.dtype).max + 1, dtype=np.float32)
-    table = np.clip((levels - np.float32(low)) * np.float32(255 / (high - low)) + np.float32(0.5), 0, 255)
-    out: NDArray[np.uint8] = table.astype(np.uint8)[pixels]
-    return out
+    # By a table: a film has far more pixels than levels. A joint has fewer.
+    count = np.iinfo(pixels.dtype).max + 1
+    levels = (np.arange(count) if pixels.size > count else pixels).astype(np.float32)
+    scaled = np.clip((levels - np.float32(low)) * np.float32(255 / (high - low)) + np.float32(0.5), 0, 255)
+    out: NDArray[np.uint8] = scaled.astype(np.uint8)
+    return out[pixels] if pixels.size > count else out

@@ -135,9 +135,6 @@ class _AllReduce(torch.autograd.Function):
         return total
 
 
-POOLS: Mapping[str, Callable[[int], nn.Module]] = {"mean": nn.AdaptiveAvgPool2d, "max": nn.AdaptiveMaxPool2d}
-
-
 def compact(
     *,
     shape: tuple[int, ...],
@@ -145,25 +142,36 @@ def compact(
     stages: int = 4,
     dropout: float = 0.2,
     batch_norm: bool = True,
-    pool: str = "mean",
+    tiles: bool = False,
 ) -> tuple[nn.Module, int]:
-    """A small residual network: a stage halves the image and doubles the channels, then the image is pooled to one.
+    """A small residual network: a stage halves the image and doubles the channels, the mean over the image is read.
 
-    The mean asks what there is, the max (`pool`) what is worst: one joint of a hand may decide.
+    `tiles` takes an image's channels for pictures of their own (a hand's joints): all go through the same layers, and
+    the strongest of each feature is read.
     """
-    if pool not in POOLS:
-        raise UnknownName.among("pool of compact", pool, POOLS)
     if min(shape[1:]) < 2**stages:
         raise BadRecipe(
             f"compact with {stages} stages needs images of {2**stages} pixels or more, not {min(shape[1:])}"
         )
-    layers: list[nn.Module] = [_conv(shape[0], width, 2, batch_norm)]
+    layers: list[nn.Module] = [_conv(1 if tiles else shape[0], width, 2, batch_norm)]
     channels = width
     for stage in range(1, stages):
         layers += [_conv(channels, width * 2**stage, 2, batch_norm), Residual(width * 2**stage, batch_norm)]
         channels = width * 2**stage
-    layers += [POOLS[pool](1), nn.Flatten(), nn.Dropout(dropout)]
-    return nn.Sequential(*layers), channels
+    layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout)]
+    return (Strongest if tiles else nn.Sequential)(*layers), channels
+
+
+class Strongest(nn.Sequential):
+    """Layers that every channel goes through alone; of what they find the strongest over the channels.
+
+    The weights have the names that they have without it, so that a network of single joints can be its start.
+    """
+
+    def forward(self, images: Tensor) -> Tensor:
+        found = super().forward(images.flatten(0, 1).unsqueeze(1)).unflatten(0, images.shape[:2])
+        drawn = images.amax(dim=(2, 3)) > images.amin(dim=(2, 3))  # a joint that is not there is an even plane
+        return found.masked_fill(~drawn.unsqueeze(2), 0).amax(dim=1)
 
 
 class Residual(nn.Module):

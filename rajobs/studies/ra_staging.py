@@ -1,28 +1,20 @@
 """At which stage is this hand, from none (0) to 5? A hand is as far as its most destroyed joint (paper 001)."""
 
-from rajobs.imaging.views import boxed
-from rajobs.learning.recipe import Augment, Member, Recipe, Training
+from rajobs.imaging.views import handed
+from rajobs.learning.recipe import Member, Recipe
 from rajobs.learning.study import Printed, Study, View
 from rajobs.learning.targets import scores
 from rajobs.records.splits import PrintedSplit
-from rajobs.studies.ra_recognition import PUBLISHED, VIEW
+from rajobs.studies.ra_recognition import JOINTS, PUBLISHED, TRAINING, VIEW
 
-_TRAINING = Training(
-    epochs=30,
-    batch_size=32,
-    learning_rate=3e-3,
-    class_weights=True,
-    copies=2,
-    augment=Augment(rotate=30, shift=0.05, zoom=0.1, flip_horizontal=True, contrast=0.2, channel_shift=0.05),
-)
-_SMALL = Member(name="hands", architecture="compact", settings={"width": 12, "stages": 5})
+WHOLE = {"shows": "hand", "size": 224}
 
 STUDY = Study(
     name="ra_staging",
     paper="001",
     question="At which stage of joint destruction is this hand?",
     rows="hands",
-    view=View(draw=boxed, version=1, reads="pixels", settings=VIEW),
+    view=View(draw=handed, version=1, reads="pixels", settings=VIEW),
     targets=(scores("stage", 5),),
     headline="stage.qwk",
     metrics=(
@@ -37,15 +29,12 @@ STUDY = Study(
         "calibration_error",
     ),
     recipes={
-        "default": Recipe(members=(_SMALL,), training=_TRAINING),
+        "default": Recipe(members=(JOINTS,), training=TRAINING),
         # Networks of different build err in different places; for those who have a GPU.
         "ensemble": Recipe(
-            members=(
-                _SMALL,
-                Member(name="resnet18", architecture="resnet18"),
-                Member(name="efficientnet", architecture="efficientnet_b2"),
-            ),
-            training=_TRAINING,
+            view=WHOLE,
+            members=tuple(Member(name=name, architecture=name) for name in ("resnet18", "resnet50", "efficientnet_b2")),
+            training=TRAINING,
             heavy=True,
         ),
         **PUBLISHED,

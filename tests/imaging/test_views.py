@@ -5,7 +5,7 @@ import pytest
 
 from rajobs.imaging.coding import encode, preview
 from rajobs.imaging.rows import Row
-from rajobs.imaging.views import Shown, boxed, cut, scanned, show, square, whole, widen
+from rajobs.imaging.views import TILES, Shown, boxed, cut, handed, scanned, show, square, whole, widen
 from rajobs.records.errors import UnknownName
 
 ROW = Row(image_id="i", at=0)
@@ -94,3 +94,21 @@ def test_a_scan_is_cut_out_of_its_blanked_screen_and_is_in_colour() -> None:
     assert drawn.shape == (32, 32, 3) and (drawn == (90, 30, 10)).all()
     assert scanned(Shown(pixels=screen[..., 0]), ROW, size=16, fit="pad").shape == (16, 16, 3)
     assert not scanned(Shown(pixels=np.zeros((9, 9), np.uint8)), ROW, size=8, fit="pad").any()
+
+
+def test_a_hand_s_joints_stand_one_behind_the_other_in_a_fixed_order() -> None:
+    pixels = np.zeros((60, 60), np.uint8)
+    pixels[10:20, 10:20], pixels[40:50, 40:50] = 100, 200
+    joints = tuple(
+        Row(image_id="i", at=0, site=site, box=box)
+        for site, box in (("PIP2", (40.0, 40.0, 50.0, 50.0)), ("MCP1", (10.0, 10.0, 20.0, 20.0)))
+    )
+    hand = Row(image_id="i", at=0, box=(0.0, 0.0, 60.0, 60.0), joints=joints)
+    shown = handed(Shown(pixels=pixels), hand, shows="joints", size=8, margin=0.0, **PLAIN)
+    assert shown.shape == (8, 8, 22)
+    brightest = {TILES[at]: int(value) for at, value in enumerate(shown.max(axis=(0, 1))) if value}
+    assert brightest == {"MCP1": 100, "PIP2": 200}, "what is not there is black"
+    whole_hand = handed(Shown(pixels=pixels), hand, shows="hand", size=60, margin=0.0, **PLAIN)
+    assert (whole_hand == pixels).all()
+    with pytest.raises(UnknownName, match="did you mean joints"):
+        handed(Shown(pixels=pixels), hand, shows="joint", size=8, margin=0.0, **PLAIN)

@@ -113,6 +113,21 @@ def test_two_workers_learn_from_a_batch_as_one_does(tmp_path: Path) -> None:
             torch.testing.assert_close(together[name], values, rtol=1e-5, atol=1e-5 * float(values.abs().max()))
 
 
+def test_tiles_share_their_layers_and_the_strongest_decides() -> None:
+    settings = {"width": 4, "stages": 2, "dropout": 0.0}
+    hand = networks.build("compact", {**settings, "tiles": True}, {"stage": 3}, (3, 16, 16)).eval()
+    joint = networks.build("compact", settings, {"jsn": 2}, (1, 16, 16)).eval()
+    hand.trunk.load_state_dict(joint.trunk.state_dict())  # the same names: one can start from the other
+    images = torch.rand(2, 3, 16, 16)
+    without = images.clone()
+    without[:, 1] = 0.25  # an even plane is a joint that is not there, whatever its shade
+    with torch.inference_mode():
+        alone = torch.stack([joint.trunk(images[:, at : at + 1]) for at in range(3)])
+        torch.testing.assert_close(hand.trunk(images), alone.amax(dim=0))
+        torch.testing.assert_close(hand.trunk(images[:, [2, 0, 1]]), hand.trunk(images))
+        torch.testing.assert_close(hand.trunk(without), alone[[0, 2]].amax(dim=0))
+
+
 def test_compact_is_compact_and_its_settings_matter() -> None:
     sizes = [
         networks.parameters(networks.build("compact", settings, {"view": 4}, (1, 128, 128)))
