@@ -1,6 +1,6 @@
 """The film studies on drawn films: default recipes against their targets, the readers and the published recipes.
 
-    python benchmarks/learning.py OUT [--patients 600] [--difficulty standard] [--only filter joints ...]
+    python benchmarks/learning.py OUT [--patients 600] [--difficulty standard] [--only joints stages ...]
 
 Draws a cohort (full-size films of patients with one to three visits), ingests it, trains each study's default recipe
 in clean mode and looks once at the test part. Then the papers' small networks (003 with an averaging head, 004) are
@@ -59,10 +59,10 @@ def make_data(out: Path, patients: int, seed: int, difficulty: str) -> str:
     return str(data)
 
 
-def fitted(study: str, data: str, out: Path, name: str, recipe: str = "default") -> Path:
+def fitted(study: str, data: str, out: Path, name: str, recipe: str = "default", weights: str | None = None) -> Path:
     """Train and evaluate; where the evaluation lies."""
     models, judged = str(out / f"{study}-{name}"), str(out / f"{study}-{name}-evaluation")
-    train.train(train.Order(study=study, data=data, out=models, recipe=recipe))
+    train.train(train.Order(study=study, data=data, out=models, recipe=recipe, weights=weights))
     evaluate.evaluate(evaluate.Order(study=study, data=data, models=models, out=judged))
     return Path(judged)
 
@@ -100,11 +100,11 @@ def films(data: str, out: Path) -> None:
     show("accuracy, each turned by 0, 90, 180 and 270 degrees", metrics.figure(metrics.accuracy, together), "0.99")
 
 
-def scores(study: str, data: str, out: Path) -> None:
+def scores(study: str, data: str, out: Path, name: str = "default", weights: str | None = None) -> None:
     """An ordinal study beside its simulated readers."""
-    judged = fitted(study, data, out, "default")
+    judged = fitted(study, data, out, name, weights=weights)
     told = json.loads((judged / "metrics.json").read_text())
-    print(f"\n{study}, against the truth")
+    print(f"\n{study} ({name}), against the truth")
     for row in told["readers"]:
         if row["against"] == "reference":
             show(f"{row['target']}: quadratic kappa, {row['who']} ({row['rows']} rows)", row["figures"]["qwk"])
@@ -151,7 +151,7 @@ def ordered(table: pa.Table) -> pa.Table:
     return table.sort_by([(name, "ascending") for name in PREDICTIONS.key])
 
 
-STEPS = ("filter", "joints", "stages", "beside-filter", "beside-joints")
+STEPS = ("joints", "stages", "filter", "beside-joints", "beside-filter")
 
 
 def main() -> None:
@@ -170,12 +170,14 @@ def main() -> None:
     os.environ["RAJOBS_KEY"] = key.read_text()
     data = make_data(args.out, args.patients, args.seed, args.difficulty)
     print(f"{args.patients} drawn patients, seeds {args.seed} and {args.seed + 1}, {args.difficulty}; {WITHOUT}")
-    if "filter" in args.only:
-        films(data, args.out)
     if "joints" in args.only:
         scores("svdh_scoring", data, args.out)
     if "stages" in args.only:
+        (joints,) = (args.out / "svdh_scoring-default").glob("svdh_scoring/*/weights-joints.safetensors")
+        scores("ra_staging", data, args.out, "from-joints", weights=str(joints))
         scores("ra_staging", data, args.out)
+    if "filter" in args.only:
+        films(data, args.out)
     if "beside-filter" in args.only:
         small = replace(studies.find("hand_filter").recipe("published"), "members.settings.head", "pool")
         beside("hand_filter", data, args.out, small, 4, ["view.accuracy", "view.balanced_accuracy"])

@@ -86,7 +86,7 @@ def ingest(sources: tuple[str, ...], out: str, **options: Any) -> None:
 @click.argument("data")
 @click.argument("out")
 @click.option("--recipe", default="default", show_default=True, help="default, published or a TOML file.")
-@click.option("--weights", metavar="URI|none", help="Weights to start from, where the recipe asks for some, or none.")
+@click.option("--weights", metavar="URI|none", help="Weights to start from: those of another model, or none.")
 @click.option("--workers", type=int, default=1, show_default=True, help="Workers that train one network together.")
 @mode_option
 @click.option("--seed", type=int, default=0, show_default=True)

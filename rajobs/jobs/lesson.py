@@ -24,6 +24,7 @@ from rajobs.records.splits import MODES, Item, clean_split, published_split
 from rajobs.records.store import Store, open_store
 
 SPLIT_SEED = 0
+PUBLISHED = "-published"
 _NOWHERE = {"split": "", "group": ""}  # of an image outside the split
 
 
@@ -100,7 +101,7 @@ def split_of(source: Source, mode: str) -> tuple[pa.Table, str]:
     """The frozen split of a study and mode, made at the first asking, and its hash."""
     if mode not in MODES:
         raise UnknownName.among("mode", mode, MODES)
-    key = f"splits/{source.study.name}{'' if mode == 'clean' else '-published'}.parquet"
+    key = f"splits/{source.study.name}{'' if mode == 'clean' else PUBLISHED}.parquet"
     if source.store.stat(key) is None:
         source.store.put(key, to_parquet(_make_split(source, mode), SPLIT))
     return read_file(source.store, key, SPLIT), hashlib.sha256(source.store.get(key)).hexdigest()[:16]
@@ -114,9 +115,10 @@ def _make_split(source: Source, mode: str) -> pa.Table:
         for row in source.readings.select(["image_id", "study", "split"]).to_pylist()
         if row["study"] == study.name and row["split"]
     }
-    items = []
+    items, patient_of = [], {}
     for part in parts(source.store, "images"):
         for image in read_part(source.store, part, IMAGES, ["image_id", "patient", "derived_from"]).to_pylist():
+            patient_of[image["image_id"]] = image["patient"]
             if image["image_id"] in strata:
                 name = image["image_id"]
                 items.append(Item(
@@ -124,11 +126,29 @@ def _make_split(source: Source, mode: str) -> pa.Table:
                     stratum=strata[name], given=given.get(name),
                 ))  # fmt: skip
     if mode == "clean":
-        return clean_split(items, SPLIT_SEED)
+        return _clean(source, items, patient_of)
     if study.printed_split is None:
         raise NotThereYet(f"{study.name} has no published split yet; use --mode clean")
     folded = [Item(**{**vars(item), "stratum": study.folds.get(item.stratum, item.stratum)}) for item in items]
     return published_split(folded, study.printed_split, SPLIT_SEED)
+
+
+def _clean(source: Source, items: Sequence[Item], patient_of: Mapping[str, str]) -> pa.Table:
+    """A patient stands in one part, whichever study asks."""
+    held: dict[str, str] = {}
+    for entry in source.store.list("splits/"):
+        if not entry.key.endswith(f"{PUBLISHED}.parquet"):
+            for row in read_file(source.store, entry.key, SPLIT).to_pylist():
+                held.setdefault(patient_of.get(row["image_id"], ""), row["split"])
+    try:
+        return clean_split(items, SPLIT_SEED, held)
+    except DataError:
+        split = clean_split(items, SPLIT_SEED)  # fails again where the labels are to blame
+    say.line(
+        f"{source.study.name}: the other studies' splits leave it a part without a patient, so its patients are split "
+        "anew; don't start its networks from another study's weights"
+    )
+    return split
 
 
 def _strata(source: Source) -> dict[str, str]:

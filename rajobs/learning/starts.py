@@ -9,6 +9,8 @@ from torch import nn
 from rajobs.learning.recipe import NONE, Recipe
 from rajobs.records.errors import UsageError
 
+GIVEN = "given"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Start:
@@ -29,12 +31,16 @@ class Start:
 
 
 def from_weights(recipe: Recipe, weights: str | None) -> Recipe:
-    """The recipe as `--weights` would have it: `none` starts every member at random."""
+    """The recipe as `--weights` would have it: `none` starts every member at random; a place, those that ask for one.
+
+    Where none asks, all start from it: a hand's network from a joint's, say.
+    """
     if weights == NONE:
         members = tuple(dataclasses.replace(member, weights=NONE) for member in recipe.members)
         return dataclasses.replace(recipe, members=members)
     if weights is not None and all(member.weights == NONE for member in recipe.members):
-        raise UsageError("no network of this recipe starts from given weights; leave --weights out")
+        members = tuple(dataclasses.replace(member, weights=GIVEN) for member in recipe.members)
+        return dataclasses.replace(recipe, members=members)
     return recipe
 
 

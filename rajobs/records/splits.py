@@ -74,12 +74,18 @@ def groups(items: Sequence[Item]) -> list[str]:
     return [least[root(f"patient {item.patient}")] for item in items]
 
 
-def clean_split(items: Sequence[Item], seed: int) -> pa.Table:
-    """Train, validation and test by group."""
+def clean_split(items: Sequence[Item], seed: int, held: Mapping[str, str] | None = None) -> pa.Table:
+    """Train, validation and test by group. Patients that other studies have a part for (`held`) keep it.
+
+    So what one study learnt from can start another one's networks, and a chain of models can be judged as one.
+    """
     names = groups(items)
     many = len(set(names)) >= MANY
     parts = [_hashed(name, seed) for name in names] if many else _stratified(items, names, seed)
     by_group = dict(zip(names, parts))
+    held = held or {}
+    known = [(PARTS.index(held[item.patient]), name) for item, name in zip(items, names) if item.patient in held]
+    by_group |= {name: PARTS[part] for part, name in sorted(known)}  # joined by lineage: the test part wins
     by_group |= _given(items, names)  # the user's own split wins, for the whole group
     return _table(items, names, [by_group[name] for name in names])
 

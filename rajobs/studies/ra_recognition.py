@@ -10,9 +10,9 @@ from rajobs.records.splits import PrintedSplit
 VIEW = {"shows": "joints", "size": 96, "margin": 0.1, "upright": True, "mirror": True, "levels": "own"}
 JOINTS = Member(name="joints", architecture="compact", settings={"width": 16, "stages": 4, "tiles": True})
 TRAINING = Training(
-    epochs=20,
+    epochs=16,
     batch_size=16,
-    learning_rate=3e-3,
+    learning_rate=1.5e-3,
     augment=Augment(rotate=25, shift=0.05, zoom=0.1, flip_horizontal=True, contrast=0.2, channel_shift=0.05),
 )
 

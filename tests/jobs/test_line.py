@@ -10,12 +10,13 @@ import pytest
 
 from rajobs import studies
 from rajobs.__main__ import main
+from rajobs.jobs.lesson import open_source, split_of
 from rajobs.learning.recipe import from_toml, replace, to_toml
 from rajobs.phantoms.canaries import canaries, leaks
 from rajobs.records import schema
 from rajobs.records.parts import read_table
 from rajobs.records.store import open_store
-from tests.jobs.conftest import KEY, SPACE, ingest_arguments
+from tests.jobs.conftest import KEY, PATIENTS, SPACE, ingest_arguments
 
 pytestmark = pytest.mark.ray
 
@@ -116,6 +117,17 @@ def test_train_again_does_nothing(data: Path, models: Path, capsys: pytest.Captu
     main(["train", "hand_filter", str(data), str(models), "--budget", "0.1"])
     assert "nothing to do" in capsys.readouterr().out
     assert json.loads((bundle / "bundle.json").read_text())["budget"] == 0.1
+
+
+def test_a_patient_stands_in_one_part_whichever_study_asks(data: Path, models: Path) -> None:
+    patients = read_table(open_store(str(data)), "images", schema.IMAGES, ["image_id", "patient"]).to_pylist()
+    patient_of = {row["image_id"]: row["patient"] for row in patients}
+    parts: dict[str, set[str]] = {}
+    for name in ("hand_filter", "svdh_scoring", "ra_staging"):
+        split, _ = split_of(open_source(str(data), studies.find(name)), "clean")
+        for row in split.to_pylist():
+            parts.setdefault(patient_of[row["image_id"]], set()).add(row["split"])
+    assert len(parts) == PATIENTS and {len(mine) for mine in parts.values()} == {1}
 
 
 def test_with_folds_every_patient_but_the_test_part_s_validates(

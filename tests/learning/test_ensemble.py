@@ -1,12 +1,16 @@
 """Members: which rows and classes each sees, and the rule that makes their answers one."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.torch
+import torch
 
 from rajobs.learning.ensemble import Lesson, combine, fit_member, headline_score, member_samples, member_targets
 from rajobs.learning.recipe import Member, Recipe
+from rajobs.learning.starts import find_starts, from_weights
 from rajobs.learning.study import Study
 from rajobs.learning.targets import Nominal, scores
 from rajobs.records.errors import BadRecipe, UnknownName, UsageError
@@ -79,3 +83,19 @@ def test_the_headline_is_scored_by_who_answers_it(study: Study) -> None:
     p = {"half": np.eye(3)}
     assert score(p, {"half": np.array([0, 1, -1])}) == 1.0, "the row without a label is left out"
     assert score(p, {"half": np.array([0, 2, 1])}) == pytest.approx(1 / 3)
+
+
+def test_weights_that_nobody_asked_for_start_every_member(lesson: Lesson, recipe: Recipe, tmp_path: Path) -> None:
+    _, state = fit_member(lesson, recipe, recipe.members[0], 3, lambda epoch, now: False)
+    file = tmp_path / "weights-net.safetensors"
+    file.write_bytes(safetensors.torch.save(dict(state.weights)))
+    given = from_weights(recipe, str(file))
+    assert [member.weights for member in given.members] == ["given"]
+    start = find_starts(given, str(file))["net"]
+    still = replace(given, training=replace(given.training, learning_rate=1e-9, weight_decay=0.0, epochs=1))
+    network, _ = fit_member(lesson, still, still.members[0], 4, lambda epoch, now: True, start=start)
+    moved = {name: tensor for name, tensor in network.state_dict().items() if "running" not in name}
+    for name, tensor in moved.items():
+        if name.startswith("trunk.") and tensor.is_floating_point():
+            torch.testing.assert_close(tensor, state.weights[name], atol=1e-5, rtol=0)
+    assert from_weights(recipe, None) == from_weights(recipe, "none") == recipe

@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from dataclasses import replace
 
 import pyarrow as pa
 import pytest
@@ -114,3 +115,19 @@ def test_a_paper_s_patients_come_whole_and_with_as_many_films() -> None:
     assert set(split.column("group").to_pylist()) == {patient for patient, _ in films}
     with pytest.raises(DataError, match="needs 108 patients with 2 labelled images each, there are 12"):
         published_split(items, PrintedPatients(train=73, validation=20, test=15, images=2), 0)
+
+
+def test_a_patient_keeps_the_part_that_another_study_gave() -> None:
+    items = cohort(40)
+    first = clean_split(items[:60], 0)  # of half the patients
+    patient_of = {item.image_id: item.patient for item in items}
+    held = {patient_of[image]: part for image, part in parts_of(first).items()}
+    later = [replace(item, stratum="x" if item.image_id.endswith("0") else "y") for item in items]
+    part_of = parts_of(clean_split(later, 0, held))
+    assert {image: part_of[image] for image in parts_of(first)} == parts_of(first)
+    assert len(set(part_of.values())) == 3 and len(part_of) == len(items)
+    # Lineage joins a patient of the training part with one of the test part: both judge.
+    learns, judges = (next(p for p, part in held.items() if part == name) for name in ("train", "test"))
+    joined = [replace(item, derived_from=f"i{int(judges[1:])}-0" if item.patient == learns else None) for item in items]
+    part_of = parts_of(clean_split(joined, 0, held))
+    assert {part_of[image] for image, patient in patient_of.items() if patient in (learns, judges)} == {"test"}
