@@ -161,6 +161,7 @@ def main() -> None:
     parser.add_argument("--patients", type=int, default=600)
     parser.add_argument("--seed", type=int, default=21)
     parser.add_argument("--difficulty", default="standard")
+    parser.add_argument("--shown", type=int, default=4, help="times that each film is shown beside 003's networks")
     parser.add_argument("--only", nargs="+", choices=STEPS, default=STEPS)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
@@ -180,7 +181,7 @@ def main() -> None:
         films(data, args.out)
     if "beside-filter" in args.only:
         small = replace(studies.find("hand_filter").recipe("published"), "members.settings.head", "pool")
-        beside("hand_filter", data, args.out, small, 4, ["view.accuracy", "view.balanced_accuracy"])
+        beside("hand_filter", data, args.out, small, args.shown, ["view.accuracy", "view.balanced_accuracy"])
     if "beside-joints" in args.only:
         paper = studies.find("svdh_scoring").recipe("published")
         beside("svdh_scoring", data, args.out, paper, 6, ["jsn.qwk", "erosion.qwk", "erosion.sensitivity_at_90"])

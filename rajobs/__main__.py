@@ -106,6 +106,8 @@ def train(**options: Any) -> None:
 @click.argument("out")
 @click.option("--space", metavar="FILE", help="Tune space; else the study's own.")
 @click.option("--trials", type=int, default=24, show_default=True)
+@click.option("--hours", type=float, help="Start no trial after so many hours; running ones end their epoch.")
+@click.option("--until", metavar="HH:MM", help="The same at a time of day: 07:00 is the next one.")
 @click.option("--workers", type=int, default=1, show_default=True, help="Workers of one trial.")
 @mode_option
 @click.option("--budget", type=float, default=1.0, show_default=True, help="Share of the recipes' epochs and rows.")

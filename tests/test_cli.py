@@ -94,7 +94,9 @@ def test_studies_tells_of_all_and_of_one(capsys: pytest.CaptureFixture[str]) -> 
     for name in studies.names():
         main(["studies", name])
         told = capsys.readouterr().out
-        assert all(target.name in told for target in studies.find(name).targets) and "image,side,study" in told
+        study = studies.find(name)
+        template = "--clinic" if study.rows == "visits" else "image,side,study"
+        assert all(target.name in told for target in study.targets) and template in told
     main(["--version"])
     assert __version__ in capsys.readouterr().out
 

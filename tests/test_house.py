@@ -184,7 +184,7 @@ def test_every_study_has_a_space_and_back() -> None:
 
 def test_no_job_and_no_page_knows_a_study_by_name() -> None:
     """But for the chain of score and the demo, which declare theirs as data."""
-    allowed = {"jobs/score.py", "jobs/demo.py"}
+    allowed = {"jobs/scorer.py", "jobs/demo.py"}
     known = {
         f"{inside(path)}:{node.lineno} {node.value}"
         for path in SOURCES

@@ -1,9 +1,13 @@
 """The five kinds of rows, derived in one place: films and scans are images; hands are cut out of films, joints out of
-hands, by positions that come from the labels when a study learns and from the models when a cohort is scored."""
+hands, by positions that come from the labels when a study learns and from the models when a cohort is scored. Visits
+are rows of the clinic table, several readers' made into one."""
 
-from collections import defaultdict
+import hashlib
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -49,13 +53,72 @@ class Position:
 Positions = Mapping[str, Sequence[Position]]
 """By image_id."""
 
+Finding = float | str | None
+"""What the clinic table says of one thing; None: nobody looked."""
+WHOSE = ("patient", "visit_date", "derived_from")
+"""The clinic table's columns that tell whose visit a row is."""
 
-def derive(kind: str, images: pa.Table, positions: Positions) -> list[Row]:
-    """The rows of one part of the images table, in its order."""
+
+@dataclass(frozen=True, kw_only=True)
+class Visit:
+    """A patient's visit to the clinic."""
+
+    image_id: str  # see `visit_id`
+    patient: str  # the person: of a made-up variant the one it comes from, so that both stay together
+    derived_from: str | None  # of a variant: that person
+    day: date  # shifted
+    findings: Mapping[str, Finding]
+
+
+def visit_id(patient: str, day: date) -> str:
+    """What stands for a visit where an image's id would: a hash of the patient's pseudonym and the shifted date."""
+    return hashlib.sha256(f"visit:{patient}:{day.isoformat()}".encode()).hexdigest()[:24]
+
+
+def visits(clinic: pa.Table) -> list[Visit]:
+    """A row a patient and day out of a part of the clinic table, which has one a reader; in order of first mention."""
+    readings: dict[tuple[str, date], list[dict[str, Any]]] = defaultdict(list)
+    for reading in clinic.to_pylist():
+        readings[reading["patient"], reading["visit_date"]].append(reading)
+    source = {who: mine[0]["derived_from"] for (who, _), mine in readings.items() if mine[0]["derived_from"]}
+    names = [name for name in clinic.column_names if name not in (*WHOSE, "reader")]
+    found = []
+    for (who, day), mine in readings.items():
+        origin = _origin(who, source)
+        agreed = {name: _agreed([reading[name] for reading in mine]) for name in names}
+        variant = origin if origin != who else None
+        found.append(Visit(image_id=visit_id(who, day), patient=origin, derived_from=variant, day=day, findings=agreed))
+    return found
+
+
+def _origin(patient: str, source: Mapping[str, str]) -> str:
+    """The person whom a variant, or a variant's variant, comes from."""
+    passed = {patient}
+    while source.get(patient, patient) not in passed:
+        patient = source[patient]
+        passed.add(patient)
+    return patient
+
+
+def _agreed(said: Sequence[Finding]) -> Finding:
+    """Of several readers' numbers the upper median, of their words the majority's; of a tie between words none."""
+    there = [value for value in said if value is not None and value == value]  # a CSV may say nan
+    if not there:
+        return None
+    if isinstance(there[0], str):
+        (first, most), *rest = Counter(there).most_common(2)
+        return None if rest and rest[0][1] == most else first
+    return sorted(there, key=float)[len(there) // 2]
+
+
+def derive(kind: str, table: pa.Table, positions: Positions) -> list[Row]:
+    """The rows of one part of the images table, or of the clinic table for visits, in its order."""
     assert kind in KINDS, kind
+    if kind == "visits":
+        return [Row(image_id=visit.image_id, at=at) for at, visit in enumerate(visits(table))]
     scans = kind == "ultrasound"
     found: list[Row] = []
-    for at, image in enumerate(images.select(list(COLUMNS)).to_pylist()):
+    for at, image in enumerate(table.select(list(COLUMNS)).to_pylist()):
         if (image["modality"] not in FILM_MODALITIES) != scans:
             continue
         places = positions.get(image["image_id"], ())

@@ -9,8 +9,11 @@ import numpy as np
 import pyarrow as pa
 
 from rajobs import studies
+from rajobs.imaging.coding import preview
+from rajobs.imaging.rows import Row
 from rajobs.jobs import say
-from rajobs.jobs.lesson import Source, lesson_of, open_source, prepare, split_of
+from rajobs.jobs.lesson import Source, clinic_visits, lesson_of, open_source, prepare, split_of
+from rajobs.learning import tabular
 from rajobs.learning.bundle import Model, find_bundles, read_description
 from rajobs.learning.ensemble import Lesson, P
 from rajobs.learning.judge import Verdict, figures, judge
@@ -28,6 +31,7 @@ from rajobs.records.store import Store, absolute, open_store, split_uri
 from rajobs.reports.evaluation import evaluation_page, wrong_answers
 
 PAGE = "report.html"
+PICTURE = 256  # side of a visit's picture on the page
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,16 +64,23 @@ def evaluate(order: Order) -> str:
     about = {"data": absolute(order.data)}  # where `phantom --like` finds the pictures of the errors
     store.put("predictions.parquet", to_parquet(table, PREDICTIONS, about=about))
     found, read = _figures(study, table), beside(study, table, source.readings)
-    store.put("metrics.json", to_json({**told, "budget": _budget(bundles), "figures": found, "readers": read}))
+    plain = _plain(source, split, table)
+    judged = {"budget": _budget(bundles), "figures": found, "readers": read, "baseline": plain}
+    store.put("metrics.json", to_json({**told, **judged}))
     facts, history = _facts(order, study, bundles, table), _history(order, bundles)
     html, pictures = evaluation_page(
-        study, {**facts, "readers": read}, table, found, history, _thumbnails(source, table)
+        study, {**facts, "readers": read, "baseline": plain}, table, found, history, _thumbnails(source, table)
     )
     for name, data in pictures.items():
         store.put(f"figures/{name}", data)
     store.put(PAGE, html.encode())
     rows = {name: say.figure(figure) for name, figure in found.items()}
+    rows |= {
+        f"{each['who']}: {name}": say.figure(figure) for each in plain[1::2] for name, figure in each["figures"].items()
+    }
     say.table(f"{study.name} on {table.num_rows} answers of the test part, {order.mode} mode", rows)
+    for each in plain[1::2]:
+        say.line(tabular.verdict(each))
     say.line(f"report: {page}")
     return page
 
@@ -170,6 +181,20 @@ def _figures(study: Study, table: pa.Table) -> dict[str, dict[str, float]]:
     return found
 
 
+def _plain(source: Source, split: pa.Table, table: pa.Table) -> list[dict[str, Any]]:
+    """The study's plain model on the same rows; none where the rows are from elsewhere, as it has nothing to learn."""
+    part_of = {row["image_id"]: row["split"] for row in split.to_pylist()}
+    asked = {part_of.get(name) for name in table.column("image_id").to_pylist()}
+    if source.study.baseline is None or asked != {"test"}:
+        return []
+    learns = {
+        target: {image: value for (image, _, _), value in labels.items() if part_of.get(image) == "train"}
+        for target, labels in source.labels.items()
+    }
+    with say.step("asking a plain model"):
+        return tabular.beside(source.study, table, clinic_visits(source.store), learns)
+
+
 def _budget(bundles: list[dict[str, Any]]) -> float:
     return min((bundle["budget"] for bundle in bundles), default=1.0)
 
@@ -190,7 +215,15 @@ def _history(order: Order, bundles: list[dict[str, Any]]) -> pa.Table | None:
 
 
 def _thumbnails(source: Source, table: pa.Table) -> dict[str, bytes]:
-    return previews(source.store, set(wrong_answers(table)))
+    wanted, view = set(wrong_answers(table)), source.study.view
+    if source.study.rows != "visits":
+        return previews(source.store, wanted)
+    found = [visit for visit in clinic_visits(source.store) if visit.image_id in wanted]
+    how = view.with_settings({"size": PICTURE})
+    return {
+        each.image_id: preview(view.draw(each.findings, Row(image_id=each.image_id, at=0), **how), None)
+        for each in found
+    }
 
 
 def previews(store: Store, wanted: set[str]) -> dict[str, bytes]:

@@ -1,7 +1,7 @@
 """What train, tune and evaluate begin with: the rows of a study with their arrays, agreed labels and frozen split."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import pyarrow as pa
 import ray
 
 from rajobs import studies
-from rajobs.imaging.rows import Positions, positions_from_labels
+from rajobs.imaging.rows import WHOSE, Positions, Visit, positions_from_labels, visits
 from rajobs.jobs import cluster, say
 from rajobs.learning import prepared
 from rajobs.learning.ensemble import Lesson
@@ -19,8 +19,8 @@ from rajobs.records.errors import DataError, NotThereYet, StoreError, UnknownNam
 from rajobs.records.labels import consensus
 from rajobs.records.manifest import read_manifest
 from rajobs.records.parts import parts, read_file, read_part, read_table, to_parquet
-from rajobs.records.schema import IMAGES, LABELS, SPLIT
-from rajobs.records.splits import MODES, Item, clean_split, published_split
+from rajobs.records.schema import CLINIC, IMAGES, LABELS, SPLIT
+from rajobs.records.splits import MODES, Item, PrintedPatients, PrintedSplit, clean_split, published_split
 from rajobs.records.store import Store, open_store
 
 SPLIT_SEED = 0
@@ -47,9 +47,7 @@ def open_source(data: str, study: Study) -> Source:
     manifest = read_manifest(store)
     if manifest is None or manifest.get("job") != "ingest":
         raise StoreError(f"{data} holds no finished ingest; run `rajobs ingest SRC {data} --labels FILE` first")
-    if study.rows == "visits":
-        raise NotThereYet(f"{study.name} learns from visits, which this version cannot prepare")
-    readings = read_table(store, "labels", LABELS)
+    readings = _told_by_the_clinic(store, study) if study.rows == "visits" else read_table(store, "labels", LABELS)
     labels = {t.name: consensus(readings, study.name, t.name, ordered=t.ordered) for t in study.targets}
     _check_values(study, labels)
     if not any(labels.values()):
@@ -63,6 +61,30 @@ def open_source(data: str, study: Study) -> Source:
         store=store, study=study, data_hash=manifest["hash"], key=manifest["key"], labels=labels,
         positions=positions_from_labels(places), readings=readings,
     )  # fmt: skip
+
+
+def _told_by_the_clinic(store: Store, study: Study) -> pa.Table:
+    """Visits have their labels in the clinic table itself, in columns of the targets' names."""
+    found = clinic_visits(store)
+    if not found:
+        raise StoreError(
+            f"{store.uri} holds no clinic table, which {study.name} learns from; ingest it with --clinic FILE"
+        )
+    return LABELS.rows([
+        {
+            "image_id": visit.image_id, "study": study.name, "target": target.name, "reader": "consensus",
+            "value": f"{value:g}" if isinstance(value, float) else value,
+        }
+        for visit in found
+        for target in study.targets
+        if (value := visit.findings.get(target.name)) is not None
+    ])  # fmt: skip
+
+
+def clinic_visits(store: Store, columns: Sequence[str] = ()) -> list[Visit]:
+    """All visits, with all that was found or with some columns of it."""
+    chosen = [name for name in CLINIC.names if not columns or name in (*WHOSE, *columns)]
+    return [visit for key in parts(store, "clinic") for visit in visits(read_part(store, key, CLINIC, chosen))]
 
 
 def _check_values(study: Study, labels: Mapping[str, Mapping[Any, str]]) -> None:
@@ -116,21 +138,50 @@ def _make_split(source: Source, mode: str) -> pa.Table:
         if row["study"] == study.name and row["split"]
     }
     items, patient_of = [], {}
-    for part in parts(source.store, "images"):
-        for image in read_part(source.store, part, IMAGES, ["image_id", "patient", "derived_from"]).to_pylist():
-            patient_of[image["image_id"]] = image["patient"]
-            if image["image_id"] in strata:
-                name = image["image_id"]
-                items.append(Item(
-                    image_id=name, patient=image["patient"], derived_from=image["derived_from"],
-                    stratum=strata[name], given=given.get(name),
-                ))  # fmt: skip
+    for name, patient, derived_from in _whose(source.store):
+        patient_of[name] = patient
+        if name in strata:
+            items.append(Item(
+                image_id=name, patient=patient, derived_from=derived_from, stratum=strata[name], given=given.get(name),
+            ))  # fmt: skip
     if mode == "clean":
         return _clean(source, items, patient_of)
     if study.printed_split is None:
         raise NotThereYet(f"{study.name} has no published split yet; use --mode clean")
     folded = [Item(**{**vars(item), "stratum": study.folds.get(item.stratum, item.stratum)}) for item in items]
+    if study.rows == "visits":
+        return _published_visits(clinic_visits(source.store, WHOSE), folded, study.printed_split)
     return published_split(folded, study.printed_split, SPLIT_SEED)
+
+
+def _whose(store: Store) -> Iterator[tuple[str, str, str | None]]:
+    """Of every image and visit its id, its patient and the image it derives from."""
+    for part in parts(store, "images"):
+        for image in read_part(store, part, IMAGES, ["image_id", "patient", "derived_from"]).to_pylist():
+            yield image["image_id"], image["patient"], image["derived_from"]
+    for visit in clinic_visits(store, WHOSE):
+        yield visit.image_id, visit.patient, None  # a variant's patient is the one whom it derives from
+
+
+def _published_visits(
+    found: Sequence[Visit], items: Sequence[Item], printed: PrintedSplit | PrintedPatients
+) -> pa.Table:
+    """000's split: each patient's first visit by the paper's counts. Its leak: variants of the patients to learn from
+    fall on both sides of its 80/20; variants of those who judge take no part."""
+    first: dict[str, str] = {}
+    for visit in sorted(found, key=lambda visit: visit.day):
+        if visit.derived_from is None:
+            first.setdefault(visit.patient, visit.image_id)
+    split = published_split([item for item in items if item.image_id in set(first.values())], printed, SPLIT_SEED)
+    rows = split.to_pylist()
+    learns = {row["image_id"] for row in rows if row["split"] != "test"}
+    labelled = {item.image_id for item in items}
+    rng = np.random.default_rng(SPLIT_SEED)
+    for visit in sorted(found, key=lambda visit: visit.image_id):
+        if visit.derived_from and visit.image_id in labelled and first.get(visit.patient) in learns:
+            part = "validation" if rng.random() < 0.2 else "train"
+            rows.append({"image_id": visit.image_id, "group": visit.image_id, "split": part})
+    return SPLIT.rows(sorted(rows, key=lambda row: str(row["image_id"])))
 
 
 def _clean(source: Source, items: Sequence[Item], patient_of: Mapping[str, str]) -> pa.Table:

@@ -7,37 +7,29 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import ray
 
 from rajobs import studies
-from rajobs.imaging.rows import FILM_MODALITIES, derive
 from rajobs.jobs import cluster, say
 from rajobs.jobs.evaluate import previews
-from rajobs.learning.bundle import Model, find_bundles, read_description
-from rajobs.learning.ensemble import P
-from rajobs.learning.prepared import draw
-from rajobs.learning.study import Study
+from rajobs.jobs.scorer import CHAIN, TABLES, Scorer, places
+from rajobs.learning.bundle import find_bundles, read_description
+from rajobs.learning.drawing import pictures
 from rajobs.records.errors import NotThereYet, StoreError, UsageError
 from rajobs.records.manifest import check_claim, claim, digest, put_manifest, put_plan, read_manifest
 from rajobs.records.parts import parts, read_part, read_table, to_csv, to_parquet
-from rajobs.records.schema import FILMS, IMAGES, LEDGER, VIEWS
+from rajobs.records.schema import IMAGES, LABELS, LEDGER, VISITS
 from rajobs.records.store import Store, absolute, open_store
+from rajobs.records.table import Table
+from rajobs.records.visits import visits
+from rajobs.reports.hands import hand_sections, pick_overlays
+from rajobs.reports.overlay import overlay
 from rajobs.reports.scoring import pick_previews, score_page
 
 PAGE = "report.html"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Step:
-    """A link of the chain: the study that answers, of which rows, into which table."""
-
-    study: str
-    table: str
-    keeps: tuple[str, ...] = ()  # answers after which an image goes on to the next step
-
-
-CHAIN = (Step(study="hand_filter", table="films", keeps=("unilateral", "both")),)
-"""What score asks, in order. A study that is not in it yet has no table yet."""
+VISITS_PART = "visits/part-all.parquet"
+LABELLED = "labels.txt"  # which labels the scores were made with: they say where joints are
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +56,8 @@ def score(order: Order) -> str:
     folders = {step.study: find_bundles(models, step.study) for step in CHAIN}
     if not any(folders.values()):
         raise StoreError(f"{order.models} holds no model of {', '.join(folders)}; run `rajobs train` first")
-    hashes = sorted(read_description(models, f)["hash"] for found in folders.values() for f in found)
-    identity = {"key": manifest["key"], "models": hashes}
+    hashes = {study: sorted(read_description(models, f)["hash"] for f in found) for study, found in folders.items()}
+    identity = {"key": manifest["key"], "studies": hashes}
     check_claim(store, "score", identity)
     done = read_manifest(store)
     wanted = digest([manifest["hash"], hashes, order.limit])
@@ -73,6 +65,7 @@ def score(order: Order) -> str:
         say.line(f"nothing to do: {order.out} holds these tables already")
         return f"{order.out}/{PAGE}"
     claim(store, "score", identity)
+    _drop_outdated(data, store)
     todo = _todo(data, store, order.limit)
     put_plan(store, len(parts(store, "ledger")) + len(todo))
     if todo:
@@ -88,15 +81,36 @@ def _todo(data: Store, store: Store, limit: int | None) -> list[str]:
     """
     keys = parts(data, "images")
     named = {key.rpartition("/")[2] for key in keys}
-    for folder in ("ledger", "films"):  # the ledger's part first: without it the other is no part
+    for folder in reversed(TABLES):
         for key in parts(store, folder):
             if key.rpartition("/")[2] not in named:
-                store.delete(key)
+                _drop(store, key)
     there = {key.rpartition("/")[2] for key in parts(store, "ledger")}
     if limit is not None:
         counts = np.cumsum([read_part(data, key, IMAGES, ["image_id"]).num_rows for key in keys])
         keys = keys[: int(np.searchsorted(counts, limit)) + 1]
     return [key for key in keys if key.rpartition("/")[2] not in there]
+
+
+def _drop_outdated(data: Store, store: Store) -> None:
+    """Where labels have changed since, parts with joints of theirs are scored again."""
+    now = digest(parts(data, "labels"))
+    held = store.get(LABELLED).decode() if store.stat(LABELLED) else now
+    if held != now:
+        positions = places(read_table(data, "labels", LABELS))
+        for key in parts(store, "ledger"):
+            rows = read_part(store, key, LEDGER, ["image_id", "joints"]).to_pylist()
+            if any(row["joints"] or row["image_id"] in positions for row in rows):
+                _drop(store, key)
+        store.delete(LABELLED)
+    if not store.stat(LABELLED):
+        store.put(LABELLED, now.encode())
+
+
+def _drop(store: Store, key: str) -> None:
+    """A part of all tables, the ledger's first: without it the others are no parts."""
+    for folder in reversed(TABLES):
+        store.delete(f"{folder}/{key.rpartition('/')[2]}")
 
 
 def _run(order: Order, folders: Mapping[str, list[str]], todo: list[str], progress: say.Progress) -> None:
@@ -109,88 +123,54 @@ def _run(order: Order, folders: Mapping[str, list[str]], todo: list[str], progre
         progress.step(note=f"{done['images']} images in the last")
 
 
-class Scorer:
-    """One worker: its models loaded once, then part after part. Pixels stay within it."""
-
-    def __init__(self, data: str, models: str, out: str, folders: Mapping[str, list[str]]) -> None:
-        self.data, self.out = open_store(data), open_store(out)
-        place = open_store(models)
-        self.models = {
-            step.study: [Model.load(place, folder, studies.find(step.study)) for folder in folders[step.study]]
-            for step in CHAIN
-        }
-
-    def __call__(self, item: dict[str, Any]) -> dict[str, Any]:
-        key = item["key"]
-        columns = ["image_id", "patient", "visit_date", "derived_from", "modality", "rows", "columns"]
-        images = read_part(self.data, key, IMAGES, columns)
-        films = self._films(key, images)
-        name = key.rpartition("/")[2]
-        self.out.put(f"films/{name}", to_parquet(FILMS.rows(films), FILMS))
-        # The ledger's part comes last: where it is, the part is done.
-        self.out.put(f"ledger/{name}", to_parquet(LEDGER.rows(_ledger(images, films)), LEDGER))
-        return {"images": images.num_rows}
-
-    def _films(self, key: str, images: pa.Table) -> list[dict[str, object]]:
-        step = CHAIN[0]
-        rows = derive(studies.find(step.study).rows, images, {})
-        told = images.to_pylist()
-        votes = [self._ask(key, model, rows) for model in self.models[step.study]]
-        p = np.mean(votes, axis=0)
-        apart = np.max(votes, axis=0) - np.min(votes, axis=0)
-        bundles = [model.hash for model in self.models[step.study]]
-        films = []
-        for at, row in enumerate(rows):
-            view = VIEWS[int(p[at].argmax())]
-            films.append({
-                "image_id": row.image_id, "patient": told[row.at]["patient"], "visit_date": told[row.at]["visit_date"],
-                "view": view, **{f"{name}_p": float(value) for name, value in zip(VIEWS, p[at])},
-                "disagreement": float(apart[at].max()) if len(votes) > 1 else None,
-                "fate": "kept" if view in step.keeps else "no-hand", "bundles": bundles,
-            })  # fmt: skip
-        return films
-
-    def _ask(self, key: str, model: Model, rows: list[Any]) -> P:
-        study: Study = model.study
-        arrays = draw(self.data, key, study.view, model.recipe.view, rows)
-        return model.answer(arrays[:, None])[study.targets[0].name][0]
-
-
-def _ledger(images: pa.Table, films: list[dict[str, object]]) -> list[dict[str, object]]:
-    fate = {film["image_id"]: film for film in films}
-    rows: list[dict[str, object]] = []
-    for image in images.select(["image_id", "modality"]).to_pylist():
-        film = fate.get(image["image_id"])
-        if film is None:
-            told = {"fate": "no-model", "why": f"no step of this version takes {image['modality']}"}
-            assert image["modality"] not in FILM_MODALITIES
-        else:
-            told = {"fate": str(film["fate"]), "why": f"hand_filter: {film['view']}"}
-        rows.append({"image_id": image["image_id"], **told, "hands": 0, "joints": 0})
-    return rows
-
-
 def _finish(order: Order, data: Store, store: Store, wanted: str, identity: Mapping[str, Any]) -> str:
-    films = read_table(store, "films", FILMS).sort_by("image_id")
-    ledger = read_table(store, "ledger", LEDGER).sort_by("image_id")
-    if store.stat("films.csv"):
-        for key in ("films.csv", "ledger.csv", PAGE):
-            store.delete(key)
-    store.put("films.csv", to_csv(films))
-    store.put("ledger.csv", to_csv(ledger))
+    tables = {name: read_table(store, name, schema).sort_by(_order(schema)) for name, schema in TABLES.items()}
+    tables["visits"] = visits(tables["hands"], tables["ultrasound"])
+    for key in [*(f"{name}.csv" for name in tables), VISITS_PART, PAGE]:
+        store.delete(key)
+    store.put(VISITS_PART, to_parquet(tables["visits"], VISITS))
+    for name, table in tables.items():
+        store.put(f"{name}.csv", to_csv(table))
+    films, ledger = tables["films"], tables["ledger"]
     fates = Counter(ledger.column("fate").to_pylist())
     views = Counter(films.column("view").to_pylist())
-    asked = {step.study for step in CHAIN}
+    asked = {step.study for step in CHAIN if identity["studies"].get(step.study)}
     missing = [name for name in [*studies.names(), *studies.to_come()] if name not in asked]
+    counts = {name: table.num_rows for name, table in tables.items()}
     content = {
-        "job": "score", **identity, "input": wanted, "images": ledger.num_rows, "films": films.num_rows,
-        "fates": dict(sorted(fates.items())), "views": dict(sorted(views.items())), "without_model": missing,
+        "job": "score", **identity, "input": wanted, "images": ledger.num_rows, "rows": counts,
+        "fates": dict(sorted(fates.items())), "views": dict(sorted((str(view), n) for view, n in views.items())),
+        "without_model": missing,
     }  # fmt: skip
     intake = (read_manifest(data) or {})["counts"]
     told = {"intake": intake, "ultrasound": ledger.num_rows - films.num_rows}
-    page = score_page(told, films, previews(data, set(pick_previews(films))), missing)
+    shown = hand_sections(tables, _overlays(data, tables))
+    page = score_page(told, films, previews(data, set(pick_previews(films))), missing, shown)
     store.put(PAGE, page.encode())
     put_manifest(store, content)
-    say.table("scored", {"images": ledger.num_rows, "films": films.num_rows, **fates})
-    say.line(f"tables: {order.out}/films  ledger\nreport: {order.out}/{PAGE}")
+    say.table("scored", {"images": ledger.num_rows, **{n: counts[n] for n in ("films", "hands", "visits")}, **fates})
+    say.line(f"tables: {order.out}/{'  '.join(counts)}\nreport: {order.out}/{PAGE}")
     return f"{order.out}/{PAGE}"
+
+
+def _order(schema: Table) -> list[tuple[str, str]]:
+    return [(name, "ascending") for name in schema.key]
+
+
+def _overlays(data: Store, tables: Mapping[str, pa.Table]) -> dict[tuple[str, int], bytes]:
+    """Drawings of the hands that the page shows; their films alone are read."""
+    wanted = pick_overlays(tables["hands"])
+    films = {image for image, _ in wanted}
+    named = pa.array(sorted(films), pa.string())
+    hands = {
+        (row["image_id"], row["hand"]): row
+        for row in tables["hands"].filter(pc.is_in(tables["hands"].column("image_id"), named)).to_pylist()
+    }
+    joints = tables["joints"].filter(pc.is_in(tables["joints"].column("image_id"), named)).to_pylist()
+    found = {}
+    for image, pixels in pictures(data, films):
+        for place in wanted:
+            if place[0] == image:
+                mine = [row for row in joints if (row["image_id"], row["hand"]) == place]
+                found[place] = overlay(pixels, hands[place]["box"], mine)
+    return found

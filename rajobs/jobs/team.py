@@ -6,12 +6,14 @@ was killed, or the same command given again, goes on from the newest one.
 
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import ray
 import ray.train
 import ray.train.torch
+import torch
 from ray.train.v2.api.exceptions import TrainingFailedError
 from torch.nn.parallel import DistributedDataParallel
 
@@ -46,26 +48,49 @@ class Board:
         return self.told[since:]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Room:
+    """How many workers there are, and what each of them takes of the cluster."""
+
+    workers: int
+    cpus: float = 1.0
+    gpus: float = 0.0
+    lives: int = LIVES
+
+
 def fit_together(task: Mapping[str, Any], workers: int, epochs: int, headline: str) -> State:
     """The state of a member's finished run; `task` is names, numbers and places alone."""
     there = ray.cluster_resources()
     gpu = there.get("GPU", 0) >= workers
     if not gpu and there["CPU"] < workers:
         raise UsageError(f"--workers {workers} needs as many cores; the cluster has {int(there['CPU'])}")
+    with say.Progress(f"epochs of {task['name']} on {workers} workers", epochs) as progress:
+
+        def told(epoch: dict[str, Any]) -> None:
+            progress.step(max(0, epoch["epoch"] - progress.done), note=_note(epoch, headline))
+
+        return teach(task, Room(workers=workers, gpus=float(gpu)), told)
+
+
+def teach(task: Mapping[str, Any], room: Room, told: Callable[[dict[str, Any]], None], name: str = "") -> State:
+    """Run the workers, and tell of every epoch in the caller's own thread."""
     keeper = Keeper(store=open_store(task["out"]), folder=task["folder"], name=task["name"])
     board: Any = ray.remote(num_cpus=0)(Board).remote()
-    with tempfile.TemporaryDirectory(prefix="rajobs-team-") as folder, say.Progress(
-        f"epochs of {task['name']} on {workers} workers", epochs
-    ) as progress:  # fmt: skip
+    takes = {"CPU": room.cpus, "GPU": room.gpus} if room.gpus else {"CPU": room.cpus}
+    with tempfile.TemporaryDirectory(prefix="rajobs-team-") as folder:
         trainer = ray.train.torch.TorchTrainer(
             work,
-            train_loop_config={**task, "board": board, "gpu": gpu},
-            scaling_config=ray.train.ScalingConfig(num_workers=workers, use_gpu=gpu),
-            torch_config=ray.train.torch.TorchConfig(backend="nccl" if gpu else "gloo"),
-            run_config=ray.train.RunConfig(
-                storage_path=folder, name=task["name"], failure_config=ray.train.FailureConfig(max_failures=LIVES)
+            train_loop_config={**task, "board": board},
+            scaling_config=ray.train.ScalingConfig(
+                num_workers=room.workers, use_gpu=room.gpus > 0, resources_per_worker=takes
             ),
-        )
+            # NCCL refuses two workers on one GPU.
+            torch_config=ray.train.torch.TorchConfig(backend="nccl" if room.gpus >= 1 else "gloo"),
+            run_config=ray.train.RunConfig(
+                storage_path=folder, name=name or task["name"],
+                failure_config=ray.train.FailureConfig(max_failures=room.lives),
+            ),
+        )  # fmt: skip
         failed: list[Exception] = []
         thread = threading.Thread(target=_run, args=(trainer, failed), daemon=True)
         thread.start()
@@ -74,9 +99,10 @@ def fit_together(task: Mapping[str, Any], workers: int, epochs: int, headline: s
             thread.join(1.0)
             for epoch in ray.get(board.read.remote(seen)):
                 seen += 1
-                progress.step(max(0, epoch["epoch"] - progress.done), note=_note(epoch, headline))
+                told(epoch)
+    ray.kill(board)
     if failed:
-        raise WorkerFailed(f"the workers of {task['name']} were lost {LIVES} times or met a fault") from failed[0]
+        raise WorkerFailed(f"the workers of {task['name']} were lost {room.lives} times or met a fault") from failed[0]
     state = keeper.newest()
     assert state is not None, "the last epoch is always kept"
     return state
@@ -96,6 +122,8 @@ def _note(epoch: Mapping[str, Any], headline: str) -> str:
 
 def work(task: dict[str, Any]) -> None:
     """One worker: its share of every batch, the gradients averaged, the same weights everywhere."""
+    if torch.cuda.is_available() and ray.get_gpu_ids():
+        torch.cuda.set_device(ray.train.torch.get_device())  # each sees the GPUs of all of the node's workers
     study, recipe = studies.find(task["study"]), from_dict(task["recipe"])
     (member,) = (member for member in recipe.members if member.name == task["member"])
     context = ray.train.get_context()

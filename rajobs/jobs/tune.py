@@ -4,36 +4,41 @@ The driver alone writes, a row a trial that has ended; a second start reads them
 cluster there is. Nothing of Ray's own state is needed to go on.
 """
 
+import contextlib
+import dataclasses
+import importlib.util
 import json
 import math
 import os
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
-import ray
 import ray.tune
 
 from rajobs import studies
-from rajobs.jobs import cluster, say
-from rajobs.jobs.lesson import lesson_of, open_source, prepare, split_of
-from rajobs.jobs.search import Asker, Clerk, Halving, Search, importance
-from rajobs.learning.bundle import Model, Trained
-from rajobs.learning.ensemble import fit_member
-from rajobs.learning.judge import judge_turns
-from rajobs.learning.prepared import read_prepared
+from rajobs.jobs import cluster, placing, say
+from rajobs.jobs.lesson import open_source, prepare, split_of
+from rajobs.jobs.search import Asker, Clerk, Deadline, Halving, Row, Search, ended, importance
+from rajobs.jobs.team import Room
+from rajobs.jobs.trial import run_trial, unpack
+from rajobs.learning import networks
+from rajobs.learning.ensemble import build_member, scaled
 from rajobs.learning.recipe import Recipe, from_dict, to_toml
 from rajobs.learning.space import Space, read_space, space_text
-from rajobs.learning.state import Epoch, State
 from rajobs.learning.study import Study
-from rajobs.learning.turns import turns
-from rajobs.records.errors import DataError, NotThereYet, UsageError
+from rajobs.records import metrics
+from rajobs.records.errors import DataError, NotThereYet, RajobsError, UsageError
 from rajobs.records.manifest import digest, refuse_others
 from rajobs.records.store import absolute, open_store, read_text
-from rajobs.reports.sweep import sweep_page
+from rajobs.reports.sweep import sweep_page, verdict
 
 PAGE = "report.html"
+BEST = "best.toml"
+WRITTEN = ("trials.parquet", BEST, PAGE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +50,8 @@ class Order:
     out: str
     space: str | None = None
     trials: int = 24
+    hours: float | None = None
+    until: str | None = None
     mode: str = "clean"
     budget: float = 1.0
     workers: int = 1
@@ -52,13 +59,10 @@ class Order:
 
 
 def tune(order: Order) -> str:
-    """Search until there are as many trials as asked for; the place of the best recipe."""
+    """Search until there are as many trials as asked for, or the time is up; the place of the best recipe."""
     study = studies.find(order.study)
     space = _space(order, study)
-    if order.workers != 1:
-        raise NotThereYet("this version tunes with one worker a trial; leave --workers out")
-    if order.trials < 1 or not 0 < order.budget <= 1:
-        raise UsageError("--trials must be 1 or more, --budget above 0 and at most 1")
+    deadline = _check(order)
     source = open_source(order.data, study)
     refuse_others(open_store(order.out), "a sweep")
     store = open_store(f"{order.out}/{study.name}")
@@ -68,16 +72,43 @@ def tune(order: Order) -> str:
         "space": digest([space.base, space.first, [vars(axis) for axis in space.axes]]),
     }  # fmt: skip
     search = Search(store=store, identity=identity)
-    ended = search.ended()
-    if len(ended) >= order.trials and store.stat(PAGE):
-        say.line(f"nothing to do: {order.out}/{study.name} holds {len(ended)} trials already")
-        return f"{order.out}/{study.name}/best.toml"
-    for view in _views(study, space):
-        prepare(source, view, order.ray)
-    if len(ended) < order.trials:
+    held = len(ended(search.rows()))
+    if held >= order.trials and store.stat(PAGE):
+        say.line(f"nothing to do: {order.out}/{study.name} holds {held} trials already")
+        return f"{order.out}/{study.name}/{BEST}"
+    shapes = [prepare(source, view, order.ray).shape for view in _views(study, space)]
+    if held < order.trials:
         with cluster.connected(order.ray):
-            _search(order, study, space, search, ended)
-    return _finish(order, study, space, search)
+            _search(order, study, space, search, deadline, max(shapes))
+    return _finish(order, study, space, search, deadline)
+
+
+def _check(order: Order) -> Deadline:
+    """Refuse what cannot be meant; when the sweep ends."""
+    if order.workers < 1:
+        raise UsageError(f"--workers must be 1 or more, not {order.workers}")
+    if order.trials < 1 or not 0 < order.budget <= 1:
+        raise UsageError("--trials must be 1 or more, --budget above 0 and at most 1")
+    if order.hours is not None and order.until is not None:
+        raise UsageError("--hours and --until both say when to end; give one of them")
+    if order.until is not None:
+        return Deadline(at=_next(order.until))
+    if order.hours is None:
+        return Deadline()
+    if not 0 < order.hours < math.inf:
+        raise UsageError(f"--hours must be above 0, not {order.hours:g}")
+    return Deadline(at=time.time() + order.hours * 3600)
+
+
+def _next(clock: str) -> float:
+    """The next time that the local clock shows this."""
+    try:
+        wanted = datetime.strptime(clock, "%H:%M").time()
+    except ValueError:
+        raise UsageError(f"--until takes a time of day as 07:00, not {clock!r}") from None
+    now = datetime.now()
+    at = datetime.combine(now.date(), wanted)
+    return (at if at > now else at + timedelta(days=1)).timestamp()
 
 
 def _space(order: Order, study: Study) -> Space:
@@ -98,107 +129,138 @@ def _views(study: Study, space: Space) -> list[Mapping[str, Any]]:
     return list(distinct.values())
 
 
-def _search(order: Order, study: Study, space: Space, search: Search, ended: list[dict[str, Any]]) -> None:
+def _search(
+    order: Order, study: Study, space: Space, search: Search, deadline: Deadline, shape: tuple[int, ...]
+) -> None:
     """Run the trials that are missing; the same numbers get the same seeds."""
-    taken = {row["number"] for row in ended}
+    rows = search.rows()
+    taken = {row["number"] for row in ended(rows)}
     todo = [number for number in range(order.trials) if number not in taken]
-    if not todo:
-        return
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
-    recipes = [study.recipe(name) for name in (*space.first, space.base)]
-    epochs = max(recipe.training.epochs * len(recipe.members) * max(1, recipe.folds) for recipe in recipes)
-    place = {"data": absolute(order.data), "study": study.name, "mode": order.mode, "budget": order.budget}
-    gpus = ray.cluster_resources().get("GPU", 0)
-    with tempfile.TemporaryDirectory(prefix="rajobs-tune-") as folder, say.Progress("trials", len(todo)) as progress:
-        results = ray.tune.Tuner(
-            ray.tune.with_resources(run_trial, {"cpu": 1, "gpu": 1 if gpus else 0}),
+    if os.environ.get("MLFLOW_TRACKING_URI") and importlib.util.find_spec("mlflow") is None:
+        say.line("MLFLOW_TRACKING_URI is set, but mlflow is not installed: it is not told of the trials")
+    there = placing.Cluster.now()
+
+    def needs(recipe: Recipe) -> dict[str, Any]:
+        room = there.room(order.workers, _largest(study, recipe, shape))
+        return {"epochs": _epochs(recipe, order.budget), "room": dataclasses.asdict(room)}
+
+    base = study.recipe(space.base)
+    room = there.room(order.workers, _largest(study, base, shape))
+    placing.check_room(there, room)
+    place = {
+        "data": absolute(order.data), "out": absolute(f"{order.out}/{study.name}"), "mode": order.mode,
+        "budget": order.budget, "workers": order.workers, "deadline": deadline.at, "rows": search.folder,
+        "checkpoints": f"checkpoints/{digest(search.identity)}",
+    }  # fmt: skip
+    ends = [{axis.setting: value} for axis in space.axes for value in axis.choices or (axis.low, axis.high)]
+    longest = max(_epochs(recipe, order.budget) for recipe in (base, *(space.recipe(base, end) for end in ends)))
+    halving = Halving(deadline=deadline, epochs=longest)
+    asker = Asker(study=study, space=space, todo=todo, rows=rows, place=place, deadline=deadline, needs=needs)
+    with contextlib.ExitStack() as stack:
+        name = stack.enter_context(placing.alone(digest([place["out"], search.identity])))
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="rajobs-tune-"))
+        progress = stack.enter_context(say.Progress("trials", len(todo)))
+        ray.tune.Tuner(
+            ray.tune.with_resources(run_trial, lambda config: placing.request(Room(**config["room"]), name)),
             tune_config=ray.tune.TuneConfig(
-                search_alg=Asker(study=study, space=space, todo=todo, ended=ended, place=place),
-                scheduler=Halving(
-                    time_attr="epoch", metric="score", mode="max", max_t=max(2, round(epochs * order.budget)),
-                    grace_period=max(1, round(epochs * order.budget / 9)), reduction_factor=3,
-                ),
+                search_alg=asker,
+                scheduler=halving,
                 num_samples=len(todo),
+                max_concurrent_trials=there.at_once(room) if order.workers > 1 else None,
+                reuse_actors=order.workers == 1,  # a stopped trial's workers end with its process
                 trial_dirname_creator=lambda trial: f"{trial.config['number']:05d}",
             ),
             run_config=ray.tune.RunConfig(
-                storage_path=folder, verbose=0, callbacks=[Clerk(search=search, progress=progress)]
+                storage_path=folder,
+                verbose=0,
+                callbacks=[Clerk(search=search, progress=progress, halving=halving)],
             ),
-        )  # fmt: skip
-        results.fit()
+        ).fit()
 
 
-def run_trial(config: dict[str, Any]) -> None:
-    """One trial, in its own process; whatever goes wrong in it is its row's cause, and the sweep goes on."""
+def _epochs(recipe: Recipe, budget: float) -> int:
+    """Epochs of all of a recipe's networks, one after another."""
+    each = [scaled(recipe.training_of(member), budget).epochs for member in recipe.members]
+    return sum(each) * max(1, recipe.folds)
+
+
+def _largest(study: Study, recipe: Recipe, shape: tuple[int, ...]) -> int:
+    """Parameters of a recipe's largest network; of one that cannot be built, its trial tells."""
     try:
-        _run_trial(config)
-    except Exception as error:  # noqa: BLE001 - a recipe can fail in any way that torch can
-        text = str(error).strip().splitlines()
-        cause = f"{type(error).__name__}: {text[0] if text else ''}"[:300]
-        ray.tune.report({"epoch": 0, "score": math.nan, "loss": math.nan, "low": None, "high": None, "failed": cause})
+        return max(networks.parameters(build_member(study, member, shape, 0)) for member in recipe.members)
+    except RajobsError:
+        return 0
 
 
-def _run_trial(config: dict[str, Any]) -> None:
-    """The same loop as train, told of epoch by epoch."""
-    study, place = studies.find(config["study"]), config["place"]
-    recipe = from_dict(config["recipe"])
-    source = open_source(place["data"], study)
-    split, _ = split_of(source, place["mode"])
-    arrays = read_prepared(source.store, study, recipe.view, source.positions)
-    lesson = lesson_of(source, arrays, split, place["budget"])
-    lessons, done = turns(lesson, recipe.folds), 0
-    trained: dict[str, list[Trained]] = {}
-
-    def told(epoch: Epoch, state: State) -> bool:
-        score = math.nan if epoch.metric is None else epoch.metric
-        ray.tune.report({"epoch": done + epoch.epoch, "score": score, "loss": epoch.loss, "low": None, "high": None})
-        return True
-
-    for number, member in enumerate(recipe.members):
-        for mine in lessons:
-            network, state = fit_member(mine, recipe, member, config["number"] * 1000 + number, told)
-            trained.setdefault(member.name, []).append(Trained(network=network.eval(), temperature={}))
-            done += len(state.history)
-    device = str(next(network.parameters()).device)
-    model = Model(study=study, recipe=recipe, shape=arrays.shape, hash="", trained=trained, device=device)
-    figure = judge_turns(model, lessons).figures()[study.headline]
-    told_last = {name: figure[name] for name in ("low", "high")}
-    ray.tune.report({"epoch": done, "score": figure["value"], "loss": math.nan, "last": True, **told_last})
-
-
-def _finish(order: Order, study: Study, space: Space, search: Search) -> str:
+def _finish(order: Order, study: Study, space: Space, search: Search, deadline: Deadline) -> str:
+    """Write the tables, the recipe and the page anew."""
     import pandas as pd
 
-    store, ended = search.store, search.ended()
-    whole = [row for row in ended if row["state"] == "finished" and row["score"] is not None]
-    if not whole:
-        causes = sorted({row["cause"] for row in ended if row["cause"]})
+    store, rows = search.store, search.rows()
+    whole = [row for row in rows if row["state"] == "finished" and row["score"] is not None]
+    if not whole and not (deadline.over() and len(ended(rows)) < order.trials):
+        causes = sorted({row["cause"] for row in rows if row["cause"]})
         raise DataError(
             f"no trial of {study.name} came to its end; {causes[0] if causes else 'all were stopped early'}"
         )
-    best = max(whole, key=lambda row: (row["score"], -row["number"]))
-    recipe: Recipe = from_dict(best["recipe"])
-    for key in ("trials.parquet", "best.toml", PAGE):
+    best = max(whole, key=lambda row: (row["score"], -row["number"])) if whole else None
+    for key in WRITTEN:
         store.delete(key)
-    flat = [{**row, "settings": json.dumps(row["settings"]), "recipe": json.dumps(row["recipe"])} for row in ended]
-    frame = pd.DataFrame(flat)
-    store.put("trials.parquet", frame.to_parquet(index=False))
-    store.put("best.toml", to_toml(recipe).encode())
-    facts = {
-        **search.identity,
-        "best": "best.toml",
-        "importance": importance(space, ended),
-        "headline": study.headline,
-    }
-    store.put(PAGE, sweep_page(study, ended, facts).encode())
-    say.table(
-        f"{study.name}: {len(ended)} trials, scored by {study.headline} on the validation part",
-        {
-            "best": f"{best['name'] or best['number']}, {best['score']:.3f} ({best['low']:.3f} to {best['high']:.3f})",
-            **{row["name"]: f"{row['score']:.3f}" for row in ended if row["fixed"] and row["score"] is not None},
-            "failed": sum(row["state"] == "failed" for row in ended),
-        },
-    )
-    say.line(f"recipe: {order.out}/{study.name}/best.toml\nreport: {order.out}/{study.name}/{PAGE}")
-    return f"{order.out}/{study.name}/best.toml"
+    flat = [{**row, "settings": json.dumps(row["settings"]), "recipe": json.dumps(row["recipe"])} for row in rows]
+    store.put("trials.parquet", pd.DataFrame(flat).to_parquet(index=False))
+    facts: dict[str, Any] = {**search.identity, "importance": importance(space, ended(rows)), "wanted": order.trials}
+    if best is not None:
+        store.put(BEST, to_toml(from_dict(best["recipe"])).encode())
+        facts |= {"best": BEST, "comparison": compare(study, search, best, whole)}
+    store.put(PAGE, sweep_page(study, rows, facts).encode())
+    _summary(order, study, rows, best, facts.get("comparison"))
+    return f"{order.out}/{study.name}/{BEST}"
+
+
+def compare(
+    study: Study, search: Search, best: Mapping[str, Any], whole: Sequence[Mapping[str, Any]]
+) -> dict[str, Any] | None:
+    """The best trial beside trial 0 on the rows that both were asked about; None where they are one, or 0 failed."""
+    first = next((row for row in whole if row["number"] == 0 and row["fixed"]), None)
+    if first is None or first["number"] == best["number"]:
+        return None
+    keys = [search.answers_key(row["number"]) for row in (best, first)]
+    if not all(search.store.stat(key) for key in keys):
+        return None  # of a version that kept none
+    one, other = unpack(*(search.store.get(key) for key in keys))
+    if not len(one.truth):
+        return None
+    found = metrics.lead(metrics.METRICS[study.headline.partition(".")[2]], one, other)
+    if math.isnan(found["value"]):
+        return None
+    patients = len(set(one.patients.tolist()))
+    return {
+        "against": f"the {first['name']} recipe" if first["name"] else "trial 0", "difference": found["value"],
+        "low": found["low"], "high": found["high"],
+        "on": f"{len(one.truth)} {study.rows} of {patients} patients of the validation part",
+    }  # fmt: skip
+
+
+def _summary(
+    order: Order,
+    study: Study,
+    rows: Sequence[Row],
+    best: Mapping[str, Any] | None,
+    comparison: Mapping[str, Any] | None,
+) -> None:
+    told: dict[str, object] = {"best": "none came to its end yet"}
+    if best is not None:
+        told["best"] = f"{best['name'] or best['number']}, {say.figure({**best, 'value': best['score']})}"
+    if comparison:
+        figure = {**comparison, "value": comparison["difference"]}
+        told[f"less {comparison['against']}"] = f"{say.figure(figure)}; {verdict(comparison)}"
+    told |= {row["name"]: f"{row['score']:.3f}" for row in rows if row["fixed"] and row["score"] is not None}
+    told["failed"] = sum(row["state"] == "failed" for row in rows)
+    left = order.trials - len(ended(rows))
+    if left > 0:
+        told["left"] = f"{left} trials; the same command goes on with them"
+    say.table(f"{study.name}: {len(rows)} trials, scored by {study.headline} on the validation part", told)
+    recipe = f"recipe: {order.out}/{study.name}/{BEST}\n" if best is not None else ""
+    say.line(f"{recipe}report: {order.out}/{study.name}/{PAGE}")

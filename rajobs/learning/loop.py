@@ -91,9 +91,9 @@ class Fit:
         network.eval()
         for _ in range(2):  # the first one makes ready
             start = time.perf_counter()
-            loss = self._loss(
-                network(self._images(self.train, at), self._kinds(self.train, at)), self.train, at, weights
-            )
+            with mixed(self.device):
+                outputs = network(self._images(self.train, at), self._kinds(self.train, at))
+                loss = self._loss(outputs, self.train, at, weights)
             loss.backward()
             float(loss.detach())
             taken = time.perf_counter() - start

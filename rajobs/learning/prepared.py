@@ -3,7 +3,8 @@
     DATA/prepared/<view>/<part>.npy       one array a row
     DATA/prepared/<view>/<part>.parquet   the rows; put last, so that a part without it is not there
 
-A part is named after the part of the images table it comes from, and after the positions its rows were cut by.
+A part is named after the part of the images or clinic table that it comes from, and after the positions its rows were
+cut by.
 """
 
 import io
@@ -19,13 +20,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rajobs.imaging.rows import COLUMNS, Positions, Row, derive
-from rajobs.imaging.views import Shown, show
-from rajobs.learning.study import Array, Study, View
+from rajobs.imaging.rows import COLUMNS, Positions, derive, visits
+from rajobs.learning.drawing import Ask, draw_all
+from rajobs.learning.study import Array, Study
 from rajobs.records.errors import DataError
 from rajobs.records.manifest import digest
-from rajobs.records.parts import open_part, parts, read_part, to_parquet
-from rajobs.records.schema import IMAGES, PREPARED
+from rajobs.records.parts import parts, read_part, to_parquet
+from rajobs.records.schema import CLINIC, IMAGES, PREPARED
 from rajobs.records.store import LocalStore, Store
 
 
@@ -68,12 +69,17 @@ def part_name(images_key: str, positions: Positions, ids: Sequence[str]) -> str:
     return f"{stem}-{digest(mine)}" if mine else stem
 
 
+def table_of(study: Study) -> str:
+    """The table whose parts a study's rows come from."""
+    return "clinic" if study.rows == "visits" else "images"
+
+
 def missing(store: Store, study: Study, settings: Mapping[str, Any], positions: Positions) -> list[str]:
-    """Keys of the images parts whose arrays are not there yet."""
+    """Keys of the parts whose arrays are not there yet."""
     there = {entry.key for entry in store.list(f"{folder(study, settings)}/")}
     return [
         key
-        for key in parts(store, "images")
+        for key in parts(store, table_of(study))
         if f"{folder(study, settings)}/{_name(store, key, study, positions)}.parquet" not in there
     ]
 
@@ -86,58 +92,50 @@ def _name(store: Store, key: str, study: Study, positions: Positions) -> str:
 
 
 def prepare(store: Store, key: str, study: Study, settings: Mapping[str, Any], positions: Positions) -> int:
-    """Draw and put the arrays of one images part; how many."""
-    images = read_part(store, key, IMAGES, COLUMNS)
-    rows = derive(study.rows, images, positions)
-    arrays = draw(store, key, study.view, settings, rows)
+    """Draw and put the arrays of one part; how many."""
+    told, arrays = (_visits if study.rows == "visits" else _images)(store, key, study, settings, positions)
     name = f"{folder(study, settings)}/{_name(store, key, study, positions)}"
     sink = io.BytesIO()
     np.save(sink, arrays, allow_pickle=False)
     store.put(f"{name}.npy", sink.getvalue())
+    store.put(f"{name}.parquet", to_parquet(PREPARED.rows(told), PREPARED))
+    return len(told)
+
+
+def _images(
+    store: Store, key: str, study: Study, settings: Mapping[str, Any], positions: Positions
+) -> tuple[list[dict[str, object]], Array]:
+    images = read_part(store, key, IMAGES, COLUMNS)
+    rows = derive(study.rows, images, positions)
     patients, sources = images.column("patient").to_pylist(), images.column("derived_from").to_pylist()
-    told = [
+    told: list[dict[str, object]] = [
         {
             "image_id": row.image_id, "hand": row.hand, "site": row.site, "side": row.side,
             "patient": patients[row.at], "derived_from": sources[row.at],
         }
         for row in rows
     ]  # fmt: skip
-    store.put(f"{name}.parquet", to_parquet(PREPARED.rows(told), PREPARED))
-    return len(rows)
+    return told, draw_all(store, key, {"": Ask(view=study.view, settings=settings, rows=rows)})[""]
 
 
-def draw(store: Store, key: str, view: View, settings: Mapping[str, Any], rows: Sequence[Row]) -> Array:
-    """The arrays of some rows of one images part, a row group of films at a time."""
-    chosen = view.with_settings(settings)
+def _visits(
+    store: Store, key: str, study: Study, settings: Mapping[str, Any], positions: Positions
+) -> tuple[list[dict[str, object]], Array]:
+    chosen = study.view.with_settings(settings)
+    table = read_part(store, key, CLINIC)
+    told: list[dict[str, object]] = []
     drawn: list[Array] = []
-    columns = ["preview", "columns"] if view.reads == "preview" else ["pixels", "window_centre", "window_width"]
-    with open_part(store, key, IMAGES) as file:
-        first = 0
-        for group in range(file.num_row_groups):
-            count = file.metadata.row_group(group).num_rows
-            mine = [row for row in rows if first <= row.at < first + count]
-            if mine:
-                records = file.read_row_group(group, columns=columns).to_pylist()
-                drawn += _draw_group(records, first, view, chosen, mine)
-            first += count
-    empty: Array = np.empty((0, 1, 1), np.uint8)
-    return typing.cast(Array, np.stack(drawn)) if drawn else empty
-
-
-def _draw_group(
-    records: Sequence[Mapping[str, Any]], first: int, view: View, settings: Mapping[str, Any], rows: Sequence[Row]
-) -> list[Array]:
-    shown: dict[int, Shown] = {}  # an image is decoded once for all of its rows
-    for row in rows:
-        if row.at not in shown:
-            shown[row.at] = show(records[row.at - first], view.reads)
-    return [view.draw(shown[row.at], row, **settings) for row in rows]
+    for visit, row in zip(visits(table), derive(study.rows, table, positions)):
+        whose = {"image_id": visit.image_id, "patient": visit.patient, "derived_from": visit.derived_from}
+        told.append({**whose, "hand": row.hand, "site": row.site, "side": row.side})
+        drawn.append(study.view.draw(visit.findings, row, **chosen))
+    return told, typing.cast(Array, np.stack(drawn)) if drawn else np.empty((0, 1, 1), np.uint8)
 
 
 def read_prepared(store: Store, study: Study, settings: Mapping[str, Any], positions: Positions) -> Prepared:
     """All arrays of a view, memory-mapped; from an object store a copy is kept on this machine."""
     tables, arrays = [], []
-    for key in parts(store, "images"):
+    for key in parts(store, table_of(study)):
         name = f"{folder(study, settings)}/{_name(store, key, study, positions)}"
         rows = read_part(store, f"{name}.parquet", PREPARED)
         if rows.num_rows:

@@ -20,9 +20,9 @@ Array = NDArray[np.uint8] | NDArray[np.uint16]
 class View:
     """How a row becomes an array. Raise `version` when the function changes: arrays are then prepared anew."""
 
-    draw: Callable[..., Array]  # (image, row, **settings) -> array
+    draw: Callable[..., Array]  # (image, or a visit's findings, row, **settings) -> array
     version: int
-    reads: str  # preview | pixels: what of the image it is given
+    reads: str  # preview | pixels | clinic: what it is given
     settings: Mapping[str, Any] = field(default_factory=dict)  # its defaults; a recipe may change them
 
     def with_settings(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
@@ -63,6 +63,7 @@ class Study:
     printed_split: PrintedSplit | PrintedPatients | None = None
     folds: Mapping[str, str] = field(default_factory=dict)  # classes that the paper counts as another
     kinds: Mapping[str, str] = field(default_factory=dict)  # site -> kind of row, for members with a head a kind
+    baseline: str | None = None  # a plain model of the rows' own numbers beside the networks; see learning/tabular.py
 
     def kind_numbers(self, sites: Sequence[str]) -> NDArray[np.int64]:
         """The number of each row's kind; 0 where a study has but one."""

@@ -27,6 +27,9 @@ def details(name: str) -> str:
     lines = [study.name, f"  {study.question}", f"  paper {study.paper}; learns from {study.rows}; {_recipes(study)}"]
     lines += [f"  headline metric: {study.headline}", "", "Printed by the paper:"]
     lines += [f"  {printed.value:<8g} {printed.what}" for printed in study.printed] or ["  nothing yet"]
+    if study.rows == "visits":
+        columns = ", ".join(target.name for target in study.targets)
+        return "\n".join([*lines, "", f"Labels: the clinic table's column {columns}, by `rajobs ingest --clinic FILE`"])
     lines += ["", "Labels, a CSV for `rajobs ingest --labels`; side, site, reader, patient and split may be left out:"]
     for target in study.targets:
         lines.append(f"  target {target.name}: {', '.join(target.classes)}")

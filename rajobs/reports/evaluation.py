@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from rajobs.learning.recipe import to_dict
 from rajobs.learning.study import Study
+from rajobs.learning.tabular import verdict
 from rajobs.records import metrics
 from rajobs.reports import figures as draw
 from rajobs.reports.answers import Given, given
@@ -71,8 +72,8 @@ def evaluation_page(
     """The page and its figures as PNG, by file name.
 
     `figures` are `Verdict.figures()` of the test part. `facts`: `mode`, `budget`, `bundles` (each the content of a
-    bundle.json), `rows` (a count a part), `readers` (see learning/readers.py) and, if the other mode was evaluated too,
-    `other`: {"mode", "figures"}.
+    bundle.json), `rows` (a count a part), `readers` and `baseline` (see learning/readers.py and tabular.py) and, if the
+    other mode was evaluated too, `other`: {"mode", "figures"}.
     """
     drawn: dict[str, bytes] = {}
     tested = [given(study, target, predictions, "test") for target in study.targets]
@@ -81,6 +82,7 @@ def evaluation_page(
         _short(study, facts, tested, figures),
         *(_answers(study, each, predictions, figures, drawn) for each in tested),
         *_readers(facts.get("readers", ())),
+        *_plain(facts.get("baseline", ())),
         _paper(study, facts, figures),
         _mistakes(predictions, thumbnails),
         _making(study, facts, history, drawn),
@@ -226,6 +228,26 @@ def _readers(comparisons: Sequence[Mapping[str, Any]]) -> list[Section]:
     """The readers' own agreement: what a model can be asked to reach."""
     if not comparisons:
         return []
+    lead = (
+        "Agreement of the model and of each reader with the reference, on the rows that a reader has scored, and with "
+        "one another. A reader is held against an adjudicated reference alone. The lead is paired, row by row."
+    )
+    return [Section(title="The readers", lead=lead, parts=_compared(comparisons, "readers and model"))]
+
+
+def _plain(comparisons: Sequence[Mapping[str, Any]]) -> list[Section]:
+    """Whether it takes networks at all."""
+    if not comparisons:
+        return []
+    told = Text(paragraphs=tuple(verdict(each) for each in comparisons if "lead" in each))
+    lead = (
+        "A plain model that learnt from the same part of the split, on the same rows; it sees the numbers themselves. "
+        "The lead is paired, row by row."
+    )
+    return [Section(title="A plain model beside it", lead=lead, parts=(told, *_compared(comparisons, "both models")))]
+
+
+def _compared(comparisons: Sequence[Mapping[str, Any]], who: str) -> tuple[Table, ...]:
     tables = []
     for target in dict.fromkeys(each["target"] for each in comparisons):
         mine = [each for each in comparisons if each["target"] == target]
@@ -236,12 +258,8 @@ def _readers(comparisons: Sequence[Mapping[str, Any]]) -> list[Section]:
         )
         lead = f"model's lead, {words(names[-1])}"
         columns = ("who and whom", "rows", *(words(name) for name in names), lead)
-        tables.append(Table(columns=columns, rows=rows, caption=f"{words(target)}: readers and model"))
-    lead = (
-        "Agreement of the model and of each reader with the reference, on the rows that a reader has scored, and with "
-        "one another. A reader is held against an adjudicated reference alone. The lead is paired, row by row."
-    )
-    return [Section(title="The readers", lead=lead, parts=tuple(tables))]
+        tables.append(Table(columns=columns, rows=rows, caption=f"{words(target)}: {who}"))
+    return tuple(tables)
 
 
 def _spans(figures: Values) -> list[str]:

@@ -42,7 +42,7 @@ UNSURE = 0.7  # a film whose likeliest view has less is looked at again
 DISAGREE = 0.3  # and one whose models differ by more in a probability
 
 FATES = {
-    "kept": "shows a hand; goes on to the next step",
+    "kept": "shows a hand, or has joints that labels name; goes on",
     "no-hand": "no hand on it; its full pixels were never read",
     "unreadable": "its preview could not be read",
     "no-model": "no model was there to judge it",
@@ -92,17 +92,22 @@ def pick_previews(films: pa.Table) -> list[str]:
 
 
 def score_page(
-    manifest: Mapping[str, Any], films: pa.Table, previews: Mapping[str, bytes], missing: Sequence[str]
+    manifest: Mapping[str, Any],
+    films: pa.Table,
+    previews: Mapping[str, bytes],
+    missing: Sequence[str],
+    hands: Sequence[Section] = (),
 ) -> str:
     """The page.
 
     `manifest`: `intake` as ingest counted it: {"objects", "images": objects that became images, "frames": rows of
     images, "rejects": {reason: count}, "ignored": {reason: count}}, and `ultrasound`: rows that are no film.
-    `missing`: studies for which no model was given.
+    `missing`: studies for which no model was given. `hands`: the sections about hands, where some were scored.
     """
     read = read_films(films)
     sections = [
         _flow(manifest, read),
+        *hands,
         _views(read),
         _sureness(read),
         _review(read, previews),

@@ -24,6 +24,7 @@ from rajobs.reports.page import (
 )
 
 ENOUGH = 4  # scored trials, from which on lines through their settings tell something
+WINS, LOSES, OPEN = "wins", "loses", "does not clearly win"
 STATES = {"finished": "finished", "stopped": "stopped early", "failed": "failed", "running": "under way"}
 
 Trial = Mapping[str, Any]
@@ -36,9 +37,10 @@ def sweep_page(study: Study, trials: Sequence[Trial], facts: Mapping[str, Any]) 
     the validation part, or None), `settings` (dotted path to value), `epochs`, `hours`, `cause` (of a failure, else
     None), `curve` (the score by epoch). `facts`: `mode`, `budget` and, where there are any, `importance` (path to
     share), `comparison` ({"against", "difference", "low", "high", "on"}: best less published, paired), `best` (the
-    file's name).
+    file's name), `wanted` (how many trials were asked for). A stopped trial with a cause is run again.
     """
-    scored = sorted((t for t in trials if t["score"] is not None), key=lambda t: (-t["score"], t["number"]))
+    scored = [t for t in trials if t["score"] is not None]
+    scored.sort(key=lambda t: (t["state"] != "finished", -t["score"], t["number"]))  # the best is one that finished
     sections = [
         _short(study, trials, scored, facts),
         _settings(scored, facts),
@@ -52,8 +54,12 @@ def sweep_page(study: Study, trials: Sequence[Trial], facts: Mapping[str, Any]) 
 
 
 def _short(study: Study, trials: Sequence[Trial], scored: Sequence[Trial], facts: Mapping[str, Any]) -> Section:
-    if not scored:
-        return Section(title="In short", parts=(Notice(text="No trial has a score, so there is no best recipe."),))
+    left = facts.get("wanted", 0) - sum(not _late(t) for t in trials)
+    notice = (Notice(text=f"The time was up: {left} trials are left, with which the same command goes on."),)
+    if not scored or scored[0]["state"] != "finished":
+        why = "has a score" if not scored else "came to its end"
+        none = Notice(text=f"No trial {why}, so there is no best recipe.")
+        return Section(title="In short", parts=(none, *(notice if left > 0 else ())))
     metric = words(study.headline.split(".")[1])
     hours = sum(t["hours"] or 0.0 for t in trials)
     failed = sum(t["state"] == "failed" for t in trials)
@@ -63,6 +69,7 @@ def _short(study: Study, trials: Sequence[Trial], scored: Sequence[Trial], facts
         Tile(value=f"{hours:.2f}", label="hours of trials", note=f"{hours / len(trials):.2f} a trial"),
     )
     parts: list[Part] = [Tiles(tiles=tiles), Text(paragraphs=_verdict(scored, facts))]
+    parts += notice if left > 0 else ()
     if facts["budget"] < 1:
         spent = f"{100 * facts['budget']:g} %"
         parts.append(
@@ -71,11 +78,19 @@ def _short(study: Study, trials: Sequence[Trial], scored: Sequence[Trial], facts
     return Section(title="In short", parts=tuple(parts))
 
 
+def _late(trial: Trial) -> bool:
+    return trial["state"] == "stopped" and bool(trial["cause"])
+
+
 def _verdict(scored: Sequence[Trial], facts: Mapping[str, Any]) -> tuple[str, ...]:
     """Plainly: does the best trial win, and how is that known?"""
     best, held = scored[0], facts.get("comparison")
+    unknown = (
+        "The best of many trials looks better than it is, since it was chosen by this very score. "
+        "Whether it wins is told by rajobs evaluate on the test part, which the sweep never saw."
+    )
     if held:
-        return (_paired(held),)
+        return _paired(held), unknown
     rivals = [t for t in scored if t["name"] and t is not best]
     lines = [
         f"{title(best)} has {best['score']:.3f} and {title(rival)} {rival['score']:.3f}, "
@@ -84,21 +99,21 @@ def _verdict(scored: Sequence[Trial], facts: Mapping[str, Any]) -> tuple[str, ..
     ]
     if best["name"]:
         lines.insert(0, f"No trial did better than {title(best)}.")
-    unknown = (
-        "The best of many trials looks better than it is, since it was chosen by this very score. "
-        "Whether it wins is told by rajobs evaluate on the test part, which the sweep never saw."
-    )
     return (" ".join(lines), unknown) if lines else (unknown,)
 
 
 def _paired(held: Mapping[str, Any]) -> str:
     span = interval(held["low"], held["high"])
     figure = f"{held['difference']:+.3f} ({span}) against {held['against']}, paired, on {held['on']}"
+    more = {LOSES: f" Keep {held['against']}.", OPEN: " The interval holds zero."}.get(verdict(held), "")
+    return f"The best recipe {verdict(held)}: {figure}.{more}"
+
+
+def verdict(held: Mapping[str, Any]) -> str:
+    """Whether the best recipe is above the one it is compared with, in a word or two."""
     if held["low"] > 0:
-        return f"The best recipe wins: {figure}."
-    if held["high"] < 0:
-        return f"The best recipe loses: {figure}. Keep {held['against']}."
-    return f"The best recipe does not clearly win: {figure}. The interval holds zero."
+        return WINS
+    return LOSES if held["high"] < 0 else OPEN
 
 
 def title(trial: Trial) -> str:
@@ -107,7 +122,7 @@ def title(trial: Trial) -> str:
 
 
 def _settings(scored: Sequence[Trial], facts: Mapping[str, Any]) -> Section:
-    if not scored:
+    if not scored or scored[0]["state"] != "finished":
         return Section(title="The best recipe", parts=(Text(paragraphs=("There is none yet.",)),))
     fixed = next((t for t in scored if t["name"] == "published"), None)
     best, base = scored[0]["settings"], fixed["settings"] if fixed else {}
@@ -184,13 +199,16 @@ def _table(trials: Sequence[Trial], scored: Sequence[Trial]) -> Section:
         hours = None if trial["hours"] is None else f"{trial['hours']:.2f}"
         settings = [_text(trial["settings"].get(axis)) for axis in axes]
         score = None if trial["score"] is None else float(trial["score"])
-        rows.append((title(trial), score, STATES[trial["state"]], trial["epochs"], hours, *settings))
+        state = trial["cause"] if _late(trial) else STATES[trial["state"]]
+        rows.append((title(trial), score, state, trial["epochs"], hours, *settings))
     columns = ("trial", "score", "state", "epochs", "hours", *(names[axis] for axis in axes))
     same = {name: value for name, value in (scored[0]["settings"] if scored else {}).items() if name not in axes}
     parts: list[Part] = [Table(columns=columns, rows=tuple(rows), strong=(0,) if scored else ())]
     if same:
         parts.append(Facts(pairs=tuple((name, _text(value)) for name, value in sorted(same.items()))))
-    lead = "Best first." + (" Settings that no trial changed stand below." if same else "")
+    lead = "Best first, those that were stopped below." + (
+        " Settings that no trial changed stand below." if same else ""
+    )
     return Section(title="All trials", lead=lead, parts=tuple(parts))
 
 

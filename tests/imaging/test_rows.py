@@ -1,10 +1,13 @@
 """The five kinds of rows: hands out of films, joints out of hands, by the places that are known."""
 
+from datetime import date
+
 import pyarrow as pa
 import pytest
 
-from rajobs.imaging.rows import COLUMNS, JOINT_SIDE, Position, derive, positions_from_labels
-from rajobs.records.schema import IMAGES
+from rajobs.imaging.rows import COLUMNS, JOINT_SIDE, Position, derive, positions_from_labels, visit_id, visits
+from rajobs.records.identity import IMAGE_ID
+from rajobs.records.schema import CLINIC, IMAGES
 
 FIELDS = pa.schema([IMAGES.arrow.field(name) for name in COLUMNS])
 
@@ -93,3 +96,32 @@ def test_places_come_out_of_labels_of_x_and_y() -> None:
     places = positions_from_labels(labels)
     assert places["i"] == [Position(site="MCP2", side="L", x=10.5, y=20.0)], "neither half a place nor no site"
     assert places["j"] == [Position(site="MCP2", side=None, x=7.0, y=8.0)]
+
+
+def test_a_visit_is_a_patient_s_day_with_its_readers_agreed() -> None:
+    first, second = date(2020, 3, 1), date(2020, 6, 1)
+    clinic = CLINIC.rows([
+        {"patient": "p1", "visit_date": first, "reader": "a", "doctor_vas": 10.0, "skin": 1.0, "sex": "F"},
+        {"patient": "p1", "visit_date": second, "reader": "a", "doctor_vas": 5.0},
+        {"patient": "p1", "visit_date": first, "reader": "b", "doctor_vas": 40.0, "sex": "M"},
+        {"patient": "p1", "visit_date": first, "reader": "c", "doctor_vas": 30.0, "sex": "F"},
+        {"patient": "p2", "visit_date": first, "reader": "a", "sex": "M", "doctor_vas": 20.0},
+        {"patient": "p2", "visit_date": first, "reader": "b", "sex": "F", "doctor_vas": 21.0},
+    ])  # fmt: skip
+    found = visits(clinic)
+    assert [(visit.patient, visit.day) for visit in found] == [("p1", first), ("p1", second), ("p2", first)]
+    assert [visit.findings["doctor_vas"] for visit in found] == [30, 5, 21], "of two numbers the higher"
+    assert [visit.findings["sex"] for visit in found] == ["F", None, None], "of two words neither"
+    assert found[0].findings["skin"] == 1 and found[0].findings["L_IP_pd"] is None
+    ids = [row.image_id for row in derive("visits", clinic, {})]
+    assert ids == [visit_id("p1", first), visit_id("p1", second), visit_id("p2", first)] and len(set(ids)) == 3
+    assert all(IMAGE_ID.fullmatch(name) for name in ids)
+
+
+def test_a_variant_s_variant_belongs_to_the_person_of_the_first() -> None:
+    day = date(2020, 3, 1)
+    rows = [{"patient": who, "visit_date": day, "derived_from": source}
+            for who, source in (("v2", "v1"), ("p", None), ("v1", "p"), ("x", "y"), ("y", "x"))]  # fmt: skip
+    found = visits(CLINIC.rows(rows))
+    assert [(visit.patient, visit.derived_from) for visit in found[:3]] == [("p", "p"), ("p", None), ("p", "p")]
+    assert len({visit.image_id for visit in found}) == 5, "and a circle ends"

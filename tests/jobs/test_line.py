@@ -11,12 +11,12 @@ import pytest
 from rajobs import studies
 from rajobs.__main__ import main
 from rajobs.jobs.lesson import open_source, split_of
-from rajobs.learning.recipe import from_toml, replace, to_toml
+from rajobs.learning.recipe import replace, to_toml
 from rajobs.phantoms.canaries import canaries, leaks
 from rajobs.records import schema
 from rajobs.records.parts import read_table
 from rajobs.records.store import open_store
-from tests.jobs.conftest import KEY, PATIENTS, SPACE, ingest_arguments
+from tests.jobs.conftest import KEY, PATIENTS, ingest_arguments
 
 pytestmark = pytest.mark.ray
 
@@ -200,49 +200,3 @@ def test_score_writes_tables_that_add_up(
     capsys.readouterr()
     main(arguments)
     assert "nothing to do" in capsys.readouterr().out
-
-
-def test_tune_ends_in_a_recipe_that_train_takes(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "space.toml").write_text(SPACE)
-    arguments = [
-        "tune",
-        "hand_filter",
-        str(data),
-        str(tmp_path),
-        "--space",
-        str(tmp_path / "space.toml"),
-        "--budget",
-        "0.1",
-    ]
-    main([*arguments, "--trials", "2"])
-    (folder,) = (tmp_path / "hand_filter" / "trials").iterdir()
-    rows = [json.loads(file.read_text()) for file in sorted(folder.iterdir())]
-    assert [row["number"] for row in rows] == [0, 1]
-    assert rows[0]["name"] == "default"
-    assert rows[0]["state"] == "finished", "the first recipes are never stopped early"
-    main([*arguments, "--trials", "3"])
-    assert len(list(folder.iterdir())) == 3, "a sweep goes on where it stopped"
-    assert json.loads((folder / "00000.json").read_text()) == rows[0]
-    recipe = tmp_path / "hand_filter" / "best.toml"
-    assert from_toml(recipe.read_text()).members
-    capsys.readouterr()
-    main([*arguments, "--trials", "3"])
-    assert "nothing to do" in capsys.readouterr().out
-    main(["train", "hand_filter", str(data), str(tmp_path / "models"), "--recipe", str(recipe), "--budget", "0.05"])
-    assert "model:" in capsys.readouterr().out
-
-
-def test_a_trial_that_fails_is_a_row_with_its_cause(data: Path, tmp_path: Path) -> None:
-    # 8 stages need images of 256 pixels: the network cannot be built, which is known in the trial only.
-    space = SPACE.replace(
-        '"members.settings.width" = { choices = [4, 8] }', '"members.settings.stages" = { choices = [8] }'
-    )
-    (tmp_path / "space.toml").write_text(space)
-    main([
-        "tune", "hand_filter", str(data), str(tmp_path), "--space", str(tmp_path / "space.toml"), "--trials", "2",
-        "--budget", "0.05",
-    ])  # fmt: skip
-    (folder,) = (tmp_path / "hand_filter" / "trials").iterdir()
-    failed = json.loads((folder / "00001.json").read_text())
-    assert failed["state"] == "failed"
-    assert "256 pixels" in failed["cause"]

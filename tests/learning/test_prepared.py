@@ -1,6 +1,7 @@
 """Prepared arrays: drawn once, read back row by row, and only what is new is drawn again."""
 
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import cv2
@@ -14,7 +15,7 @@ from rajobs.learning import prepared
 from rajobs.learning.study import Study, View
 from rajobs.records.errors import DataError, UnknownName
 from rajobs.records.parts import to_parquet
-from rajobs.records.schema import IMAGES
+from rajobs.records.schema import CLINIC, IMAGES
 from rajobs.records.store import LocalStore
 
 SETTINGS = {"size": 16, "fit": "pad"}
@@ -112,3 +113,28 @@ def test_joints_are_cut_at_their_places_and_cut_again_when_those_change(store: L
     assert prepare_all(store, joints, {}) == 0
     with pytest.raises(DataError, match="no rows of the kind joints"):
         prepared.read_prepared(store, joints, {}, {})
+
+
+def shade(findings: dict[str, object], row: object, *, size: int) -> np.ndarray:
+    """A visit as an even plane: its RF."""
+    return np.full((size, size), int(findings["rf"] or 0), np.uint8)
+
+
+def test_visits_are_prepared_out_of_the_clinic_s_parts(store: LocalStore, study: Study) -> None:
+    day = date(2020, 3, 1)
+    rows = [
+        {"patient": "p1", "visit_date": day, "reader": "anna", "rf": 10.0},
+        {"patient": "p2", "visit_date": day, "reader": "anna", "rf": 40.0},
+        {"patient": "p1", "visit_date": day, "reader": "ben", "rf": 20.0},
+        {"patient": "p1-v", "visit_date": day, "derived_from": "p1", "rf": 30.0},
+    ]
+    store.put("clinic/part-k.parquet", to_parquet(CLINIC.rows(rows), CLINIC))
+    view = View(draw=shade, version=1, reads="clinic", settings={"size": 4})
+    visits = replace(study, rows="visits", view=view)
+    assert prepared.missing(store, visits, {}, {}) == ["clinic/part-k.parquet"]
+    assert prepare_all(store, visits, {}) == 3 and prepared.missing(store, visits, {}, {}) == []
+    arrays = prepared.read_prepared(store, visits, {}, {})
+    assert arrays.take(np.arange(3))[:, 0, 0, 0].tolist() == [20, 40, 30], "two readers: the upper median"
+    assert arrays.rows.column("patient").to_pylist() == ["p1", "p2", "p1"]
+    assert arrays.rows.column("derived_from").to_pylist() == [None, None, "p1"]
+    assert isinstance(arrays.arrays[0], np.memmap)

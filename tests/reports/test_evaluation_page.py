@@ -126,3 +126,15 @@ def test_the_readers_stand_beside_the_model(study: Study, facts: Mapping[str, An
     assert "Anna and reference 4 0.750 (0.500 to 1.000) -0.250 (-0.500 to +0.125)" in text
     without = read_page(evaluation_page(study, facts, predictions(FOUR), FIGURES, None, {})[0])
     assert "The readers" not in without
+
+
+def test_a_plain_model_stands_beside_the_networks(study: Study, facts: Mapping[str, Any], read_page: ReadPage) -> None:
+    figure = {"value": 0.75, "low": 0.5, "high": 1.0}
+    row = {"target": "view", "against": "reference", "rows": 4, "figures": {"accuracy": figure}}
+    worse = {"accuracy": {"value": -0.25, "low": -0.5, "high": 0.125}}
+    baseline = [{**row, "who": "model"}, {**row, "who": "a plain tabular model", "learnt": 9, "lead": worse}]
+    text = read_page(evaluation_page(study, {**facts, "baseline": baseline}, predictions(FOUR), FIGURES, None, {})[0])
+    assert "The networks do not win against a plain tabular model" in text
+    assert "A plain tabular model and reference 4 0.750 (0.500 to 1.000) -0.250 (-0.500 to +0.125)" in text
+    without = read_page(evaluation_page(study, facts, predictions(FOUR), FIGURES, None, {})[0])
+    assert "plain" not in without

@@ -56,8 +56,19 @@ def test_a_paired_comparison_decides_and_says_so_plainly() -> None:
         return sweep_page(STUDY, FIVE, {**FACTS, "comparison": held})
 
     assert "The best recipe wins: +0.020" in said(0.01, 0.03)
+    assert "looks better than it is" in said(0.01, 0.03), "the part that chose it does not prove it"
     assert "does not clearly win" in said(-0.01, 0.03)
     assert "The best recipe loses" in said(-0.05, -0.01)
+
+
+def test_a_trial_that_was_stopped_is_never_the_best_and_those_left_are_counted(read_page: ReadPage) -> None:
+    late = trial(3, 0.95, 1e-2, state="stopped", cause="out of time")
+    text = read_page(sweep_page(STUDY, [*FIVE[:3], late], {**FACTS, "wanted": 6}))
+    assert "trial 2 has 0.900" in text and "trial 3 0.950 out of time" in text
+    assert "The time was up: 3 trials are left, with which the same command goes on." in text
+    text = read_page(sweep_page(STUDY, [late], {**FACTS, "wanted": 6}))
+    assert "No trial came to its end, so there is no best recipe." in text and "6 trials are left" in text
+    assert "No trial has a score" in read_page(sweep_page(STUDY, [], {**FACTS, "wanted": 6}))
 
 
 def test_a_sweep_that_the_published_recipe_wins(read_page: ReadPage) -> None:

@@ -14,6 +14,7 @@ from rajobs.learning.ensemble import combine, headline_score, member_targets
 from rajobs.learning.recipe import Recipe, from_toml, to_toml
 from rajobs.learning.space import read_space, space_text
 from rajobs.learning.study import Study
+from rajobs.learning.tabular import BASELINES
 from rajobs.records.errors import UnknownName
 from rajobs.records.metrics import LESS_IS_BETTER, METRICS
 from rajobs.records.splits import PrintedSplit
@@ -28,14 +29,17 @@ def sample_shape(study: Study, recipe: Recipe) -> tuple[int, ...]:
     """The shape of one sample of a study, drawn from a grey picture: channels, rows, columns."""
     settings = study.view.with_settings(recipe.view)
     row = Row(image_id="i", at=0, box=(4.0, 4.0, 40.0, 40.0) if study.rows in ("hands", "joints") else None)
-    drawn = study.view.draw(Shown(pixels=np.full((64, 48), 90, np.uint8)), row, **settings)
+    given = {} if study.rows == "visits" else Shown(pixels=np.full((64, 48), 90, np.uint8))  # nothing was found
+    drawn = study.view.draw(given, row, **settings)
     assert drawn.dtype in (np.uint8, np.uint16)
     return (drawn.shape[2], *drawn.shape[:2]) if drawn.ndim == 3 else (1, *drawn.shape)
 
 
 @EVERY
 def test_a_declaration_holds_together(study: Study) -> None:
-    assert study.rows in KINDS and study.view.reads in ("preview", "pixels") and study.question.endswith("?")
+    reads = ("clinic",) if study.rows == "visits" else ("preview", "pixels")
+    assert study.rows in KINDS and study.view.reads in reads and study.question.endswith("?")
+    assert study.baseline is None or study.baseline in BASELINES
     names = [target.name for target in study.targets]
     assert len(set(names)) == len(names) and all(len(set(t.classes)) == len(t.classes) for t in study.targets)
     assert set(study.metrics) <= set(METRICS)

@@ -1,0 +1,91 @@
+"""A study's models, which vote: the mean of their probabilities, and how far they are apart."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rajobs import studies
+from rajobs.imaging.rows import Row
+from rajobs.learning.bundle import Model, read_description
+from rajobs.learning.drawing import Ask
+from rajobs.learning.ensemble import P
+from rajobs.learning.study import Study
+from rajobs.records.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vote:
+    """Answers to one target, a row each: probabilities (not a number where no model knows the row's site)."""
+
+    p: P
+    apart: NDArray[np.float64]  # 0 to 1: the models' largest difference, of a score as a share of its range
+
+    def of(self, at: int) -> P | None:
+        """One row's probabilities, where a model knows what is asked."""
+        return None if np.isnan(self.p[at]).any() else self.p[at]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """The models of a study and what each of them learned from, by target and site."""
+
+    study: Study
+    models: tuple[Model, ...]
+    learned: tuple[Mapping[str, Mapping[str, int]], ...]
+
+    @classmethod
+    def load(cls, store: Store, study: str, folders: Sequence[str]) -> "Panel":
+        declared = studies.find(study)
+        return cls(
+            study=declared,
+            models=tuple(Model.load(store, folder, declared) for folder in folders),
+            learned=tuple(read_description(store, folder)["learned"] for folder in folders),
+        )
+
+    @property
+    def hashes(self) -> list[str]:
+        return [model.hash for model in self.models]
+
+    def asks(self, rows: Sequence[Row]) -> dict[str, Ask]:
+        """What has to be drawn: each distinct view once."""
+        found = {}
+        for model in self.models:
+            settings = model.recipe.view
+            found[self._view(settings)] = Ask(view=self.study.view, settings=settings, rows=rows)
+        return found
+
+    def vote(self, rows: Sequence[Row], drawn: Mapping[str, Any]) -> dict[str, Vote]:
+        """Every model's answers to the rows as one; nothing where there is no model or no row."""
+        if not self.models or not rows:
+            return {}
+        sites = [row.site for row in rows]
+        kinds = self.study.kind_numbers(sites)
+        given: dict[str, list[P]] = {target.name: [] for target in self.study.targets}
+        for model, learned in zip(self.models, self.learned):
+            images = drawn[self._view(model.recipe.view)]
+            images = np.ascontiguousarray(images.transpose(0, 3, 1, 2)) if images.ndim == 4 else images[:, None]
+            for name, (p, _) in model.answer(images, kinds).items():
+                known = np.array([site in learned[name] for site in sites])
+                given[name].append(np.where(known[:, None], p, np.nan))
+        ordered = {target.name: target.ordered for target in self.study.targets}
+        return {name: _agree(np.stack(several), ordered[name]) for name, several in given.items() if several}
+
+    def _view(self, settings: Mapping[str, Any]) -> str:
+        return f"{self.study.rows} {self.study.view.identity(settings)}"
+
+
+def _agree(given: NDArray[np.float64], ordered: bool) -> Vote:
+    """Models x rows x classes as one."""
+    there: NDArray[np.bool_] = np.logical_not(np.isnan(given).any(axis=2))
+    count = there.sum(axis=0)
+    p = np.where(there[..., None], given, 0).sum(axis=0) / np.maximum(count, 1)[:, None]
+    p[count == 0] = np.nan
+    scale = np.arange(given.shape[2]) / max(given.shape[2] - 1, 1)
+    said = (given @ scale)[..., None] if ordered else given
+    high = np.where(there[..., None], said, -np.inf).max(axis=0)
+    low = np.where(there[..., None], said, np.inf).min(axis=0)
+    apart = np.where(count > 1, np.where(count[:, None] > 0, high - low, 0).max(axis=1), 0.0)
+    return Vote(p=p, apart=apart)

@@ -1,0 +1,149 @@
+"""One trial of a sweep: the same training as train's, in its own process or by workers of its own, epoch by epoch."""
+
+import io
+import math
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import ray.tune
+
+from rajobs import studies
+from rajobs.jobs.keeper import Keeper
+from rajobs.jobs.lesson import lesson_of, open_source, split_of
+from rajobs.jobs.team import Room, teach
+from rajobs.learning.bundle import Model, Trained
+from rajobs.learning.ensemble import Lesson, build_member, fit_member, member_fit
+from rajobs.learning.judge import Verdict, judge_turns
+from rajobs.learning.prepared import read_prepared
+from rajobs.learning.recipe import Member, from_dict
+from rajobs.learning.starts import find_starts
+from rajobs.learning.state import Epoch, State
+from rajobs.learning.targets import MISSING
+from rajobs.learning.turns import network_name, turns
+from rajobs.records.metrics import Answers
+from rajobs.records.store import open_store
+
+NOTHING = {"epoch": 0, "score": math.nan, "loss": math.nan, "low": None, "high": None}
+ROW = ("image_id", "hand", "site")
+
+Told = Callable[[Mapping[str, Any]], None]
+Fitted = tuple[Any, State]
+"""A network with the weights to keep, and its run."""
+
+
+def run_trial(config: dict[str, Any]) -> None:
+    """Whatever goes wrong in it is its row's cause, and the sweep goes on."""
+    deadline = config["place"]["deadline"]
+    if deadline is not None and time.time() >= deadline:
+        ray.tune.report({**NOTHING, "late": True})
+        return
+    try:
+        _run_trial(config)
+    except Exception as error:  # noqa: BLE001 - a recipe can fail in any way that torch can
+        ray.tune.report({**NOTHING, "failed": _cause(error)})
+
+
+def _cause(error: BaseException) -> str:
+    """A failure in a line: of workers that failed together, the first one's."""
+    failures = getattr(error.__cause__, "worker_failures", None)
+    first = next(iter(failures.values()), error) if failures else error
+    text = str(first).strip().splitlines()
+    return f"{type(first).__name__}: {text[-1 if failures else 0] if text else ''}"[:300]
+
+
+def _run_trial(config: dict[str, Any]) -> None:
+    study, place = studies.find(config["study"]), config["place"]
+    recipe = from_dict(config["recipe"])
+    find_starts(recipe, None)
+    source = open_source(place["data"], study)
+    split, _ = split_of(source, place["mode"])
+    arrays = read_prepared(source.store, study, recipe.view, source.positions)
+    lessons, done = turns(lesson_of(source, arrays, split, place["budget"]), recipe.folds), 0
+    trained: dict[str, list[Trained]] = {}
+
+    def told(epoch: Mapping[str, Any]) -> None:
+        score = math.nan if epoch["metric"] is None else epoch["metric"]
+        ray.tune.report({**NOTHING, "epoch": done + epoch["epoch"], "score": score, "loss": epoch["loss"]})
+
+    for number, member in enumerate(recipe.members):
+        for turn, mine in enumerate(lessons):
+            seed = config["number"] * 1000 + number
+            fit = _fit_here if place["workers"] == 1 else _fit_together
+            network, state = fit(config, mine, member, turn, seed, told)
+            trained.setdefault(member.name, []).append(Trained(network=network.eval(), temperature={}))
+            done += len(state.history)
+    device = str(next(network.parameters()).device)
+    model = Model(study=study, recipe=recipe, shape=arrays.shape, hash="", trained=trained, device=device)
+    verdict = judge_turns(model, lessons)
+    figure = verdict.figures()[study.headline]
+    open_store(place["out"]).put(f"{place['rows']}/{config['number']:05d}.parquet", pack(verdict, arrays.rows))
+    told_last = {name: figure[name] for name in ("low", "high")}
+    ray.tune.report({**NOTHING, "epoch": done, "score": figure["value"], "last": True, **told_last})
+
+
+def _fit_here(config: Mapping[str, Any], lesson: Lesson, member: Member, turn: int, seed: int, told: Told) -> Fitted:
+    """In the trial's own process."""
+
+    def on_epoch(epoch: Epoch, state: State) -> bool:
+        told(vars(epoch))
+        return True
+
+    return fit_member(lesson, from_dict(config["recipe"]), member, seed, on_epoch)
+
+
+def _fit_together(
+    config: Mapping[str, Any], lesson: Lesson, member: Member, turn: int, seed: int, told: Told
+) -> Fitted:
+    """By workers of the trial's, who go on from their checkpoint where there is one."""
+    place, recipe = config["place"], from_dict(config["recipe"])
+    run = member_fit(lesson, recipe, member, seed)
+    network = build_member(lesson.study, member, lesson.arrays.shape, seed)  # one that cannot be built fails here
+    name = network_name(member.name, turn, max(1, recipe.folds))
+    task = {
+        **{key: place[key] for key in ("data", "out", "mode", "budget")}, "study": config["study"],
+        "recipe": config["recipe"], "member": member.name, "turn": turn, "seed": seed, "weights": None,
+        "name": name, "folder": f"{place['checkpoints']}/{config['number']:05d}",
+    }  # fmt: skip
+    state = Keeper(store=open_store(place["out"]), folder=task["folder"], name=name).newest()
+    for epoch in state.history if state else ():
+        told(vars(epoch))
+    state = teach(task, Room(**config["room"]), told, f"{config['number']:05d}-{name}")
+    network = network.to(run.device)
+    network.load_state_dict(state.best)
+    return network, state
+
+
+def pack(verdict: Verdict, rows: pa.Table) -> bytes:
+    """The answers to the headline's target with the rows they are of, as Parquet."""
+    name = verdict.study.headline.partition(".")[0]
+    there = verdict.truth[name] != MISSING
+    table = rows.select([*ROW, "patient"]).take(pa.array(verdict.at[there]))
+    for column, values in (("truth", verdict.truth), ("predicted", verdict.predicted)):
+        table = table.append_column(column, pa.array(values[name][there]))
+    table = table.append_column("p", pa.array(list(verdict.p[name][there])))
+    held = io.BytesIO()
+    pq.write_table(table, held)
+    return held.getvalue()
+
+
+def unpack(one: bytes, other: bytes) -> tuple[Answers, Answers]:
+    """Two trials' answers to the rows that both were asked about, in one order."""
+    tables = [
+        {tuple(row[key] for key in ROW): row for row in pq.read_table(io.BytesIO(d)).to_pylist()} for d in (one, other)
+    ]
+    both = sorted(tables[0].keys() & tables[1].keys(), key=str)
+    first, second = (_answers([table[key] for key in both]) for table in tables)
+    return first, second
+
+
+def _answers(rows: list[dict[str, Any]]) -> Answers:
+    return Answers(
+        truth=np.array([row["truth"] for row in rows], np.int64),
+        predicted=np.array([row["predicted"] for row in rows], np.int64),
+        p=np.array([row["p"] for row in rows], np.float64),
+        patients=np.array([row["patient"] for row in rows], np.str_),
+    )

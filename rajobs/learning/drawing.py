@@ -1,0 +1,84 @@
+"""Views of an images part's rows, a row group of films at a time; an image is decoded once for all that ask for it."""
+
+import typing
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rajobs.imaging.rows import Row
+from rajobs.imaging.views import Shown, show
+from rajobs.learning.study import Array, View
+from rajobs.records.parts import open_part, parts
+from rajobs.records.schema import IMAGES
+from rajobs.records.store import Store
+
+_READS = {"preview": ["preview", "columns"], "pixels": ["pixels", "window_centre", "window_width"]}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ask:
+    """Some rows, in the order of the part, to be seen in one view."""
+
+    view: View
+    settings: Mapping[str, Any]
+    rows: Sequence[Row]
+
+
+def draw_all(store: Store, key: str, asks: Mapping[str, Ask]) -> dict[str, Array]:
+    """The arrays of each ask, a row each. Row groups that nobody asks for are not read."""
+    drawn: dict[str, list[Array]] = {name: [] for name in asks}
+    with open_part(store, key, IMAGES) as file:
+        first = 0
+        for group in range(file.num_row_groups):
+            count = file.metadata.row_group(group).num_rows
+            mine = {name: [row for row in ask.rows if first <= row.at < first + count] for name, ask in asks.items()}
+            reads = sorted({asks[name].view.reads for name, rows in mine.items() if rows})
+            if reads:
+                columns = [column for kind in reads for column in _READS[kind]]
+                records = file.read_row_group(group, columns=columns).to_pylist()
+                for name, arrays in _draw_group(records, first, asks, mine).items():
+                    drawn[name] += arrays
+            first += count
+    empty: Array = np.empty((0, 1, 1), np.uint8)
+    return {name: typing.cast(Array, np.stack(arrays)) if arrays else empty for name, arrays in drawn.items()}
+
+
+def _draw_group(
+    records: Sequence[Mapping[str, Any]], first: int, asks: Mapping[str, Ask], mine: Mapping[str, Sequence[Row]]
+) -> dict[str, list[Array]]:
+    """Image by image, so that only one is held decoded."""
+    drawn: dict[str, list[Array]] = {name: [] for name in asks}
+    for number, record in enumerate(records):
+        shown: dict[str, Shown] = {}
+        for name, ask in asks.items():
+            for row in mine[name]:
+                if row.at == first + number:
+                    if ask.view.reads not in shown:
+                        shown[ask.view.reads] = show(record, ask.view.reads)
+                    settings = ask.view.with_settings(ask.settings)
+                    drawn[name].append(ask.view.draw(shown[ask.view.reads], row, **settings))
+    return drawn
+
+
+def pictures(store: Store, wanted: Collection[str]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    """Some films as they are shown, by image_id; of a part no more is read than the row groups they stand in."""
+    left = set(wanted)
+    for key in parts(store, "images") if left else ():
+        with open_part(store, key, IMAGES) as file:
+            ids = file.read(columns=["image_id"]).column(0).to_pylist()
+            at = [number for number, name in enumerate(ids) if name in left]
+            first = 0
+            for group in range(file.num_row_groups):
+                count = file.metadata.row_group(group).num_rows
+                mine = [number - first for number in at if first <= number < first + count]
+                if mine:
+                    records = file.read_row_group(group, columns=_READS["pixels"]).to_pylist()
+                    for number in mine:
+                        yield ids[first + number], show(records[number], "pixels").pixels
+                first += count
+            left -= set(ids)
+        if not left:
+            return

@@ -1,0 +1,66 @@
+"""A patient's visits out of the small tables: a day's hands and scans, and the change since the visit before."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+import pyarrow as pa
+
+from rajobs.records.anatomy import SIDES
+from rajobs.records.schema import VISITS
+
+_HANDS = (
+    "patient", "visit_date", "image_id", "hand", "side", "svdh_total", "coverage", "stage", "doubt", "bundles",
+)  # fmt: skip
+_SCANS = ("patient", "visit_date", "grade", "bundles")
+
+
+def visits(hands: pa.Table, scans: pa.Table) -> pa.Table:
+    """A row a patient and day; images without a date belong to no visit."""
+    rows = [{**row, "kind": "hand"} for row in hands.select(list(_HANDS)).to_pylist()]
+    rows += [{**row, "kind": "scan"} for row in scans.select(list(_SCANS)).to_pylist()]
+    dated = sorted((row for row in rows if row["visit_date"] is not None), key=_day)
+    found = []
+    for _, mine in groupby(dated, key=lambda row: row["patient"]):
+        found += list(_of_patient(list(mine)))
+    return VISITS.rows(found)
+
+
+def _day(row: Mapping[str, Any]) -> tuple[str, Any]:
+    return row["patient"], row["visit_date"]
+
+
+def _of_patient(rows: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """One patient's visits in order."""
+    before: dict[str, Any] | None = None
+    for (patient, day), several in groupby(rows, key=_day):
+        held = list(several)
+        films, scans = ([row for row in held if row["kind"] == kind] for kind in ("hand", "scan"))
+        best = {side: _best([row for row in films if row["side"] == side]) for side in SIDES}
+        grades = [row["grade"] for row in scans if row["grade"] is not None]
+        visit: dict[str, Any] = {
+            "patient": patient, "visit_date": day, "films": len({row["image_id"] for row in films}),
+            **{f"{side}_svdh_total": best[side].get("svdh_total") for side in SIDES},
+            **{f"{side}_stage": best[side].get("stage") for side in SIDES},
+            "doppler_highest": max(grades, default=None),
+            "bundles": sorted({name for row in held for name in row["bundles"]}),
+        }  # fmt: skip
+        if before is not None:
+            visit["days_since"] = (day - before["visit_date"]).days
+            # Totals of unlike numbers of sites are no change of the joints.
+            alike = all(best[side].get("coverage") == before["coverage"][side] for side in SIDES)
+            now, then = (_both(each) for each in (visit, before))
+            visit["svdh_change"] = now - then if alike and now is not None and then is not None else None
+        yield visit
+        before = {**visit, "coverage": {side: best[side].get("coverage") for side in SIDES}}
+
+
+def _best(hands: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Of several films of one hand on a day the one with the most sites scored, then the least doubt."""
+    order = sorted(hands, key=lambda row: (-(row["coverage"] or 0), row["doubt"] or 0, row["image_id"], row["hand"]))
+    return order[0] if order else {}
+
+
+def _both(visit: Mapping[str, Any]) -> int | None:
+    known = [visit[f"{side}_svdh_total"] for side in SIDES]
+    return None if None in known else sum(known)
