@@ -188,9 +188,13 @@ def test_score_writes_tables_that_add_up(
     scans = {row["image_id"] for row in images.to_pylist() if row["modality"] == "US"}
     assert scans == {row["image_id"] for row in ledger.to_pylist() if row["fate"] == "no-model"} != set()
     assert films.num_rows == ledger.num_rows - len(scans)
+    fate_of = {row["image_id"]: row for row in ledger.to_pylist()}
     for row in films.to_pylist():
         assert sum(row[f"{view}_p"] for view in schema.VIEWS) == pytest.approx(1, abs=1e-5)
         assert (row["fate"] == "kept") == (row["view"] in ("unilateral", "both"))
+        told = fate_of[row["image_id"]]
+        expected = "no-hand" if row["fate"] == "no-hand" else "scored" if told["joints"] else "no-joints"
+        assert told["fate"] == expected and bool(told["hands"]) == bool(told["joints"])
     with (tmp_path / "films.csv").open() as file:
         assert len(list(csv.DictReader(file))) == films.num_rows
     assert (
