@@ -150,8 +150,7 @@ def test_a_killed_driver_loses_no_trial_that_had_ended(data: Path, tmp_path: Pat
     shutil.copytree(tmp_path / "here", tmp_path / "elsewhere")
     main(given)
     fresh = [sys.executable, "-m", "rajobs", *arguments(data, tmp_path / "elsewhere", "--trials", "3")]
-    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
-    subprocess.run(fresh, env=environment, check=True, timeout=SECONDS, stdout=subprocess.DEVNULL)
+    subprocess.run(fresh, env=environment_without_a_cluster(), check=True, timeout=SECONDS, stdout=subprocess.DEVNULL)
     for place in ("here", "elsewhere"):
         rows = rows_of(tmp_path / place)
         assert [row["number"] for row in rows] == [0, 1, 2]
@@ -171,7 +170,7 @@ def watch():
         seen.update(json.dumps(sorted(group["bundles"].values(), key=str), sort_keys=True) for group in groups)
 
 over, seen, most = threading.Event(), set(), [0]
-ray.init(num_cpus=4, num_gpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+ray.init("local", num_cpus=4, num_gpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
 thread = threading.Thread(target=watch)
 thread.start()
 try:
@@ -186,7 +185,7 @@ print("PLACED", json.dumps({"seen": sorted(seen), "most": max(most)}))
 @pytest.mark.ray
 def test_shares_of_gpus_are_placed_as_asked_and_nothing_waits(data: Path, tmp_path: Path) -> None:
     given = arguments(data, tmp_path, "--trials", "2", "--workers", "2", budget="0.05")
-    environment = {**os.environ, **cluster_settings()}
+    environment = {**environment_without_a_cluster(), **cluster_settings()}
     done = subprocess.run(
         [sys.executable, "-c", LOGICAL, *given], env=environment,
         capture_output=True, text=True, timeout=SECONDS,
@@ -197,6 +196,10 @@ def test_shares_of_gpus_are_placed_as_asked_and_nothing_waits(data: Path, tmp_pa
     assert [json.loads(text) for text in placed["seen"]] == [[{"CPU": DRIVER}], [worker, worker]]
     assert placed["most"] == 4 * SHARE, "two trials at once, each with two workers"
     assert [row["state"] for row in rows_of(tmp_path)] == ["finished", "finished"]
+
+
+def environment_without_a_cluster() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
 
 
 def cluster_settings() -> dict[str, str]:
