@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-fast check audit format lock bench-ingest soak-ingest bench-learning bench-train clean
+.PHONY: demo test test-fast check audit format lock builtin bench-ingest soak soak-ingest bench-learning bench-train clean
 
 $(VENV)/ready: requirements.lock pyproject.toml
 	rm -rf $(VENV)
@@ -41,11 +41,17 @@ lock: $(VENV)/ready  # after a change of the dependencies
 bench-ingest: $(VENV)/ready  # 2,000 films beside a plain script, and the driver's memory over 20,000 files: half an hour
 	$(BIN)/python benchmarks/ingest.py
 
+soak: soak-ingest  # every long test: kills, and many workers on few cores
+	$(BIN)/python -m pytest -m long
+
 soak-ingest: $(VENV)/ready  # ten kills of the driver, of a worker and of a node, each followed by a restart: half an hour
 	$(BIN)/python benchmarks/soak_ingest.py
 
 bench-learning: $(VENV)/ready  # default recipes against targets, readers and published recipes: two hours
 	$(BIN)/python benchmarks/learning.py bench
+
+builtin: $(VENV)/ready  # the models inside the package, learnt from drawings: an hour and a half
+	$(BIN)/python -m rajobs.jobs.builtin rajobs/builtin
 
 bench-train: $(VENV)/ready  # the training loop beside a bare one, after bench-learning
 	$(BIN)/python benchmarks/train.py bench/data

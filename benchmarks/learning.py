@@ -82,7 +82,7 @@ def films(data: str, out: Path) -> None:
     model = Model.load(models, find_bundles(models, study.name)[0], study)
     source = open_source(data, study)
     arrays = prepare(source, model.recipe.view, None)
-    lesson = lesson_of(source, arrays, split_of(source, "clean")[0])
+    lesson = lesson_of(source, arrays, split_of(source, "clean")[0], model.recipe)
     turned = []
     for quarter in range(4):
         pixels = tuple(np.rot90(each, quarter, axes=(1, 2)) for each in arrays.arrays)

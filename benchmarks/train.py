@@ -44,7 +44,7 @@ def bare(lesson: Lesson, recipe: Recipe, member: Member) -> None:
         for at in order.split(training.batch_size):
             if len(at) < training.batch_size:
                 continue
-            batch = augment(images[at].float().div_(255), training.augment, generator)
+            batch, _ = augment(images[at].float().div_(255), training.augment, generator)
             with mixed("cpu"):
                 logits = network(batch)[target.name]
             loss = target.loss(logits.float(), truth[at], weights).mean()
@@ -82,7 +82,7 @@ def main() -> None:
     recipe = dataclasses.replace(recipe, members=(member,))
     source = open_source(args.data, study)
     arrays = prepare(source, recipe.view, None)
-    lesson = lesson_of(source, arrays, split_of(source, "clean")[0])
+    lesson = lesson_of(source, arrays, split_of(source, "clean")[0], recipe)
     rows = len(member_samples(lesson, member, "train"))
     steps = args.epochs * (rows * training.copies // min(training.batch_size, rows * training.copies))
     print(f"{study.name} {args.recipe}: {rows} rows, {steps} steps, {torch.get_num_threads()} threads")

@@ -65,7 +65,7 @@ def _bare(args: argparse.Namespace) -> float:
     study = studies.find(args.study)
     recipe, source = study.recipe("default"), open_source(args.data, study)
     arrays = prepare(source, recipe.view, None)
-    lesson = lesson_of(source, arrays, split_of(source, "clean")[0], args.budget)
+    lesson = lesson_of(source, arrays, split_of(source, "clean")[0], recipe, args.budget)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     taken = []
@@ -117,7 +117,7 @@ def sweep(args: argparse.Namespace) -> None:
         place = train.train(train.Order(study=SEARCHED, data=learnt, out=f"{out}/models", recipe=recipe))
         root, _, folder = place.rpartition(f"/{SEARCHED}/")
         model = Model.load(open_store(root), f"{SEARCHED}/{folder}", study)
-        lesson = lesson_of(source, prepare(source, model.recipe.view, None), split_of(source, "clean")[0])
+        lesson = lesson_of(source, prepare(source, model.recipe.view, None), split_of(source, "clean")[0], model.recipe)
         everyone = dataclasses.replace(lesson, parts=np.full(len(lesson.parts), "test"))
         answers.append(judge(model, everyone, "test").answers(study.headline.partition(".")[0]))
     found = metrics.lead(metrics.METRICS[study.headline.partition(".")[2]], *answers)

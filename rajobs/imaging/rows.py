@@ -22,6 +22,9 @@ HAND_MARGIN = 0.35  # of the hand's extent, added around its outermost joints: f
 JOINT_SIDE = 0.56  # side of a joint's box, of the distance MCP3-PIP3 (a joint's width is half of it)
 COLUMNS = ("image_id", "patient", "derived_from", "modality", "rows", "columns")
 
+PLACES = "joint_detection"
+"""The study whose labels x and y say where joints are, for every study."""
+
 Box = tuple[float, float, float, float]
 """x0, y0, x1, y1 in the film's pixels."""
 
@@ -38,6 +41,7 @@ class Row:
     box: Box | None = None  # None: the whole image; it may reach beyond it
     angle: float = 0.0  # degrees clockwise from the image's top to where the fingers, or this one, point
     joints: tuple["Row", ...] = ()  # of a hand
+    confidence: float | None = None  # that it is where it is said to be; None: a person said so
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +52,7 @@ class Position:
     side: str | None
     x: float
     y: float
+    confidence: float | None = None  # of a model, 0 to 1
 
 
 Positions = Mapping[str, Sequence[Position]]
@@ -122,11 +127,12 @@ def derive(kind: str, table: pa.Table, positions: Positions) -> list[Row]:
         if (image["modality"] not in FILM_MODALITIES) != scans:
             continue
         places = positions.get(image["image_id"], ())
-        found += _rows_of(kind, image["image_id"], at, places)
+        found += rows_of(kind, image["image_id"], at, places)
     return found
 
 
-def _rows_of(kind: str, image_id: str, at: int, places: Sequence[Position]) -> list[Row]:
+def rows_of(kind: str, image_id: str, at: int, places: Sequence[Position]) -> list[Row]:
+    """The rows of one image, the hands from left to right."""
     if kind in ("films", "ultrasound"):
         return [Row(image_id=image_id, at=at)]
     rows = []
@@ -137,7 +143,12 @@ def _rows_of(kind: str, image_id: str, at: int, places: Sequence[Position]) -> l
         for place in hand:
             box = (place.x - half, place.y - half, place.x + half, place.y + half)
             turn = joint_angle(hand, place.site, angle)
-            joints.append(Row(image_id=image_id, at=at, hand=number, site=place.site, side=side, box=box, angle=turn))
+            joints.append(
+                Row(
+                    image_id=image_id, at=at, hand=number, site=place.site, side=side, box=box, angle=turn,
+                    confidence=place.confidence,
+                )
+            )  # fmt: skip
         if kind == "joints":
             rows += joints
         else:

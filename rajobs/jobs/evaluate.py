@@ -50,6 +50,8 @@ class Order:
 def evaluate(order: Order) -> str:
     """Judge the bundles together on the test part; the place of the page. Done work is not done again."""
     study = studies.find(order.study)
+    if not study.targets:
+        study = study.asked(study.recipe("default"))
     source = open_source(order.data, study)
     store = open_store(order.out)
     split, split_hash = split_of(source, order.mode)
@@ -92,6 +94,7 @@ def _bundles(order: Order, study: Study, source: Source, split_hash: str) -> lis
     if not folders and not order.predictions:
         raise StoreError(f"{order.models} holds no model of {study.name}; run `rajobs train {study.name}` first")
     found = [{**read_description(models, folder), "folder": folder} for folder in folders]
+    found = [each for each in found if study.asked(from_dict(each["recipe"])).targets == study.targets]
     same_key = [bundle for bundle in found if bundle["key"] == source.key]
     foreign = [bundle for bundle in found if bundle["key"] != source.key]
     mine = [bundle for bundle in same_key if bundle["mode"] == order.mode and bundle["split"] == split_hash]
@@ -110,7 +113,7 @@ def _ask(order: Order, source: Source, bundles: list[dict[str, Any]], split: pa.
     for bundle in bundles:
         recipe = from_dict(bundle["recipe"])
         arrays = prepare(source, recipe.view, order.ray)
-        lesson = lesson_of(source, arrays, split)
+        lesson = lesson_of(source, arrays, split, recipe)
         if bundle["key"] != source.key:  # data from elsewhere: the bundle has seen none of it, all of it judges
             lesson = Lesson(**{**vars(lesson), "parts": np.full(len(arrays), "test")})
         with say.step(f"asking {bundle['hash']}"):
@@ -132,7 +135,7 @@ def predictions_table(
 ) -> pa.Table:
     """Answers to labelled rows as the table of the contract."""
     rows: list[dict[str, object]] = []
-    known = lesson.arrays.rows.take(pa.array(verdict.at)).to_pylist()
+    known = verdict.rows(lesson.arrays.rows).to_pylist()
     for target in lesson.study.targets:
         p, said = answers[target.name]
         for at, row in enumerate(known):

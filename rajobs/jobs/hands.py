@@ -10,7 +10,7 @@ from rajobs.imaging.rows import Row
 from rajobs.jobs.panel import Vote
 from rajobs.learning.study import Study
 from rajobs.learning.targets import predicted
-from rajobs.records.anatomy import HAND_SITES, SITES
+from rajobs.records.anatomy import FINGER_JOINTS, HAND_SITES, SITES
 from rajobs.records.doubt import doubt
 from rajobs.records.svdh import HIGHEST, totals
 
@@ -43,6 +43,7 @@ def score_joints(hands: Sequence[Hand], study: Study, votes: Mapping[str, Vote],
             if site in place:
                 joint, at = place[site]
                 assert joint.box is not None, joint
+                told["confidence"] = joint.confidence
                 told |= {"box": list(joint.box), "x": sum(joint.box[::2]) / 2, "y": sum(joint.box[1::2]) / 2}
                 for name, vote in votes.items():
                     told |= _score(hand, study, site, name, vote, at)
@@ -92,6 +93,9 @@ def _measures(row: Record, hand: Hand, apart: Sequence[float]) -> dict[str, floa
     found = {"answers contradict each other": _contradiction(row), "models disagree": max(apart, default=0.0)}
     if hand.unsure:
         found |= {"scores unsure": float(np.mean(hand.unsure)), "joints missing": 1 - row["coverage"]}
+    told = {joint["site"]: joint.get("confidence") for joint in hand.joints}
+    if any(confidence is not None for confidence in told.values()):  # people's positions have none
+        found["joints unsure"] = 1 - float(np.mean([told[site] or 0.0 for site in FINGER_JOINTS]))
     if hand.film.get("view"):
         found["view unsure"] = 1 - hand.film[f"{hand.film['view']}_p"]
     return found

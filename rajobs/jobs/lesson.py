@@ -8,13 +8,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import ray
+from numpy.typing import NDArray
 
 from rajobs import studies
-from rajobs.imaging.rows import WHOSE, Positions, Visit, positions_from_labels, visits
+from rajobs.imaging.rows import COLUMNS, PLACES, WHOSE, Positions, Visit, derive, positions_from_labels, visits
 from rajobs.jobs import cluster, say
 from rajobs.learning import prepared
-from rajobs.learning.ensemble import Lesson
-from rajobs.learning.study import Study
+from rajobs.learning.ensemble import UNKNOWN, Lesson, member_points
+from rajobs.learning.points import points_in_view
+from rajobs.learning.recipe import Recipe
+from rajobs.learning.study import FOUND, Study
 from rajobs.records.errors import DataError, NotThereYet, StoreError, UnknownName
 from rajobs.records.labels import consensus
 from rajobs.records.manifest import read_manifest
@@ -49,6 +52,9 @@ def open_source(data: str, study: Study) -> Source:
         raise StoreError(f"{data} holds no finished ingest; run `rajobs ingest SRC {data} --labels FILE` first")
     readings = _told_by_the_clinic(store, study) if study.rows == "visits" else read_table(store, "labels", LABELS)
     labels = {t.name: consensus(readings, study.name, t.name, ordered=t.ordered) for t in study.targets}
+    places = {axis: consensus(readings, PLACES, axis, ordered=True) for axis in ("x", "y")}
+    if study.points is not None and study.points.name in labels:
+        labels[study.points.name] = dict.fromkeys(places["x"], FOUND[-1])
     _check_values(study, labels)
     if not any(labels.values()):
         there = sorted(set(readings.column("study").to_pylist()))
@@ -56,7 +62,6 @@ def open_source(data: str, study: Study) -> Source:
         raise DataError(
             f"{data} has no labels {wanted} of {study.name}; it has labels of {', '.join(there) or 'nothing'}"
         )
-    places = {axis: consensus(readings, "joint_detection", axis, ordered=True) for axis in ("x", "y")}
     return Source(
         store=store, study=study, data_hash=manifest["hash"], key=manifest["key"], labels=labels,
         positions=positions_from_labels(places), readings=readings,
@@ -213,7 +218,9 @@ def _strata(source: Source) -> dict[str, str]:
     return strata
 
 
-def lesson_of(source: Source, arrays: prepared.Prepared, split: pa.Table, budget: float = 1.0) -> Lesson:
+def lesson_of(
+    source: Source, arrays: prepared.Prepared, split: pa.Table, recipe: Recipe, budget: float = 1.0
+) -> Lesson:
     """Arrays, labels and parts put side by side, a row each."""
     rows = arrays.rows.select(["image_id", "side", "site"]).to_pylist()
     split_rows = {row["image_id"]: row for row in split.to_pylist()}
@@ -223,7 +230,27 @@ def lesson_of(source: Source, arrays: prepared.Prepared, split: pa.Table, budget
     held = [split_rows.get(row["image_id"], _NOWHERE) for row in rows]
     parts_ = np.array([each["split"] for each in held], dtype=np.str_)
     groups = np.array([each["group"] for each in held], dtype=np.str_)
-    return Lesson(study=source.study, arrays=arrays, labels=labels, parts=parts_, groups=groups, budget=budget)
+    shows = any(member_points(source.study, member) for member in recipe.members)
+    points = _points(source, recipe.view) if shows else None
+    return Lesson(
+        study=source.study, arrays=arrays, labels=labels, points=points, parts=parts_, groups=groups, budget=budget
+    )
+
+
+def _points(source: Source, settings: Mapping[str, Any]) -> NDArray[np.float32]:
+    """Where the labels' points lie in each row's array; UNKNOWN in films of which nobody has said it."""
+    study, found = source.study, []
+    assert study.points is not None and study.view.place is not None
+    chosen = study.view.with_settings(settings)
+    for key in parts(source.store, "images"):
+        images = read_part(source.store, key, IMAGES, COLUMNS)
+        shapes = list(zip(images.column("rows").to_pylist(), images.column("columns").to_pylist()))
+        for row in derive(study.rows, images, source.positions):
+            told = source.positions.get(row.image_id, ())
+            to_view = study.view.place(row, shapes[row.at], **chosen)
+            mine = points_in_view(study.points.places, row, told, to_view)
+            found.append(mine if told else np.full_like(mine, UNKNOWN))
+    return np.stack(found)
 
 
 def _values(

@@ -33,29 +33,39 @@ class Panel:
     """The models of a study and what each of them learned from, by target and site."""
 
     study: Study
-    models: tuple[Model, ...]
+    models: tuple[Model, ...]  # that say what things are like
+    finders: tuple[Model, ...]  # that show where they are
     learned: tuple[Mapping[str, Mapping[str, int]], ...]
 
     @classmethod
     def load(cls, store: Store, study: str, folders: Sequence[str]) -> "Panel":
         declared = studies.find(study)
+        loaded = {folder: Model.load(store, folder, declared) for folder in folders}
         return cls(
             study=declared,
-            models=tuple(Model.load(store, folder, declared) for folder in folders),
-            learned=tuple(read_description(store, folder)["learned"] for folder in folders),
+            models=tuple(model for model in loaded.values() if not model.finds),
+            finders=tuple(model for model in loaded.values() if model.finds),
+            learned=tuple(
+                read_description(store, folder)["learned"] for folder, model in loaded.items() if not model.finds
+            ),
         )
 
     @property
     def hashes(self) -> list[str]:
-        return [model.hash for model in self.models]
+        return [model.hash for model in (*self.models, *self.finders)]
 
-    def asks(self, rows: Sequence[Row]) -> dict[str, Ask]:
-        """What has to be drawn: each distinct view once."""
+    def asks(self, rows: Sequence[Row], models: Sequence[Model] | None = None) -> dict[str, Ask]:
+        """What has to be drawn for the models: each distinct view once."""
         found = {}
-        for model in self.models:
+        for model in self.models if models is None else models:
             settings = model.recipe.view
             found[self._view(settings)] = Ask(view=self.study.view, settings=settings, rows=rows)
         return found
+
+    def images(self, drawn: Mapping[str, Any], model: Model) -> Any:
+        """What was drawn for a model, as (n, channels, rows, columns)."""
+        images = drawn[self._view(model.recipe.view)]
+        return np.ascontiguousarray(images.transpose(0, 3, 1, 2)) if images.ndim == 4 else images[:, None]
 
     def vote(self, rows: Sequence[Row], drawn: Mapping[str, Any]) -> dict[str, Vote]:
         """Every model's answers to the rows as one; nothing where there is no model or no row."""
@@ -65,9 +75,7 @@ class Panel:
         kinds = self.study.kind_numbers(sites)
         given: dict[str, list[P]] = {target.name: [] for target in self.study.targets}
         for model, learned in zip(self.models, self.learned):
-            images = drawn[self._view(model.recipe.view)]
-            images = np.ascontiguousarray(images.transpose(0, 3, 1, 2)) if images.ndim == 4 else images[:, None]
-            for name, (p, _) in model.answer(images, kinds).items():
+            for name, (p, _) in model.answer(self.images(drawn, model), kinds).items():
                 known = np.array([site in learned[name] for site in sites])
                 given[name].append(np.where(known[:, None], p, np.nan))
         ordered = {target.name: target.ordered for target in self.study.targets}

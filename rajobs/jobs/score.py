@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,12 +11,12 @@ import pyarrow.compute as pc
 import ray
 
 from rajobs import studies
-from rajobs.jobs import cluster, say
+from rajobs.jobs import builtin, cluster, say
 from rajobs.jobs.evaluate import previews
 from rajobs.jobs.scorer import CHAIN, TABLES, Scorer, places
 from rajobs.learning.bundle import find_bundles, read_description
 from rajobs.learning.drawing import pictures
-from rajobs.records.errors import NotThereYet, StoreError, UsageError
+from rajobs.records.errors import StoreError, UsageError
 from rajobs.records.manifest import check_claim, claim, digest, put_manifest, put_plan, read_manifest
 from rajobs.records.parts import parts, read_part, read_table, to_csv, to_parquet
 from rajobs.records.schema import IMAGES, LABELS, LEDGER, VISITS
@@ -28,6 +28,7 @@ from rajobs.reports.overlay import overlay
 from rajobs.reports.scoring import pick_previews, score_page
 
 PAGE = "report.html"
+BUILTIN = "builtin"  # stands for the models inside the package
 VISITS_PART = "visits/part-all.parquet"
 LABELLED = "labels.txt"  # which labels the scores were made with: they say where joints are
 
@@ -45,8 +46,8 @@ class Order:
 
 def score(order: Order) -> str:
     """Score every image that is not scored yet; the place of the page."""
-    if order.models == "builtin":
-        raise NotThereYet("this version ships no built-in models; train some, or name a folder of bundles")
+    if order.models == BUILTIN:
+        order = replace(order, models=builtin.place())
     if order.limit is not None and order.limit < 1:
         raise UsageError(f"--limit must be 1 or more, not {order.limit}")
     data, models, store = open_store(order.data), open_store(order.models), open_store(order.out)

@@ -10,7 +10,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from rajobs.imaging.rows import Positions, Row, derive, positions_from_labels
+from rajobs.imaging.rows import PLACES, Positions, Row, derive, positions_from_labels
+from rajobs.jobs.finding import find_joints
 from rajobs.jobs.hands import Hand, hand_rows, score_joints
 from rajobs.jobs.panel import Panel, Vote
 from rajobs.learning.drawing import draw_all
@@ -33,21 +34,24 @@ class Step:
     table: str
 
 
-FILTER, SCORES, RECOGNITION, STAGES, GRADES = CHAIN = (
+FILTER, FINDS, SCORES, RECOGNITION, STAGES, GRADES = CHAIN = (
     Step(study="hand_filter", rows="films", table="films"),
+    Step(study="joint_detection", rows="hands", table="joints"),
     Step(study="svdh_scoring", rows="joints", table="joints"),
     Step(study="ra_recognition", rows="hands", table="hands"),
     Step(study="ra_staging", rows="hands", table="hands"),
     Step(study="ultrasound_grading", rows="ultrasound", table="ultrasound"),
 )
-"""What score asks. Where joints are is told by the labels' positions; a study that is not here has no table yet."""
+"""What score asks. Where joints are is told by the labels' positions, else by models; a study that is not here has no
+table yet."""
 
 KEEPS = ("unilateral", "both")  # views after which a film goes on
 TABLES = {"films": FILMS, "hands": HANDS, "joints": JOINTS, "ultrasound": ULTRASOUND, "ledger": LEDGER}
 """The tables of a part, in the order they are put: where the ledger's is, the part is done."""
 
 _IMAGES = (
-    "image_id", "patient", "visit_date", "derived_from", "modality", "rows", "columns", "frame", "doppler",
+    "image_id", "patient", "visit_date", "derived_from", "modality", "rows", "columns", "laterality", "frame",
+    "doppler",
 )  # fmt: skip
 
 
@@ -66,9 +70,10 @@ class Scorer:
         told = images.to_pylist()
         films = self._films(item["key"], images, told)
         film_of = {film["image_id"]: film for film in films if film["fate"] == "kept"}
+        positions = {**self._found(item["key"], images, film_of), **self.positions}
         hands = [
             Hand(row=row, whose=_whose(told[row.at]), film=film_of[row.image_id])
-            for row in derive("hands", images, self.positions)
+            for row in derive("hands", images, positions)
             if row.image_id in film_of
         ]
         rows = {
@@ -78,8 +83,9 @@ class Scorer:
         }
         votes = self._votes(item["key"], rows)
         scores, stages = self.panels[SCORES.study], self.panels[STAGES.study]
-        score_joints(hands, scores.study, votes[SCORES.study], scores.hashes)
-        asked = [name for step in (SCORES, RECOGNITION, STAGES) for name in self.panels[step.study].hashes]
+        hashes = [*self.panels[FINDS.study].hashes, *scores.hashes]
+        score_joints(hands, scores.study, votes[SCORES.study], hashes)
+        asked = [name for step in (FINDS, SCORES, RECOGNITION, STAGES) for name in self.panels[step.study].hashes]
         ra, stage = votes[RECOGNITION.study].get("ra"), votes[STAGES.study].get("stage")
         tables: dict[str, list[Record]] = {
             "films": films,
@@ -93,9 +99,14 @@ class Scorer:
             self.out.put(f"{table}/{name}", to_parquet(TABLES[table].rows(found), TABLES[table]))
         return {"images": images.num_rows}
 
+    def _found(self, key: str, images: pa.Table, kept: Mapping[str, Record]) -> Positions:
+        """The joints of the kept films that no label names."""
+        films = [row for row in derive(FILTER.rows, images, {}) if row.image_id in kept.keys() - self.positions.keys()]
+        return find_joints(self.data, key, images, films, self.panels[FILTER.study], self.panels[FINDS.study])
+
     def _votes(self, key: str, rows: Mapping[str, Sequence[Row]]) -> dict[str, dict[str, Vote]]:
         """By study, by target; what is drawn is drawn at one go."""
-        panels = {step: self.panels[step.study] for step in CHAIN if step.rows in rows}
+        panels = {step: self.panels[step.study] for step in CHAIN if step.rows in rows and step is not FINDS}
         asks = {}
         for step, panel in panels.items():
             asks.update(panel.asks(rows[step.rows]))
@@ -150,9 +161,7 @@ class Scorer:
 
 def places(labels: pa.Table) -> Positions:
     """Where the labels say that the joints of hands are; feet have no table."""
-    found = positions_from_labels(
-        {axis: consensus(labels, "joint_detection", axis, ordered=True) for axis in ("x", "y")}
-    )
+    found = positions_from_labels({axis: consensus(labels, PLACES, axis, ordered=True) for axis in ("x", "y")})
     hands = {image: [place for place in held if SITES[place.site].part == "hand"] for image, held in found.items()}
     return {image: held for image, held in hands.items() if held}
 

@@ -124,14 +124,15 @@ def work(task: dict[str, Any]) -> None:
     """One worker: its share of every batch, the gradients averaged, the same weights everywhere."""
     if torch.cuda.is_available() and ray.get_gpu_ids():
         torch.cuda.set_device(ray.train.torch.get_device())  # each sees the GPUs of all of the node's workers
-    study, recipe = studies.find(task["study"]), from_dict(task["recipe"])
+    recipe = from_dict(task["recipe"])
+    study = studies.find(task["study"]).asked(recipe)
     (member,) = (member for member in recipe.members if member.name == task["member"])
     context = ray.train.get_context()
     rank, world = context.get_world_rank(), context.get_world_size()
     source = open_source(task["data"], study)
     split, _ = split_of(source, task["mode"])
     arrays = read_prepared(source.store, study, recipe.view, source.positions)
-    lesson = turns(lesson_of(source, arrays, split, task["budget"]), recipe.folds)[task["turn"]]
+    lesson = turns(lesson_of(source, arrays, split, recipe, task["budget"]), recipe.folds)[task["turn"]]
     run = member_fit(lesson, recipe, member, task["seed"], rank=rank, world=world)
     keeper = Keeper(store=open_store(task["out"]), folder=task["folder"], name=task["name"])
     network = build_member(study, member, arrays.shape, task["seed"])

@@ -22,10 +22,13 @@ from rajobs.learning.ensemble import (
     fit_member,
     learned,
     member_fit,
+    member_points,
     member_samples,
+    member_targets,
     scaled,
 )
 from rajobs.learning.judge import judge_turns
+from rajobs.learning.loop import Fit
 from rajobs.learning.recipe import Member, Recipe, from_toml, to_dict
 from rajobs.learning.starts import Start, find_starts, from_weights
 from rajobs.learning.state import Epoch, State
@@ -61,6 +64,7 @@ def train(order: Order) -> str:
     study = studies.find(order.study)
     _check(order)
     recipe = from_weights(read_recipe(study, order.recipe), order.weights)
+    study = study.asked(recipe)
     starts = find_starts(recipe, order.weights)
     source = open_source(order.data, study)
     store = open_store(order.out)
@@ -84,7 +88,7 @@ def train(order: Order) -> str:
         say.line(f"nothing to do: {order.out}/{folder} holds this model already")
         return f"{order.out}/{folder}"
     arrays = prepare(source, recipe.view, order.ray)
-    lesson = lesson_of(source, arrays, split, order.budget)
+    lesson = lesson_of(source, arrays, split, recipe, order.budget)
     if recipe.heavy:
         _warn(order, lesson, recipe)
     lessons = turns(lesson, recipe.folds)
@@ -173,14 +177,20 @@ def fit(
         network.load_state_dict(state.best)
     else:
         network, state = _fit_here(lesson, recipe, member, start, place.seed, keeper, state)
+    temperature = _temperature(run, network, lesson, member) if recipe.calibrate else {}
+    return Trained(network=network.eval(), temperature=temperature), state
+
+
+def _temperature(run: Fit, network: nn.Module, lesson: Lesson, member: Member) -> dict[str, float]:
+    """A target's temperature; points have none."""
+    if member_points(lesson.study, member):
+        return {}
     samples = member_samples(lesson, member, "validation")
     logits = run.logits(network, samples)
-    temperature = {
+    return {
         target.name: calibrate(target, logits[target.name].cpu(), torch.from_numpy(samples.truth[target.name]))
-        for target in run.targets
-        if recipe.calibrate
+        for target in member_targets(lesson.study, member)
     }
-    return Trained(network=network.eval(), temperature=temperature), state
 
 
 def _fit_here(

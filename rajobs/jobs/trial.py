@@ -56,13 +56,13 @@ def _cause(error: BaseException) -> str:
 
 
 def _run_trial(config: dict[str, Any]) -> None:
-    study, place = studies.find(config["study"]), config["place"]
-    recipe = from_dict(config["recipe"])
+    place, recipe = config["place"], from_dict(config["recipe"])
+    study = studies.find(config["study"]).asked(recipe)
     find_starts(recipe, None)
     source = open_source(place["data"], study)
     split, _ = split_of(source, place["mode"])
     arrays = read_prepared(source.store, study, recipe.view, source.positions)
-    lessons, done = turns(lesson_of(source, arrays, split, place["budget"]), recipe.folds), 0
+    lessons, done = turns(lesson_of(source, arrays, split, recipe, place["budget"]), recipe.folds), 0
     trained: dict[str, list[Trained]] = {}
 
     def told(epoch: Mapping[str, Any]) -> None:
@@ -121,7 +121,8 @@ def pack(verdict: Verdict, rows: pa.Table) -> bytes:
     """The answers to the headline's target with the rows they are of, as Parquet."""
     name = verdict.study.headline.partition(".")[0]
     there = verdict.truth[name] != MISSING
-    table = rows.select([*ROW, "patient"]).take(pa.array(verdict.at[there]))
+    labelled = pa.array(np.flatnonzero(there))
+    table = verdict.rows(rows).select([*ROW, "patient"]).take(labelled)
     for column, values in (("truth", verdict.truth), ("predicted", verdict.predicted)):
         table = table.append_column(column, pa.array(values[name][there]))
     table = table.append_column("p", pa.array(list(verdict.p[name][there])))

@@ -62,6 +62,7 @@ def tune(order: Order) -> str:
     """Search until there are as many trials as asked for, or the time is up; the place of the best recipe."""
     study = studies.find(order.study)
     space = _space(order, study)
+    study = study.asked(study.recipe(space.base))
     deadline = _check(order)
     source = open_source(order.data, study)
     refuse_others(open_store(order.out), "a sweep")

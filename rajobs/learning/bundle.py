@@ -5,7 +5,7 @@ OUT/<study>/<version>/weights-<member>.safetensors   history.parquet   card.md  
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from rajobs.learning.ensemble import P, build_member, combine, member_targets
+from rajobs.learning.ensemble import P, build_member, combine, member_points, member_targets
 from rajobs.learning.loop import Numbers, pick_device
 from rajobs.learning.recipe import Recipe, from_dict
 from rajobs.learning.study import Study
@@ -40,12 +40,17 @@ Networks = Mapping[str, Sequence[Trained]]
 """By member: its network, or of a cross-validated recipe one a turn, which answer as their mean."""
 
 
-def put_bundle(store: Store, folder: str, trained: Networks, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the weights, then the description that names their hashes; the description."""
+def put_bundle(
+    store: Store, folder: str, trained: Networks, facts: Mapping[str, Any], *, short: bool = False
+) -> dict[str, Any]:
+    """Write the weights (`short`: in half as many bits), then the description that names their hashes; the latter."""
     members: dict[str, list[dict[str, Any]]] = {}
     for member, networks in trained.items():
         for turn, one in enumerate(networks):
-            data = safetensors.torch.save({key: t.detach().cpu() for key, t in one.network.state_dict().items()})
+            weights = {key: t.detach().cpu() for key, t in one.network.state_dict().items()}
+            if short:
+                weights = {key: t.half() if t.is_floating_point() else t for key, t in weights.items()}
+            data = safetensors.torch.save(weights)
             file = f"weights-{network_name(member, turn, len(networks))}.safetensors"
             store.put(f"{folder}/{file}", data)
             held = {"file": file, "sha256": hashlib.sha256(data).hexdigest(), "temperature": dict(one.temperature)}
@@ -105,6 +110,23 @@ class Model:
                 trained.setdefault(member.name, []).append(one)
         return cls(study=study, recipe=recipe, shape=shape, hash=content["hash"], trained=trained, device=device)
 
+    @property
+    def finds(self) -> bool:
+        """Whether it shows where things are, rather than what they are like."""
+        return any(member_points(self.study, member) for member in self.recipe.members)
+
+    def find(self, images: np.ndarray[Any, Any], batch: int = 8) -> P:
+        """Column and row in shares of the side, and sureness, of each place in arrays (n, channels, rows, columns)."""
+        points = self.study.points
+        assert points is not None
+        given = []
+        for several in self.trained.values():
+            for one in several:
+                logits = self._logits(one.network, images, np.zeros(len(images), np.int64), batch, points.answer)
+                given.append(logits[points.name].double().numpy() if logits else np.zeros((0, points.outputs, 3)))
+        found: P = np.mean(given, axis=0)
+        return found
+
     def answer(
         self, images: np.ndarray[Any, Any], kinds: Numbers | None = None, batch: int = 64
     ) -> dict[str, tuple[P, Numbers]]:
@@ -125,8 +147,14 @@ class Model:
         return combine(self.study, self.recipe, answers)
 
     def _logits(
-        self, network: nn.Module, images: np.ndarray[Any, Any], kinds: Numbers, batch: int
+        self,
+        network: nn.Module,
+        images: np.ndarray[Any, Any],
+        kinds: Numbers,
+        batch: int,
+        read: Callable[[Tensor], Tensor] | None = None,
     ) -> dict[str, Tensor]:
+        """Outputs a target; `read` makes less of each batch's."""
         found: dict[str, list[Tensor]] = {}
         with torch.inference_mode():
             for start in range(0, len(images), batch):
@@ -141,7 +169,8 @@ class Model:
                     torch.from_numpy(of_kinds).to(self.device),
                 )
                 for name, values in outputs.items():
-                    found.setdefault(name, []).append(values[: len(chunk)].float().cpu())
+                    values = values[: len(chunk)].float()
+                    found.setdefault(name, []).append((read(values) if read else values).cpu())
         return {name: torch.cat(values) for name, values in found.items()}
 
 

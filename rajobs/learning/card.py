@@ -39,6 +39,23 @@ Input {facts["data"]}, split {facts["split"]}.{unlearned}
 """
 
 
+def drawn_card(study: Study, facts: Mapping[str, Any]) -> str:
+    """The card of a model that learnt from drawings alone."""
+    return f"""# {study.name}
+
+{study.question} After paper {study.paper}. {NO_EVIDENCE}
+
+Learnt from {facts["films"]:,} drawn films (phantoms of version {facts["phantom"]}, seed {facts["seed"]}), none seen
+twice, by code {facts["code"]}: `make builtin`. No patient's pixels are in it. What it was tried on, and where it fails,
+stands in the README under "Your own films".
+
+## Recipe
+
+```toml
+{to_toml(from_dict(facts["recipe"]))}```
+"""
+
+
 def _never_learned(study: Study, learned: Mapping[str, Mapping[str, int]]) -> str:
     """The sites that no label of a target was there for."""
     if study.rows != "joints":

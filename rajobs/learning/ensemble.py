@@ -11,6 +11,7 @@ from torch import nn
 
 from rajobs.learning import networks
 from rajobs.learning.loop import Fit, Numbers, OnEpoch, Samples, pick_device
+from rajobs.learning.points import Points
 from rajobs.learning.prepared import Prepared
 from rajobs.learning.recipe import NONE, Member, Recipe, Training
 from rajobs.learning.starts import Start
@@ -22,6 +23,7 @@ from rajobs.records.errors import BadRecipe, UsageError
 
 P = NDArray[np.float64]
 LEARNT = ("train", "validation")
+UNKNOWN = -1.0  # of points: nobody has said where they are
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,9 +33,18 @@ class Lesson:
     study: Study
     arrays: Prepared
     labels: Mapping[str, Sequence[str | None]]  # by target, a value a row
+    points: NDArray[np.float32] | None = None  # shares of the side, by row and place; not a number: it is not there
     parts: NDArray[np.str_]  # train | validation | test | "" for a row outside the split
     groups: NDArray[np.str_]  # of patients, and what derives from them: none is in two parts
     budget: float = 1.0  # share of the recipe's epochs and of the training rows
+
+
+def member_points(study: Study, member: Member) -> Points | None:
+    """The points that a member shows, where it is a network that tells where things are."""
+    shows = member.architecture in networks.SHOW_POINTS
+    if shows and (study.points is None or member.targets != (study.points.name,)):
+        raise BadRecipe(f"member {member.name}: {member.architecture} shows points; {study.name} has none of that name")
+    return study.points if shows else None
 
 
 def member_targets(study: Study, member: Member) -> tuple[Target, ...]:
@@ -53,7 +64,9 @@ def member_targets(study: Study, member: Member) -> tuple[Target, ...]:
 
 def member_samples(lesson: Lesson, member: Member, part: str) -> Samples:
     """The rows of a part that a member sees, with its own class numbers."""
-    study = lesson.study
+    study, points = lesson.study, member_points(lesson.study, member)
+    if points is not None:
+        return _with_points(lesson, points, part)
     truth: dict[str, Numbers] = {}
     wanted = lesson.parts == part
     labelled = np.zeros(len(wanted), bool)
@@ -72,6 +85,14 @@ def member_samples(lesson: Lesson, member: Member, part: str) -> Samples:
     return Samples(arrays=lesson.arrays, at=at, truth=truth, kinds=kinds)
 
 
+def _with_points(lesson: Lesson, points: Points, part: str) -> Samples:
+    """The rows of a part of which it is known where the points are."""
+    assert lesson.points is not None, lesson.study.name
+    at = np.flatnonzero((lesson.parts == part) & ~(lesson.points == UNKNOWN).all(axis=(1, 2)))
+    truth = {points.name: lesson.points[at]}
+    return Samples(arrays=lesson.arrays, at=at, truth=truth, kinds=np.zeros(len(at), np.int64))
+
+
 def learned(lesson: Lesson) -> dict[str, dict[str, int]]:
     """Rows with a label among those to learn from, by target and site: a site that is not here was never learnt."""
     sites = lesson.arrays.rows.column("site").to_pylist()
@@ -87,6 +108,9 @@ def build_member(study: Study, member: Member, shape: tuple[int, ...], seed: int
     """A member's network, its weights drawn at random."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
+        points = member_points(study, member)
+        if points is not None:
+            return networks.build(member.architecture, member.settings, {points.name: points.outputs}, shape)
         sizes = networks.head_sizes(member_targets(study, member), member.groups)
         kinds = len(set(study.kinds.values())) if member.by_kind else 1
         return networks.build(member.architecture, member.settings, sizes, shape, kinds=kinds)
@@ -121,10 +145,11 @@ def member_fit(lesson: Lesson, recipe: Recipe, member: Member, seed: int, *, ran
     if lesson.budget < 1:
         keep = np.random.default_rng(seed).permutation(len(train))[: max(1, round(len(train) * lesson.budget))]
         train = _some(train, np.sort(keep))
-    targets = member_targets(lesson.study, member)
+    points = member_points(lesson.study, member)
+    targets = member_targets(lesson.study, member) if points is None else ()
     return Fit(
-        targets=targets, training=training, train=train, validation=validation, seed=seed,
-        score=headline_score(lesson.study, targets), device=pick_device(), rank=rank, world=world,
+        targets=targets if points is None else (points,), training=training, train=train, validation=validation,
+        seed=seed, score=headline_score(lesson.study, targets), device=pick_device(), rank=rank, world=world,
     )  # fmt: skip
 
 

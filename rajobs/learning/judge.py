@@ -5,11 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from rajobs.learning.bundle import Model, Networks
-from rajobs.learning.ensemble import Lesson, P
+from rajobs.learning.ensemble import UNKNOWN, Lesson, P
 from rajobs.learning.loop import Numbers
+from rajobs.learning.points import SURE, widths
 from rajobs.learning.study import Study
 from rajobs.learning.targets import MISSING, Target, encode, fold
 from rajobs.records import metrics
@@ -27,6 +29,14 @@ class Verdict:
     truth: Mapping[str, Numbers]
     predicted: Mapping[str, Numbers]
     p: Mapping[str, P]
+    sites: NDArray[np.str_] | None = None  # of points: which of a row's places each answer is about
+
+    def rows(self, known: pa.Table) -> pa.Table:
+        """The rows that the answers are about, out of all; of points each with its site."""
+        mine = known.take(pa.array(self.at))
+        if self.sites is None:
+            return mine
+        return mine.set_column(mine.column_names.index("site"), "site", pa.array(self.sites.tolist(), pa.string()))
 
     def answers(self, target: str) -> metrics.Answers:
         """The labelled rows' answers to one target."""
@@ -79,11 +89,14 @@ def judge_turns(model: Model, lessons: Sequence[Lesson]) -> Verdict:
         truth={name: np.concatenate([each.truth[name] for each in verdicts]) for name in names},
         predicted={name: np.concatenate([each.predicted[name] for each in verdicts]) for name in names},
         p={name: np.concatenate([each.p[name] for each in verdicts]) for name in names},
+        sites=np.concatenate([each.sites for each in verdicts if each.sites is not None]) if model.finds else None,
     )
 
 
 def judge(model: Model, lesson: Lesson, part: str) -> Verdict:
     """Ask a model about the labelled rows of a part."""
+    if model.finds:
+        return _judge_points(model, lesson, part)
     study = lesson.study
     truth = {target.name: encode(target, lesson.labels[target.name]) for target in study.targets}
     labelled = np.any([numbers != MISSING for numbers in truth.values()], axis=0)
@@ -103,4 +116,28 @@ def judge(model: Model, lesson: Lesson, part: str) -> Verdict:
         truth={name: numbers[at] for name, numbers in truth.items()},
         predicted={name: np.concatenate(parts) for name, parts in said.items()},
         p={name: np.concatenate(parts) for name, parts in p.items()},
+    )
+
+
+def _judge_points(model: Model, lesson: Lesson, part: str) -> Verdict:
+    """Whether each place of a part's rows is found within half a joint's width, or rightly said not to be there."""
+    study, points = lesson.study, lesson.study.points
+    assert points is not None and lesson.points is not None
+    at = np.flatnonzero((lesson.parts == part) & ~(lesson.points == UNKNOWN).all(axis=(1, 2)))
+    truth = lesson.points[at].astype(np.float64)
+    chunks = [model.find(lesson.arrays.take(at[start : start + CHUNK])) for start in range(0, len(at), CHUNK)]
+    found = np.concatenate([np.zeros((0, points.outputs, 3)), *chunks])
+    there = ((truth >= 0) & (truth < 1)).all(axis=2)
+    near = np.linalg.norm(found[..., :2] - truth, axis=2) <= widths(points.places, truth) / 2
+    said = (found[..., 2] >= SURE) & (near | ~there)
+    sure = found[..., 2].ravel()
+    patients = np.array(lesson.arrays.rows.column("patient").to_pylist(), dtype=np.str_)[at]
+    return Verdict(
+        study=study,
+        at=np.repeat(at, points.outputs),
+        patients=np.repeat(patients, points.outputs),
+        truth={points.name: there.ravel().astype(np.int64)},
+        predicted={points.name: said.ravel().astype(np.int64)},
+        p={points.name: np.stack([1 - sure, sure], axis=1)},
+        sites=np.tile(np.array([site for _, site in points.places], np.str_), len(at)),
     )

@@ -8,6 +8,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from rajobs.learning.augment import augment
 from rajobs.learning.networks import head_parameters, trunk_parameters
+from rajobs.learning.points import Points
 from rajobs.learning.prepared import Prepared
 from rajobs.learning.recipe import Training
 from rajobs.learning.state import Epoch, State
@@ -31,11 +33,11 @@ Weights = Mapping[str, Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class Samples:
-    """Some prepared rows with their class number a target."""
+    """Some prepared rows with their class number a target, or their points."""
 
     arrays: Prepared
     at: Numbers
-    truth: Mapping[str, Numbers]
+    truth: Mapping[str, NDArray[Any]]
     kinds: Numbers
 
     def __len__(self) -> int:
@@ -51,7 +53,7 @@ OnEpoch = Callable[[Epoch, State], bool]
 class Fit:
     """One network's run: its data, settings and place among the workers."""
 
-    targets: tuple[Target, ...]
+    targets: tuple[Target | Points, ...]
     training: Training
     train: Samples
     validation: Samples | None
@@ -114,9 +116,9 @@ class Fit:
                 group["lr"] = self.training.learning_rate * group["factor"] * pace(self.training.schedule, progress)
             images = self._images(self.train, at)
             generator = torch.Generator().manual_seed(_mix(self.seed, number, self.rank, step))
-            images = augment(images, self.training.augment, generator)
+            images, moved = augment(images, self.training.augment, generator)
             with mixed(self.device):
-                loss = self._loss(network(images, self._kinds(self.train, at)), self.train, at, weights)
+                loss = self._loss(network(images, self._kinds(self.train, at)), self.train, at, weights, moved)
             loss = loss * (len(at) * self.world / self._batch)  # workers' gradients are averaged, whatever their shares
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
@@ -144,15 +146,25 @@ class Fit:
     def _kinds(self, samples: Samples, at: Numbers) -> Tensor:
         return torch.from_numpy(samples.kinds[at]).to(self.device)
 
-    def _loss(self, logits: Mapping[str, Tensor], samples: Samples, at: Numbers, weights: Weights) -> Tensor:
-        losses = [
-            target.loss(logits[target.name].float(), truth, weights[target.name]).mean()
-            for target in self.targets
-            for truth in [torch.from_numpy(samples.truth[target.name][at]).to(self.device)]
-        ]
+    def _loss(
+        self,
+        logits: Mapping[str, Tensor],
+        samples: Samples,
+        at: Numbers,
+        weights: Weights,
+        moved: Tensor | None = None,
+    ) -> Tensor:
+        losses = []
+        for target in self.targets:
+            truth = torch.from_numpy(samples.truth[target.name][at]).to(self.device)
+            if moved is not None and isinstance(target, Points):
+                truth = target.follow(truth, moved)
+            losses.append(target.loss(logits[target.name].float(), truth, weights[target.name]).mean())
         return torch.stack(losses).sum()
 
-    def _class_weights(self, target: Target) -> Tensor:
+    def _class_weights(self, target: Target | Points) -> Tensor:
+        if isinstance(target, Points):
+            return torch.ones(1, device=self.device)
         counts = np.bincount(self.train.truth[target.name][self.train.truth[target.name] != MISSING])
         weights = np.ones(len(target.classes))
         if self.training.class_weights and len(counts):
@@ -178,12 +190,27 @@ class Fit:
         state.history.append(Epoch(epoch=number, loss=loss, validation_loss=told, metric=metric, learning_rate=rate))
 
     def _judge(self, network: nn.Module, samples: Samples, weights: Weights) -> tuple[float, float | None]:
+        if self.score is None:
+            return self._mean_loss(network, samples, weights), None
         logits = self.logits(network, samples)
         loss = float(self._loss(logits, samples, np.arange(len(samples)), weights))
-        if self.score is None:
-            return loss, None
-        p = {target.name: target.p(logits[target.name]).double().cpu().numpy() for target in self.targets}
+        p = {
+            target.name: target.p(logits[target.name]).double().cpu().numpy()
+            for target in self.targets
+            if not isinstance(target, Points)
+        }
         return loss, self.score(p, samples.truth)
+
+    def _mean_loss(self, network: nn.Module, samples: Samples, weights: Weights, batch: int = 64) -> float:
+        """Without holding all the outputs: those of points are many."""
+        network.eval()
+        total = 0.0
+        with torch.inference_mode():
+            for start in range(0, len(samples), batch):
+                at = np.arange(start, min(start + batch, len(samples)))
+                outputs = _bare(network)(self._images(samples, at), self._kinds(samples, at))
+                total += float(self._loss(outputs, samples, at, weights)) * len(at)
+        return total / len(samples)
 
     def logits(self, network: nn.Module, samples: Samples, batch: int = 128) -> dict[str, Tensor]:
         """The outputs for every sample, unchanged by augmentation or dropout, in full precision as a bundle answers."""

@@ -9,6 +9,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from rajobs.learning import backbones
+from rajobs.learning.blocks import Residual, conv
+from rajobs.learning.landmarks import Landmarks, Pyramid, landmarks
 from rajobs.learning.targets import Target
 from rajobs.records.errors import BadRecipe, UnknownName
 
@@ -49,6 +51,8 @@ def build(
     """A network for images of `shape` (channels, rows, columns) with `outputs` logits a target (and kind of row)."""
     check_settings(architecture, settings)
     trunk, features = ARCHITECTURES[architecture](shape=shape, **settings)
+    if isinstance(trunk, Pyramid):
+        return Landmarks(trunk, features, outputs)
     return Heads(trunk, features, outputs, kinds)
 
 
@@ -82,9 +86,9 @@ def trunk_parameters(network: nn.Module) -> list[nn.Parameter]:
     return list(_heads(network).trunk.parameters())
 
 
-def _heads(network: nn.Module) -> Heads:
+def _heads(network: nn.Module) -> Heads | Landmarks:
     inner = getattr(network, "module", network)  # DistributedDataParallel wraps it
-    assert isinstance(inner, Heads)
+    assert isinstance(inner, Heads | Landmarks)
     return inner
 
 
@@ -153,10 +157,10 @@ def compact(
         raise BadRecipe(
             f"compact with {stages} stages needs images of {2**stages} pixels or more, not {min(shape[1:])}"
         )
-    layers: list[nn.Module] = [_conv(1 if tiles else shape[0], width, 2, batch_norm)]
+    layers: list[nn.Module] = [conv(1 if tiles else shape[0], width, 2, batch_norm)]
     channels = width
     for stage in range(1, stages):
-        layers += [_conv(channels, width * 2**stage, 2, batch_norm), Residual(width * 2**stage, batch_norm)]
+        layers += [conv(channels, width * 2**stage, 2, batch_norm), Residual(width * 2**stage, batch_norm)]
         channels = width * 2**stage
     layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout)]
     return (Strongest if tiles else nn.Sequential)(*layers), channels
@@ -172,26 +176,6 @@ class Strongest(nn.Sequential):
         found = super().forward(images.flatten(0, 1).unsqueeze(1)).unflatten(0, images.shape[:2])
         drawn = images.amax(dim=(2, 3)) > images.amin(dim=(2, 3))  # a joint that is not there is an even plane
         return found.masked_fill(~drawn.unsqueeze(2), 0).amax(dim=1)
-
-
-class Residual(nn.Module):
-    """Two convolutions beside the identity."""
-
-    def __init__(self, channels: int, batch_norm: bool) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            _conv(channels, channels, 1, batch_norm),
-            nn.Conv2d(channels, channels, 3, padding=1, bias=not batch_norm),
-            nn.BatchNorm2d(channels) if batch_norm else nn.Identity(),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.relu(x + self.body(x))
-
-
-def _conv(inputs: int, outputs: int, stride: int, batch_norm: bool) -> nn.Sequential:
-    norm = nn.BatchNorm2d(outputs) if batch_norm else nn.Identity()
-    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride, 1, bias=not batch_norm), norm, nn.ReLU())
 
 
 def conv4(
@@ -231,14 +215,18 @@ def conv2(
         raise BadRecipe(f"conv2 needs images of at least 4 pixels, not {min(shape[1:])}")
     rows, columns = (side // 2 // 2 for side in shape[1:])
     trunk = nn.Sequential(
-        _conv(shape[0], width, 1, batch_norm), nn.MaxPool2d(2), _conv(width, 2 * width, 1, batch_norm), nn.MaxPool2d(2),
+        conv(shape[0], width, 1, batch_norm), nn.MaxPool2d(2), conv(width, 2 * width, 1, batch_norm), nn.MaxPool2d(2),
         nn.Flatten(), nn.Linear(2 * width * rows * columns, hidden), nn.ReLU(), nn.Dropout(dropout),
     )  # fmt: skip
     return trunk, hidden
 
 
+SHOW_POINTS = ("landmarks",)
+"""Architectures that tell where things are."""
+
 ARCHITECTURES: Mapping[str, Callable[..., tuple[nn.Module, int]]] = {
     "compact": compact,
+    "landmarks": landmarks,
     "conv2": conv2,
     "conv4": conv4,
     "alexnet": backbones.alexnet,

@@ -33,6 +33,8 @@ class Augment:
     channel_shift: float = 0.0  # added to all pixels, of a range of 1
     contrast: float = 0.0  # factor 1-contrast to 1+contrast about the mean
     noise: float = 0.0  # standard deviation, of a range of 1
+    gamma: float = 0.0  # exponent e^-gamma to e^gamma on the range of 1
+    cover: float = 0.0  # side of an even rectangle put over a part of the image, up to this share of its side
 
 
 @dataclass(frozen=True, kw_only=True)

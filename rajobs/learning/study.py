@@ -1,17 +1,22 @@
 """What a study is: one frozen declaration that every job works from. No torch is needed to read one."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rajobs.imaging.hands import Affine
+from rajobs.learning.points import Points
 from rajobs.learning.recipe import Recipe
-from rajobs.learning.targets import Target
+from rajobs.learning.targets import Nominal, Target
 from rajobs.records.errors import NotThereYet, UnknownName
 from rajobs.records.manifest import digest
 from rajobs.records.splits import PrintedPatients, PrintedSplit
+
+FOUND = ("not found", "found")
+"""Of a point: not there or not where it was said to be, and found within half a joint's width."""
 
 Array = NDArray[np.uint8] | NDArray[np.uint16]
 
@@ -24,6 +29,7 @@ class View:
     version: int
     reads: str  # preview | pixels | clinic: what it is given
     settings: Mapping[str, Any] = field(default_factory=dict)  # its defaults; a recipe may change them
+    place: Callable[..., Affine] | None = None  # (row, film's shape, **settings): where `draw` puts the film's pixels
 
     def with_settings(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
         for name in chosen:
@@ -55,7 +61,8 @@ class Study:
     question: str
     rows: str  # films | hands | joints | ultrasound | visits
     view: View
-    targets: tuple[Target, ...]
+    targets: tuple[Target, ...] = ()
+    points: Points | None = None  # what is to be found in an array, by the labels' x and y
     headline: str  # "<target>.<metric id>", higher is better
     metrics: tuple[str, ...] = ("accuracy", "balanced_accuracy", "auc", "calibration_error")
     recipes: Mapping[str, Recipe] = field(default_factory=dict)
@@ -70,6 +77,14 @@ class Study:
         number = {name: at for at, name in enumerate(dict.fromkeys(self.kinds.values()))}
         return np.array([number.get(self.kinds.get(site, ""), 0) for site in sites], np.int64)
 
+    def asked(self, recipe: Recipe) -> "Study":
+        """The study as a recipe answers it: of one that shows points it is judged whether each is found."""
+        if self.points is None or any(member.targets != (self.points.name,) for member in recipe.members):
+            return self
+        found = Nominal(name=self.points.name, classes=FOUND)
+        metrics = ("accuracy", "balanced_accuracy", "auc", "calibration_error")
+        return replace(self, targets=(found,), headline=f"{found.name}.accuracy", metrics=metrics, folds={})
+
     def target(self, name: str) -> Target:
         found = {target.name: target for target in self.targets}
         if name not in found:
@@ -79,6 +94,10 @@ class Study:
     def recipe(self, name: str) -> Recipe:
         if not self.recipes:
             raise NotThereYet(f"{self.name} is declared but has no recipe yet; `rajobs studies` shows which have")
+        if name == "published" and name not in self.recipes:
+            raise NotThereYet(
+                f"what {self.paper} did for {self.name} is no recipe yet; there is {', '.join(self.recipes)}"
+            )
         if name not in self.recipes:
             raise UnknownName.among(f"recipe of {self.name}", name, [*self.recipes, "or a TOML file"])
         return self.recipes[name]

@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 ALLOWED: Mapping[str, float] = MappingProxyType({
     "joints missing": 0.5,
+    "joints unsure": 0.25,
     "scores unsure": 0.35,
     "models disagree": 0.15,
     "view unsure": 0.3,
@@ -13,10 +14,12 @@ ALLOWED: Mapping[str, float] = MappingProxyType({
 })  # fmt: skip
 """Each reason's measure, 0 to 1, up to which it is none.
 
-joints missing: share of the method's sites without a score. scores unsure: mean of what the likeliest score lacks to
-certainty. models disagree: mean difference of their expected scores, as a share of the range. view unsure: what the
-film's view lacks to certainty. hands contradict each other: difference of the two hands' totals, as a share of the
-method's highest. answers contradict each other: stage without RA, RA without a stage, stage 0 with destroyed joints.
+joints missing: share of the method's sites without a score. joints unsure: mean over the finger joints of what a
+model's confidence in their place lacks to certainty, all of it where there is none. scores unsure: mean of what the
+likeliest score lacks to certainty. models disagree: mean difference of their expected scores, as a share of the range.
+view unsure: what the film's view lacks to certainty. hands contradict each other: difference of the two hands' totals,
+as a share of the method's highest. answers contradict each other: stage without RA, RA without a stage, stage 0 with
+destroyed joints.
 """
 
 

@@ -3,6 +3,12 @@
 from rajobs import studies
 from rajobs.learning.study import Study
 
+POINTS = (
+    "  target x, target y: column and row in the film's pixels, from 0", "",
+    "image,side,study,target,site,value,reader", "1.2.3.4.5,L,joint_detection,x,MCP2,812.5,reader1",
+    "1.2.3.4.5,L,joint_detection,y,MCP2,1203,reader1",
+)  # fmt: skip
+
 
 def catalogue() -> str:
     """A line a study."""
@@ -33,6 +39,8 @@ def details(name: str) -> str:
     lines += ["", "Labels, a CSV for `rajobs ingest --labels`; side, site, reader, patient and split may be left out:"]
     for target in study.targets:
         lines.append(f"  target {target.name}: {', '.join(target.classes)}")
+    if study.points is not None and not study.targets:
+        return "\n".join([*lines, *POINTS])
     side, site = ("L" if study.rows != "films" else ""), ("MCP2" if study.rows == "joints" else "")
     lines += ["", "image,side,study,target,site,value,reader"]
     for target in study.targets:

@@ -1,9 +1,12 @@
 """Which films show a hand? Pixels decide, since a header may say HAND or EXTREMITY of either (paper 003)."""
 
+from rajobs.imaging.hands import whole_place
 from rajobs.imaging.views import whole
+from rajobs.learning.points import Points
 from rajobs.learning.recipe import Augment, Member, Recipe, Training
 from rajobs.learning.study import Printed, Study, View
 from rajobs.learning.targets import Nominal
+from rajobs.records.anatomy import HAND_SITES, SIDES
 from rajobs.records.schema import VIEWS
 from rajobs.records.splits import PrintedSplit
 
@@ -17,6 +20,23 @@ DEFAULT = Recipe(
         copies=4,
         augment=Augment(
             rotate=20, quarter_turns=True, shift=0.1, zoom=0.2, flip_horizontal=True, contrast=0.3, channel_shift=0.1
+        ),
+    ),
+)
+
+# Where the hands lie and which they are: the joints of a left and of a right hand, roughly, on the small preview.
+HANDS = Recipe(
+    view={"size": 256, "fit": "pad"},
+    members=(
+        Member(name="hands", architecture="landmarks", settings={"width": 12, "closer": False}, targets=("hands",)),
+    ),
+    training=Training(
+        epochs=30,
+        batch_size=16,
+        learning_rate=2e-3,
+        copies=2,
+        augment=Augment(
+            rotate=180, shift=0.1, zoom=0.4, shear=8, contrast=0.3, channel_shift=0.1, noise=0.03, gamma=0.5, cover=0.3
         ),
     ),
 )
@@ -49,10 +69,11 @@ STUDY = Study(
     paper="003",
     question="Does this film show one hand, both hands, a foot or something else?",
     rows="films",
-    view=View(draw=whole, version=1, reads="preview", settings={"size": 128, "fit": "pad"}),
+    view=View(draw=whole, version=1, reads="preview", settings={"size": 128, "fit": "pad"}, place=whole_place),
     targets=(Nominal(name="view", classes=VIEWS),),
+    points=Points(name="hands", places=tuple((side, site.name) for side in SIDES for site in HAND_SITES)),
     headline="view.balanced_accuracy",
-    recipes={"default": DEFAULT, "published": PUBLISHED},
+    recipes={"default": DEFAULT, "published": PUBLISHED, "hands": HANDS},
     printed=(
         Printed(what="accuracy of three classes on 206 films", value=1.0, metric="view.accuracy_as_printed"),
         Printed(what="accuracy of unilateral hand or not (no k/206: most likely of validation)", value=0.9517),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from rajobs.__main__ import main
 from tests.jobs.conftest import KEY
 
 pytestmark = pytest.mark.ray
@@ -41,31 +42,41 @@ STUDY = Study(
 SPACE = 'study = "toy"\n[axes]\n"training.epochs" = { low = 1, high = 3 }\n'
 
 
-def rajobs(home: Path, *arguments: str) -> str:
-    environment = {**os.environ, "PYTHONPATH": str(home), "RAJOBS_KEY": KEY, "RAY_ADDRESS": ""}
-    environment.pop("RAY_ADDRESS")
-    command = [sys.executable, "-m", "rajobs", *arguments]
-    done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, timeout=400)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+LINE = """
+import json, sys
+from rajobs.__main__ import main
+from rajobs.jobs import cluster
+
+with cluster.connected(None):
+    for arguments in json.loads(sys.argv[1]):
+        main(arguments)
+"""
 
 
-def test_a_toy_study_goes_through_train_and_evaluate(phantom: Path, tmp_path: Path) -> None:
-    home = tmp_path / "home"
+def test_a_toy_study_goes_through_train_and_evaluate(data: Path, phantom: Path, tmp_path: Path) -> None:
+    home, own = tmp_path / "home", tmp_path / "data"
     for folder in ("rajobs", "tune_spaces"):
         shutil.copytree(ROOT / folder, home / folder, ignore=shutil.ignore_patterns("__pycache__"))
     (home / "rajobs" / "studies" / "toy.py").write_text(STUDY)
     (home / "tune_spaces" / "toy.toml").write_text(SPACE)
     _label(phantom / "labels.csv", tmp_path / "labels.csv")
-    data, models, out = ("../data", "../models", "../out")  # seen from `home`, and meant so in every worker
+    shutil.copytree(data, own)
     labels = str(tmp_path / "labels.csv")
-    rajobs(home, "ingest", str(phantom / "archives"), data, "--labels", labels, "--max-rejects", "0.6")
-    assert "toy" in rajobs(home, "studies")
-    rajobs(home, "train", "toy", data, models)
-    rajobs(home, "evaluate", "toy", data, models, out)
+    main(["ingest", str(phantom / "archives"), str(own), "--labels", labels, "--max-rejects", "0.6"])
+    line = [
+        ["studies"],
+        ["train", "toy", "../data", "../models"],  # seen from `home`, and meant so in every worker
+        ["evaluate", "toy", "../data", "../models", "../out"],
+        ["tune", "toy", "../data", "../sweep", "--trials", "1"],
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(home), "RAJOBS_KEY": KEY}
+    environment.pop("RAY_ADDRESS", None)  # of a cluster that has never heard of a toy
+    command = [sys.executable, "-c", LINE, json.dumps(line)]
+    done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, timeout=400)
+    assert done.returncode == 0, done.stderr
+    assert "toy" in done.stdout
     figures = json.loads((tmp_path / "out" / "metrics.json").read_text())["figures"]
     assert figures["wide.accuracy"]["value"] > 0.5
-    rajobs(home, "tune", "toy", data, "../sweep", "--trials", "1")
     assert (tmp_path / "sweep" / "toy" / "best.toml").exists()
 
 

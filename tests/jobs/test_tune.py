@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -120,18 +119,9 @@ def test_when_the_time_is_up_epochs_end_and_the_same_command_goes_on(
 
 
 @pytest.mark.ray
-def test_two_workers_train_a_trial_and_the_driver_hears_of_epochs(data: Path, tmp_path: Path) -> None:
-    main(arguments(data, tmp_path, "--trials", "2", "--workers", "2", budget="0.1"))
-    rows = rows_of(tmp_path)
-    assert [(row["state"], row["cause"]) for row in rows] == [("finished", None)] * 2
-    assert [len(row["curve"]) for row in rows] == [2, 2], "an epoch each, none twice"
-    assert not list(tmp_path.rglob("checkpoints"))
-
-
-@pytest.mark.ray
-def test_a_killed_driver_loses_no_trial_that_had_ended(data: Path, tmp_path: Path) -> None:
-    (tmp_path / "here").mkdir()
-    given = arguments(data, tmp_path / "here", "--trials", "3")
+@pytest.mark.parametrize("place", ["here", pytest.param("on a fresh cluster", marks=pytest.mark.long)])
+def test_a_killed_driver_loses_no_trial_that_had_ended(data: Path, tmp_path: Path, place: str) -> None:
+    given = arguments(data, tmp_path, "--trials", "3")
     address = ray.get_runtime_context().gcs_address
     driver = subprocess.Popen(
         [sys.executable, "-m", "rajobs", *given, "--ray", address], stdout=subprocess.DEVNULL,
@@ -139,23 +129,23 @@ def test_a_killed_driver_loses_no_trial_that_had_ended(data: Path, tmp_path: Pat
     )  # fmt: skip
     try:
         end = time.monotonic() + SECONDS
-        while not rows_of(tmp_path / "here") and time.monotonic() < end:
+        while not rows_of(tmp_path) and time.monotonic() < end:
             assert driver.poll() is None, "it ended before it could be killed"
             time.sleep(0.05)
     finally:
         os.killpg(driver.pid, signal.SIGKILL)
         driver.wait(30)
-    done = rows_of(tmp_path / "here")
+    done = rows_of(tmp_path)
     assert 1 <= len(done) < 3
-    shutil.copytree(tmp_path / "here", tmp_path / "elsewhere")
-    main(given)
-    fresh = [sys.executable, "-m", "rajobs", *arguments(data, tmp_path / "elsewhere", "--trials", "3")]
-    subprocess.run(fresh, env=environment_without_a_cluster(), check=True, timeout=SECONDS, stdout=subprocess.DEVNULL)
-    for place in ("here", "elsewhere"):
-        rows = rows_of(tmp_path / place)
-        assert [row["number"] for row in rows] == [0, 1, 2]
-        assert [row for row in rows if row["number"] in {old["number"] for old in done}] == done
-        assert (tmp_path / place / "sweep" / "hand_filter" / "best.toml").exists()
+    if place == "here":
+        main(given)
+    else:
+        again = [sys.executable, "-m", "rajobs", *given]
+        subprocess.run(again, env=environment_without_a_cluster(), check=True, timeout=SECONDS)
+    rows = rows_of(tmp_path)
+    assert [row["number"] for row in rows] == [0, 1, 2]
+    assert [row for row in rows if row["number"] in {old["number"] for old in done}] == done
+    assert (tmp_path / "sweep" / "hand_filter" / "best.toml").exists()
 
 
 LOGICAL = """
@@ -183,19 +173,22 @@ print("PLACED", json.dumps({"seen": sorted(seen), "most": max(most)}))
 
 
 @pytest.mark.ray
-def test_shares_of_gpus_are_placed_as_asked_and_nothing_waits(data: Path, tmp_path: Path) -> None:
-    given = arguments(data, tmp_path, "--trials", "2", "--workers", "2", budget="0.05")
+@pytest.mark.parametrize("trials", [1, pytest.param(2, marks=pytest.mark.long)])
+def test_workers_of_trials_get_their_shares_of_gpus_and_nothing_waits(data: Path, tmp_path: Path, trials: int) -> None:
+    given = arguments(data, tmp_path, "--trials", str(trials), "--workers", "2")
     environment = {**environment_without_a_cluster(), **cluster_settings()}
     done = subprocess.run(
         [sys.executable, "-c", LOGICAL, *given], env=environment,
-        capture_output=True, text=True, timeout=SECONDS,
+        capture_output=True, text=True, timeout=3 * SECONDS,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     placed = json.loads(done.stdout.rpartition("PLACED")[2])
     worker = {"CPU": 1 - DRIVER, "GPU": SHARE}
     assert [json.loads(text) for text in placed["seen"]] == [[{"CPU": DRIVER}], [worker, worker]]
-    assert placed["most"] == 4 * SHARE, "two trials at once, each with two workers"
-    assert [row["state"] for row in rows_of(tmp_path)] == ["finished", "finished"]
+    assert placed["most"] == 2 * trials * SHARE, "trials at once, each with two workers"
+    rows = rows_of(tmp_path)
+    assert [(row["state"], row["cause"], len(row["curve"])) for row in rows] == [("finished", None, 2)] * trials
+    assert not list(tmp_path.rglob("checkpoints"))
 
 
 def environment_without_a_cluster() -> dict[str, str]:

@@ -6,13 +6,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from rajobs.learning.augment import augment
+from rajobs.learning.augment import augment as augmented
 from rajobs.learning.recipe import Augment
 
 ALL = Augment(
     rotate=20, quarter_turns=True, shift=0.1, zoom=0.2, shear=10, flip_horizontal=True, flip_vertical=True,
-    channel_shift=0.1, contrast=0.2, noise=0.05,
+    channel_shift=0.1, contrast=0.2, noise=0.05, gamma=0.3, cover=0.5,
 )  # fmt: skip
+
+
+def augment(images: Tensor, how: Augment, generator: torch.Generator) -> Tensor:
+    return augmented(images, how, generator)[0]
 
 
 @pytest.fixture
@@ -36,7 +40,8 @@ def test_every_setting_changes_samples_each_by_its_own_draw(images: Tensor, name
     changed = augment(images, Augment(**{name: getattr(ALL, name)}), seeded())
     distinct = {tuple(picture.flatten().round(decimals=4).tolist()) for picture in changed}
     switch = {"quarter_turns": 4, "flip_horizontal": 2, "flip_vertical": 2}
-    assert len(distinct) == switch.get(name, 32)
+    # A cover may be too small to hide the middle of one of so few pixels.
+    assert len(distinct) == switch.get(name, 32) or (name == "cover" and len(distinct) > 20)
     assert changed.shape == images.shape and changed.dtype == images.dtype
 
 
@@ -73,3 +78,9 @@ def test_a_shift_is_a_share_of_the_side() -> None:
     moved = augment(dot, Augment(shift=0.25), seeded()).flatten(1)
     at = torch.stack([moved.argmax(dim=1) // 41, moved.argmax(dim=1) % 41]) - 20
     assert 9 <= int(at.abs().max()) <= 11  # a quarter of 41 pixels
+
+
+def test_a_cover_hides_a_rectangle_and_leaves_the_rest() -> None:
+    images = torch.full((64, 1, 40, 40), 0.5)
+    hidden = (augment(images, Augment(cover=0.5), seeded()) != 0.5).flatten(1).float().mean(dim=1)
+    assert float(hidden.mean()) > 0 and float(hidden.max()) <= 0.5**2 + 0.05

@@ -1,0 +1,93 @@
+"""Films turned, mirrored, made small and put in pairs, with their labels: what a finder of joints must bear.
+
+    python benchmarks/turn.py FILM LABELS OUT [--step 15]
+    rajobs ingest OUT/films OUT/data --labels OUT/labels.csv --pictures radiograph
+    python benchmarks/finding.py OUT/data MODELS
+
+FILM is a radiograph of one hand, LABELS a CSV (side, site, x, y) of its joints in the film's pixels. A mirrored right
+hand is a left one; two hands lie side by side on one film.
+"""
+
+import argparse
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from rajobs.imaging import reading
+from rajobs.imaging.image import ReadOptions
+from rajobs.imaging.windowing import to_bytes
+
+Joints = dict[tuple[str, str], tuple[float, float]]
+Pixels = NDArray[np.uint8]
+LONG = 1600  # pixels of a written film's longest side
+
+
+def moved(film: Pixels, joints: Joints, by: NDArray[np.float64], shape: tuple[int, int]) -> tuple[Pixels, Joints]:
+    pixels = cv2.warpAffine(film, by, (shape[1], shape[0]), flags=cv2.INTER_AREA)
+    places = {name: tuple((by[:, :2] @ np.array(at) + by[:, 2]).tolist()) for name, at in joints.items()}
+    return np.asarray(pixels, np.uint8), places
+
+
+def turned(film: Pixels, joints: Joints, angle: float, zoom: float = 1.0) -> tuple[Pixels, Joints]:
+    """About its middle, on a film that holds all of it."""
+    rows, columns = film.shape
+    by = np.asarray(cv2.getRotationMatrix2D(((columns - 1) / 2, (rows - 1) / 2), angle, zoom), np.float64)
+    width, height = np.abs(by[:, :2] / zoom) @ np.array([columns, rows])
+    by[:, 2] += [(width - columns) / 2, (height - rows) / 2]
+    return moved(film, joints, by, (round(height), round(width)))
+
+
+def mirrored(film: Pixels, joints: Joints) -> tuple[Pixels, Joints]:
+    other = {"L": "R", "R": "L"}
+    return film[:, ::-1].copy(), {(other[s], site): (film.shape[1] - 1 - x, y) for (s, site), (x, y) in joints.items()}
+
+
+def pair(film: Pixels, joints: Joints) -> tuple[Pixels, Joints]:
+    """A right hand with its mirrored twin on the left of it."""
+    twin, theirs = mirrored(film, joints)
+    shifted = {name: (x + film.shape[1], y) for name, (x, y) in joints.items()}
+    return np.hstack([twin, film]), {**theirs, **shifted}
+
+
+def films(film: Pixels, joints: Joints, step: float) -> Iterator[tuple[str, str, Pixels, Joints]]:
+    """Name, view, pixels and joints of each."""
+    both = pair(film, joints)
+    for angle in np.arange(0, 360, step):
+        yield f"turned-{angle:g}", "unilateral", *turned(film, joints, angle)
+        yield f"left-{angle:g}", "unilateral", *turned(*mirrored(film, joints), angle)
+        yield f"small-{angle:g}", "unilateral", *turned(film, joints, angle, 0.5)
+        yield f"both-{angle:g}", "both", *turned(*both, angle)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("film", type=Path)
+    parser.add_argument("labels", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--step", type=float, default=15.0, help="degrees")
+    args = parser.parse_args()
+    (image,) = reading.plan(args.film.read_bytes(), ReadOptions()).images()
+    pixels = to_bytes(image.pixels, image.window)
+    scale = LONG / max(pixels.shape)
+    with args.labels.open() as file:
+        joints = {(row["side"], row["site"]): (float(row["x"]), float(row["y"])) for row in csv.DictReader(file)}
+    by = np.array([[scale, 0, 0.0], [0, scale, 0.0]])
+    pixels, joints = moved(pixels, joints, by, (round(pixels.shape[0] * scale), round(pixels.shape[1] * scale)))
+    (args.out / "films").mkdir(parents=True)
+    rows = [("image", "side", "study", "target", "site", "value", "patient")]
+    for name, view, shown, places in films(pixels, joints, args.step):
+        cv2.imwrite(str(args.out / "films" / f"{name}.png"), shown)
+        rows.append((f"{name}.png", "", "hand_filter", "view", "", view, "one"))
+        for (side, site), at in places.items():
+            for axis, value in zip("xy", at):
+                rows.append((f"{name}.png", side, "joint_detection", axis, site, f"{value:.1f}", "one"))
+    with (args.out / "labels.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+
+
+if __name__ == "__main__":
+    main()

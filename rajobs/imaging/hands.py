@@ -1,0 +1,75 @@
+"""Hands out of films: a hand turned upright and sided, and the way back from its picture to the film."""
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from rajobs.imaging.rows import Row
+from rajobs.imaging.views import Shown
+from rajobs.imaging.windowing import to_bytes
+
+Affine = NDArray[np.float64]
+"""(2, 3): film columns and rows (the middle of a pixel is a whole number) to shares of a view's side."""
+
+Shape = tuple[int, int]
+"""Rows and columns of a film."""
+
+Pixels = NDArray[Any]
+
+
+def upright(image: Shown, row: Row, *, size: int) -> NDArray[np.uint8]:
+    """A hand's box with the fingers up, a left hand mirrored, in its own grey levels; beyond the film it is black."""
+    pixels = image.deep if image.deep is not None else image.pixels
+    to_view = upright_place(row, (0, 0), size=size) * size
+    to_view[:, 2] -= 0.5  # of the view's pixels, too, the middle is a whole number
+    pixels, to_view = _shrunk(pixels, to_view)
+    patch = cv2.warpAffine(pixels, to_view, (size, size), flags=cv2.INTER_LINEAR)
+    return to_bytes(patch.astype(pixels.dtype, copy=False), None)
+
+
+def upright_place(row: Row, shape: Shape, *, size: int) -> Affine:
+    """Where `upright` puts the film's pixels."""
+    assert row.box is not None, row
+    x0, y0, x1, y1 = row.box
+    turn, side = np.deg2rad(-row.angle), max(x1 - x0, y1 - y0, 1.0)
+    matrix = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) / side
+    if row.side == "L":
+        matrix[0] *= -1
+    middle = np.array([(x0 + x1) / 2, (y0 + y1) / 2])
+    return np.column_stack([matrix, 0.5 - matrix @ middle])
+
+
+def whole_place(row: Row, shape: Shape, *, size: int, fit: str) -> Affine:
+    """Where `views.whole` puts the film's pixels."""
+    rows, columns = shape
+    shrink = size / max(rows, columns)
+    height, width = (max(1, round(rows * shrink)), max(1, round(columns * shrink))) if fit == "pad" else (size, size)
+    left, top = (size - width) // 2, (size - height) // 2
+    across, down = width / columns / size, height / rows / size
+    return np.array([[across, 0, 0.5 * across + left / size], [0, down, 0.5 * down + top / size]])
+
+
+def move(points: NDArray[np.float64], by: Affine) -> NDArray[np.float64]:
+    """Points (..., 2) carried along."""
+    moved: NDArray[np.float64] = points @ by[:, :2].T + by[:, 2]
+    return moved
+
+
+def back(by: Affine) -> Affine:
+    """The way back."""
+    return np.asarray(cv2.invertAffineTransform(by), np.float64)
+
+
+def _shrunk(pixels: Pixels, by: Affine) -> tuple[Pixels, Affine]:
+    """An image nearly as small as a map shows it, by the mean over areas: a warp alone would skip pixels."""
+    factor = int(1 / np.linalg.norm(by[:, 0]))
+    if factor < 2:
+        return pixels, by
+    height, width = (side // factor for side in pixels.shape[:2])
+    small = cv2.resize(pixels[: height * factor, : width * factor], (width, height), interpolation=cv2.INTER_AREA)
+    larger = by.copy()
+    larger[:, :2] *= factor
+    larger[:, 2] += by[:, :2] @ np.full(2, (factor - 1) / 2)
+    return small, larger

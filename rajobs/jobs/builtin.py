@@ -1,0 +1,179 @@
+"""The models inside the package, made from drawings alone: `python -m rajobs.jobs.builtin OUT` (`make builtin`).
+
+Films are drawn while the networks learn, so that none is seen twice; no patient's pixels are in it. A run that was
+ended goes on where it stopped. Hours on two cores; with the same seed and machine, the same models.
+"""
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+import rajobs
+from rajobs import __version__, studies
+from rajobs.jobs import say
+from rajobs.jobs.keeper import Keeper
+from rajobs.learning.bundle import BUNDLE, Trained, put_bundle
+from rajobs.learning.card import drawn_card
+from rajobs.learning.drawn import Drawn, draw_rows
+from rajobs.learning.ensemble import Lesson, build_member, learned, member_fit
+from rajobs.learning.loop import pick_device
+from rajobs.learning.networks import parameters
+from rajobs.learning.prepared import Prepared
+from rajobs.learning.recipe import Member, Recipe, to_dict
+from rajobs.learning.state import Epoch, State
+from rajobs.learning.study import Array, Study
+from rajobs.phantoms.picture import PHANTOM_VERSION
+from rajobs.records.manifest import digest
+from rajobs.records.parts import to_parquet
+from rajobs.records.schema import HISTORY, PREPARED
+from rajobs.records.store import open_store
+
+MADE = {
+    ("hand_filter", "default"): (8, 1500),
+    ("hand_filter", "hands"): (16, 1200),
+    ("joint_detection", "default"): (16, 1000),
+}
+"""Study and recipe of each built-in model: rounds that it learns, and films that are drawn for each."""
+
+AT_ONCE = 50  # films of a task of drawing
+DRAWN = "drawn"  # stands where other bundles tell of data, key and split
+
+
+def place() -> str:
+    """The folder of the models inside the package."""
+    return str(Path(rajobs.__file__).parent / "builtin")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Order:
+    """How much is drawn and learnt."""
+
+    out: str
+    rounds: int
+    films: int  # drawn for a round
+    seed: int = 0
+    workers: int = 2
+
+
+def make(order: Order, study: Study, name: str) -> str:
+    """One model; the folder of its bundle."""
+    recipe, store = study.recipe(name), open_store(order.out)
+    facts: dict[str, Any] = {
+        "study": study.name, "recipe": to_dict(recipe), "mode": "drawn", "seed": order.seed, "budget": 1.0,
+        "code": __version__, "phantom": PHANTOM_VERSION, "rounds": order.rounds, "films": order.films * order.rounds,
+    }  # fmt: skip
+    folder = f"{study.name}/{digest(facts)}"
+    if store.stat(f"{folder}/{BUNDLE}"):
+        say.line(f"nothing to do: {order.out}/{folder} holds this model already")
+        return folder
+    trained: dict[str, list[Trained]] = {}
+    history: list[dict[str, object]] = []
+    for number, member in enumerate(recipe.members):
+        keeper = Keeper(store=store, folder=f"{folder}/checkpoints", name=member.name)
+        network, state, lesson = _fit(order, study, recipe, member, order.seed * 1000 + number, keeper)
+        trained[member.name] = [Trained(network=network.eval(), temperature={})]
+        history += [{"member": member.name, **vars(epoch)} for epoch in state.history]
+    facts |= {
+        "key": DRAWN, "data": DRAWN, "split": DRAWN, "starts": {}, "shape": list(lesson.arrays.shape),
+        "classes": {target.name: list(target.classes) for target in study.targets}, "validation": {},
+        "parameters": {name: parameters(several[0].network) for name, several in trained.items()},
+        "rows": {"train": len(lesson.arrays) * order.rounds, "validation": 0, "test": 0},
+        "epochs": {name: {"run": order.rounds, "kept": order.rounds} for name in trained}, "learned": learned(lesson),
+    }  # fmt: skip
+    store.put(f"{folder}/history.parquet", to_parquet(HISTORY.rows(history), HISTORY))
+    store.put(f"{folder}/card.md", drawn_card(study, facts).encode())
+    put_bundle(store, folder, trained, facts, short=True)
+    for entry in list(store.list(f"{folder}/checkpoints/")):
+        store.delete(entry.key)
+    return folder
+
+
+def _fit(
+    order: Order, study: Study, recipe: Recipe, member: Member, seed: int, keeper: Keeper
+) -> tuple[nn.Module, State, Lesson]:
+    """A network, its run and the last round's lesson."""
+    training = dataclasses.replace(recipe.training_of(member), epochs=order.rounds, keep="last")
+    recipe = dataclasses.replace(recipe, training=training)
+    member = dataclasses.replace(member, training=None)
+    state = keeper.newest() or State()
+    with (
+        ProcessPoolExecutor(order.workers, get_context("spawn")) as pool,
+        say.Progress(f"rounds of {member.name}", order.rounds) as progress,
+    ):
+        lesson = draw_lesson(pool, dataclasses.replace(order, films=1), study, recipe, 0)
+        network = build_member(study, member, lesson.arrays.shape, order.seed).to(pick_device())
+
+        def told(epoch: Epoch, now: State) -> bool:
+            keeper.keep(epoch.epoch, now, epoch.epoch == order.rounds)
+            progress.step(note=f"loss {epoch.loss:.3f}")
+            return False  # the next round's films are others
+
+        progress.step(len(state.history))
+        for number in range(len(state.history), order.rounds):
+            lesson = draw_lesson(pool, order, study, recipe, number)
+            state = member_fit(lesson, recipe, member, seed).run(network, told, state)
+    network.load_state_dict(state.weights)
+    return network, state, lesson
+
+
+def draw_lesson(pool: ProcessPoolExecutor, order: Order, study: Study, recipe: Recipe, number: int) -> Lesson:
+    """A round's films, drawn by several processes, in an order that does not hang on them."""
+    tasks = [
+        (study.name, dict(recipe.view), (order.seed, number), range(start, min(start + AT_ONCE, order.films)))
+        for start in range(0, order.films, AT_ONCE)
+    ]
+    return lesson_of(study, [row for rows in pool.map(_draw, tasks) for row in rows])
+
+
+def _draw(task: tuple[str, dict[str, Any], tuple[int, ...], range]) -> list[Drawn]:
+    name, settings, seed, films = task
+    import cv2
+
+    cv2.setNumThreads(1)
+    rows = draw_rows(studies.find(name), settings, seed, films)
+    return [dataclasses.replace(row, picture=None) for row in rows]
+
+
+def lesson_of(study: Study, rows: Sequence[Drawn]) -> Lesson:
+    """Drawn rows to learn from."""
+    told: list[dict[str, object]] = [
+        {"image_id": row.row.image_id, "hand": row.row.hand, "site": "", "side": row.row.side, "patient": ""}
+        for row in rows
+    ]
+    drawn: Array = np.stack([row.array for row in rows]).astype(np.uint8, copy=False)
+    arrays = Prepared(rows=PREPARED.rows(told), arrays=(drawn,), starts=np.zeros(1, np.int64))
+    return Lesson(
+        study=study, arrays=arrays, labels={target.name: [row.view for row in rows] for target in study.targets},
+        points=np.stack([row.points for row in rows if row.points is not None]) if study.points else None,
+        parts=np.full(len(rows), "train"), groups=np.full(len(rows), ""),
+    )  # fmt: skip
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("out")
+    parser.add_argument("--rounds", type=int, help="where it is not to be as in the package")
+    parser.add_argument("--films", type=int, help="drawn for a round, the same")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=Order.workers, help="processes that draw")
+    parser.add_argument("--only", nargs="*", default=[f"{study}/{recipe}" for study, recipe in MADE])
+    args = parser.parse_args(arguments)
+    for (study, recipe), (rounds, films) in MADE.items():
+        if f"{study}/{recipe}" in args.only:
+            order = Order(
+                out=args.out, rounds=args.rounds or rounds, films=args.films or films, seed=args.seed,
+                workers=args.workers,
+            )  # fmt: skip
+            say.line(f"model: {order.out}/{make(order, studies.find(study), recipe)}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,86 @@
+"""Where models find hands and joints: roughly on the film's preview, then closely on each hand turned upright."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from rajobs.imaging.hands import back, move
+from rajobs.imaging.rows import Position, Positions, Row, derive
+from rajobs.jobs.panel import Panel
+from rajobs.learning.drawing import draw_all
+from rajobs.learning.points import SURE, Places
+from rajobs.records.store import Store
+
+LEAST = 6  # points that make a hand
+APART = 0.5  # of a hand's reach: two hands whose middles are nearer are one, seen as left and as right
+TAG = 0.15  # what a side told by the film's header weighs, of 1
+
+Shapes = Mapping[str, tuple[int, int]]
+"""Rows and columns of each film."""
+
+
+def find_joints(
+    store: Store, key: str, images: pa.Table, films: Sequence[Row], filters: Panel, joints: Panel
+) -> Positions:
+    """The joints of these films' hands; nothing where there is no model that shows them."""
+    if not filters.finders or not joints.finders or not films:
+        return {}
+    told = images.select(["image_id", "rows", "columns", "laterality"]).to_pylist()
+    shapes = {image["image_id"]: (image["rows"], image["columns"]) for image in told}
+    tags = {image["image_id"]: image["laterality"] for image in told}
+    rough: dict[str, list[Position]] = {}
+    for row, found in zip(films, _seen(store, key, filters, films, shapes)):
+        assert filters.study.points is not None
+        hands = choose_hands(filters.study.points.places, found, tags[row.image_id])
+        if hands:
+            rough[row.image_id] = hands
+    rows = derive("hands", images, rough)
+    close: dict[str, list[Position]] = defaultdict(list)
+    for row, found in zip(rows, _seen(store, key, joints, rows, shapes)):
+        assert joints.study.points is not None
+        for (_, site), (x, y, sure) in zip(joints.study.points.places, found.tolist()):
+            if sure >= SURE:
+                close[row.image_id].append(Position(site=site, side=row.side, x=x, y=y, confidence=sure))
+    return dict(close)
+
+
+def _seen(store: Store, key: str, panel: Panel, rows: Sequence[Row], shapes: Shapes) -> list[NDArray[np.float64]]:
+    """Film column and row, and sureness, of each place in each row: of several models the mean."""
+    drawn: Mapping[str, Any] = draw_all(store, key, panel.asks(rows, panel.finders))
+    given = []
+    for model in panel.finders:
+        found, settings = model.find(panel.images(drawn, model)), panel.study.view.with_settings(model.recipe.view)
+        assert panel.study.view.place is not None
+        for at, row in enumerate(rows):
+            to_film = back(panel.study.view.place(row, shapes[row.image_id], **settings))
+            found[at, :, :2] = move(found[at, :, :2], to_film)
+        given.append(found)
+    several = np.stack(given)
+    weight = np.maximum(several[..., 2:], 1e-6)
+    where = (several[..., :2] * weight).sum(axis=0) / weight.sum(axis=0)
+    return list(np.concatenate([where, several[..., 2:].mean(axis=0)], axis=2))
+
+
+def choose_hands(places: Places, found: NDArray[np.float64], tag: str | None) -> list[Position]:
+    """The positions of the hands that are there, at most one a side."""
+    hands: dict[str, list[Position]] = defaultdict(list)
+    for (side, site), (x, y, sure) in zip(places, found.tolist()):
+        if sure >= SURE and side is not None:
+            hands[side].append(Position(site=site, side=side, x=x, y=y, confidence=sure))
+    there = {side: hand for side, hand in hands.items() if len(hand) >= LEAST}
+    if len(there) == 2 and _one_place(*there.values()):
+        weight = {side: sum(place.confidence or 0 for place in hand) / len(places) * 2 for side, hand in there.items()}
+        best = max(there, key=lambda side: weight[side] + TAG * (side == tag))
+        there = {best: there[best]}
+    return [place for hand in there.values() for place in hand]
+
+
+def _one_place(one: Sequence[Position], other: Sequence[Position]) -> bool:
+    """Whether two hands lie on each other."""
+    first, second = (np.array([(place.x, place.y) for place in hand]) for hand in (one, other))
+    reach = max(float(np.ptp(points, axis=0).max()) for points in (first, second))
+    return bool(np.linalg.norm(first.mean(axis=0) - second.mean(axis=0)) < APART * reach)

@@ -1,0 +1,33 @@
+"""Where are the joints of this hand? A network shows each of the sites, and looks a second time (004's first step)."""
+
+from rajobs.imaging.hands import upright, upright_place
+from rajobs.learning.points import Points
+from rajobs.learning.recipe import Augment, Member, Recipe, Training
+from rajobs.learning.study import Printed, Study, View
+from rajobs.records.anatomy import HAND_SITES
+
+DEFAULT = Recipe(
+    members=(Member(name="joints", architecture="landmarks", settings={"width": 12}, targets=("joints",)),),
+    training=Training(
+        epochs=30,
+        batch_size=16,
+        learning_rate=2e-3,
+        copies=2,
+        augment=Augment(
+            rotate=25, shift=0.08, zoom=0.2, shear=6, contrast=0.3, channel_shift=0.1, noise=0.03, gamma=0.5, cover=0.4
+        ),
+    ),
+)
+
+STUDY = Study(
+    name="joint_detection",
+    paper="004",
+    question="Where are the joints of this hand?",
+    rows="hands",
+    view=View(draw=upright, version=1, reads="pixels", settings={"size": 512}, place=upright_place),
+    points=Points(name="joints", places=tuple((None, site.name) for site in HAND_SITES)),
+    headline="joints.accuracy",
+    metrics=(),
+    recipes={"default": DEFAULT},
+    printed=(Printed(what="finger joints found by the cascade", value=0.953),),
+)

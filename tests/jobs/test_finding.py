@@ -1,0 +1,108 @@
+"""Hands and joints by models: which hand is which, and the models that are made from drawings alone."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rajobs import studies
+from rajobs.__main__ import main
+from rajobs.jobs import builtin
+from rajobs.jobs.finding import choose_hands
+from rajobs.jobs.panel import Panel
+from rajobs.learning.bundle import find_bundles
+from rajobs.learning.recipe import replace, to_toml
+from rajobs.records.anatomy import FINGER_JOINTS, HAND_SITES
+from rajobs.records.parts import read_file, read_table
+from rajobs.records.schema import FILMS, HANDS, JOINTS, PREDICTIONS
+from rajobs.records.store import open_store
+
+PLACES = tuple((side, site) for side in ("L", "R") for site in FINGER_JOINTS)
+ROW = [(100.0 + 40 * at, 300.0 - 15 * at) for at in range(len(FINGER_JOINTS))]
+REAL = Path(__file__).parents[3] / "shared" / "data" / "dicom"
+
+
+def seen(left: Sequence[float], right: Sequence[float], apart: float) -> np.ndarray:
+    """What a finder says: sureness of each place of two hands, the right one's `apart` pixels to the right."""
+    hands = [(x + shift, y) for shift in (0.0, apart) for x, y in ROW]
+    return np.column_stack([hands, [*left, *right]])
+
+
+def test_two_hands_side_by_side_are_two_and_two_on_each_other_the_surer_one() -> None:
+    sure, less, none = [0.95] * 10, [0.85] * 10, [0.1] * 10
+    assert {p.side for p in choose_hands(PLACES, seen(sure, less, 900.0), None)} == {"L", "R"}
+    assert {p.side for p in choose_hands(PLACES, seen(sure, less, 10.0), None)} == {"L"}
+    assert {p.side for p in choose_hands(PLACES, seen(sure, less, 10.0), "R")} == {"R"}, "the header decides a doubt"
+    assert {p.side for p in choose_hands(PLACES, seen(sure, none, 10.0), "R")} == {"L"}, "and nothing else"
+    assert choose_hands(PLACES, seen([0.9] * 4 + [0.1] * 6, none, 900.0), None) == [], "a few points are no hand"
+
+
+def test_models_are_made_from_drawings_and_a_second_start_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = [str(tmp_path), "--rounds", "1", "--films", "3", "--workers", "1", "--only", "hand_filter/hands"]
+    builtin.main(given)
+    builtin.main(given)
+    assert "nothing to do" in capsys.readouterr().out
+    (folder,) = find_bundles(open_store(str(tmp_path)), "hand_filter")
+    told = json.loads((tmp_path / folder / "bundle.json").read_text())
+    assert (told["mode"], told["films"], told["rows"]["train"]) == ("drawn", 3, 3)
+    assert "no clinical evidence" in (tmp_path / folder / "card.md").read_text()
+    panel = Panel.load(open_store(str(tmp_path)), "hand_filter", [folder])
+    assert not panel.models and len(panel.finders) == 1
+    found = panel.finders[0].find(np.zeros((1, 1, 256, 256), np.uint8))
+    points = studies.find("hand_filter").points
+    assert points is not None and found.shape == (1, points.outputs, 3) and np.isfinite(found).all()
+
+
+@pytest.mark.ray
+def test_a_finder_learns_from_labels_too_is_judged_and_answers_in_score(data: Path, tmp_path: Path) -> None:
+    models, out = str(tmp_path / "models"), tmp_path / "evaluation"
+    for study, name, changed in (
+        ("joint_detection", "default", {"view.size": 256, "members.settings.width": 4}),
+        ("hand_filter", "hands", {"members.settings.width": 4}),
+    ):
+        recipe = studies.find(study).recipe(name)
+        for setting, value in {**changed, "training.epochs": 1, "training.copies": 1}.items():
+            recipe = replace(recipe, setting, value)
+        (tmp_path / f"{study}.toml").write_text(to_toml(recipe))
+        main(["train", study, str(data), models, "--recipe", str(tmp_path / f"{study}.toml")])
+        (bundle,) = (tmp_path / "models" / study).glob("*/bundle.json")
+        assert json.loads(bundle.read_text())["validation"][f"{recipe.members[0].name}.accuracy"]["value"] >= 0
+    main(["evaluate", "joint_detection", str(data), models, str(out)])
+    figures = json.loads((out / "metrics.json").read_text())["figures"]
+    assert 0 <= figures["joints.accuracy"]["value"] <= 1
+    rows = read_file(open_store(str(out)), "predictions.parquet", PREDICTIONS).to_pylist()
+    assert {row["site"] for row in rows} == {site.name for site in HAND_SITES}
+    assert {row["truth"] for row in rows} <= {"not found", "found"}
+    main(["score", str(data), models, str(tmp_path / "tables")])
+    assert read_table(open_store(str(tmp_path / "tables")), "films", FILMS).num_rows
+
+
+@pytest.mark.ray
+def test_the_models_of_the_package_find_the_joints_of_a_real_hand(ray_cluster: None, tmp_path: Path) -> None:
+    if not REAL.is_dir():
+        pytest.skip("no real files here")
+    source = tmp_path / "films"
+    source.mkdir()
+    for name in ("hand_cr_kodak_j2k", "hip_cr_jpegls", "chest_cr_mono1_j2k", "lower_leg_cr_mono1_j2k"):
+        shutil.copy(REAL / f"{name}.dcm", source)
+    main(["ingest", str(source), str(tmp_path / "data")])
+    main(["score", str(tmp_path / "data"), "builtin", str(tmp_path / "out")])
+    store = open_store(str(tmp_path / "out"))
+    views = read_table(store, "films", FILMS).column("view").to_pylist()
+    assert sorted(views) == ["other", "other", "other", "unilateral"]
+    (hand,) = read_table(store, "hands", HANDS).to_pylist()
+    assert hand["side"] == "R"
+    joints = {row["site"]: row for row in read_table(store, "joints", JOINTS).to_pylist()}
+    truth = np.loadtxt(Path(__file__).with_name("real_hand.csv"), str, delimiter=",", skiprows=1)
+    at = {site: np.array([x, y], float) for _, site, x, y in truth.tolist()}
+    width = 0.28 * float(np.linalg.norm(at["MCP3"] - at["PIP3"]))
+    for site, where in at.items():
+        row = joints[site]
+        assert row["x"] is not None, site
+        assert np.hypot(row["x"] - where[0], row["y"] - where[1]) < width / 2, site
+        assert row["confidence"] > 0.5 and row["jsn"] is None, "no model of the package has learnt a score"

@@ -1,0 +1,124 @@
+"""Points: found where they are, carried along when images move, and put back into the film they come from."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from rajobs import studies
+from rajobs.imaging.hands import back, move, upright, upright_place, whole_place
+from rajobs.imaging.rows import Position, Row
+from rajobs.imaging.views import Shown, whole
+from rajobs.learning.augment import augment
+from rajobs.learning.drawn import draw_rows
+from rajobs.learning.ensemble import build_member
+from rajobs.learning.points import CLOSER, Points, peaks, points_in_view, widths
+from rajobs.learning.recipe import Augment
+
+TWO = Points(name="two", places=((None, "MCP3"), (None, "PIP3")))
+SIDE = 64
+
+
+def dot(x: float, y: float, shape: tuple[int, int], spread: float = 2.0) -> np.ndarray:
+    rows, columns = np.mgrid[: shape[0], : shape[1]]
+    return np.exp(-0.5 * ((columns - x) ** 2 + (rows - y) ** 2) / spread**2)
+
+
+def middle(image: np.ndarray) -> tuple[float, float]:
+    """Column and row of an image's bright spot."""
+    weight = np.where(image > 0.3 * image.max(), image.astype(float), 0.0)
+    rows, columns = np.mgrid[: image.shape[0], : image.shape[1]]
+    return float((weight * columns).sum() / weight.sum()), float((weight * rows).sum() / weight.sum())
+
+
+def logits_for(where: np.ndarray, there: bool = True) -> torch.Tensor:
+    cells = [8 * dot(x * SIDE - 0.5, y * SIDE - 0.5, (SIDE, SIDE), 1.5).ravel() for x, y in where]
+    absent = np.full((len(where), 1), 0.0 if there else 20.0)
+    return torch.from_numpy(np.hstack([np.stack(cells), absent]))[None].float()
+
+
+def test_an_answer_is_the_middle_of_the_spot_and_the_loss_is_least_there() -> None:
+    where = np.array([[0.31, 0.62], [0.75, 0.2]])
+    found = TWO.answer(logits_for(where))[0].numpy()
+    assert np.abs(found[:, :2] - where).max() < 0.1 / SIDE
+    assert found[:, 2].min() > 0.5 and TWO.answer(logits_for(where, there=False))[0, :, 2].max() < 0.01
+    truth, none = torch.from_numpy(where[None]).float(), torch.full((1, 2, 2), torch.nan)
+    right = float(TWO.loss(logits_for(where), truth, torch.ones(1)))
+    assert right < float(TWO.loss(logits_for(where + 0.05), truth, torch.ones(1)))
+    assert right < float(TWO.loss(logits_for(where), none, torch.ones(1)))
+    assert float(TWO.loss(logits_for(where, there=False), none, torch.ones(1))) < 0.01
+
+
+def test_a_second_look_corrects_the_first() -> None:
+    where = np.array([[0.31, 0.62], [0.75, 0.2]])
+    truth = torch.from_numpy(where[None]).float()
+    closer = torch.zeros(1, 2, CLOSER)
+    closer[..., :2], closer[..., 2] = truth - torch.tensor([0.02, 0.0]), 0.4  # widths to the right
+    closer[..., 4] = 10.0
+    both = torch.cat([logits_for(where), closer], dim=2)
+    assert torch.allclose(TWO.answer(both)[..., :2], truth, atol=1e-6)
+    away = both.clone()
+    away[..., -2] = 0.4
+    assert float(TWO.loss(both, truth, torch.ones(1))) < float(TWO.loss(away, truth, torch.ones(1)))
+
+
+def test_points_follow_their_image() -> None:
+    where = torch.tensor([[[0.4, 0.6]]]).repeat(20, 1, 1)
+    image = dot(0.4 * 101 - 0.5, 0.6 * 101 - 0.5, (101, 101), 3.0)
+    images = torch.from_numpy(image)[None, None].float().repeat(20, 1, 1, 1)
+    how = Augment(rotate=180, shift=0.1, zoom=0.3, shear=8, flip_horizontal=True)
+    moved, maps = augment(images, how, torch.Generator().manual_seed(0))
+    for picture, told in zip(moved, TWO.follow(where, maps)):
+        x, y = middle(picture[0].numpy())
+        assert abs((x + 0.5) / 101 - float(told[0, 0])) < 0.01 and abs((y + 0.5) / 101 - float(told[0, 1])) < 0.01
+
+
+@pytest.mark.parametrize("side", ["L", "R"])
+@pytest.mark.parametrize("angle", [0.0, 33.0, 180.0, 265.0])
+def test_a_hand_s_view_shows_a_place_where_it_says_so_and_there_is_a_way_back(side: str, angle: float) -> None:
+    film = (4000 * dot(700.0, 450.0, (1200, 1600), 12.0)).astype(np.uint16)
+    row = Row(image_id="a", at=0, side=side, box=(300.0, 200.0, 1100.0, 1000.0), angle=angle)
+    shown = upright(Shown(pixels=(film >> 4).astype(np.uint8), deep=film), row, size=256)
+    to_view = upright_place(row, film.shape, size=256)
+    found = points_in_view(((None, "MCP3"),), row, [Position(site="MCP3", side=side, x=700, y=450)], to_view)[0]
+    x, y = middle(shown)
+    assert np.abs(found - [(x + 0.5) / 256, (y + 0.5) / 256]).max() < 0.004
+    assert np.allclose(move(found[None].astype(float), back(to_view)), [[700, 450]], atol=0.01)
+
+
+@pytest.mark.parametrize("shape", [(300, 200), (180, 400)])
+def test_a_whole_film_s_view_too(shape: tuple[int, int]) -> None:
+    film = (255 * dot(120.0, 90.0, shape, 6.0)).astype(np.uint8)
+    row = Row(image_id="a", at=0)
+    x, y = middle(whole(Shown(pixels=film), row, size=256, fit="pad"))
+    to_view = whole_place(row, shape, size=256, fit="pad")
+    found = move(np.array([[120.0, 90.0]]), to_view)[0]
+    assert np.abs(found - [(x + 0.5) / 256, (y + 0.5) / 256]).max() < 0.003
+
+
+def test_a_width_is_told_by_the_middle_finger() -> None:
+    where = np.array([[[0.5, 0.5], [0.5, 0.3]], [[0.5, 0.5], [np.nan, np.nan]]])
+    assert np.allclose(widths(TWO.places, where), [[0.056, 0.056], [0.05, 0.05]])
+
+
+def test_a_network_learns_to_show_the_joints_of_drawn_hands() -> None:
+    study = studies.find("joint_detection")
+    recipe = study.recipe("default")
+    assert study.points is not None
+    rows = list(draw_rows(study, recipe.view, (1, 2), range(2)))
+    images = torch.from_numpy(np.stack([cv2.resize(row.array, (256, 256)) for row in rows]))[:, None].float() / 255
+    truth = torch.from_numpy(np.stack([row.points for row in rows if row.points is not None]))
+    member = replace(recipe.members[0], settings={"width": 4})
+    network = build_member(study, member, (1, 256, 256), 0)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=1e-2)
+    losses = []
+    for _ in range(30):
+        loss = study.points.loss(network(images)["joints"], truth, torch.ones(1)).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.6 * losses[0]
+    assert peaks(network(images)["joints"][..., : 64**2]).shape == (len(rows), study.points.outputs, 2)
