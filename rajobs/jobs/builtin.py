@@ -7,7 +7,7 @@ ended goes on where it stopped. Hours on two cores; with the same seed and machi
 import argparse
 import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -27,7 +27,7 @@ from rajobs.learning.ensemble import Lesson, build_member, learned, member_fit
 from rajobs.learning.loop import pick_device
 from rajobs.learning.networks import parameters
 from rajobs.learning.prepared import Prepared
-from rajobs.learning.recipe import Member, Recipe, to_dict
+from rajobs.learning.recipe import Member, Recipe, replace, to_dict
 from rajobs.learning.state import Epoch, State
 from rajobs.learning.study import Array, Study
 from rajobs.phantoms.picture import PHANTOM_VERSION
@@ -36,12 +36,33 @@ from rajobs.records.parts import to_parquet
 from rajobs.records.schema import HISTORY, PREPARED
 from rajobs.records.store import open_store
 
-MADE = {
-    ("hand_filter", "default"): (8, 1500),
-    ("hand_filter", "hands"): (16, 1200),
-    ("joint_detection", "default"): (16, 1000),
-}
-"""Study and recipe of each built-in model: rounds that it learns, and films that are drawn for each."""
+# Real films come at any angle and exposure: by quarters and 45 degrees about them the filter sees every angle.
+_ANY = {
+    "training.augment.rotate": 45.0, "training.augment.zoom": 0.35, "training.augment.gamma": 0.4,
+    "training.augment.cover": 0.2,
+}  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Made:
+    """A built-in model: a study's recipe with some settings changed, rounds that it learns, films drawn for each."""
+
+    study: str
+    recipe: str
+    rounds: int
+    films: int
+    changed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return f"{self.study}/{self.recipe}"
+
+
+MADE = (
+    Made(study="hand_filter", recipe="default", rounds=8, films=1500, changed=_ANY),
+    Made(study="hand_filter", recipe="hands", rounds=16, films=1200),
+    Made(study="joint_detection", recipe="default", rounds=16, films=1000),
+)
 
 AT_ONCE = 50  # films of a task of drawing
 DRAWN = "drawn"  # stands where other bundles tell of data, key and split
@@ -63,9 +84,9 @@ class Order:
     workers: int = 2
 
 
-def make(order: Order, study: Study, name: str) -> str:
+def make(order: Order, study: Study, recipe: Recipe) -> str:
     """One model; the folder of its bundle."""
-    recipe, store = study.recipe(name), open_store(order.out)
+    store = open_store(order.out)
     facts: dict[str, Any] = {
         "study": study.name, "recipe": to_dict(recipe), "mode": "drawn", "seed": order.seed, "budget": 1.0,
         "code": __version__, "phantom": PHANTOM_VERSION, "rounds": order.rounds, "films": order.films * order.rounds,
@@ -164,15 +185,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--films", type=int, help="drawn for a round, the same")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=Order.workers, help="processes that draw")
-    parser.add_argument("--only", nargs="*", default=[f"{study}/{recipe}" for study, recipe in MADE])
+    parser.add_argument("--only", nargs="*", default=[made.name for made in MADE])
     args = parser.parse_args(arguments)
-    for (study, recipe), (rounds, films) in MADE.items():
-        if f"{study}/{recipe}" in args.only:
+    for made in MADE:
+        if made.name in args.only:
             order = Order(
-                out=args.out, rounds=args.rounds or rounds, films=args.films or films, seed=args.seed,
+                out=args.out, rounds=args.rounds or made.rounds, films=args.films or made.films, seed=args.seed,
                 workers=args.workers,
             )  # fmt: skip
-            say.line(f"model: {order.out}/{make(order, studies.find(study), recipe)}")
+            study = studies.find(made.study)
+            recipe = study.recipe(made.recipe)
+            for setting, value in made.changed.items():
+                recipe = replace(recipe, setting, value)
+            say.line(f"model: {order.out}/{make(order, study, recipe)}")
 
 
 if __name__ == "__main__":
