@@ -85,7 +85,7 @@ def _trials(args: argparse.Namespace, workers: int) -> tuple[float, float]:
         names = ", ".join(['"default"'] * args.trials)
         axis = '[axes]\n"training.batch_size" = { choices = [32] }\n'
         (Path(out) / "space.toml").write_text(f'study = "{args.study}"\nfirst = [{names}]\n{axis}')
-        ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+        ray.init("local", num_cpus=workers, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
         try:
             start = time.time()
             tune.tune(tune.Order(
