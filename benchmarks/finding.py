@@ -20,10 +20,11 @@ from rajobs.jobs.finding import find_joints
 from rajobs.jobs.panel import Panel
 from rajobs.jobs.scorer import places
 from rajobs.learning.bundle import find_bundles
+from rajobs.learning.drawing import draw_all
 from rajobs.records.anatomy import FINGER_JOINTS
 from rajobs.records.labels import consensus
 from rajobs.records.parts import parts, read_part, read_table
-from rajobs.records.schema import IMAGES, LABELS
+from rajobs.records.schema import IMAGES, LABELS, VIEWS
 from rajobs.records.store import open_store
 
 Hand = dict[str, Position]
@@ -55,6 +56,8 @@ class Tally:
     others: int = 0  # films without a hand
     false: int = 0  # of these, with one seen
     strayed: int = 0  # finger joints on another's place
+    films: int = 0
+    filtered: int = 0  # films whose view the filter told rightly
 
     def add(self, found: Sequence[Position], truth: Sequence[Position], view: str) -> None:
         seen, real = by_side(found), by_side(truth)
@@ -79,6 +82,8 @@ class Tally:
             self.strayed += site in FINGER_JOINTS and nearest != site
 
     def tell(self) -> None:
+        if self.films:
+            print(f"views told rightly by the filter: {self.filtered} of {self.films}")
         print(
             f"hands found with their side: {self.sides} of {self.hands}; seen in films without one: {self.false} of "
             f"{self.others}; finger joints on another's place: {self.strayed}"
@@ -119,6 +124,11 @@ def main() -> None:
         start = time.perf_counter()
         found = find_joints(store, key, images, films, filters, joints)
         seconds += time.perf_counter() - start
+        vote = filters.vote(films, draw_all(store, key, filters.asks(films))).get("view") if films else None
+        if vote is not None:
+            told = [VIEWS[int(at)] for at in vote.p.argmax(axis=1)]
+            tally.films += len(films)
+            tally.filtered += sum(view == views[row.image_id] for row, view in zip(films, told))
         for row in films:
             tally.add(found.get(row.image_id, ()), truth.get(row.image_id, ()), views[row.image_id])
     tally.tell()

@@ -43,8 +43,12 @@ def score_joints(hands: Sequence[Hand], study: Study, votes: Mapping[str, Vote],
             if site in place:
                 joint, at = place[site]
                 assert joint.box is not None, joint
-                told["confidence"] = joint.confidence
-                told |= {"box": list(joint.box), "x": sum(joint.box[::2]) / 2, "y": sum(joint.box[1::2]) / 2}
+                told |= {
+                    "confidence": joint.confidence,
+                    "box": list(joint.box),
+                    "x": sum(joint.box[::2]) / 2,
+                    "y": sum(joint.box[1::2]) / 2,
+                }
                 for name, vote in votes.items():
                     told |= _score(hand, study, site, name, vote, at)
             hand.joints.append(told)
