@@ -56,7 +56,9 @@ def score(order: Order) -> str:
         raise StoreError(f"{order.data} holds no finished ingest; run `rajobs ingest SRC {order.data}` first")
     folders = {step.study: find_bundles(models, step.study) for step in CHAIN}
     if not any(folders.values()):
-        raise StoreError(f"{order.models} holds no model of {', '.join(folders)}; run `rajobs train` first")
+        raise StoreError(
+            f"{order.models} holds no model of {', '.join(folders)}; run `rajobs train` first, or name builtin"
+        )
     hashes = {study: sorted(read_description(models, f)["hash"] for f in found) for study, found in folders.items()}
     identity = {"key": manifest["key"], "studies": hashes}
     check_claim(store, "score", identity)
