@@ -3,7 +3,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-fast check audit format lock builtin bench-ingest soak soak-ingest bench-learning bench-train clean
+.PHONY: demo test test-fast check audit format lock builtin bench-ingest bench-learning bench-train bench-score \
+	soak soak-ingest soak-score clean
 
 $(VENV)/ready: requirements.lock pyproject.toml
 	rm -rf $(VENV)
@@ -41,11 +42,15 @@ lock: $(VENV)/ready  # after a change of the dependencies
 bench-ingest: $(VENV)/ready  # 2,000 films beside a plain script, and the driver's memory over 20,000 files: half an hour
 	$(BIN)/python benchmarks/ingest.py
 
-soak: soak-ingest  # every long test: kills, and many workers on few cores
+soak: soak-ingest soak-score  # every long test: kills, and many workers on few cores
 	$(BIN)/python -m pytest -m long
 
 soak-ingest: $(VENV)/ready  # ten kills of the driver, of a worker and of a node, each followed by a restart: half an hour
-	$(BIN)/python benchmarks/soak_ingest.py
+	$(BIN)/python benchmarks/soak.py ingest
+
+soak-score: $(VENV)/ready  # the same of score; then a cohort of 11,000 films, a worker killed every two minutes: two hours
+	$(BIN)/python benchmarks/soak.py score
+	$(BIN)/python benchmarks/soak.py score --kinds workers --rounds 1 --patients 1180 --full 120
 
 bench-learning: $(VENV)/ready  # default recipes against targets, readers and published recipes: two hours
 	$(BIN)/python benchmarks/learning.py bench

@@ -14,7 +14,8 @@ from rajobs.imaging import sniffing, tars, walk, zips
 from rajobs.imaging.limits import DEFAULT, MIB, Limits
 from rajobs.imaging.walk import Member
 from rajobs.records.errors import Reject
-from rajobs.records.store import Entry, Store, open_object
+from rajobs.records.ranges import open_object
+from rajobs.records.store import Entry, Store
 
 _HEAD = 512
 _BUFFER = 64 << 10  # small members' bytes come along with the next header

@@ -1,7 +1,7 @@
 """rajobs evaluate: a study's bundles asked about the rows that were kept from them, with figures and a page."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -220,7 +220,7 @@ def _history(order: Order, bundles: list[dict[str, Any]]) -> pa.Table | None:
 def _thumbnails(source: Source, table: pa.Table) -> dict[str, bytes]:
     wanted, view = set(wrong_answers(table)), source.study.view
     if source.study.rows != "visits":
-        return previews(source.store, wanted)
+        return previews(source.store, wanted, parts(source.store, "images"))
     found = [visit for visit in clinic_visits(source.store) if visit.image_id in wanted]
     how = view.with_settings({"size": PICTURE})
     return {
@@ -229,10 +229,10 @@ def _thumbnails(source: Source, table: pa.Table) -> dict[str, bytes]:
     }
 
 
-def previews(store: Store, wanted: set[str]) -> dict[str, bytes]:
-    """Previews of some images, by image_id."""
+def previews(store: Store, wanted: set[str], keys: Iterable[str]) -> dict[str, bytes]:
+    """Previews of some images of these parts, by image_id."""
     found: dict[str, bytes] = {}
-    for key in parts(store, "images"):
+    for key in keys:
         if not wanted - found.keys():
             break
         ids = read_part(store, key, IMAGES, ["image_id"]).column("image_id").to_pylist()

@@ -9,8 +9,9 @@ import pyarrow.parquet as pq
 from rajobs.jobs import say
 from rajobs.records.errors import BadTable, StoreError, UsageError
 from rajobs.records.parts import read_table, to_csv
+from rajobs.records.ranges import open_object
 from rajobs.records.schema import CROSSWALK
-from rajobs.records.store import open_object, open_store, split_uri
+from rajobs.records.store import open_store, split_uri
 
 ORIGINALS = ("patient_id", "sop_uid", "exam_uid", "exam_date", "path")
 

@@ -1,7 +1,6 @@
 """rajobs score: a cohort's images asked every question there is a model for, in one pass, into tables."""
 
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,23 +12,23 @@ import ray
 from rajobs import studies
 from rajobs.jobs import builtin, cluster, say
 from rajobs.jobs.evaluate import previews
-from rajobs.jobs.scorer import CHAIN, TABLES, Scorer, places
+from rajobs.jobs.gather import gather
+from rajobs.jobs.panel import Panel
+from rajobs.jobs.scorer import CHAIN, CLINICAL, TABLES, Scorer, places
 from rajobs.learning.bundle import find_bundles, read_description
 from rajobs.learning.drawing import pictures
 from rajobs.records.errors import StoreError, UsageError
 from rajobs.records.manifest import check_claim, claim, digest, put_manifest, put_plan, read_manifest
-from rajobs.records.parts import parts, read_part, read_table, to_csv, to_parquet
-from rajobs.records.schema import IMAGES, LABELS, LEDGER, VISITS
+from rajobs.records.parts import parts, read_part, read_table
+from rajobs.records.schema import IMAGES, JOINTS, LABELS, LEDGER
 from rajobs.records.store import Store, absolute, open_store
-from rajobs.records.table import Table
-from rajobs.records.visits import visits
-from rajobs.reports.hands import hand_sections, pick_overlays
+from rajobs.reports.hands import hand_sections
 from rajobs.reports.overlay import overlay
-from rajobs.reports.scoring import pick_previews, score_page
+from rajobs.reports.scoring import score_page
+from rajobs.reports.tallies import HandTally, Shown
 
 PAGE = "report.html"
 BUILTIN = "builtin"  # stands for the models inside the package
-VISITS_PART = "visits/part-all.parquet"
 LABELLED = "labels.txt"  # which labels the scores were made with: they say where joints are
 
 
@@ -74,7 +73,7 @@ def score(order: Order) -> str:
     if todo:
         with cluster.connected(order.ray), say.Progress("scoring parts", len(todo)) as progress:
             _run(order, folders, todo, progress)
-    return _finish(order, data, store, wanted, identity)
+    return _finish(data, models, store, wanted, identity, folders[CLINICAL.study])
 
 
 def _todo(data: Store, store: Store, limit: int | None) -> list[str]:
@@ -126,54 +125,50 @@ def _run(order: Order, folders: Mapping[str, list[str]], todo: list[str], progre
         progress.step(note=f"{done['images']} images in the last")
 
 
-def _finish(order: Order, data: Store, store: Store, wanted: str, identity: Mapping[str, Any]) -> str:
-    tables = {name: read_table(store, name, schema).sort_by(_order(schema)) for name, schema in TABLES.items()}
-    tables["visits"] = visits(tables["hands"], tables["ultrasound"])
-    for key in [*(f"{name}.csv" for name in tables), VISITS_PART, PAGE]:
-        store.delete(key)
-    store.put(VISITS_PART, to_parquet(tables["visits"], VISITS))
-    for name, table in tables.items():
-        store.put(f"{name}.csv", to_csv(table))
-    films, ledger = tables["films"], tables["ledger"]
-    fates = Counter(ledger.column("fate").to_pylist())
-    views = Counter(films.column("view").to_pylist())
+def _finish(
+    data: Store, models: Store, store: Store, wanted: str, identity: Mapping[str, Any], clinical: list[str]
+) -> str:
+    store.sweep()
+    store.delete(PAGE)
+    found = gather(data, store, Panel.load(models, CLINICAL.study, clinical))
     asked = {step.study for step in CHAIN if identity["studies"].get(step.study)}
     missing = [name for name in [*studies.names(), *studies.to_come()] if name not in asked]
-    counts = {name: table.num_rows for name, table in tables.items()}
+    views = {view: len(sure) for view, sure in found.films.sure.items() if len(sure)}
     content = {
-        "job": "score", **identity, "input": wanted, "images": ledger.num_rows, "rows": counts,
-        "fates": dict(sorted(fates.items())), "views": dict(sorted((str(view), n) for view, n in views.items())),
-        "without_model": missing,
+        "job": "score", **identity, "input": wanted, "images": found.rows["ledger"], "rows": found.rows,
+        "fates": dict(sorted(found.fates.items())), "views": dict(sorted(views.items())), "without_model": missing,
     }  # fmt: skip
     intake = (read_manifest(data) or {})["counts"]
-    told = {"intake": intake, "ultrasound": ledger.num_rows - films.num_rows}
-    shown = hand_sections(tables, _overlays(data, tables))
-    page = score_page(told, films, previews(data, set(pick_previews(films))), missing, shown)
-    store.put(PAGE, page.encode())
+    told = {"intake": intake, "ultrasound": found.rows["ledger"] - found.rows["films"]}
+    shown = hand_sections(found.hands, found.visits, _overlays(data, store, found.hands))
+    films = found.films.shown()
+    seen = previews(data, {row["image_id"] for row in films}, _keys(films))
+    store.put(PAGE, score_page(told, found.films, seen, missing, shown).encode())
     put_manifest(store, content)
-    say.table("scored", {"images": ledger.num_rows, **{n: counts[n] for n in ("films", "hands", "visits")}, **fates})
-    say.line(f"tables: {order.out}/{'  '.join(counts)}\nreport: {order.out}/{PAGE}")
-    return f"{order.out}/{PAGE}"
+    counts = {"images": found.rows["ledger"], **{name: found.rows[name] for name in ("films", "hands", "visits")}}
+    say.table("scored", {**counts, **found.fates})
+    say.line(f"tables: {store.uri}/{'  '.join(found.rows)}\nreport: {store.uri}/{PAGE}")
+    return f"{store.uri}/{PAGE}"
 
 
-def _order(schema: Table) -> list[tuple[str, str]]:
-    return [(name, "ascending") for name in schema.key]
+def _keys(rows: Sequence[Shown]) -> list[str]:
+    """The images parts that these rows stand in."""
+    return sorted({f"images/{row['part']}" for row in rows})
 
 
-def _overlays(data: Store, tables: Mapping[str, pa.Table]) -> dict[tuple[str, int], bytes]:
+def _overlays(data: Store, store: Store, hands: HandTally) -> dict[tuple[str, int], bytes]:
     """Drawings of the hands that the page shows; their films alone are read."""
-    wanted = pick_overlays(tables["hands"])
-    films = {image for image, _ in wanted}
-    named = pa.array(sorted(films), pa.string())
-    hands = {
-        (row["image_id"], row["hand"]): row
-        for row in tables["hands"].filter(pc.is_in(tables["hands"].column("image_id"), named)).to_pylist()
-    }
-    joints = tables["joints"].filter(pc.is_in(tables["joints"].column("image_id"), named)).to_pylist()
+    wanted = {(row["image_id"], row["hand"]): row for row in hands.shown()}
+    joints: dict[tuple[str, int], list[Any]] = {place: [] for place in wanted}
+    named = pa.array(sorted({image for image, _ in wanted}), pa.string())
+    for part in sorted({row["part"] for row in wanted.values()}):
+        table = read_part(store, f"joints/{part}", JOINTS)
+        for row in table.filter(pc.is_in(table.column("image_id"), named)).to_pylist():
+            if (row["image_id"], row["hand"]) in joints:
+                joints[row["image_id"], row["hand"]].append(row)
     found = {}
-    for image, pixels in pictures(data, films):
-        for place in wanted:
+    for image, pixels in pictures(data, set(named.to_pylist()), _keys(hands.shown())):
+        for place, hand in wanted.items():
             if place[0] == image:
-                mine = [row for row in joints if (row["image_id"], row["hand"]) == place]
-                found[place] = overlay(pixels, hands[place]["box"], mine)
+                found[place] = overlay(pixels, hand["box"], joints[place])
     return found

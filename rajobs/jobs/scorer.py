@@ -34,13 +34,14 @@ class Step:
     table: str
 
 
-FILTER, FINDS, SCORES, RECOGNITION, STAGES, GRADES = CHAIN = (
+FILTER, FINDS, SCORES, RECOGNITION, STAGES, GRADES, CLINICAL = CHAIN = (
     Step(study="hand_filter", rows="films", table="films"),
     Step(study="joint_detection", rows="hands", table="joints"),
     Step(study="svdh_scoring", rows="joints", table="joints"),
     Step(study="ra_recognition", rows="hands", table="hands"),
     Step(study="ra_staging", rows="hands", table="hands"),
     Step(study="ultrasound_grading", rows="ultrasound", table="ultrasound"),
+    Step(study="clinical_array", rows="visits", table="visits"),  # in a second stage: jobs/gather.py
 )
 """What score asks. Where joints are is told by the labels' positions, else by models; a study that is not here has no
 table yet."""
@@ -61,7 +62,8 @@ class Scorer:
     def __init__(self, data: str, models: str, out: str, folders: Mapping[str, list[str]]) -> None:
         self.data, self.out = open_store(data), open_store(out)
         place = open_store(models)
-        self.panels = {step.study: Panel.load(place, step.study, folders[step.study]) for step in CHAIN}
+        asked = [step.study for step in CHAIN if step is not CLINICAL]
+        self.panels = {study: Panel.load(place, study, folders[study]) for study in asked}
         labels = read_table(self.data, "labels", LABELS)
         self.positions, self.scanned = places(labels), scan_sites(labels)
 

@@ -1,17 +1,17 @@
 """Views of an images part's rows, a row group of films at a time; an image is decoded once for all that ask for it."""
 
 import typing
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rajobs.imaging.rows import Row
+from rajobs.imaging.rows import Row, Visit
 from rajobs.imaging.views import Shown, show
 from rajobs.learning.study import Array, View
-from rajobs.records.parts import open_part, parts
+from rajobs.records.parts import open_part
 from rajobs.records.schema import IMAGES
 from rajobs.records.store import Store
 
@@ -63,10 +63,20 @@ def _draw_group(
     return drawn
 
 
-def pictures(store: Store, wanted: Collection[str]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-    """Some films as they are shown, by image_id; of a part no more is read than the row groups they stand in."""
+def draw_visits(visits: Sequence[Visit], asks: Mapping[str, Ask]) -> dict[str, Array]:
+    """The arrays of each ask, whose rows are numbered as the visits are."""
+    drawn: dict[str, Array] = {}
+    for name, ask in asks.items():
+        settings = ask.view.with_settings(ask.settings)
+        arrays = [ask.view.draw(visits[row.at].findings, row, **settings) for row in ask.rows]
+        drawn[name] = typing.cast(Array, np.stack(arrays)) if arrays else np.empty((0, 1, 1), np.uint8)
+    return drawn
+
+
+def pictures(store: Store, wanted: Collection[str], keys: Iterable[str]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    """Some films of these parts as they are shown, by image_id; only the row groups that they stand in are read."""
     left = set(wanted)
-    for key in parts(store, "images") if left else ():
+    for key in keys:
         with open_part(store, key, IMAGES) as file:
             ids = file.read(columns=["image_id"]).column(0).to_pylist()
             at = [number for number, name in enumerate(ids) if name in left]

@@ -10,7 +10,6 @@ cut by.
 import io
 import os
 import tempfile
-import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from rajobs.imaging.rows import COLUMNS, Positions, derive, visits
-from rajobs.learning.drawing import Ask, draw_all
+from rajobs.learning.drawing import Ask, draw_all, draw_visits
 from rajobs.learning.study import Array, Study
 from rajobs.records.errors import DataError
 from rajobs.records.manifest import digest
@@ -51,9 +50,8 @@ class Prepared:
         """Samples by row number, as (n, channels, rows, columns)."""
         part = np.searchsorted(self.starts, at, side="right") - 1
         out = np.empty((len(at), *self.arrays[0].shape[1:]), self.arrays[0].dtype)
-        for number in np.unique(part):
-            mine = part == number
-            out[mine] = self.arrays[number][at[mine] - self.starts[number]]
+        for number, (which, row) in enumerate(zip(part.tolist(), (at - self.starts[part]).tolist())):
+            out[number] = self.arrays[which][row]
         return np.ascontiguousarray(out.transpose(0, 3, 1, 2)) if out.ndim == 4 else out[:, None]
 
 
@@ -121,15 +119,13 @@ def _images(
 def _visits(
     store: Store, key: str, study: Study, settings: Mapping[str, Any], positions: Positions
 ) -> tuple[list[dict[str, object]], Array]:
-    chosen = study.view.with_settings(settings)
     table = read_part(store, key, CLINIC)
+    found, rows = visits(table), derive(study.rows, table, positions)
     told: list[dict[str, object]] = []
-    drawn: list[Array] = []
-    for visit, row in zip(visits(table), derive(study.rows, table, positions)):
+    for visit, row in zip(found, rows):
         whose = {"image_id": visit.image_id, "patient": visit.patient, "derived_from": visit.derived_from}
         told.append({**whose, "hand": row.hand, "site": row.site, "side": row.side})
-        drawn.append(study.view.draw(visit.findings, row, **chosen))
-    return told, typing.cast(Array, np.stack(drawn)) if drawn else np.empty((0, 1, 1), np.uint8)
+    return told, draw_visits(found, {"": Ask(view=study.view, settings=settings, rows=rows)})[""]
 
 
 def read_prepared(store: Store, study: Study, settings: Mapping[str, Any], positions: Positions) -> Prepared:

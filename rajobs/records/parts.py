@@ -1,15 +1,20 @@
 """Tables as Parquet parts on a store: checked when written and when read, the same bytes for the same rows."""
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
 from rajobs.records.errors import BadTable, StoreError
+from rajobs.records.ranges import open_object
 from rajobs.records.schema import SCHEMA_VERSION
-from rajobs.records.store import Store, open_object
+from rajobs.records.store import Store
 from rajobs.records.table import Table
 
 FILM_ROWS = 16
@@ -87,13 +92,24 @@ def iterate_parts(store: Store, folder: str, schema: Table, columns: Sequence[st
 
 def to_csv(table: pa.Table) -> bytes:
     """A table as CSV; lists are joined by spaces."""
-    columns = []
-    for name in table.column_names:
-        column = table.column(name)
-        if pa.types.is_list(column.type):
-            joined = [None if value is None else " ".join(str(item) for item in value) for value in column.to_pylist()]
-            column = pa.chunked_array([pa.array(joined, pa.string())])
-        columns.append(column)
     sink = io.BytesIO()
-    pyarrow.csv.write_csv(pa.table(columns, names=table.column_names), sink)
+    pyarrow.csv.write_csv(_flat(table), sink)
     return sink.getvalue()
+
+
+@contextmanager
+def csv_file(store: Store, key: str, schema: Table) -> Iterator[Callable[[pa.Table], None]]:
+    """A table as one CSV on the store, given piece by piece: on the way it is a file, so that it may be large."""
+    with tempfile.TemporaryDirectory(prefix="rajobs-csv-") as folder:
+        file = Path(folder) / "table.csv"
+        with pyarrow.csv.CSVWriter(str(file), _flat(schema.arrow.empty_table()).schema) as writer:
+            yield lambda table: writer.write_table(_flat(table))
+        store.put_file(key, file)
+
+
+def _flat(table: pa.Table) -> pa.Table:
+    """A table's columns as a CSV can hold them."""
+    names = table.column_names
+    lists = [name for name in names if pa.types.is_list(table.schema.field(name).type)]
+    joined = {name: pc.binary_join(table.column(name).cast(pa.list_(pa.string())), " ") for name in lists}
+    return pa.table([joined.get(name, table.column(name)) for name in names], names=names)

@@ -7,6 +7,7 @@ again; a job's manifest is put last.
 import hashlib
 import io
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from rajobs.records.errors import StoreError, UsageError
 
@@ -40,6 +41,9 @@ class Store(Protocol):
 
     def put(self, key: str, data: bytes) -> None:
         """Write one object, atomically."""
+
+    def put_file(self, key: str, path: Path) -> None:
+        """Write one object, atomically, from a local file that may be larger than the memory."""
 
     def get(self, key: str) -> bytes:
         """One object's bytes."""
@@ -116,12 +120,19 @@ class LocalStore:
         self.uri = str(self.root)
 
     def put(self, key: str, data: bytes) -> None:
+        self._put(key, io.BytesIO(data))
+
+    def put_file(self, key: str, path: Path) -> None:
+        with path.open("rb") as source:
+            self._put(key, source)
+
+    def _put(self, key: str, source: BinaryIO) -> None:
         path = self.root / key
         with _local_errors("write to", self.uri):
             handle, name = _beside(path)
             try:
                 with os.fdopen(handle, "wb") as file:
-                    file.write(data)
+                    shutil.copyfileobj(source, file, 1 << 20)
                     file.flush()
                     os.fsync(file.fileno())
                 Path(name).chmod(0o644)
@@ -258,6 +269,10 @@ class S3Store:
     def put(self, key: str, data: bytes) -> None:
         self._call(self.client.put_object, Bucket=self.bucket, Key=self._full(key), Body=data)
 
+    def put_file(self, key: str, path: Path) -> None:
+        """Above some size in pieces; the object is there once all of them are."""
+        self._call(self.client.upload_file, str(path), self.bucket, self._full(key))
+
     def get(self, key: str) -> bytes:
         return self._body(Bucket=self.bucket, Key=self._full(key))
 
@@ -295,7 +310,7 @@ class S3Store:
         self._call(self.client.delete_object, Bucket=self.bucket, Key=self._full(key))
 
     def sweep(self) -> None:
-        """Uploads in pieces that were never completed: none of ours, but a tool's that copied an OUT here."""
+        """Uploads in pieces that were never completed: a large table's, or a tool's that copied an OUT here."""
         token: dict[str, str] = {}
         while True:
             try:
@@ -331,11 +346,12 @@ class S3Store:
         raise AssertionError("the last answer is given or refused")
 
     def _call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        from boto3.exceptions import Boto3Error
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
             return function(*args, **kwargs)
-        except (BotoCoreError, ClientError, OSError) as error:
+        except (Boto3Error, BotoCoreError, ClientError, OSError) as error:
             raise self._error(error) from None
 
     def _error(self, error: Exception) -> StoreError:
@@ -348,42 +364,3 @@ class S3Store:
             "NoSuchBucket": "make the bucket first",
         }.get(code, "check the address, the credentials and the bucket's policy")
         return StoreError(f"cannot use s3://{self.bucket} at {where}: {code}; {mend}")
-
-
-class RangeFile(io.RawIOBase):
-    """An object as a seekable file that reads ranges: for zip directories and Parquet footers."""
-
-    def __init__(self, store: Store, key: str, size: int) -> None:
-        super().__init__()
-        self._store, self._key, self._size, self._at = store, key, size, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        self._at = max(0, base + offset)
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        length = min(len(buffer), self._size - self._at)
-        if length <= 0:
-            return 0
-        data = self._store.read_range(self._key, self._at, length)
-        buffer[: len(data)] = data
-        self._at += len(data)
-        return len(data)
-
-
-def open_object(store: Store, key: str, *, buffer: int = 1 << 20) -> io.BufferedReader:
-    """An object as a buffered, seekable binary file."""
-    entry = store.stat(key)
-    if entry is None:
-        raise StoreError(f"an object that was listed is no longer at {store.uri}; start the job again")
-    return io.BufferedReader(RangeFile(store, key, entry.size), buffer_size=buffer)

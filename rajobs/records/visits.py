@@ -1,4 +1,4 @@
-"""A patient's visits out of the small tables: a day's hands and scans, and the change since the visit before."""
+"""A patient's visits out of the small tables: a day's hands, scans and clinic, and the change since earlier films."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
@@ -9,16 +9,17 @@ import pyarrow as pa
 from rajobs.records.anatomy import SIDES
 from rajobs.records.schema import VISITS
 
-_HANDS = (
+HAND_COLUMNS = (
     "patient", "visit_date", "image_id", "hand", "side", "svdh_total", "coverage", "stage", "doubt", "bundles",
 )  # fmt: skip
-_SCANS = ("patient", "visit_date", "grade", "bundles")
+SCAN_COLUMNS = ("patient", "visit_date", "grade", "bundles")
 
 
-def visits(hands: pa.Table, scans: pa.Table) -> pa.Table:
-    """A row a patient and day; images without a date belong to no visit."""
-    rows = [{**row, "kind": "hand"} for row in hands.select(list(_HANDS)).to_pylist()]
-    rows += [{**row, "kind": "scan"} for row in scans.select(list(_SCANS)).to_pylist()]
+def visits(hands: pa.Table, scans: pa.Table, clinic: Sequence[Mapping[str, Any]] = ()) -> pa.Table:
+    """A row a patient and day; images without a date belong to no visit. `clinic`: what models said of its visits."""
+    rows = [{**row, "kind": "hand"} for row in hands.select(list(HAND_COLUMNS)).to_pylist()]
+    rows += [{**row, "kind": "scan"} for row in scans.select(list(SCAN_COLUMNS)).to_pylist()]
+    rows += [{**row, "kind": "clinic"} for row in clinic]
     dated = sorted((row for row in rows if row["visit_date"] is not None), key=_day)
     found = []
     for _, mine in groupby(dated, key=lambda row: row["patient"]):
@@ -31,11 +32,11 @@ def _day(row: Mapping[str, Any]) -> tuple[str, Any]:
 
 
 def _of_patient(rows: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """One patient's visits in order."""
+    """One patient's visits in order. What changed is told of films: a visit without any is none to compare with."""
     before: dict[str, Any] | None = None
     for (patient, day), several in groupby(rows, key=_day):
         held = list(several)
-        films, scans = ([row for row in held if row["kind"] == kind] for kind in ("hand", "scan"))
+        films, scans, asked = ([row for row in held if row["kind"] == kind] for kind in ("hand", "scan", "clinic"))
         best = {side: _best([row for row in films if row["side"] == side]) for side in SIDES}
         grades = [row["grade"] for row in scans if row["grade"] is not None]
         visit: dict[str, Any] = {
@@ -43,6 +44,7 @@ def _of_patient(rows: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
             **{f"{side}_svdh_total": best[side].get("svdh_total") for side in SIDES},
             **{f"{side}_stage": best[side].get("stage") for side in SIDES},
             "doppler_highest": max(grades, default=None),
+            "ra_clinical_p": asked[0]["ra_clinical_p"] if asked else None,
             "bundles": sorted({name for row in held for name in row["bundles"]}),
         }  # fmt: skip
         if before is not None:
@@ -52,7 +54,8 @@ def _of_patient(rows: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
             now, then = (_both(each) for each in (visit, before))
             visit["svdh_change"] = now - then if alike and now is not None and then is not None else None
         yield visit
-        before = {**visit, "coverage": {side: best[side].get("coverage") for side in SIDES}}
+        if films:
+            before = {**visit, "coverage": {side: best[side].get("coverage") for side in SIDES}}
 
 
 def _best(hands: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:

@@ -161,15 +161,22 @@ def _line(axes: Axes, values: Sequence[float | None], label: str, colour: str, d
 
 
 def histogram(
-    groups: Mapping[str, Reals], x: str, *, bounds: tuple[float, float] = (0.0, 1.0), bins: int = 20
+    groups: Mapping[str, Reals],
+    x: str,
+    *,
+    bounds: tuple[float, float] = (0.0, 1.0),
+    bins: int = 20,
+    counts: Mapping[str, Ints] | None = None,
 ) -> bytes:
-    """Counts of values, one group upon the other."""
+    """Counts of values, one group upon the other; `counts`: how often each value came, where that was not once."""
     figure, axes = blank(5.6, 3.8)
     values = [np.asarray(group, dtype=float) for group in groups.values()]
     colours = [COLOURS[at % len(COLOURS)] for at in range(len(values))]
     if values:
-        edges = np.linspace(*bounds, bins + 1)
-        axes.hist(values, bins=list(edges), stacked=True, color=colours, label=list(groups), edgecolor="white")
+        edges, weights = list(np.linspace(*bounds, bins + 1)), list(counts.values()) if counts else None
+        axes.hist(
+            values, bins=edges, weights=weights, stacked=True, color=colours, label=list(groups), edgecolor="white"
+        )
     axes.set_xlim(*bounds)
     axes.set_xlabel(x, color=INK)
     axes.set_ylabel("rows", color=INK)
@@ -194,17 +201,21 @@ def counts(groups: Mapping[str, Ints], classes: Sequence[str], x: str) -> bytes:
     return png(figure)
 
 
-def spread(groups: Mapping[str, Reals], x: str) -> bytes:
-    """How values between 0 and 1 lie in each group: middle half as a box, the 5th to the 95th percentile as a line."""
+FIVE = (0.05, 0.25, 0.5, 0.75, 0.95)
+"""The shares that a spread shows."""
+
+
+def spread(groups: Mapping[str, Sequence[float]], x: str) -> bytes:
+    """How values from 0 to 1 lie in each group, by its five quantiles: a line, a box of the middle half, a mark."""
     figure, axes = blank(5.6, 0.9 + 0.55 * max(len(groups), 1))
-    for at, (name, values) in enumerate(groups.items()):
+    for at, (name, quantiles) in enumerate(groups.items()):
         colour = COLOURS[at % len(COLOURS)]
-        if len(values):
-            low, first, middle, third, high = np.quantile(values, [0.05, 0.25, 0.5, 0.75, 0.95])
+        if quantiles:
+            low, first, middle, third, high = quantiles
             axes.plot([low, high], [at, at], color=colour, linewidth=1.4)
             axes.barh(at, max(third - first, 0.004), left=first, height=0.5, color=colour, alpha=0.45)
             axes.plot([middle, middle], [at - 0.25, at + 0.25], color=colour, linewidth=2.4)
-        axes.text(-0.02, at, f"{name}  ({len(values):,})", ha="right", va="center", fontsize=9, color=INK)
+        axes.text(-0.02, at, name, ha="right", va="center", fontsize=9, color=INK)
     axes.set_yticks([])
     axes.set_xlim(0, 1.01)
     axes.set_ylim(len(groups) - 0.4, -0.6)

@@ -4,13 +4,7 @@ Pictures come from the job, by image_id: a preview with hands and joints drawn o
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from rajobs import studies
 from rajobs.records.schema import VIEWS
@@ -34,12 +28,7 @@ from rajobs.reports.page import (
     shown,
     words,
 )
-
-EXAMPLES = 6  # pictures a view
-FILMS_OF_A_PATIENT = 20  # looked through for one of each patient
-QUEUE = 18  # pictures of the review queue
-UNSURE = 0.7  # a film whose likeliest view has less is looked at again
-DISAGREE = 0.3  # and one whose models differ by more in a probability
+from rajobs.reports.tallies import DISAGREE, UNSURE, FilmTally, Shares, Shown
 
 FATES = {
     "kept": "shows a hand, or has joints that labels name; goes on",
@@ -49,51 +38,9 @@ FATES = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Films:
-    """The films' numbers as arrays, since there may be millions; names are read only of those that are shown."""
-
-    table: pa.Table
-    view: NDArray[np.int64]  # number of the view in VIEWS, -1: not judged
-    p: NDArray[np.float32]  # films x views, NaN where not judged
-    disagreement: NDArray[np.float32]
-    top: NDArray[np.float32]  # probability of the likeliest view
-    doubt: NDArray[np.float32]  # 0 to 1; 0 for a film that nobody has to look at again
-
-    def name(self, at: int) -> str:
-        """The film's image_id."""
-        return str(self.table.column("image_id")[at].as_py())
-
-    @property
-    def fates(self) -> dict[str, int]:
-        """How many films came to which end."""
-        counted = pc.value_counts(self.table.column("fate")).to_pylist()
-        return {row["values"]: row["counts"] for row in counted}
-
-
-def read_films(films: pa.Table) -> Films:
-    """The films with what follows from their columns."""
-    p = np.stack([films.column(f"{view}_p").to_numpy() for view in VIEWS], axis=1)
-    view = pc.index_in(films.column("view"), value_set=pa.array(VIEWS)).fill_null(-1).to_numpy().astype(np.int64)
-    disagreement = films.column("disagreement").to_numpy()
-    judged = (view >= 0) & ~np.isnan(p).any(axis=1)
-    top = np.where(judged, p.max(axis=1, initial=0), np.float32(np.nan))
-    unsure, differ = np.where(judged, 1 - top, 0), np.nan_to_num(disagreement)
-    asked = (unsure > 1 - UNSURE) | (differ > DISAGREE)
-    doubt = np.where(judged & asked, np.maximum(unsure, differ), 0)
-    return Films(table=films, view=view, p=p, disagreement=disagreement, top=top, doubt=doubt)
-
-
-def pick_previews(films: pa.Table) -> list[str]:
-    """The images whose previews the page shows: examples of each view, then the review queue."""
-    read = read_films(films)
-    chosen = [at for view in range(len(VIEWS)) for at in _examples(read, view)] + _queue(read)
-    return list(dict.fromkeys(read.name(at) for at in chosen))
-
-
 def score_page(
     manifest: Mapping[str, Any],
-    films: pa.Table,
+    films: FilmTally,
     previews: Mapping[str, bytes],
     missing: Sequence[str],
     hands: Sequence[Section] = (),
@@ -104,20 +51,19 @@ def score_page(
     images, "rejects": {reason: count}, "ignored": {reason: count}}, and `ultrasound`: rows that are no film.
     `missing`: studies for which no model was given. `hands`: the sections about hands, where some were scored.
     """
-    read = read_films(films)
     sections = [
-        _flow(manifest, read),
+        _flow(manifest, films),
         *hands,
-        _views(read),
-        _sureness(read),
-        _review(read, previews),
-        _shown(read, previews),
+        _views(films),
+        _sureness(films),
+        _review(films, previews),
+        _shown(films, previews),
         _missing(missing),
     ]
     return render("Score: the cohort's films", "What came in, where it went, and what to look at.", sections)
 
 
-def _flow(manifest: Mapping[str, Any], films: Films) -> Section:
+def _flow(manifest: Mapping[str, Any], films: FilmTally) -> Section:
     intake = manifest["intake"]
     objects, imaged = intake["objects"], intake["images"]
     rejected, ignored = sum(intake["rejects"].values()), sum(intake["ignored"].values())
@@ -141,13 +87,13 @@ def _flow(manifest: Mapping[str, Any], films: Films) -> Section:
     return Section(title="What came in and where it went", parts=tuple(parts))
 
 
-def _tiles(films: Films, objects: int) -> Tiles:
+def _tiles(films: FilmTally, objects: int) -> Tiles:
     return Tiles(
         tiles=(
             Tile(value=shown(objects), label="files came in"),
-            Tile(value=shown(int(np.sum(films.view >= 0))), label="films judged"),
+            Tile(value=shown(films.judged), label="films judged"),
             Tile(value=shown(films.fates.get("kept", 0)), label="show a hand"),
-            Tile(value=shown(int(np.sum(films.doubt > 0))), label="for review"),
+            Tile(value=shown(sum(films.doubtful.values())), label="for review"),
         )
     )
 
@@ -163,7 +109,7 @@ def _by_count(reasons: Mapping[str, int]) -> list[tuple[str, int]]:
     return sorted(((name, count) for name, count in reasons.items() if count), key=lambda row: (-row[1], row[0]))
 
 
-def _fates(films: Films, frames: int, ultrasound: int) -> Table:
+def _fates(films: FilmTally, frames: int, ultrasound: int) -> Table:
     rows: list[tuple[Cell, ...]] = [("Images", frames, share(frames, frames), "films, pictures and frames")]
     if ultrasound:
         rows.append(("ultrasound", ultrasound, share(ultrasound, frames), "no film; graded by its own study"))
@@ -176,61 +122,53 @@ def _fates(films: Films, frames: int, ultrasound: int) -> Table:
     )
 
 
-def _views(films: Films) -> Section:
-    judged = int(np.sum(films.view >= 0))
-    if not judged:
+def _views(films: FilmTally) -> Section:
+    if not films.judged:
         return Section(title="What the films show", parts=(Notice(text="No film was judged."),))
     rows: list[tuple[Cell, ...]] = []
-    for number, view in enumerate(VIEWS):
-        mine = films.view == number
-        count = int(mine.sum())
-        middle = float(np.median(films.top[mine])) if count else None
-        rows.append((words(view), count, share(count, judged), middle, int(np.sum(films.doubt[mine] > 0))))
+    for view, sure in films.sure.items():
+        middle = sure.quantile(0.5) if len(sure) else None
+        rows.append((words(view), len(sure), share(len(sure), films.judged), middle, films.doubtful[view]))
     return Section(
         title="What the films show",
         parts=(Table(columns=("view", "films", "share", "median probability", "for review"), rows=tuple(rows)),),
     )
 
 
-def _sureness(films: Films) -> Section:
-    if not (films.view >= 0).any():
+def _sureness(films: FilmTally) -> Section:
+    if not films.judged:
         return Section(title="How sure the answers are", parts=(Text(paragraphs=("Nothing to show.",)),))
-    by_view = {view: films.top[films.view == number] for number, view in enumerate(VIEWS)}
+    values, counts = Shares().values, {view: sure.counts for view, sure in films.sure.items()}
+    spread = {
+        f"{view}  ({len(sure):,})": [sure.quantile(at) for at in draw.FIVE] if len(sure) else []
+        for view, sure in films.sure.items()
+    }
     pictures = [
         Figure(
-            png=draw.histogram(by_view, "probability of the view given"),
+            png=draw.histogram(dict.fromkeys(counts, values), "probability of the view given", counts=counts),
             caption="Films by the probability of the answer. Films far to the left are the doubtful ones.",
         ),
         Figure(
-            png=draw.spread(by_view, "probability of the view given"),
+            png=draw.spread(spread, "probability of the view given"),
             caption="The same by view: the middle half as a box, 5 % to 95 % as a line.",
         ),
     ]
-    differ = films.disagreement[~np.isnan(films.disagreement)]
-    if len(differ) and differ.max() > 0:
+    if films.differ.counts[1:].any():
+        name, counted = "largest difference between models", {"films": films.differ.counts}
         pictures.append(
             Figure(
-                png=draw.histogram({"films": differ}, "largest difference between models"),
+                png=draw.histogram({"films": values}, name, counts=counted),
                 caption="Where several models answer: by how much they differ.",
             )
         )
     return Section(title="How sure the answers are", parts=(Figures(figures=tuple(pictures)),))
 
 
-def _queue(films: Films, most: int = QUEUE) -> list[int]:
-    """Doubtful films, the most doubtful first."""
-    asked = np.flatnonzero(films.doubt > 0)
-    if len(asked) > most:
-        asked = asked[films.doubt[asked] >= np.partition(films.doubt[asked], -most)[-most]]
-    order = sorted(asked.tolist(), key=lambda at: (-float(films.doubt[at]), films.name(at)))
-    return order[:most]
-
-
-def _review(films: Films, previews: Mapping[str, bytes]) -> Section:
-    queue, count = _queue(films), int(np.sum(films.doubt > 0))
+def _review(films: FilmTally, previews: Mapping[str, bytes]) -> Section:
+    queue, count = films.queue, sum(films.doubtful.values())
     if not queue:
         return Section(title="Review queue", parts=(Text(paragraphs=("No film is in doubt.",)),))
-    pictures = tuple(_asked(films, at, previews) for at in queue)
+    pictures = tuple(_asked(row, previews) for row in queue)
     more = f" The first {len(queue)} of {count:,} are shown." if count > len(queue) else ""
     return Section(
         title="Review queue",
@@ -240,45 +178,32 @@ def _review(films: Films, previews: Mapping[str, bytes]) -> Section:
     )
 
 
-def _asked(films: Films, at: int, previews: Mapping[str, bytes]) -> Picture:
-    likely = np.argsort(-films.p[at], kind="stable")[:2]
+def _asked(row: Shown, previews: Mapping[str, bytes]) -> Picture:
+    likely = sorted(VIEWS, key=lambda view: -row[f"{view}_p"])[:2]
     tags = []
-    if films.top[at] < UNSURE:
+    if row["top"] < UNSURE:
         tags.append("unsure")
-    if films.disagreement[at] > DISAGREE:
+    if (row["disagreement"] or 0) > DISAGREE:
         tags.append("models disagree")
     return Picture(
-        png=previews.get(films.name(at)),
-        title=f"{words(VIEWS[films.view[at]])}?",
-        lines=tuple(f"{VIEWS[n]} {100 * films.p[at, n]:.0f} %" for n in likely),
-        code=short_id(films.name(at)),
+        png=previews.get(row["image_id"]),
+        title=f"{words(row['view'])}?",
+        lines=tuple(f"{view} {100 * row[f'{view}_p']:.0f} %" for view in likely),
+        code=short_id(row["image_id"]),
         tags=tuple(tags),
     )
 
 
-def _examples(films: Films, view: int, most: int = EXAMPLES) -> list[int]:
-    """Films of a view that are not in doubt, of different patients; the order of image_ids is a random one."""
-    mine = np.flatnonzero((films.view == view) & (films.doubt == 0))
-    order = np.asarray(pc.sort_indices(films.table.column("image_id").take(mine)))
-    chosen = mine[order[: most * FILMS_OF_A_PATIENT]]
-    patients = films.table.column("patient").take(chosen).to_pylist()
-    first = {patient: int(at) for patient, at in zip(reversed(patients), reversed(chosen.tolist()))}
-    return sorted(first.values(), key=films.name)[:most]
-
-
-def _shown(films: Films, previews: Mapping[str, bytes]) -> Section:
+def _shown(films: FilmTally, previews: Mapping[str, bytes]) -> Section:
     parts: list[Part] = []
-    for number, view in enumerate(VIEWS):
-        chosen = _examples(films, number)
-        if chosen:
-            pictures = tuple(
-                Picture(
-                    png=previews.get(films.name(at)),
-                    title=f"{100 * films.top[at]:.0f} %",
-                    code=short_id(films.name(at)),
-                )
-                for at in chosen
+    for view, chosen in films.examples.items():
+        pictures = tuple(
+            Picture(
+                png=previews.get(row["image_id"]), title=f"{100 * row['top']:.0f} %", code=short_id(row["image_id"])
             )
+            for row in chosen
+        )
+        if pictures:
             parts.append(Pictures(pictures=pictures, title=words(view)))
     lead = "A few films of each view that are not in doubt, with the probability of the view."
     return Section(title="Examples", lead=lead, parts=tuple(parts) or (Text(paragraphs=("None.",)),))

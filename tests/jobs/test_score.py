@@ -10,6 +10,7 @@ import pytest
 
 from rajobs import studies
 from rajobs.__main__ import main
+from rajobs.jobs.lesson import clinic_visits
 from rajobs.jobs.scorer import CHAIN, places
 from rajobs.learning.recipe import replace, to_toml
 from rajobs.records import schema
@@ -24,6 +25,7 @@ SMALL = {
     "ra_recognition": {"view.size": 32, "members.settings.width": 4, "members.settings.stages": 3},
     "ra_staging": {"view.size": 32, "members.settings.width": 4, "members.settings.stages": 3},
     "ultrasound_grading": {"view.size": 32, "members.settings.width": 4, "members.settings.stages": 3},
+    "clinical_array": {"view.size": 32, "members.settings.width": 4},
 }
 
 
@@ -78,6 +80,9 @@ def test_every_table_is_there_and_says_the_same(data: Path, tables: Path) -> Non
     assert {told[scan["image_id"]]["fate"] for scan in scans} == {"scored"}
     assert all(0 <= scan["grade"] <= 3 for scan in scans)
     assert sum(visit["films"] for visit in visits) == len({h["image_id"] for h in hands if h["visit_date"]})
+    clinic = {(visit.patient, visit.day) for visit in clinic_visits(open_store(str(data)))}
+    asked = {(visit["patient"], visit["visit_date"]) for visit in visits if visit["ra_clinical_p"] is not None}
+    assert asked == clinic and clinic
     for name in ("films", "hands", "joints", "ultrasound", "visits", "ledger"):
         with (tables / f"{name}.csv").open() as file:
             assert len(list(csv.DictReader(file))) == read_table(store, name, schema.TABLES[name]).num_rows

@@ -13,7 +13,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from rajobs.records.errors import StoreError
-from rajobs.records.store import LocalStore, S3Store, Store, get_many, open_object, open_store, split_uri
+from rajobs.records.ranges import open_object
+from rajobs.records.store import LocalStore, S3Store, Store, get_many, open_store, split_uri
 
 KEYS = ("a.txt", "a/b/c.bin", "a/b.txt", "a-b/c", "B", "ä", "a0")
 # By the keys' bytes: a folder sorts with its slash.

@@ -42,7 +42,7 @@ def hand(patient: str, day: date | None, side: str | None, total: int | None, **
     }  # fmt: skip
 
 
-MAY, JULY = date(2012, 5, 1), date(2012, 7, 1)
+MAY, JUNE, JULY = date(2012, 5, 1), date(2012, 6, 1), date(2012, 7, 1)
 
 
 def test_a_visit_has_both_hands_and_the_change_since_the_one_before() -> None:
@@ -57,9 +57,12 @@ def test_a_visit_has_both_hands_and_the_change_since_the_one_before() -> None:
         }
         for grade in (1, 3, None)
     ])  # fmt: skip
-    first, second, other = visits(hands, scans).to_pylist()
+    clinic = [{"patient": "p", "visit_date": JUNE, "ra_clinical_p": 0.75, "bundles": ["c"]}]
+    first, between, second, other = visits(hands, scans, clinic).to_pylist()
     assert (first["L_svdh_total"], first["R_svdh_total"], first["films"]) == (10, 4, 3), "the fuller film of a hand"
     assert first["doppler_highest"] == 3 and first["svdh_change"] is None and first["bundles"] == ["b", "u"]
+    assert between["films"] == 0 and between["ra_clinical_p"] == 0.75 and between["bundles"] == ["c"]
+    assert between["svdh_change"] is None and second["ra_clinical_p"] is None
     assert second["svdh_change"] == 7 and second["days_since"] == 61 and second["doppler_highest"] is None
     assert other["L_svdh_total"] is None is other["R_svdh_total"] and other["films"] == 1
 

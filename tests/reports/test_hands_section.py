@@ -4,12 +4,12 @@ from typing import Any
 
 import cv2
 import numpy as np
-import pyarrow as pa
 
 from rajobs.records.schema import FILMS, HANDS, JOINTS, VISITS
-from rajobs.reports.hands import hand_sections, pick_overlays
+from rajobs.reports.hands import hand_sections
 from rajobs.reports.overlay import overlay
 from rajobs.reports.scoring import score_page
+from rajobs.reports.tallies import FilmTally, HandTally, VisitTally
 
 INTAKE = {"objects": 2, "images": 2, "frames": 2, "rejects": {}, "ignored": {}}
 
@@ -26,27 +26,35 @@ def joint(site: str, **more: Any) -> dict[str, Any]:
     return {"image_id": "a", "hand": 0, "site": site, "patient": "p", "side": "L", "bundles": ["b"], **more}
 
 
-def tables(*hands: dict[str, Any]) -> dict[str, pa.Table]:
-    joints = [joint("MCP2", x=20.0, y=20.0, box=[10.0, 10.0, 30.0, 30.0], jsn=3, erosion=1), joint("MCP3")]
+JOINT_ROWS = [joint("MCP2", x=20.0, y=20.0, box=[10.0, 10.0, 30.0, 30.0], jsn=3, erosion=1), joint("MCP3")]
+
+
+def tally(*hands: dict[str, Any]) -> HandTally:
+    found = HandTally()
+    for number, one in enumerate(hands):
+        found.add(HANDS.rows([one]), JOINTS.rows(JOINT_ROWS if not number else []))
+    return found
+
+
+def visits() -> VisitTally:
     visit = {"patient": "p", "films": 1, "bundles": ["b"]}
-    return {
-        "hands": HANDS.rows(list(hands)),
-        "joints": JOINTS.rows(joints if hands else []),
-        "visits": VISITS.rows([
-            {**visit, "visit_date": date(2012, 1, 1), "L_svdh_total": 10, "R_svdh_total": 4},
-            {
-                **visit, "visit_date": date(2013, 1, 1), "L_svdh_total": 15, "R_svdh_total": 6, "svdh_change": 7,
-                "days_since": 366,
-            },
-        ]),
-    }  # fmt: skip
+    found = VisitTally()
+    found.add(VISITS.rows([
+        {**visit, "visit_date": date(2012, 1, 1), "L_svdh_total": 10, "R_svdh_total": 4},
+        {
+            **visit, "visit_date": date(2013, 1, 1), "L_svdh_total": 15, "R_svdh_total": 6, "svdh_change": 7,
+            "days_since": 366,
+        },
+    ]))  # fmt: skip
+    return found
 
 
 def test_the_page_ranks_hands_by_doubt_and_shows_what_was_drawn(read_page: Callable[[str], str], film: bytes) -> None:
-    held = tables(hand("a", 0.4, stage=3, ra_p=0.75), hand("b", 0.9), hand("c", 0.0, total=40), hand("d", 0.0))
-    assert pick_overlays(held["hands"]) == [("b", 0), ("a", 0), ("c", 0), ("d", 0)]
-    sections = hand_sections(held, {("b", 0): film})
-    films = FILMS.rows([{"image_id": "a", "patient": "p", "fate": "kept", "bundles": []}])
+    held = tally(hand("a", 0.4, stage=3, ra_p=0.75), hand("b", 0.9), hand("c", 0.0, total=40), hand("d", 0.0))
+    assert [row["image_id"] for row in held.shown()] == ["b", "a", "c", "d"]
+    sections = hand_sections(held, visits(), {("b", 0): film})
+    films = FilmTally()
+    films.add(FILMS.rows([{"image_id": "a", "patient": "p", "fate": "kept", "bundles": []}]))
     page = score_page({"intake": INTAKE, "ultrasound": 0}, films, {}, [], sections)
     text = read_page(page)
     assert text.index("left hand, doubt 0.90") < text.index("left hand, doubt 0.40") < text.index("Not in doubt")
@@ -56,11 +64,11 @@ def test_the_page_ranks_hands_by_doubt_and_shows_what_was_drawn(read_page: Calla
 
 
 def test_without_hands_there_is_no_section() -> None:
-    assert hand_sections(tables(), {}) == []
+    assert hand_sections(tally(), visits(), {}) == []
 
 
 def test_an_overlay_has_red_boxes_yellow_narrowing_and_blue_erosion() -> None:
-    held = tables(hand("a", 0.0))["joints"].to_pylist()
+    held = JOINTS.rows(JOINT_ROWS).to_pylist()
     data = overlay(np.full((100, 100), 90, np.uint8), [0.0, 0.0, 100.0, 100.0], held)
     picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR).astype(int)
     assert max(picture.shape) == 560

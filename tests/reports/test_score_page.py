@@ -1,10 +1,9 @@
 from collections.abc import Callable
 from typing import Any
 
-import pyarrow as pa
-
 from rajobs.records.schema import FILMS, VIEWS
-from rajobs.reports.scoring import EXAMPLES, FATES, QUEUE, pick_previews, read_films, score_page
+from rajobs.reports.scoring import FATES, score_page
+from rajobs.reports.tallies import EXAMPLES, QUEUE, FilmTally
 
 ReadPage = Callable[[str], str]
 INTAKE = {
@@ -23,11 +22,18 @@ def film_row(image: str, view: str | None, top: float = 0.97, **more: Any) -> di
     return {"image_id": image, "patient": f"p{image}", "view": view, **p, "fate": fate, "bundles": ["b"], **more}
 
 
-def table(*rows: dict[str, Any]) -> pa.Table:
-    return FILMS.rows(list(rows))
+def tally(*rows: dict[str, Any], part: int = 1000) -> FilmTally:
+    found = FilmTally()
+    for first in range(0, len(rows), part):
+        found.add(FILMS.rows(list(rows[first : first + part])))
+    return found
 
 
-SIX = table(
+def names(films: FilmTally) -> list[str]:
+    return [row["image_id"] for row in films.shown()]
+
+
+SIX = (
     film_row("a", "unilateral"),
     film_row("b", "both", 0.55),
     film_row("c", "other", disagreement=0.6),
@@ -43,13 +49,15 @@ def test_every_fate_of_a_film_is_explained() -> None:
 
 
 def test_doubt_is_a_low_probability_or_models_that_differ() -> None:
-    assert [round(float(doubt), 2) for doubt in read_films(SIX).doubt] == [0, 0.45, 0.6, 0.6, 0, 0]
+    doubts = {row["image_id"]: round(row["doubt"], 2) for row in tally(*SIX).queue}
+    assert doubts == {"b": 0.45, "c": 0.6, "d": 0.6}
 
 
 def test_the_page_says_where_all_went_and_shows_the_doubtful(read_page: ReadPage, film: bytes) -> None:
-    chosen = pick_previews(SIX)
-    assert chosen == ["a", "f", "c", "d", "b"]  # examples by view, then the queue
-    page = score_page({"intake": INTAKE, "ultrasound": 3}, SIX, dict.fromkeys(chosen, film), ["hand_filter", "coming"])
+    films = tally(*SIX)
+    assert names(films) == ["a", "f", "c", "d", "b"]  # examples by view, then the queue
+    previews = dict.fromkeys(names(films), film)
+    page = score_page({"intake": INTAKE, "ultrasound": 3}, films, previews, ["hand_filter", "coming"])
     text = read_page(page)
     assert "Every file is accounted for: 12 = 8 + 3 + 1." in text
     assert "Truncated rejected 2 16.7 %" in text and "Duplicate ignored 1" in text
@@ -63,22 +71,24 @@ def test_the_page_says_where_all_went_and_shows_the_doubtful(read_page: ReadPage
 
 
 def test_counts_that_do_not_add_up_are_not_hidden() -> None:
-    page = score_page({"intake": {**INTAKE, "objects": 13}}, SIX, {}, [])
+    page = score_page({"intake": {**INTAKE, "objects": 13}}, tally(*SIX), {}, [])
     assert "do not add up: 13 came in, 12 are accounted for" in page
 
 
 def test_no_film_judged_is_said(read_page: ReadPage) -> None:
-    text = read_page(score_page({"intake": INTAKE}, table(film_row("a", None)), {}, []))
+    text = read_page(score_page({"intake": INTAKE}, tally(film_row("a", None)), {}, []))
     assert "No film was judged." in text and "No film is in doubt." in text and "Every study had a model." in text
 
 
 def test_many_films_give_few_pictures_of_different_patients_and_the_worst_doubts() -> None:
     sure = [film_row(f"s{n:03}", "both", patient="one" if n < 40 else f"p{n}") for n in range(200)]
     unsure = [film_row(f"u{n:03}", "other", 0.3 + n / 1000) for n in range(200)]
-    films = table(*sure, *unsure)
-    chosen = pick_previews(films)
+    films = tally(*sure, *unsure)
+    chosen = films.shown()
     assert len(chosen) == EXAMPLES + QUEUE
-    patients = dict(zip(films.column("image_id").to_pylist(), films.column("patient").to_pylist()))
-    assert len({patients[image] for image in chosen[:EXAMPLES]}) == EXAMPLES
-    assert chosen[EXAMPLES:] == [f"u{n:03}" for n in range(QUEUE)]
-    assert "The first 18 of 200 are shown." in score_page({"intake": INTAKE}, films, {}, [])
+    assert len({row["patient"] for row in chosen[:EXAMPLES]}) == EXAMPLES
+    assert names(films)[EXAMPLES:] == [f"u{n:03}" for n in range(QUEUE)]
+    page = score_page({"intake": INTAKE}, films, {}, [])
+    assert "The first 18 of 200 are shown." in page
+    again = tally(*reversed([*sure, *unsure]), part=7)
+    assert score_page({"intake": INTAKE}, again, {}, []) == page, "however the films are parted"

@@ -1,16 +1,19 @@
-"""Kills an ingest at random moments and compares what a restarted one leaves with an undisturbed run, byte for byte.
+"""Kills a job at random moments and compares what a restarted one leaves with an undisturbed run, byte for byte.
 
-    python benchmarks/soak_ingest.py [--rounds 10] [--kinds driver drivers worker node] [--patients 24] [--seed 0]
+    python benchmarks/soak.py ingest|score [--rounds 10] [--kinds driver drivers worker workers node] [--seed 0]
+                              [--patients 24] [--full 0] [--every 120] [--models builtin]
 
-A cluster of two nodes on this machine, in a network and a process namespace of its own (Linux, util-linux), takes in a
-phantom of many small archives. `driver`: the job's own process is killed; `drivers`: the same, so many times in a row
-at one OUT; `worker`: one process that reads shards; `node`: the raylet of the second node. Then the job is started
-again until it ends well. Every key and every byte of OUT and of the ledger must be those of the undisturbed run.
+A cluster of two nodes on this machine, in a network and a process namespace of its own (Linux, util-linux), takes in or
+scores a phantom of many small archives. `driver`: the job's own process is killed; `drivers`: the same, so many times
+in a row at one OUT; `worker`: one process that works at shards; `workers`: one every so many seconds, to the end;
+`node`: the raylet of the second node. Then the job is started again until it ends well. Every key and every byte of OUT
+and of the ledger must be those of the undisturbed run, which for score is one of one node alone.
 """
 
 import argparse
 import fcntl
 import hashlib
+import json
 import os
 import random
 import shutil
@@ -24,13 +27,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 KEY = "a key for phantoms alone, drawn by nobody"
 HERE = "127.0.0.1"
-KINDS = ("driver", "drivers", "worker", "node")
-PATIENCE, STARTS = 300.0, 3  # seconds that one start may take, and starts after the last kill
+KINDS = ("driver", "drivers", "worker", "workers", "node")
+JOBS = ("ingest", "score")
+PATIENCE, STARTS = 7200.0, 3  # seconds that one start may take, and starts after the last kill
 BEFORE, BETWEEN = 6.0, 0.5  # seconds: from the start to the first shard, and after a shard
 LO_UP = (0x8914, struct.pack("16sh14x", b"lo", 0x1 | 0x40))  # SIOCSIFFLAGS: what `ip link set lo up` does
 NAMESPACES = ("--user", "--map-root-user", "--net", "--pid", "--fork", "--mount-proc", "--kill-child")
@@ -41,9 +46,13 @@ Digests = dict[str, str]
 def main() -> None:
     """Re-runs itself in namespaces, whose end is the end of every process of the cluster."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("job", choices=JOBS)
     parser.add_argument("--rounds", type=int, default=10, help="rounds of each kind, and kills in a row of `drivers`")
-    parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=KINDS)
+    parser.add_argument("--kinds", nargs="+", default=[kind for kind in KINDS if kind != "workers"], choices=KINDS)
     parser.add_argument("--patients", type=int, default=24, help="of the phantom: about two archives each")
+    parser.add_argument("--full", type=int, default=0, help="patients more, whose films have full size")
+    parser.add_argument("--every", type=float, default=120.0, help="seconds between the kills of `workers`")
+    parser.add_argument("--models", default="builtin", help="that score")
     parser.add_argument("--seed", type=int, default=0, help="of the phantom and of the moments")
     parser.add_argument("--work", type=Path, help="folder for phantom and outputs; else a temporary one")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
@@ -68,20 +77,28 @@ def main() -> None:
 
 def soak(asked: argparse.Namespace) -> int:
     """All rounds; the exit status."""
-    phantom = asked.work / f"phantom-{asked.patients}-{asked.seed}"
-    make = ["phantom", str(phantom), "--patients", str(asked.patients), "--size", "SMALL", "--seed", str(asked.seed)]
-    subprocess.run([sys.executable, "-m", "rajobs", *make], check=True, stdout=subprocess.DEVNULL)
+    phantoms = [
+        drawn(asked.work, size, patients, asked.seed + number)
+        for number, (size, patients) in enumerate({"SMALL": asked.patients, "FULL": asked.full}.items())
+        if patients
+    ]
     draw = random.Random(asked.seed)
     failed = 0
     with two_nodes() as nodes:
-        bench = Bench(phantom=phantom, work=asked.work, nodes=nodes)
+        job = ingest_command(phantoms) if asked.job == "ingest" else score_command(phantoms, asked, nodes.address)
+        bench = Bench(command=job, work=asked.work, nodes=nodes, every=asked.every)
+        if asked.job == "score":
+            nodes.drop_second()
         bench.run("reference")
         wanted = digests(asked.work / "reference")
         shards = bench.done("reference")
+        nodes.raise_second()
         seconds = bench.run("again")
         print(
             f"undisturbed: {shards} shards, {len(wanted)} objects, {seconds:.1f} s on a cluster that is up", flush=True
         )
+        if asked.job == "score":
+            add_up(asked.work)
         print(f"{'killed':<9}{'round':>6}{'moments (s)':>16}{'done then':>10}{'starts':>8}{'seconds':>9}  result")
         failed += report("nothing", 0, Outcome(seconds=seconds, starts=1), differences(asked.work / "again", wanted))
         for kind in asked.kinds:
@@ -90,6 +107,48 @@ def soak(asked: argparse.Namespace) -> int:
                 failed += report(kind, number + 1, outcome, differences(asked.work / "disturbed", wanted))
     print("FAIL" if failed else "PASS", f"{failed} rounds differ" if failed else "every round ended in the same bytes")
     return 1 if failed else 0
+
+
+def drawn(work: Path, size: str, patients: int, seed: int) -> Path:
+    """A phantom of so many patients, made once."""
+    phantom = work / f"phantom-{size.lower()}-{patients}-{seed}"
+    if not (phantom / "expected.csv").exists():
+        make = ["phantom", str(phantom), "--patients", str(patients), "--size", size, "--seed", str(seed)]
+        subprocess.run([sys.executable, "-m", "rajobs", *make], check=True, stdout=subprocess.DEVNULL)
+    return phantom
+
+
+Command = Callable[[Path], list[str]]
+"""What a person types for a place."""
+
+
+def ingest_command(phantoms: list[Path]) -> Command:
+    """Take in phantoms, with the labels of the first."""
+    sources, head = [str(phantom / "archives") for phantom in phantoms], phantoms[0]
+    tables = ["--labels", str(head / "labels.csv"), "--clinic", str(head / "clinic.csv"), "--max-rejects", "1"]
+    return lambda place: ["ingest", *sources, str(place / "data"), "--ledger", str(place / "ledger"), *tables]
+
+
+def score_command(phantoms: list[Path], asked: argparse.Namespace, address: str) -> Command:
+    """Score what was taken in before, without labels: models find the joints."""
+    data = asked.work / "ingested"
+    sources = [str(phantom / "archives") for phantom in phantoms]
+    subprocess.run(
+        [sys.executable, "-m", "rajobs", "ingest", *sources, str(data), "--max-rejects", "1"],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        env={**os.environ, "RAY_ADDRESS": address},
+    )
+    return lambda place: ["score", str(data), asked.models, str(place)]
+
+
+def add_up(work: Path) -> None:
+    """Every image that was taken in has one fate in the ledger."""
+    taken, scored = (json.loads((work / name / "manifest.json").read_text()) for name in ("ingested", "reference"))
+    images, told = taken["counts"]["frames"], sum(scored["fates"].values())
+    print(f"images taken in: {images}; in the ledger: {told} ({told / images:.1%})", flush=True)
+    if told != images:
+        sys.exit("the ledger does not add up")
 
 
 @dataclass(kw_only=True)
@@ -132,6 +191,11 @@ class Nodes:
         if self._second is None:
             self._second = self._cluster.add_node(num_cpus=1, node_ip_address=HERE)
 
+    def drop_second(self) -> None:
+        """An end of the second node as a machine is shut down."""
+        self._cluster.remove_node(self._second)
+        self._second = None
+
     def kill_second(self) -> None:
         """Kill -9 of the second node's raylet; what else is left of the node is cleared away."""
         os.kill(self._second.all_processes["raylet"][0].process.pid, signal.SIGKILL)
@@ -156,21 +220,17 @@ def two_nodes() -> Iterator[Nodes]:
 
 @dataclass(frozen=True, kw_only=True)
 class Bench:
-    """One phantom and one cluster, on which ingests are started, killed and started again."""
+    """One command and one cluster, on which it is started, killed and started again."""
 
-    phantom: Path
+    command: Command
     work: Path
     nodes: Nodes
+    every: float
 
     def start(self, name: str) -> "subprocess.Popen[bytes]":
         """The job, as a person would start it."""
-        source, place = self.phantom, self.work / name
-        arguments = [
-            *("ingest", str(source / "archives"), str(place / "data"), "--ledger", str(place / "ledger")),
-            *("--labels", str(source / "labels.csv"), "--clinic", str(source / "clinic.csv"), "--max-rejects", "1"),
-        ]
         environment = {**os.environ, "RAY_ADDRESS": self.nodes.address, "RAJOBS_TRACEBACK": "1"}
-        command = [sys.executable, "-m", "rajobs", *arguments]
+        command = [sys.executable, "-m", "rajobs", *self.command(self.work / name)]
         with (self.work / f"{name}.log").open("ab") as log:
             return subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
 
@@ -199,6 +259,9 @@ class Bench:
         for _ in range(kills):
             outcome.starts += 1
             start, job = time.monotonic(), self.start(name)
+            if kind == "workers":
+                self._steadily(name, job, draw, outcome)
+                break
             self._moment(name, job, draw, shards, kills)
             outcome.done = self.done(name)
             if self._kill(kind, job, draw):
@@ -213,6 +276,16 @@ class Bench:
                 outcome.failure = f"no good end, see {self.work / name}.log;"
         outcome.seconds = time.monotonic() - began
         return outcome
+
+    def _steadily(self, name: str, job: "subprocess.Popen[bytes]", draw: random.Random, outcome: Outcome) -> None:
+        """One worker after another, until the job ends."""
+        start = time.monotonic()
+        while job.poll() is None:
+            due = start + (len(outcome.moments) + 1) * self.every
+            self._until(partial(_past, due), job)
+            outcome.done = self.done(name)
+            if job.poll() is None and self._kill("worker", job, draw):
+                outcome.moments = (*outcome.moments, time.monotonic() - start)
 
     def _moment(self, name: str, job: "subprocess.Popen[bytes]", draw: random.Random, shards: int, kills: int) -> None:
         """Waits for the moment to kill: anywhere in the run, its beginning and its end too."""
@@ -229,7 +302,8 @@ class Bench:
 
     def done(self, name: str) -> int:
         """How many shards are done."""
-        return len(list((self.work / name / "data" / "shards").glob("*.json")))
+        place = self.work / name
+        return len([*(place / "data" / "shards").glob("*.json"), *(place / "ledger").glob("part-*.parquet")])
 
     def _attempts(self, name: str) -> set[tuple[str, int]]:
         """The attempts at shards that are noted, and when."""
@@ -263,8 +337,12 @@ class Bench:
         return alive
 
 
+def _past(due: float) -> bool:
+    return time.monotonic() >= due
+
+
 def workers() -> list[int]:
-    """The processes that cut or read shards, by the names Ray gives them; there are no others in this namespace."""
+    """The processes that work at shards, by the names Ray gives them; there are no others in this namespace."""
     found = []
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():

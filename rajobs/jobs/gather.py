@@ -1,0 +1,130 @@
+"""The last part of score, in the driver: the CSVs, the visits and the page's numbers out of the parts that are there.
+
+Tables are read part by part: the driver holds counts and the few rows that are shown, however many films there are.
+"""
+
+import tempfile
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rajobs.imaging.rows import Row
+from rajobs.imaging.rows import visits as clinic_visits
+from rajobs.jobs.panel import Panel
+from rajobs.jobs.scorer import TABLES
+from rajobs.learning.drawing import draw_visits
+from rajobs.records.parts import csv_file, iterate_parts, parts, read_part, to_parquet
+from rajobs.records.schema import CLINIC, HANDS, ULTRASOUND, VISITS
+from rajobs.records.store import Store
+from rajobs.records.visits import HAND_COLUMNS, SCAN_COLUMNS, visits
+from rajobs.reports.tallies import FilmTally, HandTally, VisitTally
+
+LOT = 50_000  # rows of the small tables that are held while visits are made of them
+ASKED = 256  # visits drawn at one go
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gathered:
+    """What the tables hold, in numbers."""
+
+    rows: Counter[str] = field(default_factory=Counter)
+    fates: Counter[str] = field(default_factory=Counter)
+    films: FilmTally = field(default_factory=FilmTally)
+    hands: HandTally = field(default_factory=HandTally)
+    visits: VisitTally = field(default_factory=VisitTally)
+
+
+def gather(data: Store, store: Store, clinical: Panel) -> Gathered:
+    """Write a CSV of each table, and the visits; the numbers of all."""
+    found = Gathered()
+    for name in (*TABLES, "visits"):
+        store.delete(f"{name}.csv")
+    for key in parts(store, "visits"):
+        store.delete(key)
+    with ExitStack() as stack:
+        write = {name: stack.enter_context(csv_file(store, f"{name}.csv", of)) for name, of in TABLES.items()}
+        for key in parts(store, "ledger"):
+            part = key.rpartition("/")[2]
+            held = {name: read_part(store, f"{name}/{part}", of) for name, of in TABLES.items()}
+            for name, table in held.items():
+                write[name](table)
+                found.rows[name] += table.num_rows
+            found.fates.update(held["ledger"].column("fate").to_pylist())
+            found.films.add(held["films"], part)
+            found.hands.add(held["hands"], held["joints"], part)
+    with csv_file(store, "visits.csv", VISITS) as write_visits:
+        for number, table in enumerate(_visits(data, store, clinical, found.rows["hands"] + found.rows["ultrasound"])):
+            store.put(f"visits/part-{number:05}.parquet", to_parquet(table, VISITS))
+            write_visits(table)
+            found.rows["visits"] += table.num_rows
+            found.visits.add(table)
+    return found
+
+
+def _visits(data: Store, store: Store, clinical: Panel, rows: int) -> Iterator[pa.Table]:
+    """The second stage: lots of whole patients, kept on this machine's disk until it is their turn."""
+    sources: dict[str, Iterable[pa.Table]] = {
+        "hands": (table for _, table in iterate_parts(store, "hands", HANDS, HAND_COLUMNS)),
+        "scans": (table for _, table in iterate_parts(store, "ultrasound", ULTRASOUND, SCAN_COLUMNS)),
+    }
+    if clinical.models:
+        sources["clinic"] = (read_part(data, key, CLINIC) for key in parts(data, "clinic"))
+    with tempfile.TemporaryDirectory(prefix="rajobs-visits-") as folder:
+        lots = 1 + rows // LOT
+        for name, tables in sources.items():
+            _by_patient(tables, Path(folder) / name, lots)
+        for lot in range(lots):
+            hands, scans = (_read(Path(folder) / name / str(lot)) for name in ("hands", "scans"))
+            asked = ask_clinic(clinical, _read(Path(folder) / "clinic" / str(lot)))
+            yield visits(hands or HANDS.arrow.empty_table(), scans or ULTRASOUND.arrow.empty_table(), asked)
+
+
+def _by_patient(tables: Iterable[pa.Table], folder: Path, lots: int) -> None:
+    """A file a lot: all rows of a patient are in one of them."""
+    folder.mkdir()
+    with ExitStack() as stack:
+        writers: dict[int, Any] = {}
+        for table in tables:
+            whose = np.array([zlib.crc32(name.encode()) % lots for name in table.column("patient").to_pylist()])
+            for lot in np.unique(whose).tolist():
+                if lot not in writers:
+                    sink = pa.OSFile(str(folder / str(lot)), "wb")
+                    writers[lot] = stack.enter_context(pa.ipc.new_stream(stack.enter_context(sink), table.schema))
+                writers[lot].write_table(table.filter(pa.array(whose == lot)))
+
+
+def _read(file: Path) -> pa.Table | None:
+    if not file.exists():
+        return None
+    with pa.OSFile(str(file), "rb") as source:
+        return pa.ipc.open_stream(source).read_all()
+
+
+def ask_clinic(clinical: Panel, clinic: pa.Table | None) -> list[dict[str, Any]]:
+    """The models' probability for each visit of the clinic table; variants are no visits."""
+    if clinic is None:
+        return []
+    found = clinic_visits(clinic.filter(pc.is_null(clinic.column("derived_from"))))
+    answers: list[dict[str, Any]] = []
+    for first in range(0, len(found), ASKED):
+        some = found[first : first + ASKED]
+        rows: Sequence[Row] = [Row(image_id=visit.image_id, at=at) for at, visit in enumerate(some)]
+        vote = clinical.vote(rows, draw_visits(some, clinical.asks(rows)))["ra_clinical"]
+        answers += [
+            {
+                "patient": visit.patient,
+                "visit_date": visit.day,
+                "ra_clinical_p": float(p[1]),
+                "bundles": clinical.hashes,
+            }
+            for visit, p in zip(some, vote.p)
+        ]
+    return answers
