@@ -131,6 +131,7 @@ def race(asked: argparse.Namespace) -> None:
 
 def single(asked: argparse.Namespace) -> None:
     """Prints what a film costs one core, by what it shows."""
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
     keys, _ = limited(asked.data, asked.films)
     place, store = open_store(asked.models), open_store(asked.data)
@@ -147,6 +148,7 @@ def single(asked: argparse.Namespace) -> None:
         dear = timed(lambda: [whole({"key": key}) for key in keys])
         told = [read_part(open_store(f"{out}/1"), f"{name}/{key.rpartition('/')[2]}", TABLES[name])
                 for key in keys for name in ("films",)]  # fmt: skip
+    torch.set_num_threads(threads)
     films = sum(table.num_rows for table in told)
     hands = sum(table.column("fate").to_pylist().count("kept") for table in told)
     print(f"one core, {films} films, {hands} of them with hands, {images - films} scans")

@@ -26,6 +26,8 @@ from rajobs.records.store import Store
 
 BUNDLE = "bundle.json"
 FORMAT = 2
+AT_ONCE = {"cpu": 150_000, "cuda": 8_000_000}
+"""Numbers of the arrays that a device is given at a time: what stays in a core's cache, and what keeps a GPU busy."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +49,7 @@ def put_bundle(
     members: dict[str, list[dict[str, Any]]] = {}
     for member, networks in trained.items():
         for turn, one in enumerate(networks):
-            weights = {key: t.detach().cpu() for key, t in one.network.state_dict().items()}
+            weights = {key: t.detach().cpu().contiguous() for key, t in one.network.state_dict().items()}
             if short:
                 weights = {key: t.half() if t.is_floating_point() else t for key, t in weights.items()}
             data = safetensors.torch.save(weights)
@@ -106,7 +108,8 @@ class Model:
                     raise BadBundle(f"{store.uri}/{folder}/{held['file']} is not the file the bundle was made with")
                 network = build_member(study, member, shape, 0)
                 network.load_state_dict(safetensors.torch.load(data))
-                one = Trained(network=network.eval().to(device), temperature=held["temperature"])
+                network = network.eval().to(device).to(memory_format=torch.channels_last)
+                one = Trained(network=network, temperature=held["temperature"])
                 trained.setdefault(member.name, []).append(one)
         return cls(study=study, recipe=recipe, shape=shape, hash=content["hash"], trained=trained, device=device)
 
@@ -115,21 +118,19 @@ class Model:
         """Whether it shows where things are, rather than what they are like."""
         return any(member_points(self.study, member) for member in self.recipe.members)
 
-    def find(self, images: np.ndarray[Any, Any], batch: int = 8) -> P:
+    def find(self, images: np.ndarray[Any, Any]) -> P:
         """Column and row in shares of the side, and sureness, of each place in arrays (n, channels, rows, columns)."""
         points = self.study.points
         assert points is not None
         given = []
         for several in self.trained.values():
             for one in several:
-                logits = self._logits(one.network, images, np.zeros(len(images), np.int64), batch, points.answer)
+                logits = self._logits(one.network, images, np.zeros(len(images), np.int64), points.answer)
                 given.append(logits[points.name].double().numpy() if logits else np.zeros((0, points.outputs, 3)))
         found: P = np.mean(given, axis=0)
         return found
 
-    def answer(
-        self, images: np.ndarray[Any, Any], kinds: Numbers | None = None, batch: int = 64
-    ) -> dict[str, tuple[P, Numbers]]:
+    def answer(self, images: np.ndarray[Any, Any], kinds: Numbers | None = None) -> dict[str, tuple[P, Numbers]]:
         """Probabilities and answers, a target, of arrays (n, channels, rows, columns) of rows of these kinds."""
         kinds = np.zeros(len(images), np.int64) if kinds is None else kinds
         if not len(images):
@@ -138,7 +139,7 @@ class Model:
         for member in self.recipe.members:
             turns: list[dict[str, P]] = []
             for one in self.trained[member.name]:
-                logits = self._logits(one.network, images, kinds, batch)
+                logits = self._logits(one.network, images, kinds)
                 turns.append({
                     target.name: probabilities(target, logits[target.name], one.temperature)
                     for target in member_targets(self.study, member)
@@ -151,23 +152,22 @@ class Model:
         network: nn.Module,
         images: np.ndarray[Any, Any],
         kinds: Numbers,
-        batch: int,
         read: Callable[[Tensor], Tensor] | None = None,
     ) -> dict[str, Tensor]:
         """Outputs a target; `read` makes less of each batch's."""
         found: dict[str, list[Tensor]] = {}
+        # Batches are of one size and filled up, so that a row's answer does not hang on its neighbours.
+        batch = int(np.clip(AT_ONCE[torch.device(self.device).type] // max(images[:1].size, 1), 1, 64))
         with torch.inference_mode():
             for start in range(0, len(images), batch):
-                # Batches are cut at fixed places and filled up, so that a row's answer does not hang on its neighbours.
                 chunk = images[start : start + batch]
                 padded = np.zeros((batch, *chunk.shape[1:]), chunk.dtype)
                 padded[: len(chunk)] = chunk
                 of_kinds = np.zeros(batch, np.int64)
                 of_kinds[: len(chunk)] = kinds[start : start + batch]
-                outputs = network(
-                    torch.from_numpy(padded).to(self.device).float().div_(255),
-                    torch.from_numpy(of_kinds).to(self.device),
-                )
+                pixels = torch.from_numpy(padded).to(self.device).float().div_(255)
+                pixels = pixels.contiguous(memory_format=torch.channels_last)
+                outputs = network(pixels, torch.from_numpy(of_kinds).to(self.device))
                 for name, values in outputs.items():
                     values = values[: len(chunk)].float()
                     found.setdefault(name, []).append((read(values) if read else values).cpu())
