@@ -17,9 +17,8 @@ import numpy as np
 
 from rajobs.imaging.rows import COLUMNS, Position, derive
 from rajobs.jobs.finding import find_joints
-from rajobs.jobs.panel import Panel
+from rajobs.jobs.panel import Panel, bundles_at
 from rajobs.jobs.scorer import places
-from rajobs.learning.bundle import find_bundles
 from rajobs.learning.drawing import draw_all
 from rajobs.records.anatomy import FINGER_JOINTS
 from rajobs.records.labels import consensus
@@ -109,13 +108,11 @@ def main() -> None:
     parser.add_argument("models")
     parser.add_argument("--films", type=int, default=1000)
     args = parser.parse_args()
-    store, models = open_store(args.data), open_store(args.models)
+    store = open_store(args.data)
     labels = read_table(store, "labels", LABELS)
     truth = places(labels)
     views = {name: view for (name, _, _), view in consensus(labels, "hand_filter", "view", ordered=False).items()}
-    filters, joints = (
-        Panel.load(models, name, find_bundles(models, name)) for name in ("hand_filter", "joint_detection")
-    )
+    filters, joints = (Panel.load(name, bundles_at(args.models, name)) for name in ("hand_filter", "joint_detection"))
     tally, seconds, left = Tally(), 0.0, args.films
     for key in parts(store, "images"):
         images = read_part(store, key, IMAGES, [*COLUMNS, "laterality"])

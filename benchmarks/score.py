@@ -26,9 +26,8 @@ from rajobs.imaging.rows import Row, derive
 from rajobs.jobs import builtin, cluster
 from rajobs.jobs import score as product
 from rajobs.jobs.finding import find_joints
-from rajobs.jobs.panel import Panel
+from rajobs.jobs.panel import Panel, bundles_at
 from rajobs.jobs.scorer import CHAIN, CLINICAL, FILTER, FINDS, GRADES, KEEPS, TABLES, Scorer
-from rajobs.learning.bundle import find_bundles
 from rajobs.learning.drawing import draw_all
 from rajobs.records.manifest import read_manifest
 from rajobs.records.parts import parts, read_part
@@ -42,8 +41,7 @@ ASKED = [step for step in CHAIN if step not in (FILTER, FINDS, CLINICAL, GRADES)
 
 def load(models: str) -> dict[str, Panel]:
     """Every study's models."""
-    place = open_store(models)
-    return {step.study: Panel.load(place, step.study, find_bundles(place, step.study)) for step in CHAIN}
+    return {step.study: Panel.load(step.study, bundles_at(models, step.study)) for step in CHAIN}
 
 
 def ask(data: str, key: str, panel: Panel, rows: Sequence[Row]) -> Any:
@@ -134,14 +132,12 @@ def single(asked: argparse.Namespace) -> None:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     keys, _ = limited(asked.data, asked.films)
-    place, store = open_store(asked.models), open_store(asked.data)
-    every = {step.study: find_bundles(place, step.study) for step in CHAIN}
+    store = open_store(asked.data)
+    every = {step.study: bundles_at(asked.models, step.study) for step in CHAIN}
     alone = {study: found if study == FILTER.study else [] for study, found in every.items()}
     images = sum(read_part(store, key, IMAGES, ["image_id"]).num_rows for key in keys)
     with tempfile.TemporaryDirectory(prefix="rajobs-bench-") as out:
-        filter_only, whole = (
-            Scorer(asked.data, asked.models, f"{out}/{n}", each) for n, each in enumerate((alone, every))
-        )
+        filter_only, whole = (Scorer(asked.data, f"{out}/{n}", each) for n, each in enumerate((alone, every)))
         for scorer in (filter_only, whole):
             scorer({"key": keys[0]})
         cheap = timed(lambda: [filter_only({"key": key}) for key in keys])

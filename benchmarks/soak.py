@@ -1,7 +1,7 @@
 """Kills a job at random moments and compares what a restarted one leaves with an undisturbed run, byte for byte.
 
     python benchmarks/soak.py ingest|score [--rounds 10] [--kinds driver drivers worker workers node] [--seed 0]
-                              [--patients 24] [--full 0] [--every 120] [--models builtin]
+                              [--patients 24] [--full 0] [--data DIR] [--every 120] [--models builtin]
 
 A cluster of two nodes on this machine, in a network and a process namespace of its own (Linux, util-linux), takes in or
 scores a phantom of many small archives. `driver`: the job's own process is killed; `drivers`: the same, so many times
@@ -51,6 +51,7 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="+", default=[kind for kind in KINDS if kind != "workers"], choices=KINDS)
     parser.add_argument("--patients", type=int, default=24, help="of the phantom: about two archives each")
     parser.add_argument("--full", type=int, default=0, help="patients more, whose films have full size")
+    parser.add_argument("--data", help="what score is given, taken in before; else a phantom")
     parser.add_argument("--every", type=float, default=120.0, help="seconds between the kills of `workers`")
     parser.add_argument("--models", default="builtin", help="that score")
     parser.add_argument("--seed", type=int, default=0, help="of the phantom and of the moments")
@@ -80,7 +81,7 @@ def soak(asked: argparse.Namespace) -> int:
     phantoms = [
         drawn(asked.work, size, patients, asked.seed + number)
         for number, (size, patients) in enumerate({"SMALL": asked.patients, "FULL": asked.full}.items())
-        if patients
+        if patients and not asked.data
     ]
     draw = random.Random(asked.seed)
     failed = 0
@@ -98,7 +99,7 @@ def soak(asked: argparse.Namespace) -> int:
             f"undisturbed: {shards} shards, {len(wanted)} objects, {seconds:.1f} s on a cluster that is up", flush=True
         )
         if asked.job == "score":
-            add_up(asked.work)
+            add_up(asked.data or asked.work / "ingested", asked.work / "reference")
         print(f"{'killed':<9}{'round':>6}{'moments (s)':>16}{'done then':>10}{'starts':>8}{'seconds':>9}  result")
         failed += report("nothing", 0, Outcome(seconds=seconds, starts=1), differences(asked.work / "again", wanted))
         for kind in asked.kinds:
@@ -131,6 +132,8 @@ def ingest_command(phantoms: list[Path]) -> Command:
 
 def score_command(phantoms: list[Path], asked: argparse.Namespace, address: str) -> Command:
     """Score what was taken in before, without labels: models find the joints."""
+    if asked.data:
+        return lambda place: ["score", asked.data, asked.models, str(place)]
     data = asked.work / "ingested"
     sources = [str(phantom / "archives") for phantom in phantoms]
     subprocess.run(
@@ -142,9 +145,9 @@ def score_command(phantoms: list[Path], asked: argparse.Namespace, address: str)
     return lambda place: ["score", str(data), asked.models, str(place)]
 
 
-def add_up(work: Path) -> None:
+def add_up(data: Path | str, tables: Path) -> None:
     """Every image that was taken in has one fate in the ledger."""
-    taken, scored = (json.loads((work / name / "manifest.json").read_text()) for name in ("ingested", "reference"))
+    taken, scored = (json.loads((Path(place) / "manifest.json").read_text()) for place in (data, tables))
     images, told = taken["counts"]["frames"], sum(scored["fates"].values())
     print(f"images taken in: {images}; in the ledger: {told} ({told / images:.1%})", flush=True)
     if told != images:

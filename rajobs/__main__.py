@@ -143,7 +143,10 @@ def evaluate(**options: Any) -> None:
 @click.option("--limit", type=int, help="Stop after about so many images (whole parts): the dry run.")
 @ray_option
 def score(**options: Any) -> None:
-    """Ask every image of DATA all that MODELS can answer (builtin: those of the package); tables and a page at OUT."""
+    """Ask every image of DATA all that MODELS can answer; tables and a page at OUT.
+
+    MODELS is a place that train wrote to, builtin (the models inside the package), or several with commas between.
+    """
     from rajobs.jobs.score import Order
     from rajobs.jobs.score import score as run
 

@@ -52,7 +52,8 @@ def open_source(data: str, study: Study) -> Source:
         raise StoreError(f"{data} holds no finished ingest; run `rajobs ingest SRC {data} --labels FILE` first")
     readings = _told_by_the_clinic(store, study) if study.rows == "visits" else read_table(store, "labels", LABELS)
     labels = {t.name: consensus(readings, study.name, t.name, ordered=t.ordered) for t in study.targets}
-    places = {axis: consensus(readings, PLACES, axis, ordered=True) for axis in ("x", "y")}
+    cut = study.rows in ("hands", "joints") or study.points is not None  # by where the labels say that joints are
+    places = {axis: consensus(readings, PLACES, axis, ordered=True) if cut else {} for axis in ("x", "y")}
     if study.points is not None and study.points.name in labels:
         labels[study.points.name] = dict.fromkeys(places["x"], FOUND[-1])
     _check_values(study, labels)

@@ -9,11 +9,19 @@ from numpy.typing import NDArray
 
 from rajobs import studies
 from rajobs.imaging.rows import Row
-from rajobs.learning.bundle import Model, read_description
+from rajobs.learning.bundle import Model, find_bundles, read_description
 from rajobs.learning.drawing import Ask
 from rajobs.learning.ensemble import P
 from rajobs.learning.study import Study
-from rajobs.records.store import Store
+from rajobs.records.store import open_store
+
+Where = tuple[str, str]
+"""A bundle: the URI of a place, and the folder in it."""
+
+
+def bundles_at(uri: str, study: str) -> list[Where]:
+    """A study's bundles at a place."""
+    return [(uri, folder) for folder in find_bundles(open_store(uri), study)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,15 +46,17 @@ class Panel:
     learned: tuple[Mapping[str, Mapping[str, int]], ...]
 
     @classmethod
-    def load(cls, store: Store, study: str, folders: Sequence[str]) -> "Panel":
+    def load(cls, study: str, bundles: Sequence[Where]) -> "Panel":
         declared = studies.find(study)
-        loaded = {folder: Model.load(store, folder, declared) for folder in folders}
+        loaded = {at: Model.load(open_store(at[0]), at[1], declared) for at in bundles}
         return cls(
             study=declared,
             models=tuple(model for model in loaded.values() if not model.finds),
             finders=tuple(model for model in loaded.values() if model.finds),
             learned=tuple(
-                read_description(store, folder)["learned"] for folder, model in loaded.items() if not model.finds
+                read_description(open_store(uri), folder)["learned"]
+                for (uri, folder), model in loaded.items()
+                if not model.finds
             ),
         )
 

@@ -1,7 +1,7 @@
 """rajobs score: a cohort's images asked every question there is a model for, in one pass, into tables."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,9 @@ from rajobs import studies
 from rajobs.jobs import builtin, cluster, say
 from rajobs.jobs.evaluate import previews
 from rajobs.jobs.gather import gather
-from rajobs.jobs.panel import Panel
+from rajobs.jobs.panel import Panel, Where, bundles_at
 from rajobs.jobs.scorer import CHAIN, CLINICAL, TABLES, Scorer, places
-from rajobs.learning.bundle import find_bundles, read_description
+from rajobs.learning.bundle import read_description
 from rajobs.learning.drawing import pictures
 from rajobs.records.errors import StoreError, UsageError
 from rajobs.records.manifest import check_claim, claim, digest, put_manifest, put_plan, read_manifest
@@ -45,20 +45,15 @@ class Order:
 
 def score(order: Order) -> str:
     """Score every image that is not scored yet; the place of the page."""
-    if order.models == BUILTIN:
-        order = replace(order, models=builtin.place())
     if order.limit is not None and order.limit < 1:
         raise UsageError(f"--limit must be 1 or more, not {order.limit}")
-    data, models, store = open_store(order.data), open_store(order.models), open_store(order.out)
+    data, store = open_store(order.data), open_store(order.out)
     manifest = read_manifest(data)
     if manifest is None or manifest.get("job") != "ingest":
         raise StoreError(f"{order.data} holds no finished ingest; run `rajobs ingest SRC {order.data}` first")
-    folders = {step.study: find_bundles(models, step.study) for step in CHAIN}
-    if not any(folders.values()):
-        raise StoreError(
-            f"{order.models} holds no model of {', '.join(folders)}; run `rajobs train` first, or name builtin"
-        )
-    hashes = {study: sorted(read_description(models, f)["hash"] for f in found) for study, found in folders.items()}
+    known = find_models(order.models)
+    hashes = {study: sorted(found) for study, found in known.items()}
+    bundles = {study: list(found.values()) for study, found in known.items()}
     identity = {"key": manifest["key"], "studies": hashes}
     check_claim(store, "score", identity)
     done = read_manifest(store)
@@ -72,8 +67,24 @@ def score(order: Order) -> str:
     put_plan(store, len(parts(store, "ledger")) + len(todo))
     if todo:
         with cluster.connected(order.ray), say.Progress("scoring parts", len(todo)) as progress:
-            _run(order, folders, todo, progress)
-    return _finish(data, models, store, wanted, identity, folders[CLINICAL.study])
+            _run(order, bundles, todo, progress)
+    return _finish(data, store, wanted, identity, bundles[CLINICAL.study])
+
+
+def find_models(models: str) -> dict[str, dict[str, Where]]:
+    """Each study's bundles by their hash, at the places that are named, one or several with commas between them."""
+    found: dict[str, dict[str, Where]] = {step.study: {} for step in CHAIN}
+    for name in models.split(","):
+        place = builtin.place() if name == BUILTIN else absolute(name)
+        here = {study: bundles_at(place, study) for study in found}
+        if not any(here.values()):
+            raise StoreError(
+                f"{name} holds no model of {', '.join(found)}; run `rajobs train` first, or name {BUILTIN}"
+            )
+        for study, bundles in here.items():
+            for uri, folder in bundles:
+                found[study].setdefault(read_description(open_store(uri), folder)["hash"], (uri, folder))
+    return found
 
 
 def _todo(data: Store, store: Store, limit: int | None) -> list[str]:
@@ -115,22 +126,20 @@ def _drop(store: Store, key: str) -> None:
         store.delete(f"{folder}/{key.rpartition('/')[2]}")
 
 
-def _run(order: Order, folders: Mapping[str, list[str]], todo: list[str], progress: say.Progress) -> None:
+def _run(order: Order, bundles: Mapping[str, list[Where]], todo: list[str], progress: say.Progress) -> None:
     gpus = int(ray.cluster_resources().get("GPU", 0))
     workers = min(len(todo), gpus or int(ray.cluster_resources()["CPU"]))
     items = [{"key": key} for key in todo]
-    arguments = (absolute(order.data), absolute(order.models), absolute(order.out), dict(folders))
+    arguments = (absolute(order.data), absolute(order.out), dict(bundles))
     spread = (1, max(workers, 1))
     for done in cluster.each(items, Scorer, arguments, workers=spread, num_gpus=1 if gpus else None):
         progress.step(note=f"{done['images']} images in the last")
 
 
-def _finish(
-    data: Store, models: Store, store: Store, wanted: str, identity: Mapping[str, Any], clinical: list[str]
-) -> str:
+def _finish(data: Store, store: Store, wanted: str, identity: Mapping[str, Any], clinical: list[Where]) -> str:
     store.sweep()
     store.delete(PAGE)
-    found = gather(data, store, Panel.load(models, CLINICAL.study, clinical))
+    found = gather(data, store, Panel.load(CLINICAL.study, clinical))
     asked = {step.study for step in CHAIN if identity["studies"].get(step.study)}
     missing = [name for name in [*studies.names(), *studies.to_come()] if name not in asked]
     views = {view: len(sure) for view, sure in found.films.sure.items() if len(sure)}

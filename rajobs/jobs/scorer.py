@@ -13,7 +13,7 @@ import pyarrow as pa
 from rajobs.imaging.rows import PLACES, Positions, Row, derive, positions_from_labels
 from rajobs.jobs.finding import find_joints
 from rajobs.jobs.hands import Hand, hand_rows, score_joints
-from rajobs.jobs.panel import Panel, Vote
+from rajobs.jobs.panel import Panel, Vote, Where
 from rajobs.learning.drawing import draw_all
 from rajobs.learning.targets import predicted
 from rajobs.records.anatomy import SITES
@@ -59,11 +59,10 @@ _IMAGES = (
 class Scorer:
     """Takes the key of an images part, writes its parts of the tables."""
 
-    def __init__(self, data: str, models: str, out: str, folders: Mapping[str, list[str]]) -> None:
+    def __init__(self, data: str, out: str, bundles: Mapping[str, Sequence[Where]]) -> None:
         self.data, self.out = open_store(data), open_store(out)
-        place = open_store(models)
         asked = [step.study for step in CHAIN if step is not CLINICAL]
-        self.panels = {study: Panel.load(place, study, folders[study]) for study in asked}
+        self.panels = {study: Panel.load(study, bundles[study]) for study in asked}
         labels = read_table(self.data, "labels", LABELS)
         self.positions, self.scanned = places(labels), scan_sites(labels)
 

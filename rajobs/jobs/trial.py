@@ -1,9 +1,11 @@
 """One trial of a sweep: the same training as train's, in its own process or by workers of its own, epoch by epoch."""
 
 import io
+import json
 import math
 import time
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,7 @@ from rajobs.learning.bundle import Model, Trained
 from rajobs.learning.ensemble import Lesson, build_member, fit_member, member_fit
 from rajobs.learning.judge import Verdict, judge_turns
 from rajobs.learning.prepared import read_prepared
-from rajobs.learning.recipe import Member, from_dict
+from rajobs.learning.recipe import Member, Recipe, from_dict
 from rajobs.learning.starts import find_starts
 from rajobs.learning.state import Epoch, State
 from rajobs.learning.targets import MISSING
@@ -57,12 +59,10 @@ def _cause(error: BaseException) -> str:
 
 def _run_trial(config: dict[str, Any]) -> None:
     place, recipe = config["place"], from_dict(config["recipe"])
-    study = studies.find(config["study"]).asked(recipe)
     find_starts(recipe, None)
-    source = open_source(place["data"], study)
-    split, _ = split_of(source, place["mode"])
-    arrays = read_prepared(source.store, study, recipe.view, source.positions)
-    lessons, done = turns(lesson_of(source, arrays, split, recipe, place["budget"]), recipe.folds), 0
+    lesson = _lesson(_reads(config))
+    study, arrays = lesson.study, lesson.arrays
+    lessons, done = turns(lesson, recipe.folds), 0
     trained: dict[str, list[Trained]] = {}
 
     def told(epoch: Mapping[str, Any]) -> None:
@@ -83,6 +83,27 @@ def _run_trial(config: dict[str, Any]) -> None:
     open_store(place["out"]).put(f"{place['rows']}/{config['number']:05d}.parquet", pack(verdict, arrays.rows))
     told_last = {name: figure[name] for name in ("low", "high")}
     ray.tune.report({**NOTHING, "epoch": done, "score": figure["value"], "last": True, **told_last})
+
+
+def _reads(config: Mapping[str, Any]) -> str:
+    """What a trial reads, as JSON: the same for trials that differ in how they learn."""
+    members = [
+        {name: member[name] for name in ("name", "architecture", "targets")} for member in config["recipe"]["members"]
+    ]
+    told = {name: config["place"][name] for name in ("data", "mode", "budget")}
+    return json.dumps({**told, "study": config["study"], "view": config["recipe"]["view"], "members": members})
+
+
+@lru_cache(maxsize=1)  # a process runs one trial after another: what they share is read once
+def _lesson(reads: str) -> Lesson:
+    told = json.loads(reads)
+    members = tuple(Member(**{**member, "targets": tuple(member["targets"])}) for member in told["members"])
+    recipe = Recipe(view=told["view"], members=members)
+    study = studies.find(told["study"]).asked(recipe)
+    source = open_source(told["data"], study)
+    split, _ = split_of(source, told["mode"])
+    arrays = read_prepared(source.store, study, recipe.view, source.positions)
+    return lesson_of(source, arrays, split, recipe, told["budget"])
 
 
 def _fit_here(config: Mapping[str, Any], lesson: Lesson, member: Member, turn: int, seed: int, told: Told) -> Fitted:

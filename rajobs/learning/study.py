@@ -80,7 +80,7 @@ class Study:
     def asked(self, recipe: Recipe) -> "Study":
         """The study as a recipe answers it: of one that shows points it is judged whether each is found."""
         if self.points is None or any(member.targets != (self.points.name,) for member in recipe.members):
-            return self
+            return replace(self, points=None)
         found = Nominal(name=self.points.name, classes=FOUND)
         metrics = ("accuracy", "balanced_accuracy", "auc", "calibration_error")
         return replace(self, targets=(found,), headline=f"{found.name}.accuracy", metrics=metrics, folds={})

@@ -117,6 +117,9 @@ def _fates(films: FilmTally, frames: int, ultrasound: int) -> Table:
         count = films.fates.get(fate, 0)
         if count:
             rows.append((f"film, {fate.replace('-', ' ')}", count, share(count, frames), meaning))
+    left = frames - ultrasound - films.fates.total()
+    if left > 0:
+        rows.append(("not asked", left, share(left, frames), "beyond --limit: the same command without it goes on"))
     return Table(
         columns=("images", "count", "share", "what that means"), rows=tuple(rows), caption="The images", strong=(0,)
     )

@@ -12,8 +12,7 @@ from rajobs import studies
 from rajobs.__main__ import main
 from rajobs.jobs import builtin
 from rajobs.jobs.finding import choose_hands
-from rajobs.jobs.panel import Panel
-from rajobs.learning.bundle import find_bundles
+from rajobs.jobs.panel import Panel, bundles_at
 from rajobs.learning.recipe import replace, to_toml
 from rajobs.records.anatomy import FINGER_JOINTS, HAND_SITES
 from rajobs.records.parts import read_file, read_table
@@ -47,11 +46,11 @@ def test_models_are_made_from_drawings_and_a_second_start_goes_on(
     builtin.main(given)
     builtin.main(given)
     assert "nothing to do" in capsys.readouterr().out
-    (folder,) = find_bundles(open_store(str(tmp_path)), "hand_filter")
-    told = json.loads((tmp_path / folder / "bundle.json").read_text())
+    (bundle,) = bundles_at(str(tmp_path), "hand_filter")
+    told = json.loads((tmp_path / bundle[1] / "bundle.json").read_text())
     assert (told["mode"], told["films"], told["rows"]["train"]) == ("drawn", 3, 3)
-    assert "no clinical evidence" in (tmp_path / folder / "card.md").read_text()
-    panel = Panel.load(open_store(str(tmp_path)), "hand_filter", [folder])
+    assert "no clinical evidence" in (tmp_path / bundle[1] / "card.md").read_text()
+    panel = Panel.load("hand_filter", [bundle])
     assert not panel.models and len(panel.finders) == 1
     found = panel.finders[0].find(np.zeros((1, 1, 256, 256), np.uint8))
     points = studies.find("hand_filter").points

@@ -14,7 +14,7 @@ from tests.jobs.flaky import FAULTS, flaky
 
 pytestmark = pytest.mark.ray
 
-ARCHIVES = 8
+ARCHIVES = 4
 
 
 def test_a_flaky_store_changes_nothing(s3: str, ray_cluster: None, phantom: Path) -> None:
@@ -28,7 +28,7 @@ def test_a_flaky_store_changes_nothing(s3: str, ray_cluster: None, phantom: Path
         return ["ingest", source.uri, f"{place}/data", *tables, "--max-rejects", "1"]
 
     main(arguments("calm"))
-    with flaky(os.environ["AWS_ENDPOINT_URL"], share=0.05, seed=3) as server:
+    with flaky(os.environ["AWS_ENDPOINT_URL"], share=0.1, seed=3) as server:
         done = subprocess.run(
             [sys.executable, "-m", "rajobs", *arguments("flaky")],
             env={**os.environ, "AWS_ENDPOINT_URL": server.url, "RAJOBS_KEY": KEY},

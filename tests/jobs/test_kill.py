@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+import ray
 
 from rajobs.__main__ import main
 from tests.jobs.conftest import ingest_arguments
@@ -21,7 +22,8 @@ BESIDE = ("prepared", "splits")  # what other jobs put beside the tables
 
 def test_a_killed_driver_loses_nothing(data: Path, phantom: Path, tmp_path: Path) -> None:
     out, ledger = tmp_path / "data", tmp_path / "ledger"
-    command = [sys.executable, "-m", "rajobs", *ingest_arguments(phantom, str(out), str(ledger))]
+    address = ray.get_runtime_context().gcs_address
+    command = [sys.executable, "-m", "rajobs", *ingest_arguments(phantom, str(out), str(ledger)), "--ray", address]
     driver = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
         end = time.monotonic() + SECONDS

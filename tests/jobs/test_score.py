@@ -11,10 +11,12 @@ import pytest
 from rajobs import studies
 from rajobs.__main__ import main
 from rajobs.jobs.lesson import clinic_visits
+from rajobs.jobs.score import find_models
 from rajobs.jobs.scorer import CHAIN, places
 from rajobs.learning.recipe import replace, to_toml
 from rajobs.records import schema
 from rajobs.records.anatomy import HAND_SITES, SITES
+from rajobs.records.errors import StoreError
 from rajobs.records.parts import parts, read_table
 from rajobs.records.store import open_store
 from rajobs.records.svdh import totals
@@ -146,3 +148,13 @@ def test_studies_without_a_model_leave_nulls_and_are_named(data: Path, all_model
     assert {step.study for step in CHAIN} - set(missing) == {"svdh_scoring"}
     fates = Counter(read_table(store, "ledger", schema.LEDGER).column("fate").to_pylist())
     assert set(fates) == {"scored", "no-model"}, "films without a filter's word and without joints are nobody's"
+
+
+def test_models_may_come_from_several_places_and_each_must_hold_some(all_models: Path, tmp_path: Path) -> None:
+    both = find_models(f"{all_models},builtin,builtin")
+    assert {study: len(found) for study, found in both.items() if found} == {
+        "hand_filter": 2, "joint_detection": 1, "svdh_scoring": 2, "ra_recognition": 1, "ra_staging": 1,
+        "ultrasound_grading": 1, "clinical_array": 1,
+    }  # fmt: skip
+    with pytest.raises(StoreError, match="misspelt holds no model"):
+        find_models(f"{all_models},{tmp_path / 'misspelt'}")
