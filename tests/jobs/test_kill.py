@@ -1,4 +1,4 @@
-"""An ingest whose driver or worker is killed loses nothing, and ends in the bytes of an undisturbed one."""
+"""A job whose driver or worker is killed loses nothing, and ends in the bytes of an undisturbed one."""
 
 import os
 import signal
@@ -6,6 +6,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -45,25 +47,40 @@ def test_a_killed_driver_loses_nothing(data: Path, phantom: Path, tmp_path: Path
 
 def test_a_killed_worker_loses_nothing(data: Path, phantom: Path, tmp_path: Path) -> None:
     out = tmp_path / "data"
+    with one_killed(b"MapWorker", lambda: any(out.glob("attempts/*.json"))):
+        main(ingest_arguments(phantom, str(out), str(tmp_path / "ledger")))
+    _same(out, data)
+
+
+def test_a_killed_worker_of_score_loses_nothing(data: Path, models: Path, tmp_path: Path) -> None:
+    calm, out = tmp_path / "calm", tmp_path / "tables"
+    main(["score", str(data), str(models), str(calm)])
+    with one_killed(b"MapWorker", lambda: any(out.glob("ledger/*.parquet"))):
+        main(["score", str(data), str(models), str(out)])
+    _same(out, calm)
+
+
+@contextmanager
+def one_killed(name: bytes, ready: Callable[[], bool]) -> Iterator[None]:
+    """One worker of a kind is killed as soon as the moment is there."""
     killed: list[int] = []
     over = threading.Event()
 
     def kill_one() -> None:
         while not killed and not over.wait(0.02):
-            if list(out.glob("attempts/*.json")):
-                killed.extend(children(b"MapWorker")[:1])
-                for worker in killed:
+            if ready():
+                for worker in children(name)[:1]:
                     os.kill(worker, signal.SIGKILL)
+                    killed.append(worker)
 
     killer = threading.Thread(target=kill_one)
     killer.start()
     try:
-        main(ingest_arguments(phantom, str(out), str(tmp_path / "ledger")))
+        yield
     finally:
         over.set()
         killer.join()
     assert killed, "it ended before a worker could be killed"
-    _same(out, data)
 
 
 def children(name: bytes) -> list[int]:
