@@ -1,17 +1,19 @@
 """What a sweep costs beside the bare loop, and what it finds: trials in place, nested trials, and a whole sweep.
 
     python benchmarks/tune.py DATA [--study hand_filter] [--budget 0.2] [--trials 4] [--workers 2]
-    python benchmarks/tune.py --sweep OUT [--trials 24] [--joints 1000] [--epochs 10] [--patients 40]
+    python benchmarks/tune.py --sweep OUT [--trials 24] [--joints 1000] [--epochs 10] [--patients 24]
 
 The first form runs the default recipe again and again, one trial at a time on one core, then by several workers. A
 trial's time is that from the end of the one before to its own; the bare loop is the same training called here on one
-core. The second draws two cohorts, searches 004's 48x48 networks on the joints of one, and asks the best recipe and the
-published one, trained as many epochs, about the other. Figures of drawn films are no clinical evidence.
+core. The second draws two cohorts of full-size films, searches 004's 48x48 networks on the joints of one, and asks the
+best recipe and the published one, trained as many epochs, about the other. Figures of drawn films are no clinical
+evidence.
 """
 
 import argparse
 import csv
 import dataclasses
+import hashlib
 import logging
 import os
 import secrets
@@ -19,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +43,7 @@ AXES = """
 "members.training.optimiser" = { choices = ["adam", "adadelta", "sgd", "rmsprop", "adamw"] }
 "members.training.learning_rate" = { low = 3e-4, high = 1e-2, log = true }
 "members.training.batch_size" = { choices = [64, 128, 256, 512] }
+"members.training.class_weights" = { choices = [false, true] }
 "members.training.augment.rotate" = { low = 0.0, high = 30.0 }
 "members.training.augment.shift" = { low = 0.0, high = 0.1 }
 "members.settings.batch_norm" = { choices = [true, false] }
@@ -101,9 +105,10 @@ def _trials(args: argparse.Namespace, workers: int) -> tuple[float, float]:
 def sweep(args: argparse.Namespace) -> None:
     """Prints how long a sweep took, and its best recipe beside the published one on another cohort's joints."""
     out, study = Path(args.sweep), studies.find(SEARCHED)
-    learnt, other = (_data(out / name, seed, args) for name, seed in (("learnt", 1), ("other", 2)))
+    drawn = _draw([out / "learnt", out / "other"], args)
+    learnt, other = (_data(place, args) for place in drawn)
     lasting = f'"members.training.epochs" = {{ choices = [{args.epochs}] }}\n'
-    (out / "space.toml").write_text(f'study = "{SEARCHED}"\nbase = "published"\n[axes]\n{lasting}{AXES}')
+    (out / "space.toml").write_text(f'study = "{SEARCHED}"\nbase = "published"\nfirst = []\n[axes]\n{lasting}{AXES}')
     start = time.perf_counter()
     best = tune.tune(
         tune.Order(study=SEARCHED, data=learnt, out=f"{out}/sweep", space=f"{out}/space.toml", trials=args.trials)
@@ -128,40 +133,43 @@ def sweep(args: argparse.Namespace) -> None:
     )
 
 
-def _data(out: Path, seed: int, args: argparse.Namespace) -> str:
-    """A drawn cohort, ingested with the labels of some of its joints."""
+def _draw(places: Sequence[Path], args: argparse.Namespace) -> Sequence[Path]:
+    """A cohort a place, side by side."""
+    told = ["--patients", str(args.patients), "--damage", "0", "--only", "films"]
+    drawing = [
+        subprocess.Popen(
+            [sys.executable, "-m", "rajobs", "phantom", str(place / "phantom"), "--seed", str(1 + number), *told]
+        )
+        for number, place in enumerate(places)
+        if not (place / "phantom" / "expected.csv").exists()
+    ]
+    if any(process.wait() for process in drawing):
+        raise SystemExit("the films were not drawn")
+    return places
+
+
+def _data(out: Path, args: argparse.Namespace) -> str:
+    """A drawn cohort, ingested with the labels of so many of its joints, spread over all hands."""
     data = out / "data"
     if (data / "manifest.json").exists():
         return str(data)
-    rajobs = [sys.executable, "-m", "rajobs"]
-    told = [
-        "--patients",
-        str(args.patients),
-        "--seed",
-        str(seed),
-        "--damage",
-        "0",
-        "--only",
-        "films",
-        "--size",
-        "SMALL",
-    ]
-    subprocess.run([*rajobs, "phantom", str(out / "phantom"), *told], check=True)
-    kept: dict[tuple[str, ...], None] = {}
-    with (out / "phantom" / "labels.csv").open() as file, (out / "labels.csv").open("w", newline="") as chosen:
-        rows = csv.DictReader(file)
-        writer = csv.DictWriter(chosen, rows.fieldnames or ())
+    with (out / "phantom" / "labels.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    joints = {_joint(row) for row in rows if row["study"] == SEARCHED}
+    kept = set(sorted(joints, key=lambda joint: hashlib.sha256(str(joint).encode()).digest())[: args.joints])
+    with (out / "labels.csv").open("w", newline="") as chosen:
+        writer = csv.DictWriter(chosen, list(rows[0]))
         writer.writeheader()
-        for row in rows:
-            joint = tuple(row[name] for name in ("image", "side", "site"))
-            if row["study"] == SEARCHED and (joint in kept or len(kept) < args.joints):
-                kept[joint] = None
-                writer.writerow(row)
-            elif row["study"] == "joint_detection":  # where the joints are
-                writer.writerow(row)
+        places = "joint_detection"  # where the joints are
+        writer.writerows(row for row in rows if row["study"] == places or _joint(row) in kept)
     labels = ["--labels", str(out / "labels.csv")]
-    subprocess.run([*rajobs, "ingest", str(out / "phantom" / "archives"), str(data), *labels], check=True)
+    ingest = [sys.executable, "-m", "rajobs", "ingest", str(out / "phantom" / "archives"), str(data), *labels]
+    subprocess.run(ingest, check=True)
     return str(data)
+
+
+def _joint(row: Mapping[str, str]) -> tuple[str, ...]:
+    return row["study"], row["image"], row["side"], row["site"]
 
 
 def main() -> None:
@@ -175,7 +183,7 @@ def main() -> None:
     parser.add_argument("--sweep", metavar="OUT")
     parser.add_argument("--joints", type=int, default=1000)
     parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--patients", type=int, default=40)
+    parser.add_argument("--patients", type=int, default=24)
     args = parser.parse_args()
     os.environ.setdefault("RAJOBS_KEY", secrets.token_urlsafe(32))
     if args.sweep:

@@ -10,6 +10,9 @@ from rajobs.learning.recipe import Recipe, lookup, replace
 from rajobs.learning.study import Study
 from rajobs.records.errors import BadRecipe, UnknownName, UsageError
 
+FIRST = ("published", "default")
+"""What is tried before the search, where a space does not say: what others did, and what we do."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Axis:
@@ -25,7 +28,7 @@ class Axis:
 
 @dataclass(frozen=True, kw_only=True)
 class Space:
-    """A study's axes, the recipe they change, and the recipes tried first as they are."""
+    """A study's axes, the recipe they change, and the recipes tried first as they are (a space need not name them)."""
 
     study: str
     base: str
@@ -64,7 +67,8 @@ def read_space(text: str, study: Study) -> Space:
             raise UnknownName.among("key of the space", name, known)
     if data.get("study") != study.name:
         raise BadRecipe(f"the space is for study {data.get('study')!r}, not {study.name!r}")
-    base, first, given = data.get("base", "default"), data.get("first", []), data.get("axes")
+    base, given = data.get("base", "default"), data.get("axes")
+    first = data.get("first", [name for name in FIRST if name in study.recipes])
     if not isinstance(base, str) or not isinstance(first, list) or not all(isinstance(name, str) for name in first):
         raise BadRecipe("base of the space must be a recipe's name, first a list of such names")
     if not isinstance(given, dict) or not given:
