@@ -46,6 +46,8 @@ AXES = """
 "members.training.class_weights" = { choices = [false, true] }
 "members.training.augment.rotate" = { low = 0.0, high = 30.0 }
 "members.training.augment.shift" = { low = 0.0, high = 0.1 }
+"view.upright" = { choices = [false, true] }
+"view.levels" = { choices = ["film", "own"] }
 "members.settings.batch_norm" = { choices = [true, false] }
 "members.settings.dropout" = { low = 0.0, high = 0.5 }
 """

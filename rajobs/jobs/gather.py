@@ -21,9 +21,10 @@ from rajobs.imaging.rows import visits as clinic_visits
 from rajobs.jobs.panel import Panel
 from rajobs.jobs.scorer import TABLES
 from rajobs.learning.drawing import draw_visits
-from rajobs.records.parts import csv_file, iterate_parts, parts, read_part, to_parquet
+from rajobs.records.parts import csv_file, iterate_parts, open_part, parts, read_part, to_parquet
 from rajobs.records.schema import CLINIC, HANDS, ULTRASOUND, VISITS
 from rajobs.records.store import Store
+from rajobs.records.table import Table
 from rajobs.records.visits import HAND_COLUMNS, SCAN_COLUMNS, visits
 from rajobs.reports.tallies import FilmTally, HandTally, VisitTally
 
@@ -61,7 +62,7 @@ def gather(data: Store, store: Store, clinical: Panel) -> Gathered:
             found.films.add(held["films"], part)
             found.hands.add(held["hands"], held["joints"], part)
     with csv_file(store, "visits.csv", VISITS) as write_visits:
-        for number, table in enumerate(_visits(data, store, clinical, found.rows["hands"] + found.rows["ultrasound"])):
+        for number, table in enumerate(_visits(data, store, clinical)):
             store.put(f"visits/part-{number:05}.parquet", to_parquet(table, VISITS))
             write_visits(table)
             found.rows["visits"] += table.num_rows
@@ -69,18 +70,23 @@ def gather(data: Store, store: Store, clinical: Panel) -> Gathered:
     return found
 
 
-def _visits(data: Store, store: Store, clinical: Panel, rows: int) -> Iterator[pa.Table]:
+def _visits(data: Store, store: Store, clinical: Panel) -> Iterator[pa.Table]:
     """The second stage: lots of whole patients, kept on this machine's disk until it is their turn."""
-    sources: dict[str, Iterable[pa.Table]] = {
-        "hands": (table for _, table in iterate_parts(store, "hands", HANDS, HAND_COLUMNS)),
-        "scans": (table for _, table in iterate_parts(store, "ultrasound", ULTRASOUND, SCAN_COLUMNS)),
+    sources: dict[str, tuple[Store, str, Table, Sequence[str]]] = {
+        "hands": (store, "hands", HANDS, HAND_COLUMNS),
+        "scans": (store, "ultrasound", ULTRASOUND, SCAN_COLUMNS),
     }
     if clinical.models:
-        sources["clinic"] = (read_part(data, key, CLINIC) for key in parts(data, "clinic"))
+        sources["clinic"] = (data, "clinic", CLINIC, CLINIC.names)
+    rows = sum(
+        open_part(place, key, of).metadata.num_rows
+        for place, table, of, _ in sources.values()
+        for key in parts(place, table)
+    )
     with tempfile.TemporaryDirectory(prefix="rajobs-visits-") as folder:
         lots = 1 + rows // LOT
-        for name, tables in sources.items():
-            _by_patient(tables, Path(folder) / name, lots)
+        for name, source in sources.items():
+            _by_patient((table for _, table in iterate_parts(*source)), Path(folder) / name, lots)
         for lot in range(lots):
             hands, scans = (_read(Path(folder) / name / str(lot)) for name in ("hands", "scans"))
             asked = ask_clinic(clinical, _read(Path(folder) / "clinic" / str(lot)))
@@ -125,6 +131,7 @@ def ask_clinic(clinical: Panel, clinic: pa.Table | None) -> list[dict[str, Any]]
                 "ra_clinical_p": float(p[1]),
                 "bundles": clinical.hashes,
             }
-            for visit, p in zip(some, vote.p)
+            for at, visit in enumerate(some)
+            if (p := vote.of(at)) is not None
         ]
     return answers

@@ -10,9 +10,11 @@ import pytest
 
 from rajobs import studies
 from rajobs.__main__ import main
+from rajobs.jobs.gather import gather
 from rajobs.jobs.lesson import clinic_visits
+from rajobs.jobs.panel import Panel
 from rajobs.jobs.score import find_models
-from rajobs.jobs.scorer import CHAIN, places
+from rajobs.jobs.scorer import CHAIN, CLINICAL, places
 from rajobs.learning.recipe import replace, to_toml
 from rajobs.records import schema
 from rajobs.records.anatomy import HAND_SITES, SITES
@@ -148,6 +150,22 @@ def test_studies_without_a_model_leave_nulls_and_are_named(data: Path, all_model
     assert {step.study for step in CHAIN} - set(missing) == {"svdh_scoring"}
     fates = Counter(read_table(store, "ledger", schema.LEDGER).column("fate").to_pylist())
     assert set(fates) == {"scored", "no-model"}, "films without a filter's word and without joints are nobody's"
+
+
+def test_visits_made_lot_by_lot_are_those_made_at_one_go(
+    data: Path, all_models: Path, tables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(tables, tmp_path / "tables")
+    clinical = Panel.load(CLINICAL.study, list(find_models(str(all_models))[CLINICAL.study].values()))
+    monkeypatch.setattr("rajobs.jobs.gather.LOT", 20)
+    again, at_once = open_store(str(tmp_path / "tables")), open_store(str(tables))
+    gather(open_store(str(data)), again, clinical)
+    assert len(parts(again, "visits")) > 2
+    order = [(name, "ascending") for name in schema.VISITS.key]
+    both = [read_table(store, "visits", schema.VISITS).sort_by(order) for store in (again, at_once)]
+    assert (
+        both[0] == both[1] and (tmp_path / "tables" / "hands.csv").read_bytes() == (tables / "hands.csv").read_bytes()
+    )
 
 
 def test_models_may_come_from_several_places_and_each_must_hold_some(all_models: Path, tmp_path: Path) -> None:
