@@ -43,6 +43,7 @@ AXES = """
 "members.training.optimiser" = { choices = ["adam", "adadelta", "sgd", "rmsprop", "adamw"] }
 "members.training.learning_rate" = { low = 3e-4, high = 1e-2, log = true }
 "members.training.batch_size" = { choices = [64, 128, 256, 512] }
+"members.training.keep" = { choices = ["best", "last"] }
 "members.training.class_weights" = { choices = [false, true] }
 "members.training.augment.rotate" = { low = 0.0, high = 30.0 }
 "members.training.augment.shift" = { low = 0.0, high = 0.1 }

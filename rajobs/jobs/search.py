@@ -183,6 +183,9 @@ class Clerk(ray.tune.Callback):
             told = {name: result[name] for name in ("epoch", "score", "loss")}
             self.curves.setdefault(trial.trial_id, []).append(told)
 
+    def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **_: Any) -> None:
+        self.curves.pop(trial.trial_id, None)  # it tells of all its epochs again
+
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **_: Any) -> None:
         last = trial.last_result
         if last.get("failed"):

@@ -38,6 +38,7 @@ from rajobs.reports.sweep import sweep_page, verdict
 
 PAGE = "report.html"
 BEST = "best.toml"
+LIVES = 2  # times that a trial whose process or node is lost is begun again
 WRITTEN = ("trials.parquet", BEST, PAGE)
 
 
@@ -177,6 +178,7 @@ def _search(
                 storage_path=folder,
                 verbose=0,
                 callbacks=[Clerk(search=search, progress=progress, halving=halving)],
+                failure_config=ray.tune.FailureConfig(max_failures=LIVES),
             ),
         ).fit()
 
