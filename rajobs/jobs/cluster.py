@@ -3,8 +3,9 @@
 import json
 import logging
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import ray
@@ -57,7 +58,8 @@ def connected(address: str | None) -> Iterator[None]:
     else:
         options |= {"runtime_env": {"env_vars": {**QUIET, **passed}}}
     try:
-        ray.init(**options)
+        with _unheard() if where is None else nullcontext():
+            ray.init(**options)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise NoCluster(f"no Ray cluster at {where or 'this machine'}: {str(error).splitlines()[0]}") from None
     _quiet()
@@ -116,6 +118,20 @@ class _Worker:
             if os.environ.get(TRACEBACK):
                 raise
             return {"answer": "", "failed": place(error)}
+
+
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """The core of a cluster of our own tells on the terminal which variables it has read; what goes wrong is raised."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _quiet() -> None:
