@@ -50,7 +50,7 @@ def _folders(out: str, store: Store) -> None:
             rows[f"{parts[0]} model"] = parts[-2]
         elif "checkpoints" in parts:
             rows.setdefault(f"{parts[0]} model {parts[1]}", "under way or stopped: the same command goes on")
-        elif len(parts) > 2 and parts[1] == "trials":
+        elif len(parts) > 2 and parts[1] == "trials" and parts[-1].endswith(".json"):
             name = f"{parts[0]} trials ended"
             held = rows.get(name, 0)
             rows[name] = (held if isinstance(held, int) else 0) + 1

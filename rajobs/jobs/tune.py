@@ -120,14 +120,14 @@ def _space(order: Order, study: Study) -> Space:
 
 
 def _views(study: Study, space: Space) -> list[Mapping[str, Any]]:
-    """The distinct views of a sweep, each to be prepared once."""
-    recipes = [study.recipe(name) for name in (*space.first, space.base)]
+    """The distinct views of a sweep, each to be prepared once: the fixed recipes have their own, whatever is turned."""
+    fixed, recipes = [study.recipe(name) for name in space.first], [study.recipe(space.base)]
     turned = [axis for axis in space.axes if axis.setting.startswith("view.")]
     for axis in turned:
         if not axis.choices:
             raise NotThereYet(f"axis {axis.setting}: a view setting needs choices, since each is prepared once")
         recipes = [space.recipe(recipe, {axis.setting: value}) for recipe in recipes for value in axis.choices]
-    distinct = {study.view.identity(recipe.view): recipe.view for recipe in recipes}
+    distinct = {study.view.identity(recipe.view): recipe.view for recipe in (*fixed, *recipes)}
     return list(distinct.values())
 
 

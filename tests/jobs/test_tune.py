@@ -1,5 +1,6 @@
 """A sweep: what it writes, when it stops, whom it gives room, and that nothing is lost or run twice."""
 
+import itertools
 import json
 import os
 import signal
@@ -22,9 +23,10 @@ from rajobs.__main__ import main
 from rajobs.jobs.placing import DRIVER, NAME, SHARE, SMALL, Cluster, check_room
 from rajobs.jobs.search import OUT_OF_TIME, Deadline, Halving, Search, tell_mlflow
 from rajobs.jobs.trial import pack
-from rajobs.jobs.tune import Order, _check, compare
+from rajobs.jobs.tune import Order, _check, _views, compare
 from rajobs.learning.judge import Verdict
 from rajobs.learning.recipe import from_toml
+from rajobs.learning.space import read_space, space_text
 from rajobs.records.errors import UsageError
 from rajobs.records.store import open_store
 from tests.jobs.conftest import SPACE
@@ -259,6 +261,20 @@ def test_a_space_that_does_not_fit_is_one_line_before_anything_starts(
     given = arguments(tmp_path / "data", tmp_path, space=f'study = "hand_filter"\n[axes]\n{axis}\n')
     refused(given, words, capsys)
     assert [file.name for file in tmp_path.iterdir()] == ["space.toml"]
+
+
+@pytest.mark.parametrize("name", studies.names())
+def test_every_view_that_a_trial_may_ask_for_is_prepared(name: str) -> None:
+    study = studies.find(name)
+    space = read_space(space_text(name), study)
+    there = [study.view.identity(view) for view in _views(study, space)]
+    assert len(there) == len(set(there))
+    turned = [axis for axis in space.axes if axis.setting.startswith("view.")]
+    asked = [study.recipe(name) for name in space.first]
+    for values in itertools.product(*(axis.choices for axis in turned)):
+        chosen = dict(zip((axis.setting for axis in turned), values))
+        asked.append(space.recipe(study.recipe(space.base), chosen))
+    assert {study.view.identity(recipe.view) for recipe in asked} == set(there)
 
 
 def refused(given: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
