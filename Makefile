@@ -61,5 +61,8 @@ builtin: $(VENV)/ready  # the models inside the package, learnt from drawings: a
 bench-train: $(VENV)/ready  # the training loop beside a bare one, after bench-learning
 	$(BIN)/python benchmarks/train.py bench/data
 
+bench-score: $(VENV)/ready  # score beside a bare loop and scripts a model, after bench-learning: a quarter of an hour
+	$(BIN)/python benchmarks/score.py bench/data builtin
+
 clean:
 	rm -rf $(VENV) demo build dist
