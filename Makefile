@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-fast check audit format lock builtin bench-ingest bench-learning bench-train bench-score \
+.PHONY: demo test test-fast check audit format lock builtin bench-ingest bench-learning bench-train \
 	soak soak-ingest soak-score clean
 
 $(VENV)/ready: requirements.lock pyproject.toml
@@ -60,9 +60,6 @@ builtin: $(VENV)/ready  # the models inside the package, learnt from drawings: a
 
 bench-train: $(VENV)/ready  # the training loop beside a bare one, after bench-learning
 	$(BIN)/python benchmarks/train.py bench/data
-
-bench-score: $(VENV)/ready  # score beside a bare loop and scripts a model, after bench-learning: a quarter of an hour
-	$(BIN)/python benchmarks/score.py bench/data builtin
 
 clean:
 	rm -rf $(VENV) demo build dist

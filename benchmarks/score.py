@@ -27,11 +27,11 @@ from rajobs.jobs import builtin, cluster
 from rajobs.jobs import score as product
 from rajobs.jobs.finding import find_joints
 from rajobs.jobs.panel import Panel, bundles_at
-from rajobs.jobs.scorer import CHAIN, CLINICAL, FILTER, FINDS, GRADES, KEEPS, TABLES, Scorer
+from rajobs.jobs.scorer import CHAIN, CLINICAL, FILTER, FINDS, GRADES, KEEPS, TABLES, Scorer, places
 from rajobs.learning.drawing import draw_all
 from rajobs.records.manifest import read_manifest
-from rajobs.records.parts import parts, read_part
-from rajobs.records.schema import IMAGES, VIEWS
+from rajobs.records.parts import parts, read_part, read_table
+from rajobs.records.schema import IMAGES, LABELS, VIEWS
 from rajobs.records.store import open_store
 
 COLUMNS = ("image_id", "patient", "derived_from", "modality", "rows", "columns", "laterality")
@@ -193,6 +193,10 @@ def main() -> None:
     asked = parser.parse_args()
     if read_manifest(open_store(asked.data)) is None:
         parser.error(f"{asked.data} holds no finished ingest")
+    if places(read_table(open_store(asked.data), "labels", LABELS)):
+        parser.error(
+            f"the labels of {asked.data} say where joints are: score would not look for them, the others would"
+        )
     if asked.models == product.BUILTIN:
         asked.models = builtin.place()
     for name in asked.only:
