@@ -194,9 +194,7 @@ def main() -> None:
     if read_manifest(open_store(asked.data)) is None:
         parser.error(f"{asked.data} holds no finished ingest")
     if places(read_table(open_store(asked.data), "labels", LABELS)):
-        parser.error(
-            f"the labels of {asked.data} say where joints are: score would not look for them, the rest would"
-        )
+        parser.error(f"the labels of {asked.data} say where joints are: score would not look for them, the rest would")
     if asked.models == product.BUILTIN:
         asked.models = builtin.place()
     for name in asked.only:
