@@ -1,13 +1,13 @@
 """Byte streams for archives: a window on a file, and a decompressor that stops at the limits."""
 
 import bz2
-import io
 import lzma
 import zlib
 from typing import Any, BinaryIO, Protocol
 
 from rajobs.imaging.limits import MIB, Limits
 from rajobs.records.errors import Reject
+from rajobs.records.ranges import Span
 
 _STEP = MIB // 4
 
@@ -19,26 +19,12 @@ class Source(Protocol):
         """At most `size` bytes; fewer only at the end."""
 
 
-class Window(io.RawIOBase):
+class Window(Span):
     """A range of a seekable file as a file of its own."""
 
     def __init__(self, file: BinaryIO, start: int, length: int) -> None:
-        super().__init__()
-        self._file, self._start, self._length, self._at = file, start, length, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._length}[whence]
-        self._at = max(0, base + offset)
-        return self._at
+        super().__init__(length)
+        self._file, self._start = file, start
 
     def read(self, size: int | None = -1) -> bytes:
         left = max(0, self._length - self._at)

@@ -7,12 +7,12 @@ from rajobs.records.errors import StoreError
 from rajobs.records.store import Store
 
 
-class RangeFile(io.RawIOBase):
-    """Reads what is asked for, and no more, by ranges of bytes."""
+class Span(io.RawIOBase):
+    """A place in a run of bytes of known length that can be sought in; how they are read is its heirs' affair."""
 
-    def __init__(self, store: Store, key: str, size: int) -> None:
+    def __init__(self, length: int) -> None:
         super().__init__()
-        self._store, self._key, self._size, self._at = store, key, size, 0
+        self._length, self._at = length, 0
 
     def readable(self) -> bool:
         return True
@@ -24,12 +24,20 @@ class RangeFile(io.RawIOBase):
         return self._at
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._length}[whence]
         self._at = max(0, base + offset)
         return self._at
 
+
+class RangeFile(Span):
+    """Reads what is asked for, and no more, by ranges of bytes."""
+
+    def __init__(self, store: Store, key: str, size: int) -> None:
+        super().__init__(size)
+        self._store, self._key = store, key
+
     def readinto(self, buffer: Any) -> int:
-        length = min(len(buffer), self._size - self._at)
+        length = min(len(buffer), self._length - self._at)
         if length <= 0:
             return 0
         data = self._store.read_range(self._key, self._at, length)
