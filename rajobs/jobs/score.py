@@ -68,7 +68,7 @@ def score(order: Order) -> str:
     if todo:
         with cluster.connected(order.ray), say.Progress("scoring parts", len(todo)) as progress:
             _run(order, bundles, todo, progress)
-    return _finish(data, store, wanted, identity, bundles[CLINICAL.study])
+    return _finish(data, order.out, wanted, identity, bundles[CLINICAL.study])
 
 
 def find_models(models: str) -> dict[str, dict[str, Where]]:
@@ -136,7 +136,8 @@ def _run(order: Order, bundles: Mapping[str, list[Where]], todo: list[str], prog
         progress.step(note=f"{done['images']} images in the last")
 
 
-def _finish(data: Store, store: Store, wanted: str, identity: Mapping[str, Any], clinical: list[Where]) -> str:
+def _finish(data: Store, out: str, wanted: str, identity: Mapping[str, Any], clinical: list[Where]) -> str:
+    store = open_store(out)
     store.sweep()
     store.delete(PAGE)
     found = gather(data, store, Panel.load(CLINICAL.study, clinical))
@@ -156,8 +157,8 @@ def _finish(data: Store, store: Store, wanted: str, identity: Mapping[str, Any],
     put_manifest(store, content)
     counts = {"images": found.rows["ledger"], **{name: found.rows[name] for name in ("films", "hands", "visits")}}
     say.table("scored", {**counts, **found.fates})
-    say.line(f"tables: {store.uri}/{'  '.join(found.rows)}\nreport: {store.uri}/{PAGE}")
-    return f"{store.uri}/{PAGE}"
+    say.line(f"tables: {out}/{'  '.join(found.rows)}\nreport: {out}/{PAGE}")
+    return f"{out}/{PAGE}"
 
 
 def _keys(rows: Sequence[Shown]) -> list[str]:

@@ -70,6 +70,8 @@ def test_tune_ends_in_a_recipe_that_train_takes(data: Path, tmp_path: Path, caps
     capsys.readouterr()
     main([*given, "--trials", "3"])
     assert "nothing to do" in capsys.readouterr().out
+    main(["status", str(tmp_path / "sweep")])
+    assert "hand_filter trials ended  3" in capsys.readouterr().out
     main(["train", "hand_filter", str(data), str(tmp_path / "models"), "--recipe", str(recipe), "--budget", "0.05"])
     assert "model:" in capsys.readouterr().out
 
