@@ -1,10 +1,11 @@
 """The training loop beside a bare one, and two workers beside one, on the same prepared arrays.
 
     python benchmarks/train.py DATA [--study hand_filter] [--recipe default] [--epochs 1] [--rounds 8] [--workers 2]
+                                    [--together 3]
 
 DATA is an ingest's output. The bare loop is what one would write by hand: tensors in memory, the same network, the same
-augmentation, batches and precision, the same judging of each epoch. Rates are steps a second; the two take turns at
-being first, since a machine that others use is slower at one time than at another.
+augmentation, batches and precision, the same judging of each epoch. Rates are steps a second; those compared take turns
+at being first, since a machine that others use is slower at one time than at another.
 """
 
 import argparse
@@ -19,7 +20,7 @@ import torch
 from rajobs import studies
 from rajobs.jobs import cluster
 from rajobs.jobs.lesson import lesson_of, open_source, prepare, split_of
-from rajobs.jobs.team import fit_together
+from rajobs.jobs.team import Room, teach
 from rajobs.learning.augment import augment
 from rajobs.learning.ensemble import Lesson, build_member, fit_member, member_fit, member_samples
 from rajobs.learning.loop import mixed
@@ -74,6 +75,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--together", type=int, default=3, help="rounds of several workers beside one")
     args = parser.parse_args()
     study = studies.find(args.study)
     recipe = study.recipe(args.recipe)
@@ -92,48 +94,64 @@ def main() -> None:
         lambda: fit_member(lesson, recipe, member, 0, lambda epoch, state: True),
     ]
     ratios = []
-    for number in range(-1, args.rounds):
+    for number in range(-1 if args.rounds else 0, args.rounds):
         order = (0, 1) if number % 2 else (1, 0)
         taken = {which: seconds(loops[which]) for which in order}
         if number < 0:
             continue  # it made both ready
         plain, ours = taken[0], taken[1]
         ratios.append(plain / ours)
-        print(f"  bare {steps / plain:.2f} steps/s, ours {steps / ours:.2f} steps/s, ours to bare {plain / ours:.3f}")
-    print(f"one worker to the bare loop: {np.median(ratios):.3f} (median of {args.rounds} rounds)")
-    if args.workers > 1:
+        print(
+            f"  bare {steps / plain:.2f} steps/s, ours {steps / ours:.2f} steps/s, ours to bare {plain / ours:.3f}",
+            flush=True,
+        )
+    if ratios:
+        print(f"one worker to the bare loop: {np.median(ratios):.3f} (median of {args.rounds} rounds)")
+    if args.together:
         compare_workers(args, lesson, recipe, member)
 
 
 def compare_workers(args: argparse.Namespace, lesson: Lesson, recipe: Recipe, member: Member) -> None:
-    """Rates without start-up: from the difference of a long and a short run."""
+    """Seconds an epoch without the start: from the end of the first epoch to the end of the last."""
+    epochs = 1 + 2 * args.epochs
+    training = dataclasses.replace(recipe.training_of(member), epochs=epochs)
+    mine = dataclasses.replace(member, training=training)
+    longer = dataclasses.replace(recipe, members=(mine,))
+    ends: list[float] = []
 
-    def of(epochs: int) -> Recipe:
-        training = dataclasses.replace(recipe.training_of(member), epochs=epochs)
-        return dataclasses.replace(recipe, members=(dataclasses.replace(member, training=training),))
+    def ended(*_: object) -> bool:
+        ends.append(time.perf_counter())
+        return True
 
-    def together(epochs: int) -> None:
+    def alone() -> None:
+        fit_member(lesson, longer, mine, 0, ended)
+
+    def together() -> None:
         with tempfile.TemporaryDirectory(prefix="rajobs-bench-") as out:
             task = {
                 "study": args.study, "data": absolute(args.data), "out": out, "mode": "clean", "budget": 1.0,
-                "recipe": to_dict(of(epochs)), "member": member.name, "name": member.name, "turn": 0, "seed": 0,
-                "folder": "checkpoints",
-                "weights": "none",
+                "recipe": to_dict(longer), "member": member.name, "name": member.name, "turn": 0, "seed": 0,
+                "folder": "checkpoints", "weights": "none",
             }  # fmt: skip
-            fit_together(task, args.workers, epochs, lesson.study.headline)
+            teach(task, Room(workers=args.workers), lambda epoch: ends.append(time.perf_counter()))
 
-    def alone(epochs: int) -> None:
-        mine = of(epochs)
-        fit_member(lesson, mine, mine.members[0], 0, lambda epoch, state: True)
+    def an_epoch(work: Callable[[], None]) -> float:
+        ends.clear()
+        work()
+        return (ends[-1] - ends[0]) / (epochs - 1)
 
-    few, many = args.epochs, 4 * args.epochs
+    rates = []
     with cluster.connected(None):
-        one = seconds(lambda: alone(many)) - seconds(lambda: alone(few))
-        several = seconds(lambda: together(many)) - seconds(lambda: together(few))
-    print(
-        f"{args.workers} workers: {several / (many - few):.2f} s an epoch, one worker on all cores "
-        f"{one / (many - few):.2f} s: rate {one / several:.3f} of one worker's"
-    )
+        for number in range(args.together):
+            order = (alone, together) if number % 2 else (together, alone)
+            taken = {work: an_epoch(work) for work in order}
+            rates.append(taken[alone] / taken[together])
+            print(
+                f"  an epoch: one worker on all cores {taken[alone]:.2f} s, {args.workers} workers "
+                f"{taken[together]:.2f} s, rate {rates[-1]:.3f}",
+                flush=True,
+            )
+    print(f"{args.workers} workers to one: {np.median(rates):.3f} (median of {args.together} rounds)")
 
 
 if __name__ == "__main__":

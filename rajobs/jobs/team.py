@@ -22,7 +22,6 @@ from rajobs.jobs import say
 from rajobs.jobs.cluster import WorkerFailed
 from rajobs.jobs.keeper import Keeper
 from rajobs.jobs.lesson import lesson_of, open_source, split_of
-from rajobs.learning import networks
 from rajobs.learning.ensemble import build_member, member_fit
 from rajobs.learning.prepared import read_prepared
 from rajobs.learning.recipe import from_dict
@@ -139,8 +138,9 @@ def work(task: dict[str, Any]) -> None:
     start = find_starts(recipe, task["weights"]).get(member.name)
     if start is not None:
         start.load_into(network)  # a checkpoint, where there is one, takes their place
-    network = networks.share_statistics(network).to(run.device)
-    shared = DistributedDataParallel(network) if world > 1 else network
+    network = network.to(run.device)
+    # Norms' running statistics are settled once an epoch, so nobody waits for them.
+    shared = DistributedDataParallel(network, forward_sync_buffers=False) if world > 1 else network
 
     def told(epoch: Epoch, state: State) -> bool:
         if rank == 0:

@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rajobs.learning.augment import augment
 from rajobs.learning.networks import head_parameters, trunk_parameters
+from rajobs.learning.norms import prepare_norms, settle_norms
 from rajobs.learning.points import Points
 from rajobs.learning.prepared import Prepared
 from rajobs.learning.recipe import Training
@@ -70,6 +72,8 @@ class Fit:
         if self._batch < self.world:
             raise DataError(f"a batch of {self._batch} rows cannot be shared by {self.world} workers")
         state = state or State()
+        if self.training.norm_rows or self.world > 1:
+            prepare_norms(_bare(network), self.training.norm_rows)
         optimiser = _optimiser(network, self.training)
         if state.weights:
             _bare(network).load_state_dict(state.weights)
@@ -124,6 +128,9 @@ class Fit:
             loss.backward()
             optimiser.step()
             total += loss.detach()
+        if self.world > 1:
+            settle_norms(_bare(network), self.world)
+            dist.all_reduce(total.div_(self.world))
         return float(total) / len(rounds)
 
     def _batches(self, number: int) -> Iterator[Numbers]:
@@ -131,7 +138,11 @@ class Fit:
         rng = np.random.default_rng([self.seed, number])
         order = np.concatenate([rng.permutation(len(self.train)) for _ in range(self.training.copies)])
         for start in range(0, len(order) - self._batch + 1, self._batch):
-            yield order[start : start + self._batch][self.rank :: self.world]
+            yield self._share(order[start : start + self._batch])
+
+    def _share(self, rows: Numbers) -> Numbers:
+        """This worker's of them, side by side: a batch norm's lots stay whole."""
+        return np.array_split(rows, self.world)[self.rank]
 
     @property
     def _batch(self) -> int:
@@ -192,7 +203,7 @@ class Fit:
     def _judge(self, network: nn.Module, samples: Samples, weights: Weights) -> tuple[float, float | None]:
         if self.score is None:
             return self._mean_loss(network, samples, weights), None
-        logits = self.logits(network, samples)
+        logits = self._gathered(network, samples)
         loss = float(self._loss(logits, samples, np.arange(len(samples)), weights))
         p = {
             target.name: target.p(logits[target.name]).double().cpu().numpy()
@@ -201,29 +212,47 @@ class Fit:
         }
         return loss, self.score(p, samples.truth)
 
-    def _mean_loss(self, network: nn.Module, samples: Samples, weights: Weights, batch: int = 64) -> float:
-        """Without holding all the outputs: those of points are many."""
-        network.eval()
-        total = 0.0
-        with torch.inference_mode():
-            for start in range(0, len(samples), batch):
-                at = np.arange(start, min(start + batch, len(samples)))
-                outputs = _bare(network)(self._images(samples, at), self._kinds(samples, at))
-                total += float(self._loss(outputs, samples, at, weights)) * len(at)
-        return total / len(samples)
+    def _mean_loss(self, network: nn.Module, samples: Samples, weights: Weights) -> float:
+        """Without holding all the outputs: those of points are many. Each worker judges its share."""
+        total = torch.zeros((), device=self.device)
+        for at, outputs in self._asked(network, samples, self._share(np.arange(len(samples))), 64):
+            total += self._loss(outputs, samples, at, weights) * len(at)
+        if self.world > 1:
+            dist.all_reduce(total)
+        return float(total) / len(samples)
 
-    def logits(self, network: nn.Module, samples: Samples, batch: int = 128) -> dict[str, Tensor]:
+    def _gathered(self, network: nn.Module, samples: Samples) -> dict[str, Tensor]:
+        """The outputs for every sample; each worker asks for its share, and all know all."""
+        if self.world == 1:
+            return self.logits(network, samples)
+        mine = self._share(np.arange(len(samples)))
+        found = {}
+        for name, values in self.logits(network, samples, mine).items():
+            found[name] = values.new_zeros(len(samples), *values.shape[1:])
+            found[name][mine] = values
+            dist.all_reduce(found[name])
+        return found
+
+    def logits(self, network: nn.Module, samples: Samples, rows: Numbers | None = None) -> dict[str, Tensor]:
         """The outputs for every sample, unchanged by augmentation or dropout, in full precision as a bundle answers."""
+        found: dict[str, list[Tensor]] = {
+            target.name: [torch.zeros(0, target.outputs, device=self.device)] for target in self.targets
+        }
+        rows = np.arange(len(samples)) if rows is None else rows
+        for _, outputs in self._asked(network, samples, rows, 128):
+            for name, values in outputs.items():
+                found[name].append(values.float())
+        return {name: torch.cat(values[1:] or values) for name, values in found.items()}
+
+    @torch.inference_mode()
+    def _asked(
+        self, network: nn.Module, samples: Samples, rows: Numbers, batch: int
+    ) -> Iterator[tuple[Numbers, Mapping[str, Tensor]]]:
+        """Some rows after the other with the network's outputs."""
         network.eval()
-        found: dict[str, list[Tensor]] = {target.name: [] for target in self.targets}
-        with torch.inference_mode():
-            for start in range(0, len(samples), batch):
-                at = np.arange(start, min(start + batch, len(samples)))
-                outputs = _bare(network)(self._images(samples, at), self._kinds(samples, at))
-                for name, values in outputs.items():
-                    found[name].append(values.float())
-        empty = {target.name: torch.zeros(0, target.outputs) for target in self.targets}
-        return {name: torch.cat(values) if values else empty[name] for name, values in found.items()}
+        for start in range(0, len(rows), batch):
+            at = rows[start : start + batch]
+            yield at, _bare(network)(self._images(samples, at), self._kinds(samples, at))
 
 
 def pace(schedule: str, progress: float) -> float:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 
 from rajobs.learning import backbones
@@ -90,67 +89,6 @@ def _heads(network: nn.Module) -> Heads | Landmarks:
     inner = getattr(network, "module", network)  # DistributedDataParallel wraps it
     assert isinstance(inner, Heads | Landmarks)
     return inner
-
-
-def share_statistics(network: nn.Module) -> nn.Module:
-    """The same network, whose batch norms learn from the rows of all workers; the weights' names stay as they are."""
-    for module in network.modules():
-        if type(module) is nn.BatchNorm2d:
-            module.__class__ = SharedBatchNorm2d  # in place: its weights are where an optimiser may hold them
-    return network
-
-
-class SharedBatchNorm2d(nn.BatchNorm2d):
-    """Batch norm over the batch of all workers, however unequal their shares; torch's own works on GPUs alone."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training or not dist.is_available() or not dist.is_initialized() or dist.get_world_size() == 1:
-            return super().forward(x)
-        assert self.running_mean is not None and self.running_var is not None and self.momentum is not None
-        y, mean, variance, count = _Shared.apply(x, self.weight, self.bias, self.eps)
-        with torch.no_grad():
-            self.running_mean.lerp_(mean, self.momentum)
-            self.running_var.lerp_(variance * count / (count - 1), self.momentum)
-            if self.num_batches_tracked is not None:
-                self.num_batches_tracked.add_(1)
-        assert isinstance(y, Tensor)
-        return y
-
-
-class _Shared(torch.autograd.Function):
-    """Workers wait for each other once forwards and once backwards: what each tells is small, the waiting is not."""
-
-    @staticmethod
-    def forward(context: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, ...]:
-        # Each worker's mean and squares about it: squares about zero lose their digits where the mean is large.
-        variances, means = torch.var_mean(x.float(), (0, 2, 3), correction=0)
-        told = _of_all(torch.cat([means, variances, means.new_full((1,), x.numel() / x.shape[1])]))
-        (means, variances), counts = told[:, :-1].chunk(2, dim=1), told[:, -1:]
-        count = counts.sum()
-        mean = (means * counts).sum(0) / count
-        variance = ((variances + (means - mean).square()) * counts).sum(0) / count
-        context.save_for_backward(x, weight, mean, torch.rsqrt(variance + eps), count)
-        context.mark_non_differentiable(mean, variance, count)
-        return nn.functional.batch_norm(x, mean, variance, weight, bias, eps=eps), mean, variance, count
-
-    @staticmethod
-    def backward(context: Any, gradient: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
-        x, weight, mean, scale, count = context.saved_tensors
-        _, slopes, shifts = torch.ops.aten.native_batch_norm_backward(
-            gradient, x, weight, None, None, mean, scale, True, 0.0, [False, True, True]
-        )
-        slope, shift = _of_all(torch.cat([slopes, shifts])).sum(0).chunk(2)  # each worker's loss hangs on all rows
-        steep = -(scale**2) * weight * slope / count
-        level = -scale * weight * shift / count - steep * mean
-        found = torch.addcmul(level[:, None, None], x, steep[:, None, None])
-        return torch.addcmul(found, gradient, (scale * weight)[:, None, None]).to(x.dtype), slopes, shifts, None
-
-
-def _of_all(mine: Tensor) -> Tensor:
-    """Every worker's numbers, a row each: gathered, which takes gloo half the time of a sum."""
-    told = [torch.empty_like(mine) for _ in range(dist.get_world_size())]
-    dist.all_gather(told, mine)
-    return torch.stack(told)
 
 
 def compact(

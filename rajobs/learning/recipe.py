@@ -51,6 +51,7 @@ class Training:
     schedule: str = "one_cycle"
     class_weights: bool = False  # rare classes weigh more, by the inverse of their share
     copies: int = 1  # times a training row is shown in an epoch, each with an augmentation of its own
+    norm_rows: int = 0  # rows that a batch norm learns from, lots of a batch; 0: the whole batch, of all workers
     patience: int = 0  # epochs without a lower validation loss before it stops; 0: never
     keep: str = "best"  # best | last: the epoch whose weights are kept
     augment: Augment = field(default_factory=Augment)
@@ -62,6 +63,8 @@ class Training:
         for name in ("epochs", "batch_size", "learning_rate", "head_rate", "copies"):
             if getattr(self, name) <= 0:
                 raise BadRecipe(f"{name} must be above 0, not {getattr(self, name)}")
+        if self.norm_rows < 0 or self.norm_rows == 1:
+            raise BadRecipe(f"norm_rows must be 0 (the whole batch) or 2 and more, not {self.norm_rows}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,7 @@ DEFAULT = Recipe(
         batch_size=32,
         learning_rate=3e-3,
         copies=4,
+        norm_rows=16,
         augment=Augment(
             rotate=20, quarter_turns=True, shift=0.1, zoom=0.2, flip_horizontal=True, contrast=0.3, channel_shift=0.1
         ),

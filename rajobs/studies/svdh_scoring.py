@@ -14,6 +14,7 @@ DEFAULT = Recipe(
         epochs=16,
         batch_size=128,
         learning_rate=4e-3,
+        norm_rows=16,
         augment=Augment(rotate=25, shift=0.05, zoom=0.1, flip_horizontal=True, contrast=0.2, channel_shift=0.05),
     ),
 )

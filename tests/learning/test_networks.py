@@ -1,13 +1,8 @@
-"""Architectures: the papers' counts of parameters, heads, workers that learn as one, and mistakes that are named."""
-
-import os
-from pathlib import Path
+"""Architectures: the papers' counts of parameters, heads, and mistakes that are named."""
 
 import pytest
 import torch
-import torch.distributed as dist
-from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
+from torch import nn
 
 from rajobs.learning import backbones, networks
 from rajobs.learning.targets import Nominal, scores
@@ -65,52 +60,6 @@ def test_heads_and_trunk_share_out_the_parameters() -> None:
     assert [tuple(p.shape) for p in heads] == [(5, 32), (5,), (6, 32), (6,)]
     assert {*map(id, heads), *map(id, trunk)} == {*map(id, network.parameters())}
     assert len(heads) + len(trunk) == len(list(network.parameters()))
-
-
-def batch() -> tuple[nn.Module, Tensor, Tensor]:
-    """A small network with batch norm and 64 pictures far from zero, in an order that makes workers' halves differ."""
-    torch.manual_seed(0)
-    network = networks.build("compact", {"width": 4, "stages": 2, "dropout": 0.0}, {"ra": 2}, (1, 12, 12))
-    images = 5 + torch.randn(64, 1, 12, 12) + torch.linspace(0, 3, 64).view(64, 1, 1, 1)
-    return network, images, torch.arange(64) % 2
-
-
-def learn(network: nn.Module, images: Tensor, truth: Tensor, share: float) -> dict[str, Tensor]:
-    """One step's gradients, and the running statistics after it."""
-    loss = nn.functional.cross_entropy(network(images)["ra"], truth) * share
-    loss.backward()
-    bare = getattr(network, "module", network)
-    gradients = {name: p.grad for name, p in bare.named_parameters() if p.grad is not None}
-    return {**gradients, **dict(bare.named_buffers())}
-
-
-def work(rank: int, place: str) -> None:
-    """One worker of two, with unequal shares of the batch: 24 and 40 rows."""
-    os.environ["GLOO_SOCKET_IFNAME"] = "lo"
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{place}/meet", rank=rank, world_size=2)
-    network, images, truth = batch()
-    mine = slice(0, 24) if rank == 0 else slice(24, 64)
-    parallel = DistributedDataParallel(networks.share_statistics(network))
-    share = len(images[mine]) * 2 / len(images)  # the workers' gradients are averaged
-    torch.save(learn(parallel, images[mine], truth[mine], share), f"{place}/rank{rank}.pt")
-    dist.destroy_process_group()
-
-
-@pytest.mark.ray  # no Ray in it, but processes of its own that take ten seconds
-def test_two_workers_learn_from_a_batch_as_one_does(tmp_path: Path) -> None:
-    network, images, truth = batch()
-    names = list(network.state_dict())
-    shared = networks.share_statistics(batch()[0])
-    assert list(shared.state_dict()) == names and sum(type(m) is nn.BatchNorm2d for m in shared.modules()) == 0
-    alone = learn(network, images, truth, 1.0)
-    assert all(map(torch.equal, learn(shared, images, truth, 1.0).values(), alone.values())), "no group: plain"
-    torch.multiprocessing.spawn(work, (str(tmp_path),), nprocs=2)
-    for rank in range(2):
-        together = torch.load(tmp_path / f"rank{rank}.pt", weights_only=True)
-        assert together.keys() == alone.keys()
-        for name, values in alone.items():
-            torch.testing.assert_close(together[name], values, rtol=1e-5, atol=1e-5 * float(values.abs().max()))
 
 
 def test_tiles_share_their_layers_and_the_strongest_decides() -> None:
