@@ -43,6 +43,12 @@ class Shard:
         what = json.dumps([self.key, self.kind, members, self.size, self.etag])
         return hashlib.sha256(what.encode()).hexdigest()[:24]
 
+    @property
+    def origin(self) -> str:
+        """The archive, and where in it a later run begins: a name may stand in an archive twice."""
+        first = self.members[0] if self.kind in ("zip", "tar") else 0
+        return f"{self.etag}/{first}" if first else self.etag
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Place:

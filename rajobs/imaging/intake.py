@@ -45,7 +45,7 @@ class Taker:
 
     key: Key
     read: Read
-    origin: str  # tag of the archive: two archives of one name stay apart
+    origin: str  # tag of the archive, and where in it the members begin: two of one name stay apart
     patients: Mapping[str, str]  # path -> patient, for objects without a header
     shows: Mapping[str, str]  # path -> radiograph | ultrasound, for the same
     sources: Mapping[str, str] = field(default_factory=dict)  # path or SOP instance -> what a drawing was modelled on
@@ -53,16 +53,19 @@ class Taker:
     def take_in(self, members: Iterable[Member]) -> Iterator[Intake]:
         """The rows, in bounded lots, in the members' order."""
         seen: set[str] = set()
+        named: Counter[str] = Counter()
         lot = Intake()
         for member in members:
-            self._take(member, lot, seen)
+            named[member.path] += 1
+            self._take(member, lot, seen, named[member.path])
             if lot.coded_bytes >= PART_BYTES:
                 yield lot
                 lot = Intake()
         yield lot
 
-    def _take(self, member: Member, lot: Intake, seen: set[str]) -> None:
-        source = self.key.pseudonym("source", f"{self.origin}/{member.path}")
+    def _take(self, member: Member, lot: Intake, seen: set[str], time: int) -> None:
+        again = f"\0{time}" if time > 1 else ""  # an archive that was added to may hold a name several times
+        source = self.key.pseudonym("source", f"{self.origin}/{member.path}{again}")
         lot.counts["objects"] += 1
         place: dict[str, object] = {"source": source, "bytes": len(member.data) or member.size}
         ids: list[str] = []

@@ -156,7 +156,7 @@ def _put_tables(
     """The labels and clinic parts; a newer file takes the place of an older one."""
     told: dict[str, Any] = {name: before.get(name) for name in ("labels", "clinic")}
     if labels is not None:
-        table, lost = label_rows(labels, _label_ids(store, key, labels))
+        table, lost = label_rows(labels, label_ids(store, key, labels))
         told["labels"] = {"rows": table.num_rows, "without_image": lost}
         _replace(store, LABELS, table)
     if clinic is not None:
@@ -175,23 +175,29 @@ def _replace(store: Store, schema: Table, table: pa.Table) -> None:
             store.delete(other)
 
 
-def _label_ids(store: Store, key: Key, labels: pa.Table) -> dict[tuple[str, int], str]:
+def label_ids(store: Store, key: Key, labels: pa.Table) -> dict[tuple[str, int], str]:
     """The image_id of everything that labels name, where it is there."""
     named = labels.select(["image", "frame"]).to_pylist()
     frames = {(row["image"], int(row["frame"] or 0)) for row in named}
     by_id = {image_id(key, name, 0): name for name, _ in frames if UID.fullmatch(name)}
     by_path = {path_name(key, name): name for name, _ in frames if not UID.fullmatch(name)}
     first: dict[str, str] = {}
+    several: set[str] = set()
     for part in parts(store, "places"):
         table = read_part(store, part, PLACES, ["path", "image_id"])
         for path, image in zip(table.column("path").to_pylist(), table.column("image_id").to_pylist()):
-            name = by_id.get(image) or by_path.get(path)
-            if name:
-                first[name] = image
+            for name in (by_id.get(image), by_path.get(path)):
+                if name is not None and first.setdefault(name, image) != image:
+                    several.add(name)
+    if several:
+        say.line(
+            f"{len(several)} names of the labels belong to several files each, since an archive may hold a name twice: "
+            "their labels are left out; name such images by their SOP instance UID"
+        )
     return {
         (name, frame): first[name] if frame == 0 else image_id(key, name, frame)
         for name, frame in frames
-        if name in first
+        if name in first and name not in several
     }
 
 

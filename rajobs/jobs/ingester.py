@@ -57,7 +57,7 @@ class Ingester:
         shard = from_text(item["shard"])
         settings = settings_of(self.options)
         taker = Taker(
-            key=self.key, read=self._read, origin=shard.etag,
+            key=self.key, read=self._read, origin=shard.origin,
             patients=self.patients, shows=self.shows, sources=self.sources,
         )  # fmt: skip
         written: list[str] = []

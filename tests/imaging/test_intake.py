@@ -130,6 +130,13 @@ def test_labels_and_duplicates_find_an_object_by_its_path_and_place() -> None:
     assert one.places[0]["source"] != other.places[0]["source"]
 
 
+def test_a_name_may_stand_in_an_archive_twice() -> None:
+    lot = take(*(member(data) for data in (b"text", b"text", b"reject", b"reject", b"film", b"picture")))
+    for schema, rows in ((REJECTS, lot.rejects), (IGNORED, lot.ignored), (PLACES, lot.places)):
+        assert schema.rows(rows).num_rows == 2
+    assert CROSSWALK.rows(lot.crosswalk).num_rows == 6 == len({row["source"] for row in lot.crosswalk})
+
+
 def test_a_shard_s_rows_come_in_bounded_lots(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(intake, "PART_BYTES", 1)
 

@@ -1,5 +1,7 @@
 """One worker of ingest, without Ray: what it puts, what it counts, and what it does after other workers' deaths."""
 
+import warnings
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,10 +11,12 @@ import pytest
 
 from rajobs.imaging.image import Box, Mask, ReadOptions
 from rajobs.imaging.walk import Member
-from rajobs.jobs.ingest import Order, check_ledger
+from rajobs.jobs.ingest import Order, check_ledger, label_ids
 from rajobs.jobs.ingester import Ingester, settings_of
 from rajobs.jobs.inventory import Spool, cut_batch, from_text, list_all
 from rajobs.jobs.marks import Attempts, Done, read_account, read_done
+from rajobs.records.identity import Key
+from rajobs.records.incoming import read_labels
 from rajobs.records.parts import parts, read_table
 from rajobs.records.schema import CROSSWALK, IMAGES, REJECTS
 from rajobs.records.store import open_store
@@ -118,6 +122,30 @@ def test_a_name_that_is_no_text_is_read_like_any_other(places: tuple[Path, Path]
     paths = read_table(open_store(str(tmp_path / "ledger")), "crosswalk", CROSSWALK).column("path").to_pylist()
     assert sorted(paths) == ["1.dcm", "2.dcm", "3.dcm", "f\N{REPLACEMENT CHARACTER}lm", "link/6"]
     assert len(parts(store, "images")) == 1 and np.unique(paths).size == 5
+
+
+def test_an_archive_that_holds_a_name_twice_is_taken_in_whole(
+    places: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, out = places
+    film_of = {seed: dicom(film(seed=seed), SOPInstanceUID=f"1.2.{seed}") for seed in (1, 2, 5, 6)}
+    with warnings.catch_warnings(), zipfile.ZipFile(source / "again.zip", "w") as archive:
+        warnings.simplefilter("ignore")  # zipfile's own, of a name that is there already
+        for name, data in (("f", film_of[5]), ("f", film_of[6]), ("alone", film_of[2]), ("DIR", b"t"), ("DIR", b"t")):
+            archive.writestr(name, data)
+    (source / "2.dcm").unlink()
+    work(source, out, ledger=str(tmp_path / "ledger"))
+    store = open_store(str(out))
+    assert read_account(store).counts["images"] == 4 and read_account(store).counts["ignored:not-an-image"] == 2
+    sources = read_table(open_store(str(tmp_path / "ledger")), "crosswalk", CROSSWALK).column("source").to_pylist()
+    assert len(set(sources)) == len(sources) == 7
+    labels = tmp_path / "labels.csv"
+    labels.write_text("image,study,target,value\n" + "".join(
+        f"{name},hand_filter,view,both\n" for name in ("again.zip!/f", "again.zip!/alone", "1.2.1", "1.2.5")
+    ))  # fmt: skip
+    found = label_ids(store, Key.from_environment("RAJOBS_KEY"), read_labels(str(labels)))
+    assert {name for name, _ in found} == {"again.zip!/alone", "1.2.1", "1.2.5"}
+    assert capsys.readouterr().out.startswith("1 names of the labels belong to several files each")
 
 
 def test_a_ledger_that_comes_late_says_what_it_lacks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
