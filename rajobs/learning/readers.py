@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rajobs.learning.study import Study
 from rajobs.learning.targets import MISSING, Target, encode
 from rajobs.records import metrics
-from rajobs.records.labels import ADJUDICATED, readers
+from rajobs.records.labels import ADJUDICATED, Place, readers
 
 MODEL, REFERENCE = "model", "reference"
 MEASURES = 3  # of the study's, the first ones that need no probabilities
@@ -34,15 +34,24 @@ def beside(study: Study, predictions: pa.Table, labels: pa.Table) -> list[dict[s
         names = sorted(set(by_reader) - set(ADJUDICATED))
         mine = predictions.filter(pc.equal(predictions.column("target"), target.name))
         if names and mine.num_rows:
-            found += _of_target(study, target, mine, {name: by_reader.get(name, {}) for name in (*names, *ADJUDICATED)})
+            read = {
+                name: {_place(study, *place): value for place, value in by_reader.get(name, {}).items()}
+                for name in (*names, *ADJUDICATED)
+            }
+            found += _of_target(study, target, mine, read)
     return found
+
+
+def _place(study: Study, image: str, side: str | None, site: str | None) -> Place:
+    """What a row and its labels have in common: of a whole image not the side and site that a label may name."""
+    return (image, side, site) if study.rows in ("hands", "joints") else (image, None, None)
 
 
 def _of_target(
     study: Study, target: Target, mine: pa.Table, by_reader: Mapping[str, Mapping[Any, str]]
 ) -> list[dict[str, Any]]:
     rows = mine.select(["image_id", "side", "site"]).to_pylist()
-    places = [(row["image_id"], row["side"], row["site"] or None) for row in rows]
+    places = [_place(study, row["image_id"], row["side"], row["site"] or None) for row in rows]
     said = {name: encode(target, [read.get(place) for place in places]) for name, read in by_reader.items()}
     adjudicated = np.any([said.pop(name) != MISSING for name in ADJUDICATED], axis=0)
     voices = {
@@ -60,6 +69,8 @@ def _of_target(
 
     def row(who: str, against: str, **more: Any) -> dict[str, Any]:
         given = answers(who, against)
+        if not len(given.truth):
+            return {"rows": 0}
         figures = {name: metrics.figure(metrics.METRICS[name], given) for name in measures(study)}
         return {
             "target": target.name,

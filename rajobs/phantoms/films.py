@@ -17,10 +17,8 @@ from rajobs.phantoms.layout import Item, Placing, draw_angle, draw_letters, draw
 from rajobs.phantoms.picture import Picture, Truth
 from rajobs.phantoms.pose import draw_pose
 from rajobs.phantoms.presets import Preset, film_shape, preset
-from rajobs.phantoms.severity import reader_stage, readings
+from rajobs.phantoms.severity import READERS, reader_stage, readings
 from rajobs.records.anatomy import SITES
-
-READERS = ("reader1", "reader2")
 
 
 def draw_films(*, patients: int, seed: int, size: str = "FULL", difficulty: str = "standard") -> Iterator[Picture]:

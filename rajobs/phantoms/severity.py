@@ -19,6 +19,7 @@ TABLE_2: Mapping[tuple[str, str], tuple[int, ...]] = MappingProxyType(
         ("erosion", "MCP"): (761, 22, 33, 28, 15, 71),
     }
 )
+READERS = ("reader1", "reader2")
 _FIRST_RADIOGRAPHIC = 0.06  # share of RA patients whose hands are still normal at the first visit
 
 

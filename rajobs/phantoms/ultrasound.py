@@ -7,9 +7,11 @@ from datetime import date
 import numpy as np
 from numpy.typing import NDArray
 
-from rajobs.phantoms.activity import Grades, joint_activity
+from rajobs.phantoms.activity import Grades, joint_activity, visit_rng
 from rajobs.phantoms.cohort import draw_patient, plan_patient
 from rajobs.phantoms.picture import Patient, Picture, Truth
+from rajobs.phantoms.presets import preset
+from rajobs.phantoms.severity import READERS, reading
 from rajobs.phantoms.ultrasound_drawings import PUBLISHED_COUNTS, SPOTS, Drawing, bases, changed, with_grey
 from rajobs.phantoms.ultrasound_estimate import estimate, screen_size
 from rajobs.phantoms.ultrasound_layout import Scan, compose
@@ -23,6 +25,8 @@ SITES = ("MCP2", "MCP3", "MCP4", "MCP5")
 MOST_VISITS = 2
 """The most visits of a patient with scans, two joints each: the phantom stays quick."""
 _STUDY = "ultrasound_grading"
+_HIGHEST = 3
+_READ = 1_000_003  # a stream beside activity's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +76,7 @@ def draw_scans(*, patients: int, seed: int, difficulty: str = "standard") -> Ite
         days = {film.visit: film.taken for film in plan}
         for visit, taken in list(days.items())[:MOST_VISITS]:
             rng = np.random.default_rng([seed, number, visit, 2])
-            grades = joint_activity(plan, visit)
+            grades, reads = joint_activity(plan, visit), visit_rng(plan, visit, _READ)
             for side, site in _scanned(grades, rng):
                 exam = _Exam(patient=plan[0].patient, taken=taken, visit=visit, side=side, site=site)
                 grey, doppler = grades[side, site]
@@ -80,7 +84,8 @@ def draw_scans(*, patients: int, seed: int, difficulty: str = "standard") -> Ite
                 machine = draw_machine(rng, chosen, plain=bool(rng.random() < chosen.plain))
                 drawing = _drawing(rng, doppler, grey, chosen)
                 scan = compose(drawing, machine, chosen, rng, size=SIZE, frames=frames, words=_words(exam))
-                yield _picture(exam, drawing, machine, scan, size=SIZE, difficulty=difficulty)
+                picture = _picture(exam, drawing, machine, scan, size=SIZE, difficulty=difficulty)
+                yield replace(picture, truths=picture.truths + _read(picture.truths, difficulty, reads))
 
 
 def like(image: NDArray[np.uint8], rng: np.random.Generator, *, derived_from: str, grade: int | None = None) -> Picture:
@@ -97,6 +102,16 @@ def like(image: NDArray[np.uint8], rng: np.random.Generator, *, derived_from: st
     scan = compose(drawing, machine, small, rng, size=size, frames=1, words=_words(exam))
     picture = _picture(exam, drawing, machine, scan, size=size, difficulty="standard")
     return replace(picture, derived_from=derived_from)
+
+
+def _read(truths: tuple[Truth, ...], difficulty: str, rng: np.random.Generator) -> tuple[Truth, ...]:
+    """What two readers say of the same scan, each alone."""
+    exact = preset(difficulty).grade_exact
+    return tuple(
+        replace(told, reader=reader, value=str(reading(rng, int(told.value), _HIGHEST, exact)))
+        for reader in READERS
+        for told in truths
+    )
 
 
 def _someone(rng: np.random.Generator) -> _Exam:

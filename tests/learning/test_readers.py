@@ -76,3 +76,24 @@ def test_rows_without_an_adjudicated_score_judge_no_reader(study: Study) -> None
 
 def test_without_named_readers_there_is_nothing_to_compare(study: Study) -> None:
     assert beside(study, predictions((0, 1, 2, 5)), labels(truth=(0, 1, 2, 5))) == []
+
+
+def test_a_scan_s_readers_are_found_whatever_side_and_site_they_name() -> None:
+    scans = replace(studies.find("ultrasound_grading"), targets=(scores("grade", 3),))
+    said = PREDICTIONS.rows([
+        {
+            "image_id": f"i{at}", "hand": 0, "site": "", "patient": f"p{at}", "target": "grade", "truth": str(at),
+            "predicted": str(at), "p": [0.0] * 4, "split": "test", "bundles": ["b"],
+        }
+        for at in range(4)
+    ])  # fmt: skip
+    read = LABELS.rows([
+        {
+            "image_id": image, "side": "R", "study": "ultrasound_grading", "target": "grade", "site": "MCP2",
+            "value": "1", "reader": reader,
+        }
+        for reader, images in {"truth": 4, "anna": 4, "bert": 0}.items()
+        for image in ("another", *(f"i{at}" for at in range(images)))
+    ])  # fmt: skip
+    found = {(row["who"], row["against"]): row["rows"] for row in beside(scans, said, read)}
+    assert found == {("model", "reference"): 4, ("anna", "reference"): 4, ("model", "anna"): 4}

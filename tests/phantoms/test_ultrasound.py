@@ -16,6 +16,7 @@ from rajobs.phantoms.ultrasound_drawings import BASES, PUBLISHED_COUNTS, SPOTS, 
 from rajobs.phantoms.ultrasound_estimate import colour_mask, find_region
 from rajobs.phantoms.ultrasound_layout import Scan
 from rajobs.phantoms.ultrasound_ranges import RANGES, Ranges, ranges_from
+from rajobs.records.agreement import kappa_linear
 from rajobs.records.errors import RajobsError
 
 EACH = 40
@@ -211,3 +212,15 @@ def test_an_image_of_any_size_can_be_drawn_alike() -> None:
     assert machine.colours == picture.details["colours"]
     for empty in (np.zeros((300, 200, 3), np.uint8), np.full((40, 50, 3), 90, np.uint8)):
         assert like(empty, np.random.default_rng(0), derived_from="x").truths
+
+
+def test_two_readers_see_each_scan_and_differ_as_readers_do() -> None:
+    said: dict[str, list[int]] = {name: [] for name in ("truth", "reader1", "reader2")}
+    for scan in draw_scans(patients=40, seed=1):
+        for told in scan.truths:
+            said[told.reader].append(int(told.value))
+    true, one, other = (np.array(said[name]) for name in said)
+    assert len(true) == len(one) == len(other) and not np.array_equal(one, other)
+    for reader in (one, other):
+        matrix = np.bincount(4 * true + reader, minlength=16).reshape(4, 4)
+        assert 0.68 < kappa_linear(matrix) < 0.92
