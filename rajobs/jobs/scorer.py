@@ -19,6 +19,7 @@ from rajobs.learning.targets import predicted
 from rajobs.records.anatomy import SITES
 from rajobs.records.labels import consensus
 from rajobs.records.parts import read_part, read_table, to_parquet
+from rajobs.records.scans import of_frame
 from rajobs.records.schema import FILMS, HANDS, IMAGES, JOINTS, LABELS, LEDGER, ULTRASOUND, VIEWS
 from rajobs.records.store import open_store
 
@@ -142,7 +143,7 @@ class Scorer:
                 "doppler": image["doppler"], "bundles": panel.hashes,
             }  # fmt: skip
             if vote is not None and (p := vote.of(at)) is not None:
-                row |= {"grade": int(predicted(panel.study.target("grade"), p[None])[0]), "grade_p": p.tolist()}
+                row |= of_frame(p, int(predicted(panel.study.target("grade"), p[None])[0]), image["doppler"])
             rows.append(row)
         return rows
 

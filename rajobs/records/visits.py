@@ -7,12 +7,13 @@ from typing import Any
 import pyarrow as pa
 
 from rajobs.records.anatomy import SIDES
+from rajobs.records.scans import loops, of_scan
 from rajobs.records.schema import VISITS
 
 HAND_COLUMNS = (
     "patient", "visit_date", "image_id", "hand", "side", "svdh_total", "coverage", "stage", "doubt", "bundles",
 )  # fmt: skip
-SCAN_COLUMNS = ("patient", "visit_date", "grade", "bundles")
+SCAN_COLUMNS = ("patient", "visit_date", "site", "frame", "doppler", "grade", "grade_p", "bundles")
 
 
 def visits(hands: pa.Table, scans: pa.Table, clinic: Sequence[Mapping[str, Any]] = ()) -> pa.Table:
@@ -38,13 +39,13 @@ def _of_patient(rows: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
         held = list(several)
         films, scans, asked = ([row for row in held if row["kind"] == kind] for kind in ("hand", "scan", "clinic"))
         best = {side: _best([row for row in films if row["side"] == side]) for side in SIDES}
-        grades = [row["grade"] for row in scans if row["grade"] is not None]
+        grades = [grade for scan in loops(scans) if (grade := of_scan(scan)) is not None]
         visit: dict[str, Any] = {
             "patient": patient, "visit_date": day, "films": len({row["image_id"] for row in films}),
             **{f"{side}_svdh_total": best[side].get("svdh_total") for side in SIDES},
             **{f"{side}_stage": best[side].get("stage") for side in SIDES},
             "doppler_highest": max(grades, default=None),
-            "ra_clinical_p": asked[0]["ra_clinical_p"] if asked else None,
+            **{name: asked[0].get(name) if asked else None for name in ("ra_clinical_p", "ra_clinical_dissent")},
             "bundles": sorted({name for row in held for name in row["bundles"]}),
         }  # fmt: skip
         if before is not None:
