@@ -15,7 +15,7 @@ from rajobs.jobs import say
 from rajobs.jobs.lesson import Source, clinic_visits, lesson_of, open_source, prepare, split_of
 from rajobs.learning import tabular
 from rajobs.learning.bundle import Model, find_bundles, read_description
-from rajobs.learning.ensemble import Lesson, P
+from rajobs.learning.ensemble import Lesson, P, dissent
 from rajobs.learning.judge import Verdict, figures, judge
 from rajobs.learning.loop import Numbers
 from rajobs.learning.readers import beside
@@ -119,7 +119,8 @@ def _ask(order: Order, source: Source, bundles: list[dict[str, Any]], split: pa.
         with say.step(f"asking {bundle['hash']}"):
             verdicts.append(judge(Model.load(models, bundle["folder"], source.study), lesson, "test"))
     first = verdicts[0]
-    return predictions_table(first, vote(source.study, verdicts), lesson, [bundle["hash"] for bundle in bundles])
+    answers, hashes = vote(source.study, verdicts), [bundle["hash"] for bundle in bundles]
+    return predictions_table(first, answers, lesson, hashes, _dissent(verdicts, answers))
 
 
 def vote(study: Study, verdicts: list[Verdict]) -> dict[str, tuple[P, Numbers]]:
@@ -130,14 +131,28 @@ def vote(study: Study, verdicts: list[Verdict]) -> dict[str, tuple[P, Numbers]]:
     return {target.name: (mean[target.name], predicted(target, mean[target.name])) for target in study.targets}
 
 
+def _dissent(verdicts: list[Verdict], answers: Mapping[str, tuple[P, Numbers]]) -> dict[str, P]:
+    """Of each row the share of all bundles' members who say something else; points have no members' own answers."""
+    return {
+        name: dissent(np.concatenate([each.voices[name] for each in verdicts]), said)
+        for name, (_, said) in answers.items()
+        if all(name in each.voices for each in verdicts)
+    }
+
+
 def predictions_table(
-    verdict: Verdict, answers: Mapping[str, tuple[P, Numbers]], lesson: Lesson, hashes: list[str]
+    verdict: Verdict,
+    answers: Mapping[str, tuple[P, Numbers]],
+    lesson: Lesson,
+    hashes: list[str],
+    apart: Mapping[str, P],
 ) -> pa.Table:
-    """Answers to labelled rows as the table of the contract."""
+    """Answers to labelled rows as the table of the contract; `apart`: the members' dissent."""
     rows: list[dict[str, object]] = []
     known = verdict.rows(lesson.arrays.rows).to_pylist()
     for target in lesson.study.targets:
         p, said = answers[target.name]
+        differ = apart.get(target.name, np.full(len(said), np.nan)).tolist()
         for at, row in enumerate(known):
             truth = verdict.truth[target.name][at]
             if truth != MISSING:
@@ -145,6 +160,7 @@ def predictions_table(
                 rows.append({
                     **kept, "target": target.name, "truth": target.classes[truth], "split": "test",
                     "predicted": target.classes[said[at]], "p": p[at].tolist(), "bundles": hashes,
+                    "dissent": None if differ[at] != differ[at] else differ[at],
                 })  # fmt: skip
     return PREDICTIONS.rows(rows)
 

@@ -129,6 +129,7 @@ def ask_clinic(clinical: Panel, clinic: pa.Table | None) -> list[dict[str, Any]]
                 "patient": visit.patient,
                 "visit_date": visit.day,
                 "ra_clinical_p": float(p[1]),
+                "ra_clinical_dissent": vote.of_members(at),
                 "bundles": clinical.hashes,
             }
             for at, visit in enumerate(some)

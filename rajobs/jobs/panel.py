@@ -1,7 +1,7 @@
 """A study's models, which vote: the mean of their probabilities, and how far they are apart."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,9 @@ from rajobs import studies
 from rajobs.imaging.rows import Row
 from rajobs.learning.bundle import Model, find_bundles, read_description
 from rajobs.learning.drawing import Ask
-from rajobs.learning.ensemble import P
+from rajobs.learning.ensemble import P, dissent
 from rajobs.learning.study import Study
+from rajobs.learning.targets import predicted
 from rajobs.records.store import open_store
 
 Where = tuple[str, str]
@@ -30,10 +31,15 @@ class Vote:
 
     p: P
     apart: NDArray[np.float64]  # 0 to 1: the models' largest difference, of a score as a share of its range
+    dissent: NDArray[np.float64] | None = None  # of the members of all models: the share who say something else
 
     def of(self, at: int) -> P | None:
         """One row's probabilities, where a model knows what is asked."""
         return None if np.isnan(self.p[at]).any() else self.p[at]
+
+    def of_members(self, at: int) -> float | None:
+        """One row's dissent, where several members answer."""
+        return None if self.dissent is None or np.isnan(self.dissent[at]) else float(self.dissent[at])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,12 +90,20 @@ class Panel:
         sites = [row.site for row in rows]
         kinds = self.study.kind_numbers(sites)
         given: dict[str, list[P]] = {target.name: [] for target in self.study.targets}
+        said: dict[str, list[NDArray[np.int64]]] = {target.name: [] for target in self.study.targets}
         for model, learned in zip(self.models, self.learned):
-            for name, (p, _) in model.answer(self.images(drawn, model), kinds).items():
+            answers, own = model.poll(self.images(drawn, model), kinds)
+            for name, (p, _) in answers.items():
                 known = np.array([site in learned[name] for site in sites])
                 given[name].append(np.where(known[:, None], p, np.nan))
-        ordered = {target.name: target.ordered for target in self.study.targets}
-        return {name: _agree(np.stack(several), ordered[name]) for name, several in given.items() if several}
+                said[name].append(own[name])
+        found = {}
+        for target in self.study.targets:
+            if given[target.name]:
+                vote = _agree(np.stack(given[target.name]), target.ordered)
+                apart = dissent(np.concatenate(said[target.name]), predicted(target, vote.p))
+                found[target.name] = replace(vote, dissent=apart)
+        return found
 
     def _view(self, settings: Mapping[str, Any]) -> str:
         return f"{self.study.rows} {self.study.view.identity(settings)}"

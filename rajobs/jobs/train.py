@@ -17,6 +17,7 @@ from rajobs.learning import networks
 from rajobs.learning.bundle import BUNDLE, Model, Networks, Trained, calibrate, put_bundle, read_description
 from rajobs.learning.card import card
 from rajobs.learning.ensemble import (
+    BEST,
     Lesson,
     build_member,
     fit_member,
@@ -27,7 +28,7 @@ from rajobs.learning.ensemble import (
     member_targets,
     scaled,
 )
-from rajobs.learning.judge import judge_turns
+from rajobs.learning.judge import judge_turns, most_accurate
 from rajobs.learning.loop import Fit
 from rajobs.learning.recipe import Member, Recipe, from_toml, to_dict
 from rajobs.learning.starts import Start, find_starts, from_weights
@@ -223,6 +224,8 @@ def _put(
     study, shape = source.study, lessons[0].arrays.shape
     device = str(next(trained[recipe.members[0].name][0].network.parameters()).device)
     model = Model(study=study, recipe=recipe, shape=shape, hash="", trained=trained, device=device)
+    if recipe.combine == BEST:
+        model = dataclasses.replace(model, best=most_accurate(model, lessons, facts["mode"]))
     told = {
         **facts,
         "shape": list(shape),
@@ -231,6 +234,7 @@ def _put(
         "epochs": {name: {"run": len(s.history), "kept": s.best_epoch} for name, s in states.items()},
         "rows": {part: int(np.sum(lessons[0].parts == part)) for part in ("train", "validation", "test")},
         "learned": learned(lessons[0]),
+        **({"best": model.best} if model.best else {}),
         "validation": judge_turns(model, lessons).figures(),
     }
     rows = [{"member": name, **vars(epoch)} for name, state in states.items() for epoch in state.history]
@@ -243,4 +247,7 @@ def _summary(store: Store, folder: str, order: Order) -> None:
     told = read_description(store, folder)
     rows = {f"{name} (validation)": say.figure(found) for name, found in told["validation"].items()}
     say.table(f"{order.study}, {order.mode} mode, budget {order.budget:g}", {**told["rows"], **rows})
+    if "best" in told:
+        part = "test part, as the paper chose: a leak" if order.mode == "published" else "validation part"
+        say.line(f"{told['best']} answers, the most accurate member on the {part}")
     say.line(f"model: {order.out}/{folder}")

@@ -13,9 +13,10 @@ import numpy as np
 import safetensors
 import safetensors.torch
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from rajobs.learning.ensemble import P, build_member, combine, member_points, member_targets
+from rajobs.learning.ensemble import P, build_member, combine, member_points, member_targets, voices
 from rajobs.learning.loop import Numbers, pick_device
 from rajobs.learning.recipe import Recipe, from_dict
 from rajobs.learning.study import Study
@@ -94,6 +95,7 @@ class Model:
     hash: str
     trained: Networks
     device: str
+    best: str | None = None  # the member that answers, where the recipe has the most accurate one do so
 
     @classmethod
     def load(cls, store: Store, folder: str, study: Study) -> "Model":
@@ -111,7 +113,10 @@ class Model:
                 network = network.eval().to(device).to(memory_format=torch.channels_last)
                 one = Trained(network=network, temperature=held["temperature"])
                 trained.setdefault(member.name, []).append(one)
-        return cls(study=study, recipe=recipe, shape=shape, hash=content["hash"], trained=trained, device=device)
+        return cls(
+            study=study, recipe=recipe, shape=shape, hash=content["hash"], trained=trained, device=device,
+            best=content.get("best"),
+        )  # fmt: skip
 
     @property
     def finds(self) -> bool:
@@ -132,9 +137,21 @@ class Model:
 
     def answer(self, images: np.ndarray[Any, Any], kinds: Numbers | None = None) -> dict[str, tuple[P, Numbers]]:
         """Probabilities and answers, a target, of arrays (n, channels, rows, columns) of rows of these kinds."""
-        kinds = np.zeros(len(images), np.int64) if kinds is None else kinds
+        return self.poll(images, kinds)[0]
+
+    def poll(
+        self, images: np.ndarray[Any, Any], kinds: Numbers | None = None
+    ) -> tuple[dict[str, tuple[P, Numbers]], dict[str, NDArray[np.int64]]]:
+        """`answer`, and beside it what each member says alone (`ensemble.voices`)."""
         if not len(images):
-            return {t.name: (np.zeros((0, len(t.classes))), np.zeros(0, np.int64)) for t in self.study.targets}
+            nothing = np.zeros(0, np.int64)
+            answers = {t.name: (np.zeros((0, len(t.classes))), nothing) for t in self.study.targets}
+            return answers, {t.name: np.zeros((len(self.recipe.members), 0), np.int64) for t in self.study.targets}
+        members = self._members(images, np.zeros(len(images), np.int64) if kinds is None else kinds)
+        return combine(self.study, self.recipe, members, self.best), voices(self.study, self.recipe, members)
+
+    def _members(self, images: np.ndarray[Any, Any], kinds: Numbers) -> dict[str, dict[str, P]]:
+        """Each member's own probabilities, a target; of a cross-validated one the mean of its networks'."""
         answers: dict[str, dict[str, P]] = {}
         for member in self.recipe.members:
             turns: list[dict[str, P]] = []
@@ -145,7 +162,7 @@ class Model:
                     for target in member_targets(self.study, member)
                 })  # fmt: skip
             answers[member.name] = {name: np.mean([turn[name] for turn in turns], axis=0) for name in turns[0]}
-        return combine(self.study, self.recipe, answers)
+        return answers
 
     def _logits(
         self,

@@ -23,6 +23,7 @@ from rajobs.records.errors import BadRecipe, UsageError
 
 P = NDArray[np.float64]
 LEARNT = ("train", "validation")
+BEST = "most_accurate"
 UNKNOWN = -1.0  # of points: nobody has said where they are
 
 
@@ -186,15 +187,39 @@ def headline_score(
     return score
 
 
-def combine(study: Study, recipe: Recipe, answers: Mapping[str, Mapping[str, P]]) -> dict[str, tuple[P, Numbers]]:
-    """All members' probabilities (by member, by target) as one: probabilities and the answer, a target."""
-    rule = {"mean": _mean, "first_yes": _first_yes}[recipe.combine]
+def combine(
+    study: Study, recipe: Recipe, answers: Mapping[str, Mapping[str, P]], best: str | None = None
+) -> dict[str, tuple[P, Numbers]]:
+    """All members' probabilities (by member, by target) as one: probabilities and the answer, a target.
+
+    `best`: of a recipe whose most accurate member answers, its name; as long as nobody knows it, the mean answers.
+    """
+    rule = {"mean": _mean, "first_yes": _first_yes, BEST: _mean}[recipe.combine]
+    chosen = [member for member in recipe.members if member.name == best] or recipe.members
     combined = {}
     for target in study.targets:
-        mine = [member for member in recipe.members if target.name in answers[member.name]]
+        mine = [member for member in chosen if target.name in answers[member.name]]
         if mine:
             combined[target.name] = rule(target, mine, [answers[member.name][target.name] for member in mine])
     return combined
+
+
+def voices(study: Study, recipe: Recipe, answers: Mapping[str, Mapping[str, P]]) -> dict[str, NDArray[np.int64]]:
+    """The members' own answers, members x rows a target, of those who tell all of its classes apart."""
+    found = {}
+    for target in study.targets:
+        given = [
+            (each, answers[each.name][target.name]) for each in recipe.members if target.name in answers[each.name]
+        ]
+        said = [_mean(target, [member], [p])[1] for member, p in given if not member.groups]
+        if given:
+            found[target.name] = np.array(said, np.int64).reshape(len(said), len(given[0][1]))
+    return found
+
+
+def dissent(said: NDArray[np.int64], answer: Numbers) -> NDArray[np.float64]:
+    """Of each row the share of the members (members x rows) who say something else; not a number if one alone does."""
+    return np.mean(said != answer, axis=0) if len(said) > 1 else np.full(len(answer), np.nan)
 
 
 def _mean(target: Target, members: Sequence[Member], given: Sequence[P]) -> tuple[P, Numbers]:

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +30,7 @@ class Verdict:
     predicted: Mapping[str, Numbers]
     p: Mapping[str, P]
     sites: NDArray[np.str_] | None = None  # of points: which of a row's places each answer is about
+    voices: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)  # members x rows: what each says alone
 
     def rows(self, known: pa.Table) -> pa.Table:
         """The rows that the answers are about, out of all; of points each with its site."""
@@ -90,7 +91,21 @@ def judge_turns(model: Model, lessons: Sequence[Lesson]) -> Verdict:
         predicted={name: np.concatenate([each.predicted[name] for each in verdicts]) for name in names},
         p={name: np.concatenate([each.p[name] for each in verdicts]) for name in names},
         sites=np.concatenate([each.sites for each in verdicts if each.sites is not None]) if model.finds else None,
+        voices={name: np.concatenate([each.voices[name] for each in verdicts], axis=1) for name in first.voices},
     )
+
+
+def most_accurate(model: Model, lessons: Sequence[Lesson], mode: str) -> str:
+    """The member that is right most often, of equal ones the first: on the validation part, or as 000 has it.
+
+    Published mode asks the test part: the paper's leak, since what judges has chosen.
+    """
+    verdict = judge(model, lessons[0], "test") if mode == "published" else judge_turns(model, lessons)
+    right = np.zeros(len(model.recipe.members))
+    for target in model.study.targets:
+        there = verdict.truth[target.name] != MISSING
+        right += (verdict.voices[target.name] == verdict.truth[target.name])[:, there].sum(axis=1)
+    return model.recipe.members[int(right.argmax())].name
 
 
 def judge(model: Model, lesson: Lesson, part: str) -> Verdict:
@@ -103,12 +118,15 @@ def judge(model: Model, lesson: Lesson, part: str) -> Verdict:
     at = np.flatnonzero((lesson.parts == part) & labelled)
     p: dict[str, list[P]] = {target.name: [] for target in study.targets}
     said: dict[str, list[Numbers]] = {target.name: [] for target in study.targets}
+    voices: dict[str, list[NDArray[np.int64]]] = {target.name: [] for target in study.targets}
     kinds = study.kind_numbers(lesson.arrays.rows.column("site").to_pylist())
     for start in range(0, max(len(at), 1), CHUNK):
         mine = at[start : start + CHUNK]
-        for name, (values, numbers) in model.answer(lesson.arrays.take(mine), kinds[mine]).items():
+        answers, own = model.poll(lesson.arrays.take(mine), kinds[mine])
+        for name, (values, numbers) in answers.items():
             p[name].append(values)
             said[name].append(numbers)
+            voices[name].append(own[name])
     return Verdict(
         study=study,
         at=at,
@@ -116,6 +134,7 @@ def judge(model: Model, lesson: Lesson, part: str) -> Verdict:
         truth={name: numbers[at] for name, numbers in truth.items()},
         predicted={name: np.concatenate(parts) for name, parts in said.items()},
         p={name: np.concatenate(parts) for name, parts in p.items()},
+        voices={name: np.concatenate(parts, axis=1) for name, parts in voices.items()},
     )
 
 

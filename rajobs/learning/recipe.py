@@ -12,7 +12,7 @@ from rajobs.records.errors import BadRecipe, UnknownName
 
 OPTIMISERS = ("adamw", "adam", "sgd", "rmsprop", "adadelta")
 SCHEDULES = ("constant", "cosine", "one_cycle")
-COMBINES = ("mean", "first_yes")
+COMBINES = ("mean", "first_yes", "most_accurate")
 FITS = ("gradient",)
 NONE = "none"
 
@@ -110,6 +110,8 @@ class Recipe:
             len(member.groups) != 2 or not all(member.groups) for member in self.members
         ):
             raise BadRecipe("combine first_yes needs two groups of classes in every member: yes, and the rest")
+        if self.combine == "most_accurate" and any(member.groups or member.targets for member in self.members):
+            raise BadRecipe("combine most_accurate needs members that answer all targets, without groups of classes")
 
     def training_of(self, member: Member) -> Training:
         return member.training or self.training

@@ -1,6 +1,7 @@
 """Every table of the contract: its columns with units, its key, and the strict check on writing and reading.
 
-Raise `SCHEMA_VERSION` whenever a column changes: outputs of another schema are refused, not mixed.
+Raise `SCHEMA_VERSION` whenever a column changes: outputs of another schema are refused, not mixed. A column may come
+`later` without that where a job writes its table as a whole, so that no table has parts with it and parts without.
 """
 
 from collections.abc import Sequence
@@ -17,8 +18,10 @@ TEXT, WHOLE, REAL, BYTES, DAY, FLAG = pa.string(), pa.int32(), pa.float32(), pa.
 REALS, TEXTS = pa.list_(pa.float32()), pa.list_(pa.string())
 
 
-def _c(name: str, kind: pa.DataType, meaning: str, *, need: bool = False, values: Sequence[str] = ()) -> Column:
-    return Column(name=name, type=kind, meaning=meaning, null=not need, values=tuple(values) or None)
+def _c(
+    name: str, kind: pa.DataType, meaning: str, *, need: bool = False, values: Sequence[str] = (), later: bool = False
+) -> Column:
+    return Column(name=name, type=kind, meaning=meaning, null=not need, values=tuple(values) or None, later=later)
 
 
 MODALITIES = ("CR", "DX", "RG", "US")
@@ -160,6 +163,7 @@ CROSSWALK = Table(  # written to --ledger only: it names patients
     ),
 )
 
+DISSENT = "share of the models' members whose own answer is another one, 0 to 1; null where only one answers"
 BUNDLES = _c("bundles", TEXTS, "hashes of the model bundles that answered", need=True)
 HAND = _c("hand", WHOLE, "number of the hand in the film, from 0, left to right", need=True)
 
@@ -234,8 +238,8 @@ ULTRASOUND = Table(
         _c("site", TEXT, "from the labels, else null"),
         _c("frame", WHOLE, "number of the frame, from 0", need=True),
         _c("doppler", FLAG, "colour signal present", need=True),
-        _c("grade", WHOLE, "power Doppler, 0 to 3"),
-        _c("grade_p", REALS, "probability of each grade"),
+        _c("grade", WHOLE, "power Doppler, 0 to 3; 0 by rule without a colour signal (records/scans.py)"),
+        _c("grade_p", REALS, "probability of each grade; null where the rule gave it"),
         BUNDLES,
     ),
 )
@@ -251,8 +255,13 @@ VISITS = Table(
         *(_c(f"{side}_stage", WHOLE, "0 to 5") for side in SIDES),
         _c("svdh_change", WHOLE, "both hands' totals less those of the last visit with films"),
         _c("days_since", WHOLE, "days since the last visit with films"),
-        _c("doppler_highest", WHOLE, "highest grade of the visit, 0 to 3"),
+        _c(
+            "doppler_highest",
+            WHOLE,
+            "highest grade of the visit's scans, 0 to 3, a loop's being one (records/scans.py)",
+        ),
         _c("ra_clinical_p", REAL, "probability, 0 to 1"),
+        _c("ra_clinical_dissent", REAL, DISSENT, later=True),
         BUNDLES,
     ),
 )
@@ -284,6 +293,7 @@ PREDICTIONS = Table(
         _c("predicted", TEXT, "the models' answer", need=True),
         _c("p", REALS, "probability of each class"),
         _c("split", TEXT, "part of the split", need=True, values=("train", "validation", "test")),
+        _c("dissent", REAL, DISSENT, later=True),
         BUNDLES,
     ),
 )

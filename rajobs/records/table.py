@@ -11,13 +11,17 @@ from rajobs.records.errors import BadTable
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """A column: Arrow type, unit or meaning, whether nulls may stand in it, and its closed list if it has one."""
+    """A column: Arrow type, unit or meaning, whether nulls may stand in it, and its closed list if it has one.
+
+    One that came `later` than its schema's version holds nulls where a table was written without it.
+    """
 
     name: str
     type: pa.DataType
     meaning: str
     null: bool = True
     values: tuple[str, ...] | None = None
+    later: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +50,9 @@ class Table:
     def check(self, table: pa.Table, columns: Iterable[str] | None = None) -> pa.Table:
         """The table itself if it fits (or its chosen columns do), else BadTable."""
         wanted = [c for c in self.columns if columns is None or c.name in set(columns)]
+        for column in wanted:
+            if column.later and column.name not in table.column_names:
+                table = table.append_column(column.name, pa.nulls(table.num_rows, column.type))
         missing = [c.name for c in wanted if c.name not in table.column_names]
         if missing:
             raise BadTable(f"{self.name} lacks {_some(missing)}; it has {_some(table.column_names)}")

@@ -81,6 +81,7 @@ def evaluation_page(
     sections = [
         _short(study, facts, tested, figures),
         *(_answers(study, each, predictions, figures, drawn) for each in tested),
+        *_members(predictions),
         *_readers(facts.get("readers", ())),
         *_plain(facts.get("baseline", ())),
         _paper(study, facts, figures),
@@ -102,6 +103,9 @@ def _short(study: Study, facts: Mapping[str, Any], tested: Sequence[Given], figu
     if facts["mode"] == "published" and study.folds:
         folded = ", ".join(f"{name} as {into}" for name, into in study.folds.items())
         parts.append(Text(paragraphs=(f"The paper has fewer classes: {folded}.",)))
+    for bundle in facts["bundles"]:
+        if bundle.get("best"):
+            parts.append(Notice(text=_best(bundle)))
     if facts["budget"] < 1:
         spent = f"{100 * facts['budget']:g} %"
         parts.append(
@@ -111,6 +115,13 @@ def _short(study: Study, facts: Mapping[str, Any], tested: Sequence[Given], figu
             )
         )
     return Section(title="In short", parts=tuple(parts))
+
+
+def _best(bundle: Mapping[str, Any]) -> str:
+    told = f"Of {len(bundle['recipe']['members'])} networks {bundle['best']} answers, the most accurate one"
+    if bundle["mode"] == "published":
+        return f"{told} on this very test part, as in the paper. That is a leak: what judges has chosen."
+    return f"{told} on the validation part."
 
 
 def _headline(study: Study, figure: Mapping[str, float]) -> Tile:
@@ -222,6 +233,31 @@ def _classes(each: Given) -> Table:
 
 def _ratio(part: int, whole: int) -> float | None:
     return part / whole if whole else None
+
+
+def _members(predictions: pa.Table) -> list[Section]:
+    """How often the networks that answer together differ, and what their answer is worth then."""
+    told = predictions.filter(
+        pc.and_(pc.equal(predictions.column("split"), "test"), pc.is_valid(predictions.column("dissent")))
+    )
+    rows: list[tuple[Cell, ...]] = []
+    for target in dict.fromkeys(told.column("target").to_pylist()):
+        mine = told.filter(pc.equal(told.column("target"), target))
+        right = pc.equal(mine.column("truth"), mine.column("predicted")).to_numpy()
+        differ = mine.column("dissent").to_numpy() > 0
+        for words_, which in (("all members agree", ~differ), ("a member says otherwise", differ)):
+            count = int(which.sum())
+            rows.append(
+                (words(target), words_, count, _ratio(count, len(which)), _ratio(int(right[which].sum()), count))
+            )
+    if not rows:
+        return []
+    lead = (
+        "The networks that answer together, asked one by one. Where one of them says something else than they do "
+        "together, look again: the column dissent of the predictions tells the share of those who do."
+    )
+    table = Table(columns=("target", "members", "rows", "share", "right"), rows=tuple(rows), caption="Members apart")
+    return [Section(title="Where members differ", lead=lead, parts=(table,))]
 
 
 def _readers(comparisons: Sequence[Mapping[str, Any]]) -> list[Section]:

@@ -8,7 +8,16 @@ import pytest
 import safetensors.torch
 import torch
 
-from rajobs.learning.ensemble import Lesson, combine, fit_member, headline_score, member_samples, member_targets
+from rajobs.learning.ensemble import (
+    Lesson,
+    combine,
+    dissent,
+    fit_member,
+    headline_score,
+    member_samples,
+    member_targets,
+    voices,
+)
 from rajobs.learning.recipe import Member, Recipe
 from rajobs.learning.starts import find_starts, from_weights
 from rajobs.learning.study import Study
@@ -44,6 +53,23 @@ def test_the_mean_of_members_and_of_groups(study: Study) -> None:
     grouped = Recipe(members=(plain, M1))
     p, _ = combine(study, grouped, {"plain": {"half": one}, "m1": {"half": np.array([[0.4, 0.6]])}})["half"]
     assert p == pytest.approx(np.array([[0.3, 0.15, 0.55]]))
+
+
+def test_one_member_answers_for_all_and_those_who_say_otherwise_are_counted(study: Study) -> None:
+    plain = Member(name="plain", architecture="compact")
+    best = Recipe(members=(plain, replace(plain, name="again"), replace(plain, name="third")), combine="most_accurate")
+    left, right = np.array([[0.9, 0.1, 0.0], [0.8, 0.1, 0.1]]), np.array([[0.1, 0.9, 0.0], [0.7, 0.2, 0.1]])
+    said = {"plain": {"half": left}, "again": {"half": right}, "third": {"half": left}}
+    assert combine(study, best, said, "again")["half"][1].tolist() == [1, 0]
+    together = combine(study, best, said)["half"][1]
+    assert together.tolist() == [0, 0], "as long as nobody knows the best they answer together"
+    own = voices(study, best, said)["half"]
+    assert own.tolist() == [[0, 0], [1, 0], [0, 0]] and dissent(own, together) == pytest.approx([1 / 3, 0])
+    assert np.isnan(dissent(own[:1], together)).all(), "one alone has nobody to differ from"
+    grouped = voices(study, TWO, {"m1": {"half": left[:, :2]}, "m2": {"half": left[:, :2]}})["half"]
+    assert grouped.shape == (0, 2), "members that tell but two groups apart have no answer of their own"
+    with pytest.raises(BadRecipe, match="most_accurate needs members that answer all targets"):
+        Recipe(members=(plain, M1), combine="most_accurate")
 
 
 def test_a_member_sees_its_rows_with_its_own_classes(lesson: Lesson) -> None:

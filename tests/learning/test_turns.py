@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from rajobs.learning.bundle import Model, Trained, put_bundle
-from rajobs.learning.ensemble import Lesson, build_member, fit_member
-from rajobs.learning.judge import judge, judge_turns
+from rajobs.learning.ensemble import BEST, Lesson, build_member, fit_member
+from rajobs.learning.judge import judge, judge_turns, most_accurate
 from rajobs.learning.recipe import Recipe, to_dict
 from rajobs.learning.study import Study
 from rajobs.learning.turns import network_name, turns
@@ -64,6 +64,26 @@ def test_a_row_is_judged_by_the_network_that_did_not_learn_from_it(
     told = put_bundle(store, "toy/v", model.trained, {"recipe": to_dict(several), "shape": [1, 16, 16]})
     assert [held["file"] for held in told["members"]["net"]] == [f"weights-net-{n}.safetensors" for n in (1, 2, 3)]
     assert judge(Model.load(store, "toy/v", study), lesson, "test").p["half"] == pytest.approx(means)
+
+
+def test_the_most_accurate_member_is_chosen_on_validation_or_as_published_on_the_test_part(
+    study: Study, recipe: Recipe, lesson: Lesson
+) -> None:
+    names = ("one", "other")
+    two = replace(recipe, members=tuple(replace(recipe.members[0], name=name) for name in names), combine=BEST)
+    trained = {
+        name: [Trained(network=build_member(study, recipe.members[0], (1, 16, 16), seed).eval(), temperature={})]
+        for seed, name in enumerate(names)
+    }
+    model = Model(study=study, recipe=two, shape=(1, 16, 16), hash="", trained=trained, device="cpu")
+    said = {name: replace(model, best=name).answer(lesson.arrays.take(np.arange(60)))["half"][1] for name in names}
+    told = np.array(study.targets[0].classes)
+    # The labels are what one member says of the test part and the other of the rest: each is right where it is asked.
+    labels = np.where(lesson.parts == "test", told[said["one"]], told[said["other"]]).tolist()
+    assert (said["one"] != said["other"]).any()
+    split = replace(lesson, labels={"half": labels})
+    assert most_accurate(model, [split], "published") == "one"
+    assert most_accurate(model, [split], "clean") == "other"
 
 
 def test_turns_learn_on_their_own_rows(study: Study, recipe: Recipe, lesson: Lesson) -> None:

@@ -83,3 +83,10 @@ def test_every_row_that_came_from_models_names_them_and_every_closed_list_is_clo
     texts: list[Column] = [c for c in TABLES["images"].columns if c.type == pa.string() and not c.values]
     # What is free text in the images table is a pseudonym, or picked from a list when the header is read.
     assert {c.name for c in texts} == {"image_id", "patient", "exam", "series", "derived_from", "manufacturer"}
+
+
+def test_a_table_from_before_a_column_came_has_nulls_in_it() -> None:
+    schema = TABLES["predictions"]
+    before = schema.rows([one_row(schema)]).drop_columns(["dissent"])
+    assert schema.check(before).schema.names == schema.names
+    assert schema.check(before).column("dissent").to_pylist() == [None]

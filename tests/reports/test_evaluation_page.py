@@ -138,3 +138,20 @@ def test_a_plain_model_stands_beside_the_networks(study: Study, facts: Mapping[s
     assert "A plain tabular model and reference 4 0.750 (0.500 to 1.000) -0.250 (-0.500 to +0.125)" in text
     without = read_page(evaluation_page(study, facts, predictions(FOUR), FIGURES, None, {})[0])
     assert "plain" not in without
+
+
+def test_where_members_differ_and_who_was_chosen_on_the_test_part_is_said(
+    study: Study, facts: Mapping[str, Any], read_page: ReadPage
+) -> None:
+    apart = pa.concat_tables([
+        predictions([row], dissent=share) for row, share in zip(FOUR, (0.0, 0.5, 0.25, 0.0), strict=True)
+    ])  # fmt: skip
+    text = read_page(evaluation_page(study, facts, apart, FIGURES, None, {})[0])
+    assert "View all members agree 2 0.500 1.000 View a member says otherwise 2 0.500 0.000" in text
+    assert "Where members differ" not in read_page(
+        evaluation_page(study, facts, predictions(FOUR), FIGURES, None, {})[0]
+    )
+    (bundle,) = facts["bundles"]
+    chosen = {**facts, "mode": "published", "bundles": [{**bundle, "mode": "published", "best": "trial3"}]}
+    text = read_page(evaluation_page(study, chosen, predictions(FOUR), FIGURES, None, {})[0])
+    assert "trial3 answers, the most accurate one on this very test part" in text and "That is a leak" in text
