@@ -152,10 +152,12 @@ def _make_split(source: Source, mode: str) -> pa.Table:
             ))  # fmt: skip
     if mode == "clean":
         return _clean(source, items, patient_of)
-    if study.printed_split is None:
-        raise NotThereYet(f"{study.name} has no published split yet; use --mode clean")
+    if study.printed_split is None and not given:
+        raise NotThereYet(
+            f"{study.name} has no published split of its own; give one in the labels' column split, or use --mode clean"
+        )
     folded = [Item(**{**vars(item), "stratum": study.folds.get(item.stratum, item.stratum)}) for item in items]
-    if study.rows == "visits":
+    if study.rows == "visits" and study.printed_split is not None:
         return _published_visits(clinic_visits(source.store, WHOSE), folded, study.printed_split)
     return published_split(folded, study.printed_split, SPLIT_SEED)
 
@@ -198,13 +200,23 @@ def _clean(source: Source, items: Sequence[Item], patient_of: Mapping[str, str])
             for row in read_file(source.store, entry.key, SPLIT).to_pylist():
                 held.setdefault(patient_of.get(row["image_id"], ""), row["split"])
     try:
-        return clean_split(items, SPLIT_SEED, held)
+        return _told(clean_split(items, SPLIT_SEED, held), items)
     except DataError:
         split = clean_split(items, SPLIT_SEED)  # fails again where the labels are to blame
     say.line(
         f"{source.study.name}: the other studies' splits leave it a part without a patient, so its patients are split "
         "anew; don't start its networks from another study's weights"
     )
+    return split
+
+
+def _told(split: pa.Table, items: Sequence[Item]) -> pa.Table:
+    """The split; where it leaves rows out, why."""
+    if split.num_rows < len(items):
+        say.line(
+            f"{len(items) - split.num_rows} images take no part: what derives from them, or from their patients', "
+            "stands in another part of the labels' split"
+        )
     return split
 
 

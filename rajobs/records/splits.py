@@ -86,21 +86,26 @@ def clean_split(items: Sequence[Item], seed: int, held: Mapping[str, str] | None
     held = held or {}
     known = [(PARTS.index(held[item.patient]), name) for item, name in zip(items, names) if item.patient in held]
     by_group |= {name: PARTS[part] for part, name in sorted(known)}  # joined by lineage: the test part wins
-    by_group |= _given(items, names)  # the user's own split wins, for the whole group
-    return _table(items, names, [by_group[name] for name in names])
+    of_patient = _given(items)
+    # The user's own split wins, for the whole group. Where it has one patient's image judge and a drawing made from it
+    # teach, the drawing teaches: that patient is left out, so that nothing judges that was learnt from.
+    given = {(name, of_patient[item.patient]) for name, item in zip(names, items) if item.patient in of_patient}
+    by_group |= dict(sorted(given, key=lambda pair: (pair[0], -PARTS.index(pair[1]))))
+    kept = [of_patient.get(item.patient, by_group[name]) == by_group[name] for item, name in zip(items, names)]
+    rows = [(item, name) for item, name, keep in zip(items, names, kept) if keep]
+    return _table([item for item, _ in rows], [name for _, name in rows], [by_group[name] for _, name in rows])
 
 
-def _given(items: Sequence[Item], names: Sequence[str]) -> dict[str, str]:
-    """The user's own part of each group that has one."""
-    pairs = {(name, item.given) for name, item in zip(names, items) if item.given}
+def _given(items: Sequence[Item]) -> dict[str, str]:
+    """The user's own part of each patient who has one."""
+    pairs = {(item.patient, item.given) for item in items if item.given}
     given = dict(sorted(pairs))
     if len(given) < len(pairs):
-        torn = len(pairs) - len(given)
-        raise DataError(f"the labels' split puts {torn} patients (or what derives from them) into several parts")
+        raise DataError(f"the labels' split puts {len(pairs) - len(given)} patients into several parts")
     return given
 
 
-def published_split(items: Sequence[Item], printed: PrintedSplit | PrintedPatients, seed: int) -> pa.Table:
+def published_split(items: Sequence[Item], printed: PrintedSplit | PrintedPatients | None, seed: int) -> pa.Table:
     """The paper's counts, drawn at random; what is left over takes no part.
 
     Where the user has given parts, those are the split.
@@ -108,6 +113,7 @@ def published_split(items: Sequence[Item], printed: PrintedSplit | PrintedPatien
     given = [item for item in items if item.given]
     if given:
         return _table(given, [item.image_id for item in given], [str(item.given) for item in given])
+    assert printed is not None, "without the paper's counts the user has given parts"
     return (
         _by_patient(items, printed, seed) if isinstance(printed, PrintedPatients) else _by_class(items, printed, seed)
     )

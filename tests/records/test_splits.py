@@ -74,6 +74,18 @@ def test_a_user_s_split_that_tears_a_patient_apart_is_refused() -> None:
         clean_split(torn, 0)
 
 
+def test_what_a_drawing_that_teaches_was_made_from_judges_nobody_with_all_of_its_patient() -> None:
+    items = [Item(**{**vars(item), "given": "test"}) for item in cohort(20)]
+    items += [Item(image_id=f"d{n}", patient=f"d{n}", derived_from=None, stratum="ra", given=part)
+              for n, part in enumerate(["train", "train", "validation"])]  # fmt: skip
+    like = Item(image_id="like", patient="like", derived_from="i7-0", stratum="ra", given="train")
+    before, after = (parts_of(clean_split(each, 0)) for each in (items, [*items, like]))
+    assert before["i7-0"] == before["i7-1"] == "test"
+    assert after == {name: part for name, part in before.items() if not name.startswith("i7-")} | {"like": "train"}
+    published = parts_of(published_split([*items, like], None, 0))
+    assert published == before | {"like": "train"}, "the paper's leak"
+
+
 def test_three_patients_of_three_classes_are_enough_and_two_are_not() -> None:
     items = [Item(image_id=f"i{n}", patient=f"p{n}", derived_from=None, stratum=f"class {n}") for n in range(3)]
     assert set(parts_of(clean_split(items, 0)).values()) == {"train", "validation", "test"}
