@@ -37,20 +37,29 @@ HALVES = 2  # phantoms drawn side by side
 WITHOUT = "no clinical evidence: drawn films"
 
 
-def make_data(out: Path, patients: int, seed: int, difficulty: str) -> str:
+def own_key(out: Path) -> None:
+    """A key that lies beside what is made with it, so that a second start goes on."""
+    out.mkdir(parents=True, exist_ok=True)
+    key = out / "key"
+    if not key.exists():
+        key.write_text(secrets.token_hex(32))
+    os.environ["RAJOBS_KEY"] = key.read_text()
+
+
+def make_data(out: Path, patients: int, seed: int, difficulty: str, only: str = "films") -> str:
     """The ingested cohort's place."""
     data = out / "data"
     if (data / "manifest.json").exists():
         return str(data)
     rajobs = [sys.executable, "-m", "rajobs"]
     places = [out / f"phantom-{half}" for half in range(HALVES)]
-    told = ["--patients", str(patients // HALVES), "--damage", "0", "--only", "films", "--difficulty", difficulty]
+    told = ["--patients", str(patients // HALVES), "--damage", "0", "--only", only, "--difficulty", difficulty]
     drawing = [
         subprocess.Popen([*rajobs, "phantom", str(place), "--seed", str(seed + half), *told])
         for half, place in enumerate(places)
     ]
     if any(process.wait() for process in drawing):
-        raise SystemExit("the films were not drawn")
+        raise SystemExit(f"the {only} were not drawn")
     head, *rest = [(place / "labels.csv").read_text() for place in places]
     labels = out / "labels.csv"
     labels.write_text(head + "".join(text.split("\n", 1)[1] for text in rest))
@@ -59,11 +68,15 @@ def make_data(out: Path, patients: int, seed: int, difficulty: str) -> str:
     return str(data)
 
 
-def fitted(study: str, data: str, out: Path, name: str, recipe: str = "default", weights: str | None = None) -> Path:
+def fitted(
+    study: str, data: str, out: Path, name: str, recipe: str = "default", weights: str | None = None,
+    mode: str = "clean", budget: float = 1.0,
+) -> Path:  # fmt: skip
     """Train and evaluate; where the evaluation lies."""
     models, judged = str(out / f"{study}-{name}"), str(out / f"{study}-{name}-evaluation")
-    train.train(train.Order(study=study, data=data, out=models, recipe=recipe, weights=weights))
-    evaluate.evaluate(evaluate.Order(study=study, data=data, models=models, out=judged))
+    how = train.Order(study=study, data=data, out=models, recipe=recipe, weights=weights, mode=mode, budget=budget)
+    train.train(how)
+    evaluate.evaluate(evaluate.Order(study=study, data=data, models=models, out=judged, mode=mode))
     return Path(judged)
 
 
@@ -164,11 +177,7 @@ def main() -> None:
     parser.add_argument("--shown", type=int, default=4, help="times that each film is shown beside 003's networks")
     parser.add_argument("--only", nargs="+", choices=STEPS, default=STEPS)
     args = parser.parse_args()
-    args.out.mkdir(parents=True, exist_ok=True)
-    key = args.out / "key"
-    if not key.exists():
-        key.write_text(secrets.token_hex(32))
-    os.environ["RAJOBS_KEY"] = key.read_text()
+    own_key(args.out)
     data = make_data(args.out, args.patients, args.seed, args.difficulty)
     print(f"{args.patients} drawn patients, seeds {args.seed} and {args.seed + 1}, {args.difficulty}; {WITHOUT}")
     if "joints" in args.only:
