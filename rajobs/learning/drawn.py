@@ -1,13 +1,14 @@
-"""Rows of films that are drawn while a network learns, so that it sees none of them twice. No torch is needed."""
+"""Rows that are drawn for a network to learn from: of films, none of them twice, and of scans. No torch is needed."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rajobs.imaging.coding import small
+from rajobs.imaging.regions import blanked
 from rajobs.imaging.rows import PLACES, Position, Row, rows_of
 from rajobs.imaging.views import Shown
 from rajobs.imaging.windowing import shown, span, to_bytes
@@ -15,11 +16,13 @@ from rajobs.learning.points import points_in_view
 from rajobs.learning.study import Array, Study
 from rajobs.phantoms.films import sample_film
 from rajobs.phantoms.picture import Picture
+from rajobs.phantoms.ultrasound import sample_scan
 
 KINDS = {
     "films": {"unilateral": 0.40, "both": 0.25, "foot": 0.13, "other": 0.22},
     "hands": {"unilateral": 0.60, "both": 0.40},
 }  # fmt: skip
+GRADES = 4
 DIFFICULTIES = {"easy": 0.1, "standard": 0.5, "hard": 0.4}
 SIZES: Mapping[str, Mapping[Any, float]] = {
     "films": {"SMALL": 1.0},
@@ -52,6 +55,24 @@ def draw_rows(study: Study, settings: Mapping[str, Any], seed: tuple[int, ...], 
                 array=study.view.draw(image, row, **chosen), row=row, view=kind, picture=picture,
                 points=_points(study, row, places, picture, chosen),
             )  # fmt: skip
+
+
+def draw_scans(
+    study: Study, settings: Mapping[str, Any], seed: int, count: int
+) -> tuple[Array, dict[str, list[str | None]]]:
+    """So many drawn scans as a study sees them, and their truth a target; all grades are equally frequent."""
+    chosen, arrays = study.view.with_settings(settings), []
+    labels: dict[str, list[str | None]] = {target.name: [] for target in study.targets}
+    for number in range(count):
+        rng = np.random.default_rng((seed, number))
+        picture = sample_scan(rng, grade=number % GRADES, difficulty=_choose(rng, DIFFICULTIES))
+        told = {truth.target: truth.value for truth in picture.truths if truth.study == study.name}
+        for name, values in labels.items():
+            values.append(told.get(name))
+        assert picture.region is not None
+        frame = blanked(picture.frames[0].astype(np.uint8), (picture.region,))  # as ingest keeps it
+        arrays.append(study.view.draw(Shown(pixels=frame), Row(image_id=f"drawn-{number}", at=number), **chosen))
+    return cast(Array, np.stack(arrays)), labels
 
 
 def _choose(rng: np.random.Generator, shares: Mapping[Any, float]) -> Any:

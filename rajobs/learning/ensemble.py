@@ -2,9 +2,10 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 from torch import nn
@@ -20,10 +21,12 @@ from rajobs.learning.study import Study
 from rajobs.learning.targets import MISSING, Nominal, Target, encode, predicted
 from rajobs.records import metrics
 from rajobs.records.errors import BadRecipe, UsageError
+from rajobs.records.schema import PREPARED
 
 P = NDArray[np.float64]
 LEARNT = ("train", "validation")
 BEST = "most_accurate"
+DRAWN_SEED = 2002
 UNKNOWN = -1.0  # of points: nobody has said where they are
 
 
@@ -146,6 +149,8 @@ def member_fit(lesson: Lesson, recipe: Recipe, member: Member, seed: int, *, ran
     if lesson.budget < 1:
         keep = np.random.default_rng(seed).permutation(len(train))[: max(1, round(len(train) * lesson.budget))]
         train = _some(train, np.sort(keep))
+    if recipe.drawn:
+        train = _mixed(lesson, recipe, member, train)
     points = member_points(lesson.study, member)
     targets = member_targets(lesson.study, member) if points is None else ()
     return Fit(
@@ -154,10 +159,38 @@ def member_fit(lesson: Lesson, recipe: Recipe, member: Member, seed: int, *, ran
     )  # fmt: skip
 
 
+def _mixed(lesson: Lesson, recipe: Recipe, member: Member, train: Samples) -> Samples:
+    """The rows to learn from and drawn ones beside them, the same whoever asks; they choose and judge nothing."""
+    from rajobs.learning.drawn import draw_scans  # much to load, and few recipes ask for it
+
+    study, count = lesson.study, round(recipe.drawn * len(train))
+    if study.rows != "ultrasound":
+        raise BadRecipe(
+            f"drawn = {recipe.drawn}: scans alone are drawn for a recipe, {study.name} learns from {study.rows}"
+        )
+    if not count:
+        return train
+    arrays, labels = draw_scans(study, recipe.view, DRAWN_SEED, count)
+    names = [f"drawn-{number}" for number in range(count)]
+    rows = PREPARED.rows([{"image_id": name, "hand": 0, "site": "", "patient": name} for name in names])
+    of_drawings = replace(
+        lesson, arrays=Prepared(rows=rows, arrays=(arrays,), starts=np.zeros(1, np.int64)), labels=labels, points=None,
+        parts=np.full(count, "train"), groups=np.array(names),
+    )  # fmt: skip
+    drawn, known = member_samples(of_drawings, member, "train"), lesson.arrays
+    both = Prepared(
+        rows=pa.concat_tables([known.rows, rows]), arrays=(*known.arrays, arrays),
+        starts=np.append(known.starts, len(known)),
+    )  # fmt: skip
+    return Samples(
+        arrays=both, at=np.concatenate([train.at, len(known) + drawn.at]),
+        truth={name: np.concatenate([numbers, drawn.truth[name]]) for name, numbers in train.truth.items()},
+        kinds=np.concatenate([train.kinds, drawn.kinds]),
+    )  # fmt: skip
+
+
 def scaled(training: Training, budget: float) -> Training:
     """The training at a share of its epochs."""
-    from dataclasses import replace
-
     return replace(training, epochs=max(1, round(training.epochs * budget)))
 
 

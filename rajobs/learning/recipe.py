@@ -95,12 +95,15 @@ class Recipe:
     members: tuple[Member, ...]
     combine: str = "mean"
     training: Training = field(default_factory=Training)
+    drawn: float = 0.0  # rows drawn by us that teach beside each row of the data; ultrasound alone
     folds: int = 0  # shares of the patients that take turns as validation, a network each; for few data; 0: none
     calibrate: bool = True  # one temperature a network and target, set on the validation part
     heavy: bool = False  # meant for a GPU
 
     def __post_init__(self) -> None:
         _one_of("combine", self.combine, COMBINES)
+        if self.drawn < 0:
+            raise BadRecipe(f"drawn must be 0 (none) or above, not {self.drawn}")
         if self.folds < 0 or self.folds == 1:
             raise BadRecipe(f"folds must be 0 (none) or 2 and more, not {self.folds}")
         names = [member.name for member in self.members]

@@ -9,10 +9,10 @@ import pyarrow.compute as pc
 
 from rajobs.learning.recipe import to_dict
 from rajobs.learning.study import Study
-from rajobs.learning.tabular import verdict
 from rajobs.records import metrics
 from rajobs.reports import figures as draw
 from rajobs.reports.answers import Given, given
+from rajobs.reports.beside import members, plain, ratio, readers
 from rajobs.reports.page import (
     Cell,
     Facts,
@@ -81,9 +81,9 @@ def evaluation_page(
     sections = [
         _short(study, facts, tested, figures),
         *(_answers(study, each, predictions, figures, drawn) for each in tested),
-        *_members(predictions),
-        *_readers(facts.get("readers", ())),
-        *_plain(facts.get("baseline", ())),
+        *members(predictions),
+        *readers(facts.get("readers", ())),
+        *plain(facts.get("baseline", ())),
         _paper(study, facts, figures),
         _mistakes(predictions, thumbnails),
         _making(study, facts, history, drawn),
@@ -225,88 +225,10 @@ def _classes(each: Given) -> Table:
     for at, name in enumerate(each.classes):
         hit, true, said = int(matrix[at, at]), int(matrix[at].sum()), int(matrix[:, at].sum())
         rest = each.rows - true
-        rows.append((name, true, _ratio(hit, true), _ratio(rest - (said - hit), rest), _ratio(hit, said)))
+        rows.append((name, true, ratio(hit, true), ratio(rest - (said - hit), rest), ratio(hit, said)))
     return Table(
         columns=("class", "rows", "sensitivity", "specificity", "precision"), rows=tuple(rows), caption="By class"
     )
-
-
-def _ratio(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
-
-
-def _members(predictions: pa.Table) -> list[Section]:
-    """How often the networks that answer together differ, and what their answer is worth then."""
-    told = predictions.filter(
-        pc.and_(pc.equal(predictions.column("split"), "test"), pc.is_valid(predictions.column("dissent")))
-    )
-    rows: list[tuple[Cell, ...]] = []
-    for target in dict.fromkeys(told.column("target").to_pylist()):
-        mine = told.filter(pc.equal(told.column("target"), target))
-        right = pc.equal(mine.column("truth"), mine.column("predicted")).to_numpy()
-        differ = mine.column("dissent").to_numpy() > 0
-        for words_, which in (("all members agree", ~differ), ("a member says otherwise", differ)):
-            count = int(which.sum())
-            rows.append(
-                (words(target), words_, count, _ratio(count, len(which)), _ratio(int(right[which].sum()), count))
-            )
-    if not rows:
-        return []
-    lead = (
-        "The networks that answer together, asked one by one. Where one of them says something else than they do "
-        "together, look again: the column dissent of the predictions tells the share of those who do."
-    )
-    table = Table(columns=("target", "members", "rows", "share", "right"), rows=tuple(rows), caption="Members apart")
-    return [Section(title="Where members differ", lead=lead, parts=(table,))]
-
-
-def _readers(comparisons: Sequence[Mapping[str, Any]]) -> list[Section]:
-    """The readers' own agreement: what a model can be asked to reach."""
-    if not comparisons:
-        return []
-    lead = (
-        "Agreement of the model and of each reader with the reference, on the rows that a reader has scored, and with "
-        "one another. A reader is held against an adjudicated reference alone. The lead is paired, row by row."
-    )
-    return [Section(title="The readers", lead=lead, parts=_compared(comparisons, "readers and model"))]
-
-
-def _plain(comparisons: Sequence[Mapping[str, Any]]) -> list[Section]:
-    """Whether it takes networks at all."""
-    if not comparisons:
-        return []
-    told = Text(paragraphs=tuple(verdict(each) for each in comparisons if "lead" in each))
-    lead = (
-        "A plain model that learnt from the same part of the split, on the same rows; it sees the numbers themselves. "
-        "The lead is paired, row by row."
-    )
-    return [Section(title="A plain model beside it", lead=lead, parts=(told, *_compared(comparisons, "both models")))]
-
-
-def _compared(comparisons: Sequence[Mapping[str, Any]], who: str) -> tuple[Table, ...]:
-    tables = []
-    for target in dict.fromkeys(each["target"] for each in comparisons):
-        mine = [each for each in comparisons if each["target"] == target]
-        names = list(mine[0]["figures"])
-        rows = tuple(
-            (f"{words(each['who'])} and {each['against']}", each["rows"], *_spans(each["figures"]), *_lead(each, names))
-            for each in mine
-        )
-        lead = f"model's lead, {words(names[-1])}"
-        columns = ("who and whom", "rows", *(words(name) for name in names), lead)
-        tables.append(Table(columns=columns, rows=rows, caption=f"{words(target)}: {who}"))
-    return tuple(tables)
-
-
-def _spans(figures: Values) -> list[str]:
-    """Figures with their intervals, a cell each."""
-    spans = [(shown(each["value"]), interval(each["low"], each["high"])) for each in figures.values()]
-    return [f"{value} ({span})" if span else value for value, span in spans]
-
-
-def _lead(each: Mapping[str, Any], names: Sequence[str]) -> tuple[str]:
-    held = each.get("lead", {}).get(names[-1])
-    return (f"{held['value']:+.3f} ({held['low']:+.3f} to {held['high']:+.3f})" if held else "",)
 
 
 def _paper(study: Study, facts: Mapping[str, Any], figures: Values) -> Section:

@@ -8,6 +8,7 @@ from rajobs.learning.targets import scores
 DEFAULT = Recipe(
     view={"size": 160, "fit": "pad"},
     members=(Member(name="scans", architecture="compact", settings={"width": 12, "stages": 5}),),
+    drawn=0.5,  # 002's wish: drawn and real images together
     training=Training(
         epochs=30,
         batch_size=32,

@@ -8,12 +8,14 @@ import pytest
 import safetensors.torch
 import torch
 
+from rajobs import studies
 from rajobs.learning.ensemble import (
     Lesson,
     combine,
     dissent,
     fit_member,
     headline_score,
+    member_fit,
     member_samples,
     member_targets,
     voices,
@@ -23,6 +25,7 @@ from rajobs.learning.starts import find_starts, from_weights
 from rajobs.learning.study import Study
 from rajobs.learning.targets import Nominal, scores
 from rajobs.records.errors import BadRecipe, UnknownName, UsageError
+from tests.learning.conftest import prepared_of
 
 M1 = Member(name="m1", architecture="compact", groups=(("left",), ("right", "top")))
 M2 = Member(name="m2", architecture="compact", groups=(("right",), ("top",)), sees=("right", "top"))
@@ -125,3 +128,27 @@ def test_weights_that_nobody_asked_for_start_every_member(lesson: Lesson, recipe
         if name.startswith("trunk.") and tensor.is_floating_point():
             torch.testing.assert_close(tensor, state.weights[name], atol=1e-5, rtol=0)
     assert from_weights(recipe, None) == from_weights(recipe, "none") == recipe
+
+
+def test_drawings_teach_beside_the_data_and_choose_nothing(study: Study, lesson: Lesson, recipe: Recipe) -> None:
+    scans, size = studies.find("ultrasound_grading"), 24
+    frames = np.random.default_rng(0).integers(0, 255, (40, size, size, 3), dtype=np.uint8)
+    given = replace(
+        lesson, study=scans, arrays=prepared_of(frames), parts=np.array(["train"] * 30 + ["validation"] * 10),
+        labels={"grade": ["1", None] * 20, "grey_grade": ["2"] * 40}, groups=np.array([f"p{n}" for n in range(40)]),
+    )  # fmt: skip
+    mixed = Recipe(view={"size": size}, members=(Member(name="n", architecture="compact"),), drawn=0.4)
+    run = member_fit(given, mixed, mixed.members[0], 0)
+    assert len(run.train) == 30 + 12 and run.validation is not None and len(run.validation) == 10
+    assert run.train.truth["grade"][:30].tolist() == [1, -1] * 15
+    assert run.train.truth["grade"][30:].tolist() == [0, 1, 2, 3] * 3
+    shown = run.train.arrays.take(run.train.at)
+    assert shown.shape == (42, 3, size, size) and (shown[:30] == frames[:30].transpose(0, 3, 1, 2)).all()
+    signal = (shown[30:].max(axis=1).astype(int) - shown[30:].min(axis=1) > 60).mean(axis=(1, 2))
+    assert signal[3::4].mean() > signal[::4].mean(), "the drawn pixels belong to their grades"
+    again = member_fit(given, mixed, mixed.members[0], 1).train
+    assert (again.arrays.take(again.at) == shown).all(), "workers draw the same"
+    with pytest.raises(BadRecipe, match="scans alone are drawn for a recipe, toy learns from"):
+        member_fit(lesson, replace(recipe, drawn=0.5), recipe.members[0], 0)
+    with pytest.raises(BadRecipe, match="drawn must be 0"):
+        replace(recipe, drawn=-1.0)
