@@ -135,13 +135,15 @@ class Scorer:
         self, scans: Sequence[Row], votes: Mapping[str, Mapping[str, Vote]], told: Sequence[Record]
     ) -> list[Record]:
         panel, vote = self.panels[GRADES.study], votes[GRADES.study].get("grade")
-        rows = []
+        rows: list[Record] = []
         for at, scan in enumerate(scans):
             image = told[scan.at]
             row: Record = {
                 **_whose(image), "site": self.scanned.get(scan.image_id), "frame": image["frame"],
                 "doppler": image["doppler"], "bundles": panel.hashes,
             }  # fmt: skip
+            if rows and _follows(image, rows[-1]):
+                row["site"] = row["site"] or rows[-1]["site"]
             if vote is not None and (p := vote.of(at)) is not None:
                 row |= of_frame(p, int(predicted(panel.study.target("grade"), p[None])[0]), image["doppler"])
             rows.append(row)
@@ -172,6 +174,11 @@ def scan_sites(labels: pa.Table) -> dict[str, str]:
     """The site that labels of a scan name."""
     rows = labels.select(["image_id", "study", "site"]).to_pylist()
     return {row["image_id"]: row["site"] for row in rows if row["study"] == GRADES.study and row["site"]}
+
+
+def _follows(image: Record, before: Record) -> bool:
+    """Whether a frame is the next one of the same loop, of which labels name the first."""
+    return bool(image["frame"] == before["frame"] + 1 and image["patient"] == before["patient"])
 
 
 def _whose(image: Record) -> Record:

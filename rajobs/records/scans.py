@@ -48,7 +48,7 @@ def loops(frames: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any
     """Frames of one patient, in the order of their tables, scan by scan: a loop's follow one another."""
     held: list[Mapping[str, Any]] = []
     for frame in frames:
-        if held and (frame["frame"] <= held[-1]["frame"] or frame["site"] != held[-1]["site"]):
+        if held and (frame["frame"] <= held[-1]["frame"] or frame["site"] not in (None, held[0]["site"])):
             yield held
             held = []
         held.append(frame)

@@ -82,11 +82,15 @@ def test_every_table_is_there_and_says_the_same(data: Path, tables: Path) -> Non
     assert Counter(hand["image_id"] for hand in hands) == {n: row["hands"] for n, row in told.items() if row["hands"]}
     assert sum(row["joints"] for row in ledger) == sum(joint["x"] is not None for joint in joints)
     assert {told[scan["image_id"]]["fate"] for scan in scans} == {"scored"}
-    assert all(0 <= scan["grade"] <= 3 for scan in scans)
+    assert all(0 <= scan["grade"] <= 3 for scan in scans) and {scan["doppler"] for scan in scans} == {True, False}
+    assert all((scan["grade_p"] is None, scan["grade"] == 0) == (True, True) for scan in scans if not scan["doppler"])
+    assert all(scan["grade_p"] for scan in scans if scan["doppler"])
     assert sum(visit["films"] for visit in visits) == len({h["image_id"] for h in hands if h["visit_date"]})
     clinic = {(visit.patient, visit.day) for visit in clinic_visits(open_store(str(data)))}
     asked = {(visit["patient"], visit["visit_date"]) for visit in visits if visit["ra_clinical_p"] is not None}
     assert asked == clinic and clinic
+    apart = {visit["ra_clinical_dissent"] for visit in visits if visit["ra_clinical_p"] is not None}
+    assert apart <= {0.0, 0.25, 0.5, 0.75}, "four members, and their mean is one of their answers"
     for name in ("films", "hands", "joints", "ultrasound", "visits", "ledger"):
         with (tables / f"{name}.csv").open() as file:
             assert len(list(csv.DictReader(file))) == read_table(store, name, schema.TABLES[name]).num_rows
