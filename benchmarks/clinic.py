@@ -151,7 +151,8 @@ def beside_tabular(judged: Path, name: str) -> str:
     networks, plain = told["baseline"]
     show(f"{name}: balanced accuracy ({plain['rows']} visits)", networks["figures"]["balanced_accuracy"])
     show(f"{name}: lead over the tabular model, paired", plain["lead"]["balanced_accuracy"])
-    return f"  {verdict(plain)}"
+    decides = {"balanced_accuracy": plain["figures"]["balanced_accuracy"]}
+    return f"  {verdict({**plain, 'figures': decides})}"
 
 
 def cohort(out: Path, patients: int, seed: int) -> bool:

@@ -200,20 +200,17 @@ def tell(judged: Judged, name: str) -> None:
     """Every number that the paper prints of a model, beside ours."""
     paper = read_paper(PAPER)
     every = np.arange(len(judged.images))
-    print(f"\n{name} model on {len(every)} stand-ins: the paper's figure, ours (mean of {len(judged.trials)} trials)")
+    print(f"\n{name} model, {len(every)} stand-ins: the paper's figure and ours (mean of {len(judged.trials)} trials)")
+    print(f"  {'grade':<6}{''.join(f'{printed:<14}' for printed in PER_GRADE)}area under the ROC curve of scores")
     for entry in (entry for entry in paper.entries if entry.kind == "of_class" and entry.what.startswith(name)):
         at = int(entry["class"])
-        cells = [
-            f"{printed} {entry.numbers[printed].text}, {_of_grade(judged, at, ours):.2f}"
-            for printed, ours in PER_GRADE.items()
-        ]
+        theirs = [entry.numbers[printed].text for printed in PER_GRADE]
+        cells = [f"{text:<5}{_of_grade(judged, at, rule):.2f}" for text, rule in zip(theirs, PER_GRADE.values())]
         real = judged.mean(partial(_area, grade=at), every)
-        print(f"  grade {at}: {'; '.join(cells)}; area under the ROC curve of scores {real:.2f}")
-    kappa = next(entry for entry in paper.entries if entry.what == f"{name} model, all grades").numbers[
-        "weighted_kappa"
-    ]
+        print(f"  {at:<6}{''.join(f'{cell:<14}' for cell in cells)}{real:.2f}")
+    (whole,) = (entry for entry in paper.entries if entry.what == f"{name} model, all grades")
     for what, metric in (("linear", metrics.kappa_linear), ("quadratic", metrics.qwk)):
-        printed = f", {kappa.text} in the paper" if what == "linear" else ""
+        printed = f", {whole.numbers['weighted_kappa'].text} in the paper" if what == "linear" else ""
         show(f"{what} kappa{printed}", spread(partial(judged.mean, metric), judged.patients))
     print(f"  its matrix {paper.matrices[name].tolist()}")
     print(f"  ours       {metrics.confusion(judged.trials[0]).tolist()} (first trial)")
