@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 from learning import fitted, make_data, own_key, show
-from numpy.typing import NDArray
 
 from rajobs.imaging.regions import read_options
 from rajobs.imaging.rows import COLUMNS, derive
@@ -28,19 +27,37 @@ from rajobs.jobs.panel import Panel, bundles_at
 from rajobs.learning.drawing import draw_all
 from rajobs.records import metrics
 from rajobs.records.parts import iterate_parts, parts, read_part, read_table
-from rajobs.records.scans import LIVELY, WITHOUT_COLOUR, grade_of, loops, of_scan
+from rajobs.records.scans import LIVELY, WITHOUT_COLOUR, P, grade_of, loops, of_scan
 from rajobs.records.schema import CROSSWALK, IMAGES, ULTRASOUND
 from rajobs.records.store import open_store
 
 STUDY, GRADES = "ultrasound_grading", 4
 Scan = Sequence[Mapping[str, Any]]
 """The frames of one."""
-RULES: Mapping[str, Callable[[NDArray[np.float64]], int]] = {
+RULES: Mapping[str, Callable[[P], int]] = {
     f"of the frame that {1 - LIVELY:.0%} exceed, as score does": grade_of,
     "of the highest frame": lambda p: grade_of(p, 1.0),
     "of the middle frame": lambda p: grade_of(p, 0.5),
     "of the first frame": lambda p: grade_of(p[:1]),
 }
+
+
+def flash(p: P) -> P:
+    """A loop on one of whose frames the probe moved: all of it lights up."""
+    return np.concatenate([p[:-1], np.eye(GRADES)[-1:]])
+
+
+def beats(p: P) -> P:
+    """A loop whose vessels fill on every fourth frame alone."""
+    return np.where(np.arange(len(p))[:, None] % 4 == 2, p, np.eye(GRADES)[WITHOUT_COLOUR])
+
+
+HARMS: Mapping[str, Callable[[P], P]] = {
+    "as drawn": lambda p: p,
+    "one frame of each lit up by a moving probe": flash,
+    "three frames of four without the signal": beats,
+}
+"""Drawn loops pulse a little and nothing moves; real ones do both."""
 
 
 def beside_readers(judged: Path) -> bool:
@@ -80,12 +97,12 @@ def rules(tables: str, judged: Path) -> bool:
     long = [(truth, scan) for truth, scan in found if len(scan) > 1 and of_scan(scan) is not None]
     patients = np.array([scan[0]["patient"] for _, scan in long], np.str_)
     truth = np.array([int(true) for true, _ in long])
-    p = [np.array([_sure(frame) for frame in scan], np.float64) for _, scan in long]
-    given = {}
-    for name, rule in RULES.items():
-        said = np.array([rule(each) for each in p], np.int64)
-        given[name] = metrics.Answers(truth=truth, predicted=said, p=np.eye(GRADES)[said], patients=patients)
-        show(f"loops ({len(long)}), quadratic kappa, grade {name}", metrics.figure(metrics.qwk, given[name]))
+    for harm, harmed in HARMS.items():
+        print(f"  quadratic kappa of {len(long)} loops, {harm}, by the grade")
+        for name, rule in RULES.items():
+            said = np.array([rule(harmed(np.array([_sure(frame) for frame in scan]))) for _, scan in long], np.int64)
+            given = metrics.Answers(truth=truth, predicted=said, p=np.eye(GRADES)[said], patients=patients)
+            show(f"    {name}", metrics.figure(metrics.qwk, given))
     return lost == 0
 
 

@@ -5,7 +5,7 @@ Doppler was on when it was taken, so that a scan without colour on any frame lea
 
 A loop is graded by its liveliest moments, as a person does who looks for the beat with the most signal: each step up
 (above 0, above 1, ...) is as likely as on the frame that one in ten exceeds. The highest frame alone would take the
-flash of a moving probe for flow; the mean would water the systole down with the diastole.
+flash of a moving probe for flow (of six frames and more, one does not decide); the middle one would be the diastole's.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
