@@ -12,13 +12,14 @@ from rajobs.imaging.rows import Visit
 from rajobs.jobs.lesson import Source, clinic_visits, open_source, split_of
 from rajobs.learning.study import Study
 from rajobs.phantoms.clinic import ClinicRow, clinic_table, draw_published, variants
+from rajobs.records import schema
 from rajobs.records.errors import RajobsError
 from rajobs.records.identity import Key
 from rajobs.records.incoming import read_clinic
 from rajobs.records.manifest import to_json
 from rajobs.records.parts import to_parquet
 from rajobs.records.schema import CLINIC
-from rajobs.records.store import open_store
+from rajobs.records.store import Store, open_store
 from tests.jobs.conftest import KEY
 
 COPIES = 3
@@ -93,3 +94,39 @@ def test_data_without_a_clinic_table_say_what_to_do(tmp_path: Path, study: Study
     open_store(str(tmp_path)).put("manifest.json", to_json({"job": "ingest", "hash": "h", "key": "k"}))
     with pytest.raises(RajobsError, match="--clinic FILE"):
         open_source(str(tmp_path), study)
+
+
+def test_the_labels_split_is_the_published_one_where_the_paper_prints_none_and_clean_drops_its_leak(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scans = studies.find("ultrasound_grading")
+    images, labels = [], []
+    for name, part in {"a": "train", "b": "validation", "like": "train", "real": "test", "other": "test"}.items():
+        images.append({
+            "image_id": name, "patient": f"p {name}", "derived_from": "real" if name == "like" else None, "frame": 0,
+            "modality": "US", "rows": 2, "columns": 2, "bits": 8, "doppler": True, "preview": b"", "pixels": b"",
+        })  # fmt: skip
+        labels.append({
+            "image_id": name, "study": scans.name, "target": "grade", "value": "1", "reader": "truth", "split": part,
+        })  # fmt: skip
+    store = open_store(str(tmp_path))
+    store.put("manifest.json", to_json({"job": "ingest", "hash": "h", "key": "k"}))
+    source = open_source(str(_with(store, images, labels[:2])), scans)
+    with pytest.raises(RajobsError, match="leaves no row for test"):
+        split_of(source, "published")
+    source = open_source(str(_with(store, images, labels)), scans)
+    published, clean = ({row["image_id"]: row["split"] for row in split_of(source, mode)[0].to_pylist()}
+                        for mode in ("published", "clean"))  # fmt: skip
+    assert published == {row["image_id"]: row["split"] for row in labels}, "the paper's leak"
+    assert clean == {name: part for name, part in published.items() if name != "real"}
+    assert "1 images take no part" in capsys.readouterr().out
+    source = open_source(str(_with(store, images, [{**row, "split": None} for row in labels])), scans)
+    store.delete(f"splits/{scans.name}-published.parquet")
+    with pytest.raises(RajobsError, match="give one in the labels' column split"):
+        split_of(source, "published")
+
+
+def _with(store: Store, images: list[dict[str, object]], labels: list[dict[str, object]]) -> Path:
+    store.put("images/part-0.parquet", to_parquet(schema.IMAGES.rows(images), schema.IMAGES))
+    store.put("labels/part-0.parquet", to_parquet(schema.LABELS.rows(labels), schema.LABELS))
+    return Path(store.uri)
