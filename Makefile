@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-fast check audit format lock builtin bench-ingest bench-learning bench-train \
+.PHONY: demo test test-fast check audit format lock builtin bench-ingest bench-learning bench-train bench-scans \
 	soak soak-ingest soak-score clean
 
 $(VENV)/ready: requirements.lock pyproject.toml
@@ -60,6 +60,11 @@ builtin: $(VENV)/ready  # the models inside the package, learnt from drawings: a
 
 bench-train: $(VENV)/ready  # the training loop beside a bare one, after bench-learning
 	$(BIN)/python benchmarks/train.py bench/data
+
+bench-scans: $(VENV)/ready  # scans beside readers, 002's loop and its leak, the clinic's picture: half an hour
+	$(BIN)/python benchmarks/ultrasound.py bench/scans
+	$(BIN)/python benchmarks/drawings.py bench/drawings
+	$(BIN)/python benchmarks/clinic.py bench/clinic
 
 clean:
 	rm -rf $(VENV) demo build dist
