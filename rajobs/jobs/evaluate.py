@@ -15,7 +15,7 @@ from rajobs.jobs import say
 from rajobs.jobs.lesson import Source, clinic_visits, lesson_of, open_source, prepare, split_of
 from rajobs.learning import tabular
 from rajobs.learning.bundle import Model, find_bundles, read_description
-from rajobs.learning.ensemble import Lesson, P, dissent
+from rajobs.learning.ensemble import Lesson, P, dissent, mean_of
 from rajobs.learning.judge import Verdict, figures, judge
 from rajobs.learning.loop import Numbers
 from rajobs.learning.readers import beside
@@ -118,7 +118,7 @@ def _ask(order: Order, source: Source, bundles: list[dict[str, Any]], split: pa.
             lesson = Lesson(**{**vars(lesson), "parts": np.full(len(arrays), "test")})
         with say.step(f"asking {bundle['hash']}"):
             verdicts.append(judge(Model.load(models, bundle["folder"], source.study), lesson, "test"))
-    first = verdicts[0]
+    first = max(verdicts, key=lambda verdict: sum(np.sum(t != MISSING) for t in verdict.truth.values()))
     answers, hashes = vote(source.study, verdicts), [bundle["hash"] for bundle in bundles]
     return predictions_table(first, answers, lesson, hashes, _dissent(verdicts, answers))
 
@@ -127,7 +127,7 @@ def vote(study: Study, verdicts: list[Verdict]) -> dict[str, tuple[P, Numbers]]:
     """One bundle's answers as they are; of several the mean of the probabilities."""
     if len(verdicts) == 1:
         return {t.name: (verdicts[0].p[t.name], verdicts[0].predicted[t.name]) for t in study.targets}
-    mean = {target.name: np.mean([verdict.p[target.name] for verdict in verdicts], axis=0) for target in study.targets}
+    mean = {target.name: mean_of([verdict.p[target.name] for verdict in verdicts]) for target in study.targets}
     return {target.name: (mean[target.name], predicted(target, mean[target.name])) for target in study.targets}
 
 

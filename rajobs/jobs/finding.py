@@ -12,6 +12,7 @@ from rajobs.imaging.hands import back, move
 from rajobs.imaging.rows import Position, Positions, Row, derive
 from rajobs.jobs.panel import Panel
 from rajobs.learning.drawing import draw_all
+from rajobs.learning.ensemble import mean_of
 from rajobs.learning.points import SURE, Places
 from rajobs.records.store import Store
 
@@ -60,9 +61,11 @@ def _seen(store: Store, key: str, panel: Panel, rows: Sequence[Row], shapes: Sha
             found[at, :, :2] = move(found[at, :, :2], to_film)
         given.append(found)
     several = np.stack(given)
-    weight = np.maximum(several[..., 2:], 1e-6)
-    where = (several[..., :2] * weight).sum(axis=0) / weight.sum(axis=0)
-    return list(np.concatenate([where, several[..., 2:].mean(axis=0)], axis=2))
+    looked = np.isfinite(several[..., 2:])
+    weight = np.where(looked, np.maximum(several[..., 2:], 1e-6), 0)
+    total = weight.sum(axis=0)
+    where = np.where(looked, several[..., :2] * weight, 0).sum(axis=0) / np.where(total > 0, total, np.nan)
+    return list(np.concatenate([where, mean_of(list(several[..., 2:]))], axis=2))
 
 
 def choose_hands(places: Places, found: NDArray[np.float64], tag: str | None) -> list[Position]:

@@ -24,7 +24,7 @@ from rajobs.jobs.keeper import Keeper
 from rajobs.jobs.lesson import lesson_of, open_source, split_of
 from rajobs.learning.ensemble import build_member, member_fit
 from rajobs.learning.prepared import read_prepared
-from rajobs.learning.recipe import from_dict
+from rajobs.learning.recipe import Recipe, from_dict
 from rajobs.learning.starts import find_starts
 from rajobs.learning.state import Epoch, State
 from rajobs.learning.turns import turns
@@ -55,6 +55,13 @@ class Room:
     cpus: float = 1.0
     gpus: float = 0.0
     lives: int = LIVES
+
+
+def check_workers(recipe: Recipe, workers: int) -> None:
+    """Refuse several workers where one alone can train."""
+    for member in recipe.members:
+        if workers > 1 and member.fit != "gradient":
+            raise UsageError(f"{member.name} is a boosted cascade, which one worker trains: leave --workers out")
 
 
 def fit_together(task: Mapping[str, Any], workers: int, epochs: int, headline: str) -> State:

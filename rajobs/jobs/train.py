@@ -12,12 +12,13 @@ from rajobs import __version__, studies
 from rajobs.jobs import cluster, say
 from rajobs.jobs.keeper import Keeper
 from rajobs.jobs.lesson import Source, lesson_of, open_source, prepare, split_of
-from rajobs.jobs.team import fit_together
+from rajobs.jobs.team import check_workers, fit_together
 from rajobs.learning import networks
 from rajobs.learning.bundle import BUNDLE, Model, Networks, Trained, calibrate, put_bundle, read_description
 from rajobs.learning.card import card
 from rajobs.learning.ensemble import (
     BEST,
+    Learnt,
     Lesson,
     build_member,
     fit_member,
@@ -29,7 +30,7 @@ from rajobs.learning.ensemble import (
     scaled,
 )
 from rajobs.learning.judge import judge_turns, most_accurate
-from rajobs.learning.loop import Fit
+from rajobs.learning.loop import Fit, pick_device
 from rajobs.learning.recipe import Member, Recipe, from_toml, to_dict
 from rajobs.learning.starts import Start, find_starts, from_weights
 from rajobs.learning.state import Epoch, State
@@ -65,6 +66,7 @@ def train(order: Order) -> str:
     study = studies.find(order.study)
     _check(order)
     recipe = from_weights(read_recipe(study, order.recipe), order.weights)
+    check_workers(recipe, order.workers)
     study = study.asked(recipe)
     starts = find_starts(recipe, order.weights)
     source = open_source(order.data, study)
@@ -152,7 +154,7 @@ def read_recipe(study: Study, name: str) -> Recipe:
         return study.recipe(name)
     recipe = from_toml(read_text(name, "recipe file"))
     for member in recipe.members:
-        networks.check_settings(member.architecture, member.settings)
+        networks.check_member(member)
     study.view.with_settings(recipe.view)
     return recipe
 
@@ -174,18 +176,20 @@ def fit(
         }  # fmt: skip
         with cluster.connected(order.ray):
             state = fit_together(task, order.workers, run.training.epochs, lesson.study.headline)
-        network = build_member(lesson.study, member, lesson.arrays.shape, place.seed).to(run.device)
-        network.load_state_dict(state.best)
+        built = build_member(lesson.study, member, lesson.arrays.shape, place.seed).to(run.device)
+        built.load_state_dict(state.best)
+        network: Learnt = built.eval()
     else:
         network, state = _fit_here(lesson, recipe, member, start, place.seed, keeper, state)
     temperature = _temperature(run, network, lesson, member) if recipe.calibrate else {}
-    return Trained(network=network.eval(), temperature=temperature), state
+    return Trained(network=network, temperature=temperature), state
 
 
-def _temperature(run: Fit, network: nn.Module, lesson: Lesson, member: Member) -> dict[str, float]:
+def _temperature(run: Fit, network: Learnt, lesson: Lesson, member: Member) -> dict[str, float]:
     """A target's temperature; points have none."""
     if member_points(lesson.study, member):
         return {}
+    assert isinstance(network, nn.Module), member.name
     samples = member_samples(lesson, member, "validation")
     logits = run.logits(network, samples)
     return {
@@ -196,14 +200,15 @@ def _temperature(run: Fit, network: nn.Module, lesson: Lesson, member: Member) -
 
 def _fit_here(
     lesson: Lesson, recipe: Recipe, member: Member, start: Start | None, seed: int, keeper: Keeper, state: State | None
-) -> tuple[nn.Module, State]:
-    """In this process: one worker needs no cluster."""
-    epochs = scaled(recipe.training_of(member), lesson.budget).epochs
-    with say.Progress(f"epochs of {keeper.name}", epochs) as progress:
+) -> tuple[Learnt, State]:
+    """In this process: one worker needs no cluster. A cascade that was killed starts again: it takes minutes."""
+    epochs, cascade = scaled(recipe.training_of(member), lesson.budget).epochs, member.fit == "cascade"
+    with say.Progress(f"{'stages' if cascade else 'epochs'} of {keeper.name}", epochs) as progress:
         progress.step(len(state.history) if state else 0)
 
         def told(epoch: Epoch, now: State) -> bool:
-            keeper.keep(epoch.epoch, now, epoch.epoch == epochs)
+            if not cascade:
+                keeper.keep(epoch.epoch, now, epoch.epoch == epochs)
             metric = "" if epoch.metric is None else f", {lesson.study.headline} {epoch.metric:.3f}"
             progress.step(note=f"loss {epoch.loss:.3f}{metric}")
             return True
@@ -222,8 +227,7 @@ def _put(
     facts: Mapping[str, Any],
 ) -> None:
     study, shape = source.study, lessons[0].arrays.shape
-    device = str(next(trained[recipe.members[0].name][0].network.parameters()).device)
-    model = Model(study=study, recipe=recipe, shape=shape, hash="", trained=trained, device=device)
+    model = Model(study=study, recipe=recipe, shape=shape, hash="", trained=trained, device=pick_device())
     if recipe.combine == BEST:
         model = dataclasses.replace(model, best=most_accurate(model, lessons, facts["mode"]))
     told = {

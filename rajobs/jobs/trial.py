@@ -20,6 +20,7 @@ from rajobs.jobs.team import Room, teach
 from rajobs.learning.bundle import Model, Trained
 from rajobs.learning.ensemble import Lesson, build_member, fit_member, member_fit
 from rajobs.learning.judge import Verdict, judge_turns
+from rajobs.learning.loop import pick_device
 from rajobs.learning.prepared import read_prepared
 from rajobs.learning.recipe import Member, Recipe, from_dict
 from rajobs.learning.starts import find_starts
@@ -74,10 +75,9 @@ def _run_trial(config: dict[str, Any]) -> None:
             seed = config["number"] * 1000 + number
             fit = _fit_here if place["workers"] == 1 else _fit_together
             network, state = fit(config, mine, member, turn, seed, told)
-            trained.setdefault(member.name, []).append(Trained(network=network.eval(), temperature={}))
+            trained.setdefault(member.name, []).append(Trained(network=network, temperature={}))
             done += len(state.history)
-    device = str(next(network.parameters()).device)
-    model = Model(study=study, recipe=recipe, shape=arrays.shape, hash="", trained=trained, device=device)
+    model = Model(study=study, recipe=recipe, shape=arrays.shape, hash="", trained=trained, device=pick_device())
     verdict = judge_turns(model, lessons)
     figure = verdict.figures()[study.headline]
     open_store(place["out"]).put(f"{place['rows']}/{config['number']:05d}.parquet", pack(verdict, arrays.rows))
@@ -135,7 +135,7 @@ def _fit_together(
     state = teach(task, Room(**config["room"]), told, f"{config['number']:05d}-{name}")
     network = network.to(run.device)
     network.load_state_dict(state.best)
-    return network, state
+    return network.eval(), state
 
 
 def pack(verdict: Verdict, rows: pa.Table) -> bytes:

@@ -23,7 +23,7 @@ from rajobs import studies
 from rajobs.jobs import cluster, placing, say
 from rajobs.jobs.lesson import open_source, prepare, split_of
 from rajobs.jobs.search import Asker, Clerk, Deadline, Halving, Row, Search, ended, importance
-from rajobs.jobs.team import Room
+from rajobs.jobs.team import Room, check_workers
 from rajobs.jobs.trial import run_trial, unpack
 from rajobs.learning import networks
 from rajobs.learning.ensemble import build_member, scaled
@@ -63,6 +63,8 @@ def tune(order: Order) -> str:
     """Search until there are as many trials as asked for, or the time is up; the place of the best recipe."""
     study = studies.find(order.study)
     space = _space(order, study)
+    for name in {*space.first, space.base}:
+        check_workers(study.recipe(name), order.workers)
     study = study.asked(study.recipe(space.base))
     deadline = _check(order)
     source = open_source(order.data, study)

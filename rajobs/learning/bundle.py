@@ -1,6 +1,6 @@
 """A model bundle: a weight file a member and `bundle.json`, which says what the model is and hashes the weights.
 
-OUT/<study>/<version>/weights-<member>.safetensors   history.parquet   card.md   bundle.json (put last)
+OUT/<study>/<version>/weights-<member>.safetensors (a cascade's: .xml)   history.parquet   card.md   bundle.json (last)
 """
 
 import hashlib
@@ -16,9 +16,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from rajobs.learning.ensemble import P, build_member, combine, member_points, member_targets, voices
+from rajobs.learning.cascade import Cascade
+from rajobs.learning.ensemble import Learnt, P, build_member, combine, mean_of, member_points, member_targets, voices
+from rajobs.learning.haar import Haar
 from rajobs.learning.loop import Numbers, pick_device
-from rajobs.learning.recipe import Recipe, from_dict
+from rajobs.learning.recipe import Member, Recipe, from_dict
 from rajobs.learning.study import Study
 from rajobs.learning.turns import network_name
 from rajobs.records.errors import BadBundle
@@ -35,7 +37,7 @@ AT_ONCE = {"cpu": 150_000, "cuda": 8_000_000}
 class Trained:
     """A member's network with its temperatures, a target."""
 
-    network: nn.Module
+    network: Learnt
     temperature: Mapping[str, float]
 
 
@@ -50,11 +52,8 @@ def put_bundle(
     members: dict[str, list[dict[str, Any]]] = {}
     for member, networks in trained.items():
         for turn, one in enumerate(networks):
-            weights = {key: t.detach().cpu().contiguous() for key, t in one.network.state_dict().items()}
-            if short:
-                weights = {key: t.half() if t.is_floating_point() else t for key, t in weights.items()}
-            data = safetensors.torch.save(weights)
-            file = f"weights-{network_name(member, turn, len(networks))}.safetensors"
+            data, kind = _pack(one.network, short)
+            file = f"weights-{network_name(member, turn, len(networks))}.{kind}"
             store.put(f"{folder}/{file}", data)
             held = {"file": file, "sha256": hashlib.sha256(data).hexdigest(), "temperature": dict(one.temperature)}
             members.setdefault(member, []).append(held)
@@ -62,6 +61,24 @@ def put_bundle(
     content["hash"] = digest(content)
     store.put(f"{folder}/{BUNDLE}", to_json(content))
     return content
+
+
+def _pack(network: Learnt, short: bool) -> tuple[bytes, str]:
+    """What was learnt as the bytes of a file, and the file's ending."""
+    if isinstance(network, Cascade):
+        return network.xml.encode(), "xml"
+    weights = {key: t.detach().cpu().contiguous() for key, t in network.state_dict().items()}
+    if short:
+        weights = {key: t.half() if t.is_floating_point() else t for key, t in weights.items()}
+    return safetensors.torch.save(weights), "safetensors"
+
+
+def _unpack(data: bytes, study: Study, member: Member, shape: tuple[int, ...], device: str) -> Learnt:
+    if member.fit == "cascade":
+        return Cascade.read(data.decode(), Haar(**member.settings))
+    network = build_member(study, member, shape, 0)
+    network.load_state_dict(safetensors.torch.load(data))
+    return network.eval().to(device).to(memory_format=torch.channels_last)
 
 
 def find_bundles(store: Store, study: str) -> list[str]:
@@ -108,9 +125,7 @@ class Model:
                 data = store.get(f"{folder}/{held['file']}")
                 if hashlib.sha256(data).hexdigest() != held["sha256"]:
                     raise BadBundle(f"{store.uri}/{folder}/{held['file']} is not the file the bundle was made with")
-                network = build_member(study, member, shape, 0)
-                network.load_state_dict(safetensors.torch.load(data))
-                network = network.eval().to(device).to(memory_format=torch.channels_last)
+                network = _unpack(data, study, member, shape, device)
                 one = Trained(network=network, temperature=held["temperature"])
                 trained.setdefault(member.name, []).append(one)
         return cls(
@@ -124,16 +139,21 @@ class Model:
         return any(member_points(self.study, member) for member in self.recipe.members)
 
     def find(self, images: np.ndarray[Any, Any]) -> P:
-        """Column and row in shares of the side, and sureness, of each place in arrays (n, channels, rows, columns)."""
+        """Column and row in shares of the side, and sureness, of each place in arrays (n, channels, rows, columns).
+
+        Not a number of a place that no member looks for.
+        """
         points = self.study.points
         assert points is not None
         given = []
         for several in self.trained.values():
             for one in several:
+                if isinstance(one.network, Cascade):
+                    given.append(one.network.find(images))
+                    continue
                 logits = self._logits(one.network, images, np.zeros(len(images), np.int64), points.answer)
                 given.append(logits[points.name].double().numpy() if logits else np.zeros((0, points.outputs, 3)))
-        found: P = np.mean(given, axis=0)
-        return found
+        return mean_of(given)
 
     def answer(self, images: np.ndarray[Any, Any], kinds: Numbers | None = None) -> dict[str, tuple[P, Numbers]]:
         """Probabilities and answers, a target, of arrays (n, channels, rows, columns) of rows of these kinds."""
@@ -156,6 +176,7 @@ class Model:
         for member in self.recipe.members:
             turns: list[dict[str, P]] = []
             for one in self.trained[member.name]:
+                assert isinstance(one.network, nn.Module), member.name
                 logits = self._logits(one.network, images, kinds)
                 turns.append({
                     target.name: probabilities(target, logits[target.name], one.temperature)

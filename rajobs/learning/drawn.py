@@ -1,7 +1,8 @@
 """Rows that are drawn for a network to learn from: of films, none of them twice, and of scans. No torch is needed."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, cast
 
 import numpy as np
@@ -61,17 +62,26 @@ def draw_scans(
     study: Study, settings: Mapping[str, Any], seed: int, count: int
 ) -> tuple[Array, dict[str, list[str | None]]]:
     """So many drawn scans as a study sees them, and their truth a target; all grades are equally frequent."""
-    chosen, arrays = study.view.with_settings(settings), []
-    labels: dict[str, list[str | None]] = {target.name: [] for target in study.targets}
+    chosen = tuple(sorted(study.view.with_settings(settings).items()))
+    return _drawn_scans(study.view.draw, chosen, (study.name, *(target.name for target in study.targets)), seed, count)
+
+
+@lru_cache(maxsize=1)  # a sweep's trials, the turns of a cross-validation and its members all ask for the same
+def _drawn_scans(
+    draw: Callable[..., Array], settings: tuple[tuple[str, Any], ...], names: tuple[str, ...], seed: int, count: int
+) -> tuple[Array, dict[str, list[str | None]]]:
+    study, *targets = names
+    arrays = []
+    labels: dict[str, list[str | None]] = {target: [] for target in targets}
     for number in range(count):
         rng = np.random.default_rng((seed, number))
         picture = sample_scan(rng, grade=number % GRADES, difficulty=_choose(rng, DIFFICULTIES))
-        told = {truth.target: truth.value for truth in picture.truths if truth.study == study.name}
+        told = {truth.target: truth.value for truth in picture.truths if truth.study == study}
         for name, values in labels.items():
             values.append(told.get(name))
         assert picture.region is not None
         frame = blanked(picture.frames[0].astype(np.uint8), (picture.region,))  # as ingest keeps it
-        arrays.append(study.view.draw(Shown(pixels=frame), Row(image_id=f"drawn-{number}", at=number), **chosen))
+        arrays.append(draw(Shown(pixels=frame), Row(image_id=f"drawn-{number}", at=number), **dict(settings)))
     return cast(Array, np.stack(arrays)), labels
 
 

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from rajobs.learning import networks
+from rajobs.learning.cascade import Cascade
+from rajobs.learning.cascade_fit import fit_cascade
 from rajobs.learning.loop import Fit, Numbers, OnEpoch, Samples, pick_device
 from rajobs.learning.points import Points
 from rajobs.learning.prepared import Prepared
@@ -27,6 +29,9 @@ P = NDArray[np.float64]
 LEARNT = ("train", "validation")
 BEST = "most_accurate"
 DRAWN_SEED = 2002
+Learnt = nn.Module | Cascade
+"""What a member is once it is trained."""
+
 UNKNOWN = -1.0  # of points: nobody has said where they are
 
 
@@ -128,18 +133,20 @@ def fit_member(
     on_epoch: OnEpoch,
     state: State | None = None,
     start: Start | None = None,
-) -> tuple[nn.Module, State]:
+) -> tuple[Learnt, State]:
     """Train one member here; its network holds the weights to keep."""
     if member.weights != NONE and start is None and state is None:
         raise UsageError(f"{member.name} starts from {member.weights} weights, and none are given: it is no such model")
     fit = member_fit(lesson, recipe, member, seed)
+    if member.fit == "cascade":
+        return fit_cascade(fit, member, on_epoch)
     network = build_member(lesson.study, member, lesson.arrays.shape, seed)
     if start is not None and state is None:
         start.load_into(network)
     network = network.to(fit.device)
     state = fit.run(network, on_epoch, state)
     network.load_state_dict(state.best)
-    return network, state
+    return network.eval(), state
 
 
 def member_fit(lesson: Lesson, recipe: Recipe, member: Member, seed: int, *, rank: int = 0, world: int = 1) -> Fit:
@@ -276,6 +283,14 @@ def _first_yes(target: Target, members: Sequence[Member], given: Sequence[P]) ->
     p[:, rest] += left
     answer[answer < 0] = rest
     return p, answer
+
+
+def mean_of(given: Sequence[P]) -> P:
+    """The mean over those that have a word; not a number where none has."""
+    several = np.stack(given)
+    there = np.isfinite(several)
+    count = there.sum(axis=0)
+    return np.asarray(np.where(there, several, 0).sum(axis=0) / np.where(count > 0, count, np.nan))
 
 
 def _spread(target: Target, member: Member, values: P) -> P:

@@ -150,12 +150,13 @@ def _judge_points(model: Model, lesson: Lesson, part: str) -> Verdict:
     near = np.linalg.norm(found[..., :2] - truth, axis=2) <= widths(points.places, truth) / 2
     said = (found[..., 2] >= SURE) & (near | ~there)
     sure = found[..., 2].ravel()
+    asked = np.isfinite(found[..., 2])  # a place that no member looks for is not judged
     patients = np.array(lesson.arrays.rows.column("patient").to_pylist(), dtype=np.str_)[at]
     return Verdict(
         study=study,
         at=np.repeat(at, points.outputs),
         patients=np.repeat(patients, points.outputs),
-        truth={points.name: there.ravel().astype(np.int64)},
+        truth={points.name: np.where(asked, there, MISSING).ravel()},
         predicted={points.name: said.ravel().astype(np.int64)},
         p={points.name: np.stack([1 - sure, sure], axis=1)},
         sites=np.tile(np.array([site for _, site in points.places], np.str_), len(at)),

@@ -9,7 +9,10 @@ from torch import Tensor, nn
 
 from rajobs.learning import backbones
 from rajobs.learning.blocks import Residual, conv
+from rajobs.learning.cascade import Cascade
+from rajobs.learning.haar import Haar
 from rajobs.learning.landmarks import Landmarks, Pyramid, landmarks
+from rajobs.learning.recipe import Member
 from rajobs.learning.targets import Target
 from rajobs.records.errors import BadRecipe, UnknownName
 
@@ -55,11 +58,17 @@ def build(
     return Heads(trunk, features, outputs, kinds)
 
 
-def check_settings(architecture: str, settings: Mapping[str, Any]) -> None:
-    """Whether there is such an architecture and it knows these settings by name."""
-    if architecture not in ARCHITECTURES:
-        raise UnknownName.among("architecture", architecture, ARCHITECTURES)
-    known = [name for name in inspect.signature(ARCHITECTURES[architecture]).parameters if name != "shape"]
+def check_member(member: Member) -> None:
+    """Whether there is such an architecture for how it is fitted, and it knows the member's settings by name."""
+    check_settings(member.architecture, member.settings, member.fit)
+
+
+def check_settings(architecture: str, settings: Mapping[str, Any], fit: str = "gradient") -> None:
+    """The same of an architecture and its settings alone."""
+    there = CASCADES if fit == "cascade" else ARCHITECTURES
+    if architecture not in there:
+        raise UnknownName.among(f"architecture of fit {fit}", architecture, there)
+    known = [name for name in inspect.signature(there[architecture]).parameters if name != "shape"]
     for name in settings:
         if name not in known:
             raise UnknownName.among(f"setting of {architecture}", name, known)
@@ -70,8 +79,10 @@ def head_sizes(targets: tuple[Target, ...], groups: tuple[tuple[str, ...], ...])
     return {target.name: len(groups) if groups else target.outputs for target in targets}
 
 
-def parameters(network: nn.Module) -> int:
+def parameters(network: nn.Module | Cascade) -> int:
     """Count of learnt numbers."""
+    if isinstance(network, Cascade):
+        return network.numbers
     return sum(parameter.numel() for parameter in network.parameters())
 
 
@@ -173,8 +184,11 @@ def conv2(
     return trunk, hidden
 
 
-SHOW_POINTS = ("landmarks",)
+SHOW_POINTS = ("landmarks", "haar")
 """Architectures that tell where things are."""
+
+CASCADES: Mapping[str, type[Haar]] = {"haar": Haar}
+"""What a cascade is built of."""
 
 ARCHITECTURES: Mapping[str, Callable[..., tuple[nn.Module, int]]] = {
     "compact": compact,

@@ -13,7 +13,7 @@ from rajobs.records.errors import BadRecipe, UnknownName
 OPTIMISERS = ("adamw", "adam", "sgd", "rmsprop", "adadelta")
 SCHEDULES = ("constant", "cosine", "one_cycle")
 COMBINES = ("mean", "first_yes", "most_accurate")
-FITS = ("gradient",)
+FITS = ("gradient", "cascade")
 NONE = "none"
 
 Settings = Mapping[str, Any]
@@ -39,9 +39,9 @@ class Augment:
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """How a network is fitted."""
+    """How a network is fitted. Of it a cascade takes epochs, copies and the augmentation's moves."""
 
-    epochs: int = 10
+    epochs: int = 10  # of a cascade: stages
     batch_size: int = 64
     optimiser: str = "adamw"
     learning_rate: float = 1e-3
@@ -76,7 +76,7 @@ class Member:
     settings: Settings = field(default_factory=dict)  # of the architecture
     targets: tuple[str, ...] = ()  # of the study; none named: all
     groups: tuple[tuple[str, ...], ...] = ()  # classes it tells apart only as groups, in the order of its outputs
-    sees: tuple[str, ...] = ()  # classes of rows it learns from; none named: all
+    sees: tuple[str, ...] = ()  # classes of rows it learns from, of a cascade the sites it finds; none named: all
     by_kind: bool = False  # a head for each kind of row (of joint), on a shared trunk
     ordered: bool = True  # scores learnt as steps in order; else as names, by softmax
     weights: str = NONE  # pretrained weights it starts from, by name
@@ -85,6 +85,8 @@ class Member:
 
     def __post_init__(self) -> None:
         _one_of("fit", self.fit, FITS)
+        if self.fit != "gradient" and self.weights != NONE:
+            raise BadRecipe(f"{self.name} is a boosted cascade, which starts from no weights: leave them out")
 
 
 @dataclass(frozen=True, kw_only=True)

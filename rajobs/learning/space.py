@@ -118,4 +118,4 @@ def _try(space: Space, study: Study) -> None:
             recipe = replace(base, axis.setting, value)
             study.view.with_settings(recipe.view)
             for member in recipe.members:
-                networks.check_settings(member.architecture, member.settings)
+                networks.check_member(member)

@@ -10,13 +10,15 @@ import pytest
 
 from rajobs import studies
 from rajobs.__main__ import main
-from rajobs.jobs import builtin
-from rajobs.jobs.finding import choose_hands
+from rajobs.imaging.rows import COLUMNS, derive
+from rajobs.jobs import builtin, train
+from rajobs.jobs.finding import choose_hands, find_joints
 from rajobs.jobs.panel import Panel, bundles_at
 from rajobs.learning.recipe import replace, to_toml
 from rajobs.records.anatomy import FINGER_JOINTS, HAND_SITES
-from rajobs.records.parts import read_file, read_table
-from rajobs.records.schema import FILMS, HANDS, JOINTS, PREDICTIONS
+from rajobs.records.errors import BadBundle, UsageError
+from rajobs.records.parts import parts, read_file, read_part, read_table
+from rajobs.records.schema import FILMS, HANDS, IMAGES, JOINTS, PREDICTIONS
 from rajobs.records.store import open_store
 
 PLACES = tuple((side, site) for side in ("L", "R") for site in FINGER_JOINTS)
@@ -105,3 +107,34 @@ def test_the_models_of_the_package_find_the_joints_of_a_real_hand(ray_cluster: N
         assert row["x"] is not None, site
         assert np.hypot(row["x"] - where[0], row["y"] - where[1]) < width / 2, site
         assert row["confidence"] > 0.5 and row["jsn"] is None, "no model of the package has learnt a score"
+
+
+@pytest.mark.ray
+def test_a_cascade_learns_is_judged_by_the_joints_it_looks_for_and_finds_beside_a_network(
+    data: Path, tmp_path: Path
+) -> None:
+    models, out = tmp_path / "models", tmp_path / "evaluation"
+    given = ["joint_detection", str(data), str(models), "--recipe", "published", "--budget", "0.3"]
+    with pytest.raises(UsageError, match="a boosted cascade, which one worker trains"):
+        train.train(train.Order(study=given[0], data=given[1], out=given[2], recipe="published", workers=2))
+    main(["train", *given])
+    (bundle,) = bundles_at(str(models), "joint_detection")
+    files = {path.name for path in (models / bundle[1]).iterdir()}
+    assert files == {"weights-joints.xml", "bundle.json", "card.md", "history.parquet"}
+    main(["evaluate", "joint_detection", str(data), str(models), str(out)])
+    rows = read_file(open_store(str(out)), "predictions.parquet", PREDICTIONS).to_pylist()
+    assert {row["site"] for row in rows} == set(FINGER_JOINTS), "it does not look for the wrist's"
+    store = open_store(str(data))
+    inside = builtin.place()
+    joints = Panel.load("joint_detection", [bundle, *bundles_at(inside, "joint_detection")])
+    hands = Panel.load("hand_filter", bundles_at(inside, "hand_filter"))
+    seen = set()
+    for key in parts(store, "images"):
+        images = read_part(store, key, IMAGES, [*COLUMNS, "laterality"])
+        found = find_joints(store, key, images, derive("films", images, {}), hands, joints)
+        seen |= {place.site for places in found.values() for place in places}
+    assert seen == {site.name for site in HAND_SITES}, "the network's word on the wrist stands alone"
+    path = models / bundle[1] / "weights-joints.xml"
+    path.write_bytes(path.read_bytes().replace(b"<height>24<", b"<height>25<"))
+    with pytest.raises(BadBundle, match=r"weights-joints\.xml"):
+        Panel.load("joint_detection", [bundle])
