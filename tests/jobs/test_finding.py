@@ -133,7 +133,8 @@ def test_a_cascade_learns_is_judged_by_the_joints_it_looks_for_and_finds_beside_
         images = read_part(store, key, IMAGES, [*COLUMNS, "laterality"])
         found = find_joints(store, key, images, derive("films", images, {}), hands, joints)
         seen |= {place.site for places in found.values() for place in places}
-    assert seen == {site.name for site in HAND_SITES}, "the network's word on the wrist stands alone"
+    wrist = {site.name for site in HAND_SITES} - set(FINGER_JOINTS)
+    assert seen >= wrist, "the network's word on the wrist stands alone, on fingers both have one"
     path = models / bundle[1] / "weights-joints.xml"
     path.write_bytes(path.read_bytes().replace(b"<height>24<", b"<height>25<"))
     with pytest.raises(BadBundle, match=r"weights-joints\.xml"):
