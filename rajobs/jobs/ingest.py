@@ -191,8 +191,8 @@ def label_ids(store: Store, key: Key, labels: pa.Table) -> dict[tuple[str, int],
                     several.add(name)
     if several:
         say.line(
-            f"{len(several)} names of the labels belong to several files each, since an archive may hold a name twice: "
-            "their labels are left out; name such images by their SOP instance UID"
+            f"{len(several)} names of the labels belong to several files each (an archive may hold a name twice, two "
+            "sources the same one): their labels are left out; name such images by their SOP instance UID"
         )
     return {
         (name, frame): first[name] if frame == 0 else image_id(key, name, frame)
