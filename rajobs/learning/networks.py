@@ -65,9 +65,9 @@ def check_member(member: Member) -> None:
 
 def check_settings(architecture: str, settings: Mapping[str, Any], fit: str = "gradient") -> None:
     """The same of an architecture and its settings alone."""
-    there = CASCADES if fit == "cascade" else ARCHITECTURES
+    there, what = (CASCADES, "cascade") if fit == "cascade" else (ARCHITECTURES, "architecture of a network")
     if architecture not in there:
-        raise UnknownName.among(f"architecture of fit {fit}", architecture, there)
+        raise UnknownName.among(what, architecture, there)
     known = [name for name in inspect.signature(there[architecture]).parameters if name != "shape"]
     for name in settings:
         if name not in known:

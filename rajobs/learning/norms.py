@@ -47,15 +47,20 @@ class LotBatchNorm2d(nn.BatchNorm2d):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.lots == 1:
             return super().forward(x)
-        assert self.running_mean is not None and self.running_var is not None and self.momentum is not None
         y, mean, variance = _Lots.apply(x, self.weight, self.bias, self.eps, self.lots)
-        with torch.no_grad():
-            self.running_mean.lerp_(mean, self.momentum)
-            self.running_var.lerp_(variance, self.momentum)
-            if self.num_batches_tracked is not None:
-                self.num_batches_tracked.add_(1)
+        _remember(self, mean, variance)
         assert isinstance(y, Tensor)
         return y
+
+
+def _remember(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor) -> None:
+    """A batch's statistics taken into the running ones, as torch's own norm does."""
+    assert norm.running_mean is not None and norm.running_var is not None and norm.momentum is not None
+    with torch.no_grad():
+        norm.running_mean.lerp_(mean, norm.momentum)
+        norm.running_var.lerp_(variance, norm.momentum)
+        if norm.num_batches_tracked is not None:
+            norm.num_batches_tracked.add_(1)
 
 
 class _Lots(torch.autograd.Function):
@@ -100,13 +105,8 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or not dist.is_available() or not dist.is_initialized() or dist.get_world_size() == 1:
             return super().forward(x)
-        assert self.running_mean is not None and self.running_var is not None and self.momentum is not None
         y, mean, variance, count = _Shared.apply(x, self.weight, self.bias, self.eps)
-        with torch.no_grad():
-            self.running_mean.lerp_(mean, self.momentum)
-            self.running_var.lerp_(variance * count / (count - 1), self.momentum)
-            if self.num_batches_tracked is not None:
-                self.num_batches_tracked.add_(1)
+        _remember(self, mean, variance * count / (count - 1))
         assert isinstance(y, Tensor)
         return y
 
