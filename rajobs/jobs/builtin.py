@@ -7,7 +7,7 @@ ended goes on where it stopped. An hour or more on two cores; with the same seed
 import argparse
 import dataclasses
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -27,7 +27,7 @@ from rajobs.learning.ensemble import Lesson, build_member, learned, member_fit
 from rajobs.learning.loop import pick_device
 from rajobs.learning.networks import parameters
 from rajobs.learning.prepared import Prepared
-from rajobs.learning.recipe import Member, Recipe, replace, to_dict
+from rajobs.learning.recipe import Member, Recipe, to_dict
 from rajobs.learning.state import Epoch, State
 from rajobs.learning.study import Array, Study
 from rajobs.phantoms.picture import PHANTOM_VERSION
@@ -36,22 +36,15 @@ from rajobs.records.parts import to_parquet
 from rajobs.records.schema import HISTORY, PREPARED
 from rajobs.records.store import open_store
 
-# Real films come at any angle and exposure: by quarters and 45 degrees about them the filter sees every angle.
-_ANY = {
-    "training.augment.rotate": 45.0, "training.augment.zoom": 0.35, "training.augment.gamma": 0.4,
-    "training.augment.cover": 0.2,
-}  # fmt: skip
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Made:
-    """A built-in model: a study's recipe with some settings changed, rounds that it learns, films drawn for each."""
+    """A built-in model: a study's recipe, rounds that it learns, films drawn for each."""
 
     study: str
     recipe: str
     rounds: int
     films: int
-    changed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -59,7 +52,6 @@ class Made:
 
 
 MADE = (
-    Made(study="hand_filter", recipe="default", rounds=8, films=1500, changed=_ANY),
     Made(study="hand_filter", recipe="hands", rounds=16, films=1200),
     Made(study="joint_detection", recipe="default", rounds=16, films=1000),
 )
@@ -194,10 +186,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 workers=args.workers,
             )  # fmt: skip
             study = studies.find(made.study)
-            recipe = study.recipe(made.recipe)
-            for setting, value in made.changed.items():
-                recipe = replace(recipe, setting, value)
-            say.line(f"model: {order.out}/{make(order, study, recipe)}")
+            say.line(f"model: {order.out}/{make(order, study, study.recipe(made.recipe))}")
 
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ from rajobs import studies
 from rajobs.imaging.rows import COLUMNS, PLACES, WHOSE, Positions, Visit, derive, positions_from_labels, visits
 from rajobs.jobs import cluster, say
 from rajobs.learning import prepared
-from rajobs.learning.ensemble import UNKNOWN, Lesson, member_points
-from rajobs.learning.points import points_in_view
+from rajobs.learning.ensemble import Lesson, member_points
+from rajobs.learning.points import UNKNOWN, points_in_view
 from rajobs.learning.recipe import Recipe
 from rajobs.learning.study import FOUND, Study
 from rajobs.records.errors import DataError, NotThereYet, StoreError, UnknownName

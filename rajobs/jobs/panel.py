@@ -57,18 +57,18 @@ class Panel:
         loaded = {at: Model.load(open_store(at[0]), at[1], declared) for at in bundles}
         return cls(
             study=declared,
-            models=tuple(model for model in loaded.values() if not model.finds),
+            models=tuple(model for model in loaded.values() if model.tells),
             finders=tuple(model for model in loaded.values() if model.finds),
             learned=tuple(
                 read_description(open_store(uri), folder)["learned"]
                 for (uri, folder), model in loaded.items()
-                if not model.finds
+                if model.tells
             ),
         )
 
     @property
     def hashes(self) -> list[str]:
-        return [model.hash for model in (*self.models, *self.finders)]
+        return list(dict.fromkeys(model.hash for model in (*self.models, *self.finders)))
 
     def asks(self, rows: Sequence[Row], models: Sequence[Model] | None = None) -> dict[str, Ask]:
         """What has to be drawn for the models: each distinct view once."""

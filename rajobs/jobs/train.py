@@ -24,7 +24,6 @@ from rajobs.learning.ensemble import (
     fit_member,
     learned,
     member_fit,
-    member_points,
     member_samples,
     member_targets,
     scaled,
@@ -187,7 +186,7 @@ def fit(
 
 def _temperature(run: Fit, network: Learnt, lesson: Lesson, member: Member) -> dict[str, float]:
     """A target's temperature; points have none."""
-    if member_points(lesson.study, member):
+    if not member_targets(lesson.study, member):
         return {}
     assert isinstance(network, nn.Module), member.name
     samples = member_samples(lesson, member, "validation")

@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,9 @@ from torch import Tensor, nn
 from rajobs.learning.cascade import Cascade
 from rajobs.learning.ensemble import Learnt, P, build_member, combine, mean_of, member_points, member_targets, voices
 from rajobs.learning.haar import Haar
+from rajobs.learning.landmarks import Landmarks
 from rajobs.learning.loop import Numbers, pick_device
+from rajobs.learning.points import Points
 from rajobs.learning.recipe import Member, Recipe, from_dict
 from rajobs.learning.study import Study
 from rajobs.learning.turns import network_name
@@ -77,7 +80,10 @@ def _unpack(data: bytes, study: Study, member: Member, shape: tuple[int, ...], d
     if member.fit == "cascade":
         return Cascade.read(data.decode(), Haar(**member.settings))
     network = build_member(study, member, shape, 0)
-    network.load_state_dict(safetensors.torch.load(data))
+    try:
+        network.load_state_dict(safetensors.torch.load(data))
+    except RuntimeError:
+        raise BadBundle(f"{study.name}: the weights of {member.name} are another version's; train again") from None
     return network.eval().to(device).to(memory_format=torch.channels_last)
 
 
@@ -135,8 +141,13 @@ class Model:
 
     @property
     def finds(self) -> bool:
-        """Whether it shows where things are, rather than what they are like."""
+        """Whether it shows where things are."""
         return any(member_points(self.study, member) for member in self.recipe.members)
+
+    @property
+    def tells(self) -> bool:
+        """Whether it says what they are like."""
+        return any(member_targets(self.study, member) for member in self.recipe.members)
 
     def find(self, images: np.ndarray[Any, Any]) -> P:
         """Column and row in shares of the side, and sureness, of each place in arrays (n, channels, rows, columns).
@@ -151,8 +162,10 @@ class Model:
                 if isinstance(one.network, Cascade):
                     given.append(one.network.find(images))
                     continue
-                logits = self._logits(one.network, images, np.zeros(len(images), np.int64), points.answer)
-                given.append(logits[points.name].double().numpy() if logits else np.zeros((0, points.outputs, 3)))
+                if isinstance(one.network, Landmarks):
+                    asked = partial(_shown, one.network, points)
+                    answers = self._outputs(asked, images, np.zeros(len(images), np.int64))
+                    given.append(answers[points.name].double().numpy() if answers else np.zeros((0, points.outputs, 3)))
         return mean_of(given)
 
     def answer(self, images: np.ndarray[Any, Any], kinds: Numbers | None = None) -> dict[str, tuple[P, Numbers]]:
@@ -175,9 +188,13 @@ class Model:
         answers: dict[str, dict[str, P]] = {}
         for member in self.recipe.members:
             turns: list[dict[str, P]] = []
+            if not member_targets(self.study, member):
+                answers[member.name] = {}
+                continue
             for one in self.trained[member.name]:
                 assert isinstance(one.network, nn.Module), member.name
-                logits = self._logits(one.network, images, kinds)
+                tell = one.network.tell if isinstance(one.network, Landmarks) else one.network
+                logits = self._outputs(tell, images, kinds)
                 turns.append({
                     target.name: probabilities(target, logits[target.name], one.temperature)
                     for target in member_targets(self.study, member)
@@ -185,14 +202,10 @@ class Model:
             answers[member.name] = {name: np.mean([turn[name] for turn in turns], axis=0) for name in turns[0]}
         return answers
 
-    def _logits(
-        self,
-        network: nn.Module,
-        images: np.ndarray[Any, Any],
-        kinds: Numbers,
-        read: Callable[[Tensor], Tensor] | None = None,
+    def _outputs(
+        self, ask: Callable[[Tensor, Tensor], Mapping[str, Tensor]], images: np.ndarray[Any, Any], kinds: Numbers
     ) -> dict[str, Tensor]:
-        """Outputs a target; `read` makes less of each batch's."""
+        """What is answered, a target, when images and kinds are given in batches."""
         found: dict[str, list[Tensor]] = {}
         # Batches are of one size and filled up, so that a row's answer does not hang on its neighbours.
         batch = int(np.clip(AT_ONCE[torch.device(self.device).type] // max(images[:1].size, 1), 1, 64))
@@ -205,11 +218,15 @@ class Model:
                 of_kinds[: len(chunk)] = kinds[start : start + batch]
                 pixels = torch.from_numpy(padded).to(self.device).float().div_(255)
                 pixels = pixels.contiguous(memory_format=torch.channels_last)
-                outputs = network(pixels, torch.from_numpy(of_kinds).to(self.device))
+                outputs = ask(pixels, torch.from_numpy(of_kinds).to(self.device))
                 for name, values in outputs.items():
-                    values = values[: len(chunk)].float()
-                    found.setdefault(name, []).append((read(values) if read else values).cpu())
+                    found.setdefault(name, []).append(values[: len(chunk)].float().cpu())
         return {name: torch.cat(values) for name, values in found.items()}
+
+
+def _shown(network: Landmarks, points: Points, images: Tensor, kinds: Tensor) -> dict[str, Tensor]:
+    """Where a network shows the points; its maps are many, and end here."""
+    return {points.name: points.answer(network.show(images).float())}
 
 
 def probabilities(target: Any, logits: Tensor, temperature: Mapping[str, float]) -> P:

@@ -1,7 +1,7 @@
 """Rows that are drawn for a network to learn from: of films, none of them twice, and of scans. No torch is needed."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, cast
 
@@ -30,6 +30,7 @@ SIZES: Mapping[str, Mapping[Any, float]] = {
     "hands": {"SMALL": 0.55, (1005, 745): 0.30, (745, 1005): 0.15},
 }
 """Rows and columns: a hand is looked at closely, and small films are blurred there."""
+NEGATIVE = 0.05  # of the films: pictures of films are now and then kept with dark bones
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +51,8 @@ def draw_rows(study: Study, settings: Mapping[str, Any], seed: tuple[int, ...], 
         rng = np.random.default_rng((*seed, number))
         size, kind, hard = (_choose(rng, shares) for shares in (SIZES[study.rows], KINDS[study.rows], DIFFICULTIES))
         picture = sample_film(rng, kind=kind, size=size, difficulty=hard)
+        if rng.random() < NEGATIVE:
+            picture = replace(picture, inverted=not picture.inverted)
         places, image = positions(picture), _shown(picture, study.view.reads)
         for row in rows_of(study.rows, f"drawn-{number}", number, places):
             yield Drawn(

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +15,7 @@ from rajobs.learning import networks
 from rajobs.learning.cascade import Cascade
 from rajobs.learning.cascade_fit import fit_cascade
 from rajobs.learning.loop import Fit, Numbers, OnEpoch, Samples, pick_device
-from rajobs.learning.points import Points
+from rajobs.learning.points import UNKNOWN, Points
 from rajobs.learning.prepared import Prepared
 from rajobs.learning.recipe import NONE, Member, Recipe, Training
 from rajobs.learning.starts import Start
@@ -32,8 +33,6 @@ DRAWN_SEED = 2002
 Learnt = nn.Module | Cascade
 """What a member is once it is trained."""
 
-UNKNOWN = -1.0  # of points: nobody has said where they are
-
 
 @dataclass(frozen=True, kw_only=True)
 class Lesson:
@@ -42,7 +41,7 @@ class Lesson:
     study: Study
     arrays: Prepared
     labels: Mapping[str, Sequence[str | None]]  # by target, a value a row
-    points: NDArray[np.float32] | None = None  # shares of the side, by row and place; not a number: it is not there
+    points: NDArray[np.float32] | None = None  # shares of the side, by row and place (learning/points.py)
     parts: NDArray[np.str_]  # train | validation | test | "" for a row outside the split
     groups: NDArray[np.str_]  # of patients, and what derives from them: none is in two parts
     budget: float = 1.0  # share of the recipe's epochs and of the training rows
@@ -51,14 +50,18 @@ class Lesson:
 def member_points(study: Study, member: Member) -> Points | None:
     """The points that a member shows, where it is a network that tells where things are."""
     shows = member.architecture in networks.SHOW_POINTS
-    if shows and (study.points is None or member.targets != (study.points.name,)):
+    if shows and (study.points is None or study.points.name not in member.targets):
         raise BadRecipe(f"member {member.name}: {member.architecture} shows points; {study.name} has none of that name")
+    if shows and member.fit == "cascade" and len(member.targets) > 1:
+        raise BadRecipe(f"member {member.name}: a cascade shows points and tells nothing else")
     return study.points if shows else None
 
 
 def member_targets(study: Study, member: Member) -> tuple[Target, ...]:
     """A member's targets: some of the study's, or one of them with its classes in groups."""
-    chosen = tuple(study.target(name) for name in member.targets) or study.targets
+    points = member_points(study, member)
+    named = tuple(study.target(name) for name in member.targets if points is None or name != points.name)
+    chosen = named if points is not None or named else study.targets
     if not member.ordered:
         chosen = tuple(Nominal(name=target.name, classes=target.classes) for target in chosen)
     if not member.groups:
@@ -74,11 +77,13 @@ def member_targets(study: Study, member: Member) -> tuple[Target, ...]:
 def member_samples(lesson: Lesson, member: Member, part: str) -> Samples:
     """The rows of a part that a member sees, with its own class numbers."""
     study, points = lesson.study, member_points(lesson.study, member)
-    if points is not None:
-        return _with_points(lesson, points, part)
-    truth: dict[str, Numbers] = {}
+    truth: dict[str, NDArray[Any]] = {}
     wanted = lesson.parts == part
     labelled = np.zeros(len(wanted), bool)
+    if points is not None:
+        assert lesson.points is not None, study.name
+        truth[points.name] = lesson.points
+        labelled |= ~(lesson.points == UNKNOWN).all(axis=(1, 2))
     for target in member_targets(study, member):
         values = list(lesson.labels[target.name])
         if member.sees:
@@ -92,14 +97,6 @@ def member_samples(lesson: Lesson, member: Member, part: str) -> Samples:
     kinds = study.kind_numbers(lesson.arrays.rows.column("site").to_pylist())[at]
     truth = {name: numbers[at] for name, numbers in truth.items()}
     return Samples(arrays=lesson.arrays, at=at, truth=truth, kinds=kinds)
-
-
-def _with_points(lesson: Lesson, points: Points, part: str) -> Samples:
-    """The rows of a part of which it is known where the points are."""
-    assert lesson.points is not None, lesson.study.name
-    at = np.flatnonzero((lesson.parts == part) & ~(lesson.points == UNKNOWN).all(axis=(1, 2)))
-    truth = {points.name: lesson.points[at]}
-    return Samples(arrays=lesson.arrays, at=at, truth=truth, kinds=np.zeros(len(at), np.int64))
 
 
 def learned(lesson: Lesson) -> dict[str, dict[str, int]]:
@@ -118,11 +115,10 @@ def build_member(study: Study, member: Member, shape: tuple[int, ...], seed: int
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         points = member_points(study, member)
-        if points is not None:
-            return networks.build(member.architecture, member.settings, {points.name: points.outputs}, shape)
+        shown = (points.name, points.outputs) if points is not None else None
         sizes = networks.head_sizes(member_targets(study, member), member.groups)
         kinds = len(set(study.kinds.values())) if member.by_kind else 1
-        return networks.build(member.architecture, member.settings, sizes, shape, kinds=kinds)
+        return networks.build(member.architecture, member.settings, sizes, shape, kinds=kinds, points=shown)
 
 
 def fit_member(
@@ -158,11 +154,12 @@ def member_fit(lesson: Lesson, recipe: Recipe, member: Member, seed: int, *, ran
         train = _some(train, np.sort(keep))
     if recipe.drawn:
         train = _mixed(lesson, recipe, member, train)
-    points = member_points(lesson.study, member)
-    targets = member_targets(lesson.study, member) if points is None else ()
+    points, targets = member_points(lesson.study, member), member_targets(lesson.study, member)
     return Fit(
-        targets=targets if points is None else (points,), training=training, train=train, validation=validation,
-        seed=seed, score=headline_score(lesson.study, targets), device=pick_device(), rank=rank, world=world,
+        targets=targets if points is None else (points, *targets), training=training, train=train,
+        validation=validation, seed=seed, device=pick_device(), rank=rank, world=world,
+        # The outputs of points are too many to hold: what shows them is chosen by its loss.
+        score=headline_score(lesson.study, targets) if points is None else None,
     )  # fmt: skip
 
 

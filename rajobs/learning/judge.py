@@ -9,9 +9,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from rajobs.learning.bundle import Model, Networks
-from rajobs.learning.ensemble import UNKNOWN, Lesson, P
+from rajobs.learning.ensemble import Lesson, P
 from rajobs.learning.loop import Numbers
-from rajobs.learning.points import SURE, widths
+from rajobs.learning.points import SURE, UNKNOWN, widths
 from rajobs.learning.study import Study
 from rajobs.learning.targets import MISSING, Target, encode, fold
 from rajobs.records import metrics
@@ -90,7 +90,7 @@ def judge_turns(model: Model, lessons: Sequence[Lesson]) -> Verdict:
         truth={name: np.concatenate([each.truth[name] for each in verdicts]) for name in names},
         predicted={name: np.concatenate([each.predicted[name] for each in verdicts]) for name in names},
         p={name: np.concatenate([each.p[name] for each in verdicts]) for name in names},
-        sites=np.concatenate([each.sites for each in verdicts if each.sites is not None]) if model.finds else None,
+        sites=np.concatenate([each.sites for each in verdicts if each.sites is not None]) if not model.tells else None,
         voices={name: np.concatenate([each.voices[name] for each in verdicts], axis=1) for name in first.voices},
     )
 
@@ -110,7 +110,7 @@ def most_accurate(model: Model, lessons: Sequence[Lesson], mode: str) -> str:
 
 def judge(model: Model, lesson: Lesson, part: str) -> Verdict:
     """Ask a model about the labelled rows of a part."""
-    if model.finds:
+    if not model.tells:
         return _judge_points(model, lesson, part)
     study = lesson.study
     truth = {target.name: encode(target, lesson.labels[target.name]) for target in study.targets}

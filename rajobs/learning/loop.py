@@ -236,12 +236,14 @@ class Fit:
     def logits(self, network: nn.Module, samples: Samples, rows: Numbers | None = None) -> dict[str, Tensor]:
         """The outputs for every sample, unchanged by augmentation or dropout, in full precision as a bundle answers."""
         found: dict[str, list[Tensor]] = {
-            target.name: [torch.zeros(0, target.outputs, device=self.device)] for target in self.targets
+            target.name: [torch.zeros(0, target.outputs, device=self.device)]
+            for target in self.targets
+            if not isinstance(target, Points)  # theirs are too many to hold
         }
         rows = np.arange(len(samples)) if rows is None else rows
         for _, outputs in self._asked(network, samples, rows, 128):
-            for name, values in outputs.items():
-                found[name].append(values.float())
+            for name, values in found.items():
+                values.append(outputs[name].float())
         return {name: torch.cat(values[1:] or values) for name, values in found.items()}
 
     @torch.inference_mode()

@@ -49,12 +49,17 @@ def build(
     shape: tuple[int, ...],
     *,
     kinds: int = 1,
+    points: tuple[str, int] | None = None,
 ) -> nn.Module:
-    """A network for images of `shape` (channels, rows, columns) with `outputs` logits a target (and kind of row)."""
+    """A network for images of `shape` (channels, rows, columns) with `outputs` logits a target (and kind of row).
+
+    Of one that shows points: what they are called, and how many there are.
+    """
     check_settings(architecture, settings)
     trunk, features = ARCHITECTURES[architecture](shape=shape, **settings)
     if isinstance(trunk, Pyramid):
-        return Landmarks(trunk, features, outputs)
+        assert points is not None, architecture
+        return Landmarks(trunk, features, points, outputs)
     return Heads(trunk, features, outputs, kinds)
 
 

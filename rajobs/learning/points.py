@@ -17,10 +17,13 @@ if TYPE_CHECKING:
 SPREAD = 1.0  # cells, standard deviation of what a network is asked to show about a point
 REACH = 2  # cells about the highest one, whose mean place is the answer
 WIDTH = 0.05  # of the side of a hand's upright view: about a joint's width
-CLOSER = 5  # numbers of a second look: where it was (2), how far off the point is (2, in widths), how sure it is
+CLOSER = 6  # numbers of a second look: where it was (2), how far off the point is (2, in widths), how sure it is, alone
+# and by where all the points lie
 NEAR = 1.2  # widths: a look from farther away tells nothing
 SURE = 0.5  # of a point, to count as found
-GOOD = 0.3  # widths: an answer within it is one to be sure of
+GOOD = 0.3  # widths: an answer within it is one to be sure of, alone
+RIGHT = 0.5  # widths: an answer within it is right
+UNKNOWN = -1.0  # of both numbers of all points: nobody has said where they are
 
 Places = tuple[tuple[str | None, str], ...]
 """Side (None: there is but one) and site of each point."""
@@ -29,6 +32,8 @@ Places = tuple[tuple[str | None, str], ...]
 @dataclass(frozen=True, kw_only=True)
 class Points:
     """Places in shares of the image's side; not a number: not there.
+
+    A second look's sureness is the probability that a point is there and the answer within half a joint's width.
 
     A network gives a logit a cell of a square grid over the image and one for "not there", and may look a second time.
     """
@@ -45,31 +50,38 @@ class Points:
 
     def loss(self, logits: "Tensor", truth: "Tensor", weights: "Tensor") -> "Tensor":
         """Of each row: cross entropy with a spot about each point, and how far off the second look is."""
+        import torch
+
         cells, rest = _grid(logits)
         there = ((truth >= 0) & (truth < 1)).all(dim=2)
         raw = _entropy(logits[..., : cells**2 + 1], truth, there, cells).mean(dim=1)
         if rest:
             raw = raw + _second_look(logits[..., -CLOSER:], truth, there).mean(dim=1)
-        return raw
+        return torch.where((truth == UNKNOWN).all(dim=(1, 2)), 0.0, raw)
 
     def answer(self, logits: "Tensor") -> "Tensor":
         """Column, row and sureness (0 to 1) of each point."""
         import torch
 
         cells, rest = _grid(logits)
-        sure = 1 - logits[..., : cells**2 + 1].softmax(dim=2)[..., -1]
         if not rest:
-            return torch.cat([peaks(logits[..., : cells**2]), sure[..., None]], dim=2)
+            sure = sureness(logits)[..., None]
+            return torch.cat([peaks(logits[..., : cells**2]), sure], dim=2)
         closer = logits[..., -CLOSER:]
-        found = closer[..., :2] + closer[..., 2:4] * WIDTH
-        return torch.cat([found, (sure * closer[..., 4].sigmoid())[..., None]], dim=2)
+        return torch.cat([_looked(closer), closer[..., 5:].sigmoid()], dim=2)
 
     def follow(self, truth: "Tensor", moved: "Tensor") -> "Tensor":
         """Points carried along where images were moved: `moved` takes new places to old ones, on a side 2 long."""
         import torch
 
         back = torch.linalg.inv(moved[:, :, :2].float())
-        return ((2 * truth - 1 - moved[:, None, :, 2]) @ back.transpose(1, 2) + 1) / 2
+        there = ((2 * truth - 1 - moved[:, None, :, 2]) @ back.transpose(1, 2) + 1) / 2
+        return torch.where(truth == UNKNOWN, truth, there)
+
+
+def sureness(logits: "Tensor") -> "Tensor":
+    """That a place is there, by its cells and "not there" (n, places, cells + 1) alone."""
+    return 1 - logits.softmax(dim=2)[..., -1]
 
 
 def peaks(cells: "Tensor") -> "Tensor":
@@ -110,14 +122,19 @@ def _second_look(closer: "Tensor", truth: "Tensor", there: "Tensor") -> "Tensor"
     import torch
     from torch.nn import functional as F
 
-    off = (torch.where(there[..., None], truth, 9.0) - closer[..., :2]) / WIDTH
+    known = torch.where(there[..., None], truth, 9.0)
+    off = (known - closer[..., :2]) / WIDTH
     near = off.norm(dim=2) < NEAR
-    error = (closer[..., 2:4] - off).norm(dim=2)
+    error = (_looked(closer) - known).norm(dim=2) / WIDTH
     far = F.smooth_l1_loss(closer[..., 2:4], off, reduction="none", beta=0.1).sum(dim=2)
-    good = (near & (error < GOOD)).to(closer.dtype)
-    return torch.where(near, far, 0.0) + 0.5 * F.binary_cross_entropy_with_logits(
-        closer[..., 4], good, reduction="none"
-    )
+    within = torch.stack([near & (error < GOOD), error < RIGHT], dim=2).to(closer.dtype)
+    sure = F.binary_cross_entropy_with_logits(closer[..., 4:], within, reduction="none")
+    return torch.where(near, far, 0.0) + 0.5 * sure.sum(dim=2)
+
+
+def _looked(closer: "Tensor") -> "Tensor":
+    """Where a second look puts its points."""
+    return closer[..., :2] + closer[..., 2:4] * WIDTH
 
 
 def points_in_view(places: Places, row: Row, found: Sequence[Position], to_view: Affine) -> NDArray[np.float32]:

@@ -78,9 +78,11 @@ class Study:
         return np.array([number.get(self.kinds.get(site, ""), 0) for site in sites], np.int64)
 
     def asked(self, recipe: Recipe) -> "Study":
-        """The study as a recipe answers it: of one that shows points it is judged whether each is found."""
-        if self.points is None or any(member.targets != (self.points.name,) for member in recipe.members):
+        """The study as a recipe answers it: of one that shows points alone it is judged whether each is found."""
+        if self.points is None or not any(self.points.name in member.targets for member in recipe.members):
             return replace(self, points=None)
+        if any(member.targets != (self.points.name,) for member in recipe.members):
+            return self
         found = Nominal(name=self.points.name, classes=FOUND)
         metrics = ("accuracy", "balanced_accuracy", "auc", "calibration_error")
         return replace(self, targets=(found,), headline=f"{found.name}.accuracy", metrics=metrics, folds={})

@@ -133,7 +133,7 @@ def _side_truths(
     for site in shown:
         for target, value in zip("xy", places[site], strict=True):
             truths.append(Truth(study="joint_detection", target=target, value=f"{value:.1f}", side=side, site=site))
-    scores: Scores = film.scores.get(side, {})
+    scores: Scores = {site: score for site, score in film.scores.get(side, {}).items() if site in limb.joints}
     by_reader = {"truth": scores} | {reader: readings(rng, scores, ease) for reader in READERS}
     stages = {"truth": stage(scores)} | {reader: reader_stage(rng, scores, ease) for reader in READERS}
     for reader, read in by_reader.items():

@@ -44,6 +44,7 @@ _FLESH = (
     (9.4, 7.9, 6.7, 5.6),
 )
 """Radii of a finger's skin in mm at its knuckle, its middle joint, its last joint and its tip."""
+LOST = 2.75  # s.d. from which a finger ends early: three of a thousand, so that one hand of seventy lacks something
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,12 +125,24 @@ def _widths(bone: str, build: Build) -> tuple[float, float, float]:
 def _ray_of(build: Build, pose: HandPose, side: str, scores: Scores, number: int) -> Ray:
     bones, joints = _names(number)
     points, gaps = _ray(build, pose, number)
+    left, stump = _left(build, side, number)
+    bones, joints, points = bones[:left], joints[: left - 1], points[: left + 1]
+    points[-1] = points[-2] + stump * (points[-1] - points[-2])
     return Ray(
-        bones=bones, joints=joints, points=points, gaps=tuple(gaps), widths=tuple(_widths(bone,
-        build) for bone in bones),
+        bones=bones, joints=joints, points=points, gaps=tuple(gaps[: left - 1]),
+        widths=tuple(_widths(bone, build) for bone in bones),
         luxates=tuple({"MCP": 0.62, "DIP": 0.12}.get(joint[:3], 0.38) for joint in joints),
         base=_cmc_end(build, side, scores, number), plate_at_base=number == 1,
     )  # fmt: skip
+
+
+def _left(build: Build, side: str, ray: int) -> tuple[int, float]:
+    """How many bones of a ray this person still has, and how much of the last one."""
+    whole, odd = len(_names(ray)[0]), quirks(build, f"{side}lost{ray}", 3)
+    if odd[0] < LOST:
+        return whole, 1.0
+    left = max(2, whole - int(abs(odd[1]) > 0.5) - int(abs(odd[1]) > 1.4))
+    return left, float(np.clip(0.75 + 0.25 * odd[2], 0.35, 1.0))
 
 
 def _cmc_end(build: Build, side: str, scores: Scores, ray: int) -> End:
@@ -199,7 +212,7 @@ def _skin(hand: Hand) -> list[Points]:
         body = np.vstack([chain_[0] * 0.6 + chain_[1] * 0.4, chain_[1:-1], tip])
         radii = [r * scale for r in _FLESH[ray]]
         radii = [radii[0] * 1.12, radii[0], radii[1], radii[3]] if ray == 0 else [radii[0] * 1.1, *radii]
-        polygons += tube(body, radii)
+        polygons += tube(body, radii[: len(body)])
     web = [chains[ray][1] * 0.66 + chains[ray][2] * 0.34 for ray in range(1, 5)]
     palm = np.vstack([chains[1][0], *web, chains[4][0]])
     polygons.append(around(palm))

@@ -20,6 +20,12 @@ class HandPose:
     forearm: float  # mm of forearm on the film
 
 
+def _tilt(rng: np.random.Generator, preset: Preset) -> float:
+    """Flat mostly; an oblique film is taken on purpose."""
+    flat, aside, lot = rng.normal(0, preset.tilt), rng.uniform(25, 50), rng.random()
+    return float(aside if lot < 0.4 * preset.clutter else np.clip(flat, -30, 30))
+
+
 def draw_pose(rng: np.random.Generator, preset: Preset, *, drift: float = 0.0) -> HandPose:
     """A pose; `drift` (0-1) turns the fingers to the ulnar side, as in long-standing RA."""
     spread = float(rng.beta(1.6, 2.0) * 1.25 - 0.1)
@@ -51,7 +57,7 @@ def draw_pose(rng: np.random.Generator, preset: Preset, *, drift: float = 0.0) -
         proximal=proximal,
         bend=bend,
         curl=curl,
-        tilt=float(np.clip(rng.normal(0, preset.tilt), -30, 30)),
+        tilt=_tilt(rng, preset),
         wrist=float(np.clip(rng.normal(8, 6 + 0.4 * s), -8, 24)),
         forearm=float(rng.choice((24.0, 45.0, 75.0, 105.0), p=(0.2, 0.4, 0.3, 0.1)) * rng.uniform(0.85, 1.2)),
     )

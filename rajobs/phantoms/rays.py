@@ -68,7 +68,7 @@ def draw_ray(ray: Ray, build: Build, side: str, scores: Scores) -> DrawnRay:
     for number, name in enumerate(ray.bones):
         near_joint = damages[number - 1] if number else None
         far_joint = damages[number] if number < len(damages) else None
-        kind = "distal" if number == len(ray.bones) - 1 else ("metacarpal", "proximal", "middle")[number]
+        kind = "distal" if name[1] == "D" or name[0] == "D" else ("metacarpal", "proximal", "middle")[number]
         bones.append(
             long_bone(
                 name, kind, build, start=starts[number], stop=stops[number], widths=ray.widths[number],

@@ -25,11 +25,14 @@ DEFAULT = Recipe(
     ),
 )
 
-# Where the hands lie and which they are: the joints of a left and of a right hand, roughly, on the small preview.
+# What a film shows, where its hands lie and which they are: the joints of a left and of a right hand, roughly, on the
+# small preview. Who has to find joints tells a hand from a foot by them, and of any size and angle.
 HANDS = Recipe(
     view={"size": 256, "fit": "pad"},
     members=(
-        Member(name="hands", architecture="landmarks", settings={"width": 12, "closer": False}, targets=("hands",)),
+        Member(
+            name="hands", architecture="landmarks", settings={"width": 12, "closer": False}, targets=("hands", "view")
+        ),
     ),
     training=Training(
         epochs=30,
@@ -37,7 +40,7 @@ HANDS = Recipe(
         learning_rate=2e-3,
         copies=2,
         augment=Augment(
-            rotate=180, shift=0.1, zoom=0.4, shear=8, contrast=0.3, channel_shift=0.1, noise=0.03, gamma=0.5, cover=0.3
+            rotate=180, shift=0.1, zoom=0.5, shear=8, contrast=0.3, channel_shift=0.1, noise=0.03, gamma=0.5, cover=0.3
         ),
     ),
 )

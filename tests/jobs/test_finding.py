@@ -53,10 +53,13 @@ def test_models_are_made_from_drawings_and_a_second_start_goes_on(
     assert (told["mode"], told["films"], told["rows"]["train"]) == ("drawn", 3, 3)
     assert "no clinical evidence" in (tmp_path / bundle[1] / "card.md").read_text()
     panel = Panel.load("hand_filter", [bundle])
-    assert not panel.models and len(panel.finders) == 1
-    found = panel.finders[0].find(np.zeros((1, 1, 256, 256), np.uint8))
+    assert panel.models == panel.finders and len(panel.hashes) == 1, "one network tells views and shows hands"
+    film = np.zeros((1, 1, 256, 256), np.uint8)
+    found = panel.finders[0].find(film)
     points = studies.find("hand_filter").points
     assert points is not None and found.shape == (1, points.outputs, 3) and np.isfinite(found).all()
+    p, _ = panel.models[0].answer(film)["view"]
+    assert p.shape == (1, 4) and p.sum() == pytest.approx(1)
 
 
 @pytest.mark.ray

@@ -11,6 +11,7 @@ from rajobs.imaging.rows import KINDS, Row
 from rajobs.imaging.views import Shown
 from rajobs.learning import networks
 from rajobs.learning.ensemble import build_member, combine, headline_score, member_points, member_targets
+from rajobs.learning.landmarks import Landmarks
 from rajobs.learning.recipe import Recipe, from_toml, to_toml
 from rajobs.learning.space import read_space, space_text
 from rajobs.learning.study import Study
@@ -79,11 +80,17 @@ def test_a_recipe_builds_and_its_members_answer_every_target(study: Study, name:
         if member.fit == "cascade":
             assert points is not None and set(member.sees) <= {site for _, site in points.places}
             continue
-        if points is not None:
-            found = build_member(study, member, shape, 0).eval()(torch.zeros(1, *shape))[points.name]
-            assert points.answer(found).shape == (1, len(points.places), 3)
-            continue
         targets = member_targets(study, member)
+        if points is not None:
+            network = build_member(study, member, shape, 0).eval()
+            outputs = network(torch.zeros(1, *shape))
+            assert points.answer(outputs[points.name]).shape == (1, len(points.places), 3)
+            assert set(outputs) == {points.name, *(target.name for target in targets)}
+            assert isinstance(network, Landmarks) and set(network.tell(torch.zeros(1, *shape))) == {
+                t.name for t in targets
+            }
+            answers[member.name] = {t.name: np.full((1, len(t.classes)), 1 / len(t.classes)) for t in targets}
+            continue
         with torch.device("meta"):  # of a network of hundreds of millions only the shapes are of interest here
             network = networks.build(
                 member.architecture, member.settings, networks.head_sizes(targets, member.groups), shape
