@@ -20,10 +20,11 @@ import rajobs
 from rajobs import __version__, studies
 from rajobs.jobs import say
 from rajobs.jobs.keeper import Keeper
-from rajobs.learning.bundle import BUNDLE, Trained, put_bundle
+from rajobs.learning.bundle import BUNDLE, Model, Networks, Trained, put_bundle
 from rajobs.learning.card import drawn_card
 from rajobs.learning.drawn import Drawn, draw_rows
 from rajobs.learning.ensemble import Lesson, build_member, learned, member_fit
+from rajobs.learning.judge import judge, judge_points
 from rajobs.learning.loop import pick_device
 from rajobs.learning.networks import parameters
 from rajobs.learning.prepared import Prepared
@@ -72,6 +73,7 @@ class Order:
     out: str
     rounds: int
     films: int  # drawn for a round
+    tried: int = 1000  # drawn of another seed, that the model is tried on for its card
     seed: int = 0
     workers: int = 2
 
@@ -82,6 +84,7 @@ def make(order: Order, study: Study, recipe: Recipe) -> str:
     facts: dict[str, Any] = {
         "study": study.name, "recipe": to_dict(recipe), "mode": "drawn", "seed": order.seed, "budget": 1.0,
         "code": __version__, "phantom": PHANTOM_VERSION, "rounds": order.rounds, "films": order.films * order.rounds,
+        "tried": order.tried,
     }  # fmt: skip
     folder = f"{study.name}/{digest(facts)}"
     if store.stat(f"{folder}/{BUNDLE}"):
@@ -89,16 +92,21 @@ def make(order: Order, study: Study, recipe: Recipe) -> str:
         return folder
     trained: dict[str, list[Trained]] = {}
     history: list[dict[str, object]] = []
-    for number, member in enumerate(recipe.members):
-        keeper = Keeper(store=store, folder=f"{folder}/checkpoints", name=member.name)
-        network, state, lesson = _fit(order, study, recipe, member, order.seed * 1000 + number, keeper)
-        trained[member.name] = [Trained(network=network.eval(), temperature={})]
-        history += [{"member": member.name, **vars(epoch)} for epoch in state.history]
+    with ProcessPoolExecutor(order.workers, get_context("spawn")) as pool:
+        for number, member in enumerate(recipe.members):
+            keeper = Keeper(store=store, folder=f"{folder}/checkpoints", name=member.name)
+            network, state, lesson = _fit(pool, order, study, recipe, member, order.seed * 1000 + number, keeper)
+            trained[member.name] = [Trained(network=network.eval(), temperature={})]
+            history += [{"member": member.name, **vars(epoch)} for epoch in state.history]
+        tried = draw_lesson(
+            pool, dataclasses.replace(order, films=order.tried, seed=order.seed + 1), study, recipe, 0, "validation"
+        )
     facts |= {
         "key": DRAWN, "data": DRAWN, "split": DRAWN, "starts": {}, "shape": list(lesson.arrays.shape),
-        "classes": {target.name: list(target.classes) for target in study.targets}, "validation": {},
+        "classes": {target.name: list(target.classes) for target in study.targets},
+        "validation": _figures(recipe, trained, tried),
         "parameters": {name: parameters(several[0].network) for name, several in trained.items()},
-        "rows": {"train": len(lesson.arrays) * order.rounds, "validation": 0, "test": 0},
+        "rows": {"train": len(lesson.arrays) * order.rounds, "validation": len(tried.arrays), "test": 0},
         "epochs": {name: {"run": order.rounds, "kept": order.rounds} for name in trained}, "learned": learned(lesson),
     }  # fmt: skip
     store.put(f"{folder}/history.parquet", to_parquet(HISTORY.rows(history), HISTORY))
@@ -109,18 +117,26 @@ def make(order: Order, study: Study, recipe: Recipe) -> str:
     return folder
 
 
+def _figures(recipe: Recipe, trained: Networks, tried: Lesson) -> dict[str, dict[str, float]]:
+    """What a model tells and shows of films that it never saw."""
+    study, shape = tried.study, tried.arrays.shape
+    model = Model(study=study, recipe=recipe, shape=shape, hash="", trained=trained, device=pick_device())
+    found = judge(model, tried, "validation").figures() if model.tells else {}
+    if study.points is not None and model.finds:
+        shown = dataclasses.replace(tried, study=study.shown())
+        found |= judge_points(model, shown, "validation").figures()
+    return found
+
+
 def _fit(
-    order: Order, study: Study, recipe: Recipe, member: Member, seed: int, keeper: Keeper
+    pool: ProcessPoolExecutor, order: Order, study: Study, recipe: Recipe, member: Member, seed: int, keeper: Keeper
 ) -> tuple[nn.Module, State, Lesson]:
     """A network, its run and the last round's lesson."""
     training = dataclasses.replace(recipe.training_of(member), epochs=order.rounds, keep="last")
     recipe = dataclasses.replace(recipe, training=training)
     member = dataclasses.replace(member, training=None)
     state = keeper.newest() or State()
-    with (
-        ProcessPoolExecutor(order.workers, get_context("spawn")) as pool,
-        say.Progress(f"rounds of {member.name}", order.rounds) as progress,
-    ):
+    with say.Progress(f"rounds of {member.name}", order.rounds) as progress:
         lesson = draw_lesson(pool, dataclasses.replace(order, films=1), study, recipe, 0)
         network = build_member(study, member, lesson.arrays.shape, order.seed).to(pick_device())
 
@@ -137,13 +153,15 @@ def _fit(
     return network, state, lesson
 
 
-def draw_lesson(pool: ProcessPoolExecutor, order: Order, study: Study, recipe: Recipe, number: int) -> Lesson:
+def draw_lesson(
+    pool: ProcessPoolExecutor, order: Order, study: Study, recipe: Recipe, number: int, part: str = "train"
+) -> Lesson:
     """A round's films, drawn by several processes, in an order that does not hang on them."""
     tasks = [
         (study.name, dict(recipe.view), (order.seed, number), range(start, min(start + AT_ONCE, order.films)))
         for start in range(0, order.films, AT_ONCE)
     ]
-    return lesson_of(study, [row for rows in pool.map(_draw, tasks) for row in rows])
+    return lesson_of(study, [row for rows in pool.map(_draw, tasks) for row in rows], part)
 
 
 def _draw(task: tuple[str, dict[str, Any], tuple[int, ...], range]) -> list[Drawn]:
@@ -155,10 +173,16 @@ def _draw(task: tuple[str, dict[str, Any], tuple[int, ...], range]) -> list[Draw
     return [dataclasses.replace(row, picture=None) for row in rows]
 
 
-def lesson_of(study: Study, rows: Sequence[Drawn]) -> Lesson:
-    """Drawn rows to learn from."""
+def lesson_of(study: Study, rows: Sequence[Drawn], part: str = "train") -> Lesson:
+    """Drawn rows to learn from, or to be tried on."""
     told: list[dict[str, object]] = [
-        {"image_id": row.row.image_id, "hand": row.row.hand, "site": "", "side": row.row.side, "patient": ""}
+        {
+            "image_id": row.row.image_id,
+            "hand": row.row.hand,
+            "site": "",
+            "side": row.row.side,
+            "patient": row.row.image_id,
+        }
         for row in rows
     ]
     drawn: Array = np.stack([row.array for row in rows]).astype(np.uint8, copy=False)
@@ -166,7 +190,7 @@ def lesson_of(study: Study, rows: Sequence[Drawn]) -> Lesson:
     return Lesson(
         study=study, arrays=arrays, labels={target.name: [row.view for row in rows] for target in study.targets},
         points=np.stack([row.points for row in rows if row.points is not None]) if study.points else None,
-        parts=np.full(len(rows), "train"), groups=np.full(len(rows), ""),
+        parts=np.full(len(rows), part), groups=np.full(len(rows), ""),
     )  # fmt: skip
 
 
@@ -175,6 +199,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("out")
     parser.add_argument("--rounds", type=int, help="where it is not to be as in the package")
     parser.add_argument("--films", type=int, help="drawn for a round, the same")
+    parser.add_argument("--tried", type=int, default=Order.tried, help="films of another seed to try a model on")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=Order.workers, help="processes that draw")
     parser.add_argument("--only", nargs="*", default=[made.name for made in MADE])
@@ -182,8 +207,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for made in MADE:
         if made.name in args.only:
             order = Order(
-                out=args.out, rounds=args.rounds or made.rounds, films=args.films or made.films, seed=args.seed,
-                workers=args.workers,
+                out=args.out, rounds=args.rounds or made.rounds, films=args.films or made.films, tried=args.tried,
+                seed=args.seed, workers=args.workers,
             )  # fmt: skip
             study = studies.find(made.study)
             say.line(f"model: {order.out}/{make(order, study, study.recipe(made.recipe))}")

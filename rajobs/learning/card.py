@@ -14,10 +14,6 @@ NO_EVIDENCE = (
 
 def card(study: Study, facts: Mapping[str, Any]) -> str:
     """The card in Markdown."""
-    figures = "\n".join(
-        f"| {name} | {figure['value']:.3f} | {figure['low']:.3f} to {figure['high']:.3f} |"
-        for name, figure in facts["validation"].items()
-    )
     unlearned = _never_learned(study, facts.get("learned", {}))
     budget = "" if facts["budget"] == 1 else f" Only {facts['budget']:g} of the recipe's epochs and rows were used."
     return f"""# {study.name}
@@ -30,7 +26,7 @@ Input {facts["data"]}, split {facts["split"]}.{unlearned}
 
 | validation | value | 95 % interval, patients drawn anew |
 |---|---|---|
-{figures}
+{_figures(facts)}
 
 ## Recipe
 
@@ -45,15 +41,29 @@ def drawn_card(study: Study, facts: Mapping[str, Any]) -> str:
 
 {study.question} After paper {study.paper}. {NO_EVIDENCE}
 
-Learnt from {facts["films"]:,} drawn films (phantoms of version {facts["phantom"]}, seed {facts["seed"]}), none seen
-twice, by code {facts["code"]}: `make builtin`. No patient's pixels are in it. What it was tried on, and where it fails,
-stands in the README under "Your own films".
+Learnt from {facts["films"]:,} drawn films (phantoms of version {facts["phantom"]}, seed {facts["seed"]}), no drawing
+kept from one round to the next, by code {facts["code"]}: `make builtin`. No patient's pixels are in it.
+
+Tried on {facts["tried"]:,} drawn films of another seed, children, badly exposed, cut and turned ones among them:
+
+| figure | value | 95 % interval |
+|---|---|---|
+{_figures(facts)}
+
+What real films it was tried on, and where it fails, stands in the README under "Your own films".
 
 ## Recipe
 
 ```toml
 {to_toml(from_dict(facts["recipe"]))}```
 """
+
+
+def _figures(facts: Mapping[str, Any]) -> str:
+    return "\n".join(
+        f"| {name} | {figure['value']:.3f} | {figure['low']:.3f} to {figure['high']:.3f} |"
+        for name, figure in facts["validation"].items()
+    )
 
 
 def _never_learned(study: Study, learned: Mapping[str, Mapping[str, int]]) -> str:

@@ -111,7 +111,7 @@ def most_accurate(model: Model, lessons: Sequence[Lesson], mode: str) -> str:
 def judge(model: Model, lesson: Lesson, part: str) -> Verdict:
     """Ask a model about the labelled rows of a part."""
     if not model.tells:
-        return _judge_points(model, lesson, part)
+        return judge_points(model, lesson, part)
     study = lesson.study
     truth = {target.name: encode(target, lesson.labels[target.name]) for target in study.targets}
     labelled = np.any([numbers != MISSING for numbers in truth.values()], axis=0)
@@ -138,7 +138,7 @@ def judge(model: Model, lesson: Lesson, part: str) -> Verdict:
     )
 
 
-def _judge_points(model: Model, lesson: Lesson, part: str) -> Verdict:
+def judge_points(model: Model, lesson: Lesson, part: str) -> Verdict:
     """Whether each place of a part's rows is found within half a joint's width, or rightly said not to be there."""
     study, points = lesson.study, lesson.study.points
     assert points is not None and lesson.points is not None

@@ -81,8 +81,11 @@ class Study:
         """The study as a recipe answers it: of one that shows points alone it is judged whether each is found."""
         if self.points is None or not any(self.points.name in member.targets for member in recipe.members):
             return replace(self, points=None)
-        if any(member.targets != (self.points.name,) for member in recipe.members):
-            return self
+        return self if any(member.targets != (self.points.name,) for member in recipe.members) else self.shown()
+
+    def shown(self) -> "Study":
+        """The study asked where things are, and nothing else."""
+        assert self.points is not None, self.name
         found = Nominal(name=self.points.name, classes=FOUND)
         metrics = ("accuracy", "balanced_accuracy", "auc", "calibration_error")
         return replace(self, targets=(found,), headline=f"{found.name}.accuracy", metrics=metrics, folds={})

@@ -44,14 +44,28 @@ def test_two_hands_side_by_side_are_two_and_two_on_each_other_the_surer_one() ->
 def test_models_are_made_from_drawings_and_a_second_start_goes_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    given = [str(tmp_path), "--rounds", "1", "--films", "3", "--workers", "1", "--only", "hand_filter/hands"]
+    given = [
+        str(tmp_path),
+        "--rounds",
+        "1",
+        "--films",
+        "3",
+        "--tried",
+        "3",
+        "--workers",
+        "1",
+        "--only",
+        "hand_filter/hands",
+    ]
     builtin.main(given)
     builtin.main(given)
     assert "nothing to do" in capsys.readouterr().out
     (bundle,) = bundles_at(str(tmp_path), "hand_filter")
     told = json.loads((tmp_path / bundle[1] / "bundle.json").read_text())
     assert (told["mode"], told["films"], told["rows"]["train"]) == ("drawn", 3, 3)
-    assert "no clinical evidence" in (tmp_path / bundle[1] / "card.md").read_text()
+    card = (tmp_path / bundle[1] / "card.md").read_text()
+    assert "no clinical evidence" in card and "Tried on 3 drawn films of another seed" in card
+    assert {"view.accuracy", "hands.accuracy"} <= told["validation"].keys() and "| hands.accuracy |" in card
     panel = Panel.load("hand_filter", [bundle])
     assert panel.models == panel.finders and len(panel.hashes) == 1, "one network tells views and shows hands"
     film = np.zeros((1, 1, 256, 256), np.uint8)
