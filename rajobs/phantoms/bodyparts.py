@@ -1,4 +1,4 @@
-"""Films that show no hand and no foot, for the filter."""
+"""Films for the filter that show no joint with a name: other parts, and a foot from the side."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -7,7 +7,7 @@ from types import MappingProxyType
 import cv2
 import numpy as np
 
-from rajobs.phantoms import girdles, limbs, trunk
+from rajobs.phantoms import ankle, girdles, limbs, teeth, trunk
 from rajobs.phantoms.anatomy import Build
 from rajobs.phantoms.canvas import Canvas, affine, blank_canvas
 from rajobs.phantoms.cohort import Film
@@ -23,30 +23,58 @@ from rajobs.phantoms.strokes import Pencil
 class Part:
     """A part's drawing, the rectangle (mm, x0 y0 x1 y1) a film of it shows, and how it is taken."""
 
-    draw: Callable[[Pencil], None]
+    draw: Callable[[Pencil, Build], None]
     view: tuple[float, float, float, float]
     position: str
     half: tuple[float, float, float, float] | None = None  # what a film of one side shows
     sided: bool = False
     turns: float = 0.05  # how often it lies on its side or upside down
+    magnified: float = 1.0  # how many times as large as life it is drawn
+
+
+def _anybody(draw: Callable[[Pencil], None]) -> Callable[[Pencil, Build], None]:
+    """A part that is drawn without regard to the person's build."""
+    return lambda pencil, _: draw(pencil)
 
 
 _PARTS: Mapping[str, Part] = MappingProxyType(
     {
         "chest": Part(
-            draw=trunk.chest, view=(-165, -195, 165, 170), position="PA", half=(-150, -215, 150, 120), turns=0.02
+            draw=_anybody(trunk.chest),
+            view=(-165, -195, 165, 170),
+            position="PA",
+            half=(-150, -215, 150, 120),
+            turns=0.02,
         ),
-        "abdomen": Part(draw=trunk.abdomen, view=(-165, -205, 165, 205), position="AP", turns=0.08),
-        "spine": Part(draw=trunk.backbone, view=(-110, -200, 110, 200), position="AP", turns=0.08),
+        "abdomen": Part(draw=_anybody(trunk.abdomen), view=(-165, -205, 165, 205), position="AP", turns=0.08),
+        "spine": Part(draw=_anybody(trunk.backbone), view=(-110, -200, 110, 200), position="AP", turns=0.08),
         "hip": Part(
-            draw=girdles.hip, view=(-175, -160, 175, 160), position="AP", half=(-25, -130, 195, 190), turns=0.03
+            draw=_anybody(girdles.hip),
+            view=(-175, -160, 175, 160),
+            position="AP",
+            half=(-25, -130, 195, 190),
+            turns=0.03,
         ),
-        "shoulder": Part(draw=girdles.shoulder, view=(-150, -90, 80, 160), position="AP", sided=True, turns=0.05),
-        "skull": Part(draw=girdles.skull, view=(-125, -130, 125, 160), position="AP", turns=0.08),
-        "knee": Part(draw=limbs.knee, view=(-80, -160, 80, 150), position="AP", sided=True, turns=0.25),
-        "lower_leg": Part(draw=limbs.lower_leg, view=(-75, -270, 75, 90), position="AP", sided=True, turns=0.25),
-        "elbow": Part(draw=limbs.elbow, view=(-70, -120, 90, 120), position="AP", sided=True, turns=0.3),
-        "forearm": Part(draw=lambda pencil: None, view=(-75, -25, 100, 220), position="AP", sided=True, turns=0.3),
+        "shoulder": Part(
+            draw=_anybody(girdles.shoulder), view=(-150, -90, 80, 160), position="AP", sided=True, turns=0.05
+        ),
+        "skull": Part(draw=_anybody(girdles.skull), view=(-125, -130, 125, 160), position="AP", turns=0.08),
+        "jaw": Part(draw=_anybody(teeth.jaw), view=(-140, -76, 140, 78), position="PA", turns=0.04),
+        "teeth": Part(
+            draw=_anybody(teeth.few_teeth),
+            view=(-76, -58, 76, 58),
+            position="AP",
+            half=(-54, -70, 54, 70),
+            turns=0.1,
+            magnified=teeth.MAGNIFIED,
+        ),
+        "knee": Part(draw=_anybody(limbs.knee), view=(-80, -160, 80, 150), position="AP", sided=True, turns=0.25),
+        "lower_leg": Part(
+            draw=_anybody(limbs.lower_leg), view=(-75, -270, 75, 90), position="AP", sided=True, turns=0.25
+        ),
+        "ankle": Part(draw=ankle.ankle, view=(-95, -120, 215, 105), position="LL", sided=True, turns=0.35),
+        "elbow": Part(draw=_anybody(limbs.elbow), view=(-70, -120, 90, 120), position="AP", sided=True, turns=0.3),
+        "forearm": Part(draw=limbs.forearm, view=(-75, -25, 100, 220), position="AP", sided=True, turns=0.3),
     }
 )
 
@@ -58,14 +86,10 @@ def _half(
     part: Part,
     build: Build,
     rng: np.random.Generator,
-    forearm: bool,
 ) -> Canvas:
     """Draws at half the pitch of a large film: these films are not measured, and it is much faster."""
     pencil = Pencil(canvas=canvas, to_px=to_px, rng=rng, wobble=0.008)
-    if forearm:
-        limbs.forearm(pencil, build)
-    else:
-        part.draw(pencil)
+    part.draw(pencil, build)
     np.maximum(canvas.soft, 0, out=canvas.soft)
     if canvas.shape == shape:
         return canvas
@@ -97,7 +121,7 @@ def _window(
 
 
 def draw_part(film: Film, build: Build, ease: Preset, streams: list[np.random.Generator]) -> Picture:
-    """A film of any part in `_PARTS`."""
+    """A film of any part in `_PARTS`, which tells its view and nothing of joints."""
     draw_rng, film_rng, exposure_rng, dress_rng, _, texture_rng = streams
     part = _PARTS[film.part]
     wide = part.view[2] - part.view[0] > part.view[3] - part.view[1]
@@ -106,7 +130,7 @@ def draw_part(film: Film, build: Build, ease: Preset, streams: list[np.random.Ge
     draft = shape if max(shape) < 1200 else (-(-shape[0] // 2), -(-shape[1] // 2))
     ratio = shape[0] / draft[0]
     canvas = blank_canvas(draft, pitch * ratio, texture_rng)
-    canvas = _half(canvas, shape, to_px / ratio, part, build, draw_rng, film.part == "forearm")
+    canvas = _half(canvas, shape, to_px / ratio, part, build, draw_rng)
     exposure = draw_exposure(exposure_rng, ease, dense=1.2)
     values = attenuation(canvas, exposure)
     low, high = np.percentile(values[::8, ::8], (3.0, 99.0))
@@ -119,7 +143,7 @@ def draw_part(film: Film, build: Build, ease: Preset, streams: list[np.random.Ge
         floor=float(low) + room * float(film_rng.uniform(-0.12, 0.22)),
     )
     shown = display(values, canvas, exposure)
-    side = str(film_rng.choice(("L", "R")))
+    side = film.sides[0] if film.sides else str(film_rng.choice(("L", "R")))
     # A limb's film is often lit as a strip along the limb.
     across = int(abs(np.sin(np.deg2rad(turn))) > 0.7)
     margin = np.array([shape[1], shape[0]]) * film_rng.uniform(0.0, 0.12, 2)
@@ -139,7 +163,7 @@ def draw_part(film: Film, build: Build, ease: Preset, streams: list[np.random.Ge
         modality="CR" if exposure.noise_seed % 3 else "DX",
         body_part=film.part,
         bits=exposure.bits,
-        spacing_mm=round(canvas.pitch, 4),
+        spacing_mm=round(canvas.pitch / part.magnified, 4),
         patient=film.patient,
         taken=film.taken,
         visit=film.visit,
@@ -147,7 +171,7 @@ def draw_part(film: Film, build: Build, ease: Preset, streams: list[np.random.Ge
         view_position=part.position,
         inverted=exposure.inverted,
         window=(top / 2, top),
-        truths=(Truth(study="hand_filter", target="view", value="other"),),
+        truths=(Truth(study="hand_filter", target="view", value=film.view),),
         difficulty=film.difficulty,
         details={"angle": round(turn, 2), "age": round(film.age, 2), "pitch": canvas.pitch},
     )

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from types import MappingProxyType
 
 import numpy as np
 
@@ -11,8 +12,15 @@ from rajobs.phantoms.picture import Patient
 from rajobs.phantoms.severity import Course, draw_course, scores_at
 
 VIEWS = ("unilateral", "both", "foot", "other")
-OTHER_PARTS = ("chest", "abdomen", "spine", "knee", "shoulder", "hip", "elbow", "forearm", "skull", "lower_leg")
-_OTHER_SHARES = (0.25, 0.08, 0.12, 0.14, 0.09, 0.12, 0.05, 0.05, 0.02, 0.08)
+_OTHER_SHARES = MappingProxyType(
+    {
+        "chest": 0.20, "abdomen": 0.06, "spine": 0.10, "knee": 0.12, "shoulder": 0.08, "hip": 0.11, "elbow": 0.05,
+        "forearm": 0.06, "skull": 0.06, "lower_leg": 0.06, "jaw": 0.04, "teeth": 0.06,
+    }
+)  # fmt: skip
+OTHER_PARTS = tuple(_OTHER_SHARES)
+_FOOT_ASIDE = 0.3
+"""How many single feet are taken from the side, with the ankle."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +68,8 @@ def _visit_films(rng: np.random.Generator) -> list[tuple[str, str, tuple[str, ..
     elif feet < 0.42:
         films += [("foot", "foot", ("L", "R"))]
     elif feet < 0.50:
-        films += [("foot", "foot", (str(rng.choice(("L", "R"))),))]
-    for part in rng.choice(OTHER_PARTS, size=int(rng.integers(1, 4)), p=_OTHER_SHARES):
+        films += [("foot", "foot" if feet < 0.47 else "ankle", (str(rng.choice(("L", "R"))),))]
+    for part in rng.choice(OTHER_PARTS, size=int(rng.integers(1, 4)), p=list(_OTHER_SHARES.values())):
         films.append(("other", str(part), ()))
     return films
 
@@ -99,10 +107,12 @@ def plan_sample(rng: np.random.Generator, *, kind: str, size: str | tuple[int, i
         patient = Patient(number=0, sex=patient.sex, birth=taken - timedelta(days=int(age * 365.25)), ra=False)
     course = draw_course(rng, ra=patient.ra, child=age < 17)
     part = {"unilateral": "hand", "both": "hand", "foot": "foot"}.get(kind) or str(
-        rng.choice(OTHER_PARTS, p=_OTHER_SHARES)
+        rng.choice(OTHER_PARTS, p=list(_OTHER_SHARES.values()))
     )
     pair = kind == "both" or (kind == "foot" and rng.random() < 0.4)
     sides = () if kind == "other" else ("L", "R") if pair else (str(rng.choice(("L", "R"))),)
+    if kind == "foot" and not pair and rng.random() < _FOOT_ASIDE:
+        part = "ankle"
     scores = scores_at(course, int(rng.integers(0, 3)))
     return Film(
         view=kind, part=part, sides=sides, patient=patient, build_seed=int(rng.integers(2**31)), age=age,

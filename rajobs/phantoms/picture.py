@@ -6,7 +6,7 @@ from datetime import date
 import numpy as np
 from numpy.typing import NDArray
 
-PHANTOM_VERSION = 3
+PHANTOM_VERSION = 4
 """Raised whenever the same seed draws other pixels; it stands in every output made from phantoms."""
 
 

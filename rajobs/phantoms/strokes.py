@@ -102,9 +102,26 @@ class Pencil:
 
     def metal(self, corners: Sequence[tuple[float, float]] | Points, dense: float = 25.0) -> None:
         """Adds a sharp, dense thing."""
-        points = move(np.asarray(corners, dtype=float), self.to_px)
+        self.flat([np.asarray(corners, dtype=float)], dense)
+
+    def flat(self, shapes: Sequence[Points], dense: float, *, blur: float = 0.0) -> None:
+        """Adds the union of some shapes, all of one density (mm of cortex; below zero they are hollows)."""
         mask: Grey = np.zeros(self.canvas.shape, np.uint8)
-        fill(mask, points)
+        for corners in shapes:
+            fill(mask, move(corners, self.to_px))
+        self._add(mask, dense, blur)
+
+    def lines(self, curves: Sequence[Points], *, width: float, dense: float, blur: float = 0.0) -> None:
+        """Adds lines of one density (mm of cortex; below zero they are gaps), however they cross."""
+        mask: Grey = np.zeros(self.canvas.shape, np.uint8)
+        corners = [fixed_point(move(np.asarray(curve, dtype=float), self.to_px)) for curve in curves]
+        wide = width / self.canvas.pitch
+        cv2.polylines(mask, corners, False, 255 * min(1.0, wide), max(1, round(wide)), cv2.LINE_AA, SUBPIXEL)
+        self._add(mask, dense, blur)
+
+    def _add(self, mask: Grey, dense: float, blur: float) -> None:
+        if blur > 0.3 * self.canvas.pitch:
+            mask = cv2.GaussianBlur(mask, (0, 0), blur / self.canvas.pitch)
         np.add(self.canvas.bone, mask.astype(np.float32) * np.float32(dense / 255), out=self.canvas.bone)
 
 
