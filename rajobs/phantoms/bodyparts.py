@@ -122,7 +122,7 @@ def _window(
 
 def draw_part(film: Film, build: Build, ease: Preset, streams: list[np.random.Generator]) -> Picture:
     """A film of any part in `_PARTS`, which tells its view and nothing of joints."""
-    draw_rng, film_rng, exposure_rng, dress_rng, _, texture_rng = streams
+    draw_rng, film_rng, exposure_rng, dress_rng, _, texture_rng, _ = streams
     part = _PARTS[film.part]
     wide = part.view[2] - part.view[0] > part.view[3] - part.view[1]
     shape = film_shape(film.size, sideways=wide if film_rng.random() < 0.8 else not wide)

@@ -1,10 +1,12 @@
 """Drawn radiographs: a cohort's films in order, or one film of a kind for a network that sees each film once."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from rajobs.phantoms.anatomy import Build, draw_build
+from rajobs.phantoms.beside import draw_neighbour
 from rajobs.phantoms.bodyparts import draw_part
 from rajobs.phantoms.canvas import Canvas, Points, blank_canvas, move
 from rajobs.phantoms.cohort import Film, plan_patient, plan_sample
@@ -19,6 +21,9 @@ from rajobs.phantoms.pose import draw_pose
 from rajobs.phantoms.presets import Preset, film_shape, preset
 from rajobs.phantoms.severity import READERS, reader_stage, readings
 from rajobs.records.anatomy import SITES
+
+_BESIDE = 0.35
+"""How often something lies beside a single hand, over how often other hindrances do."""
 
 
 def draw_films(*, patients: int, seed: int, size: str = "FULL", difficulty: str = "standard") -> Iterator[Picture]:
@@ -36,8 +41,11 @@ def sample_film(
 
 
 def _streams(film: Film) -> list[np.random.Generator]:
-    """Independent randomness for pose, film, exposure, dressing, readers and texture, so that none disturbs another."""
-    return [np.random.Generator(np.random.SFC64(seed)) for seed in np.random.SeedSequence(film.entropy).spawn(6)]
+    """Independent randomness, so that none disturbs another.
+
+    For pose, film, exposure, dressing, readers, texture and what lies beside.
+    """
+    return [np.random.Generator(np.random.SFC64(seed)) for seed in np.random.SeedSequence(film.entropy).spawn(7)]
 
 
 def draw_film(film: Film) -> Picture:
@@ -61,8 +69,10 @@ def _limb(film: Film, build: Build, side: str, ease: Preset, rng: np.random.Gene
 
 
 def _limb_film(film: Film, build: Build, ease: Preset, streams: list[np.random.Generator]) -> Picture:
-    pose_rng, film_rng, _, dress_rng, _, texture_rng = streams
+    pose_rng, film_rng, _, dress_rng, _, texture_rng, beside_rng = streams
     limbs = [_limb(film, build, side, ease, pose_rng) for side in film.sides]
+    if film.view == "unilateral" and beside_rng.random() < _BESIDE * ease.clutter:
+        limbs.append(draw_neighbour(build, ease, limbs[0][1], beside_rng))
     angle = draw_angle(film_rng, ease)
     lying = abs(np.sin(np.deg2rad(angle))) > 0.7
     sideways = lying != (len(limbs) > 1) if film_rng.random() < 0.85 else bool(film_rng.random() < 0.5)
@@ -70,13 +80,17 @@ def _limb_film(film: Film, build: Build, ease: Preset, streams: list[np.random.G
     placing = place_items(film_rng, [item for _, item in limbs], shape, angle, ease)
     shutter = draw_shutter(film_rng, placing, shape)
     canvas = blank_canvas(shape, placing.pitch, texture_rng)
-    for (limb, _), to_px in zip(limbs, placing.to_px, strict=True):
-        if isinstance(limb, Hand):
-            draw_hand(canvas, limb, to_px)
-            dress_hand(canvas, limb, to_px, dress_rng, ease)
-        else:
+    shown = len(film.sides)
+    for number, ((limb, _), to_px) in enumerate(zip(limbs, placing.to_px, strict=True)):
+        if isinstance(limb, Foot):
             draw_foot(canvas, limb, to_px)
-    return _finish(film, canvas, ease, streams, placing, shutter, [limb for limb, _ in limbs])
+            continue
+        draw_hand(canvas, limb, to_px)
+        if number < shown:
+            dress_hand(canvas, limb, to_px, dress_rng, ease)
+    # What lies beside the examined limbs is drawn, and no truth is told of it.
+    examined = replace(placing, to_px=placing.to_px[:shown])
+    return _finish(film, canvas, ease, streams, examined, shutter, [limb for limb, _ in limbs[:shown]])
 
 
 def _finish(
@@ -84,7 +98,7 @@ def _finish(
     shutter: Shutter | None,
     limbs: list[Hand | Foot],
 ) -> Picture:  # fmt: skip
-    _, film_rng, exposure_rng, dress_rng, reader_rng, _ = streams
+    _, film_rng, exposure_rng, dress_rng, reader_rng, *_ = streams
     exposure = draw_exposure(exposure_rng, ease, dense=limbs[0].dense)
     shown = display(attenuation(canvas, exposure), canvas, exposure)
     for text, limb, to_px in zip(film.sides, limbs, placing.to_px, strict=True):

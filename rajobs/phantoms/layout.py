@@ -20,6 +20,9 @@ class Item:
     mirrored: bool
     down: Points  # unit vector along the limb, off the film
     tail: float  # mm of limb on the film
+    turn: float = 0.0  # degrees by which it lies otherwise than the first
+    before: bool = False  # it lies on the other side of the first
+    shown: float = 1.0  # share of its width, from the first on, that must be on the film
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,21 +45,41 @@ def draw_angle(rng: np.random.Generator, preset: Preset) -> float:
     return float(rng.uniform(0, 360))
 
 
+def _middle(points: Points) -> float:
+    return 0.5 * float(points[:, 1].min() + points[:, 1].max())
+
+
 def _row(rng: np.random.Generator, items: Sequence[Item]) -> list[Affine]:
     """Items side by side, in mm."""
     maps: list[Affine] = []
     edge = 0.0
     order = 1.0 if rng.random() < 0.88 else -1.0  # now and then the film is hung with the sides changed over
+    if items[-1].turn:
+        order = -1.0 if items[-1].before else 1.0
     for item in items:
-        turn = affine(float(rng.normal(0, 5)) if len(items) > 1 else 0.0, (0, 0), mirror=item.mirrored)
+        askew = float(rng.normal(0, 5)) if len(items) > 1 else 0.0
+        turn = affine(item.turn + askew, (0, 0), mirror=item.mirrored)
         points = move(item.around, turn)
-        turn[:, 2] = (
-            edge - (points[:, 0].min() if order > 0 else points[:, 0].max()),
-            float(rng.normal(0, 6)) if maps else 0.0,
-        )
+        level = float(rng.normal(0, 6)) if maps else 0.0
+        if item.turn:  # its zero may lie anywhere: level with the middle of the first
+            level += _middle(move(items[0].around, maps[0])) - _middle(points)
+        turn[:, 2] = (edge - (points[:, 0].min() if order > 0 else points[:, 0].max()), level)
         edge += order * (np.ptp(points[:, 0]) + float(rng.uniform(3, 28)))
         maps.append(turn)
     return maps
+
+
+def _needed(items: Sequence[Item], maps: Sequence[Affine]) -> Points:
+    """The points (mm) that must be on the film: a neighbour may be cut on the far side of it."""
+    points = [move(item.around, m) for item, m in zip(items, maps, strict=True)]
+    for number, item in enumerate(items):
+        if item.shown < 1:
+            across = points[number][:, 0]
+            middle = np.mean([other[:, 0].mean() for k, other in enumerate(points) if k != number])
+            reach = item.shown * np.ptp(across)
+            near = across.min() if across.mean() > middle else across.max()
+            points[number][:, 0] = np.clip(across, near - reach, near + reach)
+    return np.vstack(points)
 
 
 def place_items(
@@ -64,8 +87,9 @@ def place_items(
 ) -> Placing:
     """Fits the items, turned by `angle`, into a film; the limbs leave it at an edge."""
     turned = affine(angle, (0, 0))
-    maps = [chain(turned, inner) for inner in _row(rng, items)]
-    body = np.vstack([move(item.around, m) for item, m in zip(items, maps, strict=True)])
+    rows = _row(rng, items)
+    maps = [chain(turned, inner) for inner in rows]
+    body = move(_needed(items, rows), turned)
     down = move(items[0].down[None], maps[0] * (1, 1, 0))[0]
     axis = int(abs(down[1]) >= abs(down[0]))
     sign = float(np.sign(down[axis]) or 1.0)
@@ -76,7 +100,8 @@ def place_items(
     else:
         low[axis] -= tail
     full = np.array([shape[1], shape[0]]) * (LONG_SIDE / max(shape))
-    share = float(rng.uniform(0.74, 0.98)) if rng.random() < 0.85 else float(rng.uniform(0.45, 0.74))
+    lot = rng.random()
+    share = float(rng.uniform(*((0.74, 0.98) if lot < 0.85 else (0.45, 0.74) if lot < 0.95 else (0.25, 0.45))))
     pitch = float(np.clip(((high - low) / (full * share)).max(), 0.075, 0.30))
     film = full * pitch
     free = film - (high - low)

@@ -8,9 +8,12 @@ import cv2
 import numpy as np
 import pytest
 
-from rajobs.phantoms.cohort import Film, plan_patient, plan_sample
+from rajobs.phantoms import films
+from rajobs.phantoms.cohort import OTHER_PARTS, Film, plan_patient, plan_sample
 from rajobs.phantoms.disease import Score, stage
 from rajobs.phantoms.films import draw_film, draw_films, sample_film
+from rajobs.phantoms.foot import Foot
+from rajobs.phantoms.hand import Hand
 from rajobs.phantoms.picture import Picture, Truth
 from rajobs.phantoms.presets import PRESETS
 from rajobs.phantoms.severity import TABLE_2, draw_course, readings, scores_at
@@ -214,3 +217,57 @@ def test_values_are_plain_words_of_the_contract() -> None:
     assert Truth(study="hand_filter", target="view", value="both") in picture.truths
     assert {t.side for t in picture.truths if t.target == "stage"} == {"L", "R"}
     assert {t.reader for t in picture.truths} == {"truth", "reader1", "reader2"}
+
+
+def _part_film(part: str, kind: str = "other") -> Film:
+    film = plan_sample(np.random.default_rng(3), kind=kind, size=SHAPE, difficulty="standard")
+    return replace(film, part=part, sides=() if kind == "other" else ("L",))
+
+
+@pytest.mark.parametrize(
+    ("part", "view"), [("jaw", "other"), ("teeth", "other"), ("skull", "other"), ("ankle", "foot")]
+)
+def test_a_part_without_named_joints_tells_its_view_alone(part: str, view: str) -> None:
+    picture, again = (draw_film(_part_film(part, view)) for _ in range(2))
+    assert picture.truths == (Truth(study="hand_filter", target="view", value=view),)
+    assert picture.frames[0].tobytes() == again.frames[0].tobytes()
+    assert picture.body_part == part
+
+
+def test_feet_and_other_parts_are_of_every_kind() -> None:
+    plans = [plan_sample(np.random.default_rng(seed), kind=kind, size=SHAPE, difficulty="easy")
+             for seed in range(150) for kind in ("foot", "other")]  # fmt: skip
+    assert {plan.part for plan in plans if plan.view == "other"} == set(OTHER_PARTS)
+    assert {plan.part for plan in plans if plan.view == "foot"} == {"foot", "ankle"}
+
+
+def test_what_lies_beside_a_hand_has_no_truth(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(films, "_BESIDE", 100.0)
+    kinds = set()
+    for seed in range(12):
+        film = replace(_hand_film(seed), size="SMALL")
+        drawn = list[Hand | Foot]()
+        with monkeypatch.context() as watch:
+            watch.setattr(films, "draw_hand", lambda canvas, hand, to_px, seen=drawn: seen.append(hand))
+            watch.setattr(films, "draw_foot", lambda canvas, foot, to_px, seen=drawn: seen.append(foot))
+            picture = draw_film(film)
+        examined, beside = drawn
+        kinds.add(type(beside))
+        assert isinstance(examined, Hand)
+        assert isinstance(beside, Foot) or beside.build.size < 0.9 * examined.build.size
+        assert _value(picture, "view") == "unilateral"
+        named = {t.site for t in picture.truths if t.target == "x"}
+        assert {t.side for t in picture.truths if t.target == "x"} == {"R"}
+        assert named <= set(examined.joints)
+        _lies_on(picture, examined, sorted(str(site) for site in named))
+    assert kinds == {Hand, Foot}
+
+
+def _lies_on(picture: Picture, hand: Hand, named: list[str]) -> None:
+    """The named places are those of this hand's joints, moved, turned and enlarged together."""
+    there = np.array([_place(picture, site) for site in named])
+    own = np.array([hand.joints[site] for site in named])
+    fitted, inside = cv2.estimateAffinePartial2D(own, there)
+    assert fitted is not None
+    assert inside.all()
+    assert abs(np.hypot(*fitted[:, 0]) * (picture.spacing_mm or 1) - 1) < 0.02
