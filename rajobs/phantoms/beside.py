@@ -9,8 +9,8 @@ from rajobs.phantoms.layout import Item
 from rajobs.phantoms.pose import draw_pose
 from rajobs.phantoms.presets import Preset
 
-_GROWN_ENOUGH = 12.0
-"""From this age on, in years, a hand is plainly larger than a small child's."""
+_LARGE_ENOUGH = 0.82
+"""From this size on a hand is plainly larger than a small child's."""
 
 
 def draw_neighbour(build: Build, ease: Preset, beside: Item, rng: np.random.Generator) -> tuple[Hand | Foot, Item]:
@@ -23,12 +23,12 @@ def draw_neighbour(build: Build, ease: Preset, beside: Item, rng: np.random.Gene
     turn = float(rng.choice((away * askew, away * (90 - askew), 180 - away * askew), p=(0.7, 0.15, 0.15)))
     # Often only a part of it is on the film.
     shown = float(rng.choice((1.0, rng.uniform(0.35, 1.0))))
-    if rng.random() < 0.5 or build.age < _GROWN_ENOUGH:
+    if rng.random() < 0.5 or build.size < _LARGE_ENOUGH:
         foot = pose_foot(build, rng, ease, side, {})
         limb: Hand | Foot = foot
         around = foot_extent(foot)
     else:
-        small = draw_build(rng, sex=str(rng.choice(("F", "M"))), age=float(rng.uniform(1.5, 8.0)))
+        small = draw_build(rng, sex=str(rng.choice(("F", "M"))), age=float(rng.uniform(1.5, 8.0 * build.size - 1.5)))
         limb = pose_hand(small, draw_pose(rng, ease), side, {})
         around = hand_extent(limb)
     return limb, Item(

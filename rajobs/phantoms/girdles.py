@@ -1,4 +1,4 @@
-"""Films of hip, shoulder and skull. Coordinates in mm, y downwards."""
+"""Films of hip and shoulder. Coordinates in mm, y downwards."""
 
 import numpy as np
 
@@ -176,34 +176,3 @@ def shoulder(pencil: Pencil) -> None:
     pencil.band([(-108, -20), (-60, -38), (-20, -46), (16, -38)], width=14, inside=2.2, edge=4.0)
     pencil.band([(-230, -20), (-160, -42), (-80, -58), (-6, -50)], width=13, inside=2.8, edge=5.2)
     pencil.band([(-44, -34), (-34, -22), (-24, -8)], width=12, inside=1.6, edge=2.6)
-
-
-def skull(pencil: Pencil) -> None:
-    """A skull from the front or the side."""
-    lateral = pencil.rng.random() < 0.5
-    long = 105.0 if lateral else 80.0
-    ring = np.linspace(0, 2 * np.pi, 25)[:-1]
-    head = np.column_stack([long * np.cos(ring), 98 * np.sin(ring) - 20])
-    pencil.body([head * 1.07 + (0, 4), np.array([(-60, 40), (60, 40), (55, 230), (-55, 230)])], round_mm=40, height=40)
-    pencil.bone(head, cortex=6.0, marrow=0.03, depth=0.25, smooth=True)
-    pencil.bone(head * 0.97, cortex=1.2, marrow=0.01, depth=0.2)
-    for side in (-1, 1):
-        x = side * 34.0 if not lateral else 62.0 + side * 4
-        pencil.band(np.column_stack([x + 20 * np.cos(ring), 18 + 17 * np.sin(ring)]), width=4, inside=3, edge=3)
-        jaw = (
-            np.array([(52, 40), (54, 80), (44, 112), (18, 126), (0, 128)])
-            if not lateral
-            else np.array([(10, 50), (14, 92), (40, 112), (84, 120), (96, 104)])
-        )
-        pencil.band(jaw * ((side, 1) if not lateral else (1, 1)), width=15, inside=3.2, edge=5)
-    pencil.mass(
-        [(-10, 40), (10, 40), (14, 70), (-14, 70)] if not lateral else [(62, 44), (88, 44), (92, 70), (60, 70)],
-        -18,
-        blur=2,
-    )
-    for k in range(14):
-        x = -26 + 4 * k if not lateral else 60 + 2.6 * k
-        pencil.band([(x, 78), (x, 96)], width=3.2, inside=5, edge=3)
-    if not lateral:
-        spine(pencil, 110, 250, width=(26, 30), height=(18, 20), dense=1.0, ribs=False)
-    pencil.band([(-long + 20, 30), (0, 36), (long - 20, 26)], width=9, inside=3, edge=3.6)

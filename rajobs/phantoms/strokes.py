@@ -106,23 +106,42 @@ class Pencil:
 
     def flat(self, shapes: Sequence[Points], dense: float, *, blur: float = 0.0) -> None:
         """Adds the union of some shapes, all of one density (mm of cortex; below zero they are hollows)."""
-        mask: Grey = np.zeros(self.canvas.shape, np.uint8)
+        stencil = self.stencil(shapes, 3 * blur)
+        if stencil is None:
+            return
+        mask, window, low = stencil
         for corners in shapes:
-            fill(mask, move(corners, self.to_px))
-        self._add(mask, dense, blur)
+            fill(mask, move(corners, self.to_px) - low)
+        self._add(mask, window, dense, blur)
 
     def lines(self, curves: Sequence[Points], *, width: float, dense: float, blur: float = 0.0) -> None:
         """Adds lines of one density (mm of cortex; below zero they are gaps), however they cross."""
-        mask: Grey = np.zeros(self.canvas.shape, np.uint8)
-        corners = [fixed_point(move(np.asarray(curve, dtype=float), self.to_px)) for curve in curves]
+        stencil = self.stencil(curves, width + 3 * blur)
+        if stencil is None:
+            return
+        mask, window, low = stencil
         wide = width / self.canvas.pitch
+        corners = [fixed_point(move(curve, self.to_px) - low) for curve in curves]
         cv2.polylines(mask, corners, False, 255 * min(1.0, wide), max(1, round(wide)), cv2.LINE_AA, SUBPIXEL)
-        self._add(mask, dense, blur)
+        self._add(mask, window, dense, blur)
 
-    def _add(self, mask: Grey, dense: float, blur: float) -> None:
+    def stencil(self, shapes: Sequence[Points], margin: float) -> tuple[Grey, tuple[slice, slice], Points] | None:
+        """An empty mask around the shapes (`margin` in mm), its place on the film and its first column and row."""
+        if not shapes:
+            return None
+        points = move(np.vstack(shapes), self.to_px)
+        margin = margin / self.canvas.pitch + 2
+        low = np.maximum(np.floor(points.min(axis=0) - margin).astype(int), 0)
+        high = np.minimum(np.ceil(points.max(axis=0) + margin).astype(int), self.canvas.shape[::-1])
+        if (high <= low).any():
+            return None
+        mask: Grey = np.zeros((int(high[1] - low[1]), int(high[0] - low[0])), np.uint8)
+        return mask, (slice(low[1], high[1]), slice(low[0], high[0])), low
+
+    def _add(self, mask: Grey, window: tuple[slice, slice], dense: float, blur: float) -> None:
         if blur > 0.3 * self.canvas.pitch:
             mask = cv2.GaussianBlur(mask, (0, 0), blur / self.canvas.pitch)
-        np.add(self.canvas.bone, mask.astype(np.float32) * np.float32(dense / 255), out=self.canvas.bone)
+        self.canvas.bone[window] += mask.astype(np.float32) * np.float32(dense / 255)
 
 
 def mirrored(corners: Sequence[tuple[float, float]] | Points) -> Points:

@@ -7,16 +7,16 @@ import cv2
 import numpy as np
 
 from rajobs.phantoms.bones import closed_curve, open_curve
-from rajobs.phantoms.canvas import Grey, Points, affine, fill, move
+from rajobs.phantoms.canvas import Points, affine, fill, move
 from rajobs.phantoms.strokes import Pencil, mirrored
 
 _Kind = tuple[float, float, float, int]
 # Width and height of the crown, length of the root (mm), and how many roots are seen apart; from the middle outwards.
-_UPPER = (
+UPPER = (
     (8.5, 10.5, 13.0, 1), (6.5, 9.0, 13.0, 1), (7.5, 10.0, 17.0, 1), (7.0, 8.5, 14.0, 1), (7.0, 8.0, 14.0, 1),
     (10.0, 7.5, 13.0, 2), (9.5, 7.0, 12.0, 2), (8.5, 6.5, 11.0, 1),
 )  # fmt: skip
-_LOWER = (
+LOWER = (
     (5.2, 9.0, 12.5, 1), (5.6, 9.5, 14.0, 1), (7.0, 11.0, 16.0, 1), (7.0, 8.5, 14.0, 1), (7.2, 8.0, 14.5, 1),
     (11.0, 7.5, 14.0, 2), (10.5, 7.0, 13.0, 2), (10.0, 7.0, 11.0, 2),
 )  # fmt: skip
@@ -26,7 +26,7 @@ MAGNIFIED = 4.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Dentition:
+class Dentition:
     """Layers of all teeth together: a film adds each of them once."""
 
     scale: float
@@ -49,7 +49,7 @@ def _outline(w: float, h: float, r: float, roots: int, lean: float) -> Points:
     return points
 
 
-def _tooth(pencil: Pencil, mouth: _Dentition, kind: _Kind, at: Points, turn: float) -> None:
+def add_tooth(pencil: Pencil, mouth: Dentition, kind: _Kind, at: Points, turn: float) -> None:
     """Adds one tooth whose biting edge is at `at`; with no turn its root points down."""
     rng, (w, h, r, roots) = pencil.rng, kind
     place = affine(turn, at, scale=mouth.scale)
@@ -83,7 +83,7 @@ def _tooth(pencil: Pencil, mouth: _Dentition, kind: _Kind, at: Points, turn: flo
         mouth.metal.append(move(closed_curve(box * (w, h), 3), place))
 
 
-def _ink(pencil: Pencil, mouth: _Dentition) -> None:
+def ink(pencil: Pencil, mouth: Dentition) -> None:
     """Adds what the teeth have in common: sockets around their roots, pulps, enamel, metal."""
     thin, weight = 0.28 * mouth.scale, 2.0 * mouth.thick * mouth.scale
     pencil.lines(mouth.sockets, width=3.4 * thin, dense=0.5 * weight)
@@ -94,22 +94,25 @@ def _ink(pencil: Pencil, mouth: _Dentition) -> None:
     np.maximum(pencil.canvas.bone, 0, out=pencil.canvas.bone)
 
 
-def _sponge(pencil: Pencil, shapes: Sequence[Points], height: float, cell: float) -> None:
+def sponge(pencil: Pencil, shapes: Sequence[Points], height: float, cell: float) -> None:
     """Adds one spongy bone of these shapes, of this height (mm of cortex) and with meshes of `cell` mm."""
-    canvas = pencil.canvas
-    mask: Grey = np.zeros(canvas.shape, np.uint8)
-    for corners in shapes:
-        fill(mask, move(closed_curve(corners, 6), pencil.to_px))
+    canvas, curves = pencil.canvas, [closed_curve(corners, 6) for corners in shapes]
+    stencil = pencil.stencil(curves, 3 * cell)
+    if stencil is None:
+        return
+    mask, window, low = stencil
+    for curve in curves:
+        fill(mask, move(curve, pencil.to_px) - low)
     mask = cv2.GaussianBlur(mask, (0, 0), max(0.6, 0.7 * cell / canvas.pitch))
-    uneven = np.ones(canvas.shape, np.float32)
+    uneven = np.ones(mask.shape, np.float32)
     for mesh, share in ((1.0, 0.10), (2.2, 0.13), (14.0, 0.10)):
-        rows, columns = (max(2, round(side * canvas.pitch / (cell * mesh))) for side in canvas.shape)
+        rows, columns = (max(2, round(side * canvas.pitch / (cell * mesh))) for side in mask.shape)
         noise = pencil.rng.standard_normal((rows, columns), dtype=np.float32) * np.float32(share)
-        uneven += cv2.resize(noise, canvas.shape[::-1], interpolation=cv2.INTER_CUBIC)
-    np.add(canvas.bone, mask * np.maximum(uneven, 0.2) * np.float32(height / 255), out=canvas.bone)
+        uneven += cv2.resize(noise, mask.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    canvas.bone[window] += mask * np.maximum(uneven, 0.2) * np.float32(height / 255)
 
 
-def _row(pencil: Pencil, mouth: _Dentition, teeth: Sequence[_Kind], up: bool) -> None:
+def _row(pencil: Pencil, mouth: Dentition, teeth: Sequence[_Kind], up: bool) -> None:
     """A few teeth side by side across a small film, their biting edges near y = 0."""
     rng, s = pencil.rng, mouth.scale
     x = -0.5 * sum(kind[0] for kind in teeth) + float(rng.normal(0, 2.5))
@@ -117,7 +120,7 @@ def _row(pencil: Pencil, mouth: _Dentition, teeth: Sequence[_Kind], up: bool) ->
     for kind in teeth:
         w = kind[0]
         at = np.array([x + 0.5 * w, (-0.9 if up else 0.9) + slope * x + float(rng.normal(0, 0.35))]) * s
-        _tooth(pencil, mouth, kind, at, float(rng.normal(0, 3.5)) + (180.0 if up else 0.0))
+        add_tooth(pencil, mouth, kind, at, float(rng.normal(0, 3.5)) + (180.0 if up else 0.0))
         x += w * float(rng.choice((1.0, 1.03, 1.12), p=(0.6, 0.3, 0.1)))
 
 
@@ -127,7 +130,7 @@ def _gum(pencil: Pencil, crest: float, up: bool) -> None:
     x = np.linspace(-34, 34, 18)
     top = crest + pencil.rng.normal(0, 0.5, 18)
     bone = np.vstack([np.column_stack([x, top]), [(36.0, 48.0), (-36.0, 48.0)]]) * (MAGNIFIED, s)
-    _sponge(pencil, [bone], float(pencil.rng.uniform(2.8, 4.5)), 0.45 * MAGNIFIED)
+    sponge(pencil, [bone], float(pencil.rng.uniform(2.8, 4.5)), 0.45 * MAGNIFIED)
     pencil.lines([open_curve(bone[:-2], 4)], width=0.7 * MAGNIFIED, dense=1.0, blur=0.2 * MAGNIFIED)
     pencil.mass(bone - (0, 2.5 * s), 16.0, blur=3.0)
 
@@ -142,7 +145,7 @@ def _side_of_arch(rng: np.random.Generator, arch: tuple[_Kind, ...]) -> list[_Ki
 def few_teeth(pencil: Pencil) -> None:
     """A film in the mouth: a few whole teeth, or the crowns of both jaws that bite on its wing."""
     rng, s = pencil.rng, MAGNIFIED
-    mouth = _Dentition(scale=s, thick=0.30, care=float(rng.random()))
+    mouth = Dentition(scale=s, thick=0.30, care=float(rng.random()))
     pencil.mass(np.array([(-40, -40), (40, -40), (40, 40), (-40, 40)]) * s, float(rng.uniform(8, 22)), blur=8)
     bitten = rng.random() < 0.4
     upper = bool(rng.random() < 0.5)
@@ -155,10 +158,10 @@ def few_teeth(pencil: Pencil) -> None:
         if not bitten and up != upper:
             continue
         _gum(moved, crest, up)
-        arch = _UPPER if up else _LOWER
+        arch = UPPER if up else LOWER
         teeth = list(arch[3:8]) if bitten and cheek else _side_of_arch(rng, arch)
         _row(moved, mouth, teeth, up)
-    _ink(moved, mouth)
+    ink(moved, mouth)
     if upper and not bitten and rng.random() < 0.6:
         floor = np.array([(-40, -22), (-20, -21), (0, -19), (16, -22), (40, -26)]) * s
         moved.lines([closed_curve(np.vstack([floor, [(40 * s, -60 * s), (-40 * s, -60 * s)]]), 6)], width=2.6, dense=3)
@@ -176,12 +179,12 @@ def _bite(x: float, smile: float, middle: float) -> float:
     return middle - smile * (x / 75) ** 2
 
 
-def _arch(pencil: Pencil, mouth: _Dentition, up: bool, smile: float, middle: float) -> None:
+def _arch(pencil: Pencil, mouth: Dentition, up: bool, smile: float, middle: float) -> None:
     rng = pencil.rng
     gone, wisdom = 0.25 * mouth.care * float(rng.random()), bool(rng.random() < 0.6)
     for side in (-1, 1):
         x = 0.4
-        for number, kind in enumerate(_UPPER if up else _LOWER):
+        for number, kind in enumerate(UPPER if up else LOWER):
             w = 1.2 * kind[0]
             place, x = x + w / 2, x + w * 0.99
             if rng.random() < gone * (0.4 if number < 3 else 1.4) or (number == 7 and not wisdom):
@@ -192,13 +195,13 @@ def _arch(pencil: Pencil, mouth: _Dentition, up: bool, smile: float, middle: flo
             deep = 0.0 if number < 7 else float(rng.uniform(0, 7))
             y = _bite(place, smile, middle) + (-1.2 - deep if up else 1.2 + deep)
             turn = -slope + (180.0 + fan if up else -fan) + lying
-            _tooth(pencil, mouth, kind, np.array([side * place, y]), turn)
+            add_tooth(pencil, mouth, kind, np.array([side * place, y]), turn)
 
 
 def jaw(pencil: Pencil) -> None:
     """The jaw in one sweep from joint to joint, rolled out flat."""
     rng = pencil.rng
-    mouth = _Dentition(scale=1.2, thick=0.62, care=float(rng.random()))
+    mouth = Dentition(scale=1.2, thick=0.62, care=float(rng.random()))
     smile, middle = float(rng.normal(11, 5)), float(rng.normal(6, 3))
     _face(pencil)
     x = np.array([-4.0, 8, 20, 32, 44, 56, 68, 76, 84])
@@ -212,8 +215,8 @@ def jaw(pencil: Pencil) -> None:
         cheeks.append(upper * (side, 1))
         _half_jaw(pencil, np.array(ramus), side)
         _half_face(pencil, side)
-    _sponge(pencil, jaws, 3.4, 0.8)
-    _sponge(pencil, cheeks, 2.4, 0.8)
+    sponge(pencil, jaws, 3.4, 0.8)
+    sponge(pencil, cheeks, 2.4, 0.8)
     pencil.lines(
         [open_curve(np.array([(-95, -28), (-50, -34), (0, -36), (50, -34), (95, -28)]), 8)],
         width=3.5,
@@ -222,7 +225,7 @@ def jaw(pencil: Pencil) -> None:
     )
     for up in (True, False):
         _arch(pencil, mouth, up, smile, middle)
-    _ink(pencil, mouth)
+    ink(pencil, mouth)
     # The neck's spine is swept over twice: once as a shadow behind the front teeth, once at either edge.
     pencil.mass([(-20, -90), (20, -90), (26, 0), (22, 90), (-22, 90), (-26, 0)], float(rng.uniform(14, 34)), blur=9)
 
