@@ -6,9 +6,9 @@ Tables are read part by part: the driver holds counts and the few rows that are 
 import tempfile
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rajobs.imaging.rows import Row
+from rajobs.imaging.rows import Finding, Row, Visit
 from rajobs.imaging.rows import visits as clinic_visits
 from rajobs.jobs.panel import Panel
 from rajobs.jobs.scorer import TABLES
@@ -25,7 +25,7 @@ from rajobs.records.parts import csv_file, iterate_parts, open_part, parts, read
 from rajobs.records.schema import CLINIC, HANDS, ULTRASOUND, VISITS
 from rajobs.records.store import Store
 from rajobs.records.table import Table
-from rajobs.records.visits import HAND_COLUMNS, SCAN_COLUMNS, visits
+from rajobs.records.visits import HAND_COLUMNS, SCAN_COLUMNS, squares, visits
 from rajobs.reports.tallies import FilmTally, HandTally, VisitTally
 
 LOT = 50_000  # rows of the small tables that are held while visits are made of them
@@ -61,6 +61,7 @@ def gather(data: Store, store: Store, clinical: Panel) -> Gathered:
             found.fates.update(held["ledger"].column("fate").to_pylist())
             found.films.add(held["films"], part)
             found.hands.add(held["hands"], held["joints"], part)
+            found.visits.add_scans(held["ultrasound"])
     with csv_file(store, "visits.csv", VISITS) as write_visits:
         for number, table in enumerate(_visits(data, store, clinical)):
             store.put(f"visits/part-{number:05}.parquet", to_parquet(table, VISITS))
@@ -89,8 +90,9 @@ def _visits(data: Store, store: Store, clinical: Panel) -> Iterator[pa.Table]:
             _by_patient((table for _, table in iterate_parts(*source)), Path(folder) / name, lots)
         for lot in range(lots):
             hands, scans = (_read(Path(folder) / name / str(lot)) for name in ("hands", "scans"))
-            asked = ask_clinic(clinical, _read(Path(folder) / "clinic" / str(lot)))
-            yield visits(hands or HANDS.arrow.empty_table(), scans or ULTRASOUND.arrow.empty_table(), asked)
+            scans = scans or ULTRASOUND.arrow.empty_table()
+            asked = ask_clinic(clinical, _read(Path(folder) / "clinic" / str(lot)), scans)
+            yield visits(hands or HANDS.arrow.empty_table(), scans, asked)
 
 
 def _by_patient(tables: Iterable[pa.Table], folder: Path, lots: int) -> None:
@@ -114,11 +116,18 @@ def _read(file: Path) -> pa.Table | None:
         return pa.ipc.open_stream(source).read_all()
 
 
-def ask_clinic(clinical: Panel, clinic: pa.Table | None) -> list[dict[str, Any]]:
-    """The models' probability for each visit of the clinic table; variants are no visits."""
+def ask_clinic(clinical: Panel, clinic: pa.Table | None, scans: pa.Table) -> list[dict[str, Any]]:
+    """The models' probability for each visit of the clinic table; variants are no visits.
+
+    What the clinic left empty of the joints' ultrasound is filled by the grades of scans of the same day; the clinic
+    table stays as it is.
+    """
     if clinic is None:
         return []
-    found = clinic_visits(clinic.filter(pc.is_null(clinic.column("derived_from"))))
+    told = squares(scans)
+    seen = clinic_visits(clinic.filter(pc.is_null(clinic.column("derived_from"))))
+    gaps = [gaps_of(visit, told.get((visit.patient, visit.day), {})) for visit in seen]
+    found = [replace(visit, findings={**visit.findings, **gap}) for visit, gap in zip(seen, gaps)]
     answers: list[dict[str, Any]] = []
     for first in range(0, len(found), ASKED):
         some = found[first : first + ASKED]
@@ -130,9 +139,15 @@ def ask_clinic(clinical: Panel, clinic: pa.Table | None) -> list[dict[str, Any]]
                 "visit_date": visit.day,
                 "ra_clinical_p": float(p[1]),
                 "ra_clinical_dissent": vote.of_members(at),
+                "squares_filled": len(gaps[first + at]),
                 "bundles": clinical.hashes,
             }
             for at, visit in enumerate(some)
             if (p := vote.of(at)) is not None
         ]
     return answers
+
+
+def gaps_of(visit: Visit, told: Mapping[str, Finding]) -> dict[str, Finding]:
+    """Those of some findings of which the visit says nothing."""
+    return {name: told[name] for name, finding in visit.findings.items() if finding is None and name in told}

@@ -14,15 +14,15 @@ from rajobs.jobs import builtin, cluster, say
 from rajobs.jobs.evaluate import previews
 from rajobs.jobs.gather import gather
 from rajobs.jobs.panel import Panel, Where, bundles_at
-from rajobs.jobs.scorer import CHAIN, CLINICAL, TABLES, Scorer, places
+from rajobs.jobs.scorer import CHAIN, CLINICAL, TABLES, Scorer, places, scan_places
 from rajobs.learning.bundle import read_description
 from rajobs.learning.drawing import pictures
 from rajobs.records.errors import StoreError, UsageError
 from rajobs.records.manifest import check_claim, claim, digest, put_manifest, put_plan, read_manifest
-from rajobs.records.parts import parts, read_part, read_table
-from rajobs.records.schema import IMAGES, JOINTS, LABELS, LEDGER
+from rajobs.records.parts import open_part, parts, read_part, read_table
+from rajobs.records.schema import IMAGES, JOINTS, LABELS, LEDGER, ULTRASOUND
 from rajobs.records.store import Store, absolute, open_store
-from rajobs.reports.hands import hand_sections
+from rajobs.reports.hands import clinic_sections, hand_sections
 from rajobs.reports.overlay import overlay
 from rajobs.reports.scoring import score_page
 from rajobs.reports.tallies import HandTally, Shown
@@ -106,18 +106,30 @@ def _todo(data: Store, store: Store, limit: int | None) -> list[str]:
 
 
 def _drop_outdated(data: Store, store: Store) -> None:
-    """Where labels have changed since, parts with joints of theirs are scored again."""
+    """Where labels have changed since, parts with joints or scans of theirs are scored again; where a table has got a
+    column since, all parts: none is left without it."""
+    scans = parts(store, "ultrasound")
+    if scans and _lacks(store, scans[0]):
+        for key in scans:
+            _drop(store, key)
     now = digest(parts(data, "labels"))
     held = store.get(LABELLED).decode() if store.stat(LABELLED) else now
     if held != now:
-        positions = places(read_table(data, "labels", LABELS))
+        labels = read_table(data, "labels", LABELS)
+        named = places(labels).keys() | scan_places(labels).keys()
         for key in parts(store, "ledger"):
             rows = read_part(store, key, LEDGER, ["image_id", "joints"]).to_pylist()
-            if any(row["joints"] or row["image_id"] in positions for row in rows):
+            if any(row["joints"] or row["image_id"] in named for row in rows):
                 _drop(store, key)
         store.delete(LABELLED)
     if not store.stat(LABELLED):
         store.put(LABELLED, now.encode())
+
+
+def _lacks(store: Store, key: str) -> bool:
+    """Whether a part of the ultrasound table was written before one of its columns came."""
+    with open_part(store, key, ULTRASOUND) as file:
+        return not set(ULTRASOUND.names) <= set(file.schema_arrow.names)
 
 
 def _drop(store: Store, key: str) -> None:
@@ -150,7 +162,10 @@ def _finish(data: Store, out: str, wanted: str, identity: Mapping[str, Any], cli
     }  # fmt: skip
     intake = (read_manifest(data) or {})["counts"]
     told = {"intake": intake, "ultrasound": found.rows["ledger"] - found.rows["films"]}
-    shown = hand_sections(found.hands, found.visits, _overlays(data, store, found.hands))
+    shown = [
+        *hand_sections(found.hands, found.visits, _overlays(data, store, found.hands)),
+        *clinic_sections(found.visits),
+    ]
     films = found.films.shown()
     seen = previews(data, {row["image_id"] for row in films}, _keys(films))
     store.put(PAGE, score_page(told, found.films, seen, missing, shown).encode())

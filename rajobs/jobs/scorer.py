@@ -19,7 +19,7 @@ from rajobs.learning.targets import predicted
 from rajobs.records.anatomy import SITES
 from rajobs.records.labels import consensus
 from rajobs.records.parts import read_part, read_table, to_parquet
-from rajobs.records.scans import of_frame
+from rajobs.records.scans import PLACE, of_frame
 from rajobs.records.schema import FILMS, HANDS, IMAGES, JOINTS, LABELS, LEDGER, ULTRASOUND, VIEWS
 from rajobs.records.store import open_store
 
@@ -65,7 +65,7 @@ class Scorer:
         asked = [step.study for step in CHAIN if step is not CLINICAL]
         self.panels = {study: Panel.load(study, bundles[study]) for study in asked}
         labels = read_table(self.data, "labels", LABELS)
-        self.positions, self.scanned = places(labels), scan_sites(labels)
+        self.positions, self.scanned = places(labels), scan_places(labels)
 
     def __call__(self, item: Record) -> Record:
         images = read_part(self.data, item["key"], IMAGES, _IMAGES)
@@ -134,18 +134,19 @@ class Scorer:
     def _scans(
         self, scans: Sequence[Row], votes: Mapping[str, Mapping[str, Vote]], told: Sequence[Record]
     ) -> list[Record]:
-        panel, vote = self.panels[GRADES.study], votes[GRADES.study].get("grade")
+        panel, asked = self.panels[GRADES.study], votes[GRADES.study]
         rows: list[Record] = []
         for at, scan in enumerate(scans):
             image = told[scan.at]
             row: Record = {
-                **_whose(image), "site": self.scanned.get(scan.image_id), "frame": image["frame"],
-                "doppler": image["doppler"], "bundles": panel.hashes,
+                **_whose(image), "frame": image["frame"], "doppler": image["doppler"], "bundles": panel.hashes,
             }  # fmt: skip
-            if rows and _follows(image, rows[-1]):
-                row["site"] = row["site"] or rows[-1]["site"]
-            if vote is not None and (p := vote.of(at)) is not None:
-                row |= of_frame(p, int(predicted(panel.study.target("grade"), p[None])[0]), image["doppler"])
+            before = rows[-1] if rows and _follows(image, rows[-1]) else {}
+            place = {**before, **self.scanned.get(scan.image_id, {})}
+            row |= {name: place.get(name) for name in PLACE}
+            for target in panel.study.targets:
+                if target.name in asked and (p := asked[target.name].of(at)) is not None:
+                    row |= of_frame(target.name, p, int(predicted(target, p[None])[0]), image["doppler"])
             rows.append(row)
         return rows
 
@@ -170,10 +171,14 @@ def places(labels: pa.Table) -> Positions:
     return {image: held for image, held in hands.items() if held}
 
 
-def scan_sites(labels: pa.Table) -> dict[str, str]:
-    """The site that labels of a scan name."""
-    rows = labels.select(["image_id", "study", "site"]).to_pylist()
-    return {row["image_id"]: row["site"] for row in rows if row["study"] == GRADES.study and row["site"]}
+def scan_places(labels: pa.Table) -> dict[str, dict[str, str]]:
+    """The side and the site that labels of a scan name, as far as they do."""
+    found: dict[str, dict[str, str]] = {}
+    for row in labels.select(["image_id", "study", *PLACE]).to_pylist():
+        named = {name: row[name] for name in PLACE if row[name]}
+        if row["study"] == GRADES.study and named:
+            found[row["image_id"]] = {**found.get(row["image_id"], {}), **named}
+    return found
 
 
 def _follows(image: Record, before: Record) -> bool:

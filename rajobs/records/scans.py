@@ -1,4 +1,4 @@
-"""What the frames of a scan come to: the power-Doppler grade of one, and of a loop as one.
+"""What the frames of a scan come to: the grades of one, of a loop as one, and of a visit's joints.
 
 A frame without a colour signal shows no flow: its grade is 0, and no model is asked. Nobody can tell whether power
 Doppler was on when it was taken, so that a scan without colour on any frame leaves its grade open.
@@ -6,9 +6,10 @@ Doppler was on when it was taken, so that a scan without colour on any frame lea
 A loop is graded by its liveliest moments, as a person does who looks for the beat with the most signal: each step up
 (above 0, above 1, ...) is as likely as on the frame that one in ten exceeds. The highest frame alone would take the
 flash of a moving probe for flow (of six frames and more, one does not decide); the middle one would be the diastole's.
+The grey-scale grade needs no colour. The same moments tell it: those on which the probe shows the most of the joint.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,20 +19,39 @@ P = NDArray[np.float64]
 LIVELY = 0.9
 """Which of a loop's frames speaks for it, from the one with the least signal (0) to the one with the most (1)."""
 WITHOUT_COLOUR = 0
+PLACE = ("side", "site")
+FLOW, GREY = "grade", "grey_grade"
+SQUARES: Mapping[str, str] = {GREY: "gs", FLOW: "pd"}
+"""What the clinic table calls each grade of a joint: the squares d and e of its picture."""
 
 
-def of_frame(p: P, grade: int, doppler: bool) -> dict[str, Any]:
-    """The grade of a frame with its probabilities, as models gave them; by rule where there is no colour."""
-    return {"grade": grade, "grade_p": p.tolist()} if doppler else {"grade": WITHOUT_COLOUR, "grade_p": None}
+def of_frame(name: str, p: P, grade: int, doppler: bool) -> dict[str, Any]:
+    """A grade of a frame with its probabilities, as models gave them; flow by rule where there is no colour."""
+    if name == FLOW and not doppler:
+        return {name: WITHOUT_COLOUR, f"{name}_p": None}
+    return {name: grade, f"{name}_p": p.tolist()}
 
 
-def of_scan(frames: Sequence[Mapping[str, Any]]) -> int | None:
-    """A scan's grade out of its frames' `doppler`, `grade` and `grade_p`; None where nobody can tell it."""
-    told = [frame for frame in frames if frame["grade"] is not None]
-    if not any(frame["doppler"] for frame in told):
+def of_scan(frames: Sequence[Mapping[str, Any]], name: str = FLOW) -> int | None:
+    """A scan's grade of a name out of its frames' grades and probabilities; None where nobody can tell it."""
+    told = [frame for frame in frames if frame[name] is not None]
+    if not any(frame["doppler"] or name != FLOW for frame in told):
         return None
-    classes = max(max(len(frame["grade_p"] or ()), frame["grade"] + 1) for frame in told)
-    return grade_of(np.array([_sure(frame, classes) for frame in told], np.float64))
+    classes = max(max(len(frame[f"{name}_p"] or ()), frame[name] + 1) for frame in told)
+    return grade_of(np.array([frame[f"{name}_p"] or np.eye(classes)[frame[name]] for frame in told], np.float64))
+
+
+def of_joints(scans: Iterable[Sequence[Mapping[str, Any]]]) -> dict[str, int]:
+    """What scans of known joints say, by the clinic table's column; of several of a joint the highest grade."""
+    found: dict[str, int] = {}
+    for scan in scans:
+        side, site = (scan[0][name] for name in PLACE)
+        for name, square in SQUARES.items():
+            grade = of_scan(scan, name)
+            if side and site and grade is not None:
+                column = f"{side}_{site}_{square}"
+                found[column] = max(grade, found.get(column, grade))
+    return found
 
 
 def grade_of(p: P, lively: float = LIVELY) -> int:
@@ -40,15 +60,12 @@ def grade_of(p: P, lively: float = LIVELY) -> int:
     return int((np.quantile(above, lively, axis=0) > 0.5).sum())
 
 
-def _sure(frame: Mapping[str, Any], classes: int) -> Sequence[float]:
-    return frame["grade_p"] or np.eye(classes)[frame["grade"]].tolist()
-
-
 def loops(frames: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
     """Frames of one patient, in the order of their tables, scan by scan: a loop's follow one another."""
     held: list[Mapping[str, Any]] = []
     for frame in frames:
-        if held and (frame["frame"] <= held[-1]["frame"] or frame["site"] not in (None, held[0]["site"])):
+        elsewhere = held and any(frame[name] not in (None, held[0][name]) for name in PLACE)
+        if held and (frame["frame"] <= held[-1]["frame"] or elsewhere):
             yield held
             held = []
         held.append(frame)

@@ -1,7 +1,8 @@
 """Every table of the contract: its columns with units, its key, and the strict check on writing and reading.
 
 Raise `SCHEMA_VERSION` whenever a column changes: outputs of another schema are refused, not mixed. A column may come
-`later` without that where a job writes its table as a whole, so that no table has parts with it and parts without.
+`later` without that where a job writes its table as a whole, or makes the parts without it anew as score does, so that
+no table has parts with it and parts without.
 """
 
 from collections.abc import Sequence
@@ -235,11 +236,14 @@ ULTRASOUND = Table(
         IMAGE_ID,
         PATIENT,
         _c("visit_date", DAY, "shifted date of the exam"),
+        _c("side", TEXT, "from the labels, else null", values=SIDES, later=True),
         _c("site", TEXT, "from the labels, else null"),
         _c("frame", WHOLE, "number of the frame, from 0", need=True),
         _c("doppler", FLAG, "colour signal present", need=True),
         _c("grade", WHOLE, "power Doppler, 0 to 3; 0 by rule without a colour signal (records/scans.py)"),
         _c("grade_p", REALS, "probability of each grade; null where the rule gave it"),
+        _c("grey_grade", WHOLE, "grey scale, 0 to 3; with colour or without", later=True),
+        _c("grey_grade_p", REALS, "probability of each grade", later=True),
         BUNDLES,
     ),
 )
@@ -262,6 +266,12 @@ VISITS = Table(
         ),
         _c("ra_clinical_p", REAL, "probability, 0 to 1"),
         _c("ra_clinical_dissent", REAL, DISSENT, later=True),
+        _c(
+            "squares_filled",
+            WHOLE,
+            "joints' gs and pd that the clinic left empty and the visit's scans told; null where it was not asked",
+            later=True,
+        ),
         BUNDLES,
     ),
 )

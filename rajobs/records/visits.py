@@ -1,19 +1,24 @@
 """A patient's visits out of the small tables: a day's hands, scans and clinic, and the change since earlier films."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from itertools import groupby
 from typing import Any
 
 import pyarrow as pa
 
 from rajobs.records.anatomy import SIDES
-from rajobs.records.scans import loops, of_scan
+from rajobs.records.scans import loops, of_joints, of_scan
 from rajobs.records.schema import VISITS
 
 HAND_COLUMNS = (
     "patient", "visit_date", "image_id", "hand", "side", "svdh_total", "coverage", "stage", "doubt", "bundles",
 )  # fmt: skip
-SCAN_COLUMNS = ("patient", "visit_date", "site", "frame", "doppler", "grade", "grade_p", "bundles")
+SCAN_COLUMNS = (
+    "patient", "visit_date", "side", "site", "frame", "doppler", "grade", "grade_p", "grey_grade", "grey_grade_p",
+    "bundles",
+)  # fmt: skip
+OF_CLINIC = ("ra_clinical_p", "ra_clinical_dissent", "squares_filled")
 
 
 def visits(hands: pa.Table, scans: pa.Table, clinic: Sequence[Mapping[str, Any]] = ()) -> pa.Table:
@@ -21,11 +26,21 @@ def visits(hands: pa.Table, scans: pa.Table, clinic: Sequence[Mapping[str, Any]]
     rows = [{**row, "kind": "hand"} for row in hands.select(list(HAND_COLUMNS)).to_pylist()]
     rows += [{**row, "kind": "scan"} for row in scans.select(list(SCAN_COLUMNS)).to_pylist()]
     rows += [{**row, "kind": "clinic"} for row in clinic]
-    dated = sorted((row for row in rows if row["visit_date"] is not None), key=_day)
     found = []
-    for _, mine in groupby(dated, key=lambda row: row["patient"]):
+    for _, mine in groupby(_dated(rows), key=lambda row: row["patient"]):
         found += list(_of_patient(list(mine)))
     return VISITS.rows(found)
+
+
+def squares(scans: pa.Table) -> dict[tuple[str, date], dict[str, int]]:
+    """What scans say of the joints in the clinic's picture, by patient and day and then by the clinic's column."""
+    rows = _dated(scans.select(list(SCAN_COLUMNS)).to_pylist())
+    return {day: of_joints(loops(list(mine))) for day, mine in groupby(rows, key=_day)}
+
+
+def _dated(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Those with a date, by patient and day, else in their order."""
+    return sorted((row for row in rows if row["visit_date"] is not None), key=_day)
 
 
 def _day(row: Mapping[str, Any]) -> tuple[str, Any]:
@@ -45,7 +60,7 @@ def _of_patient(rows: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
             **{f"{side}_svdh_total": best[side].get("svdh_total") for side in SIDES},
             **{f"{side}_stage": best[side].get("stage") for side in SIDES},
             "doppler_highest": max(grades, default=None),
-            **{name: asked[0].get(name) if asked else None for name in ("ra_clinical_p", "ra_clinical_dissent")},
+            **{name: asked[0].get(name) if asked else None for name in OF_CLINIC},
             "bundles": sorted({name for row in held for name in row["bundles"]}),
         }  # fmt: skip
         if before is not None:

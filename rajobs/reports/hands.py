@@ -1,4 +1,5 @@
-"""The part of score's page about hands: scores, a review queue ranked by doubt with drawn overlays, and progression."""
+"""The part of score's page about hands: scores, a review queue ranked by doubt with drawn overlays, and progression;
+and what scans told the clinic's picture."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,6 +18,7 @@ from rajobs.reports.page import (
     Pictures,
     Section,
     Table,
+    Text,
     Tile,
     Tiles,
     short_id,
@@ -117,3 +119,17 @@ def _progression(visits: VisitTally) -> list[Section]:
     )
     table = Table(columns=("patient", "before", "now", "change", "days between"), rows=tuple(rows))
     return [Section(title="Progression", lead=lead, parts=(table,))]
+
+
+def clinic_sections(visits: VisitTally) -> list[Section]:
+    """What of the clinic's picture came from scans; nothing where the clinic was not asked or knew all."""
+    if not visits.asked or not visits.squares + visits.placeless:
+        return []
+    text = (
+        f"The clinic's models were asked about {visits.asked:,} visits. Grades of scans of the same day filled "
+        f"{visits.squares:,} squares (grey scale and power Doppler of a joint) that the clinic had left empty at "
+        f"{visits.filled:,} of them."
+    )
+    if visits.placeless:
+        text += f" {visits.placeless:,} graded frames filled none: no label names their side and joint."
+    return [Section(title="The clinic's picture", parts=(Text(paragraphs=(text,)),))]

@@ -124,10 +124,10 @@ class HandTally:
 
 
 class VisitTally:
-    """How totals change from a visit to the next."""
+    """How totals change from a visit to the next, and what scans told the clinic's picture."""
 
     def __init__(self) -> None:
-        self.visits = 0
+        self.visits = self.asked = self.filled = self.squares = self.placeless = 0
         self.changes: Counter[int] = Counter()
         self.fastest: list[Shown] = []
 
@@ -137,6 +137,16 @@ class VisitTally:
         self.visits += visits.num_rows
         self.changes.update(known.column("svdh_change").to_pylist())
         self.fastest = _best(self.fastest, known, "svdh_change", FASTEST)
+        squares = visits.column("squares_filled").drop_null()
+        self.asked += len(squares)
+        self.filled += int(pc.sum(pc.greater(squares, 0)).as_py() or 0)
+        self.squares += int(pc.sum(squares).as_py() or 0)
+
+    def add_scans(self, scans: pa.Table) -> None:
+        """A part of the ultrasound table: the graded frames of which nobody says whose joint they show."""
+        graded = pc.or_(pc.is_valid(scans.column("grade")), pc.is_valid(scans.column("grey_grade")))
+        placed = pc.and_(pc.is_valid(scans.column("side")), pc.is_valid(scans.column("site")))
+        self.placeless += int(pc.sum(pc.and_not(graded, placed)).as_py() or 0)
 
 
 def median(counted: Mapping[Any, int]) -> float:

@@ -6,6 +6,7 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from rajobs import studies
@@ -14,12 +15,12 @@ from rajobs.jobs.gather import gather
 from rajobs.jobs.lesson import clinic_visits
 from rajobs.jobs.panel import Panel
 from rajobs.jobs.score import find_models
-from rajobs.jobs.scorer import CHAIN, CLINICAL, places
+from rajobs.jobs.scorer import CHAIN, CLINICAL, places, scan_places
 from rajobs.learning.recipe import replace, to_toml
 from rajobs.records import schema
 from rajobs.records.anatomy import HAND_SITES, SITES
 from rajobs.records.errors import StoreError
-from rajobs.records.parts import parts, read_table
+from rajobs.records.parts import parts, read_table, to_parquet
 from rajobs.records.store import open_store
 from rajobs.records.svdh import totals
 
@@ -85,6 +86,12 @@ def test_every_table_is_there_and_says_the_same(data: Path, tables: Path) -> Non
     assert all(0 <= scan["grade"] <= 3 for scan in scans) and {scan["doppler"] for scan in scans} == {True, False}
     assert all((scan["grade_p"] is None, scan["grade"] == 0) == (True, True) for scan in scans if not scan["doppler"])
     assert all(scan["grade_p"] for scan in scans if scan["doppler"])
+    assert all(0 <= scan["grey_grade"] <= 3 and len(scan["grey_grade_p"]) == 4 for scan in scans)
+    labelled = scan_places(read_table(open_store(str(data)), "labels", schema.LABELS))
+    assert all(scan["side"] and scan["site"] for scan in scans) and {scan["side"] for scan in scans} == {"L", "R"}
+    assert all({"side": scan["side"], "site": scan["site"]} == labelled[scan["image_id"]]
+               for scan in scans if scan["image_id"] in labelled)  # fmt: skip
+    assert {visit["squares_filled"] for visit in visits} == {0}, "the drawn clinic has looked at every joint"
     assert sum(visit["films"] for visit in visits) == len({h["image_id"] for h in hands if h["visit_date"]})
     clinic = {(visit.patient, visit.day) for visit in clinic_visits(open_store(str(data)))}
     asked = {(visit["patient"], visit["visit_date"]) for visit in visits if visit["ra_clinical_p"] is not None}
@@ -170,6 +177,30 @@ def test_visits_made_lot_by_lot_are_those_made_at_one_go(
     assert (
         both[0] == both[1] and (tmp_path / "tables" / "hands.csv").read_bytes() == (tables / "hands.csv").read_bytes()
     )
+
+
+def test_what_a_clinic_left_empty_is_filled_by_the_grades_of_its_scans(
+    data: Path, all_models: Path, tables: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(tables, tmp_path / "tables")
+    shutil.copytree(data / "clinic", tmp_path / "data" / "clinic")
+    poor, out = open_store(str(tmp_path / "data")), open_store(str(tmp_path / "tables"))
+    (key,) = parts(poor, "clinic")
+    clinic = read_table(poor, "clinic", schema.CLINIC)
+    for name in clinic.column_names:
+        if name.endswith(("_gs", "_pd")):
+            at = clinic.column_names.index(name)
+            clinic = clinic.set_column(at, clinic.schema.field(at), pa.nulls(clinic.num_rows, pa.float32()))
+    poor.put(key, to_parquet(clinic, schema.CLINIC))
+    gather(poor, out, Panel.load(CLINICAL.study, list(find_models(str(all_models))[CLINICAL.study].values())))
+    scans = read_table(out, "ultrasound", schema.ULTRASOUND).to_pylist()
+    told = {(s["patient"], s["visit_date"], s["side"], s["site"], "gs") for s in scans}
+    told |= {(s["patient"], s["visit_date"], s["side"], s["site"], "pd") for s in scans if s["doppler"]}
+    visits = read_table(out, "visits", schema.VISITS).to_pylist()
+    for visit in visits:
+        mine = [name for name in told if name[:2] == (visit["patient"], visit["visit_date"])]
+        assert visit["squares_filled"] == len(mine)
+    assert sum(visit["squares_filled"] for visit in visits) > 2
 
 
 def test_models_may_come_from_several_places_and_each_must_hold_some(all_models: Path, tmp_path: Path) -> None:
