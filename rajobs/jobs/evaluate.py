@@ -1,12 +1,13 @@
 """rajobs evaluate: a study's bundles asked about the rows that were kept from them, with figures and a page."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from rajobs import studies
 from rajobs.imaging.coding import preview
@@ -120,7 +121,11 @@ def _ask(order: Order, source: Source, bundles: list[dict[str, Any]], split: pa.
             verdicts.append(judge(Model.load(models, bundle["folder"], source.study), lesson, "test"))
     first = max(verdicts, key=lambda verdict: sum(np.sum(t != MISSING) for t in verdict.truth.values()))
     answers, hashes = vote(source.study, verdicts), [bundle["hash"] for bundle in bundles]
-    return predictions_table(first, answers, lesson, hashes, _dissent(verdicts, answers))
+    apart = _dissent(verdicts, answers)
+    if order.mode == "clean":  # the papers' networks were asked about every image
+        images = first.rows(lesson.arrays.rows).column("image_id").to_pylist()
+        answers, apart = by_rule(source, images, answers, apart)
+    return predictions_table(first, answers, lesson, hashes, apart)
 
 
 def vote(study: Study, verdicts: list[Verdict]) -> dict[str, tuple[P, Numbers]]:
@@ -138,6 +143,23 @@ def _dissent(verdicts: list[Verdict], answers: Mapping[str, tuple[P, Numbers]]) 
         for name, (_, said) in answers.items()
         if all(name in each.voices for each in verdicts)
     }
+
+
+def by_rule(
+    source: Source, images: Sequence[str], answers: Mapping[str, tuple[P, Numbers]], apart: Mapping[str, P]
+) -> tuple[dict[str, tuple[P, Numbers]], dict[str, P]]:
+    """Answers and dissent of rows of these images, with the study's rules in the place of models where they hold."""
+    found, differ = dict(answers), dict(apart)
+    for rule in source.study.rules:
+        held: list[str] = []
+        for key in parts(source.store, "images"):
+            table = read_part(source.store, key, IMAGES, ["image_id", rule.column])
+            held += table.filter(pc.equal(table.column(rule.column), rule.value)).column("image_id").to_pylist()
+        there, (p, said) = np.isin(images, held), found[rule.target]
+        number = source.study.target(rule.target).classes.index(rule.answer)
+        found[rule.target] = np.where(there[:, None], np.eye(p.shape[1])[number], p), np.where(there, number, said)
+        differ[rule.target] = np.where(there, np.nan, differ[rule.target])
+    return found, differ
 
 
 def predictions_table(
@@ -224,6 +246,7 @@ def _facts(order: Order, study: Study, bundles: list[dict[str, Any]], table: pa.
         "budget": _budget(bundles),
         "rows": {**(bundles[0]["rows"] if bundles else {}), "test": table.num_rows},
         "bundles": bundles,
+        "rules": [] if order.predictions or order.mode != "clean" else [rule.says for rule in study.rules],
     }
 
 

@@ -53,6 +53,17 @@ class Printed:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Rule:
+    """An answer that needs no model: of rows whose image has a value in a column of the images table."""
+
+    target: str
+    column: str
+    value: bool
+    answer: str
+    says: str  # in a sentence, for the page
+
+
+@dataclass(frozen=True, kw_only=True)
 class Study:
     """A question, the rows it is asked of, and the recipes that answer it."""
 
@@ -70,6 +81,7 @@ class Study:
     printed_split: PrintedSplit | PrintedPatients | None = None
     folds: Mapping[str, str] = field(default_factory=dict)  # classes that the paper counts as another
     kinds: Mapping[str, str] = field(default_factory=dict)  # site -> kind of row, for members with a head a kind
+    rules: tuple[Rule, ...] = ()  # of score, and of evaluate in clean mode
     baseline: str | None = None  # a plain model of the rows' own numbers beside the networks; see learning/tabular.py
 
     def kind_numbers(self, sites: Sequence[str]) -> NDArray[np.int64]:

@@ -72,8 +72,8 @@ def evaluation_page(
     """The page and its figures as PNG, by file name.
 
     `figures` are `Verdict.figures()` of the test part. `facts`: `mode`, `budget`, `bundles` (each the content of a
-    bundle.json), `rows` (a count a part), `readers` and `baseline` (see learning/readers.py and tabular.py) and, if the
-    other mode was evaluated too, `other`: {"mode", "figures"}.
+    bundle.json), `rows` (a count a part), `rules` (what was answered without a model), `readers` and `baseline` (see
+    learning/readers.py and tabular.py) and, if the other mode was evaluated too, `other`: {"mode", "figures"}.
     """
     drawn: dict[str, bytes] = {}
     tested = [given(study, target, predictions, "test") for target in study.targets]
@@ -99,7 +99,7 @@ def _short(study: Study, facts: Mapping[str, Any], tested: Sequence[Given], figu
     headline = figures.get(study.headline)
     if headline:
         parts.append(Tiles(tiles=(_headline(study, headline), *_sizes(tested))))
-    parts.append(Text(paragraphs=(MODES[facts["mode"]],)))
+    parts.append(Text(paragraphs=(MODES[facts["mode"]], *facts.get("rules", ()))))
     if facts["mode"] == "published" and study.folds:
         folded = ", ".join(f"{name} as {into}" for name, into in study.folds.items())
         parts.append(Text(paragraphs=(f"The paper has fewer classes: {folded}.",)))

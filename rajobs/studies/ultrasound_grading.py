@@ -2,8 +2,9 @@
 
 from rajobs.imaging.views import scanned
 from rajobs.learning.recipe import Augment, Member, Recipe, Training
-from rajobs.learning.study import Printed, Study, View
+from rajobs.learning.study import Printed, Rule, Study, View
 from rajobs.learning.targets import scores
+from rajobs.records.scans import FLOW, GREY, WITHOUT_COLOUR
 
 DEFAULT = Recipe(
     view={"size": 160, "fit": "pad"},
@@ -53,7 +54,13 @@ STUDY = Study(
     question="How strong is the power-Doppler signal in this joint, and how thick its synovium?",
     rows="ultrasound",
     view=View(draw=scanned, version=1, reads="pixels", settings={"size": 160, "fit": "pad"}),
-    targets=(scores("grade", 3), scores("grey_grade", 3)),
+    targets=(scores(FLOW, 3), scores(GREY, 3)),
+    rules=(
+        Rule(
+            target=FLOW, column="doppler", value=False, answer=str(WITHOUT_COLOUR),
+            says="A frame without a colour signal has Doppler grade 0 by rule, as in score: no model is asked.",
+        ),
+    ),
     headline="grade.qwk",
     metrics=(
         "accuracy", "within_one", "qwk", "kappa_linear", "mae", "balanced_accuracy", "any_sensitivity",

@@ -82,9 +82,11 @@ def test_a_small_budget_and_the_other_mode_are_said(
 ) -> None:
     other = {"mode": "clean", "figures": {"view.accuracy": {"value": 0.7125, "low": 0.6, "high": 0.8}}}
     page, _ = evaluation_page(
-        study, {**facts, "mode": "published", "budget": 0.05, "other": other}, predictions(FOUR), FIGURES, None, {}
-    )
+        study, {**facts, "mode": "published", "budget": 0.05, "other": other, "rules": ["Dark films are nought."]},
+        predictions(FOUR), FIGURES, None, {},
+    )  # fmt: skip
     text = read_page(page)
+    assert "Dark films are nought." in text
     assert "with 5 % of the recipe's epochs" in text
     assert "with the leaks that it has" in text and "foot as other" in text
     assert "View, accuracy 0.812 0.713 -0.100" in text

@@ -18,6 +18,7 @@ from rajobs.learning.study import Study
 from rajobs.learning.tabular import BASELINES
 from rajobs.records.errors import NotThereYet, UnknownName
 from rajobs.records.metrics import LESS_IS_BETTER, METRICS
+from rajobs.records.schema import IMAGES
 from rajobs.records.splits import PrintedSplit
 
 STUDIES = [studies.find(name) for name in studies.names()]
@@ -56,6 +57,8 @@ def test_a_declaration_holds_together(study: Study) -> None:
     assert study.points is None or study.view.place is not None, "points are found again in the film"
     classes = {name for target in study.targets for name in target.classes}
     assert {*study.folds, *study.folds.values()} <= classes
+    assert all(rule.answer in study.target(rule.target).classes for rule in study.rules)
+    assert {rule.column for rule in study.rules} <= set(IMAGES.names)
 
 
 @EVERY

@@ -1,0 +1,41 @@
+"""What evaluate makes of models' answers before it judges them."""
+
+from pathlib import Path
+
+import numpy as np
+
+from rajobs import studies
+from rajobs.jobs.evaluate import by_rule
+from rajobs.jobs.lesson import open_source
+from rajobs.jobs.scorer import GRADES
+from rajobs.records.manifest import to_json
+from rajobs.records.parts import to_parquet
+from rajobs.records.scans import FLOW, GREY, WITHOUT_COLOUR
+from rajobs.records.schema import IMAGES, LABELS
+from rajobs.records.store import open_store
+
+SURE = np.array([[0.0, 0.1, 0.1, 0.8]] * 3)
+
+
+def test_a_frame_without_colour_is_answered_by_rule_as_in_score(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path))
+    images = [
+        {
+            "image_id": name, "patient": "p", "frame": 0, "modality": "US", "rows": 2, "columns": 2, "bits": 8,
+            "doppler": doppler, "preview": b"", "pixels": b"",
+        }
+        for name, doppler in {"lit": True, "dark": False, "other": False}.items()
+    ]  # fmt: skip
+    labels = [{"image_id": "lit", "study": GRADES.study, "target": FLOW, "value": "3", "reader": "truth"}]
+    store.put("images/part-0.parquet", to_parquet(IMAGES.rows(images), IMAGES))
+    store.put("labels/part-0.parquet", to_parquet(LABELS.rows(labels), LABELS))
+    store.put("manifest.json", to_json({"job": "ingest", "hash": "h", "key": "k"}))
+    source = open_source(str(tmp_path), studies.find(GRADES.study))
+    given = {name: (SURE, np.full(3, 3)) for name in (FLOW, GREY)}
+    apart = {name: np.full(3, 0.5) for name in (FLOW, GREY)}
+    answers, differ = by_rule(source, ["dark", "lit", "dark"], given, apart)
+    p, said = answers[FLOW]
+    assert said.tolist() == [WITHOUT_COLOUR, 3, WITHOUT_COLOUR] and p[:, 3].tolist() == [0, 0.8, 0]
+    assert p[0].tolist() == [1, 0, 0, 0] and np.isnan(differ[FLOW]).tolist() == [True, False, True]
+    assert answers[GREY] is given[GREY] and differ[GREY] is apart[GREY], "synovium is thick without colour too"
+    assert given[FLOW][1].tolist() == [3, 3, 3]
