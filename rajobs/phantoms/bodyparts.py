@@ -7,7 +7,7 @@ from types import MappingProxyType
 import cv2
 import numpy as np
 
-from rajobs.phantoms import ankle, girdles, limbs, skull, teeth, trunk
+from rajobs.phantoms import ankle, girdles, jaw, limbs, skull, teeth, trunk
 from rajobs.phantoms.anatomy import Build
 from rajobs.phantoms.canvas import Canvas, affine, blank_canvas
 from rajobs.phantoms.cohort import Film
@@ -59,7 +59,8 @@ _PARTS: Mapping[str, Part] = MappingProxyType(
             draw=_anybody(girdles.shoulder), view=(-150, -90, 80, 160), position="AP", sided=True, turns=0.05
         ),
         "skull": Part(draw=_anybody(skull.skull), view=(-112, -148, 118, 125), position="AP", turns=0.08),
-        "jaw": Part(draw=_anybody(teeth.jaw), view=(-140, -76, 140, 78), position="PA", turns=0.04),
+        "neck": Part(draw=_anybody(skull.skull), view=(-88, 8, 78, 200), position="LL", turns=0.04),
+        "jaw": Part(draw=_anybody(jaw.jaw), view=(-140, -76, 140, 78), position="PA", turns=0.04),
         "teeth": Part(
             draw=_anybody(teeth.few_teeth),
             view=(-76, -58, 76, 58),

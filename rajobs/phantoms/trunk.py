@@ -4,6 +4,7 @@ import numpy as np
 
 from rajobs.phantoms.bones import closed_curve
 from rajobs.phantoms.strokes import Pencil, mirrored
+from rajobs.phantoms.thorax import chest_aside
 
 
 def vertebra(
@@ -126,7 +127,10 @@ def _ribs(pencil: Pencil, side: int, dense: float) -> None:
 
 
 def chest(pencil: Pencil) -> None:
-    """A chest, PA or AP."""
+    """A chest, PA or AP, or from the side."""
+    if pencil.rng.random() < 0.25:
+        chest_aside(pencil)
+        return
     wide, breast = pencil.rng.uniform(0.9, 1.1), pencil.rng.random() < 0.45
     trunk = np.array(
         [
