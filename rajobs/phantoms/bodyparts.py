@@ -73,6 +73,9 @@ _PARTS: Mapping[str, Part] = MappingProxyType(
         "lower_leg": Part(
             draw=_anybody(limbs.lower_leg), view=(-75, -270, 75, 90), position="AP", sided=True, turns=0.25
         ),
+        "humerus": Part(
+            draw=_anybody(limbs.upper_arm), view=(-75, -190, 75, 180), position="AP", sided=True, turns=0.15
+        ),
         "ankle": Part(draw=ankle.ankle, view=(-95, -120, 215, 105), position="LL", sided=True, turns=0.35),
         "elbow": Part(draw=_anybody(limbs.elbow), view=(-70, -120, 90, 120), position="AP", sided=True, turns=0.3),
         "forearm": Part(draw=limbs.forearm, view=(-75, -25, 100, 220), position="AP", sided=True, turns=0.3),

@@ -14,8 +14,8 @@ from rajobs.phantoms.severity import Course, draw_course, scores_at
 VIEWS = ("unilateral", "both", "foot", "other")
 _OTHER_SHARES = MappingProxyType(
     {
-        "chest": 0.20, "abdomen": 0.06, "spine": 0.08, "neck": 0.02, "knee": 0.12, "shoulder": 0.08, "hip": 0.11,
-        "elbow": 0.05, "forearm": 0.06, "skull": 0.06, "lower_leg": 0.06, "jaw": 0.04, "teeth": 0.06,
+        "chest": 0.20, "abdomen": 0.06, "spine": 0.08, "neck": 0.02, "knee": 0.10, "shoulder": 0.08, "hip": 0.11,
+        "elbow": 0.05, "humerus": 0.02, "forearm": 0.06, "skull": 0.06, "lower_leg": 0.06, "jaw": 0.04, "teeth": 0.06,
     }
 )  # fmt: skip
 OTHER_PARTS = tuple(_OTHER_SHARES)

@@ -30,7 +30,7 @@ _SCANNERS = (
     ("SIEMENS", "ACUSON S2000"),
     ("Mindray", "Resona 7"),
 )
-_LIMBS = ("hand", "foot", "knee", "shoulder", "hip", "elbow", "forearm")
+_LIMBS = ("hand", "foot", "ankle", "knee", "shoulder", "hip", "elbow", "forearm")
 
 
 def uid(seed: int, *parts: object) -> str:

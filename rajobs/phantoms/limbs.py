@@ -1,4 +1,4 @@
-"""Films of arms and legs that show no hand: knee, elbow, forearm, lower leg. Coordinates in mm, y downwards."""
+"""Films of arms and legs that show no hand. Coordinates in mm, y downwards."""
 
 import numpy as np
 
@@ -192,6 +192,29 @@ def lower_leg(pencil: Pencil) -> None:
                 marrow=0.1,
                 depth=0.8,
             )
+
+
+_HUMERUS = (
+    (-22, -158), (-10, -170), (8, -171), (20, -164), (27, -150), (20, -130), (13, -95), (11, 0), (11, 90), (14, 118),
+    (26, 138), (29, 150), (22, 159), (8, 162), (-2, 157), (-12, 161), (-25, 156), (-33, 145), (-26, 136), (-14, 116),
+    (-11, 90), (-11, 0), (-13, -90), (-21, -130), (-28, -146),
+)  # fmt: skip
+
+
+def upper_arm(pencil: Pencil) -> None:
+    """An upper arm alone, the chest's wall beside it."""
+    dense = float(pencil.rng.uniform(0.85, 1.15))
+    pencil.limb([(-20, -260), (0, -160), (2, -40), (0, 80), (0, 300)], [76, 60, 50, 42, 38])
+    pencil.mass([(-300, -260), (-70, -260), (-58, -100), (-66, 60), (-80, 300), (-300, 300)], 50, blur=7)
+    pencil.bone(_HUMERUS, cortex=4.4, marrow=0.10, tubular=True, ends=0.7, depth=0.62 * dense)
+    blade = [(-38, -182), (-32, -150), (-44, -118), (-80, -60), (-130, -100), (-130, -176)]
+    pencil.bone(blade, cortex=1.2, marrow=0.03, depth=0.5 * dense)
+    pencil.band([(-130, -178), (-60, -190), (-10, -192), (14, -182)], width=13, inside=2.2, edge=4.0)
+    for place, length in ((-16.0, 8.0), (18.0, 14.0)):
+        ends = [(place - 9, 300), (place - 7, 190), (place - 10, 172 - length / 2), (place, 166), (place + 10, 172)]
+        pencil.bone(
+            [*ends, (place + 7, 190), (place + 6, 300)], cortex=2.6, marrow=0.1, tubular=True, depth=0.6 * dense
+        )
 
 
 def elbow(pencil: Pencil) -> None:

@@ -47,7 +47,7 @@ def _kind(picture: Picture) -> str:
     return f"{order} {view}" if view != "other" else f"{order} {'trunk' if picture.body_part in _TRUNK else 'limbs'}"
 
 
-_TRUNK = ("abdomen", "chest", "hip", "shoulder", "skull", "spine")
+_TRUNK = ("abdomen", "chest", "hip", "jaw", "neck", "shoulder", "skull", "spine", "teeth")
 
 
 def _by_kind(pictures: Sequence[Picture]) -> dict[str, list[Picture]]:
