@@ -195,8 +195,7 @@ def main() -> None:
         parser.error(f"{asked.data} holds no finished ingest")
     if places(read_table(open_store(asked.data), "labels", LABELS)):
         parser.error(f"the labels of {asked.data} say where joints are: score would not look for them, the rest would")
-    if asked.models == product.BUILTIN:
-        asked.models = builtin.place()
+    asked.models = builtin.where(asked.models)
     for name in asked.only:
         {"race": race, "single": single, "memory": memory}[name](asked)
 

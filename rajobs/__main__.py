@@ -129,7 +129,10 @@ def tune(**options: Any) -> None:
 @click.option("--predictions", metavar="FILE", help="Judge these predictions instead of asking MODELS.")
 @ray_option
 def evaluate(**options: Any) -> None:
-    """Judge MODELS on the part of DATA that they never saw; figures and a page at OUT."""
+    """Judge MODELS on the part of DATA that they never saw; figures and a page at OUT.
+
+    MODELS is a place that train wrote to, or builtin (the models inside the package), which are judged on all of DATA.
+    """
     from rajobs.jobs.evaluate import Order
     from rajobs.jobs.evaluate import evaluate as run
 

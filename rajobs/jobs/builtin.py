@@ -58,12 +58,18 @@ MADE = (
 )
 
 AT_ONCE = 50  # films of a task of drawing
+NAME = "builtin"  # stands for the models inside the package
 DRAWN = "drawn"  # stands where other bundles tell of data, key and split
 
 
 def place() -> str:
     """The folder of the models inside the package."""
     return str(Path(rajobs.__file__).parent / "builtin")
+
+
+def where(models: str) -> str:
+    """A place of models as it was named."""
+    return place() if models == NAME else models
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from rajobs import studies
 from rajobs.imaging.coding import preview
 from rajobs.imaging.rows import Row
-from rajobs.jobs import say
+from rajobs.jobs import builtin, say
 from rajobs.jobs.lesson import Source, clinic_visits, lesson_of, open_source, prepare, split_of
 from rajobs.learning import tabular
 from rajobs.learning.bundle import Model, find_bundles, read_description
@@ -27,7 +27,7 @@ from rajobs.records import metrics
 from rajobs.records.errors import BadTable, DataError, StoreError, UsageError
 from rajobs.records.manifest import claim, to_json
 from rajobs.records.parts import parts, read_file, read_part, to_parquet
-from rajobs.records.schema import HISTORY, IMAGES, PREDICTIONS
+from rajobs.records.schema import HISTORY, IMAGES, PREDICTIONS, SPLIT
 from rajobs.records.store import Store, absolute, open_store, split_uri
 from rajobs.reports.evaluation import evaluation_page, wrong_answers
 
@@ -55,8 +55,12 @@ def evaluate(order: Order) -> str:
         study = study.asked(study.recipe("default"))
     source = open_source(order.data, study)
     store = open_store(order.out)
-    split, split_hash = split_of(source, order.mode)
-    bundles = _bundles(order, study, source, split_hash)
+    held = _found(order, study)
+    if order.predictions or any(bundle["key"] == source.key for bundle in held):
+        split, split_hash = split_of(source, order.mode)
+    else:  # no model has seen any of it: all of it judges
+        split, split_hash = SPLIT.rows([]), ""
+    bundles = _fair(order, source, held, split_hash)
     told = {"study": study.name, "mode": order.mode, "data": source.data_hash, "bundles": [b["hash"] for b in bundles]}
     claim(store, "evaluate", {**told, "predictions": order.predictions})
     page = f"{order.out}/{PAGE}"
@@ -88,20 +92,28 @@ def evaluate(order: Order) -> str:
     return page
 
 
-def _bundles(order: Order, study: Study, source: Source, split_hash: str) -> list[dict[str, Any]]:
-    """The bundles' descriptions; one that may have learnt from this test part is refused."""
-    models = open_store(order.models)
+def _models(order: Order) -> Store:
+    return open_store(builtin.where(order.models))
+
+
+def _found(order: Order, study: Study) -> list[dict[str, Any]]:
+    """The bundles' descriptions."""
+    models = _models(order)
     folders = find_bundles(models, study.name)
     if not folders and not order.predictions:
         raise StoreError(f"{order.models} holds no model of {study.name}; run `rajobs train {study.name}` first")
     found = [{**read_description(models, folder), "folder": folder} for folder in folders]
-    found = [each for each in found if study.asked(from_dict(each["recipe"])).targets == study.targets]
+    return [each for each in found if study.asked(from_dict(each["recipe"])).targets == study.targets]
+
+
+def _fair(order: Order, source: Source, found: list[dict[str, Any]], split_hash: str) -> list[dict[str, Any]]:
+    """Those that cannot have learnt from the test part; where there are none, that is said."""
     same_key = [bundle for bundle in found if bundle["key"] == source.key]
     foreign = [bundle for bundle in found if bundle["key"] != source.key]
     mine = [bundle for bundle in same_key if bundle["mode"] == order.mode and bundle["split"] == split_hash]
     if found and not mine and not foreign:
         raise UsageError(
-            f"no model of {study.name} at {order.models} was trained in {order.mode} mode on the split of "
+            f"no model of {order.study} at {order.models} was trained in {order.mode} mode on the split of "
             f"{order.data}: what it learnt may be in the test part; train on this data or name another --mode"
         )
     return mine or foreign
@@ -109,7 +121,7 @@ def _bundles(order: Order, study: Study, source: Source, split_hash: str) -> lis
 
 def _ask(order: Order, source: Source, bundles: list[dict[str, Any]], split: pa.Table) -> pa.Table:
     """Every bundle's answers to the test part, as one."""
-    models = open_store(order.models)
+    models = _models(order)
     verdicts = []
     for bundle in bundles:
         recipe = from_dict(bundle["recipe"])
@@ -253,7 +265,7 @@ def _facts(order: Order, study: Study, bundles: list[dict[str, Any]], table: pa.
 def _history(order: Order, bundles: list[dict[str, Any]]) -> pa.Table | None:
     if not bundles:
         return None
-    return read_file(open_store(order.models), f"{bundles[0]['folder']}/history.parquet", HISTORY)
+    return read_file(_models(order), f"{bundles[0]['folder']}/history.parquet", HISTORY)
 
 
 def _thumbnails(source: Source, table: pa.Table) -> dict[str, bytes]:

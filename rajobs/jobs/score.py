@@ -28,7 +28,6 @@ from rajobs.reports.scoring import score_page
 from rajobs.reports.tallies import HandTally, Shown
 
 PAGE = "report.html"
-BUILTIN = "builtin"  # stands for the models inside the package
 LABELLED = "labels.txt"  # which labels the scores were made with: they say where joints are
 
 
@@ -75,11 +74,11 @@ def find_models(models: str) -> dict[str, dict[str, Where]]:
     """Each study's bundles by their hash, at the places that are named, one or several with commas between them."""
     found: dict[str, dict[str, Where]] = {step.study: {} for step in CHAIN}
     for name in models.split(","):
-        place = builtin.place() if name == BUILTIN else absolute(name)
+        place = absolute(builtin.where(name))
         here = {study: bundles_at(place, study) for study in found}
         if not any(here.values()):
             raise StoreError(
-                f"{name} holds no model of {', '.join(found)}; run `rajobs train` first, or name {BUILTIN}"
+                f"{name} holds no model of {', '.join(found)}; run `rajobs train` first, or name {builtin.NAME}"
             )
         for study, bundles in here.items():
             for uri, folder in bundles:

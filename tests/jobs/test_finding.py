@@ -16,7 +16,7 @@ from rajobs.jobs.finding import choose_hands, find_joints
 from rajobs.jobs.panel import Panel, bundles_at
 from rajobs.learning.recipe import replace, to_toml
 from rajobs.records.anatomy import FINGER_JOINTS, HAND_SITES
-from rajobs.records.errors import BadBundle, UsageError
+from rajobs.records.errors import BadBundle, StoreError, UsageError
 from rajobs.records.parts import parts, read_file, read_part, read_table
 from rajobs.records.schema import FILMS, HANDS, IMAGES, JOINTS, PREDICTIONS
 from rajobs.records.store import open_store
@@ -124,6 +124,31 @@ def test_the_models_of_the_package_find_the_joints_of_a_real_hand(ray_cluster: N
         assert row["x"] is not None, site
         assert np.hypot(row["x"] - where[0], row["y"] - where[1]) < width / 2, site
         assert row["confidence"] > 0.5 and row["jsn"] is None, "no model of the package has learnt a score"
+
+
+@pytest.mark.ray
+def test_the_models_of_the_package_are_judged_on_all_labelled_films_however_few(
+    ray_cluster: None, tmp_path: Path
+) -> None:
+    if not REAL.is_dir():
+        pytest.skip("no real files here")
+    film = "hand_cr_kodak_j2k.dcm"
+    rows = ["image,side,study,target,site,value,reader"]
+    for side, site, x, y in np.loadtxt(Path(__file__).with_name("real_hand.csv"), str, delimiter=",", skiprows=1):
+        rows += [f"{film},{side},joint_detection,{axis},{site},{at},one" for axis, at in (("x", x), ("y", y))]
+    (tmp_path / "labels.csv").write_text("\n".join(rows))
+    (tmp_path / "films").mkdir()
+    shutil.copy(REAL / film, tmp_path / "films")
+    data, out = tmp_path / "data", tmp_path / "evaluation"
+    main(["ingest", str(tmp_path / "films"), str(data), "--labels", str(tmp_path / "labels.csv")])
+    with pytest.raises(StoreError, match="builtin holds no model of svdh_scoring"):
+        main(["evaluate", "svdh_scoring", str(data), "builtin", str(out)])
+    assert not out.exists(), "nothing half-written"
+    main(["evaluate", "joint_detection", str(data), "builtin", str(out)])
+    answers = read_file(open_store(str(out)), "predictions.parquet", PREDICTIONS).to_pylist()
+    named = [row for row in answers if row["site"] in FINGER_JOINTS]
+    assert {row["truth"] for row in named} == {row["predicted"] for row in named} == {"found"}
+    assert not (data / "splits").exists(), "one patient makes no split, and none is needed"
 
 
 @pytest.mark.ray
