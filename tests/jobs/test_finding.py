@@ -4,21 +4,23 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from rajobs import studies
 from rajobs.__main__ import main
-from rajobs.imaging.rows import COLUMNS, derive
-from rajobs.jobs import builtin, train
+from rajobs.imaging.rows import COLUMNS, Position, derive
+from rajobs.jobs import builtin, finding, train
 from rajobs.jobs.finding import choose_hands, find_joints
 from rajobs.jobs.panel import Panel, bundles_at
+from rajobs.jobs.scorer import places
 from rajobs.learning.recipe import replace, to_toml
 from rajobs.records.anatomy import FINGER_JOINTS, HAND_SITES
 from rajobs.records.errors import BadBundle, StoreError, UsageError
 from rajobs.records.parts import parts, read_file, read_part, read_table
-from rajobs.records.schema import FILMS, HANDS, IMAGES, JOINTS, PREDICTIONS
+from rajobs.records.schema import FILMS, HANDS, IMAGES, JOINTS, LABELS, PREDICTIONS
 from rajobs.records.store import open_store
 
 PLACES = tuple((side, site) for side in ("L", "R") for site in FINGER_JOINTS)
@@ -149,6 +151,44 @@ def test_the_models_of_the_package_are_judged_on_all_labelled_films_however_few(
     named = [row for row in answers if row["site"] in FINGER_JOINTS]
     assert {row["truth"] for row in named} == {row["predicted"] for row in named} == {"found"}
     assert not (data / "splits").exists(), "one patient makes no split, and none is needed"
+
+
+@pytest.mark.ray
+def test_a_hand_taken_for_the_other_side_s_or_turned_is_seen_again_as_it_is(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, inside = open_store(str(data)), builtin.place()
+    filters, joints = (Panel.load(study, bundles_at(inside, study)) for study in ("hand_filter", "joint_detection"))
+    truth = places(read_table(store, "labels", LABELS))
+    known = {name: held[0].side for name, held in truth.items() if len({place.side for place in held}) == 1}
+
+    def sided() -> dict[str, str | None]:
+        found: dict[str, str | None] = {}
+        for key in parts(store, "images"):
+            images = read_part(store, key, IMAGES, [*COLUMNS, "laterality"])
+            films = [row for row in derive("films", images, {}) if row.image_id in known]
+            for name, seen in find_joints(store, key, images, films, filters, joints).items():
+                if sum(place.site in FINGER_JOINTS for place in seen) == len(FINGER_JOINTS):
+                    found[name] = seen[0].side
+        return found
+
+    before = sided()
+    assert len(before) > 3 and all(known[name] == side for name, side in before.items())
+    other, choose = {"L": "R", "R": "L"}, finding.choose_hands
+
+    def mistaken(*given: Any) -> list[Position]:
+        """The other side's, its fingers pointing 45 degrees beside where they do."""
+        hand = choose(*given)
+        at = np.array([(place.x, place.y) for place in hand]).reshape(-1, 2)
+        turned = (at - at.mean(axis=0)) @ np.array([[1, 1], [-1, 1]]) / 2**0.5 + at.mean(axis=0)
+        return [
+            Position(site=place.site, side=other[place.side or ""], x=float(x), y=float(y))
+            for place, (x, y) in zip(hand, turned)
+        ]
+
+    monkeypatch.setattr(finding, "choose_hands", mistaken)
+    again = sided()
+    assert len(again) >= 0.8 * len(before) and all(known[name] == side for name, side in again.items())
 
 
 @pytest.mark.ray
