@@ -1,11 +1,11 @@
-"""Films turned, mirrored, made small and put in pairs, with their labels: what a finder of joints must bear.
+"""Films turned, mirrored, made small, put in pairs and spoilt, with their labels: what a finder of joints must bear.
 
-    python benchmarks/turn.py FILM LABELS OUT [--step 15]
+    python benchmarks/turn.py FILM LABELS OUT [--step 15] [--spoil dark]
     rajobs ingest OUT/films OUT/data --labels OUT/labels.csv --pictures radiograph
     python benchmarks/finding.py OUT/data MODELS
 
 FILM is a radiograph of one hand, LABELS a CSV (side, site, x, y) of its joints in the film's pixels. A mirrored right
-hand is a left one; two hands lie side by side on one film.
+hand is a left one; two hands lie side by side on one film. `--spoil` does the same to each of them before it is turned.
 """
 
 import argparse
@@ -53,6 +53,55 @@ def pair(film: Pixels, joints: Joints) -> tuple[Pixels, Joints]:
     return np.hstack([twin, film]), {**theirs, **shifted}
 
 
+def dark(film: Pixels, joints: Joints) -> tuple[Pixels, Joints]:
+    """Under-exposed, with the noise of few photons."""
+    light = (film / 255.0) ** 1.5 * 0.25 + np.random.default_rng(0).normal(0, 0.02, film.shape)
+    return _grey(light), joints
+
+
+def burnt(film: Pixels, joints: Joints) -> tuple[Pixels, Joints]:
+    """So bright that the middle of the hand is white."""
+    return _grey((film / 255.0) ** 0.6 * 1.8), joints
+
+
+def negative(film: Pixels, joints: Joints) -> tuple[Pixels, Joints]:
+    return 255 - film, joints
+
+
+def blurred(film: Pixels, joints: Joints) -> tuple[Pixels, Joints]:
+    """By a joint's gap, as a hand that moved."""
+    return np.asarray(cv2.GaussianBlur(film, (0, 0), 0.006 * max(film.shape)), np.uint8), joints
+
+
+def cut(film: Pixels, joints: Joints) -> tuple[Pixels, Joints]:
+    """Without the fingertips, the little finger and the wrist."""
+    top = round(min(y for (_, site), (_, y) in joints.items() if site.startswith("PIP")) - 0.02 * len(film))
+    low = round(max(y for _, y in joints.values()) + 0.03 * len(film))
+    left, right = (round(joints["R", site][0]) for site in ("IP", "PIP4"))
+    edge = round(0.05 * len(film))
+    by = np.array([[1.0, 0, -(left - edge)], [0, 1.0, -top]])
+    shape = (low - top, right + edge - (left - edge))
+    pixels, moved_joints = moved(film, joints, by, shape)
+    return pixels, {name: (x, y) for name, (x, y) in moved_joints.items() if 0 <= x < shape[1] and 0 <= y < shape[0]}
+
+
+def photographed(film: Pixels, joints: Joints) -> tuple[Pixels, Joints]:
+    """Askew, from a light box, with a glare."""
+    rows, columns = film.shape
+    by = np.array([[0.82, -0.05, 0.12 * columns], [0.03, 0.85, 0.07 * rows]])
+    pixels, places = moved(film, joints, by, film.shape)
+    lit = cv2.warpAffine(np.ones(film.shape, np.float32), by, (columns, rows))
+    glare = np.linspace(0, 0.25, columns)[None, :]
+    return _grey(np.where(lit > 0.5, 0.1 + 0.7 * pixels / 255 + glare, 0.9)), places
+
+
+def _grey(light: NDArray[np.float64]) -> Pixels:
+    return np.asarray(np.clip(light * 255, 0, 255), np.uint8)
+
+
+SPOILT = {each.__name__: each for each in (dark, burnt, negative, blurred, cut, photographed)}
+
+
 def films(film: Pixels, joints: Joints, step: float) -> Iterator[tuple[str, str, Pixels, Joints]]:
     """Name, view, pixels and joints of each."""
     both = pair(film, joints)
@@ -69,6 +118,7 @@ def main() -> None:
     parser.add_argument("labels", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--step", type=float, default=15.0, help="degrees")
+    parser.add_argument("--spoil", choices=SPOILT)
     args = parser.parse_args()
     (image,) = reading.plan(args.film.read_bytes(), ReadOptions()).images()
     pixels = to_bytes(image.pixels, image.window)
@@ -77,6 +127,8 @@ def main() -> None:
         joints = {(row["side"], row["site"]): (float(row["x"]), float(row["y"])) for row in csv.DictReader(file)}
     by = np.array([[scale, 0, 0.0], [0, scale, 0.0]])
     pixels, joints = moved(pixels, joints, by, (round(pixels.shape[0] * scale), round(pixels.shape[1] * scale)))
+    if args.spoil:
+        pixels, joints = SPOILT[args.spoil](pixels, joints)
     (args.out / "films").mkdir(parents=True)
     rows = [("image", "side", "study", "target", "site", "value", "patient")]
     for name, view, shown, places in films(pixels, joints, args.step):
