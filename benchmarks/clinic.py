@@ -1,14 +1,18 @@
 """000's picture on drawn clinics: its time, its networks beside a plain tabular model, and every number of the paper.
 
-    python benchmarks/clinic.py OUT [--patients 1200] [--network small|alexnet] [--budget 1] [--only pictures ...]
+    python benchmarks/clinic.py OUT [--patients 1200] [--scanned 200] [--network small|alexnet] [--budget 1]
+                                [--only pictures cohort filled sizes published tables]
 
 pictures: milliseconds of one core's processor time that a picture takes (the clock would measure the neighbours).
 cohort: a clinic in which a part of the findings is missing; the default recipe in clean mode beside the tabular model,
 the two ablations, the colour of what is missing, the ACPA flip, and what the members' dissent is worth.
+filled: the same recipe's answers where ultrasound is taken out of the table, and where graded scans fill its squares.
+sizes: the same recipe with larger pictures.
 published: 000's 249 patients with their variants, in its own mode and protocol: five trials of two networks, the best
 of them by the test part, the ablations, and three simulated experts. `small` puts small networks in the place of
 AlexNet and ResNet-18; alexnet is the paper's recipes, started at random.
-tables: the drawn patients beside the paper's tables 3 and 4.
+tables: the drawn patients beside the paper's tables 3 and 4. After published and tables the benchmark says which of
+the paper's printed numbers have no counterpart. `--budget` is the share of the recipes' epochs that published trains.
 What is under OUT already is not made again. Figures of drawn clinics are no clinical evidence.
 """
 
@@ -26,31 +30,34 @@ import cv2
 import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from filling import filling
 from learning import fitted, ordered, own_key, show
-from scipy import stats
+from numpy.typing import NDArray
+from paper import Beside
+from patients import Values, counts, multiplied, tables
 
 from rajobs import studies
-from rajobs.imaging.clinical import ITEMS, clinical, picture
-from rajobs.imaging.rows import Finding, Row
+from rajobs.imaging.clinical import ITEMS, clinical, number, picture
+from rajobs.imaging.rows import Row
 from rajobs.jobs import ingest
-from rajobs.jobs.lesson import lesson_of, open_source, prepare, split_of
+from rajobs.jobs.lesson import clinic_visits, lesson_of, open_source, prepare, split_of
 from rajobs.learning.bundle import Model, find_bundles
 from rajobs.learning.judge import Verdict, judge
 from rajobs.learning.recipe import Member, Recipe, Training, to_toml
 from rajobs.learning.tabular import verdict
-from rajobs.phantoms.clinic import ClinicRow, clinic_table, draw_clinic, draw_published, variants
+from rajobs.phantoms.clinic import ClinicRow, clinic_table, draw_clinic
 from rajobs.records import agreement, metrics
-from rajobs.records.printed import read_paper
+from rajobs.records.chance import kappa_span
 from rajobs.records.store import open_store
 from rajobs.reports.answers import given
 
 STUDY, TARGET, PAPER = "clinical_array", "ra_clinical", "000"
 SIZES = (96, 224, 227)
+OTHER_SIZES = (128,)
 TARGET_MS = 2.0
-MULTIPLIED = {True: 6, False: 5}  # 000: RA by six, others by five
 MISSING = {"ultrasound": 0.4, "blood": 0.1}  # shares of visits without any ultrasound, and of each blood value
 BLOOD = ("rf", "acpa", "esr", "crp", "ana", "mmp3", "wbc")
-EXPERTS, EXPERT_ERRS = 3, 0.06  # simulated: each errs on its own in so many patients, about as often as the paper's
+EXPERT_ERRS = 0.06  # simulated experts: each errs on its own in so many patients, about as often as the paper's
 STAND_INS = {
     "published": ("conv2", {"width": 8, "hidden": 64}), "published-resnet18": ("compact", {"width": 8, "stages": 4}),
 }  # fmt: skip
@@ -59,13 +66,12 @@ RECIPES = {
     "published-cruciforms": "AlexNet on cruciforms only, trial", "published-squares": "AlexNet on squares only, trial",
 }  # fmt: skip
 """000's four sets of five trials, and what its printed accuracies are called."""
-PRINTED_AS = {
-    "rf": "RF", "acpa": "ACPA", "esr": "ESR", "onset_days": "onset to visit, days", "crp": "CRP", "ana": "ANA",
-    "mmp3": "MMP-3", "wbc": "WBC", "temperature": "body temperature", "patient_vas": "patient VAS",
-    "doctor_vas": "doctor VAS",
+WITHOUT = {
+    "diagnoses of the 40 without RA, testing": "drawn patients have no diagnosis but RA or none",
+    "diagnoses of the 157 without RA, learning": "drawn patients have no diagnosis but RA or none",
+    "classification scores of the 10 with RA": "the clinic table has no classification score",
 }  # fmt: skip
-COUNTED = {"sex": "gender", "skin": "skin abnormality", "trunk_pain": "trunk pain"}
-Values = Mapping[str, Finding]
+"""What 000 prints of its patients that is not drawn."""
 
 
 def pictures(count: int) -> bool:
@@ -118,13 +124,6 @@ def with_holes(rows: Iterator[ClinicRow], seed: int) -> Iterator[ClinicRow]:
         yield replace(row, values={name: "" if name in gone else value for name, value in row.values.items()})
 
 
-def multiplied(seed: int) -> Iterator[ClinicRow]:
-    """000's 249 patients, those to learn from with their variants."""
-    for number, (part, row) in enumerate(draw_published(seed)):
-        count = MULTIPLIED[row.ra_clinical] if part == "learning" else 1
-        yield from variants(row, count, np.random.default_rng([seed, number]))
-
-
 def recipe_file(out: Path, name: str, recipe: Recipe) -> str:
     file = out / f"recipe-{name}.toml"
     file.write_text(to_toml(recipe))
@@ -155,9 +154,13 @@ def beside_tabular(judged: Path, name: str) -> str:
     return f"  {verdict({**plain, 'figures': decides})}"
 
 
+def drawn_cohort(out: Path, patients: int, seed: int) -> str:
+    return taken(out, "cohort", with_holes(draw_clinic(patients=patients, seed=seed), seed))
+
+
 def cohort(out: Path, patients: int, seed: int) -> None:
     """The default recipe on a clinic with holes, beside the numbers themselves, its ablations and its colours."""
-    data = taken(out, "cohort", with_holes(draw_clinic(patients=patients, seed=seed), seed))
+    data = drawn_cohort(out, patients, seed)
     default = studies.find(STUDY).recipe("default")
     views = {
         "default": {}, "cruciforms": {"shows": "cruciforms"}, "squares": {"shows": "squares"},
@@ -167,8 +170,8 @@ def cohort(out: Path, patients: int, seed: int) -> None:
     for name, view in views.items():
         file = recipe_file(out, name, replace(default, view={**default.view, **view}))
         judged[name] = fitted(STUDY, data, out, f"cohort-{name}", file)
-    print(f"\n{patients} drawn patients, clean mode; missing: ultrasound of {MISSING['ultrasound']:.0%} of the visits, "
-          f"{MISSING['blood']:.0%} of the blood values")  # fmt: skip
+    print(f"\n{patients} drawn patients, clean mode; budget 1, {default.training.epochs} epochs: the default recipe's")
+    print(f"  missing: ultrasound of {MISSING['ultrasound']:.0%} of visits, {MISSING['blood']:.0%} of blood values")
     plain = json.loads((judged["default"] / "metrics.json").read_text())["baseline"][1]
     show(f"the plain tabular model ({plain['learnt']} visits to learn from)", plain["figures"]["balanced_accuracy"])
     print(beside_tabular(judged["default"], "the picture"))
@@ -181,6 +184,28 @@ def cohort(out: Path, patients: int, seed: int) -> None:
     apart(judged["default"])
 
 
+def filled(out: Path, patients: int, scanned: int, seed: int) -> None:
+    """The cohort's default model asked by score's own function, its ultrasound there, taken out and filled."""
+    data, default = drawn_cohort(out, patients, seed), studies.find(STUDY).recipe("default")
+    judged = fitted(STUDY, data, out, "cohort-default", recipe_file(out, "default", default))
+    filling(out, data, out / f"{STUDY}-cohort-default", judged, scanned, seed)
+
+
+def sizes(out: Path, patients: int, seed: int) -> None:
+    """The default recipe with pictures of other sizes, beside the default one and the tabular model."""
+    data, default = drawn_cohort(out, patients, seed), studies.find(STUDY).recipe("default")
+    own = fitted(STUDY, data, out, "cohort-default", recipe_file(out, "default", default))
+    print(
+        f"\npictures of other sizes than the default's {default.view['size']} px, {patients} drawn patients, budget 1"
+    )
+    for size in OTHER_SIZES:
+        file = recipe_file(out, f"size{size}", replace(default, view={**default.view, "size": size}))
+        judged = fitted(STUDY, data, out, f"cohort-size{size}", file)
+        print(beside_tabular(judged, f"{size} px"))
+        lead = metrics.lead(metrics.balanced_accuracy, answers(judged), answers(own))
+        show(f"{size} px: lead over the default's size, paired", lead)
+
+
 def flipped(data: str, models: Path, mode: str) -> None:
     """What the answers hang on the one square of ACPA."""
     before, after = (asked(data, models, mode, acpa=how) for how in ("as_is", "flipped"))
@@ -190,6 +215,21 @@ def flipped(data: str, models: Path, mode: str) -> None:
           f"{int((truth == 0).sum())} without RA {int(((truth == 0) & (said == 0) & (then == 1)).sum())} become RA, of "
           f"{int((truth == 1).sum())} with RA {int(((truth == 1) & (said == 1) & (then == 0)).sum())} become none "
           f"(000: in several); {int(up.sum())} of the {int((said == 0).sum())} noes are less sure")  # fmt: skip
+    low = negative(data, before)
+    turned, found = low & (truth == 0) & (said == 0) & (then == 1), low & (truth == 1) & (said == 1)
+    print(f"  negative for ACPA: {int((low & (truth == 0)).sum())} without RA, of whom {int(turned.sum())} become RA "
+          f"(000: several); {int((low & (truth == 1)).sum())} with RA, of whom {int(found.sum())} are found as they "
+          f"are (000: it could)")  # fmt: skip
+
+
+def negative(data: str, seen: Verdict) -> NDArray[np.bool_]:
+    """Which of the visits that were asked about have a measured ACPA below its bound."""
+    source = open_source(data, seen.study)
+    acpa = {visit.image_id: number(visit.findings["acpa"]) for visit in clinic_visits(source.store, ("acpa",))}
+    names = prepare(source, seen.study.recipe("default").view, None).rows.column("image_id").to_pylist()
+    (bound,) = ITEMS["acpa"].bounds
+    values = [acpa[names[at]] for at in seen.at.tolist()]
+    return np.array([value is not None and value < bound for value in values])
 
 
 def apart(judged: Path) -> None:
@@ -211,7 +251,7 @@ def in_place(recipe: Recipe, architecture: str, settings: Mapping[str, Any]) -> 
     return replace(recipe, view={**recipe.view, "size": 64}, members=members, training=training, heavy=False)
 
 
-def published(out: Path, seed: int, network: str, budget: float) -> None:
+def published(out: Path, seed: int, network: str, budget: float, paper: Beside) -> None:
     """000's protocol: five trials of each network, and the best one by the test part; then its numbers."""
     study = studies.find(STUDY)
     data = taken(out, "published", multiplied(seed))
@@ -225,97 +265,61 @@ def published(out: Path, seed: int, network: str, budget: float) -> None:
             judged = fitted(STUDY, data, out, fit, own, weights="none", mode=mode, budget=budget)
             seen = asked(data, out / f"{STUDY}-{fit}", mode)
             found[name if mode == "published" else f"{name}, clean"] = seen, judged
-    paper = {
-        entry.what: entry.numbers["accuracy"].text
-        for entry in read_paper(PAPER).entries
-        if "trial " in entry.what and "accuracy" in entry.numbers
-    }
     small = "small networks in the place of AlexNet and ResNet-18"
     stand = small if network == "small" else "the paper's networks, started at random"
-    print(f"\n000's 249 patients, drawn; {stand}; budget {budget:g}; published mode: the best trial by the test part")
+    print(f"\n000's 249 patients, drawn; {stand}; budget {budget:g} of the recipes' {recipe.training.epochs} epochs")
+    counts(data, paper)
+    print("  published mode: the best trial by the test part")
     for name, what in RECIPES.items():
         seen, judged = found[name]
         ours = [f"{np.mean(said == seen.truth[TARGET]):.0%}" for said in seen.voices[TARGET]]
-        theirs = [paper[f"{what} {number}"] for number in range(1, 6)]
+        theirs = [paper.text(f"{what} {trial}") for trial in range(1, 6)]
         print(f"  {what}s 1 to 5: {', '.join(theirs)} in the paper, {', '.join(ours)} here")
         print(beside_tabular(judged, name))
-    best_trial(found["published"][0], seed)
-    misses(found["published"][0], found["published-resnet18"][0])
+    best_trial(found["published"][0], seed, paper)
+    misses(found["published"][0], found["published-resnet18"][0], paper)
     for name in ("published", "published, clean"):
         chosen = metrics.figure(metrics.accuracy, answers(found[name][1]))
         show(f"AlexNet's place, {name}: accuracy of the chosen trial", chosen)
     flipped(data, out / f"{STUDY}-published-{network}-{budget:g}-published", "published")
 
 
-def best_trial(seen: Verdict, seed: int) -> None:
+def best_trial(seen: Verdict, seed: int, paper: Beside) -> None:
     """Table 1, and the experts."""
     given = seen.answers(TARGET)
-    counts = agreement.one_vs_rest(metrics.confusion(given), 1)
-    print(f"  the best trial: TP {counts.tp}, FN {counts.fn}, FP {counts.fp}, TN {counts.tn} (000: 10, 0, 1, 39)")
-    precision, recall = agreement.precision(counts), agreement.sensitivity(counts)
-    print(f"  its precision {precision:.0%} (000: 91%), its recall {recall:.0%} (000: 100%)")
-    kappas = []
-    for number in range(EXPERTS):
-        errs = np.random.default_rng([seed, number]).random(len(given.truth)) < EXPERT_ERRS
-        said = np.where(errs, 1 - given.truth, given.truth)
-        kappas.append(agreement.kappa_unweighted(metrics.confusion(replace(given, truth=said))))
-    print(f"  kappa with three simulated experts, each wrong on its own in {EXPERT_ERRS:.0%}: "
-          f"{', '.join(f'{kappa:.2f}' for kappa in kappas)} (000: 0.79, 0.83, 0.87)")  # fmt: skip
+    matrix = metrics.confusion(given)
+    mine, theirs = (agreement.one_vs_rest(each, 1) for each in (matrix, paper.paper.matrices["third_trial"]))
+    show("the best trial's accuracy", metrics.figure(metrics.accuracy, given))
+    for name, cells in (("here", mine), ("000", theirs)):
+        print(f"  {name:<4} TP {cells.tp}, FN {cells.fn}, FP {cells.fp}, TN {cells.tn}")
+    printed = paper.take("AlexNet's third trial, RA").numbers
+    for name, entry in printed.items():
+        print(f"  its {name}: {entry.text} in 000, {agreement.OF_TABLE[name](mine):.0%} here")
+    print(f"  its kappa with three simulated experts, each wrong on its own in {EXPERT_ERRS:.0%} of the patients")
+    for at, order in enumerate(("first", "second", "third")):
+        errs = np.random.default_rng([seed, at]).random(len(given.truth)) < EXPERT_ERRS
+        table = metrics.confusion(replace(given, truth=np.where(errs, 1 - given.truth, given.truth)))
+        low, high = kappa_span(table, 0)
+        ours = f"{agreement.kappa_unweighted(table):.2f} ({low:.2f} to {high:.2f}) here, {int(errs.sum())} errors"
+        told = paper.text(f"AlexNet's third trial with the {order} expert")
+        print(f"    {order}: {told} in 000, {ours}")
 
 
-def misses(one: Verdict, other: Verdict) -> None:
+def misses(one: Verdict, other: Verdict, paper: Beside) -> None:
     """False negatives and positives over the five trials, and the pictures that both networks fail on."""
     failed: list[set[int]] = []
-    for name, seen, told in (("AlexNet", one, "6, 3"), ("ResNet-18", other, "3, 9")):
+    for name, seen, told in (("AlexNet's", one, "6, 3"), ("ResNet-18's", other, "3, 9")):
         truth, said = seen.truth[TARGET], seen.voices[TARGET]
         low, high = ((said == 0) & (truth == 1)), ((said == 1) & (truth == 0))
         failed.append(set(np.flatnonzero((low | high).any(axis=0)).tolist()))
-        counts = f"{int(low.sum())} false negatives, {int(high.sum())} false positives"
-        print(f"  {name}'s place, five trials: {counts} (000: {told})")
+        ours = f"{int(low.sum())} false negatives, {int(high.sum())} false positives, {int((low | high).sum())} in all"
+        print(f"  {name} place, five trials: {ours} (000: {told}, {paper.text(f'{name} wrong answers')} in all)")
     both = failed[0] & failed[1]
     ill = sum(int(one.truth[TARGET][at]) for at in both)
     print(f"  failed by both: {ill} with RA and {len(both) - ill} without (000: 2 and 2)")
 
 
-def tables(seed: int) -> None:
-    """The drawn patients beside tables 3 and 4: median (range) with RA; without; P."""
-    rows = list(multiplied(seed))
-    judges = {row.patient for part, row in draw_published(seed) if part != "learning"}
-    parts = {
-        "table 3": [row for row in rows if row.patient in judges],
-        "table 4": [row for row in rows if row.patient not in judges],
-    }
-    printed = [entry for entry in read_paper(PAPER).entries if entry.where in parts]
-    for where, mine in parts.items():
-        one, other = ([row.values for row in mine if row.ra_clinical == ra] for ra in (True, False))
-        print(f"\n{where}: with RA ({len(one)}); without ({len(other)}); Mann-Whitney's or chi-squared P")
-        for name in ITEMS:
-            words = (PRINTED_AS | COUNTED)[name]
-            entry = next(each for each in printed if each.where == where and each.what.startswith(words))
-            said = entry["printed"]
-            print(f"  {name:<12} 000: {_told(entry, said):<60} here: {_row(name, one, other)}")
-
-
-def _told(entry: Any, said: str) -> str:
-    return said if entry.kind == "unchecked" else f"{entry.what.partition(': ')[2]}; P = {said}"
-
-
-def _row(name: str, one: Sequence[Values], other: Sequence[Values]) -> str:
-    if name in COUNTED:
-        yes = "F" if name == "sex" else 1.0
-        counts = np.array(
-            [[sum(v[name] == yes for v in mine), sum(v[name] != yes for v in mine)] for mine in (one, other)]
-        )
-        p = stats.chi2_contingency(counts, correction=False).pvalue if counts.sum(axis=0).all() else float("nan")
-        return f"{counts[0, 0]} of {len(one)} with RA, {counts[1, 0]} of {len(other)} without; P = {p:.4f}"
-    groups = [np.array([float(v[name] or 0) for v in mine]) for mine in (one, other)]
-    p = stats.mannwhitneyu(*groups).pvalue
-    ends = (0.25, 0.75) if name == "onset_days" else (0.0, 1.0)  # as the paper has them
-    spans = [f"{np.median(mine):g} ({'-'.join(f'{np.quantile(mine, end):g}' for end in ends)})" for mine in groups]
-    return f"{'; '.join(spans)}; P = {p:.4f}"
-
-
-STEPS = ("pictures", "cohort", "published", "tables")
+STEPS = ("pictures", "cohort", "filled", "sizes", "published", "tables")
 
 
 def main() -> None:
@@ -323,6 +327,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("out", type=Path)
     parser.add_argument("--patients", type=int, default=1200)
+    parser.add_argument("--scanned", type=int, default=200, help="patients whose scans the grading model learns from")
     parser.add_argument("--seed", type=int, default=61)
     parser.add_argument("--network", choices=("small", "alexnet"), default="small")
     parser.add_argument("--budget", type=float, default=1.0)
@@ -334,10 +339,17 @@ def main() -> None:
         print(f"a picture in at most {TARGET_MS:g} ms: {'met' if pictures(300) else 'MISSED'}")
     if "cohort" in args.only:
         cohort(args.out, args.patients, args.seed)
+    if "filled" in args.only:
+        filled(args.out, args.patients, args.scanned, args.seed)
+    if "sizes" in args.only:
+        sizes(args.out, args.patients, args.seed)
+    paper = Beside.of(PAPER)
     if "published" in args.only:
-        published(args.out, args.seed, args.network, args.budget)
+        published(args.out, args.seed, args.network, args.budget, paper)
     if "tables" in args.only:
-        tables(args.seed)
+        tables(args.seed, paper)
+    if {"published", "tables"} <= set(args.only):
+        paper.finish(WITHOUT)
 
 
 if __name__ == "__main__":

@@ -7,12 +7,15 @@ The 156 images of 74 patients that judge are stand-ins for real ones: scans of t
 taken for a 2, for several such errors (`--candidates`), and those whose second model does best on the test are kept:
 published mode, with both leaks. Clean mode takes the first error without a look at the test, and nothing of its patient
 judges. `small` stands in for VGG16 where that is too heavy; vgg16 is the published recipe, started at random. What
-is under OUT already is not made again. Figures of drawn scans are no clinical evidence.
+is under OUT already is not made again. `--budget` is the share of the recipe's epochs that is trained. All that the
+paper prints stands beside ours; the last lines say what has no counterpart. Figures of drawn scans are no clinical
+evidence.
 """
 
 import argparse
 import csv
 import io
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -24,23 +27,26 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from learning import ordered, own_key, show
 from numpy.typing import NDArray
+from paper import Beside
 
 from rajobs import studies
 from rajobs.jobs import evaluate, ingest, train
 from rajobs.jobs.phantom import phantom
 from rajobs.learning.bundle import find_bundles, read_description
 from rajobs.learning.recipe import Member, Recipe, Training, to_toml
-from rajobs.phantoms.picture import Picture
+from rajobs.phantoms.picture import Patient, Picture
+from rajobs.phantoms.presets import preset
+from rajobs.phantoms.severity import reading
 from rajobs.phantoms.sheet import contact_sheet
 from rajobs.phantoms.ultrasound import draw_published, sample_scan
-from rajobs.phantoms.ultrasound_drawings import PUBLISHED_COUNTS
+from rajobs.phantoms.ultrasound_drawings import PUBLISHED_COUNTS, bases
 from rajobs.phantoms.ultrasound_ranges import RANGES
 from rajobs.phantoms.write import write_pictures
 from rajobs.records import metrics
-from rajobs.records.agreement import OF_TABLE, Ints, one_vs_rest
-from rajobs.records.parts import to_parquet
-from rajobs.records.printed import read_paper
-from rajobs.records.schema import PREDICTIONS
+from rajobs.records.agreement import OF_TABLE, Ints, kappa_linear, one_vs_rest
+from rajobs.records.chance import kappa_span
+from rajobs.records.parts import iterate_parts, read_table, to_parquet
+from rajobs.records.schema import IMAGES, LABELS, PREDICTIONS
 from rajobs.records.store import open_store
 from rajobs.reports.answers import given
 
@@ -48,6 +54,7 @@ STUDY, PAPER = "ultrasound_grading", "002"
 TESTED, PATIENTS = (43, 41, 67, 5), 74
 VALIDATES = 5  # every fifth drawing: the paper does not say how many
 ADDED, FOLDS = 5, 5
+GRADES = range(4)
 PER_GRADE = {"accuracy": "accuracy", "precision": "precision", "sensitivity": "sensitivity", "f1": "f1",
              "specificity": "specificity", "auc": "one_point_auc"}  # fmt: skip
 """The paper's figures of a grade, and ours of the same definition (papers/002.toml says how that is known)."""
@@ -78,8 +85,10 @@ class Judged:
 
 def numbered(pictures: Iterator[Picture], people: int) -> Iterator[Picture]:
     """Pictures dealt to so many people in turn."""
+    held: dict[int, Patient] = {}
     for number, picture in enumerate(pictures):
-        yield replace(picture, patient=replace(picture.patient, number=number % people))
+        whose = held.setdefault(number % people, replace(picture.patient, number=number % people))
+        yield replace(picture, patient=whose)
 
 
 def stand_ins(seed: int) -> Iterator[Picture]:
@@ -196,24 +205,70 @@ def within(clean: Judged, whole: Judged) -> Callable[[Ints], Ints]:
     return lambda at: at_clean[at][at_clean[at] >= 0]
 
 
-def tell(judged: Judged, name: str) -> None:
+def counts(data: str, paper: Beside) -> None:
+    """Drawings, test images and patients, as the ingested tables have them."""
+    store = open_store(data)
+    labels = [row for row in read_table(store, "labels", LABELS).to_pylist() if row["target"] == "grade"]
+    tests = {row["image_id"] for row in labels if row["split"] == "test"}
+    grades = [Counter(int(row["value"]) for row in labels if (row["image_id"] in tests) == judge) for judge in (0, 1)]
+    columns = ["image_id", "patient", "sex", "age_years"]
+    images = [row for _, table in iterate_parts(store, "images", IMAGES, columns) for row in table.to_pylist()]
+    people = {row["patient"]: row for row in images if row["image_id"] in tests}.values()
+    sexes = Counter(row["sex"] for row in people)
+    for what, here in (
+        ("base drawings", [len(bases(grade)) for grade in GRADES]),
+        ("drawings (grades", [grades[0][grade] for grade in GRADES]),
+        ("test images", [grades[1][grade] for grade in GRADES]),
+        ("patients (female", [sexes["F"], sexes["M"]]),
+    ):
+        entry = paper.take(what)
+        theirs, ours = f"{entry['printed']} = {_sum(entry['sum'])}", f"{sum(here)} = {_sum(here)}"
+        print(f"  {entry.what}: {theirs} in the paper, {ours} here")
+    ages = [row["age_years"] for row in people if row["age_years"] is not None]
+    entry = paper.take("medians and ranges: age")
+    age = f"age {np.median(ages):.0f} ({min(ages):.0f}-{max(ages):.0f}) here, the others are not drawn"
+    print(f"  {entry.what}: {entry['printed']} in the paper; {age}")
+
+
+def _sum(numbers: Sequence[int]) -> str:
+    return " + ".join(map(str, numbers))
+
+
+def raters(seed: int, paper: Beside) -> None:
+    """Two simulated raters of the test images, as far from the truth as the readers of a standard scan."""
+    rng, exact = np.random.default_rng(seed), preset("standard").grade_exact
+    truth = np.repeat(GRADES, TESTED)
+    one, other = (np.array([reading(rng, int(grade), GRADES[-1], exact) for grade in truth]) for _ in range(2))
+    table = np.zeros((len(GRADES), len(GRADES)), np.int64)
+    np.add.at(table, (one, other), 1)
+    low, high = kappa_span(table, 1)
+    told = paper.take("weighted kappa of the two raters")["printed"]
+    ours = f"{kappa_linear(table):.2f} ({low:.2f} to {high:.2f}) here, simulated, each right on {exact:.1%}"
+    print(f"  linear kappa of two raters: {told} in the paper, {ours}")
+    print(f"  images that a third rater was asked about: 29 in the paper, {int((one != other).sum())} here")
+
+
+def tell(judged: Judged, name: str, paper: Beside) -> None:
     """Every number that the paper prints of a model, beside ours."""
-    paper = read_paper(PAPER)
     every = np.arange(len(judged.images))
     print(f"\n{name} model, {len(every)} stand-ins: the paper's figure and ours (mean of {len(judged.trials)} trials)")
     print(f"  {'grade':<6}{''.join(f'{printed:<14}' for printed in PER_GRADE)}area under the ROC curve of scores")
-    for entry in (entry for entry in paper.entries if entry.kind == "of_class" and entry.what.startswith(name)):
-        at = int(entry["class"])
+    for at in GRADES:
+        entry = paper.take(f"{name} model, grade {at}")
         theirs = [entry.numbers[printed].text for printed in PER_GRADE]
         cells = [f"{text:<5}{_of_grade(judged, at, rule):.2f}" for text, rule in zip(theirs, PER_GRADE.values())]
         real = judged.mean(partial(_area, grade=at), every)
         print(f"  {at:<6}{''.join(f'{cell:<14}' for cell in cells)}{real:.2f}")
-    (whole,) = (entry for entry in paper.entries if entry.what == f"{name} model, all grades")
-    for what, metric in (("linear", metrics.kappa_linear), ("quadratic", metrics.qwk)):
-        printed = f", {whole.numbers['weighted_kappa'].text} in the paper" if what == "linear" else ""
-        show(f"{what} kappa{printed}", spread(partial(judged.mean, metric), judged.patients))
-    print(f"  its matrix {paper.matrices[name].tolist()}")
-    print(f"  ours       {metrics.confusion(judged.trials[0]).tolist()} (first trial)")
+    ends = paper.take(f"{name} model, 95 % interval of kappa").numbers
+    printed = f"{paper.text(f'{name} model, all grades')} ({ends['low'].text} to {ends['high'].text}) in the paper"
+    show(f"linear kappa, {printed}", spread(partial(judged.mean, metrics.kappa_linear), judged.patients))
+    show("quadratic kappa", spread(partial(judged.mean, metrics.qwk), judged.patients))
+    print(f"  the paper's matrix {paper.paper.matrices[name].tolist()}")
+    for number, trial in enumerate(judged.trials, 1):
+        matrix = metrics.confusion(trial)
+        low, high = kappa_span(matrix, 1)
+        print(f"  ours, trial {number}      {matrix.tolist()}: linear kappa {kappa_linear(matrix):.2f}, {low:.2f} to "
+              f"{high:.2f} if each image were a patient's only one")  # fmt: skip
 
 
 def _of_grade(judged: Judged, grade: int, rule: str) -> float:
@@ -224,6 +279,20 @@ def _area(answers: metrics.Answers, grade: int) -> float:
     """The area under the curve of one grade against the rest."""
     p = np.stack([1 - answers.p[:, grade], answers.p[:, grade]], axis=1)
     return metrics.auc(replace(answers, truth=(answers.truth == grade).astype(np.int64), p=p))
+
+
+def without(second: Judged, image: str) -> None:
+    """The paper's own test of the leak: the second model again, without the image that the drawings are like."""
+    kept = np.array([name != image for name in second.images])
+
+    def fewer(at: Ints) -> float:
+        return second.mean(metrics.kappa_linear, at[kept[at]])
+
+    def moved(at: Ints) -> float:
+        return fewer(at) - second.mean(metrics.kappa_linear, at)
+
+    show('second model without the image drawn like ("the same" in 002): kappa', spread(fewer, second.patients))
+    show("  what that changes, paired", spread(moved, second.patients))
 
 
 def price(first: Judged, published: Judged, clean: Judged) -> None:
@@ -276,16 +345,23 @@ def main() -> None:
     clean = run.judged(later[0], "second-0", "clean", args.trials)
     folded = run.folded(later[best], f"second-{best}")
     network = "a small network standing in for VGG16" if args.network == "small" else "VGG16, started at random"
-    print(f"\n{network}; budget {args.budget:g}, {args.trials} trials, seed {args.seed}")
+    epochs = run.recipe.training.epochs
+    print(f"\n{network}; budget {args.budget:g} of {epochs} epochs, {args.trials} trials, seed {args.seed}")
     print("no clinical evidence: drawn scans, and drawn stand-ins for real ones")
-    tell(first, "initial")
-    tell(published, "second")
-    print(f"\n{FOLDS} folds on 875 drawings: accuracy 0.99543 in the paper, {folded:.5f} here")
+    paper = Beside.of(PAPER)
+    counts(data, paper)
+    raters(args.seed, paper)
+    tell(first, "initial", paper)
+    tell(published, "second", paper)
+    without(published, str(wrong[best]["image_id"]))
+    accuracy = f"accuracy {paper.text('second model, five-fold')} in the paper, {folded:.5f} here"
+    print(f"\n{FOLDS} folds on {sum(PUBLISHED_COUNTS) + ADDED} drawings: {accuracy}")
     tests = ", ".join(f"{metrics.kappa_linear(each.trials[0]):.3f}" for each in tried)
     print(
         f"drawings like each of {len(tried)} errors: linear kappa on the test {tests}; the highest is kept, as in 002"
     )
     price(first, published, clean)
+    paper.finish({})
 
 
 if __name__ == "__main__":

@@ -1,0 +1,99 @@
+"""000's patients as they are drawn: how many stand in each part, and the paper's tables 3 and 4. Part of clinic.py."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from paper import Beside
+from scipy import stats
+
+from rajobs import studies
+from rajobs.imaging.clinical import ITEMS
+from rajobs.imaging.rows import Finding
+from rajobs.jobs.lesson import clinic_visits, open_source, split_of
+from rajobs.phantoms.clinic import ClinicRow, draw_published, variants
+
+STUDY, TARGET = "clinical_array", "ra_clinical"
+MULTIPLIED = {True: 6, False: 5}  # 000: RA by six, others by five
+PRINTED_AS = {
+    "rf": "RF", "acpa": "ACPA", "esr": "ESR", "onset_days": "onset to visit, days", "crp": "CRP", "ana": "ANA",
+    "mmp3": "MMP-3", "wbc": "WBC", "temperature": "body temperature", "patient_vas": "patient VAS",
+    "doctor_vas": "doctor VAS",
+}  # fmt: skip
+COUNTED = {"sex": "gender", "skin": "skin abnormality", "trunk_pain": "trunk pain"}
+Values = Mapping[str, Finding]
+
+
+def multiplied(seed: int) -> Iterator[ClinicRow]:
+    """000's 249 patients, those to learn from with their variants."""
+    for number, (part, row) in enumerate(draw_published(seed)):
+        count = MULTIPLIED[row.ra_clinical] if part == "learning" else 1
+        yield from variants(row, count, np.random.default_rng([seed, number]))
+
+
+def counts(data: str, paper: Beside) -> None:
+    """Patients and pictures of each part, by what the split of published mode holds."""
+    source = open_source(data, studies.find(STUDY))
+    part = {row["image_id"]: row["split"] for row in split_of(source, "published")[0].to_pylist()}
+    pictures: Counter[tuple[bool, bool]] = Counter()  # by whether they judge, and RA
+    people: dict[tuple[bool, bool], set[str]] = {}
+    for visit in clinic_visits(source.store, (TARGET,)):
+        if visit.image_id in part:
+            key = part[visit.image_id] == "test", visit.findings[TARGET] == 1
+            pictures[key] += 1
+            people.setdefault(key, set()).add(visit.patient)
+    count = {key: len(mine) for key, mine in people.items()}
+    learns, judges = ([count[judge, ra] for ra in (True, False)] for judge in (False, True))
+    shown = [pictures[False, ra] for ra in (True, False)]
+    for what, here in (
+        ("patients (for learning", [sum(learns), sum(judges)]),
+        ("patients for learning", learns),
+        ("patients for testing", judges),
+        ("pictures for learning", shown),
+    ):
+        entry = paper.take(what)
+        print(f"  {entry.what}: {entry['printed']} = {_sum(entry['sum'])} in 000, {sum(here)} = {_sum(here)} here")
+    for what, mine, whose in (("pictures of RA", shown[0], learns[0]), ("pictures of others", shown[1], learns[1])):
+        entry = paper.take(what)
+        print(f"  {entry.what}: {entry['printed']} in 000, {mine} of {whose} patients here")
+
+
+def _sum(numbers: Sequence[int]) -> str:
+    return " + ".join(map(str, numbers))
+
+
+def tables(seed: int, paper: Beside) -> None:
+    """The drawn patients beside tables 3 and 4: median (range) with RA; without; P."""
+    rows = list(multiplied(seed))
+    judges = {row.patient for part, row in draw_published(seed) if part != "learning"}
+    parts = {
+        "table 3": [row for row in rows if row.patient in judges],
+        "table 4": [row for row in rows if row.patient not in judges],
+    }
+    for where, mine in parts.items():
+        one, other = ([row.values for row in mine if row.ra_clinical == ra] for ra in (True, False))
+        print(f"\n{where}: with RA ({len(one)}); without ({len(other)}); Mann-Whitney's or chi-squared P")
+        for name in ITEMS:
+            entry = paper.take((PRINTED_AS | COUNTED)[name], where)
+            said = entry["printed"]
+            print(f"  {name:<12} 000: {_told(entry, said):<60} here: {_row(name, one, other)}")
+
+
+def _told(entry: Any, said: str) -> str:
+    return said if entry.kind == "unchecked" else f"{entry.what.partition(': ')[2]}; P = {said}"
+
+
+def _row(name: str, one: Sequence[Values], other: Sequence[Values]) -> str:
+    if name in COUNTED:
+        yes = "F" if name == "sex" else 1.0
+        counts = np.array(
+            [[sum(v[name] == yes for v in mine), sum(v[name] != yes for v in mine)] for mine in (one, other)]
+        )
+        p = stats.chi2_contingency(counts, correction=False).pvalue if counts.sum(axis=0).all() else float("nan")
+        return f"{counts[0, 0]} of {len(one)} with RA, {counts[1, 0]} of {len(other)} without; P = {p:.4f}"
+    groups = [np.array([float(v[name] or 0) for v in mine]) for mine in (one, other)]
+    p = stats.mannwhitneyu(*groups).pvalue
+    ends = (0.25, 0.75) if name == "onset_days" else (0.0, 1.0)  # as the paper has them
+    spans = [f"{np.median(mine):g} ({'-'.join(f'{np.quantile(mine, end):g}' for end in ends)})" for mine in groups]
+    return f"{'; '.join(spans)}; P = {p:.4f}"
