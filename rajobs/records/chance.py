@@ -64,7 +64,7 @@ def kappa_span(matrix: Ints, power: int, level: float = 0.95) -> Span:
     kappa = ratio(float((weights * p).sum()) - by_chance, 1 - by_chance)
     usual = (weights @ columns)[:, None] + (rows @ weights)[None, :]
     spread = float((p * (weights - usual * (1 - kappa)) ** 2).sum()) - (kappa - by_chance * (1 - kappa)) ** 2
-    reach = _z(level) * sqrt(spread / matrix.sum()) / (1 - by_chance)
+    reach = _z(level) * sqrt(max(spread, 0.0) / matrix.sum()) / (1 - by_chance)  # of one answer to all: rounding
     return kappa - reach, kappa + reach
 
 
