@@ -55,13 +55,13 @@ soak-score: $(VENV)/ready  # the same of score; then a cohort of 11,000 films, a
 bench-learning: $(VENV)/ready  # default recipes against targets, readers and published recipes: two hours
 	$(BIN)/python benchmarks/learning.py bench
 
-builtin: $(VENV)/ready  # the models inside the package, learnt from drawings: an hour and a half
+builtin: $(VENV)/ready  # the models inside the package, learnt from drawings: an hour
 	$(BIN)/python -m rajobs.jobs.builtin rajobs/builtin
 
 bench-train: $(VENV)/ready  # the training loop beside a bare one, after bench-learning
 	$(BIN)/python benchmarks/train.py bench/data
 
-bench-scans: $(VENV)/ready  # scans beside readers, 002's loop and its leak, the clinic's picture: half an hour
+bench-scans: $(VENV)/ready  # scans beside readers, 002's loop and its leak, the clinic's picture: two hours
 	$(BIN)/python benchmarks/ultrasound.py bench/scans
 	$(BIN)/python benchmarks/drawings.py bench/drawings
 	$(BIN)/python benchmarks/clinic.py bench/clinic

@@ -139,4 +139,10 @@ def show(record: Mapping[str, Any], reads: str) -> Shown:
     centre, width = record["window_centre"], record["window_width"]
     window = None if centre is None else (centre, width)
     deep = decode(record["pixels"])
-    return Shown(pixels=to_bytes(deep, window), deep=deep)
+    return Shown(pixels=to_bytes(deep, window), deep=from_zero(deep))
+
+
+def from_zero(deep: NDArray[Any]) -> NDArray[Any]:
+    """Stored values from the darkest one on: a film may be stored far above 0, which is what lies beyond its edge."""
+    darkest = deep.min()
+    return deep - darkest if darkest else deep

@@ -16,11 +16,12 @@ from rajobs.jobs.panel import Panel
 from rajobs.learning.drawing import draw_all
 from rajobs.learning.ensemble import mean_of
 from rajobs.learning.points import SURE, Places
-from rajobs.records.anatomy import FINGER_JOINTS
+from rajobs.records.anatomy import FINGER_JOINTS, SIDES
 from rajobs.records.store import Store
 
 LEAST = 6  # points that make a hand
-APART = 0.5  # of a hand's reach: two hands whose middles are nearer are one, seen as left and as right
+TWICE = 0.3  # of the sites: so many that lie in two places make two hands
+STEPS = 10  # by which places are parted
 TAG = 0.15  # what a side told by the film's header weighs, of 1
 DOUBTED = 0.8  # confidence of most finger joints below which a hand is looked at again
 TURN = 45.0  # degrees that it is turned by then
@@ -102,20 +103,44 @@ def _seen(store: Store, key: str, panel: Panel, rows: Sequence[Row], shapes: Sha
 
 def choose_hands(places: Places, found: NDArray[np.float64], tag: str | None) -> list[Position]:
     """The positions of the hands that are there, at most one a side."""
-    hands: dict[str, list[Position]] = defaultdict(list)
-    for (side, site), (x, y, sure) in zip(places, found.tolist()):
-        if sure >= SURE and side is not None:
-            hands[side].append(Position(site=site, side=side, x=x, y=y, confidence=sure))
-    there = {side: hand for side, hand in hands.items() if len(hand) >= LEAST}
-    if len(there) == 2 and _one_place(*there.values()):
-        weight = {side: sum(place.confidence or 0 for place in hand) / len(places) * 2 for side, hand in there.items()}
-        best = max(there, key=lambda side: weight[side] + TAG * (side == tag))
-        there = {best: there[best]}
-    return [place for hand in there.values() for place in hand]
+    sure = [
+        Position(site=site, side=side, x=x, y=y, confidence=sure)
+        for (side, site), (x, y, sure) in zip(places, found.tolist())
+        if sure >= SURE and side is not None
+    ]
+    if len(sure) < LEAST:
+        return []
+    groups = _two_groups(sure)
+    twice = {place.site for place in groups[0]} & {place.site for place in groups[1]}
+    sites = {place.site for place in sure}
+    if len(twice) < TWICE * len(sites):  # one hand, if seen as left and as right
+        weight = {side: _weight(sure, side) / len(sites) + TAG * (side == tag) for side in SIDES}
+        return _hand([place for place in sure if place.side == max(SIDES, key=weight.__getitem__)])
+    first, second = sorted(groups, key=lambda group: _weight(group, "R") - _weight(group, "L"))
+    return [replace(place, side=side) for side, hand in (("L", _hand(first)), ("R", _hand(second))) for place in hand]
 
 
-def _one_place(one: Sequence[Position], other: Sequence[Position]) -> bool:
-    """Whether two hands lie on each other."""
-    first, second = (np.array([(place.x, place.y) for place in hand]) for hand in (one, other))
-    reach = max(float(np.ptp(points, axis=0).max()) for points in (first, second))
-    return bool(np.linalg.norm(first.mean(axis=0) - second.mean(axis=0)) < APART * reach)
+def _two_groups(places: Sequence[Position]) -> tuple[list[Position], list[Position]]:
+    """Places parted in two by where they lie: a finder may show some of a left hand's on the right one beside it."""
+    at = np.array([(place.x, place.y) for place in places])
+    apart = np.linalg.norm(at[:, None] - at[None], axis=2)
+    middles = at[list(np.unravel_index(int(apart.argmax()), apart.shape))]
+    for _ in range(STEPS):
+        far = np.linalg.norm(at[:, None] - middles[None], axis=2).argmin(axis=1)
+        middles = np.array(
+            [at[far == group].mean(axis=0) if (far == group).any() else middles[group] for group in (0, 1)]
+        )
+    one, other = ([place for place, mine in zip(places, far) if mine == group] for group in (0, 1))
+    return one, other
+
+
+def _weight(places: Sequence[Position], side: str) -> float:
+    return sum(place.confidence or 0.0 for place in places if place.side == side)
+
+
+def _hand(places: Sequence[Position]) -> list[Position]:
+    """The surest position of each site, where there are enough for a hand."""
+    surest: dict[str, Position] = {}
+    for place in sorted(places, key=lambda place: place.confidence or 0.0):
+        surest[place.site] = place
+    return list(surest.values()) if len(surest) >= LEAST else []

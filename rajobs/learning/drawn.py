@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rajobs.imaging.coding import small
 from rajobs.imaging.regions import blanked
 from rajobs.imaging.rows import PLACES, Position, Row, rows_of
-from rajobs.imaging.views import Shown
+from rajobs.imaging.views import Shown, from_zero
 from rajobs.imaging.windowing import shown, span, to_bytes
 from rajobs.learning.points import points_in_view
 from rajobs.learning.study import Array, Study
@@ -142,7 +142,7 @@ def _shown(picture: Picture, reads: str) -> Shown:
     if reads == "preview":
         preview = shown(small(deep), span(deep, picture.window))
         return Shown(pixels=preview, scale=preview.shape[1] / deep.shape[1])
-    return Shown(pixels=to_bytes(deep, picture.window), deep=deep)
+    return Shown(pixels=to_bytes(deep, picture.window), deep=from_zero(deep))
 
 
 def _points(
