@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from rajobs.imaging.coding import encode, preview
+from rajobs.imaging.hands import upright
 from rajobs.imaging.rows import Row
 from rajobs.imaging.views import TILES, Shown, boxed, cut, handed, scanned, show, square, whole, widen
 from rajobs.records.errors import UnknownName
@@ -55,6 +56,21 @@ def test_a_joint_is_found_in_the_pixels_and_in_the_preview_alike() -> None:
         assert inside.shape == (24, 24) and inside.min() > 240
         around.append(float((boxed(shown, row, size=24, margin=0.5, **PLAIN) > 128).mean()))
     assert around == pytest.approx([0.25, 0.25], abs=0.08)
+
+
+@pytest.mark.parametrize("offset", [0, 61_440])
+def test_a_hand_at_a_film_s_edge_is_as_bright_however_high_the_film_is_stored(offset: int) -> None:
+    film = np.random.default_rng(3).integers(0, 4096, (120, 90)).astype(np.uint16)
+    film[0, 0] = 0
+    record = {
+        "columns": 90, "pixels": encode(film + np.uint16(offset)), "window_centre": offset + 2048.5,
+        "window_width": 4095.0,
+    }  # fmt: skip
+    row = Row(image_id="i", at=0, side="R", box=(-40.0, 10.0, 60.0, 110.0), angle=10.0)
+    drawn = upright(show(record, "pixels"), row, size=64)
+    assert drawn.std() > 60 and (drawn[:, :12] == 0).mean() > 0.9, "beyond the film it is as dark as its darkest"
+    own = boxed(show(record, "pixels"), row, size=64, margin=0.0, upright=True, mirror=False, levels="own")
+    assert own.std() > 40 and (own[:, :12] == 0).mean() > 0.9
 
 
 def test_colour_stays_red_green_blue() -> None:

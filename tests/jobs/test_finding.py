@@ -43,6 +43,21 @@ def test_two_hands_side_by_side_are_two_and_two_on_each_other_the_surer_one() ->
     assert choose_hands(PLACES, seen([0.9] * 4 + [0.1] * 6, none, 900.0), None) == [], "a few points are no hand"
 
 
+def test_places_shown_on_the_other_hand_go_to_the_hand_they_lie_on() -> None:
+    """A finder that is not sure which hand is which shows some places of each on the other."""
+    mixed = seen([0.9] * 10, [0.8] * 10, 900.0)
+    mixed[:4, :2], mixed[10:14, :2] = mixed[10:14, :2].copy(), mixed[:4, :2].copy()
+    hands = choose_hands(PLACES, mixed, None)
+    for side, shift in (("L", 0.0), ("R", 900.0)):
+        at = {place.site: (place.x, place.y) for place in hands if place.side == side}
+        assert at == {site: (x + shift, y) for site, (x, y) in zip(FINGER_JOINTS, ROW)}
+    lost = mixed.copy()
+    lost[10:17, 2] = 0.1  # three places alone speak for a right hand
+    assert {place.side for place in choose_hands(PLACES, lost, None)} == {"L", "R"}, (
+        "and four that were shown for a left"
+    )
+
+
 def test_models_are_made_from_drawings_and_a_second_start_goes_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
