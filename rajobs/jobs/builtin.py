@@ -53,7 +53,7 @@ class Made:
 
 
 MADE = (
-    Made(study="hand_filter", recipe="hands", rounds=22, films=1200),
+    Made(study="hand_filter", recipe="hands", rounds=24, films=1200),
     Made(study="joint_detection", recipe="default", rounds=18, films=1100),
 )
 

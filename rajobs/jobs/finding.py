@@ -1,9 +1,8 @@
 """Where models find hands and joints: roughly on the film's preview, then closely on each hand turned upright."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -16,15 +15,13 @@ from rajobs.jobs.panel import Panel
 from rajobs.learning.drawing import draw_all
 from rajobs.learning.ensemble import mean_of
 from rajobs.learning.points import SURE, Places
-from rajobs.records.anatomy import FINGER_JOINTS, SIDES
+from rajobs.records.anatomy import SIDES
 from rajobs.records.store import Store
 
 LEAST = 6  # points that make a hand
 TWICE = 0.3  # of the sites: so many that lie in two places make two hands
 STEPS = 10  # by which places are parted
 TAG = 0.15  # what a side told by the film's header weighs, of 1
-DOUBTED = 0.8  # confidence of most finger joints below which a hand is looked at again
-TURN = 45.0  # degrees that it is turned by then
 
 Shapes = Mapping[str, tuple[int, int]]
 """Rows and columns of each film."""
@@ -47,39 +44,12 @@ def find_joints(
             rough[row.image_id] = hands
     rows = derive("hands", images, rough)
     close: dict[str, list[Position]] = defaultdict(list)
-    for row, found in _close(store, key, joints, rows, shapes):
+    for row, found in zip(rows, _seen(store, key, joints, rows, shapes)):
         assert joints.study.points is not None
         for (_, site), (x, y, sure) in zip(joints.study.points.places, found.tolist()):
             if sure >= SURE:
                 close[row.image_id].append(Position(site=site, side=row.side, x=x, y=y, confidence=sure))
     return dict(close)
-
-
-def _close(
-    store: Store, key: str, panel: Panel, rows: Sequence[Row], shapes: Shapes
-) -> Iterator[tuple[Row, NDArray[np.float64]]]:
-    """Each hand with its joints. One in doubt is looked at again, turned and as the other side's: the surest counts."""
-    assert panel.study.points is not None
-    fingers = np.array([site in FINGER_JOINTS for _, site in panel.study.points.places])
-    seen = list(zip(rows, _seen(store, key, panel, rows, shapes)))
-    sure = [float(np.nanmedian(found[fingers, 2])) for _, found in seen]
-    taken = {(row.image_id, row.side) for row in rows}
-    tries = [(at, other) for at, row in enumerate(rows) if sure[at] < DOUBTED for other in _others(row, taken)]
-    if tries:
-        again = [row for _, row in tries]
-        for (at, row), found in zip(tries, _seen(store, key, panel, again, shapes)):
-            if (now := float(np.nanmedian(found[fingers, 2]))) > sure[at]:
-                seen[at], sure[at] = (row, found), now
-    yield from seen
-
-
-def _others(row: Row, taken: set[tuple[str, str | None]]) -> Iterator[Row]:
-    """The same hand as it may be instead; no film has two hands of a side."""
-    other = {"L": "R", "R": "L"}.get(row.side or "")
-    sides = [row.side] if other is None or (row.image_id, other) in taken else [row.side, other]
-    for side, turn in product(sides, (0.0, -TURN, TURN)):
-        if side != row.side or turn:
-            yield replace(row, side=side, angle=row.angle + turn)
 
 
 def _seen(store: Store, key: str, panel: Panel, rows: Sequence[Row], shapes: Shapes) -> list[NDArray[np.float64]]:

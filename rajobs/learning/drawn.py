@@ -18,7 +18,6 @@ from rajobs.learning.study import Array, Study
 from rajobs.phantoms.films import sample_film
 from rajobs.phantoms.picture import Picture
 from rajobs.phantoms.ultrasound import sample_scan
-from rajobs.records.anatomy import FINGER_JOINTS
 
 KINDS = {
     "films": {"unilateral": 0.40, "both": 0.25, "foot": 0.13, "other": 0.22},
@@ -32,8 +31,6 @@ SIZES: Mapping[str, Mapping[Any, float]] = {
 }
 """Rows and columns: a hand is looked at closely, and small films are blurred there."""
 NEGATIVE = 0.05  # of the films: pictures of films are now and then kept with dark bones
-CUT = 0.07  # of the films that are looked at whole: they show fingers or toes alone, or a part of what else they show
-FEWEST = 4  # joints that are left of a limb that was cut
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,45 +53,12 @@ def draw_rows(study: Study, settings: Mapping[str, Any], seed: tuple[int, ...], 
         picture = sample_film(rng, kind=kind, size=size, difficulty=hard)
         if rng.random() < NEGATIVE:
             picture = replace(picture, inverted=not picture.inverted)
-        if study.rows == "films" and kind != "both" and rng.random() < CUT:
-            picture = _cut(picture, rng)
         places, image = positions(picture), _shown(picture, study.view.reads)
         for row in rows_of(study.rows, f"drawn-{number}", number, places):
             yield Drawn(
                 array=study.view.draw(image, row, **chosen), row=row, view=kind, picture=picture,
                 points=_points(study, row, places, picture, chosen),
             )  # fmt: skip
-
-
-def _cut(picture: Picture, rng: np.random.Generator) -> Picture:
-    """A part of a film, of fingers or toes about one of their joints; a film stays whole that would show too few."""
-    shape = np.array(picture.frames[0].shape[1::-1])
-    named = _named(picture)
-    limb = np.array([at for (_, site), at in named.items() if site in FINGER_JOINTS or picture.body_part == "foot"])
-    if len(limb):
-        middle, reach = limb[rng.integers(len(limb))], np.ptp(limb, axis=0).max() * rng.uniform(0.5, 0.8)
-    else:
-        middle, reach = shape * rng.uniform(0.35, 0.65, 2), shape.min() * rng.uniform(0.3, 0.45)
-    low = np.maximum(np.round(middle - reach * rng.uniform(0.7, 1.3, 2)).astype(int), 0)
-    high = np.minimum(np.round(middle + reach * rng.uniform(0.7, 1.3, 2)).astype(int), shape)
-    if len(limb) and ((low <= limb) & (limb < high)).all(axis=1).sum() < FEWEST:
-        return picture
-    truths = [truth for truth in picture.truths if truth.study != PLACES]
-    for truth in picture.truths:
-        if truth.study == PLACES and bool(np.all((low <= (at := named[truth.side, truth.site])) & (at < high))):
-            axis = "xy".index(truth.target)
-            truths.append(replace(truth, value=f"{at[axis] - low[axis]:.1f}"))
-    part = picture.frames[0][low[1] : high[1], low[0] : high[0]]
-    return replace(picture, frames=(np.ascontiguousarray(part),), truths=tuple(truths))
-
-
-def _named(picture: Picture) -> dict[tuple[str | None, str | None], NDArray[np.float64]]:
-    """Column and row of each joint of a film, by side and site."""
-    axes: dict[tuple[str | None, str | None], dict[str, float]] = {}
-    for truth in picture.truths:
-        if truth.study == PLACES:
-            axes.setdefault((truth.side, truth.site), {})[truth.target] = float(truth.value)
-    return {name: np.array([at["x"], at["y"]]) for name, at in axes.items()}
 
 
 def draw_scans(
@@ -130,8 +94,13 @@ def _choose(rng: np.random.Generator, shares: Mapping[Any, float]) -> Any:
 
 def positions(picture: Picture) -> list[Position]:
     """Where the joints of a drawn film's hands are."""
-    named = _named(picture) if picture.body_part == "hand" else {}
-    return [Position(site=str(site), side=side, x=float(x), y=float(y)) for (side, site), (x, y) in named.items()]
+    told = {
+        (truth.side, truth.site, truth.target): float(truth.value) for truth in picture.truths if truth.study == PLACES
+    }
+    hands = [(side, site) for side, site, axis in told if axis == "x"] if picture.body_part == "hand" else []
+    return [
+        Position(site=str(site), side=side, x=told[side, site, "x"], y=told[side, site, "y"]) for side, site in hands
+    ]
 
 
 def _shown(picture: Picture, reads: str) -> Shown:
