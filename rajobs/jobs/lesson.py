@@ -59,7 +59,8 @@ def open_source(data: str, study: Study) -> Source:
     _check_values(study, labels)
     if not any(labels.values()):
         there = sorted(set(readings.column("study").to_pylist()))
-        wanted = " or ".join(target.name for target in study.targets)
+        shown = study.points.name if study.points is not None else ""
+        wanted = " or ".join("x and y" if target.name == shown else target.name for target in study.targets)
         raise DataError(
             f"{data} has no labels {wanted} of {study.name}; it has labels of {', '.join(there) or 'nothing'}"
         )
