@@ -19,7 +19,7 @@ from rajobs.records.anatomy import SIDES
 from rajobs.records.store import Store
 
 LEAST = 6  # points that make a hand
-TWICE = 0.3  # of the sites: so many that lie in two places make two hands
+TWICE = 0.25  # of the sites: so many that lie in two places make two hands, and a second one may be cut to LEAST
 STEPS = 10  # by which places are parted
 TAG = 0.15  # what a side told by the film's header weighs, of 1
 
@@ -84,8 +84,9 @@ def choose_hands(places: Places, found: NDArray[np.float64], tag: str | None) ->
     twice = {place.site for place in groups[0]} & {place.site for place in groups[1]}
     sites = {place.site for place in sure}
     if len(twice) < TWICE * len(sites):  # one hand, if seen as left and as right
-        weight = {side: _weight(sure, side) / len(sites) + TAG * (side == tag) for side in SIDES}
-        return _hand([place for place in sure if place.side == max(SIDES, key=weight.__getitem__)])
+        hands = {side: _hand([place for place in sure if place.side == side]) for side in SIDES}
+        weight = {side: _weight(hand, side) / len(sites) + TAG * (side == tag) for side, hand in hands.items() if hand}
+        return hands[max(weight, key=weight.__getitem__)] if weight else []
     first, second = sorted(groups, key=lambda group: _weight(group, "R") - _weight(group, "L"))
     return [replace(place, side=side) for side, hand in (("L", _hand(first)), ("R", _hand(second))) for place in hand]
 

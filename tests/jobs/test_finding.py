@@ -38,6 +38,9 @@ def test_two_hands_side_by_side_are_two_and_two_on_each_other_the_surer_one() ->
     assert {p.side for p in choose_hands(PLACES, seen(sure, less, 10.0), None)} == {"L"}
     assert {p.side for p in choose_hands(PLACES, seen(sure, less, 10.0), "R")} == {"R"}, "the header decides a doubt"
     assert {p.side for p in choose_hands(PLACES, seen(sure, none, 10.0), "R")} == {"L"}, "and nothing else"
+    few, weak = [0.95] * 5 + [0.1] * 5, [0.55] * 6 + [0.1] * 4
+    found = choose_hands(PLACES, seen(few, weak, 10.0), "L")
+    assert len(found) == 6 and {p.side for p in found} == {"R"}, "places too few for a hand take none away"
     assert choose_hands(PLACES, seen([0.9] * 4 + [0.1] * 6, none, 900.0), None) == [], "a few points are no hand"
 
 
