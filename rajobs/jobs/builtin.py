@@ -53,8 +53,8 @@ class Made:
 
 
 MADE = (
-    Made(study="hand_filter", recipe="hands", rounds=24, films=1200),
-    Made(study="joint_detection", recipe="default", rounds=18, films=1100),
+    Made(study="hand_filter", recipe="hands", rounds=27, films=1500),
+    Made(study="joint_detection", recipe="default", rounds=20, films=1200),
 )
 
 AT_ONCE = 50  # films of a task of drawing

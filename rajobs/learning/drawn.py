@@ -10,17 +10,19 @@ from numpy.typing import NDArray
 
 from rajobs.imaging.coding import small
 from rajobs.imaging.regions import blanked
-from rajobs.imaging.rows import PLACES, Position, Row, rows_of
+from rajobs.imaging.rows import Position, Row, rows_of
 from rajobs.imaging.views import Shown, from_zero
 from rajobs.imaging.windowing import shown, span, to_bytes
 from rajobs.learning.points import points_in_view
 from rajobs.learning.study import Array, Study
 from rajobs.phantoms.films import sample_film
 from rajobs.phantoms.picture import Picture
+from rajobs.phantoms.spoil import joint_places, spoil
 from rajobs.phantoms.ultrasound import sample_scan
+from rajobs.records.anatomy import SIDES
 
 KINDS = {
-    "films": {"unilateral": 0.40, "both": 0.25, "foot": 0.13, "other": 0.22},
+    "films": {"unilateral": 0.32, "both": 0.22, "foot": 0.18, "other": 0.28},
     "hands": {"unilateral": 0.60, "both": 0.40},
 }  # fmt: skip
 GRADES = 4
@@ -30,7 +32,7 @@ SIZES: Mapping[str, Mapping[Any, float]] = {
     "hands": {"SMALL": 0.55, (1005, 745): 0.30, (745, 1005): 0.15},
 }
 """Rows and columns: a hand is looked at closely, and small films are blurred there."""
-NEGATIVE = 0.05  # of the films: pictures of films are now and then kept with dark bones
+MISTAKEN = 0.08  # of the hands: seen as the other side's, to learn that it has no joints there
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,11 +52,11 @@ def draw_rows(study: Study, settings: Mapping[str, Any], seed: tuple[int, ...], 
     for number in films:
         rng = np.random.default_rng((*seed, number))
         size, kind, hard = (_choose(rng, shares) for shares in (SIZES[study.rows], KINDS[study.rows], DIFFICULTIES))
-        picture = sample_film(rng, kind=kind, size=size, difficulty=hard)
-        if rng.random() < NEGATIVE:
-            picture = replace(picture, inverted=not picture.inverted)
+        picture = spoil(sample_film(rng, kind=kind, size=size, difficulty=hard), rng)
         places, image = positions(picture), _shown(picture, study.view.reads)
         for row in rows_of(study.rows, f"drawn-{number}", number, places):
+            if row.side and rng.random() < MISTAKEN:
+                row = replace(row, side=next(side for side in SIDES if side != row.side))
             yield Drawn(
                 array=study.view.draw(image, row, **chosen), row=row, view=kind, picture=picture,
                 points=_points(study, row, places, picture, chosen),
@@ -64,7 +66,10 @@ def draw_rows(study: Study, settings: Mapping[str, Any], seed: tuple[int, ...], 
 def draw_scans(
     study: Study, settings: Mapping[str, Any], seed: int, count: int
 ) -> tuple[Array, dict[str, list[str | None]]]:
-    """So many drawn scans as a study sees them, and their truth a target; all grades are equally frequent."""
+    """So many drawn scans as a study sees them, and their truth a target.
+
+    All pairs of grades are equally frequent: a network must not read the one from the other.
+    """
     chosen = tuple(sorted(study.view.with_settings(settings).items()))
     return _drawn_scans(study.view.draw, chosen, (study.name, *(target.name for target in study.targets)), seed, count)
 
@@ -78,7 +83,8 @@ def _drawn_scans(
     labels: dict[str, list[str | None]] = {target: [] for target in targets}
     for number in range(count):
         rng = np.random.default_rng((seed, number))
-        picture = sample_scan(rng, grade=number % GRADES, difficulty=_choose(rng, DIFFICULTIES))
+        grey, hard = number // GRADES % GRADES, _choose(rng, DIFFICULTIES)
+        picture = sample_scan(rng, grade=number % GRADES, grey_grade=grey, difficulty=hard)
         told = {truth.target: truth.value for truth in picture.truths if truth.study == study}
         for name, values in labels.items():
             values.append(told.get(name))
@@ -94,13 +100,8 @@ def _choose(rng: np.random.Generator, shares: Mapping[Any, float]) -> Any:
 
 def positions(picture: Picture) -> list[Position]:
     """Where the joints of a drawn film's hands are."""
-    told = {
-        (truth.side, truth.site, truth.target): float(truth.value) for truth in picture.truths if truth.study == PLACES
-    }
-    hands = [(side, site) for side, site, axis in told if axis == "x"] if picture.body_part == "hand" else []
-    return [
-        Position(site=str(site), side=side, x=told[side, site, "x"], y=told[side, site, "y"]) for side, site in hands
-    ]
+    named = joint_places(picture) if picture.body_part == "hand" else {}
+    return [Position(site=str(site), side=side, x=float(x), y=float(y)) for (side, site), (x, y) in named.items()]
 
 
 def _shown(picture: Picture, reads: str) -> Shown:

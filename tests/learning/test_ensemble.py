@@ -142,6 +142,7 @@ def test_drawings_teach_beside_the_data_and_choose_nothing(study: Study, lesson:
     assert len(run.train) == 30 + 12 and run.validation is not None and len(run.validation) == 10
     assert run.train.truth["grade"][:30].tolist() == [1, -1] * 15
     assert run.train.truth["grade"][30:].tolist() == [0, 1, 2, 3] * 3
+    assert run.train.truth["grey_grade"][30:].tolist() == [0] * 4 + [1] * 4 + [2] * 4, "neither grade tells the other"
     shown = run.train.arrays.take(run.train.at)
     assert shown.shape == (42, 3, size, size) and (shown[:30] == frames[:30].transpose(0, 3, 1, 2)).all()
     signal = (shown[30:].max(axis=1).astype(int) - shown[30:].min(axis=1) > 60).mean(axis=(1, 2))

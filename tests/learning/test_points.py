@@ -11,6 +11,7 @@ from rajobs import studies
 from rajobs.imaging.hands import back, move, upright, upright_place, whole_place
 from rajobs.imaging.rows import Position, Row
 from rajobs.imaging.views import Shown, whole
+from rajobs.learning import drawn
 from rajobs.learning.augment import augment
 from rajobs.learning.drawn import draw_rows
 from rajobs.learning.ensemble import build_member
@@ -146,6 +147,19 @@ def test_a_whole_film_s_view_too(shape: tuple[int, int]) -> None:
 def test_a_width_is_told_by_the_middle_finger() -> None:
     where = np.array([[[0.5, 0.5], [0.5, 0.3]], [[0.5, 0.5], [np.nan, np.nan]]])
     assert np.allclose(widths(TWO.places, where), [[0.056, 0.056], [0.05, 0.05]])
+
+
+def test_a_hand_taken_for_the_other_side_s_has_no_joints_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    study = studies.find("joint_detection")
+
+    def rows(share: float) -> list[drawn.Drawn]:
+        monkeypatch.setattr(drawn, "MISTAKEN", share)
+        return list(draw_rows(study, study.recipe("default").view, (1, 2), range(1)))
+
+    for row, other in zip(rows(0.0), rows(1.0), strict=True):
+        assert row.points is not None and other.points is not None
+        assert row.row.side != other.row.side and row.row.box == other.row.box
+        assert np.isfinite(row.points).any() and not ((other.points >= 0) & (other.points < 1)).all(axis=1).any()
 
 
 def test_a_network_learns_to_show_the_joints_of_drawn_hands() -> None:
