@@ -34,7 +34,7 @@ from filling import filling
 from learning import fitted, ordered, own_key, show
 from numpy.typing import NDArray
 from paper import Beside
-from patients import Values, counts, multiplied, tables
+from patients import Values, counts, criteria, multiplied, tables
 
 from rajobs import studies
 from rajobs.imaging.clinical import ITEMS, clinical, number, picture
@@ -69,7 +69,6 @@ RECIPES = {
 WITHOUT = {
     "diagnoses of the 40 without RA, testing": "drawn patients have no diagnosis but RA or none",
     "diagnoses of the 157 without RA, learning": "drawn patients have no diagnosis but RA or none",
-    "classification scores of the 10 with RA": "the clinic table has no classification score",
 }  # fmt: skip
 """What 000 prints of its patients that is not drawn."""
 
@@ -348,6 +347,7 @@ def main() -> None:
         published(args.out, args.seed, args.network, args.budget, paper)
     if "tables" in args.only:
         tables(args.seed, paper)
+        criteria(args.seed, paper)
     if {"published", "tables"} <= set(args.only):
         paper.finish(WITHOUT)
 

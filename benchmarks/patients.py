@@ -1,4 +1,4 @@
-"""000's patients as they are drawn: how many stand in each part, and the paper's tables 3 and 4. Part of clinic.py."""
+"""000's patients as they are drawn: their parts, their scores, and the paper's tables 3 and 4. Part of clinic.py."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +13,7 @@ from rajobs.imaging.clinical import ITEMS
 from rajobs.imaging.rows import Finding
 from rajobs.jobs.lesson import clinic_visits, open_source, split_of
 from rajobs.phantoms.clinic import ClinicRow, draw_published, variants
+from rajobs.records.anatomy import CLINIC_JOINTS, DIP, SIDES
 
 STUDY, TARGET = "clinical_array", "ra_clinical"
 MULTIPLIED = {True: 6, False: 5}  # 000: RA by six, others by five
@@ -22,6 +23,9 @@ PRINTED_AS = {
     "doctor_vas": "doctor VAS",
 }  # fmt: skip
 COUNTED = {"sex": "gender", "skin": "skin abnormality", "trunk_pain": "trunk pain"}
+NORMAL = {"rf": 15, "acpa": 4.5, "esr": 20, "crp": 0.3, "onset_days": 42}
+"""From here on a value is abnormal: table 2's bounds; six weeks."""
+JOINTS = ((11, 5), (4, 3), (1, 2))  # small joints involved, points
 Values = Mapping[str, Finding]
 
 
@@ -77,6 +81,31 @@ def tables(seed: int, paper: Beside) -> None:
             entry = paper.take((PRINTED_AS | COUNTED)[name], where)
             said = entry["printed"]
             print(f"  {name:<12} 000: {_told(entry, said):<60} here: {_row(name, one, other)}")
+
+
+def criteria(seed: int, paper: Beside) -> None:
+    """How many points of 2010's ACR/EULAR criteria the drawn patients with RA who judge have."""
+    entry = paper.take("classification scores")
+    mine = Counter(points(row.values) for part, row in draw_published(seed) if part != "learning" and row.ra_clinical)
+    here = ", ".join(f"{score} in {mine[score]}" for score in sorted(mine))
+    print(f"\n{entry.what}: {_sum(entry['sum'])} of the scores 1, 4, 5, 6, 7 and 10 in 000; here {here}")
+
+
+def points(values: Values) -> int:
+    """Of the criteria's ten, by the small joints of the hands: joints involved, serology, acute phase, duration."""
+
+    def high(name: str, times: float = 1.0) -> bool:
+        return float(values.get(name) or 0) >= times * NORMAL[name]
+
+    involved = sum(
+        any(values.get(f"{side}_{joint}_{finding}") == 1 for finding in ("tender", "swollen"))
+        for side in SIDES
+        for joint in CLINIC_JOINTS
+        if joint not in DIP
+    )
+    of_joints = next((told for least, told in JOINTS if involved >= least), 0)
+    serology = max(2 * high(name) + high(name, 3.0) for name in ("rf", "acpa"))
+    return of_joints + serology + (high("esr") or high("crp")) + high("onset_days")
 
 
 def _told(entry: Any, said: str) -> str:
