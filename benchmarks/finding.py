@@ -1,9 +1,10 @@
 """How well built-in models find hands and joints on drawn films that they never saw, and where they fail.
 
-    python benchmarks/finding.py DATA MODELS [--films 1000]
+    python benchmarks/finding.py DATA MODELS [--films 1000] [--mistaken]
 
 DATA is an ingest of phantoms with their labels, MODELS a folder of bundles. Errors are in widths of a joint, 0.28 of
-the distance MCP3-PIP3 of that hand. One core is used. Drawn films are no clinical evidence.
+the distance MCP3-PIP3 of that hand. `--mistaken` hands every hand on as the other side's, to see whether that is
+noticed. One core is used. Drawn films are no clinical evidence.
 """
 
 import argparse
@@ -11,19 +12,22 @@ import math
 import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import cv2
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 
 from rajobs.imaging.rows import COLUMNS, Position, derive
-from rajobs.jobs.finding import find_joints
+from rajobs.jobs import finding
+from rajobs.jobs.finding import choose_hands, find_joints
 from rajobs.jobs.panel import Panel, bundles_at
 from rajobs.jobs.scorer import places
 from rajobs.learning.drawing import draw_all
+from rajobs.learning.points import Places
 from rajobs.records.anatomy import FINGER_JOINTS, HAND_SITES
 from rajobs.records.labels import consensus
 from rajobs.records.parts import parts, read_part, read_table
@@ -154,12 +158,21 @@ def _tell_calibration(found: pd.DataFrame) -> None:
     print(f"right at a confidence of {'; '.join(told)}")
 
 
+def mistaken(places: Places, found: NDArray[np.float64], tag: str | None) -> list[Position]:
+    """Hands as `choose_hands` finds them, each taken for the other side's."""
+    other = {"L": "R", "R": "L"}
+    return [replace(place, side=other[place.side or ""]) for place in choose_hands(places, found, tag)]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data")
     parser.add_argument("models")
     parser.add_argument("--films", type=int, default=1000)
+    parser.add_argument("--mistaken", action="store_true")
     args = parser.parse_args()
+    if args.mistaken:
+        finding.choose_hands = mistaken
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     store = open_store(args.data)
