@@ -92,6 +92,8 @@ class Tally:
         if view in NONE:
             self.counts["others"] += 1
             self.counts["false"] += bool(seen)
+        else:
+            self.counts["invented"] += len(seen.keys() - real.keys())
         for side, hand in real.items():
             width = width_of(hand)
             if width is not None:
@@ -122,7 +124,7 @@ class Tally:
             )
         print(
             f"hands found with their side: {c['sides']} of {c['hands']}; seen in films without one: {c['false']} of "
-            f"{c['others']}"
+            f"{c['others']}; on films of hands, but none of theirs: {c['invented']}"
         )
         rows = pd.DataFrame(self.joints)
         if rows.empty:
@@ -137,11 +139,11 @@ class Tally:
                 f"{held.error[held.said].median():.3f} widths, not found {(~held.said).mean():.4f}; of the 95 % surest "
                 f"{(~surest.good).mean():.4f} wrong"
             )
-        absent = rows[~rows.there & rows.finger]
+        absent, wrist = (rows[~rows.there & (rows.finger == finger)] for finger in (True, False))
         strayed = int(fingers.strayed.fillna(False).sum())
         print(
             f"finger joints on another's place: {strayed}; not on the film, but shown: {int(absent.said.sum())} of "
-            f"{len(absent)}"
+            f"{len(absent)}, wrist sites {int(wrist.said.sum())} of {len(wrist)}"
         )
         _tell_calibration(fingers[fingers.said])
         print("  ".join(f"{site} {held.good.mean():.4f}" for site, held in fingers.groupby("site")))

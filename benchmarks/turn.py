@@ -27,7 +27,13 @@ LONG = 1600  # pixels of a written film's longest side
 
 
 def moved(film: Pixels, joints: Joints, by: NDArray[np.float64], shape: tuple[int, int]) -> tuple[Pixels, Joints]:
-    pixels = cv2.warpAffine(film, by, (shape[1], shape[0]), flags=cv2.INTER_AREA)
+    factor = float(np.linalg.norm(by[:, 0]))
+    small, to_shape = film, by
+    if factor < 1:  # a warp alone would skip pixels
+        small = np.asarray(cv2.resize(film, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA), np.uint8)
+        ratio = np.array(film.shape[1::-1]) / small.shape[1::-1]
+        to_shape = np.column_stack([by[:, :2] * ratio, by[:, 2] + by[:, :2] @ ((ratio - 1) / 2)])
+    pixels = cv2.warpAffine(small, to_shape, (shape[1], shape[0]), flags=cv2.INTER_LINEAR)
     places = {name: tuple((by[:, :2] @ np.array(at) + by[:, 2]).tolist()) for name, at in joints.items()}
     return np.asarray(pixels, np.uint8), places
 

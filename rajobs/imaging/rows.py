@@ -14,6 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from rajobs.records import anatomy
+from rajobs.records.errors import BadTable
 from rajobs.records.schema import IMAGES
 
 KINDS = ("films", "hands", "joints", "ultrasound", "visits")
@@ -24,6 +25,7 @@ COLUMNS = ("image_id", "patient", "derived_from", "modality", "rows", "columns")
 
 PLACES = "joint_detection"
 """The study whose labels x and y say where joints are, for every study."""
+MOST = 65_535  # columns or rows of a film
 
 Box = tuple[float, float, float, float]
 """x0, y0, x1, y1 in the film's pixels."""
@@ -227,11 +229,21 @@ def _clockwise(along: NDArray[np.float64]) -> float:
 def positions_from_labels(labels: Mapping[str, Mapping[tuple[str, str | None, str | None], str]]) -> Positions:
     """Positions out of agreed labels of x and y."""
     found: dict[str, list[Position]] = defaultdict(list)
+    bad = sum(not _is_pixel(value) for axis in "xy" for value in labels[axis].values())
+    if bad:
+        raise BadTable(f"{bad} labels x or y of {PLACES} are no places on a film: numbers of its pixels, as 812.5")
     for (image_id, side, site), x in sorted(labels["x"].items(), key=lambda item: tuple(map(str, item[0]))):
         y = labels["y"].get((image_id, side, site))
         if y is not None and site in anatomy.SITES:
             found[image_id].append(Position(site=site, side=side, x=float(x), y=float(y)))
     return found
+
+
+def _is_pixel(value: str) -> bool:
+    try:
+        return abs(float(value)) <= MOST
+    except ValueError:
+        return False
 
 
 assert set(COLUMNS) <= set(IMAGES.names)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rajobs.imaging.coding import decode
 from rajobs.imaging.rows import Box, Row
-from rajobs.imaging.windowing import to_bytes
+from rajobs.imaging.windowing import HIGHEST, LOWEST, sampled, to_bytes
 from rajobs.records.anatomy import HAND_SITES
 from rajobs.records.errors import UnknownName
 
@@ -143,6 +143,14 @@ def show(record: Mapping[str, Any], reads: str) -> Shown:
 
 
 def from_zero(deep: NDArray[Any]) -> NDArray[Any]:
-    """Stored values from the darkest one on: a film may be stored far above 0, which is what lies beyond its edge."""
-    darkest = deep.min()
-    return deep - darkest if darkest else deep
+    """Stored values from the darkest one on: a film may be stored far above 0, which is what lies beyond its edge.
+
+    A darkest value that is farther off than all the others span is padding or a box of text, and none of the film's.
+    """
+    darkest, some = int(deep.min()), sampled(deep)
+    rest = some[some > darkest]
+    if len(rest):
+        low, high = np.percentile(rest, (LOWEST, HIGHEST))
+        if low - darkest > high - low:
+            darkest = int(low)
+    return np.maximum(deep, darkest) - deep.dtype.type(darkest) if darkest else deep

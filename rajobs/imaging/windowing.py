@@ -5,26 +5,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_LOWEST, _HIGHEST = 0.5, 99.5  # per cent
+LOWEST, HIGHEST = 0.5, 99.5  # per cent
 
 
 def span(pixels: NDArray[Any], window: tuple[float, float] | None) -> tuple[float, float]:
     """The values shown as black and as white. A window that shows next to nothing is not believed."""
     if pixels.ndim == 3:
         return 0.0, 255.0
-    sample = _sample(pixels)
+    sample = sampled(pixels)
     if window is not None:
         low, high = window[0] - 0.5 - (window[1] - 1) / 2, window[0] - 0.5 + (window[1] - 1) / 2
         inside = np.count_nonzero((sample > low) & (sample < high))
         if high > low and inside > sample.size // 20:
             return low, high
-    low, high = np.percentile(sample, (_LOWEST, _HIGHEST))
+    low, high = np.percentile(sample, (LOWEST, HIGHEST))
     if high <= low:
         low, high = float(sample.min()), float(sample.max())
     return float(low), float(max(high, low + 1))
 
 
-def _sample(pixels: NDArray[Any]) -> NDArray[Any]:
+def sampled(pixels: NDArray[Any]) -> NDArray[Any]:
     """Some 60,000 pixels on a grid: percentiles of a film to well under a grey level."""
     step = max(1, int((pixels.shape[0] * pixels.shape[1] / 60_000) ** 0.5))
     return pixels[::step, ::step].reshape(-1)

@@ -152,9 +152,10 @@ def _fit(
             return False  # the next round's films are others
 
         progress.step(len(state.history))
-        for number in range(len(state.history), order.rounds):
+        for number in range(min(len(state.history), order.rounds - 1), order.rounds):  # the last one's is told of
             lesson = draw_lesson(pool, order, study, recipe, number)
-            state = member_fit(lesson, recipe, member, seed).run(network, told, state)
+            if number >= len(state.history):
+                state = member_fit(lesson, recipe, member, seed).run(network, told, state)
     network.load_state_dict(state.weights)
     return network, state, lesson
 

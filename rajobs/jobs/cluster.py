@@ -60,7 +60,7 @@ def connected(address: str | None) -> Iterator[None]:
     try:
         with _unheard() if where is None else nullcontext():
             ray.init(**options)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001 - a bare one where the machine is too busy for Ray to start in its time
         raise NoCluster(f"no Ray cluster at {where or 'this machine'}: {str(error).splitlines()[0]}") from None
     _quiet()
     try:

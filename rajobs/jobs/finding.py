@@ -13,7 +13,7 @@ from rajobs.imaging.hands import back, move
 from rajobs.imaging.rows import Position, Positions, Row, derive
 from rajobs.jobs.panel import Panel
 from rajobs.learning.drawing import draw_all
-from rajobs.learning.ensemble import mean_of
+from rajobs.learning.ensemble import mean_points
 from rajobs.learning.points import SURE, Places
 from rajobs.records.anatomy import SIDES
 from rajobs.records.store import Store
@@ -44,12 +44,43 @@ def find_joints(
             rough[row.image_id] = hands
     rows = derive("hands", images, rough)
     close: dict[str, list[Position]] = defaultdict(list)
-    for row, found in zip(rows, _seen(store, key, joints, rows, shapes)):
+    for row, found in _sided(store, key, joints, rows, shapes):
         assert joints.study.points is not None
-        for (_, site), (x, y, sure) in zip(joints.study.points.places, found.tolist()):
-            if sure >= SURE:
-                close[row.image_id].append(Position(site=site, side=row.side, x=x, y=y, confidence=sure))
-    return dict(close)
+        close[row.image_id] += joints_of(joints.study.points.places, found, row.side)
+    return {name: held for name, held in close.items() if held}
+
+
+def joints_of(places: Places, found: NDArray[np.float64], side: str | None) -> list[Position]:
+    """The joints of a hand that are there; too few make no hand."""
+    there = [
+        Position(site=site, side=side, x=x, y=y, confidence=sure)
+        for (_, site), (x, y, sure) in zip(places, found.tolist())
+        if sure >= SURE
+    ]
+    return there if len(there) >= LEAST else []
+
+
+def _sided(
+    store: Store, key: str, panel: Panel, rows: Sequence[Row], shapes: Shapes
+) -> list[tuple[Row, NDArray[np.float64]]]:
+    """Each hand with its joints; one that shows too few is looked at as the other side's, too."""
+    seen = list(zip(rows, _seen(store, key, panel, rows, shapes)))
+    taken = {(row.image_id, row.side) for row in rows}
+    again = []
+    for at, (row, found) in enumerate(seen):
+        other = replace(row, side=next(side for side in SIDES if side != row.side))
+        if _there(found) < LEAST and (row.image_id, other.side) not in taken:
+            again.append((at, other))
+    if again:
+        for (at, other), found in zip(again, _seen(store, key, panel, [row for _, row in again], shapes)):
+            if _there(found) > _there(seen[at][1]):
+                seen[at] = other, found
+    return seen
+
+
+def _there(found: NDArray[np.float64]) -> int:
+    """How many places are."""
+    return int((found[:, 2] >= SURE).sum())
 
 
 def _seen(store: Store, key: str, panel: Panel, rows: Sequence[Row], shapes: Shapes) -> list[NDArray[np.float64]]:
@@ -63,12 +94,14 @@ def _seen(store: Store, key: str, panel: Panel, rows: Sequence[Row], shapes: Sha
             to_film = back(panel.study.view.place(row, shapes[row.image_id], **settings))
             found[at, :, :2] = move(found[at, :, :2], to_film)
         given.append(found)
-    several = np.stack(given)
-    looked = np.isfinite(several[..., 2:])
-    weight = np.where(looked, np.maximum(several[..., 2:], 1e-6), 0)
-    total = weight.sum(axis=0)
-    where = np.where(looked, several[..., :2] * weight, 0).sum(axis=0) / np.where(total > 0, total, np.nan)
-    return list(np.concatenate([where, mean_of(list(several[..., 2:]))], axis=2))
+    return [on_film(found, shapes[row.image_id]) for row, found in zip(rows, mean_points(given))]
+
+
+def on_film(found: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.float64]:
+    """Columns, rows and sureness of places; what lies off the film is not there."""
+    rows, columns = shape
+    off = ((found[:, :2] < -0.5) | (found[:, :2] >= (columns - 0.5, rows - 0.5))).any(axis=1)
+    return np.column_stack([found[:, :2], np.where(off, 0.0, found[:, 2])])
 
 
 def choose_hands(places: Places, found: NDArray[np.float64], tag: str | None) -> list[Position]:

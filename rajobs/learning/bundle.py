@@ -18,7 +18,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rajobs.learning.cascade import Cascade
-from rajobs.learning.ensemble import Learnt, P, build_member, combine, mean_of, member_points, member_targets, voices
+from rajobs.learning.ensemble import (
+    Learnt,
+    P,
+    build_member,
+    combine,
+    mean_points,
+    member_points,
+    member_targets,
+    voices,
+)
 from rajobs.learning.haar import Haar
 from rajobs.learning.landmarks import Landmarks
 from rajobs.learning.loop import Numbers, pick_device
@@ -166,7 +175,7 @@ class Model:
                     asked = partial(_shown, one.network, points)
                     answers = self._outputs(asked, images, np.zeros(len(images), np.int64))
                     given.append(answers[points.name].double().numpy() if answers else np.zeros((0, points.outputs, 3)))
-        return mean_of(given)
+        return mean_points(given)
 
     def answer(self, images: np.ndarray[Any, Any], kinds: Numbers | None = None) -> dict[str, tuple[P, Numbers]]:
         """Probabilities and answers, a target, of arrays (n, channels, rows, columns) of rows of these kinds."""

@@ -290,6 +290,16 @@ def mean_of(given: Sequence[P]) -> P:
     return np.asarray(np.where(there, several, 0).sum(axis=0) / np.where(count > 0, count, np.nan))
 
 
+def mean_points(given: Sequence[P]) -> P:
+    """Of several finders' points (column, row, sureness) the mean places by sureness, and the mean sureness."""
+    several = np.stack(given)
+    sure = several[..., 2:]
+    weight = np.where(np.isfinite(sure), np.maximum(sure, 1e-6), 0)
+    total = weight.sum(axis=0)
+    where = np.where(weight > 0, several[..., :2] * weight, 0).sum(axis=0) / np.where(total > 0, total, np.nan)
+    return np.concatenate([where, mean_of(list(sure))], axis=2)
+
+
 def _spread(target: Target, member: Member, values: P) -> P:
     """A member's probabilities over the target's own classes; a group's go to the last of its classes."""
     if not member.groups:

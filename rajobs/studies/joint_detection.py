@@ -29,7 +29,7 @@ STUDY = Study(
     paper="004",
     question="Where are the joints of this hand?",
     rows="hands",
-    view=View(draw=upright, version=2, reads="pixels", settings={"size": 512}, place=upright_place),
+    view=View(draw=upright, version=3, reads="pixels", settings={"size": 512}, place=upright_place),
     points=Points(name="joints", places=tuple((None, site.name) for site in HAND_SITES)),
     headline="joints.accuracy",
     metrics=(),

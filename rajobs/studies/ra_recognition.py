@@ -44,7 +44,7 @@ STUDY = Study(
     paper="001",
     question="Does this hand show rheumatoid arthritis?",
     rows="hands",
-    view=View(draw=handed, version=2, reads="pixels", settings=VIEW),
+    view=View(draw=handed, version=3, reads="pixels", settings=VIEW),
     targets=(Nominal(name="ra", classes=("0", "1")),),
     headline="ra.auc",
     recipes={"default": Recipe(members=(JOINTS,), training=TRAINING), **PUBLISHED},

@@ -14,7 +14,7 @@ STUDY = Study(
     paper="001",
     question="At which stage of joint destruction is this hand?",
     rows="hands",
-    view=View(draw=handed, version=2, reads="pixels", settings=VIEW),
+    view=View(draw=handed, version=3, reads="pixels", settings=VIEW),
     targets=(scores("stage", 5),),
     headline="stage.qwk",
     metrics=(

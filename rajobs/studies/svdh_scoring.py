@@ -49,7 +49,7 @@ STUDY = Study(
     paper="004",
     question="How narrow and how eroded is this joint?",
     rows="joints",
-    view=View(draw=boxed, version=2, reads="pixels", settings=VIEW),
+    view=View(draw=boxed, version=3, reads="pixels", settings=VIEW),
     targets=(scores("jsn", 4), scores("erosion", 10)),
     headline="erosion.qwk",
     metrics=(

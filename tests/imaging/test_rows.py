@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 
 from rajobs.imaging.rows import COLUMNS, JOINT_SIDE, Position, derive, positions_from_labels, visit_id, visits
+from rajobs.records.errors import BadTable
 from rajobs.records.identity import IMAGE_ID
 from rajobs.records.schema import CLINIC, IMAGES
 
@@ -96,6 +97,14 @@ def test_places_come_out_of_labels_of_x_and_y() -> None:
     places = positions_from_labels(labels)
     assert places["i"] == [Position(site="MCP2", side="L", x=10.5, y=20.0)], "neither half a place nor no site"
     assert places["j"] == [Position(site="MCP2", side=None, x=7.0, y=8.0)]
+
+
+@pytest.mark.parametrize("value", ["12,5", "nan", "inf", "2000000", ""])
+def test_a_place_that_is_none_is_refused_without_its_value(value: str) -> None:
+    at = ("i", "L", "MCP2")
+    with pytest.raises(BadTable, match="1 labels x or y of joint_detection are no places on a film") as refused:
+        positions_from_labels({"x": {at: value}, "y": {at: "20"}})
+    assert not value or value not in str(refused.value)
 
 
 def test_a_visit_is_a_patient_s_day_with_its_readers_agreed() -> None:

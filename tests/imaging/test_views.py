@@ -6,7 +6,8 @@ import pytest
 from rajobs.imaging.coding import encode, preview
 from rajobs.imaging.hands import upright
 from rajobs.imaging.rows import Row
-from rajobs.imaging.views import TILES, Shown, boxed, cut, handed, scanned, show, square, whole, widen
+from rajobs.imaging.views import TILES, Shown, boxed, cut, from_zero, handed, scanned, show, square, whole, widen
+from rajobs.imaging.windowing import to_bytes
 from rajobs.records.errors import UnknownName
 
 ROW = Row(image_id="i", at=0)
@@ -71,6 +72,16 @@ def test_a_hand_at_a_film_s_edge_is_as_bright_however_high_the_film_is_stored(of
     assert drawn.std() > 60 and (drawn[:, :12] == 0).mean() > 0.9, "beyond the film it is as dark as its darkest"
     own = boxed(show(record, "pixels"), row, size=64, margin=0.0, upright=True, mirror=False, levels="own")
     assert own.std() > 40 and (own[:, :12] == 0).mean() > 0.9
+
+
+@pytest.mark.parametrize("padded", [1, 30])
+def test_a_film_stored_high_is_not_washed_out_by_padding_stored_as_0(padded: int) -> None:
+    film = np.random.default_rng(3).integers(0, 4096, (120, 90)).astype(np.uint16)
+    high = film + np.uint16(20_000)
+    film[:, :padded], high[:, :padded] = 0, 0
+    row = Row(image_id="i", at=0, side="R", box=(-10.0, 10.0, 90.0, 110.0), angle=0.0)
+    plain, stored = (upright(Shown(pixels=to_bytes(f, None), deep=from_zero(f)), row, size=64) for f in (film, high))
+    assert np.abs(plain.astype(int) - stored).max() <= 4 and plain.std() > 60
 
 
 def test_colour_stays_red_green_blue() -> None:

@@ -1,25 +1,32 @@
 """Hands and joints by models: which hand is which, and the models that are made from drawings alone."""
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from rajobs import studies
 from rajobs.__main__ import main
-from rajobs.imaging.rows import COLUMNS, derive
-from rajobs.jobs import builtin, train
-from rajobs.jobs.finding import choose_hands, find_joints
+from rajobs.imaging.rows import COLUMNS, Position, Row, derive
+from rajobs.jobs import builtin, finding, train
+from rajobs.jobs.finding import choose_hands, find_joints, joints_of, on_film
+from rajobs.jobs.keeper import Keeper
 from rajobs.jobs.panel import Panel, bundles_at
+from rajobs.jobs.scorer import places
+from rajobs.learning.ensemble import learned
 from rajobs.learning.recipe import replace, to_toml
 from rajobs.records.anatomy import FINGER_JOINTS, HAND_SITES
 from rajobs.records.errors import BadBundle, UsageError
 from rajobs.records.parts import parts, read_file, read_part, read_table
-from rajobs.records.schema import FILMS, HANDS, IMAGES, JOINTS, PREDICTIONS
-from rajobs.records.store import open_store
+from rajobs.records.schema import FILMS, HANDS, IMAGES, JOINTS, LABELS, PREDICTIONS
+from rajobs.records.store import Store, open_store
 
 PLACES = tuple((side, site) for side in ("L", "R") for site in FINGER_JOINTS)
 ROW = [(100.0 + 40 * at, 300.0 - 15 * at) for at in range(len(FINGER_JOINTS))]
@@ -59,6 +66,18 @@ def test_places_shown_on_the_other_hand_go_to_the_hand_they_lie_on() -> None:
     )
 
 
+def test_joints_off_the_film_are_not_there_and_too_few_are_no_hand() -> None:
+    found = np.column_stack([ROW, [0.9] * 10])
+    found[0, :2], found[1, :2], found[2, :2] = (-0.4, 299.4), (-20.0, 100.0), (600.0, 100.0)
+    seen = on_film(found, (300, 600))
+    assert seen[:, 2].tolist() == [0.9, 0.0, 0.0] + [0.9] * 7 and np.array_equal(seen[:, :2], found[:, :2])
+    assert [place.site for place in joints_of(PLACES[:10], seen, "R")] == [
+        FINGER_JOINTS[at] for at in (0, *range(3, 10))
+    ]
+    seen[:5, 2] = 0.4
+    assert joints_of(PLACES[:10], seen, "R") == []
+
+
 def test_models_are_made_from_drawings_and_a_second_start_goes_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -92,6 +111,18 @@ def test_models_are_made_from_drawings_and_a_second_start_goes_on(
     assert points is not None and found.shape == (1, points.outputs, 3) and np.isfinite(found).all()
     p, _ = panel.models[0].answer(film)["view"]
     assert p.shape == (1, 4) and p.sum() == pytest.approx(1)
+
+
+def test_models_whose_making_was_ended_after_the_last_round_are_those_of_one_that_was_not(tmp_path: Path) -> None:
+    study = studies.find("hand_filter")
+    recipe = study.recipe("hands")
+    order = builtin.Order(out=str(tmp_path), rounds=2, films=3, tried=1, workers=1)
+    keeper = Keeper(store=open_store(str(tmp_path)), folder="kept", name="hands")
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        one, other = (builtin._fit(pool, order, study, recipe, recipe.members[0], 0, keeper) for _ in range(2))
+    assert learned(one[2]) == learned(other[2]) and len(one[2].arrays) == len(other[2].arrays) == 3
+    for name, tensor in one[0].state_dict().items():
+        assert (tensor == other[0].state_dict()[name]).all()
 
 
 @pytest.mark.ray
@@ -164,6 +195,46 @@ def test_the_models_of_the_package_are_judged_on_all_labelled_films_however_few(
     named = [row for row in answers if row["site"] in FINGER_JOINTS]
     assert {row["truth"] for row in named} == {row["predicted"] for row in named} == {"found"}
     assert not (data / "splits").exists(), "one patient makes no split, and none is needed"
+
+
+@pytest.mark.ray
+def test_a_hand_taken_for_the_other_side_s_shows_no_joints_and_is_seen_again_as_what_it_is(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, inside = open_store(str(data)), builtin.place()
+    filters, joints = (Panel.load(study, bundles_at(inside, study)) for study in ("hand_filter", "joint_detection"))
+    truth = places(read_table(store, "labels", LABELS))
+    known = {name: held[0].side for name, held in truth.items() if len({place.side for place in held}) == 1}
+
+    def found() -> dict[str, str | None]:
+        """The side of each single hand with all finger joints."""
+        told: dict[str, str | None] = {}
+        for key in parts(store, "images"):
+            images = read_part(store, key, IMAGES, [*COLUMNS, "laterality"])
+            films = [row for row in derive("films", images, {}) if row.image_id in known]
+            for name, hand in find_joints(store, key, images, films, filters, joints).items():
+                if sum(place.site in FINGER_JOINTS for place in hand) == len(FINGER_JOINTS):
+                    told[name] = hand[0].side
+        return told
+
+    before = found()
+    assert len(before) > 3 and all(known[name] == side for name, side in before.items())
+    other, choose, look = {"L": "R", "R": "L"}, finding.choose_hands, finding._seen
+
+    def mistaken(*given: Any) -> list[Position]:
+        return [dataclasses.replace(place, side=other[place.side or ""]) for place in choose(*given)]
+
+    def seen(store: Store, key: str, panel: Panel, rows: Sequence[Row], shapes: finding.Shapes) -> list[Any]:
+        if panel is joints:
+            looks.append([row.side != known[row.image_id] for row in rows])
+        return look(store, key, panel, rows, shapes)
+
+    looks: list[list[bool]] = []
+    monkeypatch.setattr(finding, "choose_hands", mistaken)
+    monkeypatch.setattr(finding, "_seen", seen)
+    again = found()
+    assert any(all(look) for look in looks) and any(not any(look) for look in looks), "wrong first, and then right"
+    assert len(again) >= 0.9 * len(before) and all(known[name] == side for name, side in again.items())
 
 
 @pytest.mark.ray

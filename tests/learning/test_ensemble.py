@@ -15,6 +15,7 @@ from rajobs.learning.ensemble import (
     dissent,
     fit_member,
     headline_score,
+    mean_points,
     member_fit,
     member_samples,
     member_targets,
@@ -128,6 +129,13 @@ def test_weights_that_nobody_asked_for_start_every_member(lesson: Lesson, recipe
         if name.startswith("trunk.") and tensor.is_floating_point():
             torch.testing.assert_close(tensor, state.weights[name], atol=1e-5, rtol=0)
     assert from_weights(recipe, None) == from_weights(recipe, "none") == recipe
+
+
+def test_finders_that_are_not_sure_of_a_place_do_not_pull_it_away() -> None:
+    sure, unsure, none = [[0.2, 0.3, 0.98]], [[0.8, 0.3, 0.02]], [[np.nan] * 3]
+    (found,) = mean_points([np.array([sure]), np.array([unsure]), np.array([none])])
+    assert found[0].tolist() == pytest.approx([0.212, 0.3, 0.5])
+    assert np.isnan(mean_points([np.array([none])])).all()
 
 
 def test_drawings_teach_beside_the_data_and_choose_nothing(study: Study, lesson: Lesson, recipe: Recipe) -> None:
