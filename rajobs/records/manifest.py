@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,12 @@ from rajobs.records.store import Store
 RUN = "run.json"
 MANIFEST = "manifest.json"
 PLAN = "plan.json"
+MOST_SHOWN = 40  # characters of a value that a line can still be read with
+_HASH = re.compile(r"[0-9a-f]{12,}")
+_OTHERS = {
+    "studies": "other models", "bundles": "other models", "data": "other data", "predictions": "other predictions",
+    "space": "another tune space",
+}  # fmt: skip
 
 
 def to_json(value: Any) -> bytes:
@@ -51,8 +58,24 @@ def check_claim(store: Store, job: str, identity: dict[str, Any]) -> bool:
             continue
         if name == "key":
             raise BadKey(f"{store.uri} was made with another key (fingerprint {held.get(name)}, this one is {value})")
-        raise WrongOutput(f"{store.uri} was made with {name} {held.get(name)!r}, not {value!r}; choose another OUT")
+        raise WrongOutput(f"{store.uri} was made {_unlike(name, held.get(name), value)}; choose another OUT")
     return True
+
+
+def _unlike(name: str, held: Any, wanted: Any) -> str:
+    """In what a run differs, with the values where they tell a person anything: hashes and lists of them do not."""
+    if held is None:
+        return f"without {name}"
+    if wanted is None:
+        return f"with {name}"
+    if _tells(held) and _tells(wanted):
+        return f"with {name} {held}, not {wanted}"
+    return f"with {_OTHERS.get(name, f'another {name}')}"
+
+
+def _tells(value: Any) -> bool:
+    """Whether a value can be shown in a line."""
+    return isinstance(value, str | int | float) and len(str(value)) <= MOST_SHOWN and not _HASH.fullmatch(str(value))
 
 
 def _held(store: Store) -> dict[str, Any]:

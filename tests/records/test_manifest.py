@@ -1,6 +1,7 @@
 """Whose output a place holds: its own run goes on, any other is refused with nothing written."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,6 +42,28 @@ def test_another_job_key_or_setting_is_refused(store: LocalStore, monkeypatch: p
     with pytest.raises(WrongOutput, match="schema"):
         claim(store, "ingest", {"key": "k1", "limit": 3})
     assert held(store) == before
+
+
+@pytest.mark.parametrize(
+    ("held_before", "wanted", "words"),
+    [
+        ({"studies": {"a": ["0123456789abcdef"]}}, {"studies": {"a": ["fedcba9876543210"]}}, "with other models;"),
+        ({"bundles": ["0123456789abcdef"]}, {"bundles": []}, "with other models;"),
+        ({"data": "0123456789abcdef"}, {"data": "fedcba9876543210"}, "with other data;"),
+        ({"space": "0123456789abcdef"}, {"space": "fedcba9876543210"}, "with another tune space;"),
+        ({"study": "joint_detection"}, {"study": "hand_filter"}, "with study joint_detection, not hand_filter;"),
+        ({"budget": 0.1}, {"budget": 1.0}, "with budget 0.1, not 1.0;"),
+        ({"predictions": None}, {"predictions": "mine.parquet"}, "without predictions;"),
+        ({"predictions": "mine.parquet"}, {"predictions": None}, "with predictions;"),
+    ],
+)
+def test_what_differs_is_told_in_words_without_hashes(
+    store: LocalStore, held_before: dict[str, Any], wanted: dict[str, Any], words: str
+) -> None:
+    claim(store, "score", held_before)
+    with pytest.raises(WrongOutput) as refused:
+        check_claim(store, "score", wanted)
+    assert str(refused.value) == f"{store.uri} was made {words} choose another OUT"
 
 
 @pytest.mark.parametrize("name", ["holiday.jpg", "run.json"])
