@@ -111,6 +111,7 @@ def test_studies_tells_of_all_and_of_one(capsys: pytest.CaptureFixture[str]) -> 
         ("train hand_filtr @/src @/out", "unknown study 'hand_filtr'; did you mean hand_filter?"),
         ("tune hand_filtr @/src @/out", "did you mean hand_filter?"),
         ("evaluate hand_filtr @/src @/src @/out", "did you mean hand_filter?"),
+        ("evaluate hand_filter @/src builtin @/out --mode clena", "unknown mode 'clena'; did you mean clean?"),
         ("studies hand_filtr", "did you mean hand_filter?"),
         ("train hand_filter @/src @/out --recipe publishd", "did you mean published?"),
         ("train hand_filter @/src @/out --budget 3", "--budget must be above 0 and at most 1"),

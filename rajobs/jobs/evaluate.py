@@ -28,6 +28,7 @@ from rajobs.records.errors import BadTable, DataError, StoreError, UsageError
 from rajobs.records.manifest import claim, to_json
 from rajobs.records.parts import parts, read_file, read_part, to_parquet
 from rajobs.records.schema import HISTORY, IMAGES, PREDICTIONS, SPLIT
+from rajobs.records.splits import check_mode
 from rajobs.records.store import Store, absolute, open_store, split_uri
 from rajobs.reports.evaluation import evaluation_page, wrong_answers
 
@@ -51,6 +52,7 @@ class Order:
 def evaluate(order: Order) -> str:
     """Judge the bundles together on the test part; the place of the page. Done work is not done again."""
     study = studies.find(order.study)
+    check_mode(order.mode)
     if not study.targets:
         study = study.asked(study.recipe("default"))
     source = open_source(order.data, study)

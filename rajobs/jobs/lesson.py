@@ -18,12 +18,12 @@ from rajobs.learning.ensemble import Lesson, member_points
 from rajobs.learning.points import UNKNOWN, points_in_view
 from rajobs.learning.recipe import Recipe
 from rajobs.learning.study import FOUND, Study
-from rajobs.records.errors import DataError, NotThereYet, StoreError, UnknownName
+from rajobs.records.errors import DataError, NotThereYet, StoreError
 from rajobs.records.labels import consensus
 from rajobs.records.manifest import read_manifest
 from rajobs.records.parts import parts, read_file, read_part, read_table, to_parquet
 from rajobs.records.schema import CLINIC, IMAGES, LABELS, SPLIT
-from rajobs.records.splits import MODES, Item, PrintedPatients, PrintedSplit, clean_split, published_split
+from rajobs.records.splits import Item, PrintedPatients, PrintedSplit, check_mode, clean_split, published_split
 from rajobs.records.store import Store, open_store
 
 SPLIT_SEED = 0
@@ -128,8 +128,7 @@ def _draw_on_cluster(source: Source, settings: Mapping[str, Any], todo: Sequence
 
 def split_of(source: Source, mode: str) -> tuple[pa.Table, str]:
     """The frozen split of a study and mode, made at the first asking, and its hash."""
-    if mode not in MODES:
-        raise UnknownName.among("mode", mode, MODES)
+    check_mode(mode)
     key = f"splits/{source.study.name}{'' if mode == 'clean' else PUBLISHED}.parquet"
     if source.store.stat(key) is None:
         source.store.put(key, to_parquet(_make_split(source, mode), SPLIT))

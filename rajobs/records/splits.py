@@ -12,13 +12,19 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from rajobs.records.errors import DataError
+from rajobs.records.errors import DataError, UnknownName
 from rajobs.records.schema import SPLIT
 
 PARTS = ("train", "validation", "test")
 MODES = ("clean", "published")
 MANY = 5000  # groups from which a hash alone balances the classes well enough
 FOLDS = 5  # a fold is the test part, another the validation part: 60/20/20
+
+
+def check_mode(mode: str) -> None:
+    """UnknownName for a protocol that there is not."""
+    if mode not in MODES:
+        raise UnknownName.among("mode", mode, MODES)
 
 
 @dataclass(frozen=True, kw_only=True)
