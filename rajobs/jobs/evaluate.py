@@ -25,7 +25,7 @@ from rajobs.learning.study import Study
 from rajobs.learning.targets import MISSING, encode, predicted
 from rajobs.records import metrics
 from rajobs.records.errors import BadTable, DataError, StoreError, UsageError
-from rajobs.records.manifest import claim, to_json
+from rajobs.records.manifest import check_claim, claim, to_json
 from rajobs.records.parts import parts, read_file, read_part, to_parquet
 from rajobs.records.schema import HISTORY, IMAGES, PREDICTIONS, SPLIT
 from rajobs.records.splits import check_mode
@@ -64,12 +64,13 @@ def evaluate(order: Order) -> str:
         split, split_hash = SPLIT.rows([]), ""
     bundles = _fair(order, source, held, split_hash)
     told = {"study": study.name, "mode": order.mode, "data": source.data_hash, "bundles": [b["hash"] for b in bundles]}
-    claim(store, "evaluate", {**told, "predictions": order.predictions})
-    page = f"{order.out}/{PAGE}"
-    if store.stat(PAGE):
+    identity, page = {**told, "predictions": order.predictions}, f"{order.out}/{PAGE}"
+    if check_claim(store, "evaluate", identity) and store.stat(PAGE):
         say.line(f"nothing to do: {page} is there already")
         return page
-    table = _given(order.predictions, study) if order.predictions else _ask(order, source, bundles, split)
+    given = _given(order.predictions, study) if order.predictions else None
+    claim(store, "evaluate", identity)
+    table = _ask(order, source, bundles, split) if given is None else given
     about = {"data": absolute(order.data)}  # where `phantom --like` finds the pictures of the errors
     store.put("predictions.parquet", to_parquet(table, PREDICTIONS, about=about))
     found, read = _figures(study, table), beside(study, table, source.readings)
@@ -204,7 +205,9 @@ def predictions_table(
 def _given(uri: str, study: Study) -> pa.Table:
     """Predictions made elsewhere, in the schema of ours."""
     place, key = split_uri(uri)
-    table = read_file(open_store(place), key, PREDICTIONS)
+    store = open_store(place)
+    _check_parquet(store, key, uri)
+    table = read_file(store, key, PREDICTIONS)
     for target in study.targets:
         rows = [row for row in table.to_pylist() if row["target"] == target.name]
         wrong = sum(len(row["p"] or ()) != len(target.classes) for row in rows)
@@ -213,6 +216,18 @@ def _given(uri: str, study: Study) -> pa.Table:
                 f"predictions: {wrong} rows of {target.name} have not {len(target.classes)} probabilities in p"
             )
     return table
+
+
+def _check_parquet(store: Store, key: str, uri: str) -> None:
+    """A user's own file is not to be removed, as a broken part of ours is."""
+    entry, mark = store.stat(key), b"PAR1"
+    if entry is None:
+        raise StoreError(f"there is no predictions table {uri}")
+    ends = {store.read_range(key, 0, len(mark)), store.read_range(key, max(entry.size - len(mark), 0), len(mark))}
+    if ends != {mark}:
+        raise BadTable(
+            f"{uri} is no Parquet file; --predictions takes a table as evaluate writes it to predictions.parquet"
+        )
 
 
 def _answers(study: Study, table: pa.Table, target: str) -> metrics.Answers | None:

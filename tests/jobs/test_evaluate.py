@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from rajobs import studies
-from rajobs.jobs.evaluate import by_rule
+from rajobs.jobs.evaluate import _given, by_rule
 from rajobs.jobs.lesson import open_source
 from rajobs.jobs.scorer import GRADES
+from rajobs.records.errors import BadTable, StoreError
 from rajobs.records.manifest import to_json
 from rajobs.records.parts import to_parquet
 from rajobs.records.scans import FLOW, GREY, WITHOUT_COLOUR
@@ -39,3 +41,14 @@ def test_a_frame_without_colour_is_answered_by_rule_as_in_score(tmp_path: Path) 
     assert p[0].tolist() == [1, 0, 0, 0] and np.isnan(differ[FLOW]).tolist() == [True, False, True]
     assert answers[GREY] is given[GREY] and differ[GREY] is apart[GREY], "synovium is thick without colour too"
     assert given[FLOW][1].tolist() == [3, 3, 3]
+
+
+@pytest.mark.parametrize("content", [b"image_id,truth\ni1,1\n", b"", b"PAR1 that breaks off"])
+def test_a_user_s_file_that_is_no_parquet_is_not_to_be_removed(tmp_path: Path, content: bytes) -> None:
+    study, file = studies.find(GRADES.study), tmp_path / "mine.csv"
+    with pytest.raises(StoreError, match="there is no predictions table"):
+        _given(str(file), study)
+    file.write_bytes(content)
+    with pytest.raises(BadTable, match="is no Parquet file; --predictions takes a table as evaluate writes") as told:
+        _given(str(file), study)
+    assert "remove" not in str(told.value)
