@@ -131,7 +131,8 @@ def tune(**options: Any) -> None:
 def evaluate(**options: Any) -> None:
     """Judge MODELS on the part of DATA that they never saw; figures and a page at OUT.
 
-    MODELS is a place that train wrote to, or builtin (the models inside the package), which are judged on all of DATA.
+    MODELS is a place that train wrote to, or builtin (the models inside the package). The latter, and models made with
+    another key, are judged on all of DATA, which the page says.
     """
     from rajobs.jobs.evaluate import Order
     from rajobs.jobs.evaluate import evaluate as run

@@ -50,7 +50,8 @@ class Order:
 
 
 def evaluate(order: Order) -> str:
-    """Judge the bundles together on the test part; the place of the page. Done work is not done again."""
+    """Judge the bundles together, on the test part where they learnt on these data, else on all labelled rows; the
+    place of the page. Done work is not done again."""
     study = studies.find(order.study)
     check_mode(order.mode)
     if not study.targets:
@@ -60,7 +61,7 @@ def evaluate(order: Order) -> str:
     held = _found(order, study)
     if order.predictions or any(bundle["key"] == source.key for bundle in held):
         split, split_hash = split_of(source, order.mode)
-    else:  # no model has seen any of it: all of it judges
+    else:  # no model has a split of these data: all of it judges
         split, split_hash = SPLIT.rows([]), ""
     bundles = _fair(order, source, held, split_hash)
     told = {"study": study.name, "mode": order.mode, "data": source.data_hash, "bundles": [b["hash"] for b in bundles]}
@@ -75,24 +76,45 @@ def evaluate(order: Order) -> str:
     store.put("predictions.parquet", to_parquet(table, PREDICTIONS, about=about))
     found, read = _figures(study, table), beside(study, table, source.readings)
     plain = _plain(source, split, table)
+    all_rows = None if order.predictions else all_judge(bundles, source.key)
     judged = {"budget": _budget(bundles), "figures": found, "readers": read, "baseline": plain}
-    store.put("metrics.json", to_json({**told, **judged}))
+    store.put("metrics.json", to_json({**told, **judged, "judges": all_rows or "the test part"}))
     facts, history = _facts(order, study, bundles, table), _history(order, bundles)
-    html, pictures = evaluation_page(
-        study, {**facts, "readers": read, "baseline": plain}, table, found, history, _thumbnails(source, table)
-    )
+    beside_it = {"readers": read, "baseline": plain, "all_rows": all_rows}
+    html, pictures = evaluation_page(study, {**facts, **beside_it}, table, found, history, _thumbnails(source, table))
     for name, data in pictures.items():
         store.put(f"figures/{name}", data)
     store.put(PAGE, html.encode())
+    part = "" if all_rows else " of the test part"
+    _tell(f"{study.name} on {table.num_rows} answers{part}, {order.mode} mode", found, plain)
+    say.line(f"{all_rows}\nreport: {page}" if all_rows else f"report: {page}")
+    return page
+
+
+def _tell(title: str, found: Mapping[str, dict[str, float]], plain: Sequence[Mapping[str, Any]]) -> None:
     rows = {name: say.figure(figure) for name, figure in found.items()}
     rows |= {
         f"{each['who']}: {name}": say.figure(figure) for each in plain[1::2] for name, figure in each["figures"].items()
     }
-    say.table(f"{study.name} on {table.num_rows} answers of the test part, {order.mode} mode", rows)
+    say.table(title, rows)
     for each in plain[1::2]:
         say.line(tabular.verdict(each))
-    say.line(f"report: {page}")
-    return page
+
+
+def all_judge(bundles: Sequence[Mapping[str, Any]], key: str) -> str | None:
+    """In a sentence, why all labelled rows judge; None where models have a split of these data, and its test part does.
+
+    Another key does not prove other patients: the same archives may have been ingested under it.
+    """
+    foreign = {bundle["key"] for bundle in bundles} - {key}
+    if not foreign:
+        return None
+    if foreign == {builtin.DRAWN}:
+        return "The package's own models, which learnt from drawings alone, are judged here by all labelled rows."
+    return (
+        "The models were made with another key, so all labelled rows judge: whether they have learnt from these "
+        "patients cannot be told from here."
+    )
 
 
 def _models(order: Order) -> Store:
@@ -110,7 +132,7 @@ def _found(order: Order, study: Study) -> list[dict[str, Any]]:
 
 
 def _fair(order: Order, source: Source, found: list[dict[str, Any]], split_hash: str) -> list[dict[str, Any]]:
-    """Those that cannot have learnt from the test part; where there are none, that is said."""
+    """Those of this split, whose test part they have not learnt from, else those of another key (see `all_judge`)."""
     same_key = [bundle for bundle in found if bundle["key"] == source.key]
     foreign = [bundle for bundle in found if bundle["key"] != source.key]
     mine = [bundle for bundle in same_key if bundle["mode"] == order.mode and bundle["split"] == split_hash]
@@ -123,14 +145,14 @@ def _fair(order: Order, source: Source, found: list[dict[str, Any]], split_hash:
 
 
 def _ask(order: Order, source: Source, bundles: list[dict[str, Any]], split: pa.Table) -> pa.Table:
-    """Every bundle's answers to the test part, as one."""
+    """Every bundle's answers to the rows that judge, as one."""
     models = _models(order)
     verdicts = []
     for bundle in bundles:
         recipe = from_dict(bundle["recipe"])
         arrays = prepare(source, recipe.view, order.ray)
         lesson = lesson_of(source, arrays, split, recipe)
-        if bundle["key"] != source.key:  # data from elsewhere: the bundle has seen none of it, all of it judges
+        if bundle["key"] != source.key:  # the split is none of its own: all of it judges
             lesson = Lesson(**{**vars(lesson), "parts": np.full(len(arrays), "test")})
         with say.step(f"asking {bundle['hash']}"):
             verdicts.append(judge(Model.load(models, bundle["folder"], source.study), lesson, "test"))

@@ -73,39 +73,42 @@ def evaluation_page(
 
     `figures` are `Verdict.figures()` of the test part. `facts`: `mode`, `budget`, `bundles` (each the content of a
     bundle.json), `rows` (a count a part), `rules` (what was answered without a model), `readers` and `baseline` (see
-    learning/readers.py and tabular.py) and, if the other mode was evaluated too, `other`: {"mode", "figures"}.
+    learning/readers.py and tabular.py), `all_rows` (why all labelled rows judge, where no test part does) and, if the
+    other mode was evaluated too, `other`: {"mode", "figures"}.
     """
     drawn: dict[str, bytes] = {}
+    judges = "all labelled rows" if facts.get("all_rows") else "the test part"
     tested = [given(study, target, predictions, "test") for target in study.targets]
     tested = [each for each in tested if each.rows]
     sections = [
-        _short(study, facts, tested, figures),
-        *(_answers(study, each, predictions, figures, drawn) for each in tested),
+        _short(study, facts, tested, figures, judges),
+        *(_answers(study, each, predictions, figures, drawn, judges) for each in tested),
         *members(predictions),
         *readers(facts.get("readers", ())),
         *plain(facts.get("baseline", ())),
         _paper(study, facts, figures),
-        _mistakes(predictions, thumbnails),
+        _mistakes(predictions, thumbnails, judges),
         _making(study, facts, history, drawn),
     ]
     lead = f"{study.question} An evaluation after paper {study.paper}."
     return render(f"{words(study.name)}: evaluation", lead, sections), drawn
 
 
-def _short(study: Study, facts: Mapping[str, Any], tested: Sequence[Given], figures: Values) -> Section:
-    parts: list[Part] = []
+def _short(study: Study, facts: Mapping[str, Any], tested: Sequence[Given], figures: Values, judges: str) -> Section:
+    parts: list[Part] = [Notice(text=facts["all_rows"])] if facts.get("all_rows") else []
     if not tested:
-        parts.append(Notice(text="No row of the test part has a label, so there is nothing to judge by."))
+        parts.append(Notice(text=f"No row of {judges} has a label, so there is nothing to judge by."))
     headline = figures.get(study.headline)
     if headline:
-        parts.append(Tiles(tiles=(_headline(study, headline), *_sizes(tested))))
-    parts.append(Text(paragraphs=(MODES[facts["mode"]], *facts.get("rules", ()))))
+        parts.append(Tiles(tiles=(_headline(study, headline), *_sizes(tested, judges))))
+    protocol = () if facts.get("all_rows") else (MODES[facts["mode"]],)  # of a split that nobody has judged by
+    parts.append(Text(paragraphs=(*protocol, *facts.get("rules", ()))))
     if facts["mode"] == "published" and study.folds:
         folded = ", ".join(f"{name} as {into}" for name, into in study.folds.items())
         parts.append(Text(paragraphs=(f"The paper has fewer classes: {folded}.",)))
     for bundle in facts["bundles"]:
         if bundle.get("best"):
-            parts.append(Notice(text=_best(bundle)))
+            parts.append(Notice(text=_best(bundle, judges)))
     if facts["budget"] < 1:
         spent = f"{100 * facts['budget']:g} %"
         parts.append(
@@ -117,10 +120,12 @@ def _short(study: Study, facts: Mapping[str, Any], tested: Sequence[Given], figu
     return Section(title="In short", parts=tuple(parts))
 
 
-def _best(bundle: Mapping[str, Any]) -> str:
+def _best(bundle: Mapping[str, Any], judges: str) -> str:
     told = f"Of {len(bundle['recipe']['members'])} networks {bundle['best']} answers, the most accurate one"
-    if bundle["mode"] == "published":
+    if bundle["mode"] == "published" and judges == "the test part":
         return f"{told} on this very test part, as in the paper. That is a leak: what judges has chosen."
+    if bundle["mode"] == "published":
+        return f"{told} on the test part of the data that it was made with, as in the paper."
     return f"{told} on the validation part."
 
 
@@ -134,18 +139,20 @@ def _headline(study: Study, figure: Mapping[str, float]) -> Tile:
     )
 
 
-def _sizes(tested: Sequence[Given]) -> list[Tile]:
+def _sizes(tested: Sequence[Given], judges: str) -> list[Tile]:
     rows = sum(each.rows for each in tested)
     wrong = sum(int(np.sum(each.answers.truth != each.answers.predicted)) for each in tested)
     patients = {name for each in tested for name in each.answers.patients.tolist()}
     return [
-        Tile(value=shown(rows), label="answers judged", note="the test part"),
+        Tile(value=shown(rows), label="answers judged", note=judges),
         Tile(value=shown(len(patients)), label="patients" if len(patients) != 1 else "patient"),
         Tile(value=shown(wrong), label="wrong answers"),
     ]
 
 
-def _answers(study: Study, each: Given, predictions: pa.Table, figures: Values, drawn: dict[str, bytes]) -> Section:
+def _answers(
+    study: Study, each: Given, predictions: pa.Table, figures: Values, drawn: dict[str, bytes], judges: str
+) -> Section:
     """All of one target: its metrics, its classes and its figures."""
     name = each.target.name
     pictures = [Figure(png=draw.confusion(metrics.confusion(each.answers), each.classes), caption=CONFUSION)]
@@ -156,7 +163,7 @@ def _answers(study: Study, each: Given, predictions: pa.Table, figures: Values, 
         _probabilities(study, each, predictions, pictures, drawn)
     return Section(
         title=f"{words(name)}: truth and answer",
-        parts=(_metrics(study, name, figures), _classes(each), Figures(figures=tuple(pictures))),
+        parts=(_metrics(study, name, figures, judges), _classes(each), Figures(figures=tuple(pictures))),
     )
 
 
@@ -202,7 +209,7 @@ def _probabilities(
         pictures.append(Figure(png=image, caption=caption))
 
 
-def _metrics(study: Study, target: str, figures: Values) -> Table:
+def _metrics(study: Study, target: str, figures: Values, judges: str) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for name in study.metrics:
         figure = figures.get(f"{target}.{name}")
@@ -214,7 +221,7 @@ def _metrics(study: Study, target: str, figures: Values) -> Table:
     return Table(
         columns=("measure", "value", "95 % interval", "what it is"),
         rows=tuple(rows),
-        caption="Measures of the test part; intervals by drawing patients anew",
+        caption=f"Measures of {judges}; intervals by drawing patients anew",
     )
 
 
@@ -274,7 +281,7 @@ def _modes(mode: str, figures: Values, other: str, theirs: Values) -> Table:
     return Table(columns=("measure", mode, other, "difference"), rows=tuple(rows), caption=f"{words(mode)} and {other}")
 
 
-def _mistakes(predictions: pa.Table, thumbnails: Mapping[str, bytes]) -> Section:
+def _mistakes(predictions: pa.Table, thumbnails: Mapping[str, bytes], judges: str) -> Section:
     chosen = wrong_answers(predictions)
     mine = predictions.filter(
         pc.and_(
@@ -295,7 +302,7 @@ def _mistakes(predictions: pa.Table, thumbnails: Mapping[str, bytes]) -> Section
             )
         )
     if not pictures:
-        return Section(title="Surest mistakes", parts=(Text(paragraphs=("No answer of the test part is wrong.",)),))
+        return Section(title="Surest mistakes", parts=(Text(paragraphs=(f"No answer of {judges} is wrong.",)),))
     return Section(
         title="Surest mistakes",
         lead="The wrong answers that the model was surest of. Look here first for a wrong label or an odd film.",
@@ -311,8 +318,12 @@ def _said(row: Mapping[str, Any]) -> str:
 
 def _making(study: Study, facts: Mapping[str, Any], history: pa.Table | None, drawn: dict[str, bytes]) -> Section:
     rows = facts["rows"]
+    told = {words(part): f"{rows.get(part, 0):,} {study.rows}, {why}" for part, why in PARTS}
+    if facts.get("all_rows"):
+        told.pop(words("test"))
+        told["Judged"] = f"{rows.get('test', 0):,} answers, all labelled rows"
     parts: list[Part] = [
-        Facts(pairs=tuple((words(part), f"{rows.get(part, 0):,} {study.rows}, {why}") for part, why in PARTS)),
+        Facts(pairs=tuple(told.items())),
         Table(
             columns=("model", "recipe", "networks", "mode", "seed", "budget"),
             rows=tuple(_bundle(study, bundle) for bundle in facts["bundles"]),

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from rajobs import studies
-from rajobs.jobs.evaluate import _given, by_rule
+from rajobs.jobs.builtin import DRAWN
+from rajobs.jobs.evaluate import _given, all_judge, by_rule
 from rajobs.jobs.lesson import open_source
 from rajobs.jobs.scorer import GRADES
 from rajobs.records.errors import BadTable, StoreError
@@ -41,6 +42,14 @@ def test_a_frame_without_colour_is_answered_by_rule_as_in_score(tmp_path: Path) 
     assert p[0].tolist() == [1, 0, 0, 0] and np.isnan(differ[FLOW]).tolist() == [True, False, True]
     assert answers[GREY] is given[GREY] and differ[GREY] is apart[GREY], "synovium is thick without colour too"
     assert given[FLOW][1].tolist() == [3, 3, 3]
+
+
+def test_models_of_another_key_and_the_package_s_own_are_not_said_to_have_a_test_part() -> None:
+    assert all_judge([{"key": "k"}, {"key": "k"}], "k") is None
+    assert "learnt from drawings alone" in (all_judge([{"key": DRAWN}], "k") or "")
+    for foreign in ([{"key": "other"}], [{"key": "other"}, {"key": DRAWN}]):
+        said = all_judge(foreign, "k") or ""
+        assert "another key" in said and "all labelled rows judge" in said and "cannot be told from here" in said
 
 
 @pytest.mark.parametrize("content", [b"image_id,truth\ni1,1\n", b"", b"PAR1 that breaks off"])

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from rajobs.jobs.lesson import open_source, split_of
 from rajobs.learning.recipe import replace, to_toml
 from rajobs.phantoms.canaries import canaries, leaks
 from rajobs.records import schema
+from rajobs.records.manifest import digest, to_json
 from rajobs.records.parts import read_table
 from rajobs.records.store import open_store
 from tests.jobs.conftest import KEY, PATIENTS, ingest_arguments
@@ -174,6 +176,26 @@ def test_evaluate_judges_patients_that_were_not_learnt_from(
     with pytest.raises(SystemExit) as left:
         main([*arguments, "--mode", "published"])
     assert left.value.code in (1, 2)
+
+
+def test_models_without_a_split_of_these_data_are_judged_by_all_rows_and_that_is_said(
+    data: Path, models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(models, tmp_path / "foreign")
+    (described,) = (tmp_path / "foreign").rglob("bundle.json")
+    told = {**json.loads(described.read_text()), "key": "another"}
+    told["hash"] = digest({name: value for name, value in told.items() if name != "hash"})
+    described.write_bytes(to_json(told))
+    for place, words in ((str(tmp_path / "foreign"), "cannot be told from here"), ("builtin", "drawings alone")):
+        out = tmp_path / f"out of {Path(place).name}"
+        capsys.readouterr()
+        main(["evaluate", "hand_filter", str(data), place, str(out)])
+        said, figures = capsys.readouterr().out, json.loads((out / "metrics.json").read_text())
+        assert words in said and words in figures["judges"] and words in (out / "report.html").read_text()
+        assert "test part" not in said
+        labels = read_table(open_store(str(data)), "labels", schema.LABELS).to_pylist()
+        labelled = {row["image_id"] for row in labels if row["target"] == "view"}
+        assert set(pq.read_table(out / "predictions.parquet").column("image_id").to_pylist()) == labelled
 
 
 def test_score_writes_tables_that_add_up(

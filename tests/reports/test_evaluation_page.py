@@ -157,3 +157,23 @@ def test_where_members_differ_and_who_was_chosen_on_the_test_part_is_said(
     chosen = {**facts, "mode": "published", "bundles": [{**bundle, "mode": "published", "best": "trial3"}]}
     text = read_page(evaluation_page(study, chosen, predictions(FOUR), FIGURES, None, {})[0])
     assert "trial3 answers, the most accurate one on this very test part" in text and "That is a leak" in text
+
+
+@pytest.mark.parametrize("mode", ["clean", "published"])
+def test_where_all_labelled_rows_judge_no_test_part_is_spoken_of(
+    study: Study, facts: Mapping[str, Any], read_page: ReadPage, mode: str
+) -> None:
+    (bundle,) = facts["bundles"]
+    foreign = {
+        **facts,
+        "mode": mode,
+        "all_rows": "Nobody can tell.",
+        "bundles": [{**bundle, "best": "x", "mode": mode}],
+    }
+    for table in (predictions(FOUR), predictions(FOUR[:1])):
+        page = evaluation_page(study, foreign, table, FIGURES, None, {})[0]
+        text = read_page(page)
+        assert "Nobody can tell." in text and "all labelled rows" in text
+        spoken = text.replace("test part of the data that it was made with", "")
+        assert "test part" not in spoken and "Clean mode" not in spoken and "Published mode" not in spoken
+    assert "test part" in read_page(evaluation_page(study, facts, predictions(FOUR), FIGURES, None, {})[0])
