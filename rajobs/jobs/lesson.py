@@ -23,7 +23,7 @@ from rajobs.records.labels import consensus
 from rajobs.records.manifest import read_manifest
 from rajobs.records.parts import parts, read_file, read_part, read_table, to_parquet
 from rajobs.records.schema import CLINIC, IMAGES, LABELS, SPLIT
-from rajobs.records.splits import Item, PrintedPatients, PrintedSplit, check_mode, clean_split, published_split
+from rajobs.records.splits import Item, PrintedPatients, PrintedSplit, check_mode, clean_split, published_split, torn
 from rajobs.records.store import Store, open_store
 
 SPLIT_SEED = 0
@@ -132,17 +132,46 @@ def split_of(source: Source, mode: str) -> tuple[pa.Table, str]:
     key = f"splits/{source.study.name}{'' if mode == 'clean' else PUBLISHED}.parquet"
     if source.store.stat(key) is None:
         source.store.put(key, to_parquet(_make_split(source, mode), SPLIT))
-    return read_file(source.store, key, SPLIT), hashlib.sha256(source.store.get(key)).hexdigest()[:16]
+        split = read_file(source.store, key, SPLIT)
+    else:
+        split = read_file(source.store, key, SPLIT)
+        _tell_of_later_labels(source, mode, split, key)
+    return split, hashlib.sha256(source.store.get(key)).hexdigest()[:16]
 
 
-def _make_split(source: Source, mode: str) -> pa.Table:
-    study = source.study
-    strata = _strata(source)
-    given = {
+def _tell_of_later_labels(source: Source, mode: str, split: pa.Table, key: str) -> None:
+    """What the labels say now that a split which was frozen before does not follow."""
+    part_of = dict(zip(split.column("image_id").to_pylist(), split.column("split").to_pylist()))
+    given = _given(source)
+    # The paper's counts leave images out on purpose.
+    new = (_strata(source).keys() if mode == "clean" else given.keys()) - part_of.keys()
+    if new:
+        items, _ = _items(source)
+        new &= {item.image_id for item in items}
+        new -= torn(items, part_of) if mode == "clean" else set()
+    moved = sum(part_of.get(name, part) != part for name, part in given.items())
+    what = "visits" if source.study.rows == "visits" else "images"
+    told = [f"{len(new)} labelled {what} are not in it"] if new else []
+    told += [f"{moved} {what} keep another part than the labels' split gives them"] if moved else []
+    if told:
+        say.line(
+            f"{source.study.name}: the split is frozen in {key}: {' and '.join(told)}. To split anew, remove that file "
+            f"from {source.store.uri} and train anew; models of the old split can't be judged on these data any more"
+        )
+
+
+def _given(source: Source) -> dict[str, str]:
+    """The part of each image to which the labels' own split gives one."""
+    return {
         row["image_id"]: row["split"]
         for row in source.readings.select(["image_id", "study", "split"]).to_pylist()
-        if row["study"] == study.name and row["split"]
+        if row["study"] == source.study.name and row["split"]
     }
+
+
+def _items(source: Source) -> tuple[list[Item], dict[str, str]]:
+    """What a split needs to know of the labelled images, and the patient of every image."""
+    strata, given = _strata(source), _given(source)
     items, patient_of = [], {}
     for name, patient, derived_from in _whose(source.store):
         patient_of[name] = patient
@@ -150,9 +179,15 @@ def _make_split(source: Source, mode: str) -> pa.Table:
             items.append(Item(
                 image_id=name, patient=patient, derived_from=derived_from, stratum=strata[name], given=given.get(name),
             ))  # fmt: skip
+    return items, patient_of
+
+
+def _make_split(source: Source, mode: str) -> pa.Table:
+    study = source.study
+    items, patient_of = _items(source)
     if mode == "clean":
         return _clean(source, items, patient_of)
-    if study.printed_split is None and not given:
+    if study.printed_split is None and not _given(source):
         raise NotThereYet(
             f"{study.name} has no published split of its own; give one in the labels' column split, or use --mode clean"
         )

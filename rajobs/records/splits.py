@@ -102,6 +102,17 @@ def clean_split(items: Sequence[Item], seed: int, held: Mapping[str, str] | None
     return _table([item for item, _ in rows], [name for _, name in rows], [by_group[name] for _, name in rows])
 
 
+def torn(items: Sequence[Item], part_of: Mapping[str, str]) -> set[str]:
+    """Images that a clean split left out, since their patient's own part is not that of the rest of the group."""
+    names, own = groups(items), {item.patient: item.given for item in items if item.given}
+    held = {name: part_of[item.image_id] for name, item in zip(names, items) if item.image_id in part_of}
+    return {
+        item.image_id
+        for name, item in zip(names, items)
+        if item.image_id not in part_of and name in held and own.get(item.patient, held[name]) != held[name]
+    }
+
+
 def _given(items: Sequence[Item]) -> dict[str, str]:
     """The user's own part of each patient who has one."""
     pairs = {(item.patient, item.given) for item in items if item.given}
