@@ -32,14 +32,14 @@ from rajobs.learning.space import Space, read_space, space_text
 from rajobs.learning.study import Study
 from rajobs.records import metrics
 from rajobs.records.errors import DataError, NotThereYet, RajobsError, UsageError
-from rajobs.records.manifest import digest, refuse_others
+from rajobs.records.manifest import MANIFEST, RUN, claim, digest, put_manifest, read_manifest, refuse_others
 from rajobs.records.store import absolute, open_store, read_text
 from rajobs.reports.sweep import sweep_page, verdict
 
 PAGE = "report.html"
 BEST = "best.toml"
 LIVES = 2  # times that a trial whose process or node is lost is begun again
-WRITTEN = ("trials.parquet", BEST, PAGE)
+TRIALS = "trials.parquet"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,17 +71,25 @@ def tune(order: Order) -> str:
     refuse_others(open_store(order.out), "a sweep")
     store = open_store(f"{order.out}/{study.name}")
     _, split_hash = split_of(source, order.mode)
-    identity = {
-        "study": study.name, "data": source.data_hash, "split": split_hash, "mode": order.mode, "budget": order.budget,
+    views = _views(study, space)
+    asked = {
+        "study": study.name, "mode": order.mode, "budget": order.budget,
         "space": digest([space.base, space.first, [vars(axis) for axis in space.axes]]),
     }  # fmt: skip
-    search = Search(store=store, identity=identity)
-    held = len(ended(search.rows()))
-    if held >= order.trials and store.stat(PAGE):
+    # Data may grow under one OUT, and trials begin anew; another search would take the place of this one's recipe.
+    claim(store, "tune", {"key": source.key, **asked}, shared=True)
+    search = Search(store=store, identity={**asked, "data": source.data_hash, "split": split_hash})
+    held, done = len(ended(search.rows())), read_manifest(store)
+    if held >= order.trials and done and done["input"] == digest(search.identity):
         say.line(f"nothing to do: {order.out}/{study.name} holds {held} trials already")
         return f"{order.out}/{study.name}/{BEST}"
-    shapes = [prepare(source, view, order.ray).shape for view in _views(study, space)]
+    if done and done["input"] != digest(search.identity):
+        say.line(
+            f"the data have changed since this sweep ended: {BEST} stays until a trial on them has come to its end"
+        )
+    shapes = [prepare(source, view, order.ray).shape for view in views]
     if held < order.trials:
+        store.delete(MANIFEST)
         with cluster.connected(order.ray):
             _search(order, study, space, search, deadline, max(shapes))
     return _finish(order, study, space, search, deadline)
@@ -206,20 +214,24 @@ def _finish(order: Order, study: Study, space: Space, search: Search, deadline: 
     store, rows = search.store, search.rows()
     whole = [row for row in rows if row["state"] == "finished" and row["score"] is not None]
     if not whole and not (deadline.over() and len(ended(rows)) < order.trials):
+        if not store.stat(BEST):  # there is no recipe to keep from others: a mended space may have this place
+            store.delete(RUN)
         causes = sorted({row["cause"] for row in rows if row["cause"]})
         raise DataError(
             f"no trial of {study.name} came to its end; {causes[0] if causes else 'all were stopped early'}"
         )
     best = max(whole, key=lambda row: (row["score"], -row["number"])) if whole else None
-    for key in WRITTEN:
+    for key in (MANIFEST, TRIALS, PAGE, *((BEST,) if best is not None else ())):
         store.delete(key)
     flat = [{**row, "settings": json.dumps(row["settings"]), "recipe": json.dumps(row["recipe"])} for row in rows]
-    store.put("trials.parquet", pd.DataFrame(flat).to_parquet(index=False))
+    store.put(TRIALS, pd.DataFrame(flat).to_parquet(index=False))
     facts: dict[str, Any] = {**search.identity, "importance": importance(space, ended(rows)), "wanted": order.trials}
     if best is not None:
         store.put(BEST, to_toml(from_dict(best["recipe"])).encode())
         facts |= {"best": BEST, "comparison": compare(study, search, best, whole)}
     store.put(PAGE, sweep_page(study, rows, facts).encode())
+    if len(ended(rows)) >= order.trials:
+        put_manifest(store, {"job": "tune", "input": digest(search.identity), "trials": len(rows)})
     _summary(order, study, rows, best, facts.get("comparison"))
     return f"{order.out}/{study.name}/{BEST}"
 

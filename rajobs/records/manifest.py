@@ -41,10 +41,13 @@ def digest(value: Any) -> str:
     return hashlib.sha256(to_json(value)).hexdigest()[:16]
 
 
-def check_claim(store: Store, job: str, identity: dict[str, Any]) -> bool:
-    """Whether OUT is ours already; WrongOutput (or BadKey) if it is somebody else's. Writes nothing."""
+def check_claim(store: Store, job: str, identity: dict[str, Any], *, shared: bool = False) -> bool:
+    """Whether OUT is ours already; WrongOutput (or BadKey) if it is somebody else's. Writes nothing.
+
+    In a `shared` place files of other jobs may lie beside the run's own.
+    """
     if store.stat(RUN) is None:
-        if next(iter(store.list()), None) is not None:
+        if not shared and next(iter(store.list()), None) is not None:
             raise WrongOutput(f"{store.uri} holds files that no rajobs {job} wrote; choose an empty place for OUT")
         return False
     held = _held(store)
@@ -91,9 +94,9 @@ def refuse_others(store: Store, job: str) -> None:
         raise WrongOutput(f"{store.uri} holds the output of another job; choose another place for {job}")
 
 
-def claim(store: Store, job: str, identity: dict[str, Any]) -> None:
+def claim(store: Store, job: str, identity: dict[str, Any], *, shared: bool = False) -> None:
     """Make OUT this run's, or find that it is."""
-    if not check_claim(store, job, identity):
+    if not check_claim(store, job, identity, shared=shared):
         store.put(RUN, to_json(_run(job, identity)))
 
 
