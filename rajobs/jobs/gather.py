@@ -43,13 +43,18 @@ class Gathered:
     visits: VisitTally = field(default_factory=VisitTally)
 
 
-def gather(data: Store, store: Store, clinical: Panel) -> Gathered:
-    """Write a CSV of each table, and the visits; the numbers of all."""
-    found = Gathered()
+def drop_gathered(store: Store) -> None:
+    """Remove what an earlier start made of all parts: without the parts that are to come it is not whole."""
     for name in (*TABLES, "visits"):
         store.delete(f"{name}.csv")
     for key in parts(store, "visits"):
         store.delete(key)
+
+
+def gather(data: Store, store: Store, clinical: Panel) -> Gathered:
+    """Write a CSV of each table, and the visits; the numbers of all."""
+    found = Gathered()
+    drop_gathered(store)
     with ExitStack() as stack:
         write = {name: stack.enter_context(csv_file(store, f"{name}.csv", of)) for name, of in TABLES.items()}
         for key in parts(store, "ledger"):

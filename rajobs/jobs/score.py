@@ -12,13 +12,13 @@ import ray
 from rajobs import studies
 from rajobs.jobs import builtin, cluster, say
 from rajobs.jobs.evaluate import previews
-from rajobs.jobs.gather import gather
+from rajobs.jobs.gather import drop_gathered, gather
 from rajobs.jobs.panel import Panel, Where, bundles_at
 from rajobs.jobs.scorer import CHAIN, CLINICAL, TABLES, Scorer, places, scan_places
 from rajobs.learning.bundle import read_description
 from rajobs.learning.drawing import pictures
 from rajobs.records.errors import StoreError, UsageError
-from rajobs.records.manifest import check_claim, claim, digest, put_manifest, put_plan, read_manifest
+from rajobs.records.manifest import MANIFEST, check_claim, claim, digest, put_manifest, put_plan, read_manifest
 from rajobs.records.parts import open_part, parts, read_part, read_table
 from rajobs.records.schema import IMAGES, JOINTS, LABELS, LEDGER, ULTRASOUND
 from rajobs.records.store import Store, absolute, open_store
@@ -61,6 +61,9 @@ def score(order: Order) -> str:
         say.line(f"nothing to do: {order.out} holds these tables already")
         return f"{order.out}/{PAGE}"
     claim(store, "score", identity)
+    for key in (MANIFEST, PAGE):  # until the last part is there, these are no finished tables
+        store.delete(key)
+    drop_gathered(store)
     _drop_outdated(data, store)
     todo = _todo(data, store, order.limit)
     put_plan(store, len(parts(store, "ledger")) + len(todo))
@@ -150,7 +153,6 @@ def _run(order: Order, bundles: Mapping[str, list[Where]], todo: list[str], prog
 def _finish(data: Store, out: str, wanted: str, identity: Mapping[str, Any], clinical: list[Where]) -> str:
     store = open_store(out)
     store.sweep()
-    store.delete(PAGE)
     found = gather(data, store, Panel.load(CLINICAL.study, clinical))
     asked = {step.study for step in CHAIN if identity["studies"].get(step.study)}
     missing = [name for name in [*studies.names(), *studies.to_come()] if name not in asked]
