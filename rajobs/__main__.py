@@ -40,13 +40,20 @@ def cli() -> None:
 @click.argument("out")
 @click.option("--patients", type=int, help="Drawn patients (24); with --like, drawings (one for each error).")
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed draws the same bytes.")
-@click.option("--damage", type=float, default=0.05, show_default=True, help="Share of damaged and hostile files.")
+@click.option("--damage", type=float, help="Share of damaged and hostile files (0.05).")
 @click.option("--only", metavar="films|ultrasound|clinic", help="Draw one kind alone.")
-@click.option("--size", default="FULL", show_default=True, help="FULL (2010x1490) or SMALL (a third).")
-@click.option("--difficulty", default="standard", show_default=True, help="Preset of poses, contrast and readers.")
+@click.option("--size", help="FULL (2010x1490), as when nothing is said, or SMALL (a third).")
+@click.option("--difficulty", help="Preset of poses, contrast and readers (standard).")
 @click.option("--like", metavar="PREDICTIONS", help="Draw images like the errors of a predictions table.")
 def phantom(
-    out: str, patients: int | None, seed: int, damage: float, only: str, size: str, difficulty: str, like: str | None
+    out: str,
+    patients: int | None,
+    seed: int,
+    damage: float | None,
+    only: str | None,
+    size: str | None,
+    difficulty: str | None,
+    like: str | None,
 ) -> None:
     """Draw a cohort and ship it in archives, with its truth: no patient is in it."""
     from rajobs.jobs.phantom import phantom as run

@@ -115,6 +115,13 @@ def test_studies_tells_of_all_and_of_one(capsys: pytest.CaptureFixture[str]) -> 
         ("studies hand_filtr", "did you mean hand_filter?"),
         ("train hand_filter @/src @/out --recipe publishd", "did you mean published?"),
         ("train hand_filter @/src @/out --budget 3", "--budget must be above 0 and at most 1"),
+        ("phantom @/out --seed -1", "--seed must be 0 or more, not -1"),
+        ("phantom @/out --like @/p.parquet --only films", "leave --only films away"),
+        (
+            "phantom @/out --like @/p.parquet --damage 0.05 --size FULL",
+            "--like has no use for --damage and --size; leave",
+        ),
+        ("phantom @/out --like @/p.parquet --difficulty hard", "--like has no use for --difficulty; leave"),
         ("ingest @/src @/out --labels @/near.csv", "lacks value; it has image, study, target, valu"),
         ("ingest @/src @/out --max-rejects 3", "--max-rejects must lie between 0 and 1"),
         ("ingest @/src @/out --pictures xray", "ultrasound or radiograph"),
