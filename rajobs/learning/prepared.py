@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rajobs.imaging.rows import COLUMNS, Positions, derive, visits
+from rajobs.imaging.rows import COLUMNS, PLACES, Positions, derive, visits
 from rajobs.learning.drawing import Ask, draw_all, draw_visits
 from rajobs.learning.study import Array, Study
 from rajobs.records.errors import DataError
@@ -138,9 +138,23 @@ def read_prepared(store: Store, study: Study, settings: Mapping[str, Any], posit
             tables.append(rows)
             arrays.append(np.load(local_path(store, f"{name}.npy"), mmap_mode="r", allow_pickle=False))
     if not tables:
-        raise DataError(f"{store.uri} has no rows of the kind {study.rows} that {study.name} learns from")
+        raise DataError(
+            f"{store.uri} has no rows of the kind {study.rows} that {study.name} learns from; {_mend(study)}"
+        )
     starts = np.cumsum([0, *(len(array) for array in arrays[:-1])])
     return Prepared(rows=pa.concat_tables(tables), arrays=tuple(arrays), starts=starts)
+
+
+def _mend(study: Study) -> str:
+    """Where a study's rows come from."""
+    if study.rows == "visits":
+        return "ingest a clinic table that has some, with --clinic FILE"
+    if study.rows in ("hands", "joints"):
+        return (
+            f"they are cut out of films by the labels x and y of {PLACES}: ingest again with --labels FILE that holds "
+            f"them too (`rajobs studies {study.name}` shows how)"
+        )
+    return "ingest archives that hold some"
 
 
 def local_path(store: Store, key: str) -> Path:

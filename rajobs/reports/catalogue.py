@@ -1,13 +1,14 @@
 """What studies there are, and for one of them what its labels look like."""
 
 from rajobs import studies
+from rajobs.imaging.rows import PLACES
 from rajobs.learning.study import Study
+from rajobs.records.anatomy import SITES
 
-POINTS = (
-    "  target x, target y: column and row in the film's pixels, from 0", "",
-    "image,side,study,target,site,value,reader", "1.2.3.4.5,L,joint_detection,x,MCP2,812.5,reader1",
-    "1.2.3.4.5,L,joint_detection,y,MCP2,1203,reader1",
-)  # fmt: skip
+HEADER = "image,side,study,target,site,value,reader"
+IMAGES = ("1.2.3.4.5", "films.zip!/IM0001")  # by SOP instance UID, and by path
+SITE = "MCP2"
+POINT = {"x": "812.5", "y": "1203"}
 
 
 def catalogue() -> str:
@@ -36,14 +37,39 @@ def details(name: str) -> str:
     if study.rows == "visits":
         columns = ", ".join(target.name for target in study.targets)
         return "\n".join([*lines, "", f"Labels: the clinic table's column {columns}, by `rajobs ingest --clinic FILE`"])
-    lines += ["", "Labels, a CSV for `rajobs ingest --labels`; side, site, reader, patient and split may be left out:"]
+    cut = study.rows in ("hands", "joints")
+    free = "reader, patient and split" if cut else "side, site, reader, patient and split"
+    lines += ["", f"Labels, a CSV for `rajobs ingest --labels`; {free} may be left out:"]
+    lines += [f"  target {target.name}: {', '.join(target.classes)}" for target in study.targets]
+    return "\n".join([*lines, *(_places(study) if cut else ()), "", HEADER, *_template(study, cut)])
+
+
+def _places(study: Study) -> list[str]:
+    """What has to be said of labels that are matched by where the joints are."""
+    sites = [
+        f"  site of a {part}: {', '.join(site.name for site in SITES.values() if site.part == part)}"
+        for part in ("hand", "foot")
+    ]
+    points = "column and row of a joint in the film's pixels, from 0"
+    if not study.targets:
+        return [f"  target x, target y: {points}", "  side: L or R; may be left out of films with one hand", *sites]
+    matched = "side and site" if study.rows == "joints" else "side"
+    return [
+        f"  {matched}: as in the labels x and y of {PLACES}, by which the {study.rows} are cut out of their films",
+        *([] if study.rows == "joints" else [f"  site: empty, but in the labels x and y of {PLACES}"]),
+        f"  x and y of {PLACES}: {points}; the same file must hold them",
+        "  (models find joints for score; train, tune and evaluate go by labels alone)",
+        *sites,
+    ]
+
+
+def _template(study: Study, cut: bool) -> list[str]:
+    """Rows of a labels CSV, of two images."""
+    side, site = ("" if study.rows == "films" else "L"), (SITE if study.rows == "joints" else "")
+    lines = []
     for target in study.targets:
-        lines.append(f"  target {target.name}: {', '.join(target.classes)}")
-    if study.points is not None and not study.targets:
-        return "\n".join([*lines, *POINTS])
-    side, site = ("L" if study.rows != "films" else ""), ("MCP2" if study.rows == "joints" else "")
-    lines += ["", "image,side,study,target,site,value,reader"]
-    for target in study.targets:
-        lines.append(f"1.2.3.4.5,{side},{study.name},{target.name},{site},{target.classes[0]},reader1")
-        lines.append(f"films.zip!/IM0001,{side},{study.name},{target.name},{site},{target.classes[-1]},reader1")
-    return "\n".join(lines)
+        for image, value in zip(IMAGES, target.classes[:2]):
+            lines.append(f"{image},{side},{study.name},{target.name},{site},{value},reader1")
+    if cut:
+        lines += [f"{name},L,{PLACES},{axis},{SITE},{at},reader1" for name in IMAGES for axis, at in POINT.items()]
+    return lines

@@ -111,7 +111,8 @@ def test_joints_are_cut_at_their_places_and_cut_again_when_those_change(store: L
     moved = {"i0": [*at["i0"][:1], Position(site="PIP3", side="L", x=5, y=4)]}
     assert prepared.missing(store, joints, {}, moved) == ["images/part-a.parquet"]
     assert prepare_all(store, joints, {}) == 0
-    with pytest.raises(DataError, match="no rows of the kind joints"):
+    mend = "no rows of the kind joints.*; they are cut out of films by the labels x and y of joint_detection: ingest"
+    with pytest.raises(DataError, match=mend):
         prepared.read_prepared(store, joints, {}, {})
 
 
