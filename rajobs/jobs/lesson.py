@@ -256,13 +256,18 @@ def _told(split: pa.Table, items: Sequence[Item]) -> pa.Table:
 
 
 def _strata(source: Source) -> dict[str, str]:
-    """An image's class for stratifying: its first target's label, the highest where it has several (joints, hands)."""
-    target = source.study.targets[0]
+    """An image's class for stratifying: its first target's label, the highest where it has several (joints, hands).
+
+    Of an image without one the next target's label that it has, by the target's name: it takes part all the same.
+    """
     strata: dict[str, str] = {}
-    for (image, _, _), value in source.labels[target.name].items():
-        if value in target.classes:
-            held = strata.get(image)
-            strata[image] = value if held is None else max(held, value, key=target.classes.index)
+    for number, target in enumerate(source.study.targets):
+        highest: dict[str, int] = {}
+        for (image, _, _), value in source.labels[target.name].items():
+            if value in target.classes:
+                highest[image] = max(highest.get(image, 0), target.classes.index(value))
+        for image, at in highest.items():
+            strata.setdefault(image, f"{target.name} {target.classes[at]}" if number else target.classes[at])
     return strata
 
 

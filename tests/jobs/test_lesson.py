@@ -1,15 +1,22 @@
-"""A frozen split and labels that come after it: it stands, and what it does not follow is said with the mend."""
+"""What every job that learns or judges begins with: agreed labels, and a split of all labelled images that stands.
 
+What a frozen split does not follow of labels that come after it is said with the mend.
+"""
+
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rajobs import studies
-from rajobs.jobs.lesson import open_source, split_of
+from rajobs.jobs.lesson import Source, open_source, split_of
+from rajobs.jobs.scorer import GRADES, SCORES
 from rajobs.records.manifest import to_json
 from rajobs.records.parts import to_parquet
 from rajobs.records.schema import IMAGES, LABELS
+from rajobs.records.splits import PARTS, Item, clean_split
 from rajobs.records.store import Store, open_store
 
 STUDY = studies.find("hand_filter")
@@ -91,3 +98,57 @@ def test_what_a_split_left_out_on_purpose_is_not_new(
     later, said = told(store, {**given, "i10": "train", "i11": None}, mode, capsys)
     count = 2 if mode == "clean" else 1
     assert later == before and f"{count} labelled images are not in it" in said
+
+
+def ingested(place: Path, study: str, labels: list[dict[str, Any]], modality: str = "US") -> Source:
+    """Images of a patient each, and their labels by one reader unless they say another."""
+    images = [
+        {
+            "image_id": name, "patient": f"p {name}", "frame": 0, "modality": modality, "rows": 2, "columns": 2,
+            "bits": 8, "doppler": True, "preview": b"", "pixels": b"",
+        }
+        for name in dict.fromkeys(label["image_id"] for label in labels)
+    ]  # fmt: skip
+    store = open_store(str(place))
+    store.put("images/part-0.parquet", to_parquet(IMAGES.rows(images), IMAGES))
+    read = LABELS.rows([{"study": study, "reader": "truth", **label} for label in labels])
+    store.put("labels/part-0.parquet", to_parquet(read, LABELS))
+    store.put("manifest.json", to_json({"job": "ingest", "hash": "h", "key": "k"}))
+    return open_source(str(place), studies.find(study))
+
+
+def label(name: str, target: str, value: int, **more: str) -> dict[str, Any]:
+    return {"image_id": name, "target": target, "value": str(value), **more}
+
+
+def parts_of(source: Source, mode: str = "clean") -> dict[str, str]:
+    return {row["image_id"]: row["split"] for row in split_of(source, mode)[0].to_pylist()}
+
+
+def test_an_image_with_a_later_target_s_label_alone_takes_part(tmp_path: Path) -> None:
+    scans = [f"s{at:03}" for at in range(100)]
+    grey = [label(name, "grey_grade", at % 4) for at, name in enumerate(scans)]
+    flow = [label(name, "grade", at % 4) for at, name in enumerate(scans[:30])]
+    part_of = parts_of(ingested(tmp_path / "some", GRADES.study, [*grey, *flow]))
+    assert part_of.keys() == set(scans)
+    with_flow = Counter(part_of[name] for name in scans[:30])
+    assert min(with_flow[part] for part in PARTS) > 3, "the first target's classes are dealt evenly all the same"
+    assert len(parts_of(ingested(tmp_path / "none", GRADES.study, grey))) == 100, "there are patients with labels"
+
+
+def test_a_film_whose_joints_are_scored_for_erosion_alone_takes_part(tmp_path: Path) -> None:
+    films = [f"f{at}" for at in range(10)]
+    labels = [label(name, "erosion", at % 3, side="L", site="MCP2") for at, name in enumerate(films)]
+    labels += [label(name, "jsn", 1, side="L", site="MCP2") for name in films[:5]]
+    assert parts_of(ingested(tmp_path, SCORES.study, labels, "CR")).keys() == set(films)
+
+
+@pytest.mark.parametrize("others", [0, 40])
+def test_where_every_image_has_the_first_target_the_others_change_no_split(tmp_path: Path, others: int) -> None:
+    scans = [f"s{at:03}" for at in range(60)]
+    labels = [label(name, "grade", at * at % 4) for at, name in enumerate(scans)]
+    labels += [label(name, "grey_grade", 3) for name in scans[:others]]
+    source = ingested(tmp_path, GRADES.study, labels)
+    items = [Item(image_id=row["image_id"], patient=f"p {row['image_id']}", derived_from=None, stratum=row["value"])
+             for row in labels if row["target"] == "grade"]  # fmt: skip
+    assert split_of(source, "clean")[0] == clean_split(items, 0)
