@@ -28,6 +28,7 @@ from rajobs.records.store import Store, open_store
 
 SPLIT_SEED = 0
 PUBLISHED = "-published"
+PLACED = ("hands", "joints")  # rows that labels tell apart by side and site; all others are whole images
 _NOWHERE = {"split": "", "group": ""}  # of an image outside the split
 
 
@@ -51,7 +52,8 @@ def open_source(data: str, study: Study) -> Source:
     if manifest is None or manifest.get("job") != "ingest":
         raise StoreError(f"{data} holds no finished ingest; run `rajobs ingest SRC {data} --labels FILE` first")
     readings = _told_by_the_clinic(store, study) if study.rows == "visits" else read_table(store, "labels", LABELS)
-    labels = {t.name: consensus(readings, study.name, t.name, ordered=t.ordered) for t in study.targets}
+    whole = study.rows not in PLACED
+    labels = {t.name: consensus(readings, study.name, t.name, ordered=t.ordered, whole=whole) for t in study.targets}
     cut = study.rows in ("hands", "joints") or study.points is not None  # by where the labels say that joints are
     places = {axis: consensus(readings, PLACES, axis, ordered=True) if cut else {} for axis in ("x", "y")}
     if study.points is not None and study.points.name in labels:
@@ -310,7 +312,7 @@ def _values(
     labels: Mapping[tuple[str, str | None, str | None], str], kind: str, rows: Sequence[Mapping[str, Any]]
 ) -> list[str | None]:
     """Each row's label: of the hand or the joint, or of the whole image, whatever side and site its label names."""
-    if kind in ("hands", "joints"):
+    if kind in PLACED:
         return [labels.get((row["image_id"], row["side"], row["site"] or None)) for row in rows]
     of_image = {image: value for (image, _, _), value in labels.items()}
     return [of_image.get(row["image_id"]) for row in rows]

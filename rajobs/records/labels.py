@@ -14,11 +14,15 @@ Place = tuple[str, str | None, str | None]
 """image_id, side, site: where a label belongs."""
 
 
-def consensus(labels: pa.Table, study: str, target: str, *, ordered: bool) -> dict[Place, str]:
-    """One value a place: an adjudicated one, else the majority (a tie of scores: the upper median; of names: none)."""
+def consensus(labels: pa.Table, study: str, target: str, *, ordered: bool, whole: bool = False) -> dict[Place, str]:
+    """One value a place: an adjudicated one, else the majority (a tie of scores: the upper median; of names: none).
+
+    Of `whole` images a place is the image, whatever side and site a reader names: they all speak of one thing.
+    """
     spoken: dict[Place, list[tuple[str, str]]] = {}
     for row in _of(labels, study, target):
-        spoken.setdefault((row["image_id"], row["side"], row["site"]), []).append((row["reader"], row["value"]))
+        place = (row["image_id"], None, None) if whole else (row["image_id"], row["side"], row["site"])
+        spoken.setdefault(place, []).append((row["reader"], row["value"]))
     try:
         agreed = {place: _agree(readings, ordered) for place, readings in spoken.items()}
     except ValueError:  # its own message quotes the value

@@ -152,3 +152,21 @@ def test_where_every_image_has_the_first_target_the_others_change_no_split(tmp_p
     items = [Item(image_id=row["image_id"], patient=f"p {row['image_id']}", derived_from=None, stratum=row["value"])
              for row in labels if row["target"] == "grade"]  # fmt: skip
     assert split_of(source, "clean")[0] == clean_split(items, 0)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_an_adjudicated_grade_stands_whichever_place_a_reader_names_and_in_whichever_order(
+    tmp_path: Path, order: int
+) -> None:
+    labels = [
+        label("a", "grade", 3), label("a", "grade", 0, reader="anna", side="L", site="MCP2"),
+        label("b", "grade", 1, reader="anna", site="MCP3"), label("b", "grade", 2, reader="bert", site="MCP2"),
+    ]  # fmt: skip
+    source = ingested(tmp_path, GRADES.study, labels[::order])
+    assert source.labels["grade"] == {("a", None, None): "3", ("b", None, None): "2"}
+
+
+def test_labels_of_joints_stay_apart(tmp_path: Path) -> None:
+    labels = [label("a", "jsn", at, side=side, site="MCP2") for at, side in enumerate("LR")]
+    source = ingested(tmp_path, SCORES.study, labels, "CR")
+    assert source.labels["jsn"] == {("a", "L", "MCP2"): "0", ("a", "R", "MCP2"): "1"}

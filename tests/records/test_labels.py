@@ -49,6 +49,16 @@ def test_places_studies_and_targets_stay_apart() -> None:
     assert readers(table, "s", "erosion") == {"a": {PLACE: "3"}}
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_a_whole_image_all_readers_speak_of_one_thing_whatever_side_and_site_they_name(order: int) -> None:
+    voices = [labels(("a", "0")), labels(("b", "2"), site="MCP3"), labels(("c", "1"), site=None)]
+    read = pa.concat_tables(voices[::order])
+    assert consensus(read, "s", "jsn", ordered=True, whole=True) == {("i", None, None): "1"}
+    assert len(consensus(read, "s", "jsn", ordered=True)) == 3, "joints are told apart"
+    read = pa.concat_tables([labels(("truth", "3"), site=None), *voices][::order])
+    assert consensus(read, "s", "jsn", ordered=True, whole=True) == {("i", None, None): "3"}
+
+
 def test_a_score_that_is_no_number_is_refused_and_not_quoted() -> None:
     with pytest.raises(BadTable, match="labels jsn of s have values that are no numbers") as error:
         consensus(labels(("a", "Doe^Jane")), "s", "jsn", ordered=True)
