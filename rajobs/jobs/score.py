@@ -20,6 +20,7 @@ from rajobs.learning.drawing import pictures
 from rajobs.records.errors import StoreError, UsageError
 from rajobs.records.manifest import MANIFEST, check_claim, claim, digest, put_manifest, put_plan, read_manifest
 from rajobs.records.parts import open_part, parts, read_part, read_table
+from rajobs.records.scans import PLACE
 from rajobs.records.schema import IMAGES, JOINTS, LABELS, LEDGER, ULTRASOUND
 from rajobs.records.store import Store, absolute, open_store
 from rajobs.reports.hands import clinic_sections, hand_sections
@@ -121,7 +122,7 @@ def _drop_outdated(data: Store, store: Store) -> None:
         named = places(labels).keys() | scan_places(labels).keys()
         for key in parts(store, "ledger"):
             rows = read_part(store, key, LEDGER, ["image_id", "joints"]).to_pylist()
-            if any(row["joints"] or row["image_id"] in named for row in rows):
+            if any(row["joints"] or row["image_id"] in named for row in rows) or _places_scans(store, key):
                 _drop(store, key)
         store.delete(LABELLED)
     if not store.stat(LABELLED):
@@ -132,6 +133,12 @@ def _lacks(store: Store, key: str) -> bool:
     """Whether a part of the ultrasound table was written before one of its columns came."""
     with open_part(store, key, ULTRASOUND) as file:
         return not set(ULTRASOUND.names) <= set(file.schema_arrow.names)
+
+
+def _places_scans(store: Store, key: str) -> bool:
+    """Whether a part's scans have a side or a site: labels told it, and may have taken it back since."""
+    scans = read_part(store, f"ultrasound/{key.rpartition('/')[2]}", ULTRASOUND, PLACE)
+    return any(scans.column(name).null_count < scans.num_rows for name in PLACE)
 
 
 def _drop(store: Store, key: str) -> None:

@@ -146,3 +146,16 @@ def test_a_part_is_scored_again_once_labels_place_its_scans(out: Store, tmp_path
     put(data, "labels", "1", LABELS, [label("a", side="L", site="MCP2")])
     _drop_outdated(data, out)
     assert parts(out, "ledger") == ["ledger/part-2.parquet"]
+
+
+@pytest.mark.parametrize("now", [[label("a")], [label("a", site="MCP3")], []])
+def test_a_part_is_scored_again_once_labels_take_a_scan_s_place_back(out: Store, tmp_path: Any, now: list[Any]) -> None:
+    data = open_store(str(tmp_path / "data"))
+    put(data, "labels", "1", LABELS, [label("a", site="MCP2")])
+    put(out, "ultrasound", "1", ULTRASOUND, [scan("a", None, "MCP2")])
+    _drop_outdated(data, out)
+    assert len(parts(out, "ledger")) == 2, "nothing has changed"
+    data.delete("labels/part-1.parquet")
+    put(data, "labels", "2", LABELS, now)
+    _drop_outdated(data, out)
+    assert parts(out, "ledger") == ["ledger/part-2.parquet"]
