@@ -1,6 +1,7 @@
 """rajobs evaluate: a study's bundles asked about the rows that were kept from them, with figures and a page."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -74,8 +75,9 @@ def evaluate(order: Order) -> str:
     table = _ask(order, source, bundles, split) if given is None else given
     about = {"data": absolute(order.data)}  # where `phantom --like` finds the pictures of the errors
     store.put("predictions.parquet", to_parquet(table, PREDICTIONS, about=about))
-    found, read = _figures(study, table), beside(study, table, source.readings)
-    plain = _plain(source, split, table)
+    test = table.filter(pc.equal(table.column("split"), "test"))  # predictions from elsewhere may hold all parts
+    found, read = _figures(study, test), beside(study, test, source.readings)
+    plain = _plain(source, split, test)
     all_rows = None if order.predictions else all_judge(bundles, source.key)
     judged = {"budget": _budget(bundles), "figures": found, "readers": read, "baseline": plain}
     store.put("metrics.json", to_json({**told, **judged, "judges": all_rows or "the test part"}))
@@ -86,7 +88,7 @@ def evaluate(order: Order) -> str:
         store.put(f"figures/{name}", data)
     store.put(PAGE, html.encode())
     part = "" if all_rows else " of the test part"
-    _tell(f"{study.name} on {table.num_rows} answers{part}, {order.mode} mode", found, plain)
+    _tell(f"{study.name} on {test.num_rows} answers{part}, {order.mode} mode", found, plain)
     say.line(f"{all_rows}\nreport: {page}" if all_rows else f"report: {page}")
     return page
 
@@ -237,6 +239,8 @@ def _given(uri: str, study: Study) -> pa.Table:
             raise BadTable(
                 f"predictions: {wrong} rows of {target.name} have not {len(target.classes)} probabilities in p"
             )
+    if "test" not in table.column("split").to_pylist():
+        raise BadTable("predictions: no row is of the test part, which alone judges; name it in the column split")
     return table
 
 
@@ -295,7 +299,7 @@ def _facts(order: Order, study: Study, bundles: list[dict[str, Any]], table: pa.
     return {
         "mode": order.mode,
         "budget": _budget(bundles),
-        "rows": {**(bundles[0]["rows"] if bundles else {}), "test": table.num_rows},
+        "rows": {**(bundles[0]["rows"] if bundles else {}), **Counter(table.column("split").to_pylist())},
         "bundles": bundles,
         "rules": [] if order.predictions or order.mode != "clean" else [rule.says for rule in study.rules],
     }

@@ -1,20 +1,21 @@
 """What evaluate makes of models' answers before it judges them."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from rajobs import studies
 from rajobs.jobs.builtin import DRAWN
-from rajobs.jobs.evaluate import _given, all_judge, by_rule
+from rajobs.jobs.evaluate import Order, _given, all_judge, by_rule, evaluate, read_metrics
 from rajobs.jobs.lesson import open_source
 from rajobs.jobs.scorer import GRADES
 from rajobs.records.errors import BadTable, StoreError
 from rajobs.records.manifest import to_json
 from rajobs.records.parts import to_parquet
 from rajobs.records.scans import FLOW, GREY, WITHOUT_COLOUR
-from rajobs.records.schema import IMAGES, LABELS
+from rajobs.records.schema import IMAGES, LABELS, PREDICTIONS
 from rajobs.records.store import open_store
 
 SURE = np.array([[0.0, 0.1, 0.1, 0.8]] * 3)
@@ -61,3 +62,56 @@ def test_a_user_s_file_that_is_no_parquet_is_not_to_be_removed(tmp_path: Path, c
     with pytest.raises(BadTable, match="is no Parquet file; --predictions takes a table as evaluate writes") as told:
         _given(str(file), study)
     assert "remove" not in str(told.value)
+
+
+def graded(place: Path, count: int = 20) -> list[dict[str, Any]]:
+    """Ingested scans with a grade that two have told; predictions of them, of which the test part's are right."""
+    store = open_store(str(place))
+    names = [f"s{at:02}" for at in range(count)]
+    images = [
+        {
+            "image_id": name, "patient": f"p {name}", "frame": 0, "modality": "US", "rows": 2, "columns": 2, "bits": 8,
+            "doppler": True, "preview": b"", "pixels": b"",
+        }
+        for name in names
+    ]  # fmt: skip
+    labels = [
+        {"image_id": name, "study": GRADES.study, "target": FLOW, "value": str(at % 2), "reader": reader}
+        for at, name in enumerate(names)
+        for reader in ("truth", "anna")
+    ]
+    store.put("images/part-0.parquet", to_parquet(IMAGES.rows(images), IMAGES))
+    store.put("labels/part-0.parquet", to_parquet(LABELS.rows(labels), LABELS))
+    store.put("manifest.json", to_json({"job": "ingest", "hash": "h", "key": "k"}))
+    return [
+        {
+            "image_id": name, "hand": 0, "site": "", "patient": f"p {name}", "target": FLOW, "truth": str(at % 2),
+            "predicted": str(at % 2 if at < 8 else 3), "p": [0.25] * 4, "split": "test" if at < 8 else "train",
+            "bundles": [],
+        }
+        for at, name in enumerate(names)
+    ]  # fmt: skip
+
+
+def given(place: Path, rows: list[dict[str, Any]]) -> Order:
+    """The order to judge predictions made elsewhere."""
+    open_store(str(place)).put("mine.parquet", to_parquet(PREDICTIONS.rows(rows), PREDICTIONS))
+    return Order(
+        study=GRADES.study, data=f"{place}/data", models=f"{place}/models", out=f"{place}/out",
+        predictions=f"{place}/mine.parquet",
+    )  # fmt: skip
+
+
+def test_of_predictions_from_elsewhere_the_test_part_alone_judges(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    order = given(tmp_path, graded(tmp_path / "data"))
+    page = Path(evaluate(order)).read_text()
+    told = read_metrics(order.out)
+    assert told["figures"]["grade.accuracy"]["value"] == 1, "what it learnt from was all wrong"
+    assert {(row["who"], row["rows"]) for row in told["readers"]} == {("model", 8), ("anna", 8)}
+    assert "on 8 answers of the test part" in capsys.readouterr().out
+    assert "8 ultrasound, to judge by" in page and "12 ultrasound, to learn from" in page
+    none = [{**row, "split": "train"} for row in graded(tmp_path / "none" / "data")]
+    with pytest.raises(BadTable, match="no row is of the test part"):
+        evaluate(given(tmp_path / "none", none))
