@@ -59,7 +59,7 @@ def evaluate(order: Order) -> str:
         study = study.asked(study.recipe("default"))
     source = open_source(order.data, study)
     store = open_store(order.out)
-    held = _found(order, study)
+    held = [] if order.predictions else _found(order, study)
     if order.predictions or any(bundle["key"] == source.key for bundle in held):
         split, split_hash = split_of(source, order.mode)
     else:  # no model has a split of these data: all of it judges
@@ -127,7 +127,7 @@ def _found(order: Order, study: Study) -> list[dict[str, Any]]:
     """The bundles' descriptions."""
     models = _models(order)
     folders = find_bundles(models, study.name)
-    if not folders and not order.predictions:
+    if not folders:
         raise StoreError(f"{order.models} holds no model of {study.name}; run `rajobs train {study.name}` first")
     found = [{**read_description(models, folder), "folder": folder} for folder in folders]
     return [each for each in found if study.asked(from_dict(each["recipe"])).targets == study.targets]
@@ -238,6 +238,12 @@ def _given(uri: str, study: Study) -> pa.Table:
         if wrong:
             raise BadTable(
                 f"predictions: {wrong} rows of {target.name} have not {len(target.classes)} probabilities in p"
+            )
+        unknown = sum(row[name] not in target.classes for row in rows for name in ("truth", "predicted"))
+        if unknown:  # the values themselves may be anything
+            raise BadTable(
+                f"predictions: {unknown} values of {target.name} in truth or predicted are none of "
+                f"{', '.join(target.classes)}; spell them so"
             )
     if "test" not in table.column("split").to_pylist():
         raise BadTable("predictions: no row is of the test part, which alone judges; name it in the column split")

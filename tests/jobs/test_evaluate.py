@@ -1,5 +1,6 @@
 """What evaluate makes of models' answers before it judges them."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,14 @@ from rajobs.jobs.builtin import DRAWN
 from rajobs.jobs.evaluate import Order, _given, all_judge, by_rule, evaluate, read_metrics
 from rajobs.jobs.lesson import open_source
 from rajobs.jobs.scorer import GRADES
-from rajobs.records.errors import BadTable, StoreError
+from rajobs.learning.bundle import put_bundle
+from rajobs.learning.recipe import to_dict
+from rajobs.records.errors import BadTable, StoreError, UsageError
 from rajobs.records.manifest import to_json
 from rajobs.records.parts import to_parquet
 from rajobs.records.scans import FLOW, GREY, WITHOUT_COLOUR
 from rajobs.records.schema import IMAGES, LABELS, PREDICTIONS
+from rajobs.records.splits import MODES
 from rajobs.records.store import open_store
 
 SURE = np.array([[0.0, 0.1, 0.1, 0.8]] * 3)
@@ -115,3 +119,26 @@ def test_of_predictions_from_elsewhere_the_test_part_alone_judges(
     none = [{**row, "split": "train"} for row in graded(tmp_path / "none" / "data")]
     with pytest.raises(BadTable, match="no row is of the test part"):
         evaluate(given(tmp_path / "none", none))
+
+
+def test_predictions_are_judged_whatever_models_there_are(tmp_path: Path) -> None:
+    order = given(tmp_path, graded(tmp_path / "data"))
+    recipe = to_dict(studies.find(GRADES.study).recipe("default"))
+    facts = {"key": "k", "split": "another", "recipe": recipe, "budget": 0.5, "seed": 0, "rows": {"train": 999}}
+    models = open_store(order.models)
+    hashes = [put_bundle(models, f"{GRADES.study}/{mode}", {}, {**facts, "mode": mode})["hash"] for mode in MODES]
+    page = Path(evaluate(order)).read_text()
+    assert not any(name in page for name in (*hashes, "999 ultrasound", "50 % of")), "they have not answered"
+    told = read_metrics(order.out)
+    assert told["bundles"] == [] and told["budget"] == 1
+    with pytest.raises(UsageError, match="no model of ultrasound_grading"):
+        evaluate(replace(order, out=f"{tmp_path}/other", predictions=None))
+
+
+@pytest.mark.parametrize("column", ["truth", "predicted"])
+def test_answers_that_are_no_classes_are_counted_and_not_shown(tmp_path: Path, column: str) -> None:
+    rows = graded(tmp_path / "data")
+    order = given(tmp_path, [{**rows[0], column: "1.0"}, {**rows[1], column: "Doe^Jane"}, *rows[2:]])
+    with pytest.raises(BadTable, match="2 values of grade in truth or predicted are none of 0, 1, 2, 3") as told:
+        evaluate(order)
+    assert "Doe" not in str(told.value) and not Path(order.out).exists()
