@@ -17,7 +17,7 @@ from rajobs.jobs import builtin, say
 from rajobs.jobs.lesson import Source, clinic_visits, lesson_of, open_source, prepare, split_of
 from rajobs.learning import tabular
 from rajobs.learning.bundle import Model, find_bundles, read_description
-from rajobs.learning.ensemble import Lesson, P, dissent, mean_of
+from rajobs.learning.ensemble import LEARNT, Lesson, P, dissent, mean_of
 from rajobs.learning.judge import Verdict, figures, judge
 from rajobs.learning.loop import Numbers
 from rajobs.learning.readers import beside
@@ -77,7 +77,7 @@ def evaluate(order: Order) -> str:
     store.put("predictions.parquet", to_parquet(table, PREDICTIONS, about=about))
     test = table.filter(pc.equal(table.column("split"), "test"))  # predictions from elsewhere may hold all parts
     found, read = _figures(study, test), beside(study, test, source.readings)
-    plain = _plain(source, split, test)
+    plain = _plain(source, split, test, bundles)
     all_rows = None if order.predictions else all_judge(bundles, source.key)
     judged = {"budget": _budget(bundles), "figures": found, "readers": read, "baseline": plain}
     store.put("metrics.json", to_json({**told, **judged, "judges": all_rows or "the test part"}))
@@ -283,18 +283,22 @@ def _figures(study: Study, table: pa.Table) -> dict[str, dict[str, float]]:
     return found
 
 
-def _plain(source: Source, split: pa.Table, table: pa.Table) -> list[dict[str, Any]]:
+def _plain(
+    source: Source, split: pa.Table, table: pa.Table, bundles: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
     """The study's plain model on the same rows; none where the rows are from elsewhere, as it has nothing to learn."""
     part_of = {row["image_id"]: row["split"] for row in split.to_pylist()}
     asked = {part_of.get(name) for name in table.column("image_id").to_pylist()}
     if source.study.baseline is None or asked != {"test"}:
         return []
+    turns = any(from_dict(bundle["recipe"]).folds for bundle in bundles)  # the networks learn from both parts
+    taught = LEARNT if turns else ("train",)
     learns = {
-        target: {image: value for (image, _, _), value in labels.items() if part_of.get(image) == "train"}
+        target: {image: value for (image, _, _), value in labels.items() if part_of.get(image) in taught}
         for target, labels in source.labels.items()
     }
     with say.step("asking a plain model"):
-        return tabular.beside(source.study, table, clinic_visits(source.store), learns)
+        return tabular.beside(source.study, table, clinic_visits(source.store), learns, taught)
 
 
 def _budget(bundles: list[dict[str, Any]]) -> float:

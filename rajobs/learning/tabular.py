@@ -1,6 +1,6 @@
 """A plain model of a row's own numbers, beside the networks that see them as a picture: is the picture worth it?
 
-It learns from the same part of the split and answers the same rows. What is missing stays missing.
+It learns from the same parts of the split and answers the same rows. What is missing stays missing.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -53,12 +53,16 @@ def variables(found: Sequence[Visit], study: Study) -> dict[str, Numbers]:
 
 
 def beside(
-    study: Study, predictions: pa.Table, found: Sequence[Visit], learns: Mapping[str, Mapping[str, str]]
+    study: Study,
+    predictions: pa.Table,
+    found: Sequence[Visit],
+    learns: Mapping[str, Mapping[str, str]],
+    parts: Sequence[str] = ("train",),
 ) -> list[dict[str, Any]]:
     """The study's baseline and the networks on the rows of a predictions table, two comparisons a target.
 
-    `learns`: by target the labels of the visits to learn from. Comparisons are shaped as those of readers
-    (learning/readers.py); the measure that decides, the headline's, stands last.
+    `learns`: by target the labels of the visits to learn from, which stand in these `parts` of the split. Comparisons
+    are shaped as those of readers (learning/readers.py); the measure that decides, the headline's, stands last.
     """
     assert study.baseline is not None and study.rows == "visits", "visits alone have variables"
     model, values = BASELINES[study.baseline], variables(found, study)
@@ -71,11 +75,14 @@ def beside(
         if len(set(labels.values())) > 1 and asked:
             truth = encode(target, list(labels.values()))
             known, new = (np.stack([values[name] for name in names]) for names in (labels, asked))
-            compared += _compared(study, target, mine, model(known, truth, new, len(target.classes)), len(labels))
+            learnt = {"learnt": len(labels), "learnt_from": list(parts)}
+            compared += _compared(study, target, mine, model(known, truth, new, len(target.classes)), learnt)
     return compared
 
 
-def _compared(study: Study, target: Target, mine: pa.Table, p: Numbers, learnt: int) -> list[dict[str, Any]]:
+def _compared(
+    study: Study, target: Target, mine: pa.Table, p: Numbers, learnt: Mapping[str, Any]
+) -> list[dict[str, Any]]:
     truth = encode(target, mine.column("truth").to_pylist())
     patients = np.array(mine.column("patient").to_pylist(), dtype=np.str_)
     networks = encode(target, mine.column("predicted").to_pylist())
@@ -93,7 +100,7 @@ def _compared(study: Study, target: Target, mine: pa.Table, p: Numbers, learnt: 
     lead = {name: metrics.lead(metrics.METRICS[name], one, other) for name in names}
     return [
         {**told, "who": "model", "figures": _figures(names, one)},
-        {**told, "who": MODEL, "learnt": learnt, "figures": _figures(names, other), "lead": lead},
+        {**told, "who": MODEL, **learnt, "figures": _figures(names, other), "lead": lead},
     ]
 
 

@@ -51,8 +51,10 @@ def plain(comparisons: Sequence[Mapping[str, Any]]) -> list[Section]:
     if not comparisons:
         return []
     told = Text(paragraphs=tuple(verdict(each) for each in comparisons if "lead" in each))
+    taught = next(each["learnt_from"] for each in comparisons if "lead" in each)
+    source = "train part" if len(taught) == 1 else f"{' and '.join(taught)} parts, as networks with folds do"
     lead = (
-        "A plain model that learnt from the same part of the split, on the same rows; it sees the numbers themselves. "
+        f"A plain model that learnt from the split's {source}, on the same rows; it sees the numbers themselves. "
         "The lead is paired, row by row."
     )
     return [Section(title="A plain model beside it", lead=lead, parts=(told, *_compared(comparisons, "both models")))]

@@ -9,7 +9,9 @@ import pytest
 
 from rajobs import studies
 from rajobs.imaging.rows import Visit
+from rajobs.jobs.evaluate import _plain
 from rajobs.jobs.lesson import Source, clinic_visits, open_source, split_of
+from rajobs.learning.recipe import replace, to_dict
 from rajobs.learning.study import Study
 from rajobs.phantoms.clinic import ClinicRow, clinic_table, draw_published, variants
 from rajobs.records import schema
@@ -18,7 +20,7 @@ from rajobs.records.identity import Key
 from rajobs.records.incoming import read_clinic
 from rajobs.records.manifest import to_json
 from rajobs.records.parts import to_parquet
-from rajobs.records.schema import CLINIC
+from rajobs.records.schema import CLINIC, PREDICTIONS
 from rajobs.records.store import Store, open_store
 from tests.jobs.conftest import KEY
 
@@ -88,6 +90,26 @@ def test_published_has_the_paper_s_counts_and_its_leak_alone(source: Source) -> 
     train, watch = ({visits[n].patient for n, part in part_of.items() if part == p} for p in ("train", "validation"))
     assert train & watch, "variants of one patient on both sides"
     assert len([part for part in part_of.values() if part == "validation"]) == pytest.approx(0.2 * len(learnt), rel=0.2)
+
+
+@pytest.mark.parametrize(("folds", "parts"), [(0, ["train"]), (5, ["train", "validation"])])
+def test_the_plain_model_learns_from_the_parts_that_the_networks_learn_from(
+    source: Source, folds: int, parts: list[str]
+) -> None:
+    split, _ = split_of(source, "clean")
+    part_of, visits = by_part(source, "clean")
+    asked = PREDICTIONS.rows([
+        {
+            "image_id": name, "hand": 0, "site": "", "patient": visits[name].patient, "target": "ra_clinical",
+            "truth": value, "predicted": value, "p": [0.5, 0.5], "split": "test", "bundles": [],
+        }
+        for (name, _, _), value in source.labels["ra_clinical"].items()
+        if part_of[name] == "test"
+    ])  # fmt: skip
+    recipe = replace(source.study.recipe("default"), "folds", folds)
+    _, plain = _plain(source, split, asked, [{"recipe": to_dict(recipe)}])
+    assert plain["learnt_from"] == parts
+    assert plain["learnt"] == sum(part in parts for part in part_of.values())
 
 
 def test_data_without_a_clinic_table_say_what_to_do(tmp_path: Path, study: Study) -> None:

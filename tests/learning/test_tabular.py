@@ -66,6 +66,7 @@ def test_networks_that_guess_lose_and_the_page_s_words_say_so(clinic: Study, vis
     guess = asked(new, ["1", "0", "0"] * 10, [[0.4, 0.6], [0.6, 0.4], [0.6, 0.4]] * 10)
     networks, plain = beside(clinic, guess, visits, learns(known))
     assert (networks["who"], plain["who"], plain["rows"], plain["learnt"]) == ("model", MODEL, 30, 50)
+    assert plain["learnt_from"] == ["train"]
     assert (
         plain["figures"]["balanced_accuracy"]["value"] > 0.85 > 0.6 > networks["figures"]["balanced_accuracy"]["value"]
     )

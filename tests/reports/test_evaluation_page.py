@@ -134,10 +134,15 @@ def test_a_plain_model_stands_beside_the_networks(study: Study, facts: Mapping[s
     figure = {"value": 0.75, "low": 0.5, "high": 1.0}
     row = {"target": "view", "against": "reference", "rows": 4, "figures": {"accuracy": figure}}
     worse = {"accuracy": {"value": -0.25, "low": -0.5, "high": 0.125}}
-    baseline = [{**row, "who": "model"}, {**row, "who": "a plain tabular model", "learnt": 9, "lead": worse}]
+    plain = {**row, "who": "a plain tabular model", "learnt": 9, "learnt_from": ["train"], "lead": worse}
+    baseline = [{**row, "who": "model"}, plain]
     text = read_page(evaluation_page(study, {**facts, "baseline": baseline}, predictions(FOUR), FIGURES, None, {})[0])
     assert "The networks do not win against a plain tabular model" in text
     assert "A plain tabular model and reference 4 0.750 (0.500 to 1.000) -0.250 (-0.500 to +0.125)" in text
+    assert "learnt from the split's train part, on the same rows" in text
+    baseline = [baseline[0], {**plain, "learnt_from": ["train", "validation"]}]
+    text = read_page(evaluation_page(study, {**facts, "baseline": baseline}, predictions(FOUR), FIGURES, None, {})[0])
+    assert "learnt from the split's train and validation parts, as networks with folds do" in text
     without = read_page(evaluation_page(study, facts, predictions(FOUR), FIGURES, None, {})[0])
     assert "plain" not in without
 
