@@ -72,7 +72,7 @@ def ingest(order: Order) -> None:
         before = read_manifest(store) or {}
         wanted = digest([listing.hash, order.limit, settings_of(order.options), bool(order.ledger)])
         if before.get("input") != wanted:
-            _take_in(order, store, listing)
+            _take_in(order, store, listing, key.fingerprint)
     duplicates.drop(store)
     account = read_account(store)
     told = _put_tables(store, key, labels, clinic, before)
@@ -84,7 +84,7 @@ def ingest(order: Order) -> None:
     _check_rejects(order, account.counts)
 
 
-def _take_in(order: Order, store: Store, listing: Listing) -> None:
+def _take_in(order: Order, store: Store, listing: Listing, fingerprint: str) -> None:
     """Everything that is listed and not done yet."""
     done = read_done(store, settings_of(order.options))
     if order.ledger:
@@ -98,7 +98,7 @@ def _take_in(order: Order, store: Store, listing: Listing) -> None:
         run = secrets.token_hex(8)
         with say.Progress("shards", todo.count) as progress:
             for wave in _waves(todo):
-                _take_wave(order, wave, run, progress)
+                _take_wave(order, wave, (order.key_env, fingerprint, order.options, run), progress)
 
 
 def check_ledger(order: Order, store: Store) -> None:
@@ -125,12 +125,12 @@ def _waves(todo: Spool) -> Iterator[list[str]]:
         yield wave
 
 
-def _take_wave(order: Order, wave: list[str], run: str, progress: say.Progress) -> None:
+def _take_wave(order: Order, wave: list[str], how: tuple[object, ...], progress: say.Progress) -> None:
     places = [uri and absolute(uri) for uri in (order.out, order.ledger, order.labels)]
     there = ray.cluster_resources()
     workers = max(1, min(len(wave), int(there["CPU"]), int(there.get("memory", 0) // WORKER_BYTES)))
     shards = [{"shard": text} for text in wave]
-    arguments = (*places, order.key_env, order.options, run)
+    arguments = (*places, *how)
     for done in cluster.each(shards, Ingester, arguments, workers=(workers, workers), memory=WORKER_BYTES):
         progress.step(note=f"{done['objects']} files in the last")
 

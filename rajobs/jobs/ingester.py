@@ -33,8 +33,16 @@ class Ingester:
     """Takes in shards. Whatever is in a file, the worker goes on."""
 
     def __init__(
-        self, out: str, ledger: str | None, labels: str | None, key_env: str, options: ReadOptions, run: str
+        self,
+        out: str,
+        ledger: str | None,
+        labels: str | None,
+        key_env: str,
+        fingerprint: str,
+        options: ReadOptions,
+        run: str,
     ) -> None:
+        self.key = Key.of_node(key_env, fingerprint)  # the secret itself never travels
         keep_memory()
         self.run = run
         self.decoder = Decoder()
@@ -42,7 +50,6 @@ class Ingester:
         self.opened: dict[str, Store] = {}
         self.store = open_store(out)
         self.ledger = open_store(ledger) if ledger else None
-        self.key = Key.from_environment(key_env)
         self.options = options
         self.patients: dict[str, str] = {}
         self.sources: dict[str, str] = {}

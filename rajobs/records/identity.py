@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import os
+import platform
 import re
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -36,6 +37,17 @@ class Key:
                 f"the key in {name} has {len(text)} characters, fewer than {KEY_LENGTH}; {HOW_TO.format(name=name)}"
             )
         return cls(secret=text.encode())
+
+    @classmethod
+    def of_node(cls, name: str, fingerprint: str) -> "Key":
+        """The key in a worker's environment, which must be the one its job began with."""
+        key = cls.from_environment(name)
+        if key.fingerprint != fingerprint:
+            raise BadKey(
+                f"the key in {name} on node {platform.node()} is another one (fingerprint {key.fingerprint}) than the "
+                f"job's ({fingerprint}); set the same key on every node and start the job again"
+            )
+        return key
 
     @property
     def fingerprint(self) -> str:

@@ -15,6 +15,7 @@ from rajobs.jobs.ingest import Order, check_ledger, label_ids
 from rajobs.jobs.ingester import Ingester, settings_of
 from rajobs.jobs.inventory import Spool, cut_batch, from_text, list_all
 from rajobs.jobs.marks import Attempts, Done, read_account, read_done
+from rajobs.records.errors import BadKey
 from rajobs.records.identity import Key
 from rajobs.records.incoming import read_labels
 from rajobs.records.parts import parts, read_table
@@ -48,7 +49,8 @@ def work(source: Path, out: Path, options: ReadOptions | None = None, **how: Any
     """All that is left, as the driver would have it done."""
     options = options or ReadOptions()
     done = read_done(open_store(str(out)), settings_of(options))
-    worker = Ingester(str(out), how.get("ledger"), how.get("labels"), "RAJOBS_KEY", options, how.get("run", "run"))
+    key = Key.from_environment("RAJOBS_KEY").fingerprint
+    worker = Ingester(str(out), how.get("ledger"), how.get("labels"), "RAJOBS_KEY", key, options, how.get("run", "run"))
     for text in shards_of(source, done):
         worker({"shard": text})
     worker.decoder.close()
@@ -68,6 +70,15 @@ def test_a_mask_brings_back_what_had_no_region(places: tuple[Path, Path]) -> Non
     assert account.counts["images"] == 3 and account.counts["reject:no-region"] == 0
     assert {key.partition("/")[0] for key in account.parts} == {"images", "places"}
     assert not list(out.glob("attempts/*")), "what is done needs no count of attempts"
+
+
+def test_a_node_with_another_key_takes_nothing_in(places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    _, out = places
+    driver, other = Key.from_environment("RAJOBS_KEY").fingerprint, "another key, which stands on one node alone"
+    monkeypatch.setenv("RAJOBS_KEY", other)
+    with pytest.raises(BadKey, match=f"than the job's \\({driver}\\); set the same key on every node") as refused:
+        Ingester(str(out), None, None, "RAJOBS_KEY", driver, ReadOptions(), "run")
+    assert other not in str(refused.value) and "\n" not in str(refused.value) and not out.exists()
 
 
 def test_a_file_that_takes_two_workers_with_it_is_turned_away(places: tuple[Path, Path]) -> None:
