@@ -49,7 +49,7 @@ class Ingester:
         self.decoder.start()
         self.opened: dict[str, Store] = {}
         self.store = open_store(out)
-        self.ledger = open_store(ledger) if ledger else None
+        self.ledger = open_store(ledger, private=True) if ledger else None
         self.options = options
         self.patients: dict[str, str] = {}
         self.sources: dict[str, str] = {}

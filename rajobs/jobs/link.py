@@ -38,7 +38,7 @@ def link(table: str, ledger: str, out: str) -> None:
             values = pa.array([row.get(name) for row in found], CROSSWALK.arrow.field(name).type)
             given = given.append_column(name, values)
     place, key = split_uri(out)
-    open_store(place).put(key, to_csv(given) if out.endswith(".csv") else _parquet(given))
+    open_store(place, private=True).put(key, to_csv(given) if out.endswith(".csv") else _parquet(given))
     lost = sum(not row for row in found)
     say.line(f"linked {given.num_rows - lost} of {given.num_rows} rows: {out}")
     say.line("this file names patients: keep it where the ledger is kept")

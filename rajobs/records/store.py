@@ -7,8 +7,8 @@ again; a job's manifest is put last.
 import hashlib
 import io
 import os
+import secrets
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -64,8 +64,11 @@ class Store(Protocol):
         """Remove what writers left that were killed while they wrote; nobody may be writing."""
 
 
-def open_store(uri: str | os.PathLike[str]) -> Store:
-    """The store at a local path or at `s3://bucket/prefix`."""
+def open_store(uri: str | os.PathLike[str], *, private: bool = False) -> Store:
+    """The store at a local path or at `s3://bucket/prefix`; files of a `private` one are their owner's alone.
+
+    Other files follow the umask; on a server it is the bucket's policy that says who reads.
+    """
     text = os.fspath(uri)
     if text.startswith("s3://"):
         return S3Store(text)
@@ -73,7 +76,7 @@ def open_store(uri: str | os.PathLike[str]) -> Store:
         raise StoreError(
             f"cannot open a store of kind {text.split('://')[0]!r}; use a local path or s3://bucket/prefix"
         )
-    return LocalStore(text)
+    return LocalStore(text, private=private)
 
 
 def absolute(uri: str) -> str:
@@ -115,9 +118,10 @@ def get_many(store: Store, keys: Sequence[str]) -> Iterator[bytes]:
 class LocalStore:
     """A folder. Files are written beside their place and linked in whole."""
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, *, private: bool = False) -> None:
         self.root = Path(root).expanduser().absolute()
         self.uri = str(self.root)
+        self._mode = 0o600 if private else 0o666  # less the umask, as for any new file
 
     def put(self, key: str, data: bytes) -> None:
         self._put(key, io.BytesIO(data))
@@ -129,16 +133,15 @@ class LocalStore:
     def _put(self, key: str, source: BinaryIO) -> None:
         path = self.root / key
         with _local_errors("write to", self.uri):
-            handle, name = _beside(path)
+            handle, name = _beside(path, self._mode)
             try:
                 with os.fdopen(handle, "wb") as file:
                     shutil.copyfileobj(source, file, 1 << 20)
                     file.flush()
                     os.fsync(file.fileno())
-                Path(name).chmod(0o644)
-                Path(name).replace(path)
+                name.replace(path)
             except BaseException:
-                Path(name).unlink(missing_ok=True)
+                name.unlink(missing_ok=True)
                 raise
 
     def get(self, key: str) -> bytes:
@@ -201,12 +204,13 @@ class LocalStore:
         return Entry(key=path.relative_to(self.root).as_posix(), size=size, etag=f"{digest.hexdigest()[:24]}-{size}")
 
 
-def _beside(path: Path) -> tuple[int, str]:
+def _beside(path: Path, mode: int) -> tuple[int, Path]:
     """A new file in a path's folder, which another process may be removing because it was empty."""
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
+        name = path.parent / f"{_UNFINISHED}{secrets.token_hex(8)}"
         try:
-            return tempfile.mkstemp(dir=path.parent, prefix=_UNFINISHED)
+            return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), name
         except FileNotFoundError:
             continue
 

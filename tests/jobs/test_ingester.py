@@ -131,6 +131,7 @@ def test_a_name_that_is_no_text_is_read_like_any_other(places: tuple[Path, Path]
     store = open_store(str(out))
     assert read_account(store).counts["images"] == 4
     paths = read_table(open_store(str(tmp_path / "ledger")), "crosswalk", CROSSWALK).column("path").to_pylist()
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "ledger").glob("*/*")} == {0o600}, "it names patients"
     assert sorted(paths) == ["1.dcm", "2.dcm", "3.dcm", "f\N{REPLACEMENT CHARACTER}lm", "link/6"]
     assert len(parts(store, "images")) == 1 and np.unique(paths).size == 5
 

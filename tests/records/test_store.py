@@ -102,6 +102,19 @@ def test_a_local_write_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: py
     assert [path.name for path in (tmp_path / "images").iterdir()] == ["part"]
 
 
+def test_files_follow_the_umask_and_private_ones_are_their_owner_s(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        open_store(tmp_path).put("images/part", b"1")
+        open_store(tmp_path, private=True).put("crosswalk/part", b"2")
+        (tmp_path / "crosswalk" / "old").write_bytes(b"3")
+        open_store(tmp_path, private=True).put("crosswalk/old", b"4")
+    finally:
+        os.umask(before)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.glob("crosswalk/*")}
+    assert modes == {"part": 0o600, "old": 0o600} and (tmp_path / "images/part").stat().st_mode & 0o777 == 0o640
+
+
 def test_what_killed_writers_left_is_swept_away(store: Store) -> None:
     store.put("images/part", b"whole")
     if isinstance(store, LocalStore):
