@@ -179,6 +179,14 @@ def test_a_server_that_does_not_answer_is_told_soon(
     assert time.monotonic() - start < 15
 
 
+def test_an_endpoint_without_a_scheme_is_named(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "localhost:9000")
+    said = mistake("ingest s3://films/2015 @/out", place, capsys)
+    assert "localhost:9000 is no address; write AWS_ENDPOINT_URL with its scheme, as http://host:9000" in said
+
+
 def test_rajobs_alone_shows_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main([])

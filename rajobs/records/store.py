@@ -257,7 +257,15 @@ class S3Store:
             read_timeout=60,
             max_pool_connections=16,
         )
-        return self._call(boto3.client, "s3", config=config, region_name=os.environ.get("AWS_REGION", "us-east-1"))
+        region = os.environ.get("AWS_REGION", "us-east-1")
+        try:
+            return self._call(boto3.client, "s3", config=config, region_name=region)
+        except ValueError:  # the library's word for an endpoint that is no address
+            where = os.environ.get("AWS_ENDPOINT_URL", "the configured one")
+            raise UsageError(
+                f"cannot use s3://{self.bucket}: the endpoint {where} is no address; "
+                "write AWS_ENDPOINT_URL with its scheme, as http://host:9000"
+            ) from None
 
     def _greet(self, client: Any) -> None:
         from botocore.exceptions import ClientError
