@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import IO
 
 import ray
@@ -20,7 +21,7 @@ from rajobs.imaging.archives import Shard, cut, list_sources
 from rajobs.imaging.limits import GIB
 from rajobs.jobs.marks import Done
 from rajobs.records.errors import StoreError
-from rajobs.records.store import Entry, open_store
+from rajobs.records.store import Entry, Store, absolute, open_store, split_uri
 
 BATCH, BATCH_BYTES = 512, 4 * GIB  # objects and bytes that one task cuts: a large archive has a task of its own
 AHEAD = 4  # tasks under way for each core
@@ -63,16 +64,28 @@ def list_all(uris: Sequence[str], spool: Spool) -> Listing:
     """What the sources hold; an empty one is a mistake."""
     digest, objects = hashlib.sha256(), 0
     for uri in uris:
-        store = open_store(uri)
+        store, entries = _source(uri)
         before = objects
-        for batch in _batches(list_sources(store)):
+        for batch in _batches(entries):
             plain = [[entry.key, entry.size, entry.etag] for entry in batch]
             digest.update(json.dumps(plain).encode())
             spool.add(json.dumps([store.uri, plain]))
             objects += len(batch)
         if objects == before:
-            raise StoreError(f"there is nothing at {uri}; name a folder or prefix that holds archives or files")
+            raise StoreError(f"there is nothing at {uri}; name a file, or a folder or prefix that holds some")
     return Listing(batches=spool, objects=objects, hash=digest.hexdigest()[:16])
+
+
+def _source(uri: str) -> tuple[Store, Iterator[Entry]]:
+    """A source and what it holds: the objects below a folder or prefix, else the one file that it names itself."""
+    store = open_store(uri)
+    entries = list_sources(store)
+    first = next(entries, None)
+    if first is not None:
+        return store, chain((first,), entries)
+    place, name = split_uri(absolute(uri))
+    alone = open_store(place).stat(name) if place != "s3:/" else None  # a bucket lies in nothing
+    return (store, iter(())) if alone is None else (open_store(place), iter((alone,)))
 
 
 def _batches(entries: Iterator[Entry]) -> Iterator[list[Entry]]:

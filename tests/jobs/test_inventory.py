@@ -11,6 +11,7 @@ from rajobs.jobs import inventory
 from rajobs.jobs.inventory import Spool, cut_batch, entry_name, from_text, list_all, to_text
 from rajobs.jobs.marks import Done
 from rajobs.records.errors import StoreError
+from rajobs.records.store import open_store
 
 
 @pytest.fixture(autouse=True)
@@ -86,3 +87,12 @@ def test_a_batch_is_bounded_and_an_empty_source_is_named(tmp_path: Path) -> None
     (tmp_path / "empty").mkdir()
     with pytest.raises(StoreError, match="there is nothing at"):
         lines_of(str(tmp_path / "empty"))
+
+
+def test_a_source_may_be_one_file(tmp_path: Path, s3: str) -> None:
+    place = fill(tmp_path, SIZES)
+    open_store(f"{s3}/one").put("b/3", b"film")
+    for folder in (place, f"{s3}/one"):
+        (shard,) = left(f"{folder}/b/3", Done())
+        assert (shard.source, [entry.key for entry in shard.members]) == (f"{folder}/b", ["3"])
+        assert entry_name(shard.members[0]) == entry_name(next(open_store(f"{folder}/b").list()))
