@@ -11,6 +11,7 @@ from pydicom.dataset import Dataset
 
 from rajobs.imaging.image import Box, Mask, ReadOptions
 from rajobs.records.errors import BadTable, Reject, UsageError
+from rajobs.records.incoming import separator
 from rajobs.records.store import read_text
 
 _SEQUENCE = "SequenceOfUltrasoundRegions"
@@ -126,7 +127,8 @@ def read_options(pictures: str | None, ultrasound_regions: str, burned_in: bool)
 
 def load_masks(text: str) -> tuple[Mask, ...]:
     """The masks of a CSV with the columns MASK_COLUMNS: a row a box; an empty maker or model stands for any."""
-    reader = csv.DictReader(io.StringIO(text))
+    text = text.removeprefix("\ufeff")  # of a spreadsheet's "CSV UTF-8"
+    reader = csv.DictReader(io.StringIO(text), delimiter=separator(text.partition("\n")[0]))
     missing = [name for name in MASK_COLUMNS if name not in (reader.fieldnames or ())]
     if missing:
         raise BadTable(f"the mask file lacks {', '.join(missing)}; it needs {', '.join(MASK_COLUMNS)}")

@@ -26,17 +26,23 @@ def read_csv(uri: str, what: str, needs: Sequence[str], may: Sequence[str]) -> p
         raise StoreError(f"there is no {what} file {uri}")
     data = store.get(name)
     try:
-        header = pyarrow.csv.open_csv(io.BytesIO(data)).schema.names
+        parse = pyarrow.csv.ParseOptions(delimiter=separator(data.partition(b"\n")[0].decode()))
+        header = pyarrow.csv.open_csv(io.BytesIO(data), parse_options=parse).schema.names
         options = pyarrow.csv.ConvertOptions(
             column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=True, null_values=[""]
         )
-        table = pyarrow.csv.read_csv(io.BytesIO(data), convert_options=options)
+        table = pyarrow.csv.read_csv(io.BytesIO(data), parse_options=parse, convert_options=options)
     except (pa.ArrowInvalid, UnicodeDecodeError):
         # Arrow's own message quotes the row.
         raise BadTable(f"the {what} file {uri} is no CSV in UTF-8 whose rows all have the header's columns") from None
     header = [column.strip().lstrip("\ufeff") for column in header]
     _check_header(f"the {what} file {uri}", header, needs, may)
     return table.rename_columns(header)
+
+
+def separator(header: str) -> str:
+    """What stands between the columns, by the first line: Excel writes semicolons where a comma is the decimal sign."""
+    return next((sign for sign in ",;\t" if sign in header), ",")
 
 
 def _check_header(table: str, header: Sequence[str], needs: Sequence[str], may: Sequence[str]) -> None:
@@ -103,7 +109,7 @@ def read_clinic(uri: str, key: Key) -> pa.Table:
         try:
             columns.append(given.cast(column.type))
         except pa.ArrowInvalid:
-            kind = "a date (YYYY-MM-DD)" if column.name == "visit_date" else "a number"
+            kind = "a date (YYYY-MM-DD)" if column.name == "visit_date" else "a number (31.5)"
             raise BadTable(f"the clinic file {uri} has a value in {column.name} that is not {kind}") from None
     found = dict(zip(names, columns))
     days = found["visit_date"].to_pylist()

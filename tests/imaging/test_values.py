@@ -141,7 +141,9 @@ def test_ultrasound_keeps_its_regions_only():
     bare = dicom(image, Manufacturer="ACME", ManufacturerModelName="One")
     with pytest.raises(Reject, match="no-region"):
         one(bare, ReadOptions())
-    masks = regions.load_masks("manufacturer,model,rows,columns,x0,y0,x1,y1\nacme,one,32,48,5,4,40,25\n")
+    text = "manufacturer,model,rows,columns,x0,y0,x1,y1\nacme,one,32,48,5,4,40,25\n"
+    masks = regions.load_masks(text)
+    assert regions.load_masks("\ufeff" + text.replace(",", ";").replace("\n", "\r\n")) == masks, "as Excel saves it"
     assert masks == (Mask(manufacturer="acme", model="one", rows=32, columns=48, boxes=((5, 4, 40, 25),)),)
     assert np.array_equal(one(bare, ReadOptions(masks=masks)).pixels, expected)
     assert np.array_equal(one(bare).pixels, image)

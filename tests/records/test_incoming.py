@@ -53,6 +53,17 @@ def test_labels_that_do_not_fit(path: Path, text: str, error: type[RajobsError],
     assert words in str(refused.value) and SECRET not in str(refused.value) and "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize("sign", [";", "\t"])
+def test_columns_may_be_separated_as_a_spreadsheet_does(path: Path, sign: str) -> None:
+    plain = f"\ufeff{HEAD},site\r\na/b,s,x,1,\r\n1.2.3,s,x,2.5,\r\n"
+    path.write_text(plain.replace(",", sign).replace("2.5", "2,5"))
+    table = read_labels(str(path))
+    assert table.column("value").to_pylist() == ["1", "2,5"]
+    path.write_text("patient;visit_date;rf\nDoe^Jane;2015-05-01;31,5\n")
+    with pytest.raises(BadTable, match="a value in rf that is not a number"):
+        read_clinic(str(path), KEY)
+
+
 @pytest.mark.parametrize("text", [f"{HEAD},größe\n1,2,3,4,5\n", f"{HEAD},reader\n1,2,3,4,Müller\n"])
 def test_a_table_in_another_encoding_is_named_as_such(path: Path, text: str) -> None:
     path.write_bytes(text.encode("latin-1"))
@@ -88,7 +99,7 @@ def test_a_clinic_table_comes_out_under_pseudonyms(path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("patient,visit_date,rf\nP1,2015-05-01,Doe^Jane\n", "a value in rf that is not a number"),
+        ("patient,visit_date,rf\nP1,2015-05-01,Doe^Jane\n", "a value in rf that is not a number (31.5)"),
         ("patient,visit_date\nP1,01.05.2015 Doe^Jane\n", "not a date (YYYY-MM-DD)"),
         ("patient,visit_date,sex\nP1,2015-05-01,Doe^Jane\n", "none of F, M, O"),
         ("patient,visit_date\n,2015-05-01\n", "rows without patient"),
