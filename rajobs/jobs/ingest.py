@@ -23,10 +23,10 @@ from rajobs.jobs.inventory import Listing, Spool, list_all, shards_to_do
 from rajobs.jobs.marks import CHOICES, read_account, read_done
 from rajobs.records.errors import DataError, TooManyRejects, UsageError
 from rajobs.records.identity import Key
-from rajobs.records.incoming import UID, label_rows, read_clinic, read_labels
+from rajobs.records.incoming import UID, clinic_crosswalk, label_rows, read_clinic, read_labels
 from rajobs.records.manifest import MANIFEST, check_claim, claim, digest, put_manifest, put_plan, read_manifest
 from rajobs.records.parts import parts, read_part, to_parquet
-from rajobs.records.schema import CLINIC, LABELS, PLACES
+from rajobs.records.schema import CLINIC, CROSSWALK, LABELS, PLACES
 from rajobs.records.store import Store, absolute, open_store
 from rajobs.records.table import Table
 
@@ -76,6 +76,8 @@ def ingest(order: Order) -> None:
     duplicates.drop(store)
     account = read_account(store)
     told = _put_tables(store, key, labels, clinic, before)
+    if order.ledger and order.clinic:
+        _put_new(open_store(order.ledger, private=True), CROSSWALK, clinic_crosswalk(order.clinic, key), "clinic")
     made = digest([account.parts, parts(store, "labels"), parts(store, "clinic")])
     content = {"job": "ingest", **identity, "input": wanted, "counts": _nested(account.counts), **told, "hash": made}
     _check_counts(account.counts)
@@ -165,11 +167,17 @@ def _put_tables(
     return told
 
 
-def _replace(store: Store, schema: Table, table: pa.Table) -> None:
+def _put_new(store: Store, schema: Table, table: pa.Table, prefix: str = "part") -> str:
+    """Put a table as one part that is named for its content, unless it is there; its key."""
     data = to_parquet(table, schema)
-    name = f"{schema.name}/part-{hashlib.sha256(data).hexdigest()[:24]}.parquet"
+    name = f"{schema.name}/{prefix}-{hashlib.sha256(data).hexdigest()[:24]}.parquet"
     if store.stat(name) is None:
         store.put(name, data)
+    return name
+
+
+def _replace(store: Store, schema: Table, table: pa.Table) -> None:
+    name = _put_new(store, schema, table)
     for other in parts(store, schema.name):
         if other != name:
             store.delete(other)

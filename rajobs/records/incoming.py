@@ -9,7 +9,7 @@ import pyarrow.csv
 
 from rajobs.records.errors import BadTable, StoreError, UnknownName
 from rajobs.records.identity import IMAGE_ID, Key
-from rajobs.records.schema import CLINIC, LABELS, SIDES, TEXT
+from rajobs.records.schema import CLINIC, CROSSWALK, LABELS, SIDES, TEXT
 from rajobs.records.store import open_store, split_uri
 
 LABEL_NEEDS = ("image", "study", "target", "value")
@@ -96,13 +96,33 @@ def headerless(labels: pa.Table) -> pa.Table:
     return labels.filter(pa.array(paths, pa.bool_()))
 
 
+def _read_clinic_csv(uri: str) -> pa.Table:
+    table = read_csv(uri, "clinic", ("patient", "visit_date"), CLINIC.names)
+    if table.column("patient").null_count:
+        raise BadTable(f"the clinic file {uri} has rows without patient")
+    return table
+
+
+def clinic_crosswalk(uri: str, key: Key) -> pa.Table:
+    """The patients of a clinic CSV as the ledger names them: some have no image that would lead back to them."""
+    table = _read_clinic_csv(uri)
+    known = {value for name in _PATIENTS if name in table.column_names for value in table.column(name).to_pylist()}
+    return CROSSWALK.rows([
+        {
+            "source": key.pseudonym("source", f"clinic {patient}"), "path": "clinic table", "image_ids": [],
+            "patient": key.pseudonym("patient", patient), "patient_id": patient,
+        }
+        for patient in sorted(known - {None})
+    ])  # fmt: skip
+
+
+_PATIENTS = ("patient", "derived_from")
+
+
 def read_clinic(uri: str, key: Key) -> pa.Table:
     """A clinic CSV with pseudonyms and shifted dates; ragged values are counted, never quoted."""
-    names = [column.name for column in CLINIC.columns]
-    table = read_csv(uri, "clinic", ("patient", "visit_date"), names)
-    patients = table.column("patient").to_pylist()
-    if None in patients:
-        raise BadTable(f"the clinic file {uri} has rows without patient")
+    table = _read_clinic_csv(uri)
+    names, patients = CLINIC.names, table.column("patient").to_pylist()
     columns = []
     for column in CLINIC.columns:
         given = table.column(column.name) if column.name in table.column_names else pa.nulls(table.num_rows, TEXT)
@@ -115,7 +135,7 @@ def read_clinic(uri: str, key: Key) -> pa.Table:
     days = found["visit_date"].to_pylist()
     shifted = [None if day is None else key.shift(who, day) for who, day in zip(patients, days)]
     found["visit_date"] = pa.array(shifted, pa.date32())
-    for name in ("patient", "derived_from"):
+    for name in _PATIENTS:
         values = found[name].to_pylist()
         found[name] = pa.array([None if value is None else key.pseudonym("patient", value) for value in values], TEXT)
     return CLINIC.check(pa.table(found, schema=CLINIC.arrow))

@@ -7,7 +7,7 @@ import pytest
 
 from rajobs.records.errors import BadTable, RajobsError, StoreError, UnknownName
 from rajobs.records.identity import Key
-from rajobs.records.incoming import headerless, label_rows, named, read_clinic, read_labels
+from rajobs.records.incoming import clinic_crosswalk, headerless, label_rows, named, read_clinic, read_labels
 
 KEY = Key(secret=b"0123456789abcdef0123456789abcdef")
 HEAD = "image,study,target,value"
@@ -94,6 +94,15 @@ def test_a_clinic_table_comes_out_under_pseudonyms(path: Path) -> None:
     assert first["visit_date"] == KEY.shift("P1", date(2015, 5, 1)) != date(2015, 5, 1)
     assert (second["visit_date"] - first["visit_date"]).days == 31
     assert (first["rf"], first["L_MCP2_pd"], second["rf"]) == (31.5, 2.0, None)
+
+
+def test_every_patient_of_a_clinic_table_stands_in_the_crosswalk(path: Path) -> None:
+    path.write_text("patient,visit_date,derived_from\nP2,2015-05-01,\nP1,2015-05-01,P0\nP1,2015-06-01,P0\n")
+    rows = clinic_crosswalk(str(path), KEY).to_pylist()
+    assert [(row["patient"], row["patient_id"]) for row in rows] == [
+        (KEY.pseudonym("patient", name), name) for name in ("P0", "P1", "P2")
+    ]
+    assert not any(row["image_ids"] for row in rows)
 
 
 @pytest.mark.parametrize(

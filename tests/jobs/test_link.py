@@ -1,0 +1,42 @@
+"""Linking back, from a ledger alone: by image, else by patient, and not at all with the ledger of another key."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from rajobs.__main__ import main
+from rajobs.records.parts import to_parquet
+from rajobs.records.schema import CROSSWALK
+from rajobs.records.store import open_store
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Path:
+    """A ledger with a film of one patient, a file that is no image, and a patient of the clinic table alone."""
+    film = {"image_ids": ["film"], "patient": "a", "patient_id": "P1", "sop_uid": "1.2", "path": "f.dcm"}
+    clinic = {"image_ids": [], "patient": "b", "patient_id": "P2", "path": "clinic table"}
+    rows = [film, clinic, {"image_ids": [], "path": "readme"}]
+    table = CROSSWALK.rows([{**row, "source": str(number)} for number, row in enumerate(rows)])
+    open_store(tmp_path / "ledger").put("crosswalk/part-0.parquet", to_parquet(table, CROSSWALK))
+    return tmp_path / "ledger"
+
+
+def test_a_row_is_found_by_its_image_else_by_its_patient(ledger: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("image_id,patient\nfilm,a\nvisit,b\nvisit,\n")
+    main(["link", str(tmp_path / "in.csv"), str(ledger), str(tmp_path / "out.csv")])
+    with (tmp_path / "out.csv").open() as file:
+        found = [(row["patient_id"], row["sop_uid"], row["path"]) for row in csv.DictReader(file)]
+    assert found == [("P1", "1.2", "f.dcm"), ("P2", "", ""), ("", "", "")]
+    assert (tmp_path / "out.csv").stat().st_mode & 0o777 == 0o600, "it names patients"
+
+
+def test_a_ledger_that_knows_no_row_is_another_one(
+    ledger: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in.csv").write_text("patient\nof another key\nof another key too\n")
+    with pytest.raises(SystemExit) as ended:
+        main(["link", str(tmp_path / "in.csv"), str(ledger), str(tmp_path / "out.csv")])
+    said = capsys.readouterr().err
+    assert ended.value.code == 1 and "knows none of the 2 rows" in said and said.count("\n") == 1
+    assert not (tmp_path / "out.csv").exists()
