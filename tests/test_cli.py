@@ -46,6 +46,7 @@ def place(tmp_path: Path) -> Path:
         open_store(tmp_path).put(name, content)
     claim(open_store(tmp_path / "scored"), "score", {"key": "k"})
     (tmp_path / "near.csv").write_text("image,study,target,valu\n1.2.3,hand_filter,view,both\n")
+    (tmp_path / "typo.csv").write_text("image,study,target,value\n1.2.3,hand_filtre,view,both\n")
     (tmp_path / "latin.toml").write_bytes("[training]\n# größe\n".encode("latin-1"))
     return tmp_path
 
@@ -123,6 +124,7 @@ def test_studies_tells_of_all_and_of_one(capsys: pytest.CaptureFixture[str]) -> 
         ),
         ("phantom @/out --like @/p.parquet --difficulty hard", "--like has no use for --difficulty; leave"),
         ("ingest @/src @/out --labels @/near.csv", "lacks value; it has image, study, target, valu"),
+        ("ingest @/src @/out --labels @/typo.csv", "1 rows of an unknown study; did you mean hand_filter?"),
         ("ingest @/src @/out --max-rejects 3", "--max-rejects must lie between 0 and 1"),
         ("ingest @/src @/out --pictures xray", "ultrasound or radiograph"),
         ("ingest @/src @/out --ultrasound-regions some", "tagged or all"),

@@ -18,12 +18,12 @@ from rajobs.imaging.image import ReadOptions
 from rajobs.imaging.intake import image_id, path_name
 from rajobs.imaging.limits import GIB, MIB
 from rajobs.jobs import cluster, duplicates, say
-from rajobs.jobs.ingester import Ingester, settings_of
+from rajobs.jobs.ingester import Ingester, labelled, settings_of
 from rajobs.jobs.inventory import Listing, Spool, list_all, shards_to_do
 from rajobs.jobs.marks import CHOICES, read_account, read_done
 from rajobs.records.errors import DataError, TooManyRejects, UsageError
 from rajobs.records.identity import Key
-from rajobs.records.incoming import UID, clinic_crosswalk, label_rows, read_clinic, read_labels
+from rajobs.records.incoming import UID, check_names, clinic_crosswalk, label_rows, read_clinic, read_labels
 from rajobs.records.manifest import MANIFEST, check_claim, claim, digest, put_manifest, put_plan, read_manifest
 from rajobs.records.parts import parts, read_part, to_parquet
 from rajobs.records.schema import CLINIC, CROSSWALK, LABELS, PLACES
@@ -60,7 +60,7 @@ def ingest(order: Order) -> None:
     if order.limit is not None and order.limit < 1:
         raise UsageError(f"--limit must be 1 or more, not {order.limit}")
     store = open_store(order.out)
-    labels = read_labels(order.labels) if order.labels else None
+    labels = _labels(order.labels) if order.labels else None
     clinic = read_clinic(order.clinic, key) if order.clinic else None
     identity = {"key": key.fingerprint}
     check_claim(store, "ingest", identity)
@@ -84,6 +84,13 @@ def ingest(order: Order) -> None:
     put_manifest(store, content)
     _summary(order, account.counts, told, unchanged=before == read_manifest(store))
     _check_rejects(order, account.counts)
+
+
+def _labels(uri: str) -> pa.Table:
+    """The labels, all of them for a study there is."""
+    labels = read_labels(uri)
+    check_names(uri, labels, labelled())
+    return labels
 
 
 def _take_in(order: Order, store: Store, listing: Listing, fingerprint: str) -> None:

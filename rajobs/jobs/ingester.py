@@ -12,11 +12,13 @@ from rajobs.imaging.image import Image, ReadOptions
 from rajobs.imaging.intake import Intake, Taker
 from rajobs.imaging.memory import keep_memory
 from rajobs.imaging.rows import KINDS
+from rajobs.imaging.rows import PLACES as WHERE
 from rajobs.imaging.sandbox import Decoder
 from rajobs.jobs.inventory import entry_name, from_text
 from rajobs.jobs.marks import Attempts, put_mark
+from rajobs.records.anatomy import SITES
 from rajobs.records.identity import Key
-from rajobs.records.incoming import headerless, named, read_labels
+from rajobs.records.incoming import Labelled, headerless, named, read_labels
 from rajobs.records.manifest import digest
 from rajobs.records.parts import to_parquet
 from rajobs.records.schema import CROSSWALK, IGNORED, IMAGES, PLACES, REJECTS
@@ -100,6 +102,16 @@ class Ingester:
         if self.ledger is not None and lot.crosswalk:
             self.ledger.put(f"crosswalk/{name}.parquet", to_parquet(CROSSWALK.rows(lot.crosswalk), CROSSWALK))
         return put
+
+
+def labelled() -> dict[str, Labelled]:
+    """What labels may name, by the studies there are."""
+    found = {}
+    for study in map(studies.find, studies.names()):
+        axes = ("x", "y") if study.name == WHERE else ()  # where joints lie is told by these
+        sites = tuple(SITES) if axes or study.rows == "joints" else ()
+        found[study.name] = Labelled(targets=(*(target.name for target in study.targets), *axes), sites=sites)
+    return found
 
 
 def shown(labels: pa.Table) -> dict[str, str]:

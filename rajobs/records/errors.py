@@ -42,10 +42,14 @@ class UnknownName(UsageError):
     @classmethod
     def among(cls, kind: str, name: str, known: Iterable[str]) -> "UnknownName":
         """The error for `name`, with the nearest known name."""
-        names = sorted(known)
-        near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(names)}"
-        return cls(f"unknown {kind} {name!r}; {hint}")
+        return cls(f"unknown {kind} {name!r}; {nearest(name, known)}")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The known name that is nearest to one that is not known, whatever its capitals, or all of them."""
+    names = {each.casefold(): each for each in sorted(known)}
+    near = difflib.get_close_matches(name.casefold(), names, n=1, cutoff=0.5)
+    return f"did you mean {names[near[0]]}?" if near else f"there are: {', '.join(names.values())}"
 
 
 class BadTable(UsageError):

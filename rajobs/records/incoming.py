@@ -2,12 +2,14 @@
 
 import io
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.csv
 
-from rajobs.records.errors import BadTable, StoreError, UnknownName
+from rajobs.records.errors import BadTable, StoreError, UnknownName, nearest
 from rajobs.records.identity import IMAGE_ID, Key
 from rajobs.records.schema import CLINIC, CROSSWALK, LABELS, SIDES, TEXT
 from rajobs.records.store import open_store, split_uri
@@ -73,6 +75,29 @@ def read_labels(uri: str) -> pa.Table:
         if wrong:
             raise BadTable(f"the labels file {uri} has {wrong} rows whose {column} is {what}")
     return table
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labelled:
+    """What labels of a study may name: its targets, and its sites where they are a closed list."""
+
+    targets: tuple[str, ...]
+    sites: tuple[str, ...] = ()
+
+
+def check_names(uri: str, labels: pa.Table, known: Mapping[str, Labelled]) -> None:
+    """UnknownName where labels name a study, target or site that there is not: nobody would ever read them."""
+    counted = Counter(zip(*(labels.column(name).to_pylist() for name in ("study", "target", "site"))))
+    for (study, target, site), count in counted.items():
+        wrong = f"the labels file {uri} has {count} rows of"
+        # What stands in the cell stays out of the message: where columns are mixed up it may be anything.
+        if study not in known:
+            raise UnknownName(f"{wrong} an unknown study; {nearest(study, known)}")
+        targets, sites = known[study].targets, known[study].sites
+        if target not in targets:
+            raise UnknownName(f"{wrong} {study} with an unknown target; {nearest(target, targets)}")
+        if sites and site is not None and site not in sites:
+            raise UnknownName(f"{wrong} {study} with an unknown site; {nearest(site, sites)}")
 
 
 _SPLITS = ("train", "validation", "test")

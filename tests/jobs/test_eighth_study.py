@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from rajobs.__main__ import main
 from tests.jobs.conftest import KEY
 
 pytestmark = pytest.mark.ray
@@ -62,9 +61,9 @@ def test_a_toy_study_goes_through_train_and_evaluate(data: Path, phantom: Path, 
     _label(phantom / "labels.csv", tmp_path / "labels.csv")
     shutil.copytree(data, own)
     labels = str(tmp_path / "labels.csv")
-    main(["ingest", str(phantom / "archives"), str(own), "--labels", labels, "--max-rejects", "0.6"])
     line = [
         ["studies"],
+        ["ingest", str(phantom / "archives"), str(own), "--labels", labels, "--max-rejects", "0.6"],
         ["train", "toy", "../data", "../models"],  # seen from `home`, and meant so in every worker
         ["evaluate", "toy", "../data", "../models", "../out"],
         ["tune", "toy", "../data", "../sweep", "--trials", "1"],

@@ -7,7 +7,16 @@ import pytest
 
 from rajobs.records.errors import BadTable, RajobsError, StoreError, UnknownName
 from rajobs.records.identity import Key
-from rajobs.records.incoming import clinic_crosswalk, headerless, label_rows, named, read_clinic, read_labels
+from rajobs.records.incoming import (
+    Labelled,
+    check_names,
+    clinic_crosswalk,
+    headerless,
+    label_rows,
+    named,
+    read_clinic,
+    read_labels,
+)
 
 KEY = Key(secret=b"0123456789abcdef0123456789abcdef")
 HEAD = "image,study,target,value"
@@ -74,6 +83,30 @@ def test_a_table_in_another_encoding_is_named_as_such(path: Path, text: str) -> 
 def test_a_file_that_is_not_there(path: Path) -> None:
     with pytest.raises(StoreError, match="there is no labels file"):
         read_labels(str(path))
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ("films,view,both,", None),
+        ("joints,x,3,MCP2", None),
+        ("joints,x,3,", None),
+        ("films,view,both,anywhere", None),
+        ("film,view,both,", "an unknown study; did you mean films?"),
+        (f"{SECRET},view,both,", "an unknown study; there are: films, joints"),
+        ("films,viev,both,", "films with an unknown target; did you mean view?"),
+        ("joints,x,3,mcp2", "joints with an unknown site; did you mean MCP2?"),
+    ],
+)
+def test_labels_name_what_there_is(path: Path, row: str, words: str | None) -> None:
+    known = {"films": Labelled(targets=("view",)), "joints": Labelled(targets=("x", "y"), sites=("MCP2", "PIP2"))}
+    path.write_text(f"{HEAD},site\n1.2.3,{row}\n")
+    if words is None:
+        check_names(str(path), read_labels(str(path)), known)
+        return
+    with pytest.raises(UnknownName) as refused:
+        check_names(str(path), read_labels(str(path)), known)
+    assert f"has 1 rows of {words}" in str(refused.value) and SECRET not in str(refused.value)
 
 
 def test_labels_find_their_images_and_the_lost_are_counted(path: Path) -> None:
