@@ -32,6 +32,7 @@ class Intake:
     ignored: Rows = field(default_factory=list)
     places: Rows = field(default_factory=list)
     crosswalk: Rows = field(default_factory=list)
+    untold: list[str] = field(default_factory=list)  # pseudonyms of paths: pictures of which nobody says what they show
     counts: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -89,6 +90,8 @@ class Taker:
         except Reject as reject:
             lot.rejects.append({**place, "stage": reject.stage, "reason": reject.reason, "detail": reject.detail})
             lot.counts[f"reject:{reject.reason}"] += 1
+            if reject.reason == "no-modality":
+                lot.untold.append(path_name(self.key, member.path))
         except Ignored as ignored:
             lot.ignored.append({**place, "reason": ignored.reason})
             lot.counts[f"ignored:{ignored.reason}"] += 1
@@ -133,8 +136,8 @@ class Taker:
 
     def _source(self, header: Header, member: Member) -> str | None:
         """The image that this one was made from: as the labels say, else as the header says."""
-        told = self.sources.get(header.sop_uid or member.path) or header.source_uid
-        return told if told is None or IMAGE_ID.fullmatch(told) else image_id(self.key, told, 0)
+        told = self.sources.get(header.sop_uid or "") or self.sources.get(member.path) or header.source_uid
+        return None if told is None else source_id(self.key, told)
 
     def _crosswalk(self, source: str, member: Member, header: Header | None, ids: list[str]) -> dict[str, object]:
         path = member.path.encode(errors="surrogateescape").decode(errors="replace")  # a name that is no UTF-8
@@ -161,6 +164,11 @@ def content_name(data: bytes) -> str:
 def path_name(key: Key, path: str) -> str:
     """The pseudonym of a path, by which labels find the images of files without a header."""
     return key.pseudonym("path", path)
+
+
+def source_id(key: Key, told: str) -> str:
+    """The image_id of what a drawing was modelled on, which labels may name as such or by SOP instance UID."""
+    return told if IMAGE_ID.fullmatch(told) else image_id(key, told, 0)
 
 
 def image_id(key: Key, name: str, frame: int) -> str:

@@ -7,7 +7,7 @@ then a marker; the driver alone deals with duplicates across shards, labels and 
 import hashlib
 import secrets
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,18 +15,18 @@ import pyarrow as pa
 import ray
 
 from rajobs.imaging.image import ReadOptions
-from rajobs.imaging.intake import image_id, path_name
+from rajobs.imaging.intake import image_id, path_name, source_id
 from rajobs.imaging.limits import GIB, MIB
 from rajobs.jobs import cluster, duplicates, say
-from rajobs.jobs.ingester import Ingester, labelled, settings_of
-from rajobs.jobs.inventory import Listing, Spool, list_all, shards_to_do
-from rajobs.jobs.marks import CHOICES, read_account, read_done
+from rajobs.jobs.ingester import Hints, Ingester, hints_of, labelled, settings_of
+from rajobs.jobs.inventory import Listing, Spool, from_text, list_all, shards_to_do
+from rajobs.jobs.marks import CHOICES, News, read_account, read_done
 from rajobs.records.errors import DataError, TooManyRejects, UsageError
 from rajobs.records.identity import Key
 from rajobs.records.incoming import UID, check_names, clinic_crosswalk, label_rows, read_clinic, read_labels
 from rajobs.records.manifest import MANIFEST, check_claim, claim, digest, put_manifest, put_plan, read_manifest
 from rajobs.records.parts import parts, read_part, to_parquet
-from rajobs.records.schema import CLINIC, CROSSWALK, LABELS, PLACES
+from rajobs.records.schema import CLINIC, CROSSWALK, IMAGES, LABELS, PLACES
 from rajobs.records.store import Store, absolute, open_store
 from rajobs.records.table import Table
 
@@ -61,6 +61,7 @@ def ingest(order: Order) -> None:
         raise UsageError(f"--limit must be 1 or more, not {order.limit}")
     store = open_store(order.out)
     labels = _labels(order.labels) if order.labels else None
+    hints = hints_of(labels)
     clinic = read_clinic(order.clinic, key) if order.clinic else None
     identity = {"key": key.fingerprint}
     check_claim(store, "ingest", identity)
@@ -70,9 +71,10 @@ def ingest(order: Order) -> None:
             say.line("no --ledger: results of this run cannot be linked back to patients later")
         claim(store, "ingest", identity)
         before = read_manifest(store) or {}
-        wanted = digest([listing.hash, order.limit, settings_of(order.options), bool(order.ledger)])
+        settings = settings_of(order.options) + hints.digest(key)
+        wanted = digest([listing.hash, order.limit, settings, bool(order.ledger)])
         if before.get("input") != wanted:
-            _take_in(order, store, listing, key.fingerprint)
+            _take_in(order, store, listing, key, news(store, key, hints))
     duplicates.drop(store)
     account = read_account(store)
     told = _put_tables(store, key, labels, clinic, before)
@@ -82,8 +84,13 @@ def ingest(order: Order) -> None:
     content = {"job": "ingest", **identity, "input": wanted, "counts": _nested(account.counts), **told, "hash": made}
     _check_counts(account.counts)
     put_manifest(store, content)
-    _summary(order, account.counts, told, unchanged=before == read_manifest(store))
+    _summary(order, account.counts, told, unchanged=_same(before, read_manifest(store) or {}))
     _check_rejects(order, account.counts)
+
+
+def _same(before: dict[str, Any], after: dict[str, Any]) -> bool:
+    """Whether two manifests tell of the same tables, whatever was asked."""
+    return {**before, "input": None} == {**after, "input": None}
 
 
 def _labels(uri: str) -> pa.Table:
@@ -93,13 +100,14 @@ def _labels(uri: str) -> pa.Table:
     return labels
 
 
-def _take_in(order: Order, store: Store, listing: Listing, fingerprint: str) -> None:
+def _take_in(order: Order, store: Store, listing: Listing, key: Key, told: News) -> None:
     """Everything that is listed and not done yet."""
-    done = read_done(store, settings_of(order.options))
+    done = read_done(store, settings_of(order.options), told)
     if order.ledger:
         check_ledger(order, store)
     with cluster.connected(order.ray), Spool() as todo:
         shards_to_do(listing, done, order.limit, todo)
+        _say_again(store, told.outdated & done.again, todo)
         if not todo.count:
             return
         put_plan(store, len(done.shards) + todo.count)
@@ -107,7 +115,22 @@ def _take_in(order: Order, store: Store, listing: Listing, fingerprint: str) -> 
         run = secrets.token_hex(8)
         with say.Progress("shards", todo.count) as progress:
             for wave in _waves(todo):
-                _take_wave(order, wave, (order.key_env, fingerprint, order.options, run), progress)
+                _take_wave(order, wave, (order.key_env, key.fingerprint, order.options, run), progress)
+
+
+def _say_again(store: Store, outdated: frozenset[str], todo: Spool) -> None:
+    """What labels tell of files that came in before them."""
+    if not outdated:
+        return
+    lost = outdated - {from_text(text).id for text in todo.lines()}
+    if len(lost) < len(outdated):
+        split = "; splits made before stay as they are: train on a new OUT" if parts(store, "splits") else ""
+        say.line(f"{len(outdated - lost)} shards are read again: labels tell other patients or sources{split}")
+    if lost:
+        say.line(
+            f"{len(lost)} shards hold files of which labels tell other patients or sources, but SRC does not list them "
+            "as it did (or --limit ends before): name all sources, or ingest to a new OUT"
+        )
 
 
 def check_ledger(order: Order, store: Store) -> None:
@@ -188,6 +211,35 @@ def _replace(store: Store, schema: Table, table: pa.Table) -> None:
     for other in parts(store, schema.name):
         if other != name:
             store.delete(other)
+
+
+def news(store: Store, key: Key, hints: Hints) -> News:
+    """What labels say that files which are there were read without."""
+    by_path = {path_name(key, name): name for name in {*hints.patients, *hints.sources} if not UID.fullmatch(name)}
+    by_id = {image_id(key, name, 0): name for name in hints.sources if UID.fullmatch(name)}
+    outdated = set()
+    for part in parts(store, "places") if by_path or by_id else ():
+        table = read_part(store, part, PLACES, ["path", "image_id"])
+        pairs = zip(table.column("path").to_pylist(), table.column("image_id").to_pylist())
+        named = {image: by_id.get(image) or by_path.get(path) for path, image in pairs}
+        if any(named.values()) and _is_outdated(store, part.rpartition("/")[2], key, hints, named):
+            outdated.add(part.removesuffix(".parquet").split("-")[1])
+    shown = frozenset(path_name(key, path) for path in hints.shows)
+    return News(hints=hints.digest(key), shown=shown, outdated=frozenset(outdated))
+
+
+def _is_outdated(store: Store, part: str, key: Key, hints: Hints, named: Mapping[str, str | None]) -> bool:
+    """Whether a part's images, by the names that labels give them, have another patient or source than labels tell."""
+    columns = ["image_id", "patient", "exam", "derived_from"]
+    for row in read_part(store, f"images/{part}", IMAGES, columns).to_pylist():
+        name = named.get(row["image_id"]) or ""
+        patient, source = hints.patients.get(name), hints.sources.get(name)
+        # Where there is an exam there is a header, whose patient counts.
+        if patient and row["exam"] is None and row["patient"] != key.pseudonym("patient", patient):
+            return True
+        if source and row["derived_from"] != source_id(key, source):
+            return True
+    return False
 
 
 def label_ids(store: Store, key: Key, labels: pa.Table) -> dict[tuple[str, int], str]:

@@ -2,6 +2,8 @@
 
 import dataclasses
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -14,12 +16,13 @@ from rajobs.imaging.memory import keep_memory
 from rajobs.imaging.rows import KINDS
 from rajobs.imaging.rows import PLACES as WHERE
 from rajobs.imaging.sandbox import Decoder
+from rajobs.jobs.duplicates import FRESH
 from rajobs.jobs.inventory import entry_name, from_text
-from rajobs.jobs.marks import Attempts, put_mark
+from rajobs.jobs.marks import Attempts, is_marked, put_mark, read_mark
 from rajobs.records.anatomy import SITES
 from rajobs.records.identity import Key
 from rajobs.records.incoming import Labelled, headerless, named, read_labels
-from rajobs.records.manifest import digest
+from rajobs.records.manifest import digest, to_json
 from rajobs.records.parts import to_parquet
 from rajobs.records.schema import CROSSWALK, IGNORED, IMAGES, PLACES, REJECTS
 from rajobs.records.store import Store, open_store
@@ -29,6 +32,28 @@ from rajobs.records.table import Table
 def settings_of(options: ReadOptions) -> str:
     """What stands for options that decide which files are taken; nothing for the usual ones."""
     return "" if options == ReadOptions() else digest(dataclasses.asdict(options))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hints:
+    """What labels say that decides how a file is read: by its path, its source also by its SOP instance UID."""
+
+    patients: Mapping[str, str] = field(default_factory=dict)
+    shows: Mapping[str, str] = field(default_factory=dict)  # radiograph | ultrasound
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+    def digest(self, key: Key) -> str:
+        """Tells what labels say from what others do, nothing where they say nothing; keyed, for they name patients."""
+        told = [self.patients, self.shows, self.sources]
+        return key.pseudonym("hints", to_json(told).decode())[:16] if any(told) else ""
+
+
+def hints_of(labels: pa.Table | None) -> Hints:
+    """What is in a header is not asked of labels, but for what a drawing was modelled on."""
+    if labels is None:
+        return Hints()
+    bare = headerless(labels)
+    return Hints(patients=named(bare, "patient"), shows=shown(bare), sources=named(labels, "derived_from"))
 
 
 class Ingester:
@@ -53,33 +78,31 @@ class Ingester:
         self.store = open_store(out)
         self.ledger = open_store(ledger, private=True) if ledger else None
         self.options = options
-        self.patients: dict[str, str] = {}
-        self.sources: dict[str, str] = {}
-        self.shows: dict[str, str] = {}
-        if labels is not None:
-            table = read_labels(labels)
-            self.sources = named(table, "derived_from")
-            table = headerless(table)
-            self.patients, self.shows = named(table, "patient"), shown(table)
+        self.hints = hints_of(read_labels(labels) if labels is not None else None)
+        self.hinted = self.hints.digest(self.key)
 
     def __call__(self, item: dict[str, Any]) -> dict[str, Any]:
         shard = from_text(item["shard"])
         settings = settings_of(self.options)
         taker = Taker(
             key=self.key, read=self._read, origin=shard.origin,
-            patients=self.patients, shows=self.shows, sources=self.sources,
+            patients=self.hints.patients, shows=self.hints.shows, sources=self.hints.sources,
         )  # fmt: skip
         written: list[str] = []
+        untold: list[str] = []
         counts: Counter[str] = Counter()
         attempts = Attempts(self.store, shard.id, self.run)
         source = self.opened.setdefault(shard.source, open_store(shard.source))
-        name = f"part-{shard.id}" + (f"-{settings}" if settings else "")
+        how = digest([settings, self.hinted]) if self.hinted else settings
+        name = f"part-{shard.id}" + (f"-{how}" if how else "")
         for number, lot in enumerate(taker.take_in(attempts.watched(read_members(source, shard)))):
             written += self._put(name + (f"-{number:04d}" if number else ""), lot)
+            untold += lot.untold
             counts += lot.counts
         files = [entry_name(entry) for entry in shard.members] if shard.kind == "files" else []
+        self._forget(shard.id, written)
         mark = {"shard": shard.id, "settings": settings, "parts": written, "counts": dict(counts), "files": files}
-        put_mark(self.store, mark)
+        put_mark(self.store, {**mark, "hints": self.hinted, "untold": untold})
         attempts.end()
         return {"objects": counts["objects"]}
 
@@ -102,6 +125,16 @@ class Ingester:
         if self.ledger is not None and lot.crosswalk:
             self.ledger.put(f"crosswalk/{name}.parquet", to_parquet(CROSSWALK.rows(lot.crosswalk), CROSSWALK))
         return put
+
+    def _forget(self, shard: str, written: list[str]) -> None:
+        """The ledger keeps what was read of a shard last: labels may name another patient than before."""
+        if self.ledger is None or not is_marked(self.store, shard):
+            return
+        before, now = ({part.rpartition("/")[2].replace(FRESH, "") for part in parts} for parts in (
+            read_mark(self.store, shard)["parts"], written,
+        ))  # fmt: skip
+        for name in before - now:
+            self.ledger.delete(f"crosswalk/{name}")
 
 
 def labelled() -> dict[str, Labelled]:

@@ -35,6 +35,11 @@ def put_mark(store: Store, mark: dict[str, Any]) -> None:
     store.put(f"{FOLDER}/{mark['shard']}.json", to_json(mark))
 
 
+def is_marked(store: Store, shard: str) -> bool:
+    """Whether a shard has been done before."""
+    return store.stat(f"{FOLDER}/{shard}.json") is not None
+
+
 def read_mark(store: Store, shard: str) -> dict[str, Any]:
     """One shard's marker."""
     mark: dict[str, Any] = json.loads(store.get(f"{FOLDER}/{shard}.json"))
@@ -54,20 +59,37 @@ class Done:
         return np.isin(_numbers(names), self.loose)
 
 
-def read_done(store: Store, settings: str) -> Done:
-    """What is done, for a run with these settings; files that other settings turned away are looked at again."""
+@dataclass(frozen=True, kw_only=True)
+class News:
+    """What labels say of how files are read, for shards that were read before they said it."""
+
+    hints: str = ""  # stands for all of it
+    shown: frozenset[str] = frozenset()  # pseudonyms of the paths of pictures, of which it is told what they show
+    outdated: frozenset[str] = frozenset()  # shards that hold another patient or source than is told
+
+
+def read_done(store: Store, settings: str, news: News = News()) -> Done:
+    """What is done, for a run with these settings; files that other settings turned away are looked at again, and so
+    are those that labels tell more of."""
     done: set[str] = set()
     again: set[str] = set()
     loose: list[NDArray[np.uint64]] = []
     for mark in read_marks(store):
-        turned_away = any(mark["counts"].get(name) for name in CHOICES)
-        (again if turned_away and mark["settings"] != settings else done).add(mark["shard"])
+        (again if _is_due(mark, settings, news) else done).add(mark["shard"])
         loose.append(_numbers(mark["files"]))
     return Done(
         shards=frozenset(done),
         again=frozenset(again),
         loose=np.unique(np.concatenate(loose)) if loose else np.empty(0, np.uint64),
     )
+
+
+def _is_due(mark: dict[str, Any], settings: str, news: News) -> bool:
+    if mark["settings"] != settings and any(mark["counts"].get(name) for name in CHOICES):
+        return True
+    if news.hints == mark.get("hints", ""):
+        return False
+    return mark["shard"] in news.outdated or not news.shown.isdisjoint(mark.get("untold", ()))
 
 
 def _numbers(names: list[str]) -> NDArray[np.uint64]:

@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
 from rajobs.imaging.image import Box, Mask, ReadOptions
 from rajobs.imaging.walk import Member
-from rajobs.jobs.ingest import Order, check_ledger, label_ids
-from rajobs.jobs.ingester import Ingester, settings_of
+from rajobs.jobs import duplicates
+from rajobs.jobs.ingest import Order, check_ledger, label_ids, news
+from rajobs.jobs.ingester import Ingester, hints_of, settings_of
 from rajobs.jobs.inventory import Spool, cut_batch, from_text, list_all
 from rajobs.jobs.marks import Attempts, Done, read_account, read_done
 from rajobs.records.errors import BadKey
@@ -48,9 +50,11 @@ def shards_of(source: Path, done: Done | None = None) -> list[str]:
 def work(source: Path, out: Path, options: ReadOptions | None = None, **how: Any) -> None:
     """All that is left, as the driver would have it done."""
     options = options or ReadOptions()
-    done = read_done(open_store(str(out)), settings_of(options))
-    key = Key.from_environment("RAJOBS_KEY").fingerprint
-    worker = Ingester(str(out), how.get("ledger"), how.get("labels"), "RAJOBS_KEY", key, options, how.get("run", "run"))
+    key, store, labels = Key.from_environment("RAJOBS_KEY"), open_store(str(out)), how.get("labels")
+    hints = hints_of(read_labels(labels) if labels else None)
+    done = read_done(store, settings_of(options), news(store, key, hints))
+    arguments = (str(out), how.get("ledger"), labels, "RAJOBS_KEY", key.fingerprint, options, how.get("run", "run"))
+    worker = Ingester(*arguments)
     for text in shards_of(source, done):
         worker({"shard": text})
     worker.decoder.close()
@@ -118,6 +122,45 @@ def test_lineage_comes_from_labels_and_from_headers(places: tuple[Path, Path], t
     work(source, out, labels=str(labels))
     rows = read_table(open_store(str(out)), "images", IMAGES).to_pylist()
     assert [row["derived_from"] for row in rows] == [SEED, None, rows[1]["image_id"]]
+
+
+def test_labels_that_come_late_are_heard_and_what_they_say_again_costs_nothing(
+    places: tuple[Path, Path], tmp_path: Path
+) -> None:
+    source, out = places
+    store, ledger, key = open_store(str(out)), tmp_path / "ledger", Key.from_environment("RAJOBS_KEY")
+    for name, value in (("one", 3), ("two", 5)):
+        (source / f"{name}.png").write_bytes(cv2.imencode(".png", np.full((40, 40), value, np.uint8))[1].tobytes())
+
+    def told(*rows: str) -> dict[str, dict[str, Any]]:
+        """The images by path, once these labels have come; the second time nothing is read."""
+        labels = tmp_path / "labels.csv"
+        labels.write_text("\n".join(("image,study,target,value,patient,derived_from", *rows)))
+        work(source, out, labels=str(labels), ledger=str(ledger))
+        before = {file: file.stat().st_mtime_ns for file in out.rglob("*.*")}
+        work(source, out, labels=str(labels), ledger=str(ledger))
+        assert {file: file.stat().st_mtime_ns for file in out.rglob("*.*")} == before
+        named = read_table(open_store(str(ledger)), "crosswalk", CROSSWALK).to_pylist()
+        assert len(named) == 5 == len({row["source"] for row in named}), "the ledger tells of a file once"
+        duplicates.sweep(store)
+        images = {row["image_id"]: row for row in read_table(store, "images", IMAGES).to_pylist()}
+        return {row["path"]: images[row["image_ids"][0]] for row in named if row["image_ids"]}
+
+    def patient(name: str) -> str:
+        return key.pseudonym("patient", name)
+
+    work(source, out, ledger=str(ledger))
+    assert read_account(store).counts["reject:no-modality"] == 2
+    found = told("one.png,hand_filter,view,both,,", "3.dcm,ultrasound_grading,grade,1,,")
+    assert found.keys() == {"1.dcm", "2.dcm", "one.png"} and found["one.png"]["patient"] == patient("folder ")
+    found = told("one.png,hand_filter,view,both,Q1,", "2.dcm,hand_filter,view,both,Q1,")
+    assert found["one.png"]["patient"] == patient("Q1") != found["2.dcm"]["patient"]
+    marks = {file: file.stat().st_mtime_ns for file in out.glob("shards/*")}
+    assert told("two.dcm,hand_filter,view,both,,").keys() == found.keys(), "labels of others bring nothing new"
+    assert {file: file.stat().st_mtime_ns for file in out.glob("shards/*")} == marks
+    found = told("one.png,hand_filter,view,both,Q2,", f"2.dcm,hand_filter,view,both,,{SEED}")
+    assert found["one.png"]["patient"] == patient("Q2") and found["2.dcm"]["derived_from"] == SEED
+    assert not any("Q2" in file.read_text() or "png" in file.read_text() for file in out.glob("shards/*"))
 
 
 def test_a_name_that_is_no_text_is_read_like_any_other(places: tuple[Path, Path], tmp_path: Path) -> None:
