@@ -6,6 +6,7 @@ are -> their scores; scans -> grades. A film's pixels are read and decoded once 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import pyarrow as pa
@@ -19,7 +20,7 @@ from rajobs.learning.targets import predicted
 from rajobs.records.anatomy import SITES
 from rajobs.records.labels import consensus
 from rajobs.records.parts import read_part, read_table, to_parquet
-from rajobs.records.scans import PLACE, of_frame
+from rajobs.records.scans import PLACE, loops, of_frame, place_of
 from rajobs.records.schema import FILMS, HANDS, IMAGES, JOINTS, LABELS, LEDGER, ULTRASOUND, VIEWS
 from rajobs.records.store import open_store
 
@@ -141,14 +142,12 @@ class Scorer:
             row: Record = {
                 **_whose(image), "frame": image["frame"], "doppler": image["doppler"], "bundles": panel.hashes,
             }  # fmt: skip
-            before = rows[-1] if rows and _follows(image, rows[-1]) else {}
-            place = {**before, **self.scanned.get(scan.image_id, {})}
-            row |= {name: place.get(name) for name in PLACE}
+            row |= {name: self.scanned.get(scan.image_id, {}).get(name) for name in PLACE}
             for target in panel.study.targets:
                 if target.name in asked and (p := asked[target.name].of(at)) is not None:
                     row |= of_frame(target.name, p, int(predicted(target, p[None])[0]), image["doppler"])
             rows.append(row)
-        return rows
+        return placed(rows)
 
     def _ledger(self, told: Sequence[Record], tables: Mapping[str, Sequence[Record]]) -> list[Record]:
         """What became of every image, and why."""
@@ -181,9 +180,12 @@ def scan_places(labels: pa.Table) -> dict[str, dict[str, str]]:
     return found
 
 
-def _follows(image: Record, before: Record) -> bool:
-    """Whether a frame is the next one of the same loop, of which labels name the first."""
-    return bool(image["frame"] == before["frame"] + 1 and image["patient"] == before["patient"])
+def placed(rows: Sequence[Record]) -> list[Record]:
+    """Frames, in the order of their tables, with their scan's side and site, which labels name on one of them."""
+    found: list[Record] = []
+    for _, mine in groupby(rows, key=lambda row: (row["patient"], row["visit_date"])):
+        found += [{**frame, **place_of(scan)} for scan in loops(list(mine)) for frame in scan]
+    return found
 
 
 def _whose(image: Record) -> Record:

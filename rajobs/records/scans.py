@@ -45,13 +45,18 @@ def of_joints(scans: Iterable[Sequence[Mapping[str, Any]]]) -> dict[str, int]:
     """What scans of known joints say, by the clinic table's column; of several of a joint the highest grade."""
     found: dict[str, int] = {}
     for scan in scans:
-        side, site = (scan[0][name] for name in PLACE)
+        side, site = place_of(scan).values()
         for name, square in SQUARES.items():
             grade = of_scan(scan, name)
             if side and site and grade is not None:
                 column = f"{side}_{site}_{square}"
                 found[column] = max(grade, found.get(column, grade))
     return found
+
+
+def place_of(scan: Sequence[Mapping[str, Any]]) -> dict[str, str | None]:
+    """Where a scan was made: labels name the frame that a reader graded, and any of a loop's may be that one."""
+    return {name: next((frame[name] for frame in scan if frame[name] is not None), None) for name in PLACE}
 
 
 def grade_of(p: P, lively: float = LIVELY) -> int:
@@ -63,11 +68,14 @@ def grade_of(p: P, lively: float = LIVELY) -> int:
 def loops(frames: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
     """Frames of one patient, in the order of their tables, scan by scan: a loop's follow one another."""
     held: list[Mapping[str, Any]] = []
+    place: dict[str, str] = {}
     for frame in frames:
-        elsewhere = held and any(frame[name] not in (None, held[0][name]) for name in PLACE)
+        named = {name: frame[name] for name in PLACE if frame[name] is not None}
+        elsewhere = any(place.get(name, here) != here for name, here in named.items())  # one not named may be any
         if held and (frame["frame"] <= held[-1]["frame"] or elsewhere):
             yield held
-            held = []
+            held, place = [], {}
         held.append(frame)
+        place |= named
     if held:
         yield held

@@ -14,7 +14,7 @@ from rajobs.imaging.rows import Row
 from rajobs.jobs.gather import ask_clinic
 from rajobs.jobs.panel import Vote
 from rajobs.jobs.score import _drop_outdated
-from rajobs.jobs.scorer import CLINICAL, GRADES, TABLES, scan_places
+from rajobs.jobs.scorer import CLINICAL, GRADES, TABLES, placed, scan_places
 from rajobs.learning.drawing import Ask
 from rajobs.records.parts import parts, to_parquet
 from rajobs.records.schema import CLINIC, HANDS, LABELS, LEDGER, ULTRASOUND
@@ -111,6 +111,14 @@ def test_labels_tell_a_scan_s_side_and_site_as_far_as_they_do() -> None:
         label("d", "joint_detection", side="L", site="MCP2"),
     ]  # fmt: skip
     assert scan_places(LABELS.rows(labels)) == {"a": {"side": "L", "site": "MCP2"}, "b": {"site": "MCP3"}}
+
+
+def test_every_frame_of_a_loop_has_the_place_that_labels_name_on_one_of_them() -> None:
+    loop = [{**scan("a", None, None), "frame": number} for number in range(4)]
+    loop[2] |= {"side": "L", "site": "MCP2"}
+    of_nobody, other = scan("b", None, None), {**scan("c", None, None), "patient": "q", "frame": 1}
+    told = [(frame["image_id"], frame["side"], frame["site"]) for frame in placed([*loop, of_nobody, other])]
+    assert told == [("a", "L", "MCP2")] * 4 + [("b", None, None), ("c", None, None)]
 
 
 def put(store: Store, folder: str, name: str, table: Table, rows: list[dict[str, Any]]) -> None:

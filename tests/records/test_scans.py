@@ -63,3 +63,14 @@ def test_joints_are_told_by_their_scans_highest_grade_and_a_loop_by_its_rule() -
 
 def test_a_scan_of_the_other_side_is_another_scan() -> None:
     assert len(list(loops([frame(0, ONE, side="L"), frame(1, ONE, side="R")]))) == 2
+
+
+def test_a_loop_whose_label_names_a_later_frame_is_one_scan_of_that_place() -> None:
+    loop = [frame(number, THREE if number == 12 else ONE, scan=1) for number in range(16)]
+    loop = [{**each, "site": None} for each in loop]
+    loop[12] |= {"side": "L", "site": "MCP2"}  # a reader grades the frame with the most signal
+    (scan,) = loops(loop)
+    assert len(scan) == 16 and of_joints([scan]) == {"L_MCP2_pd": 1, "L_MCP2_gs": 1}, "one flash in sixteen"
+    (visit,) = visits(HANDS.rows([]), ULTRASOUND.rows(loop)).to_pylist()
+    assert visit["doppler_highest"] == 1
+    assert [len(scan) for scan in loops([*loop, frame(16, ONE, side="L", site="MCP3")])] == [16, 1]
