@@ -66,9 +66,19 @@ def _area(positive: NDArray[np.bool_], score: Reals) -> float:
     return float((ranks[positive].sum() - up * (up + 1) / 2) / (up * down))
 
 
+def sureness(answers: Answers) -> Reals:
+    """Probability of each answer that is given: of scores the median's, which need not be the highest one.
+
+    Of two classes the higher one: a point shown in the wrong place counts as not found, and was no less sure for it.
+    """
+    if answers.p.shape[1] == 2:
+        return answers.p.max(axis=1)
+    return answers.p[np.arange(len(answers.p)), answers.predicted]
+
+
 def calibration_error(answers: Answers) -> float:
-    """Expected calibration error over ten equal bins of the highest probability."""
-    sure, right = answers.p.max(axis=1), answers.truth == answers.predicted
+    """Expected calibration error over ten equal bins of the probability of the answer given."""
+    sure, right = sureness(answers), answers.truth == answers.predicted
     bins = np.minimum((sure * 10).astype(int), 9)
     gaps = [abs(right[bins == b].mean() - sure[bins == b].mean()) * np.mean(bins == b) for b in np.unique(bins)]
     return float(np.sum(gaps))

@@ -188,7 +188,7 @@ def _probabilities(
     name, answers = each.target.name, each.answers
     trained = given(study, each.target, predictions, "train")
     others = {"training": (trained.answers.truth, trained.answers.p)} if trained.rows and trained.sure else {}
-    right, sure = answers.truth == answers.predicted, answers.p.max(axis=1)
+    right, sure = answers.truth == answers.predicted, metrics.sureness(answers)
     dashed = " Dashed: the part it learnt from." if others else ""
     made = {
         "roc": (
@@ -200,7 +200,7 @@ def _probabilities(
             "Is it right as often as it is sure? On the dashed line it is; below, it is too sure.",
         ),
         "confidence": (
-            draw.histogram({"right": sure[right], "wrong": sure[~right]}, "highest probability of a class"),
+            draw.histogram({"right": sure[right], "wrong": sure[~right]}, "probability of the answer given"),
             "How sure the answers are, right and wrong ones.",
         ),
     }

@@ -130,6 +130,18 @@ def test_calibration_error_is_the_gap_between_sureness_and_truth() -> None:
     assert metrics.calibration_error(answers) == pytest.approx((0 + 0.2) / 2)
 
 
+def test_a_score_is_as_sure_as_its_own_probability_and_not_as_the_highest() -> None:
+    p = np.array([[0.4, 0.25, 0.35, 0.0]] * 4)  # the median is 1, the likeliest 0
+    answers = Answers(truth=np.array([1, 0, 2, 0]), predicted=np.full(4, 1), p=p, patients=np.array(list("abcd")))
+    assert metrics.sureness(answers).tolist() == [0.25] * 4 and metrics.calibration_error(answers) == pytest.approx(0)
+
+
+def test_a_point_shown_in_the_wrong_place_was_no_less_sure_for_it() -> None:
+    p = np.array([[0.1, 0.9]] * 2)
+    answers = Answers(truth=np.ones(2, int), predicted=np.array([1, 0]), p=p, patients=np.array(["a", "b"]))
+    assert metrics.calibration_error(answers) == pytest.approx(0.9 - 0.5)
+
+
 def test_a_class_that_is_not_there_takes_no_part() -> None:
     answers = drawn(3)
     two = answers.take(np.flatnonzero(answers.truth != 2))

@@ -10,6 +10,7 @@ from rajobs.learning.recipe import to_dict
 from rajobs.learning.study import Study
 from rajobs.learning.targets import scores
 from rajobs.records.schema import HISTORY, PREDICTIONS
+from rajobs.reports import figures as draw
 from rajobs.reports.evaluation import evaluation_page, wrong_answers
 
 ReadPage = Callable[[str], str]
@@ -109,6 +110,18 @@ def test_scores_in_order_get_the_readers_beside_the_model(study: Study, facts: M
     figures = {"stage.qwk": {"value": 0.4, "low": 0.1, "high": 0.6}}
     page, drawn = evaluation_page(ordered, facts, table, figures, None, {})
     assert "stage-scores.png" in drawn and "QWK, stage" in page
+
+
+def test_an_answer_is_as_sure_as_its_own_probability(
+    study: Study, facts: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ordered = replace(study, targets=(scores("stage", 3),), headline="stage.qwk", metrics=("qwk",))
+    table = predictions([("i1", "1", "1", [0.4, 0.25, 0.35, 0.0])], target="stage")  # the median is not the likeliest
+    told: list[float] = []
+    drawn = draw.reliability
+    monkeypatch.setattr(draw, "reliability", lambda sure, right: told.extend(sure.tolist()) or drawn(sure, right))
+    evaluation_page(ordered, facts, table, {}, None, {})
+    assert told == [0.25]
 
 
 def test_no_test_rows_is_said_and_not_drawn(study: Study, facts: Mapping[str, Any], read_page: ReadPage) -> None:
