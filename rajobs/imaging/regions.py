@@ -102,16 +102,35 @@ def blanked(pixels: NDArray[Any], boxes: tuple[Box, ...] | None) -> NDArray[Any]
     return out
 
 
+_STRONG = 80  # of 255: how far apart a coloured pixel's channels lie
+_APART = 56  # of 255: how far it lies from what the frame's own map makes of its brightness
+_LIT = 32  # of 255: a darker pixel is too dark to tell a tint by
+_ASKED = 20_000  # pixels that tell a tint
+
+
 def has_colour(pixels: NDArray[Any]) -> bool:
     """A colour signal: strongly coloured pixels, more than a tinted map, green markers or stray dots would show."""
     if pixels.ndim == 2:
         return False
     red, green, blue = (pixels[..., i].astype(np.int16) for i in range(3))
     warm_or_cold = np.maximum(red, blue)
-    strong = (np.maximum(warm_or_cold, green) - np.minimum(np.minimum(red, blue), green) > 80) & (
-        green <= warm_or_cold + 20
-    )
-    return bool(strong.sum() > max(12, strong.size // 20_000))
+    chroma = np.maximum(warm_or_cold, green) - np.minimum(np.minimum(red, blue), green)
+    strong = (chroma > _STRONG) & (green <= warm_or_cold + 20)
+    enough = max(12, strong.size // 20_000)
+    if strong.sum() <= enough:
+        return False
+    tint = _tint(pixels[(chroma <= _STRONG) & (np.maximum(warm_or_cold, green) > _LIT)])
+    found = pixels[strong].astype(np.float64)
+    apart = np.abs(found - found.max(axis=1, keepdims=True) * tint).max(axis=1)
+    return bool((apart > _APART).sum() > enough)
+
+
+def _tint(weak: NDArray[Any]) -> NDArray[np.float64]:
+    """The channels' shares of the brightest one in a frame's map of grey, by pixels too weakly coloured to be flow."""
+    if not len(weak):
+        return np.ones(3)
+    some = weak[:: 1 + len(weak) // _ASKED].astype(np.float64)
+    return np.asarray(np.median(some / some.max(axis=1, keepdims=True), axis=0))
 
 
 def read_options(pictures: str | None, ultrasound_regions: str, burned_in: bool) -> ReadOptions:

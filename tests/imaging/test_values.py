@@ -3,6 +3,7 @@
 import dataclasses
 from datetime import date
 
+import cv2
 import numpy as np
 import pytest
 from dicomfiles import IMPLICIT, dicom, film, region, scan_rgb
@@ -157,6 +158,21 @@ def test_doppler_is_colour_not_tint():
     marks = grey.copy()
     marks[::7, ::9] = (0, 255, 0)
     assert [regions.has_colour(p) for p in (grey, tint, marks, scan_rgb())] == [False, False, False, True]
+
+
+@pytest.mark.parametrize("tint", [(1, 0.85, 0.65), (1, 0.75, 0.35), (0.6, 0.8, 1)])
+def test_doppler_is_judged_against_the_frame_s_own_tint(tint):
+    speckle = np.clip(np.random.default_rng(0).rayleigh(70, (240, 320, 1)), 0, 255)
+    tinted = (speckle * tint).astype(np.uint8)
+    _, packed = cv2.imencode(".jpg", tinted, [cv2.IMWRITE_JPEG_QUALITY, 85])  # colour is smeared a little
+    smeared = cv2.imdecode(packed, cv2.IMREAD_UNCHANGED)
+    maps = {"gold": ((110, 0, 0), (222, 63, 0), (255, 250, 0)), "away": ((0, 0, 120), (0, 50, 215), (40, 150, 255))}
+    for frame in (tinted, smeared):
+        assert not regions.has_colour(frame)
+        for colours in maps.values():
+            lit = frame.copy()
+            lit[100:103, 150:171] = np.repeat(colours, 7, axis=0)  # a small vessel
+            assert regions.has_colour(lit)
 
 
 def test_header_is_the_allow_list_and_no_more(caplog):
