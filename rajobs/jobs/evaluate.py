@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -65,6 +65,9 @@ def evaluate(order: Order) -> str:
     else:  # no model has a split of these data: all of it judges
         split, split_hash = SPLIT.rows([]), ""
     bundles = _fair(order, source, held, split_hash)
+    if not order.predictions:
+        study = study.answered({name for bundle in bundles for name in _answered(study, bundle)})
+        source = replace(source, study=study)
     told = {"study": study.name, "mode": order.mode, "data": source.data_hash, "bundles": [b["hash"] for b in bundles]}
     identity, page = {**told, "predictions": order.predictions}, f"{order.out}/{PAGE}"
     if check_claim(store, "evaluate", identity) and store.stat(PAGE):
@@ -126,11 +129,16 @@ def _models(order: Order) -> Store:
 def _found(order: Order, study: Study) -> list[dict[str, Any]]:
     """The bundles' descriptions."""
     models = _models(order)
-    folders = find_bundles(models, study.name)
-    if not folders:
+    read = [{**read_description(models, folder), "folder": folder} for folder in find_bundles(models, study.name)]
+    found = [each for each in read if _answered(study, each)]
+    if not found:
         raise StoreError(f"{order.models} holds no model of {study.name}; run `rajobs train {study.name}` first")
-    found = [{**read_description(models, folder), "folder": folder} for folder in folders]
-    return [each for each in found if study.asked(from_dict(each["recipe"])).targets == study.targets]
+    return found
+
+
+def _answered(study: Study, bundle: Mapping[str, Any]) -> list[str]:
+    """The study's targets that a bundle answers."""
+    return [target.name for target in study.asked(from_dict(bundle["recipe"])).targets if target in study.targets]
 
 
 def _fair(order: Order, source: Source, found: list[dict[str, Any]], split_hash: str) -> list[dict[str, Any]]:
@@ -169,10 +177,12 @@ def _ask(order: Order, source: Source, bundles: list[dict[str, Any]], split: pa.
 
 def vote(study: Study, verdicts: list[Verdict]) -> dict[str, tuple[P, Numbers]]:
     """One bundle's answers as they are; of several the mean of the probabilities."""
-    if len(verdicts) == 1:
-        return {t.name: (verdicts[0].p[t.name], verdicts[0].predicted[t.name]) for t in study.targets}
-    mean = {target.name: mean_of([verdict.p[target.name] for verdict in verdicts]) for target in study.targets}
-    return {target.name: (mean[target.name], predicted(target, mean[target.name])) for target in study.targets}
+    found = {}
+    for target in study.targets:
+        mine = [verdict for verdict in verdicts if target.name in verdict.p]
+        p = mean_of([verdict.p[target.name] for verdict in mine])
+        found[target.name] = p, mine[0].predicted[target.name] if len(mine) == 1 else predicted(target, p)
+    return found
 
 
 def _dissent(verdicts: list[Verdict], answers: Mapping[str, tuple[P, Numbers]]) -> dict[str, P]:

@@ -21,6 +21,7 @@ from rajobs.learning.ensemble import (
     Learnt,
     Lesson,
     build_member,
+    check_taught,
     fit_member,
     learned,
     member_fit,
@@ -91,9 +92,10 @@ def train(order: Order) -> str:
         return f"{order.out}/{folder}"
     arrays = prepare(source, recipe.view, order.ray)
     lesson = lesson_of(source, arrays, split, recipe, order.budget)
+    lessons = turns(lesson, recipe.folds)
+    check_taught(lessons, recipe)
     if recipe.heavy:
         _warn(order, lesson, recipe)
-    lessons = turns(lesson, recipe.folds)
     _hint(lesson, recipe)
     trained: dict[str, list[Trained]] = {}
     states: dict[str, State] = {}

@@ -186,9 +186,10 @@ class Model:
     ) -> tuple[dict[str, tuple[P, Numbers]], dict[str, NDArray[np.int64]]]:
         """`answer`, and beside it what each member says alone (`ensemble.voices`)."""
         if not len(images):
-            nothing = np.zeros(0, np.int64)
-            answers = {t.name: (np.zeros((0, len(t.classes))), nothing) for t in self.study.targets}
-            return answers, {t.name: np.zeros((len(self.recipe.members), 0), np.int64) for t in self.study.targets}
+            asked = {t.name for member in self.recipe.members for t in member_targets(self.study, member)}
+            targets, nothing = [t for t in self.study.targets if t.name in asked], np.zeros(0, np.int64)
+            answers = {t.name: (np.zeros((0, len(t.classes))), nothing) for t in targets}
+            return answers, {t.name: np.zeros((len(self.recipe.members), 0), np.int64) for t in targets}
         members = self._members(images, np.zeros(len(images), np.int64) if kinds is None else kinds)
         return combine(self.study, self.recipe, members, self.best), voices(self.study, self.recipe, members)
 

@@ -23,7 +23,7 @@ from rajobs.learning.state import State
 from rajobs.learning.study import Study
 from rajobs.learning.targets import MISSING, Nominal, Target, encode, predicted
 from rajobs.records import metrics
-from rajobs.records.errors import BadRecipe, UsageError
+from rajobs.records.errors import BadRecipe, DataError, UsageError
 from rajobs.records.schema import PREPARED
 
 P = NDArray[np.float64]
@@ -97,6 +97,20 @@ def member_samples(lesson: Lesson, member: Member, part: str) -> Samples:
     kinds = study.kind_numbers(lesson.arrays.rows.column("site").to_pylist())[at]
     truth = {name: numbers[at] for name, numbers in truth.items()}
     return Samples(arrays=lesson.arrays, at=at, truth=truth, kinds=kinds)
+
+
+def check_taught(lessons: Sequence[Lesson], recipe: Recipe) -> None:
+    """Refuse a member that has no row to learn from before any other is trained; `lessons`: the turns."""
+    for member in recipe.members:
+        if all(len(member_samples(lesson, member, "train")) for lesson in lessons):
+            continue
+        points, targets = member_points(lessons[0].study, member), member_targets(lessons[0].study, member)
+        wanted = " or ".join([*(["x and y"] if points else []), *(target.name for target in targets)])
+        where = f" in one of {len(lessons)} folds" if len(lessons) > 1 else ""
+        raise DataError(
+            f"member {member.name} has no row with a label {wanted} to learn from{where}; "
+            f"label some, or leave {member.name} out of the recipe (--recipe FILE)"
+        )
 
 
 def learned(lesson: Lesson) -> dict[str, dict[str, int]]:

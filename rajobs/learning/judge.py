@@ -21,7 +21,7 @@ CHUNK = 512  # rows held in memory at a time
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """A study's answers to some rows: class numbers and probabilities, a target."""
+    """A study's answers to some rows: class numbers and probabilities, a target that the model answers."""
 
     study: Study
     at: Numbers  # the rows, by number
@@ -51,7 +51,7 @@ class Verdict:
 
     def figures(self) -> dict[str, dict[str, float]]:
         """Every metric of the study with its interval."""
-        return figures(self.study, {target.name: self.answers(target.name) for target in self.study.targets})
+        return figures(self.study, {name: self.answers(name) for name in self.p})
 
 
 def figures(study: Study, answers: Mapping[str, metrics.Answers]) -> dict[str, dict[str, float]]:
@@ -82,7 +82,7 @@ def judge_turns(model: Model, lessons: Sequence[Lesson]) -> Verdict:
     for turn, lesson in enumerate(lessons):
         own: Networks = {name: [networks[turn]] for name, networks in model.trained.items()}
         verdicts.append(judge(dataclasses.replace(model, trained=own), lesson, "validation"))
-    first, names = verdicts[0], [target.name for target in model.study.targets]
+    first, names = verdicts[0], list(verdicts[0].p)
     return Verdict(
         study=first.study,
         at=np.concatenate([each.at for each in verdicts]),
@@ -132,9 +132,12 @@ def judge(model: Model, lesson: Lesson, part: str) -> Verdict:
         at=at,
         patients=np.array(lesson.arrays.rows.column("patient").to_pylist(), dtype=np.str_)[at],
         truth={name: numbers[at] for name, numbers in truth.items()},
-        predicted={name: np.concatenate(parts) for name, parts in said.items()},
-        p={name: np.concatenate(parts) for name, parts in p.items()},
-        voices={name: np.concatenate(parts, axis=1) for name, parts in voices.items()},
+        predicted={name: np.concatenate(parts) for name, parts in said.items() if parts},
+        p={name: np.concatenate(parts) for name, parts in p.items() if parts},
+        voices={
+            name: np.concatenate(parts, axis=1) if parts else np.zeros((0, len(at)), np.int64)
+            for name, parts in voices.items()
+        },
     )
 
 

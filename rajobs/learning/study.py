@@ -1,6 +1,6 @@
 """What a study is: one frozen declaration that every job works from. No torch is needed to read one."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -91,9 +91,26 @@ class Study:
 
     def asked(self, recipe: Recipe) -> "Study":
         """The study as a recipe answers it: of one that shows points alone it is judged whether each is found."""
-        if self.points is None or not any(self.points.name in member.targets for member in recipe.members):
-            return replace(self, points=None)
-        return self if any(member.targets != (self.points.name,) for member in recipe.members) else self.shown()
+        points = self.points.name if self.points is not None else None
+        if points is None or not any(points in member.targets for member in recipe.members):
+            study = self if points is None else replace(self, points=None)
+        elif all(member.targets == (points,) for member in recipe.members):
+            return self.shown()
+        else:
+            study = self
+        every = [target.name for target in self.targets]
+        told = [name for member in recipe.members for name in member.targets or every if name != points]
+        return study.answered({self.target(name).name for name in told})
+
+    def answered(self, names: Collection[str]) -> "Study":
+        """The study without the targets that nobody answers; where the headline's is one, another's same measure."""
+        kept = tuple(target for target in self.targets if target.name in names)
+        if kept == self.targets:
+            return self
+        name, _, metric = self.headline.partition(".")
+        headline = self.headline if name in names else f"{kept[0].name}.{metric}"
+        rules = tuple(rule for rule in self.rules if rule.target in names)
+        return replace(self, targets=kept, headline=headline, rules=rules)
 
     def shown(self) -> "Study":
         """The study asked where things are, and nothing else."""
