@@ -17,7 +17,7 @@ from rajobs.jobs import builtin, say
 from rajobs.jobs.lesson import Source, clinic_visits, lesson_of, open_source, prepare, split_of
 from rajobs.learning import tabular
 from rajobs.learning.bundle import Model, find_bundles, read_description
-from rajobs.learning.ensemble import LEARNT, Lesson, P, dissent, mean_of
+from rajobs.learning.ensemble import LEARNT, Lesson, P, as_learnt, dissent, mean_of
 from rajobs.learning.judge import Verdict, figures, judge
 from rajobs.learning.loop import Numbers
 from rajobs.learning.readers import beside
@@ -176,12 +176,13 @@ def _ask(order: Order, source: Source, bundles: list[dict[str, Any]], split: pa.
 
 
 def vote(study: Study, verdicts: list[Verdict]) -> dict[str, tuple[P, Numbers]]:
-    """One bundle's answers as they are; of several the mean of the probabilities."""
+    """One bundle's answers as they are; of several the mean of the probabilities, in order if one learnt it so."""
     found = {}
     for target in study.targets:
         mine = [verdict for verdict in verdicts if target.name in verdict.p]
         p = mean_of([verdict.p[target.name] for verdict in mine])
-        found[target.name] = p, mine[0].predicted[target.name] if len(mine) == 1 else predicted(target, p)
+        kind = as_learnt(target, (verdict.learnt.get(target.name, target).ordered for verdict in mine))
+        found[target.name] = p, mine[0].predicted[target.name] if len(mine) == 1 else predicted(kind, p)
     return found
 
 

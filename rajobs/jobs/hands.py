@@ -8,7 +8,6 @@ import numpy as np
 
 from rajobs.imaging.rows import Row
 from rajobs.jobs.panel import Vote
-from rajobs.learning.study import Study
 from rajobs.learning.targets import predicted
 from rajobs.records.anatomy import FINGER_JOINTS, HAND_SITES, SITES
 from rajobs.records.doubt import doubt
@@ -30,7 +29,7 @@ class Hand:
     apart: list[float] = field(default_factory=list)
 
 
-def score_joints(hands: Sequence[Hand], study: Study, votes: Mapping[str, Vote], bundles: Sequence[str]) -> None:
+def score_joints(hands: Sequence[Hand], votes: Mapping[str, Vote], bundles: Sequence[str]) -> None:
     """All sites of every hand; one that was not found has nulls. Votes are in the order of the hands' joints."""
     first = 0
     for hand in hands:
@@ -50,12 +49,12 @@ def score_joints(hands: Sequence[Hand], study: Study, votes: Mapping[str, Vote],
                     "y": sum(joint.box[1::2]) / 2,
                 }
                 for name, vote in votes.items():
-                    told |= _score(hand, study, site, name, vote, at)
+                    told |= _score(hand, site, name, vote, at)
             hand.joints.append(told)
         first += len(hand.row.joints)
 
 
-def _score(hand: Hand, study: Study, site: str, name: str, vote: Vote, at: int) -> Record:
+def _score(hand: Hand, site: str, name: str, vote: Vote, at: int) -> Record:
     """A site's score, where the method has one and a model has learned it; no higher than it goes there."""
     most, given = {"jsn": SITES[site].jsn_max, "erosion": SITES[site].erosion_max}[name], vote.of(at)
     if most is None or given is None:
@@ -63,12 +62,11 @@ def _score(hand: Hand, study: Study, site: str, name: str, vote: Vote, at: int) 
     p = given[: most + 1] / given[: most + 1].sum()
     hand.unsure.append(float(1 - p.max()))
     hand.apart.append(float(vote.apart[at]))
-    return {name: int(predicted(study.target(name), p[None])[0]), f"{name}_p": p.tolist()}
+    score = vote.said[at] if len(p) == len(given) else predicted(vote.target, p[None])[0]
+    return {name: int(score), f"{name}_p": p.tolist()}
 
 
-def hand_rows(
-    hands: Sequence[Hand], ra: Vote | None, stage: Vote | None, stages: Study, bundles: Sequence[str]
-) -> list[Record]:
+def hand_rows(hands: Sequence[Hand], ra: Vote | None, stage: Vote | None, bundles: Sequence[str]) -> list[Record]:
     """Rows of the hands table; joints come first."""
     rows, measures = [], []
     for at, hand in enumerate(hands):
@@ -84,7 +82,7 @@ def hand_rows(
             row["ra_p"] = float(p[1])
             apart.append(float(ra.apart[at]))
         if stage is not None and (p := stage.of(at)) is not None:
-            row |= {"stage": int(predicted(stages.target("stage"), p[None])[0]), "stage_p": p.tolist()}
+            row |= {"stage": int(stage.said[at]), "stage_p": p.tolist()}
             apart.append(float(stage.apart[at]))
         rows.append(row)
         measures.append(_measures(row, hand, apart))

@@ -1,7 +1,7 @@
 """A study's models, which vote: the mean of their probabilities, and how far they are apart."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,10 @@ from rajobs import studies
 from rajobs.imaging.rows import Row
 from rajobs.learning.bundle import Model, find_bundles, read_description
 from rajobs.learning.drawing import Ask
-from rajobs.learning.ensemble import P, dissent
+from rajobs.learning.ensemble import P, as_learnt, dissent
+from rajobs.learning.loop import Numbers
 from rajobs.learning.study import Study
-from rajobs.learning.targets import predicted
+from rajobs.learning.targets import Target, predicted
 from rajobs.records.store import open_store
 
 Where = tuple[str, str]
@@ -30,6 +31,8 @@ class Vote:
     """Answers to one target, a row each: probabilities (not a number where no model knows the row's site)."""
 
     p: P
+    said: Numbers  # the answers, as evaluate judges them
+    target: Target  # what the answers are to, as the models learnt it: names, or scores in order
     apart: NDArray[np.float64]  # 0 to 1: the models' largest difference, of a score as a share of its range
     dissent: NDArray[np.float64] | None = None  # of the members of all models: the share who say something else
 
@@ -90,27 +93,32 @@ class Panel:
         sites = [row.site for row in rows]
         kinds = self.study.kind_numbers(sites)
         given: dict[str, list[P]] = {target.name: [] for target in self.study.targets}
-        said: dict[str, list[NDArray[np.int64]]] = {target.name: [] for target in self.study.targets}
+        said: dict[str, list[Numbers]] = {target.name: [] for target in self.study.targets}
+        voices: dict[str, list[NDArray[np.int64]]] = {target.name: [] for target in self.study.targets}
         for model, learned in zip(self.models, self.learned):
             answers, own = model.poll(self.images(drawn, model), kinds)
-            for name, (p, _) in answers.items():
+            for name, (p, answer) in answers.items():
                 known = np.array([site in learned[name] for site in sites])
                 given[name].append(np.where(known[:, None], p, np.nan))
-                said[name].append(own[name])
+                said[name].append(answer)
+                voices[name].append(own[name])
         found = {}
         for target in self.study.targets:
-            if given[target.name]:
-                vote = _agree(np.stack(given[target.name]), target.ordered)
-                apart = dissent(np.concatenate(said[target.name]), predicted(target, vote.p))
-                found[target.name] = replace(vote, dissent=apart)
+            name = target.name
+            if given[name]:
+                p, apart = _agree(np.stack(given[name]), target.ordered)
+                kind = as_learnt(target, (m.learnt[name].ordered for m in self.models if name in m.learnt))
+                answer = said[name][0] if len(said[name]) == 1 else predicted(kind, p)
+                differ = dissent(np.concatenate(voices[name]), answer)
+                found[name] = Vote(p=p, said=answer, target=kind, apart=apart, dissent=differ)
         return found
 
     def _view(self, settings: Mapping[str, Any]) -> str:
         return f"{self.study.rows} {self.study.view.identity(settings)}"
 
 
-def _agree(given: NDArray[np.float64], ordered: bool) -> Vote:
-    """Models x rows x classes as one."""
+def _agree(given: NDArray[np.float64], ordered: bool) -> tuple[P, NDArray[np.float64]]:
+    """Models x rows x classes as one, and how far they are apart."""
     there: NDArray[np.bool_] = np.logical_not(np.isnan(given).any(axis=2))
     count = there.sum(axis=0)
     p = np.where(there[..., None], given, 0).sum(axis=0) / np.maximum(count, 1)[:, None]
@@ -120,4 +128,4 @@ def _agree(given: NDArray[np.float64], ordered: bool) -> Vote:
     high = np.where(there[..., None], said, -np.inf).max(axis=0)
     low = np.where(there[..., None], said, np.inf).min(axis=0)
     apart = np.where(count > 1, np.where(count[:, None] > 0, high - low, 0).max(axis=1), 0.0)
-    return Vote(p=p, apart=apart)
+    return p, apart

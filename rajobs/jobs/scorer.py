@@ -16,7 +16,6 @@ from rajobs.jobs.finding import find_joints
 from rajobs.jobs.hands import Hand, hand_rows, score_joints
 from rajobs.jobs.panel import Panel, Vote, Where
 from rajobs.learning.drawing import draw_all
-from rajobs.learning.targets import predicted
 from rajobs.records.anatomy import SITES
 from rajobs.records.labels import consensus
 from rajobs.records.parts import read_part, read_table, to_parquet
@@ -85,14 +84,13 @@ class Scorer:
             "ultrasound": derive("ultrasound", images, {}),
         }
         votes = self._votes(item["key"], rows)
-        scores, stages = self.panels[SCORES.study], self.panels[STAGES.study]
-        hashes = [*self.panels[FINDS.study].hashes, *scores.hashes]
-        score_joints(hands, scores.study, votes[SCORES.study], hashes)
+        hashes = [*self.panels[FINDS.study].hashes, *self.panels[SCORES.study].hashes]
+        score_joints(hands, votes[SCORES.study], hashes)
         asked = [name for step in (FINDS, SCORES, RECOGNITION, STAGES) for name in self.panels[step.study].hashes]
         ra, stage = votes[RECOGNITION.study].get("ra"), votes[STAGES.study].get("stage")
         tables: dict[str, list[Record]] = {
             "films": films,
-            "hands": hand_rows(hands, ra, stage, stages.study, asked),
+            "hands": hand_rows(hands, ra, stage, asked),
             "joints": [joint for hand in hands for joint in hand.joints],
             "ultrasound": self._scans(rows["ultrasound"], votes, told),
         }
@@ -125,7 +123,7 @@ class Scorer:
             if vote is None:  # without a filter the films that have joints are taken for hands
                 film["fate"] = "kept" if row.image_id in self.positions else "no-model"
             else:
-                view = VIEWS[int(vote.p[at].argmax())]
+                view = VIEWS[int(vote.said[at])]
                 film |= {"view": view, **{f"{name}_p": float(p) for name, p in zip(VIEWS, vote.p[at])}}
                 film["disagreement"] = float(vote.apart[at]) if len(panel.models) > 1 else None
                 film["fate"] = "kept" if view in KEEPS else "no-hand"
@@ -145,7 +143,7 @@ class Scorer:
             row |= {name: self.scanned.get(scan.image_id, {}).get(name) for name in PLACE}
             for target in panel.study.targets:
                 if target.name in asked and (p := asked[target.name].of(at)) is not None:
-                    row |= of_frame(target.name, p, int(predicted(target, p[None])[0]), image["doppler"])
+                    row |= of_frame(target.name, p, int(asked[target.name].said[at]), image["doppler"])
             rows.append(row)
         return placed(rows)
 

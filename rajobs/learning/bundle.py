@@ -21,6 +21,7 @@ from rajobs.learning.cascade import Cascade
 from rajobs.learning.ensemble import (
     Learnt,
     P,
+    as_learnt,
     build_member,
     combine,
     mean_points,
@@ -34,6 +35,7 @@ from rajobs.learning.loop import Numbers, pick_device
 from rajobs.learning.points import Points
 from rajobs.learning.recipe import Member, Recipe, from_dict
 from rajobs.learning.study import Study
+from rajobs.learning.targets import Target
 from rajobs.learning.turns import network_name
 from rajobs.records.errors import BadBundle
 from rajobs.records.manifest import digest, to_json
@@ -158,6 +160,16 @@ class Model:
         """Whether it says what they are like."""
         return any(member_targets(self.study, member) for member in self.recipe.members)
 
+    @property
+    def learnt(self) -> dict[str, Target]:
+        """The targets it answers, as they are answered: scores that were learnt as names are names."""
+        chosen = [member for member in self.recipe.members if member.name == self.best] or self.recipe.members
+        ordered: dict[str, list[bool]] = {}
+        for member in chosen:
+            for target in member_targets(self.study, member):
+                ordered.setdefault(target.name, []).append(member.ordered)
+        return {t.name: as_learnt(t, ordered[t.name]) for t in self.study.targets if t.name in ordered}
+
     def find(self, images: np.ndarray[Any, Any]) -> P:
         """Column and row in shares of the side, and sureness, of each place in arrays (n, channels, rows, columns).
 
@@ -186,10 +198,9 @@ class Model:
     ) -> tuple[dict[str, tuple[P, Numbers]], dict[str, NDArray[np.int64]]]:
         """`answer`, and beside it what each member says alone (`ensemble.voices`)."""
         if not len(images):
-            asked = {t.name for member in self.recipe.members for t in member_targets(self.study, member)}
-            targets, nothing = [t for t in self.study.targets if t.name in asked], np.zeros(0, np.int64)
-            answers = {t.name: (np.zeros((0, len(t.classes))), nothing) for t in targets}
-            return answers, {t.name: np.zeros((len(self.recipe.members), 0), np.int64) for t in targets}
+            nothing = np.zeros(0, np.int64)
+            answers = {name: (np.zeros((0, len(t.classes))), nothing) for name, t in self.learnt.items()}
+            return answers, {name: np.zeros((len(self.recipe.members), 0), np.int64) for name in answers}
         members = self._members(images, np.zeros(len(images), np.int64) if kinds is None else kinds)
         return combine(self.study, self.recipe, members, self.best), voices(self.study, self.recipe, members)
 

@@ -1,7 +1,7 @@
 """Members trained and asked together: what each learns from, and the rule that makes their answers one."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -255,6 +255,11 @@ def combine(
     return combined
 
 
+def as_learnt(target: Target, ordered: Iterable[bool]) -> Target:
+    """The kind that a target's answer is told by: where none of those who answer learnt its order, names."""
+    return target if any(ordered) else Nominal(name=target.name, classes=target.classes)
+
+
 def voices(study: Study, recipe: Recipe, answers: Mapping[str, Mapping[str, P]]) -> dict[str, NDArray[np.int64]]:
     """The members' own answers, members x rows a target, of those who tell all of its classes apart."""
     found = {}
@@ -275,9 +280,7 @@ def dissent(said: NDArray[np.int64], answer: Numbers) -> NDArray[np.float64]:
 
 def _mean(target: Target, members: Sequence[Member], given: Sequence[P]) -> tuple[P, Numbers]:
     p = np.mean([_spread(target, member, values) for member, values in zip(members, given)], axis=0)
-    if not any(member.ordered for member in members):
-        return p, p.argmax(axis=1)  # learnt as names, answered as names
-    return p, predicted(target, p)
+    return p, predicted(as_learnt(target, (member.ordered for member in members)), p)
 
 
 def _first_yes(target: Target, members: Sequence[Member], given: Sequence[P]) -> tuple[P, Numbers]:

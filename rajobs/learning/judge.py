@@ -29,6 +29,7 @@ class Verdict:
     truth: Mapping[str, Numbers]
     predicted: Mapping[str, Numbers]
     p: Mapping[str, P]
+    learnt: Mapping[str, Target] = field(default_factory=dict)  # the targets as they are answered; of points none
     sites: NDArray[np.str_] | None = None  # of points: which of a row's places each answer is about
     voices: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)  # members x rows: what each says alone
 
@@ -90,6 +91,7 @@ def judge_turns(model: Model, lessons: Sequence[Lesson]) -> Verdict:
         truth={name: np.concatenate([each.truth[name] for each in verdicts]) for name in names},
         predicted={name: np.concatenate([each.predicted[name] for each in verdicts]) for name in names},
         p={name: np.concatenate([each.p[name] for each in verdicts]) for name in names},
+        learnt=first.learnt,
         sites=np.concatenate([each.sites for each in verdicts if each.sites is not None]) if not model.tells else None,
         voices={name: np.concatenate([each.voices[name] for each in verdicts], axis=1) for name in first.voices},
     )
@@ -134,6 +136,7 @@ def judge(model: Model, lesson: Lesson, part: str) -> Verdict:
         truth={name: numbers[at] for name, numbers in truth.items()},
         predicted={name: np.concatenate(parts) for name, parts in said.items() if parts},
         p={name: np.concatenate(parts) for name, parts in p.items() if parts},
+        learnt=model.learnt,
         voices={
             name: np.concatenate(parts, axis=1) if parts else np.zeros((0, len(at)), np.int64)
             for name, parts in voices.items()

@@ -37,6 +37,8 @@ def of_scan(frames: Sequence[Mapping[str, Any]], name: str = FLOW) -> int | None
     told = [frame for frame in frames if frame[name] is not None]
     if not any(frame["doppler"] or name != FLOW for frame in told):
         return None
+    if len(told) == 1:
+        return int(told[0][name])  # the answer that was given, of scores learnt as names the likeliest one
     classes = max(max(len(frame[f"{name}_p"] or ()), frame[name] + 1) for frame in told)
     return grade_of(np.array([frame[f"{name}_p"] or np.eye(classes)[frame[name]] for frame in told], np.float64))
 

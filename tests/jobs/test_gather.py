@@ -25,7 +25,7 @@ from rajobs.reports.hands import clinic_sections
 from rajobs.reports.tallies import VisitTally
 
 MAY, JUNE, JULY = date(2012, 5, 1), date(2012, 6, 1), date(2012, 7, 1)
-VIEW = studies.find(CLINICAL.study).view
+VIEW, (ASKED,) = studies.find(CLINICAL.study).view, studies.find(CLINICAL.study).targets
 
 
 class Eyes:
@@ -41,7 +41,9 @@ class Eyes:
 
     def vote(self, rows: Sequence[Row], drawn: Mapping[str, np.ndarray]) -> dict[str, Vote]:
         self.seen += list(drawn["picture"])
-        return {"ra_clinical": Vote(p=np.full((len(rows), 2), 0.5), apart=np.zeros(len(rows)))}
+        return {"ra_clinical": Vote(
+            p=np.full((len(rows), 2), 0.5), said=np.zeros(len(rows), np.int64), target=ASKED, apart=np.zeros(len(rows)),
+        )}  # fmt: skip
 
 
 def scan(name: str, side: str | None, site: str | None, **told: Any) -> dict[str, Any]:

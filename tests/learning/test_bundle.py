@@ -11,9 +11,9 @@ from rajobs.learning.bundle import Model, Trained, calibrate, find_bundles, put_
 from rajobs.learning.card import NO_EVIDENCE, card
 from rajobs.learning.ensemble import Lesson, build_member
 from rajobs.learning.judge import figures, judge
-from rajobs.learning.recipe import Recipe, to_dict
+from rajobs.learning.recipe import Member, Recipe, to_dict
 from rajobs.learning.study import Study
-from rajobs.learning.targets import Nominal
+from rajobs.learning.targets import Nominal, Target, scores
 from rajobs.records.errors import BadBundle, StoreError
 from rajobs.records.metrics import Answers
 from rajobs.records.store import LocalStore
@@ -102,6 +102,21 @@ def test_a_model_is_judged_on_the_labelled_rows_of_a_part(store: LocalStore, stu
     truth = np.arange(48, 58) % 3
     assert found["half.accuracy"]["value"] == np.mean(said == truth)
     assert found["half.accuracy"]["low"] <= found["half.accuracy"]["value"] <= found["half.accuracy"]["high"]
+
+
+def test_scores_that_were_learnt_as_names_are_answered_as_names_as_long_as_nobody_learnt_their_order(
+    study: Study, recipe: Recipe
+) -> None:
+    ordered, plain = scores("stage", 3), Nominal(name="stage", classes=("0", "1", "2", "3"))
+    graded, one = replace(study, targets=(ordered,)), replace(recipe.members[0], ordered=False)
+
+    def learnt(*members: Member, best: str | None = None) -> dict[str, Target]:
+        of = replace(recipe, members=members)
+        return Model(study=graded, recipe=of, shape=(), hash="", trained={}, device="cpu", best=best).learnt
+
+    assert learnt(one) == {"stage": plain} and learnt(recipe.members[0]) == {"stage": ordered}
+    both = (one, replace(one, name="other", ordered=True))
+    assert learnt(*both) == {"stage": ordered} and learnt(*both, best=one.name) == {"stage": plain}
 
 
 def test_classes_that_the_paper_counts_as_one_are_judged_as_one(study: Study) -> None:

@@ -32,6 +32,8 @@ def test_a_frame_without_colour_is_0_whatever_models_say_and_leaves_its_scan_ope
     assert of_scan([dark, dark]) is None, "nobody can tell whether power Doppler was on"
     assert of_scan([dark, frame(1, ONE)]) == 1, "between beats a loop may show no colour"
     assert of_scan([{**frame(0, ONE), "grade": None, "grade_p": None}]) is None, "no model was asked"
+    as_a_name = frame(0, [0.4, 0.25, 0.35, 0.0])  # the likeliest, where the median is 1
+    assert as_a_name["grade"] == 0 == of_scan([as_a_name])
 
 
 @pytest.mark.parametrize(
