@@ -151,12 +151,13 @@ class Scorer:
         """What became of every image, and why."""
         films = {film["image_id"]: film for film in tables["films"]}
         graded = bool(self.panels[GRADES.study].models)
+        looked = all(self.panels[study].finders for study in (FILTER.study, FINDS.study))
         rows = []
         for image in told:
             name = image["image_id"]
             hands = sum(hand["image_id"] == name for hand in tables["hands"])
             joints = sum(joint["image_id"] == name and "x" in joint for joint in tables["joints"])
-            fate, why = _film_fate(films[name], hands) if name in films else _scan_fate(graded)
+            fate, why = _film_fate(films[name], hands, looked) if name in films else _scan_fate(graded)
             rows.append({"image_id": name, "fate": fate, "why": why, "hands": hands, "joints": joints})
         return rows
 
@@ -190,13 +191,15 @@ def _whose(image: Record) -> Record:
     return {name: image[name] for name in ("image_id", "patient", "visit_date")}
 
 
-def _film_fate(film: Record, hands: int) -> tuple[str, str]:
+def _film_fate(film: Record, hands: int, looked: bool) -> tuple[str, str]:
     if film["fate"] == "no-model":
         return "no-model", f"no model of {FILTER.study}, and nothing says where its joints are"
     why = f"{FILTER.study}: {film['view']}" if film.get("view") else "the labels name its joints"
     if film["fate"] == "no-hand":
         return "no-hand", why
-    return ("scored", why) if hands else ("no-joints", f"{why}; nothing says where its joints are")
+    if hands:
+        return "scored", why
+    return "no-joints", f"{why}; {'models found no hand on it' if looked else 'nothing says where its joints are'}"
 
 
 def _scan_fate(graded: bool) -> tuple[str, str]:

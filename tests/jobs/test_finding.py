@@ -19,7 +19,7 @@ from rajobs.jobs import builtin, finding, train
 from rajobs.jobs.finding import choose_hands, find_joints, joints_of, on_film
 from rajobs.jobs.keeper import Keeper
 from rajobs.jobs.panel import Panel, bundles_at
-from rajobs.jobs.scorer import places
+from rajobs.jobs.scorer import _film_fate, places
 from rajobs.learning.ensemble import learned
 from rajobs.learning.recipe import replace, to_toml
 from rajobs.records.anatomy import FINGER_JOINTS, HAND_SITES
@@ -76,6 +76,12 @@ def test_joints_off_the_film_are_not_there_and_too_few_are_no_hand() -> None:
     ]
     seen[:5, 2] = 0.4
     assert joints_of(PLACES[:10], seen, "R") == []
+
+
+def test_a_film_whose_hand_nobody_found_tells_whether_models_looked_for_one() -> None:
+    film = {"fate": "kept", "view": "unilateral"}
+    assert _film_fate(film, 0, True) == ("no-joints", "hand_filter: unilateral; models found no hand on it")
+    assert _film_fate(film, 0, False) == ("no-joints", "hand_filter: unilateral; nothing says where its joints are")
 
 
 def test_models_are_made_from_drawings_and_a_second_start_goes_on(
