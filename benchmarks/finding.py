@@ -133,13 +133,16 @@ class Tally:
         there = rows[rows.there]
         fingers = there[there.finger]
         for name, held in (("finger joints", fingers), ("wrist sites", there[~there.finger])):
+            if held.empty:
+                continue
             surest = held[held.sure >= held.sure.quantile(0.05)]
             print(
                 f"{name}: {len(held)}, {held.good.mean():.4f} within half a width, median error "
                 f"{held.error[held.said].median():.3f} widths, not found {(~held.said).mean():.4f}; of the 95 % surest "
                 f"{(~surest.good).mean():.4f} wrong"
             )
-        absent, wrist = (rows[~rows.there & (rows.finger == finger)] for finger in (True, False))
+        named = rows[rows.site.isin(there.site)]  # of others nobody says where they are
+        absent, wrist = (named[~named.there & (named.finger == finger)] for finger in (True, False))
         strayed = int(fingers.strayed.fillna(False).sum())
         print(
             f"finger joints on another's place: {strayed}; not on the film, but shown: {int(absent.said.sum())} of "

@@ -63,7 +63,7 @@ def joints_of(places: Places, found: NDArray[np.float64], side: str | None) -> l
 def _sided(
     store: Store, key: str, panel: Panel, rows: Sequence[Row], shapes: Shapes
 ) -> list[tuple[Row, NDArray[np.float64]]]:
-    """Each hand with its joints; one that shows too few is looked at as the other side's, too."""
+    """Each hand with its joints; one that shows too few is the other side's if most of its joints are there as such."""
     seen = list(zip(rows, _seen(store, key, panel, rows, shapes)))
     taken = {(row.image_id, row.side) for row in rows}
     again = []
@@ -73,7 +73,7 @@ def _sided(
             again.append((at, other))
     if again:
         for (at, other), found in zip(again, _seen(store, key, panel, [row for _, row in again], shapes)):
-            if _there(found) > _there(seen[at][1]):
+            if _there(found) > len(found) / 2:  # a part of a hand may look like either side's
                 seen[at] = other, found
     return seen
 
