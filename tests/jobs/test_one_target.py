@@ -96,4 +96,5 @@ def test_a_study_asked_for_one_target_has_a_headline_of_it() -> None:
     grey = STUDY.asked(Recipe(members=(member("grey", GREY),)))
     assert [target.name for target in grey.targets] == [GREY] and grey.headline == "grey_grade.qwk" and not grey.rules
     assert STUDY.asked(Recipe(members=(member("flow", FLOW),))).headline == STUDY.headline
-    assert STUDY.asked(STUDY.recipe("published")) is STUDY, "its two members answer both"
+    assert STUDY.asked(STUDY.recipe("default")) is STUDY, "it answers both"
+    assert [target.name for target in STUDY.asked(STUDY.recipe("published")).targets] == [FLOW], "002 has no other"
