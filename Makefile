@@ -17,11 +17,11 @@ $(VENV)/ready: requirements.lock pyproject.toml
 demo: $(VENV)/ready
 	$(BIN)/rajobs demo demo
 
-test: $(VENV)/ready
-	$(BIN)/python -m pytest
+test: test-fast
+	$(BIN)/python -m pytest -m "ray and not long"
 
-test-fast: $(VENV)/ready  # what needs no Ray
-	$(BIN)/python -m pytest -m "not ray"
+test-fast: $(VENV)/ready  # what needs no Ray, on all cores
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not ray and not long" -n auto --maxprocesses 8 --dist worksteal
 
 check: $(VENV)/ready
 	$(BIN)/ruff format --check .
@@ -55,7 +55,7 @@ soak-score: $(VENV)/ready  # the same of score; then a cohort of 11,000 films, a
 bench-learning: $(VENV)/ready  # default recipes against targets, readers and published recipes: two hours
 	$(BIN)/python benchmarks/learning.py bench
 
-builtin: $(VENV)/ready  # the models inside the package, learnt from drawings: an hour
+builtin: $(VENV)/ready  # the models inside the package, learnt from drawings: two hours
 	$(BIN)/python -m rajobs.jobs.builtin rajobs/builtin
 
 bench-train: $(VENV)/ready  # the training loop beside a bare one, after bench-learning

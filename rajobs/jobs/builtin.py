@@ -1,7 +1,7 @@
 """The models inside the package, made from drawings alone: `python -m rajobs.jobs.builtin OUT` (`make builtin`).
 
 Films are drawn while the networks learn, so that none is seen twice; no patient's pixels are in it. A run that was
-ended goes on where it stopped. An hour or more on two cores; with the same seed and machine, the same models.
+ended goes on where it stopped. About two hours on two cores; with the same seed and machine, the same models.
 """
 
 import argparse

@@ -4,8 +4,7 @@ import dataclasses
 import json
 import shutil
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +123,7 @@ def test_models_whose_making_was_ended_after_the_last_round_are_those_of_one_tha
     recipe = study.recipe("hands")
     order = builtin.Order(out=str(tmp_path), rounds=2, films=3, tried=1, workers=1)
     keeper = Keeper(store=open_store(str(tmp_path)), folder="kept", name="hands")
-    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+    with ThreadPoolExecutor(1) as pool:  # processes take longer to start than to draw
         one, other = (builtin._fit(pool, order, study, recipe, recipe.members[0], 0, keeper) for _ in range(2))
     assert learned(one[2]) == learned(other[2]) and len(one[2].arrays) == len(other[2].arrays) == 3
     for name, tensor in one[0].state_dict().items():
