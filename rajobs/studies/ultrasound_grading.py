@@ -20,8 +20,8 @@ DEFAULT = Recipe(
     ),
 )
 
-# 002's VGG16, of power Doppler alone: 11 epochs, batches of 32, the replaced layer ten times as fast. It printed neither optimiser nor what
-# its augmentation did.
+# 002's VGG16, of power Doppler alone: 11 epochs, batches of 32, the replaced layer ten times as fast. It printed
+# neither optimiser nor what its augmentation did.
 PUBLISHED = Recipe(
     view={"size": 224, "fit": "stretch"},
     members=(
