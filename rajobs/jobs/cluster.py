@@ -61,7 +61,8 @@ def connected(address: str | None) -> Iterator[None]:
         with _unheard() if where is None else nullcontext():
             ray.init(**options)
     except Exception as error:  # noqa: BLE001 - a bare one where the machine is too busy for Ray to start in its time
-        raise NoCluster(f"no Ray cluster at {where or 'this machine'}: {str(error).splitlines()[0]}") from None
+        why = next(iter(str(error).splitlines()), type(error).__name__)
+        raise NoCluster(f"no Ray cluster at {where or 'this machine'}: {why}") from None
     _quiet()
     try:
         yield

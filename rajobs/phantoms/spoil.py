@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from rajobs.imaging.rows import PLACES
 from rajobs.phantoms.picture import Picture
 from rajobs.records.anatomy import FINGER_JOINTS
 
@@ -14,7 +15,6 @@ BLURRED = 0.06
 BLUR = (0.001, 0.007)  # of the film's longest side, standard deviation
 CUT = 0.07  # fingers or toes alone, or a part of what else is shown
 FEWEST = 4  # joints that are left of a limb that was cut
-PLACES = "joint_detection"
 
 
 def spoil(picture: Picture, rng: np.random.Generator) -> Picture:
