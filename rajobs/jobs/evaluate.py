@@ -27,7 +27,7 @@ from rajobs.learning.targets import MISSING, encode, predicted
 from rajobs.records import metrics
 from rajobs.records.errors import BadTable, DataError, StoreError, UsageError
 from rajobs.records.manifest import check_claim, claim, to_json
-from rajobs.records.parts import parts, read_file, read_part, to_parquet
+from rajobs.records.parts import check_predictions, parts, read_file, read_part, to_parquet
 from rajobs.records.schema import HISTORY, IMAGES, PREDICTIONS, SPLIT
 from rajobs.records.splits import check_mode
 from rajobs.records.store import Store, absolute, open_store, split_uri
@@ -241,7 +241,7 @@ def _given(uri: str, study: Study) -> pa.Table:
     """Predictions made elsewhere, in the schema of ours."""
     place, key = split_uri(uri)
     store = open_store(place)
-    _check_parquet(store, key, uri)
+    check_predictions(store, key, uri, "--predictions")
     table = read_file(store, key, PREDICTIONS)
     for target in study.targets:
         rows = [row for row in table.to_pylist() if row["target"] == target.name]
@@ -259,18 +259,6 @@ def _given(uri: str, study: Study) -> pa.Table:
     if "test" not in table.column("split").to_pylist():
         raise BadTable("predictions: no row is of the test part, which alone judges; name it in the column split")
     return table
-
-
-def _check_parquet(store: Store, key: str, uri: str) -> None:
-    """A user's own file is not to be removed, as a broken part of ours is."""
-    entry, mark = store.stat(key), b"PAR1"
-    if entry is None:
-        raise StoreError(f"there is no predictions table {uri}")
-    ends = {store.read_range(key, 0, len(mark)), store.read_range(key, max(entry.size - len(mark), 0), len(mark))}
-    if ends != {mark}:
-        raise BadTable(
-            f"{uri} is no Parquet file; --predictions takes a table as evaluate writes it to predictions.parquet"
-        )
 
 
 def _answers(study: Study, table: pa.Table, target: str) -> metrics.Answers | None:

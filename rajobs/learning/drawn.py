@@ -22,9 +22,10 @@ from rajobs.phantoms.ultrasound import sample_scan
 from rajobs.records.anatomy import SIDES
 
 KINDS = {
-    "films": {"unilateral": 0.32, "both": 0.22, "foot": 0.18, "other": 0.28},
+    "films": {"unilateral": 0.27, "beside": 0.08, "both": 0.21, "foot": 0.18, "other": 0.26},
     "hands": {"unilateral": 0.60, "both": 0.40},
 }  # fmt: skip
+"""Views; `beside`: one hand, and beside it a foot or a child's hand, which is too rare to be learnt in passing."""
 GRADES = 4
 DIFFICULTIES = {"easy": 0.1, "standard": 0.5, "hard": 0.4}
 SIZES: Mapping[str, Mapping[Any, float]] = {
@@ -52,13 +53,14 @@ def draw_rows(study: Study, settings: Mapping[str, Any], seed: tuple[int, ...], 
     for number in films:
         rng = np.random.default_rng((*seed, number))
         size, kind, hard = (_choose(rng, shares) for shares in (SIZES[study.rows], KINDS[study.rows], DIFFICULTIES))
-        picture = spoil(sample_film(rng, kind=kind, size=size, difficulty=hard), rng)
+        view, beside = ("unilateral", True) if kind == "beside" else (kind, None)
+        picture = spoil(sample_film(rng, kind=view, size=size, difficulty=hard, beside=beside), rng)
         places, image = positions(picture), _shown(picture, study.view.reads)
         for row in rows_of(study.rows, f"drawn-{number}", number, places):
             if row.side and rng.random() < MISTAKEN:
                 row = replace(row, side=next(side for side in SIDES if side != row.side))
             yield Drawn(
-                array=study.view.draw(image, row, **chosen), row=row, view=kind, picture=picture,
+                array=study.view.draw(image, row, **chosen), row=row, view=view, picture=picture,
                 points=_points(study, row, places, picture, chosen),
             )  # fmt: skip
 

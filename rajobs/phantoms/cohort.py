@@ -40,6 +40,7 @@ class Film:
     drift: float = 0.0
     size: str | tuple[int, int] = "FULL"
     difficulty: str = "standard"
+    beside: bool | None = None  # something beside a single hand, nothing, or as often as the preset has it
 
 
 def draw_patient(number: int, rng: np.random.Generator, *, ra: float = 0.75) -> tuple[Patient, date]:
@@ -96,7 +97,9 @@ def plan_patient(
         taken += timedelta(days=int(rng.integers(150, 800)))
 
 
-def plan_sample(rng: np.random.Generator, *, kind: str, size: str | tuple[int, int], difficulty: str) -> Film:
+def plan_sample(
+    rng: np.random.Generator, *, kind: str, size: str | tuple[int, int], difficulty: str, beside: bool | None = None
+) -> Film:
     """A film of a person who is drawn for this film alone; children are more frequent than in a cohort."""
     if kind not in VIEWS:
         raise ValueError(f"no kind of film {kind!r}: one of {', '.join(VIEWS)}")
@@ -118,5 +121,5 @@ def plan_sample(rng: np.random.Generator, *, kind: str, size: str | tuple[int, i
         view=kind, part=part, sides=sides, patient=patient, build_seed=int(rng.integers(2**31)), age=age,
         taken=taken, visit=0,
         entropy=tuple(int(x) for x in rng.integers(2**32, size=4)), scores=scores.get(part, {}), drift=course.drift,
-        size=size, difficulty=difficulty,
+        size=size, difficulty=difficulty, beside=beside,
     )  # fmt: skip

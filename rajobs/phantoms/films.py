@@ -34,10 +34,11 @@ def draw_films(*, patients: int, seed: int, size: str = "FULL", difficulty: str 
 
 
 def sample_film(
-    rng: np.random.Generator, *, kind: str, size: str | tuple[int, int] = "SMALL", difficulty: str = "standard"
-) -> Picture:
+    rng: np.random.Generator, *, kind: str, size: str | tuple[int, int] = "SMALL", difficulty: str = "standard",
+    beside: bool | None = None
+) -> Picture:  # fmt: skip
     """One film of a kind (unilateral, both, foot, other) of a person nobody has seen before."""
-    return draw_film(plan_sample(rng, kind=kind, size=size, difficulty=difficulty))
+    return draw_film(plan_sample(rng, kind=kind, size=size, difficulty=difficulty, beside=beside))
 
 
 def _streams(film: Film) -> list[np.random.Generator]:
@@ -71,7 +72,8 @@ def _limb(film: Film, build: Build, side: str, ease: Preset, rng: np.random.Gene
 def _limb_film(film: Film, build: Build, ease: Preset, streams: list[np.random.Generator]) -> Picture:
     pose_rng, film_rng, _, dress_rng, _, texture_rng, beside_rng = streams
     limbs = [_limb(film, build, side, ease, pose_rng) for side in film.sides]
-    if film.view == "unilateral" and beside_rng.random() < _BESIDE * ease.clutter:
+    likely = _BESIDE * ease.clutter if film.beside is None else float(film.beside)
+    if film.view == "unilateral" and beside_rng.random() < likely:
         limbs.append(draw_neighbour(build, ease, limbs[0][1], beside_rng))
     angle = draw_angle(film_rng, ease)
     lying = abs(np.sin(np.deg2rad(angle))) > 0.7

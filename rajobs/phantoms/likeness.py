@@ -11,8 +11,8 @@ import pyarrow as pa
 from rajobs.imaging.coding import decode
 from rajobs.phantoms.picture import Picture
 from rajobs.phantoms.write import PhantomSummary, write_pictures
-from rajobs.records.errors import DataError, StoreError, UsageError
-from rajobs.records.parts import open_part, parts, read_part
+from rajobs.records.errors import DataError, UsageError
+from rajobs.records.parts import check_predictions, open_part, parts, read_part
 from rajobs.records.schema import IMAGES, PREDICTIONS
 from rajobs.records.store import Store, open_store, split_uri
 
@@ -66,8 +66,7 @@ def read_predictions(uri: str) -> tuple[pa.Table, str]:
     """A predictions table of `rajobs evaluate`, and the place of the data it was made on."""
     place, key = split_uri(uri)
     store = open_store(place)
-    if store.stat(key) is None:
-        raise StoreError(f"there is no predictions table {uri}")
+    check_predictions(store, key, uri, "--like")
     with open_part(store, key, PREDICTIONS) as file:
         data = (file.schema_arrow.metadata or {}).get(b"data")
     if data is None:

@@ -62,6 +62,16 @@ def open_part(store: Store, key: str, schema: Table) -> pq.ParquetFile:
     return file
 
 
+def check_predictions(store: Store, key: str, uri: str, option: str) -> None:
+    """A user's own file is not to be removed, as a broken part of ours is."""
+    entry, mark = store.stat(key), b"PAR1"
+    if entry is None:
+        raise StoreError(f"there is no predictions table {uri}")
+    ends = {store.read_range(key, 0, len(mark)), store.read_range(key, max(entry.size - len(mark), 0), len(mark))}
+    if ends != {mark}:
+        raise BadTable(f"{uri} is no Parquet file; {option} takes a table as evaluate writes it to predictions.parquet")
+
+
 def read_part(store: Store, key: str, schema: Table, columns: Sequence[str] | None = None) -> pa.Table:
     """One part whole, or its chosen columns."""
     with open_part(store, key, schema) as file:

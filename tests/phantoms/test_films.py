@@ -242,10 +242,9 @@ def test_feet_and_other_parts_are_of_every_kind() -> None:
 
 
 def test_what_lies_beside_a_hand_has_no_truth(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(films, "_BESIDE", 100.0)
     kinds = set()
     for seed in range(12):
-        film = replace(_hand_film(seed), size="SMALL")
+        film = replace(_hand_film(seed), size="SMALL", beside=True)
         drawn = list[Hand | Foot]()
         with monkeypatch.context() as watch:
             watch.setattr(films, "draw_hand", lambda canvas, hand, to_px, seen=drawn: seen.append(hand))

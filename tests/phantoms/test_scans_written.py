@@ -20,7 +20,7 @@ from rajobs.phantoms.picture import Picture
 from rajobs.phantoms.scanfile import avi_bytes, burn_in
 from rajobs.phantoms.ultrasound import draw_scans
 from rajobs.phantoms.write import write_phantoms
-from rajobs.records.errors import DataError, StoreError, UsageError
+from rajobs.records.errors import BadTable, DataError, StoreError, UsageError
 from rajobs.records.identity import Key
 from rajobs.records.incoming import headerless, label_rows, named, read_labels
 from rajobs.records.parts import to_parquet
@@ -238,6 +238,9 @@ def test_what_cannot_be_drawn_like_is_said_in_a_line(predictions: Path, lot: Int
         write_like(out, str(_predictions(data, ids, wrong=2, target="view")))
     with pytest.raises(UsageError, match="rajobs evaluate"):
         write_like(out, str(_predictions(data, ids, wrong=2, about=False)))
+    (mine := tmp_path / "mine.csv").write_text("image_id,truth\n")
+    with pytest.raises(BadTable, match="no Parquet file; --like takes"):
+        write_like(out, str(mine))
     with pytest.raises(DataError, match="2 of 2 images"):
         write_like(out, str(_predictions(tmp_path, ids, wrong=2)))
     with pytest.raises(StoreError, match="no predictions"):
