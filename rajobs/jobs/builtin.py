@@ -8,7 +8,7 @@ import argparse
 import dataclasses
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,7 @@ class Made:
 
 
 MADE = (
-    Made(study="hand_filter", recipe="hands", rounds=27, films=1500),
+    Made(study="hand_filter", recipe="hands", rounds=30, films=1500),
     Made(study="joint_detection", recipe="default", rounds=20, films=1200),
 )
 
@@ -152,8 +152,12 @@ def _fit(
             return False  # the next round's films are others
 
         progress.step(len(state.history))
-        for number in range(min(len(state.history), order.rounds - 1), order.rounds):  # the last one's is told of
-            lesson = draw_lesson(pool, order, study, recipe, number)
+        first = min(len(state.history), order.rounds - 1)  # the last round's lesson is told of
+        coming = _drawing(pool, order, study, recipe, first)
+        for number in range(first, order.rounds):
+            lesson = lesson_of(study, _rows(coming))
+            if number + 1 < order.rounds:  # drawn while this one is learnt
+                coming = _drawing(pool, order, study, recipe, number + 1)
             if number >= len(state.history):
                 state = member_fit(lesson, recipe, member, seed).run(network, told, state)
     network.load_state_dict(state.weights)
@@ -164,15 +168,26 @@ def draw_lesson(
     pool: ProcessPoolExecutor, order: Order, study: Study, recipe: Recipe, number: int, part: str = "train"
 ) -> Lesson:
     """A round's films, drawn by several processes, in an order that does not hang on them."""
-    tasks = [
-        (study.name, dict(recipe.view), (order.seed, number), range(start, min(start + AT_ONCE, order.films)))
+    return lesson_of(study, _rows(_drawing(pool, order, study, recipe, number)), part)
+
+
+def _drawing(
+    pool: ProcessPoolExecutor, order: Order, study: Study, recipe: Recipe, number: int
+) -> list[Future[list[Drawn]]]:
+    """A round's films, that are being drawn."""
+    return [
+        pool.submit(
+            _draw, study.name, dict(recipe.view), (order.seed, number), range(start, min(start + AT_ONCE, order.films))
+        )
         for start in range(0, order.films, AT_ONCE)
     ]
-    return lesson_of(study, [row for rows in pool.map(_draw, tasks) for row in rows], part)
 
 
-def _draw(task: tuple[str, dict[str, Any], tuple[int, ...], range]) -> list[Drawn]:
-    name, settings, seed, films = task
+def _rows(drawing: Sequence[Future[list[Drawn]]]) -> list[Drawn]:
+    return [row for lot in drawing for row in lot.result()]
+
+
+def _draw(name: str, settings: dict[str, Any], seed: tuple[int, ...], films: range) -> list[Drawn]:
     import cv2
 
     cv2.setNumThreads(1)

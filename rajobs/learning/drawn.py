@@ -22,7 +22,7 @@ from rajobs.phantoms.ultrasound import sample_scan
 from rajobs.records.anatomy import SIDES
 
 KINDS = {
-    "films": {"unilateral": 0.27, "beside": 0.08, "both": 0.21, "foot": 0.18, "other": 0.26},
+    "films": {"unilateral": 0.26, "beside": 0.10, "both": 0.20, "foot": 0.18, "other": 0.26},
     "hands": {"unilateral": 0.60, "both": 0.40},
 }  # fmt: skip
 """Views; `beside`: one hand, and beside it a foot or a child's hand, which is too rare to be learnt in passing."""
