@@ -321,7 +321,7 @@ def _history(order: Order, bundles: list[dict[str, Any]]) -> pa.Table | None:
 
 
 def _thumbnails(source: Source, table: pa.Table) -> dict[str, bytes]:
-    wanted, view = set(wrong_answers(table)), source.study.view
+    wanted, view = set(wrong_answers(source.study, table)), source.study.view
     if source.study.rows != "visits":
         return previews(source.store, wanted, parts(source.store, "images"))
     found = [visit for visit in clinic_visits(source.store) if visit.image_id in wanted]

@@ -18,7 +18,7 @@ from rajobs.jobs.keeper import Keeper
 from rajobs.jobs.lesson import lesson_of, open_source, split_of
 from rajobs.jobs.team import Room, teach
 from rajobs.learning.bundle import Model, Trained
-from rajobs.learning.ensemble import Lesson, build_member, fit_member, member_fit
+from rajobs.learning.ensemble import Lesson, build_member, check_taught, fit_member, member_fit
 from rajobs.learning.judge import Verdict, judge_turns
 from rajobs.learning.loop import pick_device
 from rajobs.learning.prepared import read_prepared
@@ -64,6 +64,7 @@ def _run_trial(config: dict[str, Any]) -> None:
     lesson = _lesson(_reads(config))
     study, arrays = lesson.study, lesson.arrays
     lessons, done = turns(lesson, recipe.folds), 0
+    check_taught(lessons, recipe)
     trained: dict[str, list[Trained]] = {}
 
     def told(epoch: Mapping[str, Any]) -> None:

@@ -1,7 +1,8 @@
 """A predictions table as answers: class numbers and probabilities of one target in one part of the split."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -33,10 +34,8 @@ def given(study: Study, target: Target, predictions: pa.Table, part: str) -> Giv
         pc.and_(pc.equal(predictions.column("target"), target.name), pc.equal(predictions.column("split"), part))
     )
     said = mine.column("predicted").to_pylist()
-    classes, p = target.classes, _probabilities(mine)
-    if p is not None and p.shape[1] != len(classes):
-        classes = tuple(name for name in classes if name not in study.folds)
-        assert p.shape[1] == len(classes), f"{target.name}: {p.shape[1]} probabilities for {len(classes)} classes"
+    p = _probabilities(mine)
+    classes = target.classes if p is None else _classes(study, target, p.shape[1])
     truth, answer = _numbers(mine.column("truth").to_pylist(), classes), _numbers(said, classes)
     there = (truth != MISSING) & (answer != MISSING)
     values = np.eye(len(classes))[np.maximum(answer, 0)] if p is None else p
@@ -47,6 +46,21 @@ def given(study: Study, target: Target, predictions: pa.Table, part: str) -> Giv
         answers=metrics.Answers(truth=truth[there], predicted=answer[there], p=values[there], patients=patients[there]),
         sure=p is not None,
     )
+
+
+def surety(study: Study, row: Mapping[str, Any]) -> float | None:
+    """The probability of what a row says, which may not be the likeliest."""
+    p = dict(zip(_classes(study, study.target(row["target"]), len(row["p"])), row["p"])) if row["p"] else {}
+    return p.get(row["predicted"])
+
+
+def _classes(study: Study, target: Target, count: int) -> tuple[str, ...]:
+    """What so many probabilities are of: the target's classes, or the folded ones."""
+    classes = target.classes
+    if count != len(classes):
+        classes = tuple(name for name in classes if name not in study.folds)
+        assert count == len(classes), f"{target.name}: {count} probabilities for {len(classes)} classes"
+    return classes
 
 
 def _numbers(values: Sequence[str], classes: Sequence[str]) -> NDArray[np.int64]:

@@ -11,7 +11,7 @@ from rajobs.learning.recipe import to_dict
 from rajobs.learning.study import Study
 from rajobs.records import metrics
 from rajobs.reports import figures as draw
-from rajobs.reports.answers import Given, given
+from rajobs.reports.answers import Given, given, surety
 from rajobs.reports.beside import members, plain, ratio, readers
 from rajobs.reports.page import (
     Cell,
@@ -42,11 +42,15 @@ MODES = {
     "published": "Published mode repeats the paper's protocol, with the leaks that it has. "
     "Read its figures as too good, and clean mode's as the ones to expect.",
 }
+GIVEN = (
+    "The answers were brought in a table. What gave them, and whether it has learnt from the patients that judge, "
+    "cannot be told from here."
+)
 
 Values = Mapping[str, Mapping[str, float]]
 
 
-def wrong_answers(predictions: pa.Table, most: int = MOST_WRONG) -> list[str]:
+def wrong_answers(study: Study, predictions: pa.Table, most: int = MOST_WRONG) -> list[str]:
     """Images of the test part with the surest wrong answers, surest first: the pictures that the page needs."""
     wrong = predictions.filter(
         pc.and_(
@@ -54,11 +58,9 @@ def wrong_answers(predictions: pa.Table, most: int = MOST_WRONG) -> list[str]:
             pc.not_equal(predictions.column("truth"), predictions.column("predicted")),
         )
     )
-    order = sorted(
-        zip(wrong.column("image_id").to_pylist(), wrong.column("p").to_pylist()),
-        key=lambda row: (-max(row[1] or [0.0]), row[0]),
-    )
-    return list(dict.fromkeys(image for image, _ in order))[:most]
+    told = wrong.select(["image_id", "target", "predicted", "p"]).to_pylist()
+    order = sorted(told, key=lambda row: (-(surety(study, row) or 0.0), row["image_id"]))
+    return list(dict.fromkeys(row["image_id"] for row in order))[:most]
 
 
 def evaluation_page(
@@ -87,7 +89,7 @@ def evaluation_page(
         *readers(facts.get("readers", ())),
         *plain(facts.get("baseline", ())),
         _paper(study, facts, figures),
-        _mistakes(predictions, thumbnails, judges),
+        _mistakes(study, predictions, thumbnails, judges),
         _making(study, facts, history, drawn),
     ]
     lead = f"{study.question} An evaluation after paper {study.paper}."
@@ -101,8 +103,10 @@ def _short(study: Study, facts: Mapping[str, Any], tested: Sequence[Given], figu
     headline = figures.get(study.headline)
     if headline:
         parts.append(Tiles(tiles=(_headline(study, headline), *_sizes(tested, judges))))
-    protocol = () if facts.get("all_rows") else (MODES[facts["mode"]],)  # of a split that nobody has judged by
-    parts.append(Text(paragraphs=(*protocol, *facts.get("rules", ()))))
+    told = (
+        [] if facts.get("all_rows") else [MODES[facts["mode"]] if facts["bundles"] else GIVEN]
+    )  # else no split judges
+    parts.append(Text(paragraphs=(*told, *facts.get("rules", ()))))
     if facts["mode"] == "published" and study.folds:
         folded = ", ".join(f"{name} as {into}" for name, into in study.folds.items())
         parts.append(Text(paragraphs=(f"The paper has fewer classes: {folded}.",)))
@@ -281,8 +285,8 @@ def _modes(mode: str, figures: Values, other: str, theirs: Values) -> Table:
     return Table(columns=("measure", mode, other, "difference"), rows=tuple(rows), caption=f"{words(mode)} and {other}")
 
 
-def _mistakes(predictions: pa.Table, thumbnails: Mapping[str, bytes], judges: str) -> Section:
-    chosen = wrong_answers(predictions)
+def _mistakes(study: Study, predictions: pa.Table, thumbnails: Mapping[str, bytes], judges: str) -> Section:
+    chosen = wrong_answers(study, predictions)
     mine = predictions.filter(
         pc.and_(
             pc.equal(predictions.column("split"), "test"),
@@ -297,7 +301,7 @@ def _mistakes(predictions: pa.Table, thumbnails: Mapping[str, bytes], judges: st
             Picture(
                 png=thumbnails.get(image),
                 title=f"{wrong[0]['predicted']}, truly {wrong[0]['truth']}",
-                lines=tuple(_said(row) for row in wrong[:3]),
+                lines=tuple(_said(study, row) for row in wrong[:3]),
                 code=short_id(image),
             )
         )
@@ -310,9 +314,10 @@ def _mistakes(predictions: pa.Table, thumbnails: Mapping[str, bytes], judges: st
     )
 
 
-def _said(row: Mapping[str, Any]) -> str:
+def _said(study: Study, row: Mapping[str, Any]) -> str:
     where = f"{row['site']} " if row["site"] else ""
-    sure = f", {100 * max(row['p']):.0f} % sure" if row["p"] else ""
+    p = surety(study, row)
+    sure = "" if p is None else f", {100 * p:.0f} % sure"
     return f"{where}{row['target'].replace('_', ' ')}{sure}"
 
 
@@ -322,14 +327,15 @@ def _making(study: Study, facts: Mapping[str, Any], history: pa.Table | None, dr
     if facts.get("all_rows"):
         told.pop(words("test"))
         told["Judged"] = f"{rows.get('test', 0):,} answers, all labelled rows"
-    parts: list[Part] = [
-        Facts(pairs=tuple(told.items())),
-        Table(
-            columns=("model", "recipe", "networks", "mode", "seed", "budget"),
-            rows=tuple(_bundle(study, bundle) for bundle in facts["bundles"]),
-            caption="Models that answered",
-        ),
-    ]
+    parts: list[Part] = [Facts(pairs=tuple(told.items()))]
+    if facts["bundles"]:
+        parts.append(
+            Table(
+                columns=("model", "recipe", "networks", "mode", "seed", "budget"),
+                rows=tuple(_bundle(study, bundle) for bundle in facts["bundles"]),
+                caption="Models that answered",
+            )
+        )
     if history is not None and history.num_rows:
         image = draw.losses(_curves(history), words(study.headline.split(".")[1]))
         drawn["history.png"] = image

@@ -51,12 +51,14 @@ FOUR = (
 )
 
 
-def test_the_surest_mistakes_of_the_test_part_come_first() -> None:
+def test_the_surest_mistakes_of_the_test_part_come_first(study: Study) -> None:
     table = pa.concat_tables(
         [predictions(FOUR), predictions([("t", "both", "foot", [0.0, 0.0, 1.0, 0.0])], split="train")]
     )
-    assert wrong_answers(table) == ["i3", "i2"]
-    assert wrong_answers(table, most=1) == ["i3"]
+    assert wrong_answers(study, table) == ["i3", "i2"]
+    assert wrong_answers(study, table, most=1) == ["i3"]
+    unlikely = predictions([("i5", "both", "unilateral", [0.01, 0.0, 0.0, 0.99])])  # not as sure of what it says
+    assert wrong_answers(study, pa.concat_tables([unlikely, table])) == ["i3", "i2", "i5"]
 
 
 def test_the_page_shows_measures_paper_mistakes_and_making(
@@ -195,3 +197,12 @@ def test_where_all_labelled_rows_judge_no_test_part_is_spoken_of(
         spoken = text.replace("test part of the data that it was made with", "")
         assert "test part" not in spoken and "Clean mode" not in spoken and "Published mode" not in spoken
     assert "test part" in read_page(evaluation_page(study, facts, predictions(FOUR), FIGURES, None, {})[0])
+
+
+def test_of_answers_that_were_brought_no_model_is_spoken_of(
+    study: Study, facts: Mapping[str, Any], read_page: ReadPage
+) -> None:
+    page, _ = evaluation_page(study, {**facts, "bundles": []}, predictions(FOUR), FIGURES, None, {})
+    text = read_page(page)
+    assert "The answers were brought in a table." in text
+    assert "Models that answered" not in text and "Clean mode" not in text
