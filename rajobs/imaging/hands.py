@@ -51,6 +51,17 @@ def whole_place(row: Row, shape: Shape, *, size: int, fit: str) -> Affine:
     return np.array([[across, 0, 0.5 * across + left / size], [0, down, 0.5 * down + top / size]])
 
 
+def farther(images: Pixels, share: float) -> tuple[Pixels, Affine]:
+    """Square views (n, channels, side, side) made small in the middle of black ones, and where shares of theirs go."""
+    side = images.shape[2]
+    small = 2 * round(side * share / 2)
+    edge = (side - small) // 2
+    seen = np.zeros_like(images)
+    for view, into in zip(images.reshape(-1, side, side), seen.reshape(-1, side, side)):
+        into[edge : edge + small, edge : edge + small] = cv2.resize(view, (small, small), interpolation=cv2.INTER_AREA)
+    return seen, np.column_stack([np.eye(2) * small / side, np.full(2, edge / side)])
+
+
 def move(points: NDArray[np.float64], by: Affine) -> NDArray[np.float64]:
     """Points (..., 2) carried along."""
     moved: NDArray[np.float64] = points @ by[:, :2].T + by[:, 2]

@@ -3,25 +3,32 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rajobs.imaging.hands import back, move
+from rajobs.imaging.hands import back, farther, move
 from rajobs.imaging.rows import Position, Positions, Row, derive
 from rajobs.jobs.panel import Panel
+from rajobs.learning.bundle import Model
 from rajobs.learning.drawing import draw_all
 from rajobs.learning.ensemble import mean_points
 from rajobs.learning.points import SURE, Places
+from rajobs.learning.study import Array
 from rajobs.records.anatomy import SIDES
 from rajobs.records.store import Store
 
 LEAST = 6  # points that make a hand
 TWICE = 0.25  # of the sites: so many that lie in two places make two hands, and a second one may be cut to LEAST
 STEPS = 10  # by which places are parted
+FARTHER = 0.4  # of its size: so a film is looked at again where hands are not found, for they may be too close
 TAG = 0.15  # what a side told by the film's header weighs, of 1
+
+Hands = dict[str | None, list[Position]]
+"""Their joints, by side."""
 
 Shapes = Mapping[str, tuple[int, int]]
 """Rows and columns of each film."""
@@ -31,23 +38,48 @@ def find_joints(
     store: Store, key: str, images: pa.Table, films: Sequence[Row], filters: Panel, joints: Panel
 ) -> Positions:
     """The joints of these films' hands; nothing where there is no model that shows them."""
-    if not filters.finders or not joints.finders or not films:
+    if not filters.finders or not joints.finders:
+        return {}
+    look = partial(_look, store, key, images, filters, joints)
+    found = look(films, 1.0)
+    lost = [film for film in films if not _whole(found.get(film.image_id, {}))]
+    for name, hands in look(lost, FARTHER).items():
+        if _sureness(hands) > _sureness(found.get(name, {})):
+            found[name] = hands
+    known = {name: [place for hand in hands.values() for place in hand] for name, hands in found.items()}
+    return {name: held for name, held in known.items() if held}
+
+
+def _look(
+    store: Store, key: str, images: pa.Table, filters: Panel, joints: Panel, films: Sequence[Row], share: float
+) -> dict[str, Hands]:
+    """The hands of these films, seen at this share of their size, each with its joints; some have none."""
+    if not films:
         return {}
     told = images.select(["image_id", "rows", "columns", "laterality"]).to_pylist()
     shapes = {image["image_id"]: (image["rows"], image["columns"]) for image in told}
     tags = {image["image_id"]: image["laterality"] for image in told}
     rough: dict[str, list[Position]] = {}
-    for row, found in zip(films, _seen(store, key, filters, films, shapes)):
+    for row, found in zip(films, _seen(store, key, filters, films, shapes, share)):
         assert filters.study.points is not None
         hands = choose_hands(filters.study.points.places, found, tags[row.image_id])
         if hands:
             rough[row.image_id] = hands
-    rows = derive("hands", images, rough)
-    close: dict[str, list[Position]] = defaultdict(list)
-    for row, found in _sided(store, key, joints, rows, shapes):
+    close: dict[str, Hands] = defaultdict(dict)
+    for row, found in _sided(store, key, joints, derive("hands", images, rough), shapes):
         assert joints.study.points is not None
-        close[row.image_id] += joints_of(joints.study.points.places, found, row.side)
-    return {name: held for name, held in close.items() if held}
+        close[row.image_id][row.side] = joints_of(joints.study.points.places, found, row.side)
+    return close
+
+
+def _whole(hands: Hands) -> bool:
+    """Whether there are hands, and each of them shows joints."""
+    return bool(hands) and all(hands.values())
+
+
+def _sureness(hands: Hands) -> float:
+    """Of all their joints together."""
+    return sum(place.confidence or 0.0 for hand in hands.values() for place in hand)
 
 
 def joints_of(places: Places, found: NDArray[np.float64], side: str | None) -> list[Position]:
@@ -83,18 +115,30 @@ def _there(found: NDArray[np.float64]) -> int:
     return int((found[:, 2] >= SURE).sum())
 
 
-def _seen(store: Store, key: str, panel: Panel, rows: Sequence[Row], shapes: Shapes) -> list[NDArray[np.float64]]:
-    """Film column and row, and sureness, of each place in each row: of several models the mean."""
+def _seen(
+    store: Store, key: str, panel: Panel, rows: Sequence[Row], shapes: Shapes, share: float = 1.0
+) -> list[NDArray[np.float64]]:
+    """Film column and row, and sureness, of each place in each row: of several models the mean.
+
+    `share`: of its size that a view is made, as seen from farther away.
+    """
     drawn: Mapping[str, Any] = draw_all(store, key, panel.asks(rows, panel.finders))
     given = []
     for model in panel.finders:
-        found, settings = model.find(panel.images(drawn, model)), panel.study.view.with_settings(model.recipe.view)
+        images, settings = panel.images(drawn, model), panel.study.view.with_settings(model.recipe.view)
+        found = model.find(images) if share == 1 else _from_farther(model, images, share)
         assert panel.study.view.place is not None
         for at, row in enumerate(rows):
             to_film = back(panel.study.view.place(row, shapes[row.image_id], **settings))
             found[at, :, :2] = move(found[at, :, :2], to_film)
         given.append(found)
     return [on_film(found, shapes[row.image_id]) for row, found in zip(rows, mean_points(given))]
+
+
+def _from_farther(model: Model, images: Array, share: float) -> NDArray[np.float64]:
+    small, by = farther(images, share)
+    found = model.find(small)
+    return np.concatenate([move(found[..., :2], back(by)), found[..., 2:]], axis=2)
 
 
 def on_film(found: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.float64]:

@@ -8,12 +8,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
 from rajobs import studies
 from rajobs.__main__ import main
+from rajobs.imaging import reading
+from rajobs.imaging.image import ReadOptions
 from rajobs.imaging.rows import COLUMNS, Position, Row, derive
+from rajobs.imaging.windowing import to_bytes
 from rajobs.jobs import builtin, finding, train
 from rajobs.jobs.finding import choose_hands, find_joints, joints_of, on_film
 from rajobs.jobs.keeper import Keeper
@@ -162,22 +166,38 @@ def test_the_models_of_the_package_find_the_joints_of_a_real_hand(ray_cluster: N
     source.mkdir()
     for name in ("hand_cr_kodak_j2k", "hip_cr_jpegls", "chest_cr_mono1_j2k", "lower_leg_cr_mono1_j2k"):
         shutil.copy(REAL / f"{name}.dcm", source)
-    main(["ingest", str(source), str(tmp_path / "data")])
-    main(["score", str(tmp_path / "data"), "builtin", str(tmp_path / "out")])
-    store = open_store(str(tmp_path / "out"))
-    views = read_table(store, "films", FILMS).column("view").to_pylist()
-    assert sorted(views) == ["other", "other", "other", "unilateral"]
-    (hand,) = read_table(store, "hands", HANDS).to_pylist()
-    assert hand["side"] == "R"
-    joints = {row["site"]: row for row in read_table(store, "joints", JOINTS).to_pylist()}
     truth = np.loadtxt(Path(__file__).with_name("real_hand.csv"), str, delimiter=",", skiprows=1)
     at = {site: np.array([x, y], float) for _, site, x, y in truth.tolist()}
     width = 0.28 * float(np.linalg.norm(at["MCP3"] - at["PIP3"]))
-    for site, where in at.items():
-        row = joints[site]
-        assert row["x"] is not None, site
-        assert np.hypot(row["x"] - where[0], row["y"] - where[1]) < width / 2, site
-        assert row["confidence"] > 0.5 and row["jsn"] is None, "no model of the package has learnt a score"
+    corner = _cut(source / "hand_cr_kodak_j2k.dcm", source / "cut.png", at, width)
+    main(["ingest", str(source), str(tmp_path / "data"), "--pictures", "radiograph"])
+    main(["score", str(tmp_path / "data"), "builtin", str(tmp_path / "out")])
+    store = open_store(str(tmp_path / "out"))
+    views = read_table(store, "films", FILMS).column("view").to_pylist()
+    assert sorted(views) == ["other", "other", "other", "unilateral", "unilateral"]
+    hands = read_table(store, "hands", HANDS).to_pylist()
+    assert [hand["side"] for hand in hands] == ["R", "R"]
+    shown: dict[str, dict[str, Any]] = {hand["image_id"]: {} for hand in hands}
+    for row in read_table(store, "joints", JOINTS).to_pylist():
+        assert row["jsn"] is None, "no model of the package has learnt a score"
+        if row["x"] is not None:
+            shown[row["image_id"]][row["site"]] = row
+    part, film = sorted(shown.values(), key=len)
+    assert at.keys() <= film.keys() and len(part) >= 6, "a hand that fills its film is seen from farther away"
+    for joints, begin in ((film, np.zeros(2)), (part, corner)):
+        for site in joints.keys() & at.keys():
+            row = joints[site]
+            assert np.hypot(*(np.array([row["x"], row["y"]]) + begin - at[site])) < width / 2, site
+            assert row["confidence"] > 0.5
+
+
+def _cut(film: Path, out: Path, at: dict[str, np.ndarray], width: float) -> np.ndarray:
+    """Three fingers and a thumb without tips and wrist, as a picture; where it begins on the film."""
+    (image,) = reading.plan(film.read_bytes(), ReadOptions()).images()
+    kept = np.array([where for site, where in at.items() if not site.endswith("5")])
+    low, high = (kept.min(axis=0) - width).astype(int), (kept.max(axis=0) + width).astype(int)
+    cv2.imwrite(str(out), to_bytes(image.pixels, image.window)[low[1] : high[1], low[0] : high[0]])
+    return low
 
 
 @pytest.mark.ray
@@ -229,10 +249,10 @@ def test_a_hand_taken_for_the_other_side_s_shows_no_joints_and_is_seen_again_as_
     def mistaken(*given: Any) -> list[Position]:
         return [dataclasses.replace(place, side=other[place.side or ""]) for place in choose(*given)]
 
-    def seen(store: Store, key: str, panel: Panel, rows: Sequence[Row], shapes: finding.Shapes) -> list[Any]:
+    def seen(store: Store, key: str, panel: Panel, rows: Sequence[Row], *how: Any) -> list[Any]:
         if panel is joints:
             looks.append([row.side != known[row.image_id] for row in rows])
-        return look(store, key, panel, rows, shapes)
+        return look(store, key, panel, rows, *how)
 
     looks: list[list[bool]] = []
     monkeypatch.setattr(finding, "choose_hands", mistaken)

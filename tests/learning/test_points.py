@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from rajobs import studies
-from rajobs.imaging.hands import back, move, upright, upright_place, whole_place
+from rajobs.imaging.hands import back, farther, move, upright, upright_place, whole_place
 from rajobs.imaging.rows import Position, Row
 from rajobs.imaging.views import Shown, whole
 from rajobs.learning import drawn
@@ -142,6 +142,19 @@ def test_a_whole_film_s_view_too(shape: tuple[int, int]) -> None:
     to_view = whole_place(row, shape, size=256, fit="pad")
     found = move(np.array([[120.0, 90.0]]), to_view)[0]
     assert np.abs(found - [(x + 0.5) / 256, (y + 0.5) / 256]).max() < 0.003
+
+
+@pytest.mark.parametrize("share", [0.4, 0.75])
+def test_views_from_farther_away_show_all_in_their_middle_and_say_where(share: float) -> None:
+    views = np.full((2, 1, 64, 64), 30, np.uint8)
+    for view, (x, y) in zip(views, ((10, 12), (40, 50))):
+        view[0, y : y + 8, x : x + 8] = 250
+    small, by = farther(views, share)
+    assert small.shape == views.shape and small[:, :, 0].max() == 0 == small[..., -1].max()
+    for view, (x, y) in zip(small, ((10, 12), (40, 50))):
+        rows, columns = np.nonzero(view[0] > 140)
+        at = np.array([columns.mean() + 0.5, rows.mean() + 0.5]) / 64
+        assert np.abs(move(at, back(by)) * 64 - (x + 4, y + 4)).max() < 0.8
 
 
 def test_a_width_is_told_by_the_middle_finger() -> None:
