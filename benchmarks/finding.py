@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from rajobs.imaging.rows import COLUMNS, Position, derive
 from rajobs.jobs import finding
-from rajobs.jobs.finding import choose_hands, find_joints
+from rajobs.jobs.finding import choose_hands, find_joints, keep_examined
 from rajobs.jobs.panel import Panel, bundles_at
 from rajobs.jobs.scorer import places
 from rajobs.learning.drawing import draw_all
@@ -196,11 +196,11 @@ def main() -> None:
         hands = [row for row in films if views[row.image_id] not in NONE]
         start = time.perf_counter()
         found = dict(find_joints(store, key, images, hands, filters, joints))
+        told = {row.image_id: VIEWS[int(at)] for row, at in zip(films, vote.p.argmax(axis=1))} if vote else {}
+        found = dict(keep_examined(found, {name for name, view in told.items() if view == "unilateral"}))
         seconds[1] += time.perf_counter() - start
         found |= find_joints(store, key, images, [row for row in films if row not in hands], filters, joints)
-        if vote is not None:
-            told = [VIEWS[int(at)] for at in vote.p.argmax(axis=1)]
-            tally.views.update((views[row.image_id], view) for row, view in zip(films, told))
+        tally.views.update((views[name], view) for name, view in told.items())
         of = {image["image_id"]: image for image in images.to_pylist()}
         for row in films:
             image = of[row.image_id]

@@ -1,7 +1,7 @@
 """Where models find hands and joints: roughly on the film's preview, then closely on each hand turned upright."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -48,6 +48,20 @@ def find_joints(
             found[name] = hands
     known = {name: [place for hand in hands.values() for place in hand] for name, hands in found.items()}
     return {name: held for name, held in known.items() if held}
+
+
+def keep_examined(found: Positions, single: Collection[str]) -> Positions:
+    """Of films that are said to show a single hand, the larger of two: the other is a child's, beside it."""
+    kept = {}
+    for name, held in found.items():
+        hands = [[place for place in held if place.side == side] for side in SIDES]
+        kept[name] = max(hands, key=_size) if name in single and all(hands) else held
+    return kept
+
+
+def _size(hand: Sequence[Position]) -> float:
+    """From one end of it to the other, in the film's pixels."""
+    return max(float(np.hypot(a.x - b.x, a.y - b.y)) for a in hand for b in hand)
 
 
 def _look(

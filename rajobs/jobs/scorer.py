@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from rajobs.imaging.rows import PLACES, Positions, Row, derive, positions_from_labels
-from rajobs.jobs.finding import find_joints
+from rajobs.jobs.finding import find_joints, keep_examined
 from rajobs.jobs.hands import Hand, hand_rows, score_joints
 from rajobs.jobs.panel import Panel, Vote, Where
 from rajobs.learning.drawing import draw_all
@@ -103,7 +103,8 @@ class Scorer:
     def _found(self, key: str, images: pa.Table, kept: Mapping[str, Record]) -> Positions:
         """The joints of the kept films that no label names."""
         films = [row for row in derive(FILTER.rows, images, {}) if row.image_id in kept.keys() - self.positions.keys()]
-        return find_joints(self.data, key, images, films, self.panels[FILTER.study], self.panels[FINDS.study])
+        found = find_joints(self.data, key, images, films, self.panels[FILTER.study], self.panels[FINDS.study])
+        return keep_examined(found, {name for name, film in kept.items() if film["view"] == "unilateral"})
 
     def _votes(self, key: str, rows: Mapping[str, Sequence[Row]]) -> dict[str, dict[str, Vote]]:
         """By study, by target; what is drawn is drawn at one go."""

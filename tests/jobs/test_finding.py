@@ -19,7 +19,7 @@ from rajobs.imaging.image import ReadOptions
 from rajobs.imaging.rows import COLUMNS, Position, Row, derive
 from rajobs.imaging.windowing import to_bytes
 from rajobs.jobs import builtin, finding, train
-from rajobs.jobs.finding import choose_hands, find_joints, joints_of, on_film
+from rajobs.jobs.finding import choose_hands, find_joints, joints_of, keep_examined, on_film
 from rajobs.jobs.keeper import Keeper
 from rajobs.jobs.panel import Panel, bundles_at
 from rajobs.jobs.scorer import _film_fate, places
@@ -156,6 +156,18 @@ def test_a_finder_learns_from_labels_too_is_judged_and_answers_in_score(data: Pa
     assert {row["truth"] for row in rows} <= {"not found", "found"}
     main(["score", str(data), models, str(tmp_path / "tables")])
     assert read_table(open_store(str(tmp_path / "tables")), "films", FILMS).num_rows
+
+
+def test_of_two_hands_on_a_film_of_one_the_larger_is_the_examined_one() -> None:
+    hand, child = (
+        [
+            Position(site=site, side=side, x=size * x, y=size * y, confidence=0.9)
+            for site, (x, y) in zip(FINGER_JOINTS, ROW)
+        ]
+        for side, size in (("L", 1.0), ("R", 0.6))
+    )
+    found = {"one": [*child, *hand], "both": [*child, *hand], "single": child}
+    assert keep_examined(found, {"one", "single"}) == {"one": hand, "both": [*child, *hand], "single": child}
 
 
 @pytest.mark.ray
