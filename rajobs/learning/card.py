@@ -50,7 +50,7 @@ Tried on {facts["tried"]:,} drawn films of another seed, children, badly exposed
 |---|---|---|
 {_figures(facts)}
 
-What real films it was tried on, and where it fails, stands in the README under "Your own films".
+What real films it was tried on, and where it fails, stands in README.md beside these models' folders.
 
 ## Recipe
 
