@@ -25,6 +25,7 @@ LEAST = 6  # points that make a hand
 TWICE = 0.25  # of the sites: so many that lie in two places make two hands, and a second one may be cut to LEAST
 STEPS = 10  # by which places are parted
 FARTHER = 0.4  # of its size: so a film is looked at again where hands are not found, for they may be too close
+SURE_FAR = 0.9  # of most of a hand's joints, to be believed from there: one taken for the other side's is less sure
 TAG = 0.15  # what a side told by the film's header weighs, of 1
 
 Hands = dict[str | None, list[Position]]
@@ -44,8 +45,9 @@ def find_joints(
     found = look(films, 1.0)
     lost = [film for film in films if not _whole(found.get(film.image_id, {}))]
     for name, hands in look(lost, FARTHER).items():
-        if _sureness(hands) > _sureness(found.get(name, {})):
-            found[name] = hands
+        sure = {side: hand for side, hand in hands.items() if _median(hand) >= SURE_FAR}
+        if _sureness(sure) > _sureness(found.get(name, {})):
+            found[name] = sure
     known = {name: [place for hand in hands.values() for place in hand] for name, hands in found.items()}
     return {name: held for name, held in known.items() if held}
 
@@ -89,6 +91,11 @@ def _look(
 def _whole(hands: Hands) -> bool:
     """Whether there are hands, and each of them shows joints."""
     return bool(hands) and all(hands.values())
+
+
+def _median(hand: Sequence[Position]) -> float:
+    """How sure its joints are."""
+    return float(np.median([place.confidence or 0.0 for place in hand])) if hand else 0.0
 
 
 def _sureness(hands: Hands) -> float:
