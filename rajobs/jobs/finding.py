@@ -38,7 +38,10 @@ Shapes = Mapping[str, tuple[int, int]]
 def find_joints(
     store: Store, key: str, images: pa.Table, films: Sequence[Row], filters: Panel, joints: Panel
 ) -> Positions:
-    """The joints of these films' hands; nothing where there is no model that shows them."""
+    """The joints of these films' hands; nothing where there is no model that shows them.
+
+    Films of which a hand is not found are looked at once more, from farther away.
+    """
     if not filters.finders or not joints.finders:
         return {}
     look = partial(_look, store, key, images, filters, joints)
