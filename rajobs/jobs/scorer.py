@@ -104,7 +104,7 @@ class Scorer:
         """The joints of the kept films that no label names."""
         films = [row for row in derive(FILTER.rows, images, {}) if row.image_id in kept.keys() - self.positions.keys()]
         found = find_joints(self.data, key, images, films, self.panels[FILTER.study], self.panels[FINDS.study])
-        return keep_examined(found, {name for name, film in kept.items() if film["view"] == "unilateral"})
+        return keep_examined(found, {name for name, film in kept.items() if film.get("view") == "unilateral"})
 
     def _votes(self, key: str, rows: Mapping[str, Sequence[Row]]) -> dict[str, dict[str, Vote]]:
         """By study, by target; what is drawn is drawn at one go."""
