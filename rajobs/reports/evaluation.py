@@ -103,9 +103,8 @@ def _short(study: Study, facts: Mapping[str, Any], tested: Sequence[Given], figu
     headline = figures.get(study.headline)
     if headline:
         parts.append(Tiles(tiles=(_headline(study, headline), *_sizes(tested, judges))))
-    told = (
-        [] if facts.get("all_rows") else [MODES[facts["mode"]] if facts["bundles"] else GIVEN]
-    )  # else no split judges
+    protocol = MODES[facts["mode"]] if facts["bundles"] else GIVEN
+    told = () if facts.get("all_rows") else (protocol,)  # of a split that nobody has judged by
     parts.append(Text(paragraphs=(*told, *facts.get("rules", ()))))
     if facts["mode"] == "published" and study.folds:
         folded = ", ".join(f"{name} as {into}" for name, into in study.folds.items())
