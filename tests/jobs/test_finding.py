@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -170,6 +171,33 @@ def test_of_two_hands_on_a_film_of_one_the_larger_is_the_examined_one() -> None:
     assert keep_examined(found, {"one", "single"}) == {"one": hand, "both": [*child, *hand], "single": child}
 
 
+def test_films_of_which_a_hand_is_not_found_are_looked_at_from_farther_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hand(side: str, sure: float) -> list[Position]:
+        return [Position(site=site, side=side, x=1.0, y=1.0, confidence=sure) for site in FINGER_JOINTS]
+
+    near = {"whole": {"L": hand("L", 0.6)}, "half": {"L": hand("L", 0.95), "R": []}, "unsure": {"R": []}}
+    far = {
+        "half": {"L": hand("L", 0.95), "R": hand("R", 0.95)},
+        "none": {"R": hand("R", 0.95)},
+        "unsure": {"R": hand("R", 0.8)},
+    }
+    asked: list[tuple[float, set[str]]] = []
+
+    def look(*given: Any) -> dict[str, Any]:
+        *_, films, share = given
+        asked.append((share, {film.image_id for film in films}))
+        return near if share == 1 else far
+
+    monkeypatch.setattr(finding, "_look", look)
+    films = [Row(image_id=name, at=at) for at, name in enumerate(("whole", "half", "none", "unsure"))]
+    panel: Any = SimpleNamespace(finders=(None,))
+    found = find_joints(None, "", None, films, panel, panel)  # type: ignore[arg-type]
+    assert asked == [(1.0, {"whole", "half", "none", "unsure"}), (finding.FARTHER, {"half", "none", "unsure"})]
+    assert {name: {place.side for place in held} for name, held in found.items()} == {
+        "whole": {"L"}, "half": {"L", "R"}, "none": {"R"},
+    }, "what is seen from there alone must be sure"  # fmt: skip
+
+
 @pytest.mark.ray
 def test_the_models_of_the_package_find_the_joints_of_a_real_hand(ray_cluster: None, tmp_path: Path) -> None:
     if not REAL.is_dir():
@@ -181,7 +209,7 @@ def test_the_models_of_the_package_find_the_joints_of_a_real_hand(ray_cluster: N
     truth = np.loadtxt(Path(__file__).with_name("real_hand.csv"), str, delimiter=",", skiprows=1)
     at = {site: np.array([x, y], float) for _, site, x, y in truth.tolist()}
     width = 0.28 * float(np.linalg.norm(at["MCP3"] - at["PIP3"]))
-    corner = _cut(source / "hand_cr_kodak_j2k.dcm", source / "cut.png", at, width)
+    corner = _cut(source / "hand_cr_kodak_j2k.dcm", source / "cut.png", at)
     main(["ingest", str(source), str(tmp_path / "data"), "--pictures", "radiograph"])
     main(["score", str(tmp_path / "data"), "builtin", str(tmp_path / "out")])
     store = open_store(str(tmp_path / "out"))
@@ -195,7 +223,7 @@ def test_the_models_of_the_package_find_the_joints_of_a_real_hand(ray_cluster: N
         if row["x"] is not None:
             shown[row["image_id"]][row["site"]] = row
     part, film = sorted(shown.values(), key=len)
-    assert at.keys() <= film.keys() and len(part) >= 6, "a hand that fills its film is seen from farther away"
+    assert at.keys() <= film.keys() and len(part) >= 6, "a hand cut to a few fingers"
     for joints, begin in ((film, np.zeros(2)), (part, corner)):
         for site in joints.keys() & at.keys():
             row = joints[site]
@@ -203,13 +231,15 @@ def test_the_models_of_the_package_find_the_joints_of_a_real_hand(ray_cluster: N
             assert row["confidence"] > 0.5
 
 
-def _cut(film: Path, out: Path, at: dict[str, np.ndarray], width: float) -> np.ndarray:
+def _cut(film: Path, out: Path, at: dict[str, np.ndarray]) -> np.ndarray:
     """Three fingers and a thumb without tips and wrist, as a picture; where it begins on the film."""
     (image,) = reading.plan(film.read_bytes(), ReadOptions()).images()
-    kept = np.array([where for site, where in at.items() if not site.endswith("5")])
-    low, high = (kept.min(axis=0) - width).astype(int), (kept.max(axis=0) + width).astype(int)
-    cv2.imwrite(str(out), to_bytes(image.pixels, image.window)[low[1] : high[1], low[0] : high[0]])
-    return low
+    pixels, places = to_bytes(image.pixels, image.window), np.array(list(at.values()))
+    top = min(where[1] for site, where in at.items() if site.startswith("PIP")) - 0.02 * len(pixels)
+    bottom, edge = places[:, 1].max() + 0.03 * len(pixels), 0.05 * len(pixels)
+    left, right = at["IP"][0] - edge, at["PIP4"][0] + edge
+    cv2.imwrite(str(out), pixels[round(top) : round(bottom), round(left) : round(right)])
+    return np.array([round(left), round(top)])
 
 
 @pytest.mark.ray
