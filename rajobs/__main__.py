@@ -79,9 +79,9 @@ def phantom(
 @ray_option
 def ingest(sources: tuple[str, ...], out: str, **options: Any) -> None:
     """Archives and folders SRC into tables at OUT. Nothing of a patient's identity leaves the source."""
-    from rajobs.imaging.regions import read_options
-    from rajobs.jobs.ingest import Order
-    from rajobs.jobs.ingest import ingest as run
+    from rajobs.imaging.formats.ultrasound_regions import read_options
+    from rajobs.jobs.ingest.job import Order
+    from rajobs.jobs.ingest.job import ingest as run
 
     chosen = (options.pop(name) for name in ("pictures", "ultrasound_regions", "keep_burned_in"))
     read = read_options(*chosen)
@@ -101,8 +101,8 @@ def ingest(sources: tuple[str, ...], out: str, **options: Any) -> None:
 @ray_option
 def train(**options: Any) -> None:
     """Fit a study's recipe on DATA; a model bundle at OUT."""
-    from rajobs.jobs.train import Order
-    from rajobs.jobs.train import train as run
+    from rajobs.jobs.train.job import Order
+    from rajobs.jobs.train.job import train as run
 
     run(Order(**options))
 
@@ -121,8 +121,8 @@ def train(**options: Any) -> None:
 @ray_option
 def tune(**options: Any) -> None:
     """Search a study's space for a better recipe; best.toml at OUT is a recipe for train."""
-    from rajobs.jobs.tune import Order
-    from rajobs.jobs.tune import tune as run
+    from rajobs.jobs.tune.job import Order
+    from rajobs.jobs.tune.job import tune as run
 
     run(Order(**options))
 
@@ -141,8 +141,8 @@ def evaluate(**options: Any) -> None:
     MODELS is a place that train wrote to, or builtin (the models inside the package). The latter, and models made with
     another key, are judged on all of DATA, which the page says.
     """
-    from rajobs.jobs.evaluate import Order
-    from rajobs.jobs.evaluate import evaluate as run
+    from rajobs.jobs.evaluate.job import Order
+    from rajobs.jobs.evaluate.job import evaluate as run
 
     run(Order(**options))
 
@@ -158,8 +158,8 @@ def score(**options: Any) -> None:
 
     MODELS is a place that train wrote to, builtin (the models inside the package), or several with commas between.
     """
-    from rajobs.jobs.score import Order
-    from rajobs.jobs.score import score as run
+    from rajobs.jobs.score.job import Order
+    from rajobs.jobs.score.job import score as run
 
     run(Order(**options))
 
@@ -198,7 +198,7 @@ def demo(out: str, ray: str | None) -> None:
 @click.argument("name", required=False)
 def show_studies(name: str | None) -> None:
     """What there is; for one study its recipes, label columns and a CSV template."""
-    from rajobs.reports.catalogue import catalogue, details
+    from rajobs.reports.study_catalogue import catalogue, details
 
     click.echo(details(name) if name else catalogue())
 

@@ -25,12 +25,6 @@ def test_there_are_commands_in_the_readme() -> None:
     assert len(COMMANDS) >= 5
 
 
-def test_the_tree_has_every_file() -> None:
-    tree = set(re.findall(r"^\s+(\w+\.py)\s{2,}\S", README, re.MULTILINE))
-    files = {file.name for file in (ROOT / "rajobs").rglob("*.py") if file.name != "__init__.py"}
-    assert files == tree, "run over the first lines of the files again"
-
-
 def test_no_command_is_hidden_from_help() -> None:
     context = click.Context(cli)
     assert all(cli.get_command(context, name).get_short_help_str() for name in cli.list_commands(context))  # type: ignore[union-attr]

@@ -20,11 +20,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pydicom
 
-from rajobs.imaging import reading
 from rajobs.imaging.coding import encode, preview
+from rajobs.imaging.formats import reader
 from rajobs.imaging.image import ReadOptions
 from rajobs.records.identity import Key
-from rajobs.records.schema import IMAGES
+from rajobs.records.tables.schemas import IMAGES
 
 BLOBS = ("pixels", "preview")
 OTHERS = [name for name in IMAGES.names if name not in BLOBS]
@@ -33,7 +33,7 @@ OTHERS = [name for name in IMAGES.names if name not in BLOBS]
 def row(data: bytes, key: Key) -> dict[str, Any]:
     """One film's row."""
     head = pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True)
-    image = reading.read(data, ReadOptions())[0]
+    image = reader.read(data, ReadOptions())[0]
     centre, width = image.window or (None, None)
     spacing = head.get("PixelSpacing") or head.get("ImagerPixelSpacing")
     age = head.get("PatientAge")

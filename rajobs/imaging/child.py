@@ -11,12 +11,12 @@ from typing import IO, Any
 
 import numpy as np
 
-from rajobs.imaging import reading
 from rajobs.imaging.fates import Ignored
+from rajobs.imaging.formats import reader
+from rajobs.imaging.formats.reader import Plan
 from rajobs.imaging.image import Image, Mask, ReadOptions
 from rajobs.imaging.limits import Limits
 from rajobs.imaging.memory import keep_memory
-from rajobs.imaging.reading import Plan
 from rajobs.imaging.sandbox import put, whole
 from rajobs.records.errors import Reject
 
@@ -62,9 +62,9 @@ def options_from(found: dict[str, Any]) -> ReadOptions:
 def _answer(data: bytes, options: ReadOptions, target: int) -> None:
     try:
         _start_timer(options.limits, None)
-        plan = reading.plan(data, options)
+        plan = reader.plan(data, options)
         _start_timer(options.limits, plan)
-        for image in reading.frames(plan):
+        for image in reader.frames(plan):
             _stop_timer()
             put(target, np.ascontiguousarray(image.pixels).reshape(-1).view(np.uint8).data)
             _say({"image": _described(image)})

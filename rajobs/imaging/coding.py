@@ -1,7 +1,7 @@
 """The lossless coding of stored pixels, and the small preview beside them.
 
 High-throughput JPEG 2000 (part 15, reversible): of all codings within 15 ms or so a film it takes the fewest bytes
-(`python benchmarks/coding.py`), tells its size and depth itself, and is an open standard that other tools read.
+(`python benchmarks/pixel_coding.py`), tells its size and depth itself, and is an open standard that other tools read.
 """
 
 from typing import Any

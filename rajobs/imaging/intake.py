@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from rajobs.imaging.archives.walk import Member
 from rajobs.imaging.coding import encode, preview
 from rajobs.imaging.fates import Ignored
 from rajobs.imaging.image import Header, Image
-from rajobs.imaging.walk import Member
 from rajobs.records.errors import Reject
 from rajobs.records.identity import IMAGE_ID, OLDEST, Key
 

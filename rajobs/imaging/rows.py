@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rajobs.records import anatomy
 from rajobs.records.errors import BadTable
-from rajobs.records.schema import IMAGES
+from rajobs.records.tables.schemas import IMAGES
 
 KINDS = ("films", "hands", "joints", "ultrasound", "visits")
 FILM_MODALITIES = ("CR", "DX", "RG")

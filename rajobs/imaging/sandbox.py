@@ -20,11 +20,11 @@ from typing import Any
 
 import numpy as np
 
-from rajobs.imaging import reading
 from rajobs.imaging.fates import Ignored
+from rajobs.imaging.formats import reader
+from rajobs.imaging.formats.reader import Plan
 from rajobs.imaging.image import Header, Image, ReadOptions
 from rajobs.imaging.limits import MIB
-from rajobs.imaging.reading import Plan
 from rajobs.records.errors import Reject
 
 _ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR")
@@ -68,12 +68,12 @@ class Decoder:
 
     def read(self, data: bytes, options: ReadOptions) -> list[Image]:
         """All images of an object, or the Reject or Ignored that it ends in."""
-        return self.finish(reading.plan(data, options))
+        return self.finish(reader.plan(data, options))
 
     def finish(self, plan: Plan) -> list[Image]:
         """The images of a plan."""
         if plan.safe:
-            return list(reading.frames(plan))
+            return list(reader.frames(plan))
         for _ in range(_ATTEMPTS):
             if self._child is None:
                 self._child = _Child()

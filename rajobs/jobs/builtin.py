@@ -18,24 +18,24 @@ from torch import nn
 
 import rajobs
 from rajobs import __version__, studies
-from rajobs.jobs import say
-from rajobs.jobs.keeper import Keeper
+from rajobs.jobs import console
+from rajobs.jobs.train.checkpoints import Keeper
 from rajobs.learning.bundle import BUNDLE, Model, Networks, Trained, put_bundle
 from rajobs.learning.card import drawn_card
-from rajobs.learning.drawn import Drawn, draw_rows
 from rajobs.learning.ensemble import Lesson, build_member, learned, member_fit
-from rajobs.learning.judge import judge, judge_points
-from rajobs.learning.loop import pick_device
-from rajobs.learning.networks import parameters
-from rajobs.learning.prepared import Prepared
+from rajobs.learning.evaluation import judge, judge_points
+from rajobs.learning.networks.architectures import parameters
 from rajobs.learning.recipe import Member, Recipe, to_dict
-from rajobs.learning.state import Epoch, State
+from rajobs.learning.samples.drawn_rows import Drawn, draw_rows
+from rajobs.learning.samples.prepared import Prepared
 from rajobs.learning.study import Array, Study
+from rajobs.learning.training.loop import pick_device
+from rajobs.learning.training.state import Epoch, State
 from rajobs.phantoms.picture import PHANTOM_VERSION
 from rajobs.records.manifest import digest
-from rajobs.records.parts import to_parquet
-from rajobs.records.schema import HISTORY, PREPARED
 from rajobs.records.store import open_store
+from rajobs.records.tables.parquet_parts import to_parquet
+from rajobs.records.tables.schemas import HISTORY, PREPARED
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -94,7 +94,7 @@ def make(order: Order, study: Study, recipe: Recipe) -> str:
     }  # fmt: skip
     folder = f"{study.name}/{digest(facts)}"
     if store.stat(f"{folder}/{BUNDLE}"):
-        say.line(f"nothing to do: {order.out}/{folder} holds this model already")
+        console.line(f"nothing to do: {order.out}/{folder} holds this model already")
         return folder
     trained: dict[str, list[Trained]] = {}
     history: list[dict[str, object]] = []
@@ -142,7 +142,7 @@ def _fit(
     recipe = dataclasses.replace(recipe, training=training)
     member = dataclasses.replace(member, training=None)
     state = keeper.newest() or State()
-    with say.Progress(f"rounds of {member.name}", order.rounds) as progress:
+    with console.Progress(f"rounds of {member.name}", order.rounds) as progress:
         lesson = draw_lesson(pool, dataclasses.replace(order, films=1), study, recipe, 0)
         network = build_member(study, member, lesson.arrays.shape, order.seed).to(pick_device())
 
@@ -233,7 +233,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 seed=args.seed, workers=args.workers,
             )  # fmt: skip
             study = studies.find(made.study)
-            say.line(f"model: {order.out}/{make(order, study, study.recipe(made.recipe))}")
+            console.line(f"model: {order.out}/{make(order, study, study.recipe(made.recipe))}")
 
 
 if __name__ == "__main__":

@@ -5,12 +5,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-from rajobs.jobs import cluster, evaluate, ingest, say, score, train, tune
+from rajobs.jobs import cluster, console
+from rajobs.jobs.evaluate import job as evaluate_job
+from rajobs.jobs.ingest import job as ingest_job
 from rajobs.jobs.phantom import phantom
+from rajobs.jobs.score import job as score_job
+from rajobs.jobs.train import job as train_job
+from rajobs.jobs.tune import job as tune_job
 from rajobs.records.errors import UsageError
 from rajobs.records.manifest import read_manifest
 from rajobs.records.store import open_store
-from rajobs.reports.demo import demo_page
+from rajobs.reports.demo_page import demo_page
 
 STUDY = "hand_filter"
 PAGE = "index.html"
@@ -27,29 +32,29 @@ def demo(out: str, ray: str | None = None) -> str:
     place = {name: str(Path(out) / name) for name in PLACES}
     done = open_store(out).stat(PAGE) is not None
     with _key(), nullcontext() if done else cluster.connected(ray):
-        say.line("1. phantom: drawn films in the archives of a hospital")
+        console.line("1. phantom: drawn films in the archives of a hospital")
         phantom(place["phantom"], patients=PATIENTS, size="SMALL")
-        say.line("\n2. ingest: archives into tables")
-        ingest.ingest(ingest.Order(
+        console.line("\n2. ingest: archives into tables")
+        ingest_job.ingest(ingest_job.Order(
             sources=(f"{place['phantom']}/archives",), out=place["data"], labels=f"{place['phantom']}/labels.csv",
             clinic=f"{place['phantom']}/clinic.csv", ledger=place["ledger"], ray=ray,
         ))  # fmt: skip
-        say.line("\n3. tune: a better recipe (a few short trials here; a night on a cluster)")
-        recipe = tune.tune(
-            tune.Order(study=STUDY, data=place["data"], out=place["sweep"], trials=TRIALS, budget=0.5, ray=ray)
+        console.line("\n3. tune: a better recipe (a few short trials here; a night on a cluster)")
+        recipe = tune_job.tune(
+            tune_job.Order(study=STUDY, data=place["data"], out=place["sweep"], trials=TRIALS, budget=0.5, ray=ray)
         )
-        say.line("\n4. train: a model with the recipe that was found")
-        train.train(train.Order(study=STUDY, data=place["data"], out=place["models"], recipe=recipe, ray=ray))
-        say.line("\n5. evaluate: the model judged on patients it never saw")
-        evaluate.evaluate(evaluate.Order(
+        console.line("\n4. train: a model with the recipe that was found")
+        train_job.train(train_job.Order(study=STUDY, data=place["data"], out=place["models"], recipe=recipe, ray=ray))
+        console.line("\n5. evaluate: the model judged on patients it never saw")
+        evaluate_job.evaluate(evaluate_job.Order(
             study=STUDY, data=place["data"], models=place["models"], out=place["evaluation"], ray=ray
         ))  # fmt: skip
-        say.line("\n6. score: the cohort's tables")
-        score.score(score.Order(data=place["data"], models=place["models"], out=place["tables"], ray=ray))
+        console.line("\n6. score: the cohort's tables")
+        score_job.score(score_job.Order(data=place["data"], models=place["models"], out=place["tables"], ray=ray))
     page = Path(out) / PAGE
     if not done:
         open_store(out).put(PAGE, demo_page(_steps(place)).encode())
-    say.line(f"\n{'nothing was left to do; ' if done else ''}open {page.absolute()}")
+    console.line(f"\n{'nothing was left to do; ' if done else ''}open {page.absolute()}")
     return str(page)
 
 
@@ -66,12 +71,12 @@ def _key() -> Iterator[None]:
 def _steps(place: dict[str, str]) -> list[dict[str, object]]:
     data = read_manifest(open_store(place["data"])) or {}
     tables = read_manifest(open_store(place["tables"])) or {}
-    figures = evaluate.read_metrics(place["evaluation"])["figures"]
+    figures = evaluate_job.read_metrics(place["evaluation"])["figures"]
     contact = open_store(place["phantom"]).get("contact.png")
     counts = data["counts"]
     intake = {name: counts[name] for name in ("objects", "images")}
     intake |= {name: sum(counts[name].values()) for name in ("rejects", "ignored")}
-    scores = {name: say.figure(figure) for name, figure in figures.items()}
+    scores = {name: console.figure(figure) for name, figure in figures.items()}
     return [
         {
             "name": "phantom", "line": "Drawn films in the archives of a hospital, a share of them damaged.",

@@ -7,12 +7,12 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from rajobs.jobs import say
+from rajobs.jobs import console
 from rajobs.records.errors import BadTable, DataError, StoreError, UsageError
-from rajobs.records.parts import read_table, to_csv
-from rajobs.records.ranges import open_object
-from rajobs.records.schema import CROSSWALK
 from rajobs.records.store import open_store, split_uri
+from rajobs.records.store.seekable import open_object
+from rajobs.records.tables.parquet_parts import read_table, to_csv
+from rajobs.records.tables.schemas import CROSSWALK
 
 ORIGINALS = ("patient_id", "sop_uid", "exam_uid", "exam_date", "path")
 Originals = dict[str, object]
@@ -44,8 +44,8 @@ def link(table: str, ledger: str, out: str) -> None:
             given = given.append_column(name, values)
     place, key = split_uri(out)
     open_store(place, private=True).put(key, to_csv(given) if out.endswith(".csv") else _parquet(given))
-    say.line(f"linked {given.num_rows - lost} of {given.num_rows} rows: {out}")
-    say.line("this file names patients: keep it where the ledger is kept")
+    console.line(f"linked {given.num_rows - lost} of {given.num_rows} rows: {out}")
+    console.line("this file names patients: keep it where the ledger is kept")
 
 
 def _read(uri: str) -> pa.Table:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from rajobs.jobs import say
+from rajobs.jobs import console
 from rajobs.phantoms.likeness import read_predictions, write_like, wrong_scans
 from rajobs.phantoms.write import PhantomSummary, write_phantoms
 from rajobs.records.errors import UsageError
@@ -31,13 +31,13 @@ def phantom(
     if like is not None:
         _check_like(only, {"--damage": damage, "--size": size, "--difficulty": difficulty})
         drawings = len(wrong_scans(read_predictions(like)[0])) if patients is None else patients
-        with say.Progress("scans drawn", drawings) as progress:
+        with console.Progress("scans drawn", drawings) as progress:
             summary = write_like(
                 out, like, drawings=drawings, seed=seed, progress=lambda done: progress.step(done - progress.done)
             )
     else:
         patients = PATIENTS if patients is None else patients
-        with say.Progress("pictures drawn", patients * PICTURES.get(only, 0)) as progress:
+        with console.Progress("pictures drawn", patients * PICTURES.get(only, 0)) as progress:
             summary = write_phantoms(
                 out, patients=patients, seed=seed, damage=DAMAGE if damage is None else damage, only=only,
                 size=SIZE if size is None else size, difficulty=DIFFICULTY if difficulty is None else difficulty,
@@ -57,10 +57,10 @@ def _check_like(only: str | None, given: Mapping[str, object]) -> None:
 
 def _tell(out: str, summary: PhantomSummary, *, clinic: bool) -> None:
     if summary.already:
-        say.line(f"nothing to do: {out} holds this phantom already")
+        console.line(f"nothing to do: {out} holds this phantom already")
         return
-    say.table("drawn", {"pictures": summary.pictures, "files": summary.objects, **summary.fates})
+    console.table("drawn", {"pictures": summary.pictures, "files": summary.objects, **summary.fates})
     if summary.pictures:
-        say.line(f"archives: {out}/archives  labels: {out}/labels.csv  a look: {out}/contact.png")
+        console.line(f"archives: {out}/archives  labels: {out}/labels.csv  a look: {out}/contact.png")
     if clinic:
-        say.line(f"clinic: {out}/clinic.csv")
+        console.line(f"clinic: {out}/clinic.csv")

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from rajobs.jobs import say
+from rajobs.jobs import console
 from rajobs.records.errors import StoreError
 from rajobs.records.manifest import PLAN, RUN, read_manifest
 from rajobs.records.store import Store, open_store
@@ -20,7 +20,7 @@ def status(out: str) -> None:
     store = open_store(out)
     run = json.loads(store.get(RUN)) if store.stat(RUN) else {}
     if store.stat(BUNDLE):
-        say.table(out, _model(json.loads(store.get(BUNDLE))))
+        console.table(out, _model(json.loads(store.get(BUNDLE))))
     elif run.get("job", "tune") == "tune":  # a sweep shares its folder with a study's models
         _folders(out, store)
     else:
@@ -41,7 +41,7 @@ def _run(out: str, store: Store, job: str) -> None:
     rows["state"] = "finished" if finished and not left else UNDER_WAY
     if manifest is not None and "counts" in manifest:
         rows |= {name: value for name, value in manifest["counts"].items() if isinstance(value, int)}
-    say.table(out, rows)
+    console.table(out, rows)
 
 
 def _marks(store: Store) -> int:
@@ -60,7 +60,7 @@ def _model(told: dict[str, Any]) -> dict[str, object]:
     rows: dict[str, object] = {"job": "train", "state": "finished"}
     rows |= {name: told[name] for name in ("study", "mode", "seed", "budget")}
     rows |= {f"rows, {part}": count for part, count in told["rows"].items()}
-    return rows | {f"{name} (validation)": say.figure(figure) for name, figure in told["validation"].items()}
+    return rows | {f"{name} (validation)": console.figure(figure) for name, figure in told["validation"].items()}
 
 
 def _folders(out: str, store: Store) -> None:
@@ -72,7 +72,7 @@ def _folders(out: str, store: Store) -> None:
         _tell_of([*above, *entry.key.split("/")], rows)
     if not rows:
         raise StoreError(f"there is no output of rajobs at {out}")
-    say.table(out, rows)
+    console.table(out, rows)
 
 
 def _tell_of(path: list[str], rows: dict[str, object]) -> None:

@@ -17,7 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from rajobs.learning.cascade import Cascade
+from rajobs.learning.cascade.detector import Cascade
+from rajobs.learning.cascade.haar import Haar
 from rajobs.learning.ensemble import (
     Learnt,
     P,
@@ -29,14 +30,13 @@ from rajobs.learning.ensemble import (
     member_targets,
     voices,
 )
-from rajobs.learning.haar import Haar
-from rajobs.learning.landmarks import Landmarks
-from rajobs.learning.loop import Numbers, pick_device
+from rajobs.learning.networks.landmarks import Landmarks
 from rajobs.learning.points import Points
 from rajobs.learning.recipe import Member, Recipe, from_dict
 from rajobs.learning.study import Study
 from rajobs.learning.targets import Target
-from rajobs.learning.turns import network_name
+from rajobs.learning.training.cross_validation import network_name
+from rajobs.learning.training.loop import Numbers, pick_device
 from rajobs.records.errors import BadBundle
 from rajobs.records.manifest import digest, to_json
 from rajobs.records.store import Store

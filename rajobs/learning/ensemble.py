@@ -11,20 +11,20 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from rajobs.learning import networks
-from rajobs.learning.cascade import Cascade
-from rajobs.learning.cascade_fit import fit_cascade
-from rajobs.learning.loop import Fit, Numbers, OnEpoch, Samples, pick_device
+from rajobs.learning.cascade.detector import Cascade
+from rajobs.learning.cascade.fitting import fit_cascade
+from rajobs.learning.networks import architectures
+from rajobs.learning.networks.starting_weights import Start
 from rajobs.learning.points import UNKNOWN, Points
-from rajobs.learning.prepared import Prepared
 from rajobs.learning.recipe import NONE, Member, Recipe, Training
-from rajobs.learning.starts import Start
-from rajobs.learning.state import State
+from rajobs.learning.samples.prepared import Prepared
 from rajobs.learning.study import Study
 from rajobs.learning.targets import MISSING, Nominal, Target, encode, predicted
+from rajobs.learning.training.loop import Fit, Numbers, OnEpoch, Samples, pick_device
+from rajobs.learning.training.state import State
 from rajobs.records import metrics
 from rajobs.records.errors import BadRecipe, DataError, UsageError
-from rajobs.records.schema import PREPARED
+from rajobs.records.tables.schemas import PREPARED
 
 P = NDArray[np.float64]
 LEARNT = ("train", "validation")
@@ -49,7 +49,7 @@ class Lesson:
 
 def member_points(study: Study, member: Member) -> Points | None:
     """The points that a member shows, where it is a network that tells where things are."""
-    shows = member.architecture in networks.SHOW_POINTS
+    shows = member.architecture in architectures.SHOW_POINTS
     if shows and (study.points is None or study.points.name not in member.targets):
         raise BadRecipe(f"member {member.name}: {member.architecture} shows points; {study.name} has none of that name")
     if shows and member.fit == "cascade" and len(member.targets) > 1:
@@ -130,9 +130,9 @@ def build_member(study: Study, member: Member, shape: tuple[int, ...], seed: int
         torch.manual_seed(seed)
         points = member_points(study, member)
         shown = (points.name, points.outputs) if points is not None else None
-        sizes = networks.head_sizes(member_targets(study, member), member.groups)
+        sizes = architectures.head_sizes(member_targets(study, member), member.groups)
         kinds = len(set(study.kinds.values())) if member.by_kind else 1
-        return networks.build(member.architecture, member.settings, sizes, shape, kinds=kinds, points=shown)
+        return architectures.build(member.architecture, member.settings, sizes, shape, kinds=kinds, points=shown)
 
 
 def fit_member(
@@ -179,7 +179,7 @@ def member_fit(lesson: Lesson, recipe: Recipe, member: Member, seed: int, *, ran
 
 def _mixed(lesson: Lesson, recipe: Recipe, member: Member, train: Samples) -> Samples:
     """The rows to learn from and drawn ones beside them, the same whoever asks; they choose and judge nothing."""
-    from rajobs.learning.drawn import draw_scans  # much to load, and few recipes ask for it
+    from rajobs.learning.samples.drawn_rows import draw_scans  # much to load, and few recipes ask for it
 
     study, count = lesson.study, round(recipe.drawn * len(train))
     if study.rows != "ultrasound":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from rajobs.imaging.hands import Affine, move
+from rajobs.imaging.extremities import Affine, move
 from rajobs.imaging.rows import Position, Row
 
 if TYPE_CHECKING:

@@ -108,7 +108,7 @@ def _range(setting: str, given: Mapping[str, Any]) -> Axis:
 
 def _try(space: Space, study: Study) -> None:
     """Build the recipe at each end of each axis: what fits there, fits between."""
-    from rajobs.learning import networks
+    from rajobs.learning.networks import architectures
 
     base = study.recipe(space.base)
     for name in space.first:
@@ -118,4 +118,4 @@ def _try(space: Space, study: Study) -> None:
             recipe = replace(base, axis.setting, value)
             study.view.with_settings(recipe.view)
             for member in recipe.members:
-                networks.check_member(member)
+                architectures.check_member(member)

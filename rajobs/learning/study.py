@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rajobs.imaging.hands import Affine
+from rajobs.imaging.extremities import Affine
 from rajobs.learning.points import Points
 from rajobs.learning.recipe import Recipe
 from rajobs.learning.targets import Nominal, Target
@@ -39,8 +39,7 @@ class View:
 
     def identity(self, chosen: Mapping[str, Any]) -> str:
         """Tells one distinct view from another."""
-        name = f"{self.draw.__module__}.{self.draw.__name__}"
-        return digest([name, self.version, self.reads, self.with_settings(chosen)])
+        return digest([self.draw.__name__, self.version, self.reads, self.with_settings(chosen)])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +81,9 @@ class Study:
     folds: Mapping[str, str] = field(default_factory=dict)  # classes that the paper counts as another
     kinds: Mapping[str, str] = field(default_factory=dict)  # site -> kind of row, for members with a head a kind
     rules: tuple[Rule, ...] = ()  # of score, and of evaluate in clean mode
-    baseline: str | None = None  # a plain model of the rows' own numbers beside the networks; see learning/tabular.py
+    baseline: str | None = (
+        None  # a plain model of the rows' own numbers beside the networks; see learning/tabular_baseline.py
+    )
 
     def kind_numbers(self, sites: Sequence[str]) -> NDArray[np.int64]:
         """The number of each row's kind; 0 where a study has but one."""

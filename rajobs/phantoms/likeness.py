@@ -12,9 +12,9 @@ from rajobs.imaging.coding import decode
 from rajobs.phantoms.picture import Picture
 from rajobs.phantoms.write import PhantomSummary, write_pictures
 from rajobs.records.errors import DataError, UsageError
-from rajobs.records.parts import check_predictions, open_part, parts, read_part
-from rajobs.records.schema import IMAGES, PREDICTIONS
 from rajobs.records.store import Store, open_store, split_uri
+from rajobs.records.tables.parquet_parts import check_predictions, open_part, parts, read_part
+from rajobs.records.tables.schemas import IMAGES, PREDICTIONS
 
 TARGETS = ("grade", "grey_grade")
 """What is answered about scans: only they can be drawn like an image."""
@@ -37,7 +37,7 @@ def write_like(
     progress: Callable[[int], None] | None = None,
 ) -> PhantomSummary:
     """Draws and writes scans like the errors in a predictions table: one of each, or so many in turn."""
-    from rajobs.phantoms.sheet import contact_sheet
+    from rajobs.phantoms.packaging.contact_sheet import contact_sheet
 
     table, data = read_predictions(predictions)
     wrong = wrong_scans(table)
@@ -117,7 +117,7 @@ def _images_of(store: Store, key: str, wanted: set[str]) -> dict[str, bytes]:
 
 
 def _drawn(wrong: Sequence[Wrong], images: dict[str, bytes], count: int, seed: int) -> Iterator[Picture]:
-    from rajobs.phantoms.ultrasound import like
+    from rajobs.phantoms.ultrasound.scans import like
 
     for number in range(count):
         model = wrong[number % len(wrong)]

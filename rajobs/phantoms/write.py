@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from rajobs.phantoms.archives import store_putter
-from rajobs.phantoms.mixture import Mixture
+from rajobs.phantoms.packaging.archives import store_putter
+from rajobs.phantoms.packaging.mixture import Mixture
 from rajobs.phantoms.picture import PHANTOM_VERSION, Picture
 from rajobs.phantoms.presets import PRESETS, SIZES
 from rajobs.records.errors import UnknownName, UsageError, WrongOutput
@@ -49,10 +49,10 @@ def write_phantoms(
 ) -> PhantomSummary:
     """Draws and writes a phantom to a folder or a bucket; the same arguments give the same bytes."""
     _check(patients, damage, only, size, difficulty)
-    from rajobs.phantoms.clinic import clinic_table, draw_clinic
-    from rajobs.phantoms.films import draw_films
-    from rajobs.phantoms.sheet import contact_sheet
-    from rajobs.phantoms.ultrasound import draw_scans
+    from rajobs.phantoms.clinic.visits import clinic_table, draw_clinic
+    from rajobs.phantoms.packaging.contact_sheet import contact_sheet
+    from rajobs.phantoms.radiographs.films import draw_films
+    from rajobs.phantoms.ultrasound.scans import draw_scans
 
     films = draw_films(
         patients=patients if only in (None, "films") else 0, seed=seed, size=size, difficulty=difficulty

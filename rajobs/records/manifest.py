@@ -9,8 +9,8 @@ from typing import Any
 
 from rajobs import __version__
 from rajobs.records.errors import BadKey, WrongOutput
-from rajobs.records.schema import SCHEMA_VERSION
 from rajobs.records.store import Store
+from rajobs.records.tables.schemas import SCHEMA_VERSION
 
 RUN = "run.json"
 MANIFEST = "manifest.json"

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rajobs.records import agreement
-from rajobs.records.agreement import Ints, Reals
+from rajobs.records import count_statistics
+from rajobs.records.count_statistics import Ints, Reals
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,7 @@ def _counted(rule: Callable[[Ints], float]) -> Callable[[Answers], float]:
     return metric
 
 
-BY_COUNTS = {name: _counted(rule) for name, rule in agreement.OF_MATRIX.items()}
+BY_COUNTS = {name: _counted(rule) for name, rule in count_statistics.OF_MATRIX.items()}
 accuracy = BY_COUNTS["accuracy"]
 balanced_accuracy = BY_COUNTS["balanced_accuracy"]
 kappa_linear = BY_COUNTS["kappa_linear"]

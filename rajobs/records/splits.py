@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from rajobs.records.errors import DataError, UnknownName
-from rajobs.records.schema import SPLIT
+from rajobs.records.tables.schemas import SPLIT
 
 PARTS = ("train", "validation", "test")
 MODES = ("clean", "published")

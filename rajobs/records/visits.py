@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow as pa
 
 from rajobs.records.anatomy import SIDES
-from rajobs.records.scans import loops, of_joints, of_scan
-from rajobs.records.schema import VISITS
+from rajobs.records.scan_grades import loops, of_joints, of_scan
+from rajobs.records.tables.schemas import VISITS
 
 HAND_COLUMNS = (
     "patient", "visit_date", "image_id", "hand", "side", "svdh_total", "coverage", "stage", "doubt", "bundles",

@@ -1,6 +1,6 @@
 """Will this patient need therapy for rheumatoid arthritis? The clinic's findings, drawn as one picture (paper 000)."""
 
-from rajobs.imaging.clinical import clinical
+from rajobs.imaging.clinical_picture import clinical
 from rajobs.learning.recipe import Augment, Member, Recipe, Training
 from rajobs.learning.study import Printed, Study, View
 from rajobs.learning.targets import Nominal

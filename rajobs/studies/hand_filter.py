@@ -1,14 +1,14 @@
 """Which films show a hand? Pixels decide, since a header may say HAND or EXTREMITY of either (paper 003)."""
 
-from rajobs.imaging.hands import whole_place
+from rajobs.imaging.extremities import whole_place
 from rajobs.imaging.views import whole
 from rajobs.learning.points import Points
 from rajobs.learning.recipe import Augment, Member, Recipe, Training
 from rajobs.learning.study import Printed, Study, View
 from rajobs.learning.targets import Nominal
 from rajobs.records.anatomy import HAND_SITES, SIDES
-from rajobs.records.schema import VIEWS
 from rajobs.records.splits import PrintedSplit
+from rajobs.records.tables.schemas import VIEWS
 
 DEFAULT = Recipe(
     view={"size": 128, "fit": "pad"},

@@ -1,6 +1,6 @@
 """Where are the joints of this hand? A network shows each of the sites, a cascade the ten of 004 (its first step)."""
 
-from rajobs.imaging.hands import upright, upright_place
+from rajobs.imaging.extremities import upright, upright_place
 from rajobs.learning.points import Points
 from rajobs.learning.recipe import Augment, Member, Recipe, Training
 from rajobs.learning.study import Printed, Study, View

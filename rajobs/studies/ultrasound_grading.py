@@ -4,7 +4,7 @@ from rajobs.imaging.views import scanned
 from rajobs.learning.recipe import Augment, Member, Recipe, Training
 from rajobs.learning.study import Printed, Rule, Study, View
 from rajobs.learning.targets import scores
-from rajobs.records.scans import FLOW, GREY, WITHOUT_COLOUR
+from rajobs.records.scan_grades import FLOW, GREY, WITHOUT_COLOUR
 
 DEFAULT = Recipe(
     view={"size": 160, "fit": "pad"},

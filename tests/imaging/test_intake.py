@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from rajobs.imaging import intake
+from rajobs.imaging.archives.walk import Member
 from rajobs.imaging.coding import decode
 from rajobs.imaging.fates import Ignored
 from rajobs.imaging.image import Header, Image
 from rajobs.imaging.intake import Intake, Taker, image_id, path_name
-from rajobs.imaging.walk import Member
 from rajobs.records.errors import Reject
 from rajobs.records.identity import Key
-from rajobs.records.schema import CROSSWALK, IGNORED, IMAGES, PLACES, REJECTS
+from rajobs.records.tables.schemas import CROSSWALK, IGNORED, IMAGES, PLACES, REJECTS
 
 KEY = Key(secret=b"0123456789abcdef0123456789abcdef")
 CANARIES = ("Doe^Jane", "1.2.840.99", "ward7", "film.dcm", "2015-05-01")

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from rajobs.imaging import reading
 from rajobs.imaging.fates import Ignored
+from rajobs.imaging.formats import reader
 from rajobs.imaging.image import ReadOptions
 from rajobs.records.errors import Reject
 
@@ -91,7 +91,7 @@ def test_segmented_palette_keeps_its_regions_only(real_files, decoder):
 
 
 def test_mutants_never_crash(real_files, decoder):
-    """A few hundred here; `benchmarks/fuzz.py` for thousands."""
+    """A few hundred here; `benchmarks/mutated_files.py` for thousands."""
     draw = np.random.default_rng(3)
     small = {name: data for name, data in real_files.items() if len(data) < 1_000_000}
     options = ReadOptions(ultrasound_regions="all")
@@ -103,7 +103,7 @@ def test_mutants_never_crash(real_files, decoder):
             if draw.random() < 0.3:
                 del broken[int(draw.integers(140, len(broken))) :]
             try:
-                planned = reading.plan(bytes(broken), options)
+                planned = reader.plan(bytes(broken), options)
                 images = decoder.finish(planned) if planned.safe else []  # the risky ones cost too much here
                 assert all(image.pixels.size for image in images)
             except (Reject, Ignored):

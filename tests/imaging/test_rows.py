@@ -8,7 +8,7 @@ import pytest
 from rajobs.imaging.rows import COLUMNS, JOINT_SIDE, Position, derive, positions_from_labels, visit_id, visits
 from rajobs.records.errors import BadTable
 from rajobs.records.identity import IMAGE_ID
-from rajobs.records.schema import CLINIC, IMAGES
+from rajobs.records.tables.schemas import CLINIC, IMAGES
 
 FIELDS = pa.schema([IMAGES.arrow.field(name) for name in COLUMNS])
 

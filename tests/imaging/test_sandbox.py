@@ -13,13 +13,13 @@ from pathlib import Path
 import imagecodecs
 import numpy as np
 import pytest
-from dicomfiles import DEFLATED, EXPLICIT, dicom, film
 
 from rajobs.imaging import sandbox
 from rajobs.imaging.image import ReadOptions
 from rajobs.imaging.limits import DEFAULT
 from rajobs.imaging.sandbox import Decoder
 from rajobs.records.errors import Reject
+from tests.imaging.dicom_files import DEFLATED, EXPLICIT, dicom, film
 
 J2K, JPEG_LS = "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.80"
 

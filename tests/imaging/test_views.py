@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rajobs.imaging.coding import encode, preview
-from rajobs.imaging.hands import upright
+from rajobs.imaging.extremities import upright
 from rajobs.imaging.rows import Row
 from rajobs.imaging.views import TILES, Shown, boxed, cut, from_zero, handed, scanned, show, square, whole, widen
 from rajobs.imaging.windowing import to_bytes

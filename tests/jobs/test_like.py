@@ -6,9 +6,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from rajobs.__main__ import main
-from rajobs.records import schema
-from rajobs.records.parts import read_table
 from rajobs.records.store import open_store
+from rajobs.records.tables import schemas
+from rajobs.records.tables.parquet_parts import read_table
 
 pytestmark = pytest.mark.ray
 
@@ -22,10 +22,12 @@ def test_drawings_like_a_model_s_errors_know_what_they_were_modelled_on(data: Pa
     assert wrong, "a network that has hardly learnt anything errs"
     main(["phantom", drawn, "--like", f"{judged}/predictions.parquet"])
     main(["ingest", f"{drawn}/archives", taken, "--labels", f"{drawn}/labels.csv", "--max-rejects", "0"])
-    images = read_table(open_store(taken), "images", schema.IMAGES, ["image_id", "derived_from", "patient"]).to_pylist()
+    images = read_table(
+        open_store(taken), "images", schemas.IMAGES, ["image_id", "derived_from", "patient"]
+    ).to_pylist()
     assert {row["derived_from"] for row in images} == wrong
-    seen = read_table(open_store(str(data)), "images", schema.IMAGES, ["image_id", "patient"])
+    seen = read_table(open_store(str(data)), "images", schemas.IMAGES, ["image_id", "patient"])
     for name in ("image_id", "patient"):
         assert not {row[name] for row in images} & set(seen.column(name).to_pylist()), "a drawing is nobody's before"
-    labels = read_table(open_store(taken), "labels", schema.LABELS)
+    labels = read_table(open_store(taken), "labels", schemas.LABELS)
     assert {row["image_id"] for row in labels.to_pylist()} == {row["image_id"] for row in images}

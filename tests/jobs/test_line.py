@@ -11,13 +11,13 @@ import pytest
 
 from rajobs import studies
 from rajobs.__main__ import main
-from rajobs.jobs.lesson import open_source, split_of
+from rajobs.jobs.train.dataset import open_source, split_of
 from rajobs.learning.recipe import replace, to_toml
-from rajobs.phantoms.canaries import canaries, leaks
-from rajobs.records import schema
+from rajobs.phantoms.packaging.canaries import canaries, leaks
 from rajobs.records.manifest import digest, to_json
-from rajobs.records.parts import read_table
 from rajobs.records.store import open_store
+from rajobs.records.tables import schemas
+from rajobs.records.tables.parquet_parts import read_table
 from tests.jobs.conftest import KEY, PATIENTS, ingest_arguments
 
 pytestmark = pytest.mark.ray
@@ -26,9 +26,9 @@ pytestmark = pytest.mark.ray
 def fates(data: Path) -> dict[str, tuple[str, str]]:
     """Each object's path and fate, through the ledger."""
     store, ledger = open_store(str(data)), open_store(str(data.parent / "ledger"))
-    path = {row["source"]: row["path"] for row in read_table(ledger, "crosswalk", schema.CROSSWALK).to_pylist()}
-    found = {path[row["source"]]: ("images", "") for row in read_table(store, "places", schema.PLACES).to_pylist()}
-    for table in (schema.REJECTS, schema.IGNORED):
+    path = {row["source"]: row["path"] for row in read_table(ledger, "crosswalk", schemas.CROSSWALK).to_pylist()}
+    found = {path[row["source"]]: ("images", "") for row in read_table(store, "places", schemas.PLACES).to_pylist()}
+    for table in (schemas.REJECTS, schemas.IGNORED):
         for row in read_table(store, table.name, table).to_pylist():
             assert path[row["source"]] not in found, "an object has two fates"
             found[path[row["source"]]] = (table.name, row["reason"])
@@ -72,8 +72,8 @@ def _text(file: Path) -> dict[str, list[object]]:
 
 def test_the_clinic_has_the_films_patients(data: Path) -> None:
     store = open_store(str(data))
-    clinic = read_table(store, "clinic", schema.CLINIC)
-    images = read_table(store, "images", schema.IMAGES, ["image_id", "patient", "visit_date"])
+    clinic = read_table(store, "clinic", schemas.CLINIC)
+    images = read_table(store, "images", schemas.IMAGES, ["image_id", "patient", "visit_date"])
     visits = {(row["patient"], row["visit_date"]) for row in images.to_pylist()}
     assert clinic.num_rows > 0
     assert {(row["patient"], row["visit_date"]) for row in clinic.to_pylist()} & visits, "dates shift together"
@@ -105,7 +105,7 @@ def test_a_source_that_grows_adds_what_is_new(phantom: Path, ray_cluster: None, 
     (source / "again.zip").write_bytes(archives[0].read_bytes())
     main(["ingest", str(source), str(out), "--max-rejects", "1"])
     counts = json.loads((out / "manifest.json").read_text())["counts"]
-    images = read_table(open_store(str(out)), "images", schema.IMAGES, ["image_id"])
+    images = read_table(open_store(str(out)), "images", schemas.IMAGES, ["image_id"])
     assert counts["frames"] == images.num_rows == len(set(images.column("image_id").to_pylist()))
     assert counts["ignored"]["duplicate"] > 0
     assert len(list((out / "shards").iterdir())) > len(first)
@@ -122,7 +122,7 @@ def test_train_again_does_nothing(data: Path, models: Path, capsys: pytest.Captu
 
 
 def test_a_patient_stands_in_one_part_whichever_study_asks(data: Path, models: Path) -> None:
-    patients = read_table(open_store(str(data)), "images", schema.IMAGES, ["image_id", "patient"]).to_pylist()
+    patients = read_table(open_store(str(data)), "images", schemas.IMAGES, ["image_id", "patient"]).to_pylist()
     patient_of = {row["image_id"]: row["patient"] for row in patients}
     parts: dict[str, set[str]] = {}
     for name in ("hand_filter", "svdh_scoring", "ra_staging"):
@@ -193,7 +193,7 @@ def test_models_without_a_split_of_these_data_are_judged_by_all_rows_and_that_is
         said, figures = capsys.readouterr().out, json.loads((out / "metrics.json").read_text())
         assert words in said and words in figures["judges"] and words in (out / "report.html").read_text()
         assert "test part" not in said
-        labels = read_table(open_store(str(data)), "labels", schema.LABELS).to_pylist()
+        labels = read_table(open_store(str(data)), "labels", schemas.LABELS).to_pylist()
         labelled = {row["image_id"] for row in labels if row["target"] == "view"}
         assert set(pq.read_table(out / "predictions.parquet").column("image_id").to_pylist()) == labelled
 
@@ -204,15 +204,15 @@ def test_score_writes_tables_that_add_up(
     arguments = ["score", str(data), str(models), str(tmp_path)]
     main(arguments)
     store = open_store(str(tmp_path))
-    films, ledger = read_table(store, "films", schema.FILMS), read_table(store, "ledger", schema.LEDGER)
-    images = read_table(open_store(str(data)), "images", schema.IMAGES, ["image_id", "modality"])
+    films, ledger = read_table(store, "films", schemas.FILMS), read_table(store, "ledger", schemas.LEDGER)
+    images = read_table(open_store(str(data)), "images", schemas.IMAGES, ["image_id", "modality"])
     assert sorted(ledger.column("image_id").to_pylist()) == sorted(images.column("image_id").to_pylist())
     scans = {row["image_id"] for row in images.to_pylist() if row["modality"] == "US"}
     assert scans == {row["image_id"] for row in ledger.to_pylist() if row["fate"] == "no-model"} != set()
     assert films.num_rows == ledger.num_rows - len(scans)
     fate_of = {row["image_id"]: row for row in ledger.to_pylist()}
     for row in films.to_pylist():
-        assert sum(row[f"{view}_p"] for view in schema.VIEWS) == pytest.approx(1, abs=1e-5)
+        assert sum(row[f"{view}_p"] for view in schemas.VIEWS) == pytest.approx(1, abs=1e-5)
         assert (row["fate"] == "kept") == (row["view"] in ("unilateral", "both"))
         told = fate_of[row["image_id"]]
         expected = "no-hand" if row["fate"] == "no-hand" else "scored" if told["joints"] else "no-joints"

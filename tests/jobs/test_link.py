@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from rajobs.__main__ import main
-from rajobs.records.parts import to_parquet
-from rajobs.records.schema import CROSSWALK
 from rajobs.records.store import open_store
+from rajobs.records.tables.parquet_parts import to_parquet
+from rajobs.records.tables.schemas import CROSSWALK
 
 
 @pytest.fixture

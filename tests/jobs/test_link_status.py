@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rajobs.__main__ import main
-from rajobs.phantoms.canaries import canaries, leaks
+from rajobs.phantoms.packaging.canaries import canaries, leaks
 
 PICTURES = (".png", ".jpg", ".tif", ".bmp")  # no header: the patient is the one that the labels name
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from rajobs.__main__ import main
-from rajobs.records import schema
-from rajobs.records.parts import read_table
 from rajobs.records.store import open_store
+from rajobs.records.tables import schemas
+from rajobs.records.tables.parquet_parts import read_table
 from tests.jobs.conftest import SPACE
 
 pytestmark = pytest.mark.ray
@@ -25,8 +25,8 @@ def test_the_line_on_s3(s3: str, ray_cluster: None, tmp_path: Path, capsys: pyte
     main(["evaluate", "hand_filter", f"{s3}/data", f"{s3}/models", f"{s3}/evaluation"])
     main(["score", f"{s3}/data", f"{s3}/models", f"{s3}/tables"])
     store = open_store(f"{s3}/tables")
-    films = read_table(store, "films", schema.FILMS)
-    images = read_table(open_store(f"{s3}/data"), "images", schema.IMAGES, ["image_id", "modality"])
+    films = read_table(store, "films", schemas.FILMS)
+    images = read_table(open_store(f"{s3}/data"), "images", schemas.IMAGES, ["image_id", "modality"])
     scans = sum(modality == "US" for modality in images.column("modality").to_pylist())
     assert films.num_rows == images.num_rows - scans > 0 < scans
     assert store.stat("report.html")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from rajobs.jobs import builtin
-from rajobs.jobs.score import Order, score
+from rajobs.jobs.score.job import Order, score
 from rajobs.jobs.status import status
 from rajobs.records.manifest import claim, put_manifest, put_plan, read_manifest, to_json
 from rajobs.records.store import Store, open_store
@@ -45,8 +45,8 @@ def test_a_score_that_goes_on_is_no_finished_one(tmp_path: Path, monkeypatch: py
         assert read_manifest(out) is None and not [name for name in gathered if out.stat(name)]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("rajobs.jobs.score.find_models", lambda _: {})
-    monkeypatch.setattr("rajobs.jobs.score._todo", killed)
+    monkeypatch.setattr("rajobs.jobs.score.job.find_models", lambda _: {})
+    monkeypatch.setattr("rajobs.jobs.score.job._todo", killed)
     with pytest.raises(KeyboardInterrupt):
         score(Order(data=str(tmp_path / "data"), models="", out=str(tmp_path / "out")))
 

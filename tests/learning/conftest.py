@@ -7,11 +7,11 @@ import torch
 
 from rajobs.imaging.views import whole
 from rajobs.learning.ensemble import Lesson
-from rajobs.learning.prepared import Prepared
 from rajobs.learning.recipe import Member, Recipe, Training
+from rajobs.learning.samples.prepared import Prepared
 from rajobs.learning.study import Study, View
 from rajobs.learning.targets import Nominal
-from rajobs.records.schema import PREPARED
+from rajobs.records.tables.schemas import PREPARED
 
 SIDE = 16
 HALVES = ("left", "right", "top")

@@ -10,7 +10,7 @@ import torch
 from rajobs.learning.bundle import Model, Trained, calibrate, find_bundles, put_bundle, read_description
 from rajobs.learning.card import NO_EVIDENCE, card
 from rajobs.learning.ensemble import Lesson, build_member
-from rajobs.learning.judge import figures, judge
+from rajobs.learning.evaluation import figures, judge
 from rajobs.learning.recipe import Member, Recipe, to_dict
 from rajobs.learning.study import Study
 from rajobs.learning.targets import Nominal, Target, scores

@@ -21,8 +21,8 @@ from rajobs.learning.ensemble import (
     member_targets,
     voices,
 )
+from rajobs.learning.networks.starting_weights import find_starts, from_weights
 from rajobs.learning.recipe import Member, Recipe
-from rajobs.learning.starts import find_starts, from_weights
 from rajobs.learning.study import Study
 from rajobs.learning.targets import Nominal, scores
 from rajobs.records.errors import BadRecipe, UnknownName, UsageError

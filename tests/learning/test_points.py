@@ -8,16 +8,16 @@ import pytest
 import torch
 
 from rajobs import studies
-from rajobs.imaging.hands import back, farther, move, upright, upright_place, whole_place
+from rajobs.imaging.extremities import back, farther, move, upright, upright_place, whole_place
 from rajobs.imaging.rows import Position, Row
 from rajobs.imaging.views import Shown, whole
-from rajobs.learning import drawn
-from rajobs.learning.augment import augment
-from rajobs.learning.drawn import draw_rows
 from rajobs.learning.ensemble import build_member
-from rajobs.learning.landmarks import Landmarks, Whole
+from rajobs.learning.networks.landmarks import Landmarks, Whole
 from rajobs.learning.points import CLOSER, UNKNOWN, Points, peaks, points_in_view, widths
 from rajobs.learning.recipe import Augment
+from rajobs.learning.samples import drawn_rows
+from rajobs.learning.samples.drawn_rows import draw_rows
+from rajobs.learning.training.augmentation import augment
 
 TWO = Points(name="two", places=((None, "MCP3"), (None, "PIP3")))
 SIDE = 64
@@ -165,8 +165,8 @@ def test_a_width_is_told_by_the_middle_finger() -> None:
 def test_a_hand_taken_for_the_other_side_s_has_no_joints_there(monkeypatch: pytest.MonkeyPatch) -> None:
     study = studies.find("joint_detection")
 
-    def rows(share: float) -> list[drawn.Drawn]:
-        monkeypatch.setattr(drawn, "MISTAKEN", share)
+    def rows(share: float) -> list[drawn_rows.Drawn]:
+        monkeypatch.setattr(drawn_rows, "MISTAKEN", share)
         return list(draw_rows(study, study.recipe("default").view, (1, 2), range(1)))
 
     for row, other in zip(rows(0.0), rows(1.0), strict=True):
@@ -187,7 +187,7 @@ def test_a_network_learns_to_show_the_joints_of_drawn_hands() -> None:
     optimiser = torch.optim.AdamW(network.parameters(), lr=1e-2)
     losses = []
     torch.manual_seed(0)  # a second look is put off by chance while it learns
-    for _ in range(40):
+    for _ in range(80):
         loss = study.points.loss(network(images)["joints"], truth, torch.ones(1)).mean()
         optimiser.zero_grad()
         loss.backward()

@@ -13,12 +13,12 @@ import numpy as np
 import pydicom
 import pytest
 
-from rajobs.phantoms.archives import CONTAINERS
-from rajobs.phantoms.canaries import canaries, leaks
-from rajobs.phantoms.damage import damage_kinds
-from rajobs.phantoms.hostile import hostile_kinds
+from rajobs.phantoms.packaging.archives import CONTAINERS
+from rajobs.phantoms.packaging.canaries import canaries, leaks
+from rajobs.phantoms.packaging.damaged_files import damage_kinds
+from rajobs.phantoms.packaging.hostile_archives import hostile_kinds
+from rajobs.phantoms.packaging.stray_files import STRAYS
 from rajobs.phantoms.picture import Patient, Picture, Truth
-from rajobs.phantoms.strays import STRAYS
 from rajobs.phantoms.write import PhantomSummary, write_phantoms, write_pictures
 from rajobs.records.errors import UnknownName, UsageError, WrongOutput
 
@@ -180,7 +180,7 @@ def test_without_damage_nothing_is_rejected(tmp_path: Path) -> None:
 
 
 def test_archives_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rajobs.phantoms.archives.ARCHIVE_BYTES", 60_000)
+    monkeypatch.setattr("rajobs.phantoms.packaging.archives.ARCHIVE_BYTES", 60_000)
     write_pictures(
         str(tmp_path),
         (replace(film, truths=()) for film in _films(40)),

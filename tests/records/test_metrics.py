@@ -5,8 +5,8 @@ import pytest
 from scipy import stats
 from sklearn import metrics as known
 
-from rajobs.records import agreement, chance, metrics
-from rajobs.records.agreement import TwoByTwo
+from rajobs.records import count_statistics, intervals, metrics
+from rajobs.records.count_statistics import TwoByTwo
 from rajobs.records.metrics import Answers
 
 
@@ -51,9 +51,9 @@ def test_metrics_are_scikit_learn_s(classes: int) -> None:
 def test_figures_of_a_yes_or_no_are_scikit_learn_s() -> None:
     answers = drawn(2)
     truth, said = answers.truth, answers.predicted
-    table = agreement.one_vs_rest(metrics.confusion(answers), 1)
+    table = count_statistics.one_vs_rest(metrics.confusion(answers), 1)
     assert (table.matrix == metrics.confusion(answers)).all()
-    assert {name: rule(table) for name, rule in agreement.OF_TABLE.items()} == pytest.approx(
+    assert {name: rule(table) for name, rule in count_statistics.OF_TABLE.items()} == pytest.approx(
         {
             "accuracy": known.accuracy_score(truth, said),
             "sensitivity": known.recall_score(truth, said),
@@ -69,11 +69,13 @@ def test_figures_of_a_yes_or_no_are_scikit_learn_s() -> None:
 def test_nothing_to_count_is_no_number_and_no_warning() -> None:
     """A draw of patients may miss a class, or have but one."""
     nobody = TwoByTwo(tp=0, fn=0, fp=0, tn=0)
-    assert np.isnan([rule(nobody) for rule in agreement.OF_TABLE.values()]).all()
+    assert np.isnan([rule(nobody) for rule in count_statistics.OF_TABLE.values()]).all()
     empty = np.zeros((3, 3), np.int64)
-    assert all(np.isnan(rule(empty)) for rule in agreement.OF_MATRIX.values())
+    assert all(np.isnan(rule(empty)) for rule in count_statistics.OF_MATRIX.values())
     one = np.diag([0, 7, 0])
-    assert agreement.accuracy(one) == agreement.macro_precision(one) == 1 and np.isnan(agreement.macro_specificity(one))
+    assert count_statistics.accuracy(one) == count_statistics.macro_precision(one) == 1 and np.isnan(
+        count_statistics.macro_specificity(one)
+    )
 
 
 def test_sensitivity_at_a_specificity_is_read_off_the_curve() -> None:
@@ -85,8 +87,8 @@ def test_sensitivity_at_a_specificity_is_read_off_the_curve() -> None:
 @pytest.mark.parametrize(("part", "whole"), [(0, 9), (9, 9), (10, 13), (286, 300), (1900, 2400)])
 def test_intervals_of_a_share_are_scipy_s(part: int, whole: int) -> None:
     exact = stats.binomtest(part, whole)
-    assert chance.clopper_pearson(part, whole) == pytest.approx(tuple(exact.proportion_ci(method="exact")), abs=1e-9)
-    assert chance.wilson(part, whole) == pytest.approx(tuple(exact.proportion_ci(method="wilson")), abs=1e-9)
+    assert intervals.clopper_pearson(part, whole) == pytest.approx(tuple(exact.proportion_ci(method="exact")), abs=1e-9)
+    assert intervals.wilson(part, whole) == pytest.approx(tuple(exact.proportion_ci(method="wilson")), abs=1e-9)
 
 
 @pytest.mark.parametrize("groups", [((6, 4), (34, 6)), ((0, 10), (1, 39)), ((36, 216), (168, 617))])
@@ -99,28 +101,28 @@ def test_p_values_are_scipy_s(groups: tuple[tuple[int, int], tuple[int, int]]) -
         "chi_squared_yates": stats.chi2_contingency(groups, correction=True)[1],
         "fisher": stats.fisher_exact(groups)[1],
     }
-    found = {name: rule(*groups) for name, rule in chance.OF_TWO_GROUPS.items()}
+    found = {name: rule(*groups) for name, rule in intervals.OF_TWO_GROUPS.items()}
     assert found == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize("power", [0, 1, 2])
 def test_kappa_s_standard_error_is_that_of_many_draws(power: int) -> None:
     matrix = np.array([[330, 10, 90, 0], [30, 80, 300, 0], [0, 0, 650, 20], [0, 0, 30, 20]])
-    rule = (agreement.kappa_unweighted, agreement.kappa_linear, agreement.qwk)[power]
+    rule = (count_statistics.kappa_unweighted, count_statistics.kappa_linear, count_statistics.qwk)[power]
     drawn_anew = np.random.default_rng(0).multinomial(matrix.sum(), matrix.ravel() / matrix.sum(), 2000)
     spread = np.std([rule(counts.reshape(4, 4)) for counts in drawn_anew])
-    low, high = chance.kappa_span(matrix, power)
+    low, high = intervals.kappa_span(matrix, power)
     assert (low + high) / 2 == pytest.approx(rule(matrix))
     assert (high - low) / 2 / 1.96 == pytest.approx(spread, rel=0.06)
 
 
 def test_figures_of_runs_and_of_two_lists() -> None:
     runs = (0.96, 0.96, 0.98, 0.96, 0.90)
-    found = {name: rule(runs) for name, rule in agreement.OF_RUNS.items()}
+    found = {name: rule(runs) for name, rule in count_statistics.OF_RUNS.items()}
     assert found == pytest.approx({"mean": 0.952, "sd": stats.tstd(runs), "median": 0.96, "best": 0.98})
     other = (1.0, 3.0, 2.0, 5.0, 4.5)
-    assert agreement.pearson(runs, other) == pytest.approx(stats.pearsonr(runs, other).statistic)
-    assert agreement.share(286, 300) == pytest.approx(0.9533, abs=5e-5)
+    assert count_statistics.pearson(runs, other) == pytest.approx(stats.pearsonr(runs, other).statistic)
+    assert count_statistics.share(286, 300) == pytest.approx(0.9533, abs=5e-5)
 
 
 def test_calibration_error_is_the_gap_between_sureness_and_truth() -> None:

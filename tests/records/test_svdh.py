@@ -5,8 +5,8 @@ import pytest
 
 from rajobs.records.anatomy import HAND_EROSION_SITES, HAND_JSN_SITES
 from rajobs.records.doubt import ALLOWED, doubt
-from rajobs.records.schema import HANDS, ULTRASOUND
 from rajobs.records.svdh import HIGHEST, SITES_IN_METHOD, totals
+from rajobs.records.tables.schemas import HANDS, ULTRASOUND
 from rajobs.records.visits import visits
 
 

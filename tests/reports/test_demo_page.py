@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 import pytest
 
-from rajobs.reports.demo import demo_page
+from rajobs.reports.demo_page import demo_page
 
 
 def test_steps_stand_in_order_with_pictures_and_links(

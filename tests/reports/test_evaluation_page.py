@@ -9,9 +9,9 @@ from rajobs import studies
 from rajobs.learning.recipe import to_dict
 from rajobs.learning.study import Study
 from rajobs.learning.targets import scores
-from rajobs.records.schema import HISTORY, PREDICTIONS
+from rajobs.records.tables.schemas import HISTORY, PREDICTIONS
 from rajobs.reports import figures as draw
-from rajobs.reports.evaluation import evaluation_page, wrong_answers
+from rajobs.reports.evaluation_page import evaluation_page, wrong_answers
 
 ReadPage = Callable[[str], str]
 FIGURES = {

@@ -77,7 +77,8 @@ def test_numbers_are_written_for_people() -> None:
 
 def test_reports_need_neither_torch_nor_ray() -> None:
     code = (
-        "import sys, rajobs.reports.evaluation, rajobs.reports.scoring, rajobs.reports.sweep, rajobs.reports.demo;"
+        "import sys, rajobs.reports.evaluation_page, rajobs.reports.score_page, rajobs.reports.sweep_page;"
+        "import rajobs.reports.demo_page;"
         "sys.exit(bool({'torch', 'ray', 'matplotlib.pyplot'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,9 +1,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from rajobs.records.schema import FILMS, VIEWS
-from rajobs.reports.scoring import FATES, score_page
-from rajobs.reports.tallies import EXAMPLES, QUEUE, FilmTally
+from rajobs.records.tables.schemas import FILMS, VIEWS
+from rajobs.reports.score_page import FATES, score_page
+from rajobs.reports.score_tallies import EXAMPLES, QUEUE, FilmTally
 
 ReadPage = Callable[[str], str]
 INTAKE = {

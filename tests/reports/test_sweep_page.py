@@ -2,7 +2,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rajobs import studies
-from rajobs.reports.sweep import short_names, sweep_page
+from rajobs.reports.sweep_page import short_names, sweep_page
 
 ReadPage = Callable[[str], str]
 STUDY = studies.find("hand_filter")

@@ -9,17 +9,17 @@ import torch
 from rajobs import studies
 from rajobs.imaging.rows import KINDS, Row
 from rajobs.imaging.views import Shown
-from rajobs.learning import networks
 from rajobs.learning.ensemble import build_member, combine, headline_score, member_points, member_targets
-from rajobs.learning.landmarks import Landmarks
+from rajobs.learning.networks import architectures
+from rajobs.learning.networks.landmarks import Landmarks
 from rajobs.learning.recipe import Recipe, from_toml, to_toml
 from rajobs.learning.space import read_space, space_text
 from rajobs.learning.study import Study
-from rajobs.learning.tabular import BASELINES
+from rajobs.learning.tabular_baseline import BASELINES
 from rajobs.records.errors import NotThereYet, UnknownName
 from rajobs.records.metrics import LESS_IS_BETTER, METRICS
-from rajobs.records.schema import IMAGES
 from rajobs.records.splits import PrintedSplit
+from rajobs.records.tables.schemas import IMAGES
 
 STUDIES = [studies.find(name) for name in studies.names()]
 RECIPES = [(study, name) for study in STUDIES for name in study.recipes]
@@ -78,7 +78,7 @@ def test_a_recipe_builds_and_its_members_answer_every_target(study: Study, name:
     shape = sample_shape(study, recipe)
     answers = {}
     for member in recipe.members:
-        networks.check_member(member)
+        architectures.check_member(member)
         points = member_points(study, member)
         if member.fit == "cascade":
             assert points is not None and set(member.sees) <= {site for _, site in points.places}
@@ -95,8 +95,8 @@ def test_a_recipe_builds_and_its_members_answer_every_target(study: Study, name:
             answers[member.name] = {t.name: np.full((1, len(t.classes)), 1 / len(t.classes)) for t in targets}
             continue
         with torch.device("meta"):  # of a network of hundreds of millions only the shapes are of interest here
-            network = networks.build(
-                member.architecture, member.settings, networks.head_sizes(targets, member.groups), shape
+            network = architectures.build(
+                member.architecture, member.settings, architectures.head_sizes(targets, member.groups), shape
             )
             outputs = network(torch.zeros(1, *shape))
         assert {t.name: outputs[t.name].shape[1] for t in targets} == {t.name: t.outputs for t in targets}

@@ -1,0 +1,230 @@
+"""How well built-in models find hands and joints on drawn films that they never saw, and where they fail.
+
+    python benchmarks/joint_finding_rate.py DATA MODELS [--films 1000] [--mistaken]
+
+DATA is an ingest of phantoms with their labels, MODELS a folder of bundles. Errors are in widths of a joint, 0.28 of
+the distance MCP3-PIP3 of that hand. `--mistaken` hands every hand on as the other side's, to see whether that is
+noticed. One core is used. Drawn films are no clinical evidence.
+"""
+
+import argparse
+import math
+import time
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from rajobs import studies
+from rajobs.imaging.rows import COLUMNS, Position, derive
+from rajobs.jobs.score import joint_finding
+from rajobs.jobs.score.joint_finding import choose_hands, find_joints, keep_examined
+from rajobs.jobs.score.worker import places
+from rajobs.learning.points import Places
+from rajobs.learning.samples.row_arrays import draw_all
+from rajobs.learning.voting import Panel, bundles_at
+from rajobs.records.anatomy import FINGER_JOINTS, HAND_SITES
+from rajobs.records.label_consensus import consensus
+from rajobs.records.store import open_store
+from rajobs.records.tables.parquet_parts import parts, read_part, read_table
+from rajobs.records.tables.schemas import IMAGES, LABELS, VIEWS
+
+Hand = dict[str, Position]
+Pixels = np.ndarray[Any, Any]
+HALF = 0.5
+NONE = ("foot", "other")
+TOLD = ("laterality", "rows", "columns", "age_years", "preview")
+
+
+def width_of(hand: Hand) -> float | None:
+    """Pixels of a joint's width, where the two joints it is told by are there."""
+    if not {"MCP3", "PIP3"} <= hand.keys():
+        return None
+    one, other = hand["MCP3"], hand["PIP3"]
+    return 0.28 * float(np.hypot(one.x - other.x, one.y - other.y))
+
+
+def by_side(found: Sequence[Position]) -> dict[str | None, Hand]:
+    hands: dict[str | None, Hand] = defaultdict(dict)
+    for place in found:
+        hands[place.side][place.site] = place
+    return hands
+
+
+def conditions(hand: Hand, film: Mapping[str, Any], preview: Pixels) -> list[str]:
+    """What makes this hand hard."""
+    age, long = film["age_years"], max(film["rows"], film["columns"])
+    points = np.array([(place.x, place.y) for place in hand.values()])
+    up = np.array([hand["PIP3"].x - hand["MCP3"].x, hand["MCP3"].y - hand["PIP3"].y])
+    hull = np.zeros(preview.shape, np.uint8)
+    cv2.fillConvexPoly(hull, cv2.convexHull((points * max(preview.shape) / long).astype(np.int32)), 1)
+    inside = preview[hull > 0]
+    told = {
+        "children": age is not None and age < 17,
+        "75 and older": age is not None and age >= 75,
+        "turned by more than 40 degrees": abs(math.degrees(math.atan2(up[0], up[1]))) > 40,
+        "small in the film": float(np.ptp(points, axis=0).max()) < 0.35 * long,
+        "finger joints not on the film": not set(FINGER_JOINTS) <= hand.keys(),
+        "burnt out": bool(np.mean(inside >= 250) > 0.5) if len(inside) else False,
+        "under-exposed": bool(np.mean(inside) < 40) if len(inside) else False,
+    }
+    return ["all", *(name for name, so in told.items() if so)]
+
+
+@dataclass(kw_only=True)
+class Tally:
+    """What came of the films so far."""
+
+    joints: list[dict[str, Any]] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    views: Counter[tuple[str, str]] = field(default_factory=Counter)  # as it is, as it was told
+    jsn: Mapping[tuple[str, str, str], str] = field(default_factory=dict)
+
+    def add(
+        self, found: Sequence[Position], truth: Sequence[Position], view: str, film: Mapping[str, Any], preview: Pixels
+    ) -> None:
+        seen, real = by_side(found), by_side(truth)
+        if view in NONE:
+            self.counts["others"] += 1
+            self.counts["false"] += bool(seen)
+        else:
+            self.counts["invented"] += len(seen.keys() - real.keys())
+        for side, hand in real.items():
+            width = width_of(hand)
+            if width is not None:
+                self.counts["hands"] += 1
+                self.counts["sides"] += side in seen
+                self._add_hand(seen.get(side, {}), hand, width, film["image_id"], conditions(hand, film, preview))
+
+    def _add_hand(self, seen: Hand, real: Hand, width: float, image: str, why: list[str]) -> None:
+        for site in (each.name for each in HAND_SITES):
+            place = seen.get(site)
+            row: dict[str, Any] = {"site": site, "there": site in real, "why": why, "error": math.inf, "sure": 0.0}
+            if place is not None:
+                away = {name: math.hypot(at.x - place.x, at.y - place.y) / width for name, at in real.items()}
+                fingers = [name for name in away if name in FINGER_JOINTS]
+                row |= {"error": away.get(site, math.inf), "sure": place.confidence or 0.0}
+                row["strayed"] = site in fingers and min(fingers, key=away.__getitem__) != site
+            row["said"] = place is not None
+            row["jsn"] = self.jsn.get((image, real["MCP3"].side or "", site))
+            self.joints.append(row)
+
+    def tell(self) -> None:
+        c, films = self.counts, sum(self.views.values())
+        right = sum(count for (real, told), count in self.views.items() if real == told)
+        if films:
+            wrong = ", ".join(f"{count} {a} as {b}" for (a, b), count in self.views.most_common() if a != b)
+            print(
+                f"views told rightly by the filter: {right} of {films} ({right / films:.4f}); {wrong or 'none'} wrong"
+            )
+        print(
+            f"hands found with their side: {c['sides']} of {c['hands']}; seen in films without one: {c['false']} of "
+            f"{c['others']}; on films of hands, but none of theirs: {c['invented']}"
+        )
+        rows = pd.DataFrame(self.joints)
+        if rows.empty:
+            return
+        rows["finger"], rows["good"] = rows.site.isin(FINGER_JOINTS), rows.error <= HALF
+        there = rows[rows.there]
+        fingers = there[there.finger]
+        for name, held in (("finger joints", fingers), ("wrist sites", there[~there.finger])):
+            if held.empty:
+                continue
+            surest = held[held.sure >= held.sure.quantile(0.05)]
+            print(
+                f"{name}: {len(held)}, {held.good.mean():.4f} within half a width, median error "
+                f"{held.error[held.said].median():.3f} widths, not found {(~held.said).mean():.4f}; of the 95 % surest "
+                f"{(~surest.good).mean():.4f} wrong"
+            )
+        named = rows[rows.site.isin(there.site)]  # of others nobody says where they are
+        absent, wrist = (named[~named.there & (named.finger == finger)] for finger in (True, False))
+        strayed = int(fingers.strayed.fillna(False).sum())
+        print(
+            f"finger joints on another's place: {strayed}; not on the film, but shown: {int(absent.said.sum())} of "
+            f"{len(absent)}, wrist sites {int(wrist.said.sum())} of {len(wrist)}"
+        )
+        _tell_calibration(fingers[fingers.said])
+        print("  ".join(f"{site} {held.good.mean():.4f}" for site, held in fingers.groupby("site")))
+        for jsn, held in fingers.groupby("jsn"):
+            print(f"  JSN {jsn}: {held.good.mean():.4f} of {len(held)} finger joints")
+        for why, held in fingers.explode("why").groupby("why"):
+            print(f"  {why}: {held.good.mean():.4f} of {len(held)} finger joints, {(~held.said).mean():.4f} not found")
+
+
+def _tell_calibration(found: pd.DataFrame) -> None:
+    """How often joints are right that are said with this confidence."""
+    bins = found.groupby(pd.cut(found.sure, [0.5, 0.8, 0.95, 0.99, 1.0], include_lowest=True), observed=True)
+    told = [f"{span.left:.2f} to {span.right:.2f}: {held.good.mean():.3f} of {len(held)}" for span, held in bins]
+    print(f"right at a confidence of {'; '.join(told)}")
+
+
+def mistaken(places: Places, found: NDArray[np.float64], tag: str | None) -> list[Position]:
+    """Hands as `choose_hands` finds them, each taken for the other side's."""
+    other = {"L": "R", "R": "L"}
+    return [replace(place, side=other[place.side or ""]) for place in choose_hands(places, found, tag)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data")
+    parser.add_argument("models")
+    parser.add_argument("--films", type=int, default=1000)
+    parser.add_argument("--mistaken", action="store_true")
+    args = parser.parse_args()
+    if args.mistaken:
+        joint_finding.choose_hands = mistaken
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    store = open_store(args.data)
+    labels = read_table(store, "labels", LABELS)
+    truth = places(labels)
+    views = {name: view for (name, _, _), view in consensus(labels, "hand_filter", "view", ordered=False).items()}
+    filters, joints = (
+        Panel.load(studies.find(name), bundles_at(args.models, name)) for name in ("hand_filter", "joint_detection")
+    )
+    tally, seconds, left = Tally(jsn=_true_jsn(labels)), [0.0, 0.0], args.films
+    for key in parts(store, "images"):
+        images = read_part(store, key, IMAGES, list(dict.fromkeys([*COLUMNS, *TOLD])))
+        films = [row for row in derive("films", images, {}) if row.image_id in views][:left]
+        left -= len(films)
+        start = time.perf_counter()
+        vote = filters.vote(films, draw_all(store, key, filters.asks(films))).get("view") if films else None
+        seconds[0] += time.perf_counter() - start
+        hands = [row for row in films if views[row.image_id] not in NONE]
+        start = time.perf_counter()
+        found = dict(find_joints(store, key, images, hands, filters, joints))
+        told = {row.image_id: VIEWS[int(at)] for row, at in zip(films, vote.p.argmax(axis=1))} if vote else {}
+        found = dict(keep_examined(found, {name for name, view in told.items() if view == "unilateral"}))
+        seconds[1] += time.perf_counter() - start
+        found |= find_joints(store, key, images, [row for row in films if row not in hands], filters, joints)
+        tally.views.update((views[name], view) for name, view in told.items())
+        of = {image["image_id"]: image for image in images.to_pylist()}
+        for row in films:
+            image = of[row.image_id]
+            seen, real = found.get(row.image_id, ()), truth.get(row.image_id, ())
+            tally.add(seen, real, views[row.image_id], image, _pixels(image["preview"]))
+    tally.tell()
+    hands_seen = sum(count for (real, _), count in tally.views.items() if real not in NONE)
+    of_view, of_joints = seconds[0] / max(args.films - left, 1), seconds[1] / max(hands_seen, 1)
+    print(f"{of_view:.4f} s a film for its view; {of_joints:.3f} s a hand film from stored pixels to joints")
+
+
+def _pixels(preview: bytes) -> Pixels:
+    return np.asarray(cv2.imdecode(np.frombuffer(preview, np.uint8), cv2.IMREAD_GRAYSCALE))
+
+
+def _true_jsn(labels: Any) -> dict[tuple[str, str, str], str]:
+    """The drawn score of each joint, by image, side and site."""
+    rows = labels.to_pandas()
+    rows = rows[(rows.study == "svdh_scoring") & (rows.target == "jsn") & (rows.reader == "truth")]
+    return dict(zip(zip(rows.image_id, rows.side, rows.site), rows.value))
+
+
+if __name__ == "__main__":
+    main()

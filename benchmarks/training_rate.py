@@ -1,0 +1,158 @@
+"""The training loop beside a bare one, and two workers beside one, on the same prepared arrays.
+
+    python benchmarks/training_rate.py DATA [--study hand_filter] [--recipe default] [--epochs 1] [--rounds 8]
+                                       [--workers 2] [--together 3]
+
+DATA is an ingest's output. The bare loop is what one would write by hand: tensors in memory, the same network, the same
+augmentation, batches and precision, the same judging of each epoch. Rates are steps a second; those compared take turns
+at being first, since a machine that others use is slower at one time than at another.
+"""
+
+import argparse
+import dataclasses
+import tempfile
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from rajobs import studies
+from rajobs.jobs import cluster
+from rajobs.jobs.train.dataset import lesson_of, open_source, prepare, split_of
+from rajobs.jobs.train.worker import Room, teach
+from rajobs.learning.ensemble import Lesson, build_member, fit_member, member_fit, member_samples
+from rajobs.learning.recipe import Member, Recipe, to_dict
+from rajobs.learning.training.augmentation import augment
+from rajobs.learning.training.loop import mixed
+from rajobs.records.store import absolute
+
+
+def bare(lesson: Lesson, recipe: Recipe, member: Member) -> None:
+    """A loop without checkpoints, history, workers or ways out; AdamW and one target's cross entropy or steps."""
+    run = member_fit(lesson, recipe, member, 0)
+    training, (target,) = run.training, run.targets
+    train, validation = member_samples(lesson, member, "train"), member_samples(lesson, member, "validation")
+    images, truth = torch.from_numpy(lesson.arrays.take(train.at)), torch.from_numpy(train.truth[target.name])
+    seen, known = torch.from_numpy(lesson.arrays.take(validation.at)), torch.from_numpy(validation.truth[target.name])
+    counts = torch.bincount(truth, minlength=len(target.classes)).clamp(min=1)
+    weights = (counts.sum() / (counts * len(counts))).float() if training.class_weights else torch.ones(len(counts))
+    network = build_member(lesson.study, member, lesson.arrays.shape, 0)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(training.epochs):
+        network.train()
+        order = torch.cat([torch.randperm(len(truth)) for _ in range(training.copies)])
+        for at in order.split(training.batch_size):
+            if len(at) < training.batch_size:
+                continue
+            batch, _ = augment(images[at].float().div_(255), training.augment, generator)
+            with mixed("cpu"):
+                logits = network(batch)[target.name]
+            loss = target.loss(logits.float(), truth[at], weights).mean()
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+        network.eval()
+        with torch.inference_mode():
+            for start in range(0, len(known), 128):
+                network(seen[start : start + 128].float().div_(255))
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Wall time."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    """Runs and prints."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("data")
+    parser.add_argument("--study", default="hand_filter")
+    parser.add_argument("--recipe", default="default")
+    parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--together", type=int, default=3, help="rounds of several workers beside one")
+    args = parser.parse_args()
+    study = studies.find(args.study)
+    recipe = study.recipe(args.recipe)
+    member = recipe.members[0]
+    training = dataclasses.replace(recipe.training_of(member), epochs=args.epochs)
+    member = dataclasses.replace(member, training=training)
+    recipe = dataclasses.replace(recipe, members=(member,))
+    source = open_source(args.data, study)
+    arrays = prepare(source, recipe.view, None)
+    lesson = lesson_of(source, arrays, split_of(source, "clean")[0], recipe)
+    rows = len(member_samples(lesson, member, "train"))
+    steps = args.epochs * (rows * training.copies // min(training.batch_size, rows * training.copies))
+    print(f"{study.name} {args.recipe}: {rows} rows, {steps} steps, {torch.get_num_threads()} threads")
+    loops: list[Callable[[], object]] = [
+        lambda: bare(lesson, recipe, member),
+        lambda: fit_member(lesson, recipe, member, 0, lambda epoch, state: True),
+    ]
+    ratios = []
+    for number in range(-1 if args.rounds else 0, args.rounds):
+        order = (0, 1) if number % 2 else (1, 0)
+        taken = {which: seconds(loops[which]) for which in order}
+        if number < 0:
+            continue  # it made both ready
+        plain, ours = taken[0], taken[1]
+        ratios.append(plain / ours)
+        print(
+            f"  bare {steps / plain:.2f} steps/s, ours {steps / ours:.2f} steps/s, ours to bare {plain / ours:.3f}",
+            flush=True,
+        )
+    if ratios:
+        print(f"one worker to the bare loop: {np.median(ratios):.3f} (median of {args.rounds} rounds)")
+    if args.together:
+        compare_workers(args, lesson, recipe, member)
+
+
+def compare_workers(args: argparse.Namespace, lesson: Lesson, recipe: Recipe, member: Member) -> None:
+    """Seconds an epoch without the start: from the end of the first epoch to the end of the last."""
+    epochs = 1 + 2 * args.epochs
+    training = dataclasses.replace(recipe.training_of(member), epochs=epochs)
+    mine = dataclasses.replace(member, training=training)
+    longer = dataclasses.replace(recipe, members=(mine,))
+    ends: list[float] = []
+
+    def ended(*_: object) -> bool:
+        ends.append(time.perf_counter())
+        return True
+
+    def alone() -> None:
+        fit_member(lesson, longer, mine, 0, ended)
+
+    def together() -> None:
+        with tempfile.TemporaryDirectory(prefix="rajobs-bench-") as out:
+            task = {
+                "study": args.study, "data": absolute(args.data), "out": out, "mode": "clean", "budget": 1.0,
+                "recipe": to_dict(longer), "member": member.name, "name": member.name, "turn": 0, "seed": 0,
+                "folder": "checkpoints", "weights": "none",
+            }  # fmt: skip
+            teach(task, Room(workers=args.workers), lambda epoch: ends.append(time.perf_counter()))
+
+    def an_epoch(work: Callable[[], None]) -> float:
+        ends.clear()
+        work()
+        return (ends[-1] - ends[0]) / (epochs - 1)
+
+    rates = []
+    with cluster.connected(None):
+        for number in range(args.together):
+            order = (alone, together) if number % 2 else (together, alone)
+            taken = {work: an_epoch(work) for work in order}
+            rates.append(taken[alone] / taken[together])
+            print(
+                f"  an epoch: one worker on all cores {taken[alone]:.2f} s, {args.workers} workers "
+                f"{taken[together]:.2f} s, rate {rates[-1]:.3f}",
+                flush=True,
+            )
+    print(f"{args.workers} workers to one: {np.median(rates):.3f} (median of {args.together} rounds)")
+
+
+if __name__ == "__main__":
+    main()

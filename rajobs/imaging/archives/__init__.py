@@ -1,0 +1,1 @@
+"""Archives and folders to their members: shards, zip and tar files, nested archives, all streamed."""

@@ -1,0 +1,143 @@
+"""The clinic's findings as one picture (paper 000): 871 x 494, 14 squares for the patient and 30 cruciforms for joints.
+
+The paper's figure is no plan to measure, so the layout is our own. Both hands lie side by side with the backs up, the
+left one on the left: little finger outside, thumbs in the middle, fingertips up. From the top down a finger has DIP,
+PIP and MCP; the thumb's IP stands beside the MCP row and MCP1 below it; the wrist is at the bottom. Under the hands
+stand the squares 1 to 7 and 8 to 14. A cruciform is a cross of five squares: a above, b on the left, c in the middle,
+d on the right, e below. The ground is white.
+
+Table 2's colours change where a value reaches a bound. It prints none for a score of 0 (green here), for an MMP-3 of
+120 (red, as from 121) and for a titre below 40 (green, as 0). What nobody looked at has a colour of its own, grey.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from rajobs.imaging.rows import Finding, Row
+from rajobs.records.anatomy import CLINIC_JOINTS, SIDES
+from rajobs.records.errors import UnknownName
+from rajobs.records.tables.schemas import FINDINGS
+
+WIDTH, HEIGHT = 871, 494
+SHOWS = ("all", "cruciforms", "squares")
+ACPA = ("as_is", "flipped")
+MISSING = ("own", "green")
+
+Colour = tuple[int, int, int]
+GREEN, YELLOW, ORANGE, RED = (0, 176, 80), (255, 255, 0), (255, 128, 0), (255, 0, 0)
+GREY, WHITE = (128, 128, 128), (255, 255, 255)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """Colours of a finding, from the harmless one on, and the value from which each further one holds."""
+
+    colours: tuple[Colour, ...]
+    bounds: tuple[float, ...]
+
+    def colour(self, value: float) -> Colour:
+        return self.colours[sum(value >= bound for bound in self.bounds)]
+
+
+ITEMS: Mapping[str, Scale] = {
+    "rf": Scale(colours=(GREEN, YELLOW, RED), bounds=(15, 30)),
+    "acpa": Scale(colours=(GREEN, RED), bounds=(4.5,)),
+    "esr": Scale(colours=(GREEN, YELLOW, RED), bounds=(10, 20)),
+    "onset_days": Scale(colours=(YELLOW, RED), bounds=(42,)),
+    "crp": Scale(colours=(YELLOW, RED), bounds=(0.3,)),
+    "ana": Scale(colours=(GREEN, YELLOW, RED), bounds=(40, 160)),
+    "mmp3": Scale(colours=(YELLOW, RED), bounds=(120,)),
+    "wbc": Scale(colours=(GREEN, YELLOW, RED), bounds=(4000, 8000)),
+    "sex": Scale(colours=(YELLOW, RED), bounds=(1,)),
+    "skin": Scale(colours=(GREEN, YELLOW), bounds=(1,)),
+    "temperature": Scale(colours=(GREEN, YELLOW, RED), bounds=(37.5, 38)),
+    "trunk_pain": Scale(colours=(GREEN, YELLOW), bounds=(1,)),
+    "patient_vas": Scale(colours=(GREEN, YELLOW, RED), bounds=(10, 50)),
+    "doctor_vas": Scale(colours=(GREEN, YELLOW, RED), bounds=(10, 50)),
+}
+"""Table 2's squares 1 to 14, in its order; a finding's name is its column in the clinic table."""
+SEXES: Mapping[str, float] = {"M": 0, "F": 1}
+"""The one item that is no number; any other sex counts as missing."""
+
+FOUND = Scale(colours=(GREEN, RED), bounds=(1,))
+GRADED = Scale(colours=(GREEN, YELLOW, ORANGE, RED), bounds=(1, 2, 3))
+ARM: Mapping[str, Scale] = dict(zip(FINDINGS, (FOUND, FOUND, FOUND, GRADED, GRADED)))
+"""A cruciform's squares a to e."""
+
+CELL = 20  # side of a cruciform's square
+CROSS = ((1, 0), (0, 1), (1, 1), (2, 1), (1, 2))  # column and row of a to e
+COLUMN, ROW, TOP, EDGE = 84, 70, 10, 28  # pitch of the cruciforms and where they begin
+SQUARE, SQUARE_ROW, SQUARES_TOP, A_ROW = 56, 66, 364, 7
+
+
+def _places() -> dict[str, tuple[int, int]]:
+    """Column and row of each joint in the left hand's half; the right hand's is its mirror image."""
+    rows = {"DIP": 0, "PIP": 1, "MCP": 2}
+    fingers = {f"{joint}{finger}": (5 - finger, row) for joint, row in rows.items() for finger in (2, 3, 4, 5)}
+    return {**fingers, "IP": (4, 2), "MCP1": (4, 3), "wrist": (2, 4)}
+
+
+def _blocks() -> dict[str, tuple[int, int, int]]:
+    """Left, top and side of every square of the picture, by the column of the clinic table that it shows."""
+    blocks = {}
+    for at, name in enumerate(ITEMS):
+        left = round((at % A_ROW + 0.5) * WIDTH / A_ROW - SQUARE / 2)
+        blocks[name] = (left, SQUARES_TOP + at // A_ROW * SQUARE_ROW, SQUARE)
+    for joint, (column, row) in _places().items():
+        for side in SIDES:
+            left = EDGE + column * COLUMN
+            left = left if side == "L" else WIDTH - left - 3 * CELL
+            for finding, (x, y) in zip(FINDINGS, CROSS):
+                blocks[f"{side}_{joint}_{finding}"] = (left + x * CELL, TOP + row * ROW + y * CELL, CELL)
+    return blocks
+
+
+BLOCKS: Mapping[str, tuple[int, int, int]] = _blocks()
+SCALES: Mapping[str, Scale] = {name: ITEMS.get(name) or ARM[name.rpartition("_")[2]] for name in BLOCKS}
+assert {name.split("_")[1] for name in BLOCKS.keys() - ITEMS.keys()} == set(CLINIC_JOINTS) and len(BLOCKS) == 14 + 150
+
+
+def picture(
+    findings: Mapping[str, Finding], *, shows: str = "all", acpa: str = "as_is", missing: str = "own"
+) -> NDArray[np.uint8]:
+    """The picture as 494 x 871 x 3, RGB.
+
+    `shows` leaves the squares or the cruciforms white, the paper's two ablations. `acpa` flipped turns a measured one
+    over. `missing` green shows what was not looked at as harmless, for which the paper has no other colour.
+    """
+    for name, chosen, known in (("shows", shows, SHOWS), ("acpa", acpa, ACPA), ("missing", missing, MISSING)):
+        if chosen not in known:
+            raise UnknownName.among(name, chosen, known)
+    out = np.full((HEIGHT, WIDTH, 3), 255, np.uint8)
+    for name, (left, top, side) in BLOCKS.items():
+        if shows != "all" and (name in ITEMS) != (shows == "squares"):
+            continue
+        colour = _colour(SCALES[name], number(findings.get(name)), missing, name == "acpa" and acpa == "flipped")
+        cv2.rectangle(out, (left, top), (left + side - 1, top + side - 1), colour, cv2.FILLED)
+    return out
+
+
+def _colour(scale: Scale, value: float | None, missing: str, flipped: bool) -> Colour:
+    if value is None:
+        return scale.colours[0] if missing == "green" else GREY
+    colour = scale.colour(value)
+    return scale.colours[colour == scale.colours[0]] if flipped else colour
+
+
+def number(finding: Finding) -> float | None:
+    """A finding as a number; None where nobody looked."""
+    value = SEXES.get(finding) if isinstance(finding, str) else finding
+    return None if value is None or np.isnan(value) else value
+
+
+def clinical(
+    findings: Mapping[str, Finding], row: Row, *, size: int, shows: str, acpa: str, missing: str
+) -> NDArray[np.uint8]:
+    """The picture at a network's size, stretched to a square as the paper's networks need it."""
+    drawn = picture(findings, shows=shows, acpa=acpa, missing=missing)
+    resized = cv2.resize(drawn, (size, size), interpolation=cv2.INTER_AREA)
+    return resized.astype(np.uint8, copy=False)

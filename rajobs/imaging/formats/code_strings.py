@@ -1,0 +1,139 @@
+"""The closed lists of code strings that may leave a header, and how what is found there is brought onto them."""
+
+import re
+
+from rajobs.records.tables.schemas import BODY_PARTS, MODALITIES, VIEW_POSITIONS
+
+ULTRASOUND = "US"
+RADIOGRAPHS = tuple(code for code in MODALITIES if code != ULTRASOUND)
+_MODALITY_NAMES = {"DR": "DX"}
+
+OTHER_MODALITIES = (
+    *("AR", "AU", "BDUS", "BI", "BMD", "CFM", "CT", "DMS", "DG", "DOC", "DSS", "ECG", "EEG", "EMG", "EPS", "ES"),
+    *("FID", "GM", "HC", "HD", "IO", "IOL", "IVOCT", "IVUS", "KER", "KO", "LEN", "LS", "M3D", "MG", "MR", "NM"),
+    *("OAM", "OCT", "OP", "OPM", "OPT", "OPTBSV", "OPTENF", "OPV", "OSS", "OT", "PA", "PLAN", "POS", "PR", "PT"),
+    *("PX", "REG", "RESP", "RF", "RTDOSE", "RTIMAGE", "RTPLAN", "RTRECORD", "RTSTRUCT", "RWV", "SEG", "SM", "SMR"),
+    *("SR", "SRF", "STAIN", "TEXTUREMAP", "TG", "VA", "XA", "XC"),
+)
+
+# Of these, the ones whose objects are no images at all: reports, plans, measurements, annotations.
+NO_IMAGES = (
+    *(
+        "AR",
+        "AU",
+        "DOC",
+        "ECG",
+        "EEG",
+        "EMG",
+        "EPS",
+        "FID",
+        "HC",
+        "HD",
+        "IOL",
+        "KER",
+        "KO",
+        "LEN",
+        "OAM",
+        "PLAN",
+        "POS",
+    ),
+    *("PR", "REG", "RESP", "RTDOSE", "RTPLAN", "RTRECORD", "RTSTRUCT", "RWV", "SMR", "SR", "SRF", "STAIN", "VA"),
+)
+
+MODALITY_OF_CLASS = {
+    "1.2.840.10008.5.1.4.1.1.1": "CR",
+    "1.2.840.10008.5.1.4.1.1.1.1": "DX",
+    "1.2.840.10008.5.1.4.1.1.1.1.1": "DX",
+    "1.2.840.10008.5.1.4.1.1.6": "US",
+    "1.2.840.10008.5.1.4.1.1.6.1": "US",
+    "1.2.840.10008.5.1.4.1.1.3": "US",
+    "1.2.840.10008.5.1.4.1.1.3.1": "US",
+}
+DIRECTORY_CLASS = "1.2.840.10008.1.3.10"
+
+# What is found in headers beside the schema's own codes (PS3.16 annex L and common habits).
+_BODY_NAMES = {
+    **{"HANDS": "HAND", "CARPUS": "WRIST", "WRISTS": "WRIST", "FINGERS": "FINGER", "FEET": "FOOT", "TOES": "TOE"},
+    **{"TARSUS": "FOOT", "TIBIA": "TIBFIB", "FIBULA": "TIBFIB", "TIBIAFIBULA": "TIBFIB", "THIGH": "FEMUR"},
+    **{"RADIUS": "FOREARM", "ULNA": "FOREARM", "RADIUSULNA": "FOREARM", "SCAPULA": "SHOULDER", "PATELLA": "KNEE"},
+    **{"MANDIBLE": "JAW", "TMJ": "JAW", "THORAX": "CHEST", "CERVICALSPINE": "CSPINE", "LUMBARSPINE": "LSPINE"},
+    **{"THORACICSPINE": "TSPINE", "SACRUM": "SSPINE", "SIJOINT": "PELVIS", "EXTREMITIES": "EXTREMITY"},
+}
+_VIEW_NAMES = {"LATERAL": "LAT", "OBLIQUE": "OBL"}
+_SIDE_NAMES = {"LEFT": "L", "RIGHT": "R", "BOTH": "B", "BILATERAL": "B"}
+
+LATERALITIES = ("L", "R", "B", "U")
+
+SEXES = ("M", "F", "O")
+
+MANUFACTURERS = (
+    *("AGFA", "ALOKA", "BK", "CANON", "CARESTREAM", "DEL MEDICAL", "ESAOTE", "FUJIFILM", "GE", "HITACHI", "HOLOGIC"),
+    *("KODAK", "KONICA MINOLTA", "MINDRAY", "ORIGIN", "PHILIPS", "SAMSUNG", "SHIMADZU", "SIEMENS", "SONOSITE"),
+    *("SUPERSONIC", "SWISSRAY", "TOSHIBA", "VIDAR", "ZIEHM"),
+)
+# The first pattern that fits wins: a maker's older and longer names before its short one.
+_MAKERS = (
+    (r"sonosite", "SONOSITE"),
+    (r"aloka", "ALOKA"),
+    (r"carestream", "CARESTREAM"),
+    (r"kodak", "KODAK"),
+    (r"fuji", "FUJIFILM"),
+    (r"agfa", "AGFA"),
+    (r"canon", "CANON"),
+    (r"toshiba", "TOSHIBA"),
+    (r"philips|\bmarconi|\batl\b", "PHILIPS"),
+    (r"siemens|acuson", "SIEMENS"),
+    (r"samsung|medison", "SAMSUNG"),
+    (r"konica|minolta", "KONICA MINOLTA"),
+    (r"esaote|biosound", "ESAOTE"),
+    (r"mindray|zonare", "MINDRAY"),
+    (r"hitachi", "HITACHI"),
+    (r"shimadzu", "SHIMADZU"),
+    (r"hologic|lorad", "HOLOGIC"),
+    (r"supersonic", "SUPERSONIC"),
+    (r"swissray", "SWISSRAY"),
+    (r"\bdel medical", "DEL MEDICAL"),
+    (r"\borigin\b", "ORIGIN"),
+    (r"vidar", "VIDAR"),
+    (r"ziehm", "ZIEHM"),
+    (r"b-?k[ -]medical", "BK"),
+    (r"^g\.?\s?e\.?\b|\bge\b|general electric", "GE"),
+)
+
+
+def modality(text: str | None, sop_class: str | None) -> str | None:
+    """The modality of a header, or of its SOP class where the header has none; else None."""
+    code = (text or "").strip().upper()
+    return _MODALITY_NAMES.get(code, code) if code else MODALITY_OF_CLASS.get(sop_class or "")
+
+
+def _listed(text: str | None, allowed: tuple[str, ...], names: dict[str, str]) -> str | None:
+    code = re.sub(r"[ _\-.]", "", text or "").upper()
+    code = names.get(code, code)
+    return code if code in allowed else None
+
+
+def body_part(text: str | None) -> str | None:
+    """A body part of the closed list."""
+    return _listed(text, BODY_PARTS, _BODY_NAMES)
+
+
+def view_position(text: str | None) -> str | None:
+    """A view of the closed list."""
+    return _listed(text, VIEW_POSITIONS, _VIEW_NAMES)
+
+
+def laterality(text: str | None) -> str | None:
+    """L, R, B or U."""
+    return _listed(text, LATERALITIES, _SIDE_NAMES)
+
+
+def sex(text: str | None) -> str | None:
+    """M, F or O."""
+    return _listed(text, SEXES, {})
+
+
+def manufacturer(text: str | None) -> str | None:
+    """A maker of the closed list, whatever its company form or city."""
+    low = (text or "").strip().lower()
+    return next((name for pattern, name in _MAKERS if re.search(pattern, low)), None)

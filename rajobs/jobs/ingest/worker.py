@@ -1,0 +1,155 @@
+"""One worker of ingest: reads shards, one after the other, with one decoder child, and puts their parts."""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from rajobs import studies
+from rajobs.imaging.archives.shards import read_members
+from rajobs.imaging.image import Image, ReadOptions
+from rajobs.imaging.intake import Intake, Taker
+from rajobs.imaging.memory import keep_memory
+from rajobs.imaging.rows import KINDS
+from rajobs.imaging.rows import PLACES as WHERE
+from rajobs.imaging.sandbox import Decoder
+from rajobs.jobs.ingest.duplicates import FRESH
+from rajobs.jobs.ingest.inventory import entry_name, from_text
+from rajobs.jobs.ingest.markers import Attempts, is_marked, put_mark, read_mark
+from rajobs.records.anatomy import SITES
+from rajobs.records.identity import Key
+from rajobs.records.manifest import digest, to_json
+from rajobs.records.store import Store, open_store
+from rajobs.records.tables.parquet_parts import to_parquet
+from rajobs.records.tables.schemas import CROSSWALK, IGNORED, IMAGES, PLACES, REJECTS
+from rajobs.records.tables.table_schema import Table
+from rajobs.records.user_tables import Labelled, headerless, named, read_labels
+
+
+def settings_of(options: ReadOptions) -> str:
+    """What stands for options that decide which files are taken; nothing for the usual ones."""
+    return "" if options == ReadOptions() else digest(dataclasses.asdict(options))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hints:
+    """What labels say that decides how a file is read: by its path, its source also by its SOP instance UID."""
+
+    patients: Mapping[str, str] = field(default_factory=dict)
+    shows: Mapping[str, str] = field(default_factory=dict)  # radiograph | ultrasound
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+    def digest(self, key: Key) -> str:
+        """Tells what labels say from what others do, nothing where they say nothing; keyed, for they name patients."""
+        told = [self.patients, self.shows, self.sources]
+        return key.pseudonym("hints", to_json(told).decode())[:16] if any(told) else ""
+
+
+def hints_of(labels: pa.Table | None) -> Hints:
+    """What is in a header is not asked of labels, but for what a drawing was modelled on."""
+    if labels is None:
+        return Hints()
+    bare = headerless(labels)
+    return Hints(patients=named(bare, "patient"), shows=shown(bare), sources=named(labels, "derived_from"))
+
+
+class Ingester:
+    """Takes in shards. Whatever is in a file, the worker goes on."""
+
+    def __init__(
+        self,
+        out: str,
+        ledger: str | None,
+        labels: str | None,
+        key_env: str,
+        fingerprint: str,
+        options: ReadOptions,
+        run: str,
+    ) -> None:
+        self.key = Key.of_node(key_env, fingerprint)  # the secret itself never travels
+        keep_memory()
+        self.run = run
+        self.decoder = Decoder()
+        self.decoder.start()
+        self.opened: dict[str, Store] = {}
+        self.store = open_store(out)
+        self.ledger = open_store(ledger, private=True) if ledger else None
+        self.options = options
+        self.hints = hints_of(read_labels(labels) if labels is not None else None)
+        self.hinted = self.hints.digest(self.key)
+
+    def __call__(self, item: dict[str, Any]) -> dict[str, Any]:
+        shard = from_text(item["shard"])
+        settings = settings_of(self.options)
+        taker = Taker(
+            key=self.key, read=self._read, origin=shard.origin,
+            patients=self.hints.patients, shows=self.hints.shows, sources=self.hints.sources,
+        )  # fmt: skip
+        written: list[str] = []
+        untold: list[str] = []
+        counts: Counter[str] = Counter()
+        attempts = Attempts(self.store, shard.id, self.run)
+        source = self.opened.setdefault(shard.source, open_store(shard.source))
+        how = digest([settings, self.hinted]) if self.hinted else settings
+        name = f"part-{shard.id}" + (f"-{how}" if how else "")
+        for number, lot in enumerate(taker.take_in(attempts.watched(read_members(source, shard)))):
+            written += self._put(name + (f"-{number:04d}" if number else ""), lot)
+            untold += lot.untold
+            counts += lot.counts
+        files = [entry_name(entry) for entry in shard.members] if shard.kind == "files" else []
+        self._forget(shard.id, written)
+        mark = {"shard": shard.id, "settings": settings, "parts": written, "counts": dict(counts), "files": files}
+        put_mark(self.store, {**mark, "hints": self.hinted, "untold": untold})
+        attempts.end()
+        return {"objects": counts["objects"]}
+
+    def _read(self, data: bytes, shows: str | None) -> list[Image]:
+        options = self.options
+        if options.pictures is None and shows is not None:
+            options = dataclasses.replace(options, pictures=shows)
+        return self.decoder.read(data, options)
+
+    def _put(self, name: str, lot: Intake) -> list[str]:
+        put = []
+        lots: list[tuple[Table, list[dict[str, object]]]] = [
+            (IMAGES, lot.images), (REJECTS, lot.rejects), (IGNORED, lot.ignored), (PLACES, lot.places),
+        ]  # fmt: skip
+        for schema, rows in lots:
+            if rows:
+                key = f"{schema.name}/{name}.parquet"
+                self.store.put(key, to_parquet(schema.rows(rows), schema))
+                put.append(key)
+        if self.ledger is not None and lot.crosswalk:
+            self.ledger.put(f"crosswalk/{name}.parquet", to_parquet(CROSSWALK.rows(lot.crosswalk), CROSSWALK))
+        return put
+
+    def _forget(self, shard: str, written: list[str]) -> None:
+        """The ledger keeps what was read of a shard last: labels may name another patient than before."""
+        if self.ledger is None or not is_marked(self.store, shard):
+            return
+        before, now = ({part.rpartition("/")[2].replace(FRESH, "") for part in parts} for parts in (
+            read_mark(self.store, shard)["parts"], written,
+        ))  # fmt: skip
+        for name in before - now:
+            self.ledger.delete(f"crosswalk/{name}")
+
+
+def labelled() -> dict[str, Labelled]:
+    """What labels may name, by the studies there are."""
+    found = {}
+    for study in map(studies.find, studies.names()):
+        axes = ("x", "y") if study.name == WHERE else ()  # where joints lie is told by these
+        sites = tuple(SITES) if axes or study.rows == "joints" else ()
+        found[study.name] = Labelled(targets=(*(target.name for target in study.targets), *axes), sites=sites)
+    return found
+
+
+def shown(labels: pa.Table) -> dict[str, str]:
+    """What labelled images show, by the rows that the labels' study learns from."""
+    kinds = {**studies.SEVEN, **{name: studies.find(name).rows for name in studies.names()}}
+    pictures = {kind: "ultrasound" if kind == "ultrasound" else "radiograph" for kind in KINDS if kind != "visits"}
+    pairs = zip(labels.column("image").to_pylist(), labels.column("study").to_pylist())
+    return {image: pictures[kinds[study]] for image, study in pairs if kinds.get(study) in pictures}

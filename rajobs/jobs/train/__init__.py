@@ -1,0 +1,1 @@
+"""rajobs train: the driver, the dataset of a study, the workers that train together, checkpoints."""

@@ -1,0 +1,258 @@
+"""rajobs train: fit a study's recipe and write a model bundle."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from rajobs import __version__, studies
+from rajobs.jobs import cluster, console
+from rajobs.jobs.train.checkpoints import Keeper
+from rajobs.jobs.train.dataset import Source, lesson_of, open_source, prepare, split_of
+from rajobs.jobs.train.worker import check_workers, fit_together
+from rajobs.learning.bundle import BUNDLE, Model, Networks, Trained, calibrate, put_bundle, read_description
+from rajobs.learning.card import card
+from rajobs.learning.ensemble import (
+    BEST,
+    Learnt,
+    Lesson,
+    build_member,
+    check_taught,
+    fit_member,
+    learned,
+    member_fit,
+    member_samples,
+    member_targets,
+    scaled,
+)
+from rajobs.learning.evaluation import judge_turns, most_accurate
+from rajobs.learning.networks import architectures
+from rajobs.learning.networks.starting_weights import Start, find_starts, from_weights
+from rajobs.learning.recipe import Member, Recipe, from_toml, to_dict
+from rajobs.learning.study import Study
+from rajobs.learning.training.cross_validation import network_name, turns
+from rajobs.learning.training.loop import Fit, pick_device
+from rajobs.learning.training.state import Epoch, State
+from rajobs.records.errors import UsageError
+from rajobs.records.manifest import digest, refuse_others
+from rajobs.records.store import Store, absolute, open_store, read_text
+from rajobs.records.tables.parquet_parts import to_parquet
+from rajobs.records.tables.schemas import HISTORY
+
+FEW = 30  # patients of the validation part, below which their figures hang on single ones
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Order:
+    """What a person asks of train."""
+
+    study: str
+    data: str
+    out: str
+    recipe: str = "default"
+    weights: str | None = None  # None: as the recipe says; none; or a place
+    workers: int = 1
+    mode: str = "clean"
+    seed: int = 0
+    budget: float = 1.0
+    ray: str | None = None
+
+
+def train(order: Order) -> str:
+    """Fit, and return the place of the bundle; an order that was carried out before is not carried out again."""
+    study = studies.find(order.study)
+    _check(order)
+    recipe = from_weights(read_recipe(study, order.recipe), order.weights)
+    check_workers(recipe, order.workers)
+    study = study.asked(recipe)
+    starts = find_starts(recipe, order.weights)
+    source = open_source(order.data, study)
+    store = open_store(order.out)
+    refuse_others(store, "models")
+    split, split_hash = split_of(source, order.mode)
+    facts: dict[str, Any] = {
+        "study": study.name,
+        "recipe": to_dict(recipe),
+        "mode": order.mode,
+        "seed": order.seed,
+        "budget": order.budget,
+        "data": source.data_hash,
+        "key": source.key,
+        "split": split_hash,
+        "code": __version__,
+        "starts": {name: start.sha256 for name, start in starts.items()},
+    }
+    version = digest(facts)
+    folder = f"{study.name}/{version}"
+    if store.stat(f"{folder}/{BUNDLE}"):
+        console.line(f"nothing to do: {order.out}/{folder} holds this model already")
+        return f"{order.out}/{folder}"
+    arrays = prepare(source, recipe.view, order.ray)
+    lesson = lesson_of(source, arrays, split, recipe, order.budget)
+    lessons = turns(lesson, recipe.folds)
+    check_taught(lessons, recipe)
+    if recipe.heavy:
+        _warn(order, lesson, recipe)
+    _hint(lesson, recipe)
+    trained: dict[str, list[Trained]] = {}
+    states: dict[str, State] = {}
+    for number, member in enumerate(recipe.members):
+        for turn, mine in enumerate(lessons):
+            name = network_name(member.name, turn, len(lessons))
+            place = Place(folder=f"{folder}/checkpoints", name=name, turn=turn, seed=order.seed * 1000 + number)
+            one, states[name] = fit(order, mine, recipe, member, starts.get(member.name), place)
+            trained.setdefault(member.name, []).append(one)
+    _put(store, folder, source, recipe, lessons, trained, states, facts)
+    for entry in list(store.list(f"{folder}/checkpoints/")):
+        store.delete(entry.key)
+    _summary(store, folder, order)
+    return f"{order.out}/{folder}"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Place:
+    """Which of a recipe's networks is trained, and where its checkpoints lie."""
+
+    folder: str
+    name: str
+    turn: int
+    seed: int
+
+
+def _hint(lesson: Lesson, recipe: Recipe) -> None:
+    """Where few patients choose, say how all of them can."""
+    few = len(set(lesson.groups[lesson.parts == "validation"]))
+    if not recipe.folds and few < FEW:
+        console.line(f"{few} patients validate: few to choose by. A recipe with folds = 5 gives every patient a turn")
+
+
+def _check(order: Order) -> None:
+    if not 0 < order.budget <= 1:
+        raise UsageError(f"--budget must be above 0 and at most 1, not {order.budget}")
+    if order.workers < 1:
+        raise UsageError(f"--workers must be 1 or more, not {order.workers}")
+
+
+def _warn(order: Order, lesson: Lesson, recipe: Recipe) -> None:
+    """Say how long a recipe that is meant for GPUs will take, before it starts."""
+    seconds = 0.0
+    for member in recipe.members:
+        run = member_fit(lesson, recipe, member, order.seed)
+        one = run.estimate(build_member(lesson.study, member, lesson.arrays.shape, 0).to(run.device))
+        seconds += one * max(1, recipe.folds)
+    console.line(
+        f"{lesson.study.name} {order.recipe} is meant for GPUs; here, on {run.device}, it takes about "
+        f"{console.clock(seconds / order.workers)}. A smaller --budget tries it with fewer epochs and rows"
+    )
+
+
+def read_recipe(study: Study, name: str) -> Recipe:
+    """A recipe by name, or out of a TOML file on this machine or a store."""
+    if not name.endswith(".toml"):
+        return study.recipe(name)
+    recipe = from_toml(read_text(name, "recipe file"))
+    for member in recipe.members:
+        architectures.check_member(member)
+    study.view.with_settings(recipe.view)
+    return recipe
+
+
+def fit(
+    order: Order, lesson: Lesson, recipe: Recipe, member: Member, start: Start | None, place: Place
+) -> tuple[Trained, State]:
+    """One network trained, from its last checkpoint if there is one, and calibrated."""
+    keeper = Keeper(store=open_store(order.out), folder=place.folder, name=place.name)
+    run = member_fit(lesson, recipe, member, place.seed)
+    state = keeper.newest()
+    if state:
+        console.line(f"{place.name}: going on after epoch {len(state.history)}")
+    if order.workers > 1:
+        task = {
+            "study": lesson.study.name, "data": absolute(order.data), "out": absolute(order.out), "mode": order.mode,
+            "budget": order.budget, "recipe": to_dict(recipe), "member": member.name, "weights": order.weights,
+            **vars(place),
+        }  # fmt: skip
+        with cluster.connected(order.ray):
+            state = fit_together(task, order.workers, run.training.epochs, lesson.study.headline)
+        built = build_member(lesson.study, member, lesson.arrays.shape, place.seed).to(run.device)
+        built.load_state_dict(state.best)
+        network: Learnt = built.eval()
+    else:
+        network, state = _fit_here(lesson, recipe, member, start, place.seed, keeper, state)
+    temperature = _temperature(run, network, lesson, member) if recipe.calibrate else {}
+    return Trained(network=network, temperature=temperature), state
+
+
+def _temperature(run: Fit, network: Learnt, lesson: Lesson, member: Member) -> dict[str, float]:
+    """A target's temperature; points have none."""
+    if not member_targets(lesson.study, member):
+        return {}
+    assert isinstance(network, nn.Module), member.name
+    samples = member_samples(lesson, member, "validation")
+    logits = run.logits(network, samples)
+    return {
+        target.name: calibrate(target, logits[target.name].cpu(), torch.from_numpy(samples.truth[target.name]))
+        for target in member_targets(lesson.study, member)
+    }
+
+
+def _fit_here(
+    lesson: Lesson, recipe: Recipe, member: Member, start: Start | None, seed: int, keeper: Keeper, state: State | None
+) -> tuple[Learnt, State]:
+    """In this process: one worker needs no cluster. A cascade that was killed starts again: it takes minutes."""
+    epochs, cascade = scaled(recipe.training_of(member), lesson.budget).epochs, member.fit == "cascade"
+    with console.Progress(f"{'stages' if cascade else 'epochs'} of {keeper.name}", epochs) as progress:
+        progress.step(len(state.history) if state else 0)
+
+        def told(epoch: Epoch, now: State) -> bool:
+            if not cascade:
+                keeper.keep(epoch.epoch, now, epoch.epoch == epochs)
+            metric = "" if epoch.metric is None else f", {lesson.study.headline} {epoch.metric:.3f}"
+            progress.step(note=f"loss {epoch.loss:.3f}{metric}")
+            return True
+
+        return fit_member(lesson, recipe, member, seed, told, state, start)
+
+
+def _put(
+    store: Store,
+    folder: str,
+    source: Source,
+    recipe: Recipe,
+    lessons: Sequence[Lesson],
+    trained: Networks,
+    states: Mapping[str, State],
+    facts: Mapping[str, Any],
+) -> None:
+    study, shape = source.study, lessons[0].arrays.shape
+    model = Model(study=study, recipe=recipe, shape=shape, hash="", trained=trained, device=pick_device())
+    if recipe.combine == BEST:
+        model = dataclasses.replace(model, best=most_accurate(model, lessons, facts["mode"]))
+    told = {
+        **facts,
+        "shape": list(shape),
+        "classes": {target.name: list(target.classes) for target in study.targets},
+        "parameters": {name: architectures.parameters(several[0].network) for name, several in trained.items()},
+        "epochs": {name: {"run": len(s.history), "kept": s.best_epoch} for name, s in states.items()},
+        "rows": {part: int(np.sum(lessons[0].parts == part)) for part in ("train", "validation", "test")},
+        "learned": learned(lessons[0]),
+        **({"best": model.best} if model.best else {}),
+        "validation": judge_turns(model, lessons).figures(),
+    }
+    rows = [{"member": name, **vars(epoch)} for name, state in states.items() for epoch in state.history]
+    store.put(f"{folder}/history.parquet", to_parquet(HISTORY.rows(rows), HISTORY))
+    store.put(f"{folder}/card.md", card(study, told).encode())
+    put_bundle(store, folder, trained, told)
+
+
+def _summary(store: Store, folder: str, order: Order) -> None:
+    told = read_description(store, folder)
+    rows = {f"{name} (validation)": console.figure(found) for name, found in told["validation"].items()}
+    console.table(f"{order.study}, {order.mode} mode, budget {order.budget:g}", {**told["rows"], **rows})
+    if "best" in told:
+        part = "test part, as the paper chose: a leak" if order.mode == "published" else "validation part"
+        console.line(f"{told['best']} answers, the most accurate member on the {part}")
+    console.line(f"model: {order.out}/{folder}")

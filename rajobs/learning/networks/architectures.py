@@ -1,0 +1,209 @@
+"""Architectures by name. Each takes images (channels, rows, columns) and gives a head a target."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from rajobs.learning.cascade.detector import Cascade
+from rajobs.learning.cascade.haar import Haar
+from rajobs.learning.networks import backbones
+from rajobs.learning.networks.blocks import Residual, conv
+from rajobs.learning.networks.landmarks import Landmarks, Pyramid, landmarks
+from rajobs.learning.recipe import Member
+from rajobs.learning.targets import Target
+from rajobs.records.errors import BadRecipe, UnknownName
+
+
+class Heads(nn.Module):
+    """A trunk that gives a vector, and a linear head a target, or one a target and kind of row."""
+
+    def __init__(self, trunk: nn.Module, features: int, outputs: Mapping[str, int], kinds: int = 1) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.kinds = kinds
+        # The ending keeps targets apart from a module's own attributes (half, type).
+        self.heads = nn.ModuleDict({
+            f"{name}_head": nn.Linear(features, kinds * count) for name, count in outputs.items()
+        })  # fmt: skip
+
+    def forward(self, images: Tensor, kinds: Tensor | None = None) -> dict[str, Tensor]:
+        features = self.trunk(images)
+        return {name.removesuffix("_head"): self._own(head(features), kinds) for name, head in self.heads.items()}
+
+    def _own(self, logits: Tensor, kinds: Tensor | None) -> Tensor:
+        """Of the logits of all kinds those of each row's own; without kinds all rows are of the first."""
+        if self.kinds == 1:
+            return logits
+        if kinds is None:
+            kinds = torch.zeros(len(logits), dtype=torch.int64, device=logits.device)
+        return logits.unflatten(1, (self.kinds, -1)).take_along_dim(kinds.view(-1, 1, 1), dim=1).squeeze(1)
+
+
+def build(
+    architecture: str,
+    settings: Mapping[str, Any],
+    outputs: Mapping[str, int],
+    shape: tuple[int, ...],
+    *,
+    kinds: int = 1,
+    points: tuple[str, int] | None = None,
+) -> nn.Module:
+    """A network for images of `shape` (channels, rows, columns) with `outputs` logits a target (and kind of row).
+
+    Of one that shows points: what they are called, and how many there are.
+    """
+    check_settings(architecture, settings)
+    trunk, features = ARCHITECTURES[architecture](shape=shape, **settings)
+    if isinstance(trunk, Pyramid):
+        assert points is not None, architecture
+        return Landmarks(trunk, features, points, outputs)
+    return Heads(trunk, features, outputs, kinds)
+
+
+def check_member(member: Member) -> None:
+    """Whether there is such an architecture for how it is fitted, and it knows the member's settings by name."""
+    check_settings(member.architecture, member.settings, member.fit)
+
+
+def check_settings(architecture: str, settings: Mapping[str, Any], fit: str = "gradient") -> None:
+    """The same of an architecture and its settings alone."""
+    there, what = (CASCADES, "cascade") if fit == "cascade" else (ARCHITECTURES, "architecture of a network")
+    if architecture not in there:
+        raise UnknownName.among(what, architecture, there)
+    known = [name for name in inspect.signature(there[architecture]).parameters if name != "shape"]
+    for name in settings:
+        if name not in known:
+            raise UnknownName.among(f"setting of {architecture}", name, known)
+
+
+def head_sizes(targets: tuple[Target, ...], groups: tuple[tuple[str, ...], ...]) -> dict[str, int]:
+    """Logits of each target's head: a group of classes is one."""
+    return {target.name: len(groups) if groups else target.outputs for target in targets}
+
+
+def parameters(network: nn.Module | Cascade) -> int:
+    """Count of learnt numbers."""
+    if isinstance(network, Cascade):
+        return network.numbers
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def head_parameters(network: nn.Module) -> list[nn.Parameter]:
+    """The heads' weights and biases: new where the trunk starts from elsewhere (002 learns them ten times faster)."""
+    return list(_heads(network).heads.parameters())
+
+
+def trunk_parameters(network: nn.Module) -> list[nn.Parameter]:
+    """All parameters but the heads'."""
+    return list(_heads(network).trunk.parameters())
+
+
+def _heads(network: nn.Module) -> Heads | Landmarks:
+    inner = getattr(network, "module", network)  # DistributedDataParallel wraps it
+    assert isinstance(inner, Heads | Landmarks)
+    return inner
+
+
+def compact(
+    *,
+    shape: tuple[int, ...],
+    width: int = 16,
+    stages: int = 4,
+    dropout: float = 0.2,
+    batch_norm: bool = True,
+    tiles: bool = False,
+) -> tuple[nn.Module, int]:
+    """A small residual network: a stage halves the image and doubles the channels, the mean over the image is read.
+
+    `tiles` takes an image's channels for pictures of their own (a hand's joints): all go through the same layers, and
+    the strongest of each feature is read.
+    """
+    if min(shape[1:]) < 2**stages:
+        raise BadRecipe(
+            f"compact with {stages} stages needs images of {2**stages} pixels or more, not {min(shape[1:])}"
+        )
+    layers: list[nn.Module] = [conv(1 if tiles else shape[0], width, 2, batch_norm)]
+    channels = width
+    for stage in range(1, stages):
+        layers += [conv(channels, width * 2**stage, 2, batch_norm), Residual(width * 2**stage, batch_norm)]
+        channels = width * 2**stage
+    layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout)]
+    return (Strongest if tiles else nn.Sequential)(*layers), channels
+
+
+class Strongest(nn.Sequential):
+    """Layers that every channel goes through alone; of what they find the strongest over the channels.
+
+    The weights have the names that they have without it, so that a network of single joints can be its start.
+    """
+
+    def forward(self, images: Tensor) -> Tensor:
+        found = super().forward(images.flatten(0, 1).unsqueeze(1)).unflatten(0, images.shape[:2])
+        drawn = images.amax(dim=(2, 3)) > images.amin(dim=(2, 3))  # a joint that is not there is an even plane
+        return found.masked_fill(~drawn.unsqueeze(2), 0).amax(dim=1)
+
+
+def conv4(
+    *, shape: tuple[int, ...], head: str = "flatten", dropout: float = 0.5, hidden: int = 512
+) -> tuple[nn.Module, int]:
+    """003's network (figure 2): four 3x3 convolutions (32, 64 | 128, 128), two poolings, a hidden layer of 512.
+
+    At 252 px, three channels and two outputs the flat head has 244,101,826 parameters; head="pool" averages first
+    and has 307,906. A grey film has one channel: 576 fewer.
+    """
+    if head not in ("flatten", "pool"):
+        raise UnknownName.among("head of conv4", head, ("flatten", "pool"))
+    body = nn.Sequential(
+        nn.Conv2d(shape[0], 32, 3), nn.ReLU(), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(64, 128, 3, padding=1), nn.ReLU(), nn.Conv2d(128, 128, 3), nn.ReLU(), nn.MaxPool2d(2),
+    )  # fmt: skip
+    rows, columns = (((side - 4) // 2 - 2) // 2 for side in shape[1:])
+    if min(rows, columns) < 1:
+        raise BadRecipe(f"conv4 needs images of at least 12 pixels, not {min(shape[1:])}")
+    flat = 128 * rows * columns if head == "flatten" else 128
+    pool = nn.Identity() if head == "flatten" else nn.AdaptiveAvgPool2d(1)
+    trunk = nn.Sequential(body, pool, nn.Flatten(), nn.Linear(flat, hidden), nn.ReLU(), nn.Dropout(dropout))
+    for layer in trunk.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear) and layer.weight.device.type != "meta":
+            nn.init.xavier_uniform_(layer.weight)  # Glorot uniform, as printed
+    return trunk, hidden
+
+
+def conv2(
+    *, shape: tuple[int, ...], width: int = 32, hidden: int = 512, dropout: float = 0.5, batch_norm: bool = False
+) -> tuple[nn.Module, int]:
+    """004's network: two 3x3 convolutions, each with a pooling, and a hidden layer of 512; images of 48 px.
+
+    The paper does not print the channels: 32 and twice as many. Its net for erosion has batch norm, the other has not.
+    """
+    if min(shape[1:]) < 4:
+        raise BadRecipe(f"conv2 needs images of at least 4 pixels, not {min(shape[1:])}")
+    rows, columns = (side // 2 // 2 for side in shape[1:])
+    trunk = nn.Sequential(
+        conv(shape[0], width, 1, batch_norm), nn.MaxPool2d(2), conv(width, 2 * width, 1, batch_norm), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Linear(2 * width * rows * columns, hidden), nn.ReLU(), nn.Dropout(dropout),
+    )  # fmt: skip
+    return trunk, hidden
+
+
+SHOW_POINTS = ("landmarks", "haar")
+"""Architectures that tell where things are."""
+
+CASCADES: Mapping[str, type[Haar]] = {"haar": Haar}
+"""What a cascade is built of."""
+
+ARCHITECTURES: Mapping[str, Callable[..., tuple[nn.Module, int]]] = {
+    "compact": compact,
+    "landmarks": landmarks,
+    "conv2": conv2,
+    "conv4": conv4,
+    "alexnet": backbones.alexnet,
+    "vgg16": backbones.vgg16,
+    "googlenet": backbones.googlenet,
+    "resnet18": backbones.resnet18,
+    "resnet50": backbones.resnet50,
+    "efficientnet_b2": backbones.efficientnet_b2,
+}

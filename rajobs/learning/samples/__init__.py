@@ -1,0 +1,1 @@
+"""Rows of the tables as arrays that a network learns from or answers."""

@@ -1,0 +1,126 @@
+"""Rows that are drawn for a network to learn from: of films, none of them twice, and of scans. No torch is needed."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rajobs.imaging.coding import small
+from rajobs.imaging.formats.ultrasound_regions import blanked
+from rajobs.imaging.rows import Position, Row, rows_of
+from rajobs.imaging.views import Shown, from_zero
+from rajobs.imaging.windowing import shown, span, to_bytes
+from rajobs.learning.points import points_in_view
+from rajobs.learning.study import Array, Study
+from rajobs.phantoms.picture import Picture
+from rajobs.phantoms.radiographs.films import sample_film
+from rajobs.phantoms.radiographs.spoiling import joint_places, spoil
+from rajobs.phantoms.ultrasound.scans import sample_scan
+from rajobs.records.anatomy import SIDES
+
+KINDS = {
+    "films": {"unilateral": 0.26, "beside": 0.10, "both": 0.20, "foot": 0.18, "other": 0.26},
+    "hands": {"unilateral": 0.60, "both": 0.40},
+}  # fmt: skip
+"""Views; `beside`: one hand, and beside it a foot or a child's hand, which is too rare to be learnt in passing."""
+GRADES = 4
+DIFFICULTIES = {"easy": 0.1, "standard": 0.5, "hard": 0.4}
+SIZES: Mapping[str, Mapping[Any, float]] = {
+    "films": {"SMALL": 1.0},
+    "hands": {"SMALL": 0.55, (1005, 745): 0.30, (745, 1005): 0.15},
+}
+"""Rows and columns: a hand is looked at closely, and small films are blurred there."""
+MISTAKEN = 0.08  # of the hands: seen as the other side's, to learn that it has no joints there
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """A row of a drawn film with all that is known of it."""
+
+    array: Array
+    row: Row
+    view: str
+    points: NDArray[np.float32] | None
+    picture: Picture | None  # the film it is of, where it is still held
+
+
+def draw_rows(study: Study, settings: Mapping[str, Any], seed: tuple[int, ...], films: range) -> Iterator[Drawn]:
+    """The study's rows of the films of these numbers."""
+    chosen = study.view.with_settings(settings)
+    for number in films:
+        rng = np.random.default_rng((*seed, number))
+        size, kind, hard = (_choose(rng, shares) for shares in (SIZES[study.rows], KINDS[study.rows], DIFFICULTIES))
+        view, beside = ("unilateral", True) if kind == "beside" else (kind, None)
+        picture = spoil(sample_film(rng, kind=view, size=size, difficulty=hard, beside=beside), rng)
+        places, image = positions(picture), _shown(picture, study.view.reads)
+        for row in rows_of(study.rows, f"drawn-{number}", number, places):
+            if row.side and rng.random() < MISTAKEN:
+                row = replace(row, side=next(side for side in SIDES if side != row.side))
+            yield Drawn(
+                array=study.view.draw(image, row, **chosen), row=row, view=view, picture=picture,
+                points=_points(study, row, places, picture, chosen),
+            )  # fmt: skip
+
+
+def draw_scans(
+    study: Study, settings: Mapping[str, Any], seed: int, count: int
+) -> tuple[Array, dict[str, list[str | None]]]:
+    """So many drawn scans as a study sees them, and their truth a target.
+
+    All pairs of grades are equally frequent: a network must not read the one from the other.
+    """
+    chosen = tuple(sorted(study.view.with_settings(settings).items()))
+    return _drawn_scans(study.view.draw, chosen, (study.name, *(target.name for target in study.targets)), seed, count)
+
+
+@lru_cache(maxsize=1)  # a sweep's trials, the turns of a cross-validation and its members all ask for the same
+def _drawn_scans(
+    draw: Callable[..., Array], settings: tuple[tuple[str, Any], ...], names: tuple[str, ...], seed: int, count: int
+) -> tuple[Array, dict[str, list[str | None]]]:
+    study, *targets = names
+    arrays = []
+    labels: dict[str, list[str | None]] = {target: [] for target in targets}
+    for number in range(count):
+        rng = np.random.default_rng((seed, number))
+        grey, hard = number // GRADES % GRADES, _choose(rng, DIFFICULTIES)
+        picture = sample_scan(rng, grade=number % GRADES, grey_grade=grey, difficulty=hard)
+        told = {truth.target: truth.value for truth in picture.truths if truth.study == study}
+        for name, values in labels.items():
+            values.append(told.get(name))
+        assert picture.region is not None
+        frame = blanked(picture.frames[0].astype(np.uint8), (picture.region,))  # as ingest keeps it
+        arrays.append(draw(Shown(pixels=frame), Row(image_id=f"drawn-{number}", at=number), **dict(settings)))
+    return cast(Array, np.stack(arrays)), labels
+
+
+def _choose(rng: np.random.Generator, shares: Mapping[Any, float]) -> Any:
+    return list(shares)[int(rng.choice(len(shares), p=list(shares.values())))]
+
+
+def positions(picture: Picture) -> list[Position]:
+    """Where the joints of a drawn film's hands are."""
+    named = joint_places(picture) if picture.body_part == "hand" else {}
+    return [Position(site=str(site), side=side, x=float(x), y=float(y)) for (side, site), (x, y) in named.items()]
+
+
+def _shown(picture: Picture, reads: str) -> Shown:
+    """As ingest stores it and a view is given it."""
+    frame = picture.frames[0]
+    top = (1 << picture.bits) - 1
+    deep = (np.subtract(top, frame) if picture.inverted else frame).astype(np.uint16)
+    if reads == "preview":
+        preview = shown(small(deep), span(deep, picture.window))
+        return Shown(pixels=preview, scale=preview.shape[1] / deep.shape[1])
+    return Shown(pixels=to_bytes(deep, picture.window), deep=from_zero(deep))
+
+
+def _points(
+    study: Study, row: Row, places: list[Position], picture: Picture, settings: Mapping[str, Any]
+) -> NDArray[np.float32] | None:
+    if study.points is None or study.view.place is None:
+        return None
+    shape = picture.frames[0].shape
+    return points_in_view(study.points.places, row, places, study.view.place(row, shape[:2], **settings))

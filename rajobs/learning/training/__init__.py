@@ -1,0 +1,1 @@
+"""How a network is trained: the loop, its state, augmentation and cross-validation."""

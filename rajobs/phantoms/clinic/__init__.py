@@ -1,0 +1,1 @@
+"""Drawn visits to a clinic, after the tables that 000 prints."""

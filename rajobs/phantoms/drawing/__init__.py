@@ -1,0 +1,1 @@
+"""What a radiograph is drawn with: bones, soft tissue, damage of joints, and the exposure."""

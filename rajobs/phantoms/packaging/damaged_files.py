@@ -1,0 +1,286 @@
+"""Damaged and hostile files, each with the one fate a careful reader must give it."""
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from pydicom.uid import UID, CTImageStorage
+
+from rajobs.phantoms.packaging.archives import Member
+from rajobs.phantoms.packaging.canaries import identity
+from rajobs.phantoms.packaging.dicom_files import SYNTAXES, element_head, make_meta, put_pixels, put_streams, serialise
+from rajobs.phantoms.packaging.headers import uid
+from rajobs.phantoms.packaging.picture_files import PICTURES, picture_bytes
+from rajobs.phantoms.packaging.sample_encodings import Draft, draft_film
+from rajobs.phantoms.packaging.truth_tables import Fate
+from rajobs.phantoms.picture import Picture
+
+_FOREIGN = UID("1.2.826.0.1.3680043.10.9999.1")
+_BLOCK = 8 << 20  # bytes of zeros that one piece of a bomb becomes
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Source:
+    """The film a damaged file is made of, under an instance UID of its own."""
+
+    picture: Picture
+    seed: int
+    serial: str
+
+    def draft(self) -> Draft:
+        return draft_film(self.picture, seed=self.seed, serial=self.serial)
+
+    def coded(self, syntax: str) -> Draft:
+        draft = self.draft()
+        put_pixels(draft, syntax)
+        return draft
+
+    def file(self, syntax: str) -> bytes:
+        return serialise(self.coded(syntax).dataset, syntax)
+
+    def stream(self, syntax: str) -> tuple[Draft, bytearray]:
+        draft, encode = self.draft(), SYNTAXES[syntax].encode
+        assert encode is not None, syntax
+        return draft, bytearray(encode(draft.frames[0], draft.depth))
+
+    def picture_file(self, kind: str) -> bytearray:
+        return bytearray(picture_bytes(self.picture, kind, identity(self.seed, self.picture.patient.number)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Damage:
+    reason: str
+    make: Callable[[_Source], bytes]
+    kind: str = ""  # of a picture without a header; else it is DICOM
+    labelled: bool = False  # a picture that the labels know
+
+
+def damage_kinds() -> tuple[str, ...]:
+    """The names of the kinds of damaged and hostile files."""
+    return tuple(_DAMAGES)
+
+
+def make_damaged(kind: str, picture: Picture, *, seed: int, serial: str) -> tuple[Member, bool]:
+    """A damaged file of a kind, of the picture at half its size; and whether labels should name it."""
+    damage = _DAMAGES[kind]
+    small = replace(picture, frames=tuple(np.ascontiguousarray(frame[::2, ::2]) for frame in picture.frames[:1]))
+    source = _Source(picture=small, seed=seed, serial=serial)
+    instance = "" if damage.kind else uid(seed, "instance", serial)
+    fate = Fate(name="rejects", reason=damage.reason, kind=f"damage:{kind}", sop_uid=instance)
+    folder = identity(seed, picture.patient.number)["folder"].title()
+    name = f"{serial}{PICTURES[damage.kind] if damage.kind else ''}"
+    return Member(folder=folder, name=name, data=damage.make(source), fate=fate), damage.labelled
+
+
+def cut_copy(data: bytes) -> bytes:
+    """A file that ends at three fifths of its length."""
+    return data[: len(data) * 3 // 5]
+
+
+def zeros_deflated(blocks: int) -> bytes:
+    """A raw deflate stream of `blocks` times 8 MiB of zeros, made without them: about 8 KB for each."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    # After a full flush the next block stands for itself, so the same bytes can follow again and again.
+    return (packer.compress(bytes(_BLOCK)) + packer.flush(zlib.Z_FULL_FLUSH)) * blocks + b"\x03\x00"
+
+
+def zeros_checksum(blocks: int) -> int:
+    """The CRC-32 of `blocks` times 8 MiB of zeros."""
+    checksum, zeros = 0, bytes(_BLOCK)
+    for _ in range(blocks):
+        checksum = zlib.crc32(zeros, checksum)
+    return checksum
+
+
+def _cut_pixels(source: _Source) -> bytes:
+    return cut_copy(source.file("explicit"))
+
+
+def _cut_header(source: _Source) -> bytes:
+    data = source.file("explicit")
+    return data[: data.index(element_head((0x0010, 0x4000), "LT")) + 8 + 5]
+
+
+def _cut_fragment(source: _Source) -> bytes:
+    return cut_copy(source.file("jpeg-lossless"))
+
+
+def _cut_stream(source: _Source) -> bytes:
+    """All lengths of the file are right, but the JPEG within ends half way, without its end marker."""
+    draft, stream = source.stream("jpeg-lossless")
+    put_streams(draft, [bytes(stream[: len(stream) // 4 * 2])])
+    return serialise(draft.dataset, "jpeg-lossless")
+
+
+def _cut_deflated(source: _Source) -> bytes:
+    return cut_copy(source.file("deflated"))
+
+
+def _long_element(source: _Source) -> bytes:
+    data = bytearray(source.file("explicit"))
+    at = data.index(element_head((0x0009, 0x1002), "UN")) + 8
+    data[at : at + 4] = (0x7FFFFFF0).to_bytes(4, "little")
+    return bytes(data)
+
+
+def _text_for_number(source: _Source) -> bytes:
+    data = source.file("explicit")
+    at = data.index(element_head((0x0028, 0x0010), "US"))
+    return data[:at] + element_head((0x0028, 0x0010), "LO") + b"\x04\x00many" + data[at + 10 :]
+
+
+def _lying_rows(source: _Source) -> bytes:
+    draft = source.coded("jpeg-lossless")
+    draft.dataset.Rows += 17
+    return serialise(draft.dataset, "jpeg-lossless")
+
+
+def _flipped_rle(source: _Source) -> bytes:
+    draft, stream = source.stream("rle")
+    stream[11] ^= 0x80  # the second segment begins far behind the end
+    put_streams(draft, [bytes(stream)])
+    return serialise(draft.dataset, "rle")
+
+
+def _flipped_table(source: _Source) -> bytes:
+    draft, stream = source.stream("jpeg-lossless")
+    stream[stream.index(b"\xff\xc4") + 5] ^= 0x80  # 128 codes of one bit
+    put_streams(draft, [bytes(stream)])
+    return serialise(draft.dataset, "jpeg-lossless")
+
+
+def _flipped_png(source: _Source) -> bytes:
+    data = source.picture_file("png")
+    data[len(data) // 2] ^= 0x10
+    return bytes(data)
+
+
+def _cut_png(source: _Source) -> bytes:
+    return cut_copy(bytes(source.picture_file("png")))
+
+
+def _foreign_tiff(source: _Source) -> bytes:
+    """A TIFF whose samples are said to be JBIG."""
+    data = source.picture_file("tiff")
+    at = data.index((259).to_bytes(2, "little") + (3).to_bytes(2, "little") + (1).to_bytes(4, "little"))
+    data[at + 8 : at + 10] = (34661).to_bytes(2, "little")
+    return bytes(data)
+
+
+def _letter(source: _Source) -> bytes:
+    page = replace(source.picture, frames=(np.full((297, 210), 250, np.uint8),), bits=8)
+    who = identity(source.seed, source.picture.patient.number)
+    return picture_bytes(page, "jpeg", who)
+
+
+def _foreign_syntax(source: _Source) -> bytes:
+    dataset = source.coded("explicit").dataset
+    whole = serialise(dataset, "explicit")
+    body = whole[132 + len(make_meta(dataset, SYNTAXES["explicit"].uid)) :]
+    return bytes(128) + b"DICM" + make_meta(dataset, _FOREIGN) + body
+
+
+def _foreign_colour(source: _Source) -> bytes:
+    dataset = source.coded("explicit").dataset
+    dataset.SamplesPerPixel, dataset.PlanarConfiguration, dataset.PhotometricInterpretation = 3, 0, "HSV"
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 8, 8, 7
+    size = dataset.Rows * dataset.Columns * 3
+    dataset.PixelData = bytes(size + size % 2)
+    return serialise(dataset, "explicit")
+
+
+def _wide_samples(source: _Source) -> bytes:
+    dataset = source.coded("explicit").dataset
+    dataset.BitsAllocated = dataset.BitsStored = 32
+    dataset.HighBit = 31
+    dataset.PixelData = dataset.PixelData * 2
+    return serialise(dataset, "explicit")
+
+
+def _no_pixels(source: _Source) -> bytes:
+    return serialise(source.draft().dataset, "explicit")
+
+
+def _burned_in(source: _Source) -> bytes:
+    dataset = source.coded("explicit").dataset
+    dataset.BurnedInAnnotation = "YES"
+    return serialise(dataset, "explicit")
+
+
+def _tomogram(source: _Source) -> bytes:
+    dataset = source.coded("explicit").dataset
+    dataset.Modality, dataset.SOPClassUID = "CT", CTImageStorage
+    return serialise(dataset, "explicit")
+
+
+def _jpeg2000_bomb(source: _Source) -> bytes:
+    """Some hundred bytes that claim 8000 by 7650 samples of 16 bits: 122 MB."""
+    import imagecodecs
+
+    draft = source.draft()
+    tile = np.zeros((64, 64), np.uint16)
+    stream = bytearray(imagecodecs.jpeg2k_encode(tile, codecformat="j2k", reversible=True))
+    rows, columns = 8000, 7650
+    for at, size in ((8, columns), (12, rows), (24, columns), (28, rows)):  # of the image, and of its one tile
+        stream[at : at + 4] = size.to_bytes(4, "big")
+    dataset = draft.dataset
+    dataset.Rows, dataset.Columns = rows, columns
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, 16, 15
+    put_streams(draft, [bytes(stream)])
+    return serialise(dataset, "jpeg2000")
+
+
+def _deflated_bomb(source: _Source) -> bytes:
+    """A deflated file of some 800 KB that becomes 800 MiB."""
+    dataset, side = source.draft().dataset, 20480
+    blocks = 2 * side * side // _BLOCK
+    dataset.Rows = dataset.Columns = side
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, 16, 15
+    meta = make_meta(dataset, SYNTAXES["deflated"].uid)
+    header = serialise(dataset, "explicit")[132 + len(make_meta(dataset, SYNTAXES["explicit"].uid)) :]
+    header += element_head((0x7FE0, 0x0010), "OW") + b"\0\0" + (blocks * _BLOCK).to_bytes(4, "little")
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    start = packer.compress(header) + packer.flush(zlib.Z_FULL_FLUSH)
+    body = start + zeros_deflated(blocks)
+    return bytes(128) + b"DICM" + meta + body + b"\0" * (len(body) % 2)
+
+
+def _huge_frame(source: _Source) -> bytes:
+    dataset = source.coded("explicit").dataset
+    dataset.Rows = dataset.Columns = 65535
+    return serialise(dataset, "explicit")
+
+
+def _many_frames(source: _Source) -> bytes:
+    dataset = source.coded("rle").dataset
+    dataset.NumberOfFrames = 2_000_000
+    return serialise(dataset, "rle")
+
+
+_DAMAGES: dict[str, _Damage] = {
+    "cut-pixels": _Damage(reason="truncated", make=_cut_pixels),
+    "cut-header": _Damage(reason="truncated", make=_cut_header),
+    "cut-fragment": _Damage(reason="truncated", make=_cut_fragment),
+    "cut-stream": _Damage(reason="truncated", make=_cut_stream),
+    "cut-deflated": _Damage(reason="truncated", make=_cut_deflated),
+    "cut-png": _Damage(reason="truncated", make=_cut_png, kind="png", labelled=True),
+    "long-element": _Damage(reason="truncated", make=_long_element),
+    "text-for-number": _Damage(reason="corrupt", make=_text_for_number),
+    "lying-rows": _Damage(reason="corrupt", make=_lying_rows),
+    "flipped-rle": _Damage(reason="corrupt", make=_flipped_rle),
+    "flipped-table": _Damage(reason="corrupt", make=_flipped_table),
+    "flipped-png": _Damage(reason="corrupt", make=_flipped_png, kind="png", labelled=True),
+    "foreign-syntax": _Damage(reason="unsupported-syntax", make=_foreign_syntax),
+    "foreign-colour": _Damage(reason="unsupported-syntax", make=_foreign_colour),
+    "foreign-tiff": _Damage(reason="unsupported-picture", make=_foreign_tiff, kind="tiff", labelled=True),
+    "wide-samples": _Damage(reason="not-grey-or-colour", make=_wide_samples),
+    "no-pixels": _Damage(reason="no-pixels", make=_no_pixels),
+    "burned-in": _Damage(reason="burned-in-annotation", make=_burned_in),
+    "tomogram": _Damage(reason="not-a-joint-modality", make=_tomogram),
+    "letter": _Damage(reason="no-modality", make=_letter, kind="jpeg"),
+    "jpeg2000-bomb": _Damage(reason="too-large", make=_jpeg2000_bomb),
+    "deflated-bomb": _Damage(reason="too-large", make=_deflated_bomb),
+    "huge-frame": _Damage(reason="too-large", make=_huge_frame),
+    "many-frames": _Damage(reason="too-large", make=_many_frames),
+}

@@ -1,0 +1,47 @@
+"""A film as a plain picture: PNG, JPEG, TIFF or BMP. It has no header, but comments with planted names."""
+
+import io
+
+import numpy as np
+
+from rajobs.phantoms.packaging.canaries import Identity
+from rajobs.phantoms.packaging.sample_encodings import Array
+from rajobs.phantoms.picture import Picture
+
+PICTURES = {"png": ".png", "jpeg": ".jpg", "tiff": ".tif", "bmp": ".bmp"}
+"""The kinds of picture and how their names end."""
+
+_TIFF_DESCRIPTION, _TIFF_ARTIST = 270, 315
+
+
+def picture_bytes(picture: Picture, kind: str, who: Identity) -> bytes:
+    """The first frame as a picture of a kind: 16 bits in PNG and TIFF, 8 in JPEG and BMP."""
+    from PIL import Image, PngImagePlugin, TiffImagePlugin
+
+    frame, deep = picture.frames[0], kind in ("png", "tiff")
+    if picture.inverted:
+        frame = ((1 << picture.bits) - 1 - frame).astype(frame.dtype)  # no tag here says that white is low
+    if frame.ndim == 2:
+        frame = _spread(frame, picture.bits, 16 if deep else 8)
+    image, note = Image.fromarray(frame), f"{who['family']} {who['comment']}"
+    buffer = io.BytesIO()
+    if kind == "png":
+        text = PngImagePlugin.PngInfo()
+        text.add_text("Comment", note)
+        image.save(buffer, "PNG", compress_level=1, pnginfo=text)
+    elif kind == "jpeg":
+        image.save(buffer, "JPEG", quality=92, comment=note.encode())
+    elif kind == "tiff":
+        tags = TiffImagePlugin.ImageFileDirectory_v2()
+        tags[_TIFF_DESCRIPTION], tags[_TIFF_ARTIST] = note, who["physician"]
+        image.save(buffer, "TIFF", tiffinfo=tags)
+    else:
+        image.save(buffer, "BMP")
+    return buffer.getvalue()
+
+
+def _spread(frame: Array, bits: int, wanted: int) -> Array:
+    """The samples over the whole range of `wanted` bits."""
+    shift = wanted - bits
+    spread = np.left_shift(frame, shift) if shift >= 0 else np.right_shift(frame, -shift)
+    return spread.astype(np.uint16 if wanted == 16 else np.uint8)

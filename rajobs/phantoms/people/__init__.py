@@ -1,0 +1,1 @@
+"""Who is drawn: build, disease, visits, and how inflamed each joint is."""

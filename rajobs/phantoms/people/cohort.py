@@ -1,0 +1,125 @@
+"""Who is drawn, when they come and which films are taken: plans, from which any film can be drawn alone."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from types import MappingProxyType
+
+import numpy as np
+
+from rajobs.phantoms.drawing.joint_damage import Scores
+from rajobs.phantoms.people.severity import Course, draw_course, scores_at
+from rajobs.phantoms.picture import Patient
+
+VIEWS = ("unilateral", "both", "foot", "other")
+_OTHER_SHARES = MappingProxyType(
+    {
+        "chest": 0.20, "abdomen": 0.06, "spine": 0.08, "neck": 0.02, "knee": 0.10, "shoulder": 0.08, "hip": 0.11,
+        "elbow": 0.05, "humerus": 0.02, "forearm": 0.06, "skull": 0.06, "lower_leg": 0.06, "jaw": 0.04, "teeth": 0.06,
+    }
+)  # fmt: skip
+OTHER_PARTS = tuple(_OTHER_SHARES)
+_FOOT_ASIDE = 0.3
+"""How many single feet are taken from the side, with the ankle."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Film:
+    """A film to draw: `entropy` is all its randomness, `scores` its disease (a side each)."""
+
+    view: str
+    part: str
+    sides: tuple[str, ...]
+    patient: Patient
+    build_seed: int
+    age: float
+    taken: date
+    visit: int
+    entropy: tuple[int, ...]
+    scores: Mapping[str, Scores] = field(default_factory=dict)
+    drift: float = 0.0
+    size: str | tuple[int, int] = "FULL"
+    difficulty: str = "standard"
+    beside: bool | None = None  # something beside a single hand, nothing, or as often as the preset has it
+
+
+def draw_patient(number: int, rng: np.random.Generator, *, ra: float = 0.75) -> tuple[Patient, date]:
+    """A person and the day of the first visit; one in ten is a child."""
+    first = date(2012, 1, 1) + timedelta(days=int(rng.integers(0, 365 * 9)))
+    child = rng.random() < 0.10
+    age = float(rng.uniform(2, 17)) if child else float(np.clip(rng.normal(58, 14), 18, 95))
+    birth = first - timedelta(days=int(age * 365.25))
+    sex = "F" if rng.random() < 0.72 else "M"
+    return Patient(number=number, sex=sex, birth=birth, ra=bool(rng.random() < ra) and age > 8), first
+
+
+def _visit_films(rng: np.random.Generator) -> list[tuple[str, str, tuple[str, ...]]]:
+    """View, part and sides of a visit's films, in the proportions of a PACS dump for a hand filter (003)."""
+    films: list[tuple[str, str, tuple[str, ...]]] = []
+    hands = rng.random()
+    if hands < 0.46:
+        films += [("unilateral", "hand", ("R",)), ("unilateral", "hand", ("L",))]
+    elif hands < 0.54:
+        films += [("unilateral", "hand", (str(rng.choice(("L", "R"))),))]
+    if hands >= 0.50:
+        films += [("both", "hand", ("L", "R"))]
+    feet = rng.random()
+    if feet < 0.22:
+        films += [("foot", "foot", ("R",)), ("foot", "foot", ("L",))]
+    elif feet < 0.42:
+        films += [("foot", "foot", ("L", "R"))]
+    elif feet < 0.50:
+        films += [("foot", "foot" if feet < 0.47 else "ankle", (str(rng.choice(("L", "R"))),))]
+    for part in rng.choice(OTHER_PARTS, size=int(rng.integers(1, 4)), p=list(_OTHER_SHARES.values())):
+        films.append(("other", str(part), ()))
+    return films
+
+
+def plan_patient(
+    number: int, *, seed: int, size: str | tuple[int, int] = "FULL", difficulty: str = "standard"
+) -> Iterator[Film]:
+    """A patient's films over all visits."""
+    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(number,)))
+    patient, taken = draw_patient(number, rng)
+    build_seed = int(rng.integers(2**31))
+    visits = int(rng.choice((1, 2, 3), p=(0.30, 0.40, 0.30)))
+    course: Course = draw_course(rng, ra=patient.ra, child=(taken - patient.birth).days < 17 * 365)
+    for visit in range(visits):
+        years = (taken - patient.birth).days / 365.25
+        scores = scores_at(course, visit)
+        for count, (view, part, sides) in enumerate(_visit_films(rng)):
+            yield Film(
+                view=view, part=part, sides=sides, patient=patient, build_seed=build_seed, age=years, taken=taken,
+                visit=visit,
+                entropy=(seed, number, visit, count), scores=scores.get(part, {}), drift=course.drift,
+                size=size, difficulty=difficulty,
+            )  # fmt: skip
+        taken += timedelta(days=int(rng.integers(150, 800)))
+
+
+def plan_sample(
+    rng: np.random.Generator, *, kind: str, size: str | tuple[int, int], difficulty: str, beside: bool | None = None
+) -> Film:
+    """A film of a person who is drawn for this film alone; children are more frequent than in a cohort."""
+    if kind not in VIEWS:
+        raise ValueError(f"no kind of film {kind!r}: one of {', '.join(VIEWS)}")
+    patient, taken = draw_patient(0, rng)
+    age = (taken - patient.birth).days / 365.25
+    if rng.random() < 0.15:
+        age = float(rng.uniform(1.5, 17.5))
+        patient = Patient(number=0, sex=patient.sex, birth=taken - timedelta(days=int(age * 365.25)), ra=False)
+    course = draw_course(rng, ra=patient.ra, child=age < 17)
+    part = {"unilateral": "hand", "both": "hand", "foot": "foot"}.get(kind) or str(
+        rng.choice(OTHER_PARTS, p=list(_OTHER_SHARES.values()))
+    )
+    pair = kind == "both" or (kind == "foot" and rng.random() < 0.4)
+    sides = () if kind == "other" else ("L", "R") if pair else (str(rng.choice(("L", "R"))),)
+    if kind == "foot" and not pair and rng.random() < _FOOT_ASIDE:
+        part = "ankle"
+    scores = scores_at(course, int(rng.integers(0, 3)))
+    return Film(
+        view=kind, part=part, sides=sides, patient=patient, build_seed=int(rng.integers(2**31)), age=age,
+        taken=taken, visit=0,
+        entropy=tuple(int(x) for x in rng.integers(2**32, size=4)), scores=scores.get(part, {}), drift=course.drift,
+        size=size, difficulty=difficulty, beside=beside,
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Drawn radiographs of hands and feet, and what lies beside them."""

@@ -1,0 +1,1 @@
+"""Drawn power-Doppler scans: layers, vessels, the machine and its screen."""

@@ -1,0 +1,180 @@
+"""Tables that users bring: read from CSV, their columns checked by name, their identifiers still original."""
+
+import io
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.csv
+
+from rajobs.records.errors import BadTable, StoreError, UnknownName, nearest
+from rajobs.records.identity import IMAGE_ID, Key
+from rajobs.records.store import open_store, split_uri
+from rajobs.records.tables.schemas import CLINIC, CROSSWALK, LABELS, SIDES, TEXT
+
+LABEL_NEEDS = ("image", "study", "target", "value")
+LABEL_MAY = ("side", "site", "reader", "patient", "split", "frame", "derived_from")
+UID = re.compile(r"[0-9]+(\.[0-9]+)+")
+NUMBER = re.compile(r"[0-9]{1,9}")
+
+
+def read_csv(uri: str, what: str, needs: Sequence[str], may: Sequence[str]) -> pa.Table:
+    """A CSV of text columns: those it needs are there, and none is there that has no meaning."""
+    place, name = split_uri(uri)
+    store = open_store(place)
+    if store.stat(name) is None:
+        raise StoreError(f"there is no {what} file {uri}")
+    data = store.get(name)
+    try:
+        parse = pyarrow.csv.ParseOptions(delimiter=separator(data.partition(b"\n")[0].decode()))
+        header = pyarrow.csv.open_csv(io.BytesIO(data), parse_options=parse).schema.names
+        options = pyarrow.csv.ConvertOptions(
+            column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=True, null_values=[""]
+        )
+        table = pyarrow.csv.read_csv(io.BytesIO(data), parse_options=parse, convert_options=options)
+    except (pa.ArrowInvalid, UnicodeDecodeError):
+        # Arrow's own message quotes the row.
+        raise BadTable(f"the {what} file {uri} is no CSV in UTF-8 whose rows all have the header's columns") from None
+    header = [column.strip().lstrip("\ufeff") for column in header]
+    _check_header(f"the {what} file {uri}", header, needs, may)
+    return table.rename_columns(header)
+
+
+def separator(header: str) -> str:
+    """What stands between the columns, by the first line: Excel writes semicolons where a comma is the decimal sign."""
+    return next((sign for sign in ",;\t" if sign in header), ",")
+
+
+def _check_header(table: str, header: Sequence[str], needs: Sequence[str], may: Sequence[str]) -> None:
+    if not {*needs, *may} & set(header):
+        # A file without a header: what stands in its first line is data, and stays out of the message.
+        raise BadTable(f"{table} names none of its columns {', '.join(needs)} in its first line; add a header")
+    missing = [column for column in needs if column not in header]
+    if missing:
+        raise BadTable(f"{table} lacks {', '.join(missing)}; it has {', '.join(header)}")
+    if len(set(header)) < len(header):
+        raise BadTable(f"{table} has two columns of one name; it has {', '.join(header)}")
+    for column in header:
+        if column not in (*needs, *may):
+            raise UnknownName.among(f"column in {table}:", column, (*needs, *may))
+
+
+def read_labels(uri: str) -> pa.Table:
+    """A labels CSV; every optional column is there, filled with nulls where the file has none."""
+    table = read_csv(uri, "labels", LABEL_NEEDS, LABEL_MAY)
+    for column in LABEL_MAY:
+        if column not in table.column_names:
+            table = table.append_column(column, pa.nulls(table.num_rows, pa.string()))
+    for column in LABEL_NEEDS:
+        if table.column(column).null_count:
+            raise BadTable(f"the labels file {uri} has {table.column(column).null_count} rows without {column}")
+    for column, fits, what in _CHECKS:
+        wrong = sum(value is not None and not fits(value) for value in table.column(column).to_pylist())
+        if wrong:
+            raise BadTable(f"the labels file {uri} has {wrong} rows whose {column} is {what}")
+    return table
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labelled:
+    """What labels of a study may name: its targets, and its sites where they are a closed list."""
+
+    targets: tuple[str, ...]
+    sites: tuple[str, ...] = ()
+
+
+def check_names(uri: str, labels: pa.Table, known: Mapping[str, Labelled]) -> None:
+    """UnknownName where labels name a study, target or site that there is not: nobody would ever read them."""
+    counted = Counter(zip(*(labels.column(name).to_pylist() for name in ("study", "target", "site"))))
+    for (study, target, site), count in counted.items():
+        wrong = f"the labels file {uri} has {count} rows of"
+        # What stands in the cell stays out of the message: where columns are mixed up it may be anything.
+        if study not in known:
+            raise UnknownName(f"{wrong} an unknown study; {nearest(study, known)}")
+        targets, sites = known[study].targets, known[study].sites
+        if target not in targets:
+            raise UnknownName(f"{wrong} {study} with an unknown target; {nearest(target, targets)}")
+        if sites and site is not None and site not in sites:
+            raise UnknownName(f"{wrong} {study} with an unknown site; {nearest(site, sites)}")
+
+
+_SPLITS = ("train", "validation", "test")
+_CHECKS: tuple[tuple[str, Callable[[str], object], str], ...] = (
+    ("side", SIDES.__contains__, f"none of {', '.join(SIDES)}"),
+    ("split", _SPLITS.__contains__, f"none of {', '.join(_SPLITS)}"),
+    ("frame", NUMBER.fullmatch, "no number from 0 on"),
+    ("derived_from", lambda value: UID.fullmatch(value) or IMAGE_ID.fullmatch(value), "neither image_id nor SOP UID"),
+)
+
+
+def named(labels: pa.Table, column: str) -> dict[str, str]:
+    """What a column of the labels says of images, where it says something."""
+    pairs = zip(labels.column("image").to_pylist(), labels.column(column).to_pylist())
+    return {image: value for image, value in pairs if value}
+
+
+def headerless(labels: pa.Table) -> pa.Table:
+    """The labels of files that are named by their path: what is in a header is not asked of labels."""
+    paths = [UID.fullmatch(image) is None for image in labels.column("image").to_pylist()]
+    return labels.filter(pa.array(paths, pa.bool_()))
+
+
+def _read_clinic_csv(uri: str) -> pa.Table:
+    table = read_csv(uri, "clinic", ("patient", "visit_date"), CLINIC.names)
+    if table.column("patient").null_count:
+        raise BadTable(f"the clinic file {uri} has rows without patient")
+    return table
+
+
+def clinic_crosswalk(uri: str, key: Key) -> pa.Table:
+    """The patients of a clinic CSV as the ledger names them: some have no image that would lead back to them."""
+    table = _read_clinic_csv(uri)
+    known = {value for name in _PATIENTS if name in table.column_names for value in table.column(name).to_pylist()}
+    return CROSSWALK.rows([
+        {
+            "source": key.pseudonym("source", f"clinic {patient}"), "path": "clinic table", "image_ids": [],
+            "patient": key.pseudonym("patient", patient), "patient_id": patient,
+        }
+        for patient in sorted(known - {None})
+    ])  # fmt: skip
+
+
+_PATIENTS = ("patient", "derived_from")
+
+
+def read_clinic(uri: str, key: Key) -> pa.Table:
+    """A clinic CSV with pseudonyms and shifted dates; ragged values are counted, never quoted."""
+    table = _read_clinic_csv(uri)
+    names, patients = CLINIC.names, table.column("patient").to_pylist()
+    columns = []
+    for column in CLINIC.columns:
+        given = table.column(column.name) if column.name in table.column_names else pa.nulls(table.num_rows, TEXT)
+        try:
+            columns.append(given.cast(column.type))
+        except pa.ArrowInvalid:
+            kind = "a date (YYYY-MM-DD)" if column.name == "visit_date" else "a number (31.5)"
+            raise BadTable(f"the clinic file {uri} has a value in {column.name} that is not {kind}") from None
+    found = dict(zip(names, columns))
+    days = found["visit_date"].to_pylist()
+    shifted = [None if day is None else key.shift(who, day) for who, day in zip(patients, days)]
+    found["visit_date"] = pa.array(shifted, pa.date32())
+    for name in _PATIENTS:
+        values = found[name].to_pylist()
+        found[name] = pa.array([None if value is None else key.pseudonym("patient", value) for value in values], TEXT)
+    return CLINIC.check(pa.table(found, schema=CLINIC.arrow))
+
+
+def label_rows(labels: pa.Table, ids: Mapping[tuple[str, int], str]) -> tuple[pa.Table, int]:
+    """Labels under the image_ids of what they name; those that name nothing there are counted."""
+    rows: list[dict[str, object]] = []
+    lost = 0
+    for row in labels.to_pylist():
+        image = ids.get((row["image"], int(row["frame"] or 0)))
+        if image is None:
+            lost += 1
+            continue
+        kept = {name: row[name] for name in ("side", "study", "target", "site", "value", "split")}
+        rows.append({"image_id": image, **kept, "reader": row["reader"] or "reader"})
+    return LABELS.rows(rows), lost

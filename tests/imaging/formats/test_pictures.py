@@ -1,0 +1,136 @@
+"""Pictures and loops without a header, and the coding and previews of what is stored."""
+
+import io
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+
+from rajobs.imaging import coding, file_types, windowing
+from rajobs.imaging.formats import reader
+from rajobs.imaging.image import Mask, ReadOptions
+from rajobs.records.errors import Reject
+from tests.imaging.dicom_files import film, scan_rgb
+
+RADIOGRAPH = ReadOptions(pictures="radiograph")
+SCREEN = ReadOptions(pictures="ultrasound", ultrasound_regions="all")
+
+
+def saved(array, kind, **options):
+    buffer = io.BytesIO()
+    Pillow.fromarray(array).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def loop(path, code, frames):
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*code), 20, frames[0].shape[1::-1])
+    for frame in frames:
+        writer.write(frame[..., ::-1])
+    writer.release()
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "BMP"])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_grey_pictures(kind, bits):
+    if kind == "BMP" and bits == 16:
+        return
+    image = film(bits=bits)
+    (found,) = reader.read(saved(image, kind), RADIOGRAPH)
+    assert np.array_equal(found.pixels, image)
+    assert (found.bits, found.header.modality, found.header.patient_id) == (bits, "RG", None)
+
+
+def test_colour_pictures_and_what_they_show():
+    image = scan_rgb()
+    data = saved(image, "PNG")
+    (found,) = reader.read(data, SCREEN)
+    assert np.array_equal(found.pixels, image)
+    assert found.doppler
+    assert reader.read(data, RADIOGRAPH)[0].pixels.ndim == 2
+    with pytest.raises(Reject, match="no-modality"):
+        reader.read(data, ReadOptions())
+    with pytest.raises(Reject, match="no-region"):
+        reader.read(data, ReadOptions(pictures="ultrasound"))
+    mask = Mask(manufacturer=None, model=None, rows=32, columns=48, boxes=((10, 8, 29, 19),))
+    (kept,) = reader.read(data, ReadOptions(pictures="ultrasound", masks=(mask,)))
+    assert np.array_equal(kept.pixels[8:20, 10:30], image[8:20, 10:30])
+    assert not kept.pixels[:8].any()
+    with pytest.raises(Reject, match="unsupported-picture"):
+        reader.read(saved(image, "GIF"), SCREEN)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "BMP"])
+def test_cut_pictures_are_rejected(kind):
+    data = saved(scan_rgb(200, 300), kind)
+    assert reader.read(data, SCREEN)
+    for share in (0.3, 0.7, 0.98):
+        with pytest.raises(Reject):
+            reader.read(data[: int(len(data) * share)], SCREEN)
+
+
+def test_a_flipped_png_is_rejected():
+    data = bytearray(saved(scan_rgb(), "PNG"))
+    data[len(data) // 2] ^= 4
+    with pytest.raises(Reject, match="corrupt"):
+        reader.read(bytes(data), SCREEN)
+
+
+def test_damage_that_a_jpeg_decoder_only_mumbles_about_is_rejected(decoder):
+    image = np.random.default_rng(0).integers(0, 255, (160, 200), np.uint8)
+    data = saved(image, "JPEG", quality=90)
+    draw = np.random.default_rng(1)
+    seen = 0
+    for at in draw.integers(len(data) // 3, len(data) - 40, 20).tolist():
+        try:
+            decoder.read(data[:at] + draw.bytes(12) + data[at + 12 :], RADIOGRAPH)
+        except Reject:
+            seen += 1
+    assert seen >= 12
+
+
+@pytest.mark.parametrize(("name", "code"), [("a.avi", "MJPG"), ("a.mp4", "mp4v")])
+def test_loops(tmp_path, decoder, name, code):
+    frames = [np.full((64, 96, 3), 15 * k, np.uint8) for k in range(9)]
+    data = loop(tmp_path / name, code, frames)
+    found = decoder.read(data, SCREEN)
+    assert [image.frame for image in found] == list(range(9))
+    assert all(abs(int(image.pixels.mean()) - 15 * k) < 6 for k, image in enumerate(found))
+    with pytest.raises(Reject, match=r"truncated|corrupt"):
+        decoder.read(data[: len(data) * 2 // 3], SCREEN)
+    with pytest.raises(Reject, match="not-a-joint-modality"):
+        decoder.read(data, RADIOGRAPH)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (33, 70), (1, 1, 3), (31, 17, 3)])
+@pytest.mark.parametrize("word", [np.uint8, np.uint16])
+def test_stored_pixels_come_back(shape, word):
+    if len(shape) == 3 and word is np.uint16:
+        return
+    draw = np.random.default_rng(0)
+    for top in (1, 255, np.iinfo(word).max):
+        pixels = draw.integers(0, top, shape, word, endpoint=True)
+        back = coding.decode(coding.encode(pixels))
+        assert back.dtype == word
+        assert np.array_equal(back, pixels)
+
+
+def test_previews():
+    image = film(600, 300)
+    shown = cv2.imdecode(np.frombuffer(coding.preview(image, (2048, 4096)), np.uint8), cv2.IMREAD_UNCHANGED)
+    assert shown.shape == (256, 128)
+    assert shown[0].mean() < 20 < 200 < shown[-1].mean()
+    colour = cv2.imdecode(np.frombuffer(coding.preview(scan_rgb(), None), np.uint8), cv2.IMREAD_UNCHANGED)
+    assert colour.shape == (32, 48, 3)
+    assert colour[10, 20].tolist() == [20, 40, 220]  # OpenCV's order
+    nonsense = windowing.to_unit(image, (60000, 1))  # a window beside all values is not believed
+    assert 0.2 < nonsense.mean() < 0.8
+
+
+def test_content_tells_not_names():
+    assert file_types.kind_of(b"") is None
+    assert file_types.kind_of(b"BM is how this text begins, and it is no picture at all") is None
+    assert file_types.kind_of(bytes(128) + b"DICM") == "dicom"
+    assert file_types.archive_of(b"PK\x03\x04") == "zip"
+    assert file_types.archive_of(bytes(512)) is None

@@ -1,0 +1,113 @@
+"""The clinic's findings as a picture: Table 2's colours, a place of its own for each finding, and the settings."""
+
+import numpy as np
+import pytest
+
+from rajobs.imaging.clinical_picture import (
+    BLOCKS,
+    GREEN,
+    GREY,
+    HEIGHT,
+    ITEMS,
+    ORANGE,
+    RED,
+    WHITE,
+    WIDTH,
+    YELLOW,
+    clinical,
+    number,
+    picture,
+)
+from rajobs.imaging.rows import Finding, Row
+from rajobs.phantoms.clinic.printed_tables import BOUNDS
+from rajobs.records.errors import UnknownName
+from rajobs.records.tables.schemas import CLINIC
+
+TABLE_2 = [
+    ("rf", 14.9, GREEN), ("rf", 15, YELLOW), ("rf", 29.9, YELLOW), ("rf", 30, RED),
+    ("acpa", 4.4, GREEN), ("acpa", 4.5, RED),
+    ("esr", 9, GREEN), ("esr", 10, YELLOW), ("esr", 20, RED),
+    ("onset_days", 41, YELLOW), ("onset_days", 42, RED),
+    ("crp", 0.29, YELLOW), ("crp", 0.3, RED),
+    ("ana", 0, GREEN), ("ana", 40, YELLOW), ("ana", 80, YELLOW), ("ana", 160, RED),
+    ("mmp3", 119.9, YELLOW), ("mmp3", 120, RED), ("mmp3", 121, RED),
+    ("wbc", 3999, GREEN), ("wbc", 4000, YELLOW), ("wbc", 8000, RED),
+    ("sex", "M", YELLOW), ("sex", "F", RED), ("sex", "O", GREY),
+    ("skin", 0, GREEN), ("skin", 1, YELLOW),
+    ("temperature", 37.4, GREEN), ("temperature", 37.5, YELLOW), ("temperature", 38, RED),
+    ("trunk_pain", 0, GREEN), ("trunk_pain", 1, YELLOW),
+    ("patient_vas", 9, GREEN), ("patient_vas", 10, YELLOW), ("patient_vas", 50, RED),
+    ("doctor_vas", 9, GREEN), ("doctor_vas", 10, YELLOW), ("doctor_vas", 50, RED),
+    *((f"L_MCP2_{name}", value, (GREEN, RED)[value]) for name in ("symptom", "tender", "swollen") for value in (0, 1)),
+    *((f"R_wrist_{name}", at, (GREEN, YELLOW, ORANGE, RED)[at]) for name in ("gs", "pd") for at in range(4)),
+]  # fmt: skip
+
+
+def colour_of(drawn: np.ndarray, name: str) -> tuple[int, ...]:
+    """The one colour of a finding's square."""
+    left, top, side = BLOCKS[name]
+    (colour,) = np.unique(drawn[top : top + side, left : left + side].reshape(-1, 3), axis=0)
+    return tuple(int(value) for value in colour)
+
+
+@pytest.mark.parametrize(("name", "value", "colour"), TABLE_2)
+def test_a_finding_has_the_colour_of_table_2(name: str, value: float | str, colour: tuple[int, ...]) -> None:
+    # The clinic table keeps short floats: 0.3 and 37.4 must not slip over a bound by that.
+    kept: Finding = value if isinstance(value, str) else float(np.float32(value))
+    drawn = picture({name: kept})
+    assert colour_of(drawn, name) == colour
+    assert {colour_of(drawn, other) for other in BLOCKS if other != name} == {GREY}, "nobody looked at the others"
+
+
+def test_phantoms_keep_a_variant_in_the_bands_of_the_same_table() -> None:
+    assert all(ITEMS[name].bounds == bounds for name, bounds in BOUNDS.items())
+
+
+def test_every_finding_of_the_table_has_a_place_and_none_hides_another() -> None:
+    whose = {"patient", "visit_date", "reader", "derived_from", "ra_clinical"}
+    assert set(BLOCKS) == set(CLINIC.names) - whose, "the answer is not in the picture"
+    count = np.zeros((HEIGHT, WIDTH), int)
+    for left, top, side in BLOCKS.values():
+        assert min(left, top) >= 0 and left + side <= WIDTH and top + side <= HEIGHT
+        count[top : top + side, left : left + side] += 1
+    assert count.max() == 1
+    drawn = picture({})
+    assert drawn.shape == (494, 871, 3) and {tuple(map(int, c)) for c in drawn[count == 0]} == {WHITE}
+
+
+def test_the_hands_are_mirror_images() -> None:
+    one = picture(
+        {f"L_{joint}_{finding}": 1 for joint in ("wrist", "IP", "DIP5") for finding in ("symptom", "swollen")}
+    )
+    other = picture(
+        {f"R_{joint}_{finding}": 1 for joint in ("wrist", "IP", "DIP5") for finding in ("symptom", "swollen")}
+    )
+    hands = np.s_[: min(BLOCKS[name][1] for name in ITEMS)]
+    assert (one[hands] == other[hands][:, ::-1]).all() and (one != other).any()
+
+
+def test_settings_leave_out_flip_and_fill() -> None:
+    found: dict[str, Finding] = {"acpa": 0.0, "rf": 100.0, "L_PIP3_pd": 2.0}
+    for shows, there, white in (("squares", "rf", "L_PIP3_pd"), ("cruciforms", "L_PIP3_pd", "rf")):
+        drawn = picture(found, shows=shows)
+        assert colour_of(drawn, there) in (RED, ORANGE) and colour_of(drawn, white) == WHITE
+    assert colour_of(picture(found, acpa="flipped"), "acpa") == RED
+    assert colour_of(picture({"acpa": 9.0}, acpa="flipped"), "acpa") == GREEN
+    assert colour_of(picture({}, acpa="flipped"), "acpa") == GREY, "what was not measured cannot be flipped"
+    filled = picture({}, missing="green")
+    assert colour_of(filled, "L_PIP3_pd") == GREEN and colour_of(filled, "crp") == YELLOW
+    with pytest.raises(UnknownName, match="did you mean squares"):
+        picture({}, shows="square")
+
+
+def test_a_network_gets_it_at_its_size() -> None:
+    settings = {"shows": "all", "acpa": "as_is", "missing": "own"}
+    small = clinical({"rf": 100.0}, Row(image_id="i", at=0), size=64, **settings)
+    assert small.shape == (64, 64, 3) and small.dtype == np.uint8
+    left, top, side = BLOCKS["rf"]
+    x, y = round((left + side / 2) * 64 / WIDTH), round((top + side / 2) * 64 / HEIGHT)
+    assert np.allclose(small[y, x], RED, atol=3)
+
+
+def test_a_number_that_is_none_is_missing() -> None:
+    assert number(float("nan")) is None and number(None) is None and number("F") == 1 and number(0.0) == 0

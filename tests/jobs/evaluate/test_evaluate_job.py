@@ -1,0 +1,144 @@
+"""What evaluate makes of models' answers before it judges them."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rajobs import studies
+from rajobs.jobs.builtin import DRAWN
+from rajobs.jobs.evaluate.job import Order, _given, all_judge, by_rule, evaluate, read_metrics
+from rajobs.jobs.score.worker import GRADES
+from rajobs.jobs.train.dataset import open_source
+from rajobs.learning.bundle import put_bundle
+from rajobs.learning.recipe import to_dict
+from rajobs.records.errors import BadTable, StoreError, UsageError
+from rajobs.records.manifest import to_json
+from rajobs.records.scan_grades import FLOW, GREY, WITHOUT_COLOUR
+from rajobs.records.splits import MODES
+from rajobs.records.store import open_store
+from rajobs.records.tables.parquet_parts import to_parquet
+from rajobs.records.tables.schemas import IMAGES, LABELS, PREDICTIONS
+
+SURE = np.array([[0.0, 0.1, 0.1, 0.8]] * 3)
+
+
+def test_a_frame_without_colour_is_answered_by_rule_as_in_score(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path))
+    images = [
+        {
+            "image_id": name, "patient": "p", "frame": 0, "modality": "US", "rows": 2, "columns": 2, "bits": 8,
+            "doppler": doppler, "preview": b"", "pixels": b"",
+        }
+        for name, doppler in {"lit": True, "dark": False, "other": False}.items()
+    ]  # fmt: skip
+    labels = [{"image_id": "lit", "study": GRADES.study, "target": FLOW, "value": "3", "reader": "truth"}]
+    store.put("images/part-0.parquet", to_parquet(IMAGES.rows(images), IMAGES))
+    store.put("labels/part-0.parquet", to_parquet(LABELS.rows(labels), LABELS))
+    store.put("manifest.json", to_json({"job": "ingest", "hash": "h", "key": "k"}))
+    source = open_source(str(tmp_path), studies.find(GRADES.study))
+    given = {name: (SURE, np.full(3, 3)) for name in (FLOW, GREY)}
+    apart = {name: np.full(3, 0.5) for name in (FLOW, GREY)}
+    answers, differ = by_rule(source, ["dark", "lit", "dark"], given, apart)
+    p, said = answers[FLOW]
+    assert said.tolist() == [WITHOUT_COLOUR, 3, WITHOUT_COLOUR] and p[:, 3].tolist() == [0, 0.8, 0]
+    assert p[0].tolist() == [1, 0, 0, 0] and np.isnan(differ[FLOW]).tolist() == [True, False, True]
+    assert answers[GREY] is given[GREY] and differ[GREY] is apart[GREY], "synovium is thick without colour too"
+    assert given[FLOW][1].tolist() == [3, 3, 3]
+
+
+def test_models_of_another_key_and_the_package_s_own_are_not_said_to_have_a_test_part() -> None:
+    assert all_judge([{"key": "k"}, {"key": "k"}], "k") is None
+    assert "learnt from drawings alone" in (all_judge([{"key": DRAWN}], "k") or "")
+    for foreign in ([{"key": "other"}], [{"key": "other"}, {"key": DRAWN}]):
+        said = all_judge(foreign, "k") or ""
+        assert "another key" in said and "all labelled rows judge" in said and "cannot be told from here" in said
+
+
+@pytest.mark.parametrize("content", [b"image_id,truth\ni1,1\n", b"", b"PAR1 that breaks off"])
+def test_a_user_s_file_that_is_no_parquet_is_not_to_be_removed(tmp_path: Path, content: bytes) -> None:
+    study, file = studies.find(GRADES.study), tmp_path / "mine.csv"
+    with pytest.raises(StoreError, match="there is no predictions table"):
+        _given(str(file), study)
+    file.write_bytes(content)
+    with pytest.raises(BadTable, match="is no Parquet file; --predictions takes a table as evaluate writes") as told:
+        _given(str(file), study)
+    assert "remove" not in str(told.value)
+
+
+def graded(place: Path, count: int = 20) -> list[dict[str, Any]]:
+    """Ingested scans with a grade that two have told; predictions of them, of which the test part's are right."""
+    store = open_store(str(place))
+    names = [f"s{at:02}" for at in range(count)]
+    images = [
+        {
+            "image_id": name, "patient": f"p {name}", "frame": 0, "modality": "US", "rows": 2, "columns": 2, "bits": 8,
+            "doppler": True, "preview": b"", "pixels": b"",
+        }
+        for name in names
+    ]  # fmt: skip
+    labels = [
+        {"image_id": name, "study": GRADES.study, "target": FLOW, "value": str(at % 2), "reader": reader}
+        for at, name in enumerate(names)
+        for reader in ("truth", "anna")
+    ]
+    store.put("images/part-0.parquet", to_parquet(IMAGES.rows(images), IMAGES))
+    store.put("labels/part-0.parquet", to_parquet(LABELS.rows(labels), LABELS))
+    store.put("manifest.json", to_json({"job": "ingest", "hash": "h", "key": "k"}))
+    return [
+        {
+            "image_id": name, "hand": 0, "site": "", "patient": f"p {name}", "target": FLOW, "truth": str(at % 2),
+            "predicted": str(at % 2 if at < 8 else 3), "p": [0.25] * 4, "split": "test" if at < 8 else "train",
+            "bundles": [],
+        }
+        for at, name in enumerate(names)
+    ]  # fmt: skip
+
+
+def given(place: Path, rows: list[dict[str, Any]]) -> Order:
+    """The order to judge predictions made elsewhere."""
+    open_store(str(place)).put("mine.parquet", to_parquet(PREDICTIONS.rows(rows), PREDICTIONS))
+    return Order(
+        study=GRADES.study, data=f"{place}/data", models=f"{place}/models", out=f"{place}/out",
+        predictions=f"{place}/mine.parquet",
+    )  # fmt: skip
+
+
+def test_of_predictions_from_elsewhere_the_test_part_alone_judges(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    order = given(tmp_path, graded(tmp_path / "data"))
+    page = Path(evaluate(order)).read_text()
+    told = read_metrics(order.out)
+    assert told["figures"]["grade.accuracy"]["value"] == 1, "what it learnt from was all wrong"
+    assert {(row["who"], row["rows"]) for row in told["readers"]} == {("model", 8), ("anna", 8)}
+    assert "on 8 answers of the test part" in capsys.readouterr().out
+    assert "8 ultrasound, to judge by" in page and "12 ultrasound, to learn from" in page
+    none = [{**row, "split": "train"} for row in graded(tmp_path / "none" / "data")]
+    with pytest.raises(BadTable, match="no row is of the test part"):
+        evaluate(given(tmp_path / "none", none))
+
+
+def test_predictions_are_judged_whatever_models_there_are(tmp_path: Path) -> None:
+    order = given(tmp_path, graded(tmp_path / "data"))
+    recipe = to_dict(studies.find(GRADES.study).recipe("default"))
+    facts = {"key": "k", "split": "another", "recipe": recipe, "budget": 0.5, "seed": 0, "rows": {"train": 999}}
+    models = open_store(order.models)
+    hashes = [put_bundle(models, f"{GRADES.study}/{mode}", {}, {**facts, "mode": mode})["hash"] for mode in MODES]
+    page = Path(evaluate(order)).read_text()
+    assert not any(name in page for name in (*hashes, "999 ultrasound", "50 % of")), "they have not answered"
+    told = read_metrics(order.out)
+    assert told["bundles"] == [] and told["budget"] == 1
+    with pytest.raises(UsageError, match="no model of ultrasound_grading"):
+        evaluate(replace(order, out=f"{tmp_path}/other", predictions=None))
+
+
+@pytest.mark.parametrize("column", ["truth", "predicted"])
+def test_answers_that_are_no_classes_are_counted_and_not_shown(tmp_path: Path, column: str) -> None:
+    rows = graded(tmp_path / "data")
+    order = given(tmp_path, [{**rows[0], column: "1.0"}, {**rows[1], column: "Doe^Jane"}, *rows[2:]])
+    with pytest.raises(BadTable, match="2 values of grade in truth or predicted are none of 0, 1, 2, 3") as told:
+        evaluate(order)
+    assert "Doe" not in str(told.value) and not Path(order.out).exists()

@@ -1,0 +1,216 @@
+"""One worker of ingest, without Ray: what it puts, what it counts, and what it does after other workers' deaths."""
+
+import warnings
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from rajobs.imaging.archives.walk import Member
+from rajobs.imaging.image import Box, Mask, ReadOptions
+from rajobs.jobs.ingest import duplicates
+from rajobs.jobs.ingest.inventory import Spool, cut_batch, from_text, list_all
+from rajobs.jobs.ingest.job import Order, check_ledger, label_ids, news
+from rajobs.jobs.ingest.markers import Attempts, Done, read_account, read_done
+from rajobs.jobs.ingest.worker import Ingester, hints_of, settings_of
+from rajobs.records.errors import BadKey
+from rajobs.records.identity import Key
+from rajobs.records.store import open_store
+from rajobs.records.tables.parquet_parts import parts, read_table
+from rajobs.records.tables.schemas import CROSSWALK, IMAGES, REJECTS
+from rajobs.records.user_tables import read_labels
+from tests.imaging.dicom_files import dicom, film, scan_rgb
+
+BOX: Box = (4, 2, 40, 30)
+SEED = "0123456789abcdef01234567"
+
+
+@pytest.fixture
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """A source with two films and a scan without regions, and a place for what comes of it."""
+    monkeypatch.setenv("RAJOBS_KEY", "a key for tests alone, drawn by nobody")
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "1.dcm").write_bytes(dicom(film(seed=1), SOPInstanceUID="1.2.1"))
+    (source / "2.dcm").write_bytes(dicom(film(seed=2), SOPInstanceUID="1.2.2"))
+    (source / "3.dcm").write_bytes(dicom(scan_rgb(), SOPInstanceUID="1.2.3", Manufacturer="Esaote"))
+    return source, tmp_path / "out"
+
+
+def shards_of(source: Path, done: Done | None = None) -> list[str]:
+    with Spool() as spool:
+        list_all([str(source)], spool)
+        return [text for line in spool.lines() for _, _, text in cut_batch(line, done or Done()) if text]
+
+
+def work(source: Path, out: Path, options: ReadOptions | None = None, **how: Any) -> None:
+    """All that is left, as the driver would have it done."""
+    options = options or ReadOptions()
+    key, store, labels = Key.from_environment("RAJOBS_KEY"), open_store(str(out)), how.get("labels")
+    hints = hints_of(read_labels(labels) if labels else None)
+    done = read_done(store, settings_of(options), news(store, key, hints))
+    arguments = (str(out), how.get("ledger"), labels, "RAJOBS_KEY", key.fingerprint, options, how.get("run", "run"))
+    worker = Ingester(*arguments)
+    for text in shards_of(source, done):
+        worker({"shard": text})
+    worker.decoder.close()
+
+
+def test_a_mask_brings_back_what_had_no_region(places: tuple[Path, Path]) -> None:
+    source, out = places
+    store = open_store(str(out))
+    work(source, out)
+    assert dict(read_account(store).counts) == {
+        "objects": 3, "images": 2, "frames": 2, "reject:no-region": 1, "shards": 1,
+        "coded_bytes": read_account(store).counts["coded_bytes"],
+    }  # fmt: skip
+    mask = Mask(manufacturer="ESAOTE", model=None, rows=32, columns=48, boxes=(BOX,))
+    work(source, out, ReadOptions(masks=(mask,)))
+    account = read_account(store)
+    assert account.counts["images"] == 3 and account.counts["reject:no-region"] == 0
+    assert {key.partition("/")[0] for key in account.parts} == {"images", "places"}
+    assert not list(out.glob("attempts/*")), "what is done needs no count of attempts"
+
+
+def test_a_node_with_another_key_takes_nothing_in(places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    _, out = places
+    driver, other = Key.from_environment("RAJOBS_KEY").fingerprint, "another key, which stands on one node alone"
+    monkeypatch.setenv("RAJOBS_KEY", other)
+    with pytest.raises(BadKey, match=f"than the job's \\({driver}\\); set the same key on every node") as refused:
+        Ingester(str(out), None, None, "RAJOBS_KEY", driver, ReadOptions(), "run")
+    assert other not in str(refused.value) and "\n" not in str(refused.value) and not out.exists()
+
+
+def test_a_file_that_takes_two_workers_with_it_is_turned_away(places: tuple[Path, Path]) -> None:
+    source, out = places
+    store = open_store(str(out))
+    (text,) = shards_of(source)
+    name = from_text(text).id
+
+    def members(deadly: int | None) -> Iterator[Member]:
+        for number, path in enumerate(sorted(source.iterdir())):
+            yield Member(path=path.name, data=path.read_bytes(), size=9)
+            assert number != deadly, "dead"
+
+    for _ in range(3):  # the first death is nobody's: only from then on is every file noted
+        with pytest.raises(AssertionError):
+            list(Attempts(store, name, "run").watched(members(1)))
+    for other in ("second", "third"):  # drivers that were killed, whatever their workers were reading
+        next(Attempts(store, "other", other).watched(members(None)))
+    assert not Attempts(store, "other", "fourth").careful
+    kept = list(Attempts(store, name, "run").watched(members(None)))
+    assert [member.reject.reason if member.reject else None for member in kept] == [None, "decoder-crashed", None]
+    work(source, out)
+    rejects = read_table(store, "rejects", REJECTS)
+    assert sorted(rejects.column("reason").to_pylist()) == ["decoder-crashed", "no-region"]
+
+
+def test_lineage_comes_from_labels_and_from_headers(places: tuple[Path, Path], tmp_path: Path) -> None:
+    source, out = places
+    from pydicom.dataset import Dataset
+    from pydicom.sequence import Sequence
+
+    item = Dataset()
+    item.ReferencedSOPInstanceUID = "1.2.2"
+    (source / "4.dcm").write_bytes(dicom(film(seed=4), SOPInstanceUID="1.2.4", SourceImageSequence=Sequence([item])))
+    labels = tmp_path / "labels.csv"
+    labels.write_text(f"image,study,target,value,derived_from\n1.2.1,hand_filter,view,both,{SEED}\n")
+    work(source, out, labels=str(labels))
+    rows = read_table(open_store(str(out)), "images", IMAGES).to_pylist()
+    assert [row["derived_from"] for row in rows] == [SEED, None, rows[1]["image_id"]]
+
+
+def test_labels_that_come_late_are_heard_and_what_they_say_again_costs_nothing(
+    places: tuple[Path, Path], tmp_path: Path
+) -> None:
+    source, out = places
+    store, ledger, key = open_store(str(out)), tmp_path / "ledger", Key.from_environment("RAJOBS_KEY")
+    for name, value in (("one", 3), ("two", 5)):
+        (source / f"{name}.png").write_bytes(cv2.imencode(".png", np.full((40, 40), value, np.uint8))[1].tobytes())
+
+    def told(*rows: str) -> dict[str, dict[str, Any]]:
+        """The images by path, once these labels have come; the second time nothing is read."""
+        labels = tmp_path / "labels.csv"
+        labels.write_text("\n".join(("image,study,target,value,patient,derived_from", *rows)))
+        work(source, out, labels=str(labels), ledger=str(ledger))
+        before = {file: file.stat().st_mtime_ns for file in out.rglob("*.*")}
+        work(source, out, labels=str(labels), ledger=str(ledger))
+        assert {file: file.stat().st_mtime_ns for file in out.rglob("*.*")} == before
+        named = read_table(open_store(str(ledger)), "crosswalk", CROSSWALK).to_pylist()
+        assert len(named) == 5 == len({row["source"] for row in named}), "the ledger tells of a file once"
+        duplicates.sweep(store)
+        images = {row["image_id"]: row for row in read_table(store, "images", IMAGES).to_pylist()}
+        return {row["path"]: images[row["image_ids"][0]] for row in named if row["image_ids"]}
+
+    def patient(name: str) -> str:
+        return key.pseudonym("patient", name)
+
+    work(source, out, ledger=str(ledger))
+    assert read_account(store).counts["reject:no-modality"] == 2
+    found = told("one.png,hand_filter,view,both,,", "3.dcm,ultrasound_grading,grade,1,,")
+    assert found.keys() == {"1.dcm", "2.dcm", "one.png"} and found["one.png"]["patient"] == patient("folder ")
+    found = told("one.png,hand_filter,view,both,Q1,", "2.dcm,hand_filter,view,both,Q1,")
+    assert found["one.png"]["patient"] == patient("Q1") != found["2.dcm"]["patient"]
+    marks = {file: file.stat().st_mtime_ns for file in out.glob("shards/*")}
+    assert told("two.dcm,hand_filter,view,both,,").keys() == found.keys(), "labels of others bring nothing new"
+    assert {file: file.stat().st_mtime_ns for file in out.glob("shards/*")} == marks
+    found = told("one.png,hand_filter,view,both,Q2,", f"2.dcm,hand_filter,view,both,,{SEED}")
+    assert found["one.png"]["patient"] == patient("Q2") and found["2.dcm"]["derived_from"] == SEED
+    assert not any("Q2" in file.read_text() or "png" in file.read_text() for file in out.glob("shards/*"))
+
+
+def test_a_name_that_is_no_text_is_read_like_any_other(places: tuple[Path, Path], tmp_path: Path) -> None:
+    source, out = places
+    (source / b"f\xfclm".decode(errors="surrogateescape")).write_bytes(dicom(film(seed=5), SOPInstanceUID="1.2.5"))
+    (source / "back").symlink_to(source, target_is_directory=True)  # a link that leads back up
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "6").write_bytes(dicom(film(seed=6), SOPInstanceUID="1.2.6"))
+    (source / "link").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    work(source, out, ledger=str(tmp_path / "ledger"))
+    store = open_store(str(out))
+    assert read_account(store).counts["images"] == 4
+    paths = read_table(open_store(str(tmp_path / "ledger")), "crosswalk", CROSSWALK).column("path").to_pylist()
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "ledger").glob("*/*")} == {0o600}, "it names patients"
+    assert sorted(paths) == ["1.dcm", "2.dcm", "3.dcm", "f\N{REPLACEMENT CHARACTER}lm", "link/6"]
+    assert len(parts(store, "images")) == 1 and np.unique(paths).size == 5
+
+
+def test_an_archive_that_holds_a_name_twice_is_taken_in_whole(
+    places: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, out = places
+    film_of = {seed: dicom(film(seed=seed), SOPInstanceUID=f"1.2.{seed}") for seed in (1, 2, 5, 6)}
+    with warnings.catch_warnings(), zipfile.ZipFile(source / "again.zip", "w") as archive:
+        warnings.simplefilter("ignore")  # zipfile's own, of a name that is there already
+        for name, data in (("f", film_of[5]), ("f", film_of[6]), ("alone", film_of[2]), ("DIR", b"t"), ("DIR", b"t")):
+            archive.writestr(name, data)
+    (source / "2.dcm").unlink()
+    work(source, out, ledger=str(tmp_path / "ledger"))
+    store = open_store(str(out))
+    assert read_account(store).counts["images"] == 4 and read_account(store).counts["ignored:not-an-image"] == 2
+    sources = read_table(open_store(str(tmp_path / "ledger")), "crosswalk", CROSSWALK).column("source").to_pylist()
+    assert len(set(sources)) == len(sources) == 7
+    labels = tmp_path / "labels.csv"
+    labels.write_text("image,study,target,value\n" + "".join(
+        f"{name},hand_filter,view,both\n" for name in ("again.zip!/f", "again.zip!/alone", "1.2.1", "1.2.5")
+    ))  # fmt: skip
+    found = label_ids(store, Key.from_environment("RAJOBS_KEY"), read_labels(str(labels)))
+    assert {name for name, _ in found} == {"again.zip!/alone", "1.2.1", "1.2.5"}
+    assert capsys.readouterr().out.startswith("1 names of the labels belong to several files each")
+
+
+def test_a_ledger_that_comes_late_says_what_it_lacks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, ledger = open_store(str(tmp_path / "out")), open_store(str(tmp_path / "ledger"))
+    for key in ("images/part-a-unique.parquet", "images/part-b.parquet"):
+        out.put(key, b"")
+    ledger.put("crosswalk/part-a.parquet", b"")
+    order = Order(sources=("src",), out=out.uri, ledger=ledger.uri)
+    check_ledger(order, out)
+    assert capsys.readouterr().out.startswith("1 parts came in without this --ledger")
+    ledger.put("crosswalk/part-b.parquet", b"")
+    check_ledger(order, out)
+    assert capsys.readouterr().out == ""

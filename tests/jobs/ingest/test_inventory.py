@@ -1,0 +1,98 @@
+"""What is left to do of a listing: the same whatever was done in between, and without what came in before."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rajobs.imaging.archives.shards import Shard
+from rajobs.jobs.ingest import inventory
+from rajobs.jobs.ingest.inventory import Spool, cut_batch, entry_name, from_text, list_all, to_text
+from rajobs.jobs.ingest.markers import Done
+from rajobs.records.errors import StoreError
+from rajobs.records.store import open_store
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches and shards of a few files."""
+    monkeypatch.setattr(inventory, "BATCH", 6)
+    cut = inventory.cut
+    monkeypatch.setattr(inventory, "cut", lambda store, entries: cut(store, entries, max_bytes=100))
+
+
+def fill(folder: Path, sizes: dict[str, int]) -> str:
+    for name, size in sizes.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(name.encode() * size)
+    return str(folder)
+
+
+def lines_of(uri: str) -> list[str]:
+    with Spool() as spool:
+        list_all([uri], spool)
+        return list(spool.lines())
+
+
+def left(uri: str, done: Done) -> list[Shard]:
+    """The shards to be read, through their text."""
+    return [from_text(text) for line in lines_of(uri) for _, _, text in cut_batch(line, done) if text]
+
+
+def done_with(*shards: Shard) -> Done:
+    names = [entry_name(entry) for shard in shards for entry in shard.members]
+    loose = np.unique(np.array([int(name, 16) for name in names], np.uint64))
+    return Done(shards=frozenset(shard.id for shard in shards), loose=loose)
+
+
+SIZES = {"a/1": 20, "a/2": 20, "b/3": 30, "b/4": 2, "c": 20, "d": 33, "e": 1, "f": 40, "g": 5, "h": 1}
+
+
+def test_whatever_was_done_first_the_rest_is_cut_the_same(tmp_path: Path) -> None:
+    uri = fill(tmp_path, SIZES)
+    every = left(uri, Done())
+    assert len(every) > 4 and sum(len(shard.members) for shard in every) == len(SIZES)
+    assert [from_text(to_text(shard)) for shard in every] == every
+    for number, shard in enumerate(every):
+        rest = left(uri, done_with(shard))
+        assert rest == [*every[:number], *every[number + 1 :]], "a killed run would end in other shards"
+
+
+def test_new_files_beside_old_ones_come_alone(tmp_path: Path) -> None:
+    uri = fill(tmp_path, SIZES)
+    first = left(uri, Done())
+    fill(tmp_path, {"a/1b": 3, "bb": 4, "z": 5})
+    second = left(uri, done_with(*first))
+    assert sorted(entry.key for shard in second for entry in shard.members) == ["a/1b", "bb", "z"]
+    again = left(uri, done_with(*first, second[1]))
+    assert again == [second[0], *second[2:]], "what is left of one shard hangs on that shard alone"
+    (tmp_path / "bb").write_bytes(b"other")
+    changed = left(uri, done_with(*first, *second))
+    assert [entry.key for shard in changed for entry in shard.members] == ["bb"]
+
+
+def test_what_was_done_with_other_settings_is_read_again(tmp_path: Path) -> None:
+    uri = fill(tmp_path, SIZES)
+    every = left(uri, Done())
+    held = done_with(*every)
+    again = Done(shards=held.shards - {every[2].id}, again=frozenset({every[2].id}), loose=held.loose)
+    assert left(uri, again) == [every[2]]
+
+
+def test_a_batch_is_bounded_and_an_empty_source_is_named(tmp_path: Path) -> None:
+    uri = fill(tmp_path / "full", SIZES)
+    assert [len(json.loads(line)[1]) for line in lines_of(uri)] == [6, 4]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(StoreError, match="there is nothing at"):
+        lines_of(str(tmp_path / "empty"))
+
+
+def test_a_source_may_be_one_file(tmp_path: Path, s3: str) -> None:
+    place = fill(tmp_path, SIZES)
+    open_store(f"{s3}/one").put("b/3", b"film")
+    for folder in (place, f"{s3}/one"):
+        (shard,) = left(f"{folder}/b/3", Done())
+        assert (shard.source, [entry.key for entry in shard.members]) == (f"{folder}/b", ["3"])
+        assert entry_name(shard.members[0]) == entry_name(next(open_store(f"{folder}/b").list()))

@@ -1,0 +1,154 @@
+"""Visits as rows: labels out of the clinic table, and splits that keep a patient's visits and variants together."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rajobs import studies
+from rajobs.imaging.rows import Visit
+from rajobs.jobs.evaluate.job import _plain
+from rajobs.jobs.train.dataset import Source, clinic_visits, open_source, split_of
+from rajobs.learning.recipe import replace, to_dict
+from rajobs.learning.study import Study
+from rajobs.phantoms.clinic.visits import ClinicRow, clinic_table, draw_published, variants
+from rajobs.records.errors import RajobsError
+from rajobs.records.identity import Key
+from rajobs.records.manifest import to_json
+from rajobs.records.store import Store, open_store
+from rajobs.records.tables import schemas
+from rajobs.records.tables.parquet_parts import to_parquet
+from rajobs.records.tables.schemas import CLINIC, PREDICTIONS
+from rajobs.records.user_tables import read_clinic
+from tests.jobs.conftest import KEY
+
+COPIES = 3
+
+
+def multiplied() -> Iterator[ClinicRow]:
+    """000's 249 patients, each with two variants, those who are kept to judge by as well."""
+    for number, (_, row) in enumerate(draw_published(3)):
+        yield from variants(row, COPIES, np.random.default_rng(number))
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    """Whichever study reads visits."""
+    return next(study for study in map(studies.find, studies.names()) if study.rows == "visits")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ingested data with a clinic table alone."""
+    out = tmp_path_factory.mktemp("clinic")
+    (out / "clinic.csv").write_bytes(clinic_table(multiplied()))
+    clinic = read_clinic(str(out / "clinic.csv"), Key(secret=KEY.encode()))
+    store = open_store(str(out / "data"))
+    store.put("clinic/part-0.parquet", to_parquet(clinic, CLINIC))
+    store.put("manifest.json", to_json({"job": "ingest", "hash": "h", "key": "k"}))
+    return out / "data"
+
+
+@pytest.fixture
+def source(place: Path, study: Study) -> Source:
+    return open_source(str(place), study)
+
+
+def by_part(source: Source, mode: str) -> tuple[dict[str, str], dict[str, Visit]]:
+    split, _ = split_of(source, mode)
+    visits = {visit.image_id: visit for visit in clinic_visits(source.store)}
+    return {row["image_id"]: row["split"] for row in split.to_pylist()}, visits
+
+
+def test_the_clinic_tells_the_answer_itself(source: Source) -> None:
+    (labels,) = source.labels.values()
+    assert Counter(labels.values()) == {"1": 52 * COPIES, "0": 197 * COPIES}
+    visits = {visit.image_id: visit for visit in clinic_visits(source.store)}
+    assert all(float(value) == visits[name].findings["ra_clinical"] for (name, _, _), value in labels.items())
+
+
+def test_clean_keeps_a_patient_s_variants_with_the_patient(source: Source) -> None:
+    part_of, visits = by_part(source, "clean")
+    assert part_of.keys() == visits.keys()
+    parts: dict[str, set[str]] = {}
+    for name, part in part_of.items():
+        parts.setdefault(visits[name].patient, set()).add(part)
+    assert len(parts) == 249 and {len(mine) for mine in parts.values()} == {1}
+
+
+def test_published_has_the_paper_s_counts_and_its_leak_alone(source: Source) -> None:
+    part_of, visits = by_part(source, "published")
+    test = {visits[name].patient for name, part in part_of.items() if part == "test"}
+    learnt = [visits[name] for name, part in part_of.items() if part != "test"]
+    assert Counter(visits[name].findings["ra_clinical"] for name, part in part_of.items() if part == "test") == {
+        1: 10,
+        0: 40,
+    }
+    assert len(test) == 50 and len(learnt) == 199 * COPIES and not test & {visit.patient for visit in learnt}
+    train, watch = ({visits[n].patient for n, part in part_of.items() if part == p} for p in ("train", "validation"))
+    assert train & watch, "variants of one patient on both sides"
+    assert len([part for part in part_of.values() if part == "validation"]) == pytest.approx(0.2 * len(learnt), rel=0.2)
+
+
+@pytest.mark.parametrize(("folds", "parts"), [(0, ["train"]), (5, ["train", "validation"])])
+def test_the_plain_model_learns_from_the_parts_that_the_networks_learn_from(
+    source: Source, folds: int, parts: list[str]
+) -> None:
+    split, _ = split_of(source, "clean")
+    part_of, visits = by_part(source, "clean")
+    asked = PREDICTIONS.rows([
+        {
+            "image_id": name, "hand": 0, "site": "", "patient": visits[name].patient, "target": "ra_clinical",
+            "truth": value, "predicted": value, "p": [0.5, 0.5], "split": "test", "bundles": [],
+        }
+        for (name, _, _), value in source.labels["ra_clinical"].items()
+        if part_of[name] == "test"
+    ])  # fmt: skip
+    recipe = replace(source.study.recipe("default"), "folds", folds)
+    _, plain = _plain(source, split, asked, [{"recipe": to_dict(recipe)}])
+    assert plain["learnt_from"] == parts
+    assert plain["learnt"] == sum(part in parts for part in part_of.values())
+
+
+def test_data_without_a_clinic_table_say_what_to_do(tmp_path: Path, study: Study) -> None:
+    open_store(str(tmp_path)).put("manifest.json", to_json({"job": "ingest", "hash": "h", "key": "k"}))
+    with pytest.raises(RajobsError, match="--clinic FILE"):
+        open_source(str(tmp_path), study)
+
+
+def test_the_labels_split_is_the_published_one_where_the_paper_prints_none_and_clean_drops_its_leak(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scans = studies.find("ultrasound_grading")
+    images, labels = [], []
+    for name, part in {"a": "train", "b": "validation", "like": "train", "real": "test", "other": "test"}.items():
+        images.append({
+            "image_id": name, "patient": f"p {name}", "derived_from": "real" if name == "like" else None, "frame": 0,
+            "modality": "US", "rows": 2, "columns": 2, "bits": 8, "doppler": True, "preview": b"", "pixels": b"",
+        })  # fmt: skip
+        labels.append({
+            "image_id": name, "study": scans.name, "target": "grade", "value": "1", "reader": "truth", "split": part,
+        })  # fmt: skip
+    store = open_store(str(tmp_path))
+    store.put("manifest.json", to_json({"job": "ingest", "hash": "h", "key": "k"}))
+    source = open_source(str(_with(store, images, labels[:2])), scans)
+    with pytest.raises(RajobsError, match="leaves no row for test"):
+        split_of(source, "published")
+    source = open_source(str(_with(store, images, labels)), scans)
+    published, clean = ({row["image_id"]: row["split"] for row in split_of(source, mode)[0].to_pylist()}
+                        for mode in ("published", "clean"))  # fmt: skip
+    assert published == {row["image_id"]: row["split"] for row in labels}, "the paper's leak"
+    assert clean == {name: part for name, part in published.items() if name != "real"}
+    assert "1 images take no part" in capsys.readouterr().out
+    source = open_source(str(_with(store, images, [{**row, "split": None} for row in labels])), scans)
+    store.delete(f"splits/{scans.name}-published.parquet")
+    with pytest.raises(RajobsError, match="give one in the labels' column split"):
+        split_of(source, "published")
+
+
+def _with(store: Store, images: list[dict[str, object]], labels: list[dict[str, object]]) -> Path:
+    store.put("images/part-0.parquet", to_parquet(schemas.IMAGES.rows(images), schemas.IMAGES))
+    store.put("labels/part-0.parquet", to_parquet(schemas.LABELS.rows(labels), schemas.LABELS))
+    return Path(store.uri)

@@ -1,0 +1,172 @@
+"""What every job that learns or judges begins with: agreed labels, and a split of all labelled images that stands.
+
+What a frozen split does not follow of labels that come after it is said with the mend.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rajobs import studies
+from rajobs.jobs.score.worker import GRADES, SCORES
+from rajobs.jobs.train.dataset import Source, open_source, split_of
+from rajobs.records.manifest import to_json
+from rajobs.records.splits import PARTS, Item, clean_split
+from rajobs.records.store import Store, open_store
+from rajobs.records.tables.parquet_parts import to_parquet
+from rajobs.records.tables.schemas import IMAGES, LABELS
+
+STUDY = studies.find("hand_filter")
+FIRST = tuple(f"i{number}" for number in range(9))
+MADE_FROM = {"like": "i7"}  # a drawing that teaches takes the film that it was made from, which judges, out
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """Thirteen films of as many patients; labels come later."""
+    names = [*FIRST, "like", "i9", "i10", "i11"]
+    images = [
+        {
+            "image_id": name, "patient": f"p {name}", "derived_from": MADE_FROM.get(name), "frame": 0,
+            "modality": "DX", "rows": 2, "columns": 2, "bits": 8, "doppler": False, "preview": b"", "pixels": b"",
+        }
+        for name in names
+    ]  # fmt: skip
+    store = open_store(str(tmp_path))
+    store.put("manifest.json", to_json({"job": "ingest", "hash": "h", "key": "k"}))
+    store.put("images/part-0.parquet", to_parquet(IMAGES.rows(images), IMAGES))
+    return store
+
+
+def told(
+    store: Store, parts: Mapping[str, str | None], mode: str, capsys: pytest.CaptureFixture[str]
+) -> tuple[dict[str, str], str]:
+    """The split that is followed once these images have a label, and a part if they are given one; what is said."""
+    labels = [
+        {"image_id": name, "study": STUDY.name, "target": "view", "value": "both", "reader": "truth", "split": part}
+        for name, part in parts.items()
+    ]
+    store.put("labels/part-0.parquet", to_parquet(LABELS.rows(labels), LABELS))
+    split, _ = split_of(open_source(store.uri, STUDY), mode)
+    return dict(zip(split.column("image_id").to_pylist(), split.column("split").to_pylist())), capsys.readouterr().out
+
+
+def test_labels_that_come_after_the_split_are_counted_and_the_mend_is_said(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first: dict[str, str | None] = dict.fromkeys(FIRST)
+    before, said = told(store, first, "clean", capsys)
+    assert said == "" and told(store, first, "clean", capsys) == (before, "")
+    later, said = told(
+        store, {**first, "i9": None, "i10": None, "of an image that is not there": None}, "clean", capsys
+    )
+    assert later == before
+    assert "2 labelled images are not in it." in said and "another part" not in said
+    assert "remove that file" in said and "splits/hand_filter.parquet" in said and said.count("\n") == 1
+    store.delete("splits/hand_filter.parquet")
+    anew, said = told(store, {**first, "i9": None, "i10": None}, "clean", capsys)
+    assert anew.keys() == before.keys() | {"i9", "i10"} and said == ""
+
+
+def test_a_split_column_that_comes_after_the_split_is_not_followed_in_silence(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first: dict[str, str | None] = dict.fromkeys(FIRST)
+    before, _ = told(store, first, "clean", capsys)
+    other = {"train": "test", "validation": "train", "test": "validation"}
+    given: dict[str, str | None] = {**before, FIRST[0]: other[before[FIRST[0]]]}
+    later, said = told(store, given, "clean", capsys)
+    assert later == before and "1 images keep another part than the labels' split gives them" in said
+    assert "not in it" not in said
+
+
+@pytest.mark.parametrize("mode", ["clean", "published"])
+def test_what_a_split_left_out_on_purpose_is_not_new(
+    store: Store, mode: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parts = ("train", "validation", "test")
+    given: dict[str, str | None] = {name: parts[number % 3] for number, name in enumerate(FIRST)}
+    given |= {"i7": "test", "like": "train", "i9": None}
+    if mode == "published":  # it takes those that have a part alone
+        del given["like"]
+    before, _ = told(store, given, mode, capsys)
+    assert before.keys() ^ given.keys() == ({"i7"} if mode == "clean" else {"i9"})
+    assert told(store, given, mode, capsys) == (before, "")
+    later, said = told(store, {**given, "i10": "train", "i11": None}, mode, capsys)
+    count = 2 if mode == "clean" else 1
+    assert later == before and f"{count} labelled images are not in it" in said
+
+
+def ingested(place: Path, study: str, labels: list[dict[str, Any]], modality: str = "US") -> Source:
+    """Images of a patient each, and their labels by one reader unless they say another."""
+    images = [
+        {
+            "image_id": name, "patient": f"p {name}", "frame": 0, "modality": modality, "rows": 2, "columns": 2,
+            "bits": 8, "doppler": True, "preview": b"", "pixels": b"",
+        }
+        for name in dict.fromkeys(label["image_id"] for label in labels)
+    ]  # fmt: skip
+    store = open_store(str(place))
+    store.put("images/part-0.parquet", to_parquet(IMAGES.rows(images), IMAGES))
+    read = LABELS.rows([{"study": study, "reader": "truth", **label} for label in labels])
+    store.put("labels/part-0.parquet", to_parquet(read, LABELS))
+    store.put("manifest.json", to_json({"job": "ingest", "hash": "h", "key": "k"}))
+    return open_source(str(place), studies.find(study))
+
+
+def label(name: str, target: str, value: int, **more: str) -> dict[str, Any]:
+    return {"image_id": name, "target": target, "value": str(value), **more}
+
+
+def parts_of(source: Source, mode: str = "clean") -> dict[str, str]:
+    return {row["image_id"]: row["split"] for row in split_of(source, mode)[0].to_pylist()}
+
+
+def test_an_image_with_a_later_target_s_label_alone_takes_part(tmp_path: Path) -> None:
+    scans = [f"s{at:03}" for at in range(100)]
+    grey = [label(name, "grey_grade", at % 4) for at, name in enumerate(scans)]
+    flow = [label(name, "grade", at % 4) for at, name in enumerate(scans[:30])]
+    part_of = parts_of(ingested(tmp_path / "some", GRADES.study, [*grey, *flow]))
+    assert part_of.keys() == set(scans)
+    with_flow = Counter(part_of[name] for name in scans[:30])
+    assert min(with_flow[part] for part in PARTS) > 3, "the first target's classes are dealt evenly all the same"
+    assert len(parts_of(ingested(tmp_path / "none", GRADES.study, grey))) == 100, "there are patients with labels"
+
+
+def test_a_film_whose_joints_are_scored_for_erosion_alone_takes_part(tmp_path: Path) -> None:
+    films = [f"f{at}" for at in range(10)]
+    labels = [label(name, "erosion", at % 3, side="L", site="MCP2") for at, name in enumerate(films)]
+    labels += [label(name, "jsn", 1, side="L", site="MCP2") for name in films[:5]]
+    assert parts_of(ingested(tmp_path, SCORES.study, labels, "CR")).keys() == set(films)
+
+
+@pytest.mark.parametrize("others", [0, 40])
+def test_where_every_image_has_the_first_target_the_others_change_no_split(tmp_path: Path, others: int) -> None:
+    scans = [f"s{at:03}" for at in range(60)]
+    labels = [label(name, "grade", at * at % 4) for at, name in enumerate(scans)]
+    labels += [label(name, "grey_grade", 3) for name in scans[:others]]
+    source = ingested(tmp_path, GRADES.study, labels)
+    items = [Item(image_id=row["image_id"], patient=f"p {row['image_id']}", derived_from=None, stratum=row["value"])
+             for row in labels if row["target"] == "grade"]  # fmt: skip
+    assert split_of(source, "clean")[0] == clean_split(items, 0)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_an_adjudicated_grade_stands_whichever_place_a_reader_names_and_in_whichever_order(
+    tmp_path: Path, order: int
+) -> None:
+    labels = [
+        label("a", "grade", 3), label("a", "grade", 0, reader="anna", side="L", site="MCP2"),
+        label("b", "grade", 1, reader="anna", site="MCP3"), label("b", "grade", 2, reader="bert", site="MCP2"),
+    ]  # fmt: skip
+    source = ingested(tmp_path, GRADES.study, labels[::order])
+    assert source.labels["grade"] == {("a", None, None): "3", ("b", None, None): "2"}
+
+
+def test_labels_of_joints_stay_apart(tmp_path: Path) -> None:
+    labels = [label("a", "jsn", at, side=side, site="MCP2") for at, side in enumerate("LR")]
+    source = ingested(tmp_path, SCORES.study, labels, "CR")
+    assert source.labels["jsn"] == {("a", "L", "MCP2"): "0", ("a", "R", "MCP2"): "1"}

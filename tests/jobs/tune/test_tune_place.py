@@ -1,0 +1,79 @@
+"""Whose place a sweep's recipe is: another search is refused, and grown data search anew."""
+
+import dataclasses
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from rajobs.jobs.tune.job import Order, tune
+from rajobs.jobs.tune.search import OUT_OF_TIME, Search
+from rajobs.learning.recipe import from_toml, replace, to_dict
+from rajobs.learning.space import Space
+from rajobs.learning.study import Study
+from rajobs.records.errors import DataError, UsageError
+from tests.jobs.conftest import SPACE
+
+
+@pytest.fixture
+def searched(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Sweeps without a cluster: which data there are, and what becomes of trials on them."""
+    there: dict[str, Any] = {"data": "first", "epochs": 3, "state": "finished", "cause": None}
+
+    def search(order: Order, study: Study, space: Space, search: Search, *_: object) -> None:
+        recipe = to_dict(replace(study.recipe("default"), "training.epochs", there["epochs"]))
+        for number in range(order.trials):
+            search.end({
+                "number": number, "name": "", "settings": {}, "recipe": recipe, "fixed": True, "epochs": 1,
+                "score": 0.5, "low": 0.4, "high": 0.6, "hours": 0.1, "curve": [0.5],
+                "state": there["state"], "cause": there["cause"],
+            })  # fmt: skip
+
+    for name, stub in {
+        "_search": search, "prepare": lambda *_: SimpleNamespace(shape=(1, 8, 8)), "split_of": lambda *_: (None, "s"),
+        "open_source": lambda *_: SimpleNamespace(data_hash=there["data"], key="k"),
+    }.items():  # fmt: skip
+        monkeypatch.setattr(f"rajobs.jobs.tune.job.{name}", stub)
+    monkeypatch.setattr("rajobs.jobs.cluster.connected", nullcontext)
+    return there
+
+
+def test_another_search_does_not_take_a_recipe_s_place_and_grown_data_do_once_they_have_one(
+    searched: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    order = Order(study="hand_filter", data="", out=str(tmp_path), trials=2)
+    (tmp_path / "hand_filter" / "a-model").mkdir(parents=True)
+    (tmp_path / "hand_filter" / "a-model" / "bundle.json").write_text("{}")
+    best = Path(tune(order))
+    first = best.read_bytes()
+    capsys.readouterr()
+    assert tune(order) == str(best) and "nothing to do" in capsys.readouterr().out
+    (tmp_path / "space.toml").write_text(SPACE)
+    for other, words in (
+        ({"budget": 0.5}, "was made with budget 1.0, not 0.5; choose another OUT"),
+        ({"mode": "published"}, "was made with mode clean, not published; choose another OUT"),
+        ({"space": str(tmp_path / "space.toml")}, "was made with another tune space; choose another OUT"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            tune(dataclasses.replace(order, **other))
+    assert best.read_bytes() == first
+    searched |= {"data": "grown", "epochs": 4, "state": "stopped", "cause": OUT_OF_TIME}
+    tune(dataclasses.replace(order, hours=1e-9))
+    assert best.read_bytes() == first and "the data have changed since" in capsys.readouterr().out
+    searched |= {"state": "finished", "cause": None}
+    tune(order)
+    assert from_toml(best.read_text()).training.epochs == 4 and "nothing to do" not in capsys.readouterr().out
+    searched["data"] = "first"
+    tune(order)
+    assert best.read_bytes() == first, "what there is to do is told by what was searched, not by a page that is there"
+
+
+def test_a_search_that_found_nothing_keeps_no_place_from_a_mended_one(searched: dict[str, Any], tmp_path: Path) -> None:
+    order = Order(study="hand_filter", data="", out=str(tmp_path), trials=1)
+    searched |= {"state": "failed", "cause": "ValueError: no"}
+    with pytest.raises(DataError, match="no trial of hand_filter came to its end; ValueError: no"):
+        tune(order)
+    searched |= {"state": "finished", "cause": None}
+    assert Path(tune(dataclasses.replace(order, budget=0.5))).is_file()

@@ -1,0 +1,99 @@
+from dataclasses import replace
+
+import pyarrow as pa
+import pytest
+
+from rajobs import studies
+from rajobs.learning.reader_agreement import beside
+from rajobs.learning.study import Study
+from rajobs.learning.targets import scores
+from rajobs.records.tables.schemas import LABELS, PREDICTIONS
+
+
+@pytest.fixture
+def study() -> Study:
+    plain = studies.find("svdh_scoring")
+    return replace(plain, targets=(scores("erosion", 5),), metrics=("accuracy", "mae", "calibration_error"))
+
+
+SITES = ("MCP2", "MCP3", "MCP4", "PIP2")
+SAID = (0, 1, 3, 5)
+
+
+def predictions(truth: tuple[int, ...]) -> pa.Table:
+    return PREDICTIONS.rows([
+        {
+            "image_id": "i", "hand": 0, "site": site, "side": "L", "patient": f"p{at % 2}", "target": "erosion",
+            "truth": str(true), "predicted": str(said), "p": [0.0] * 6, "split": "test", "bundles": ["b"],
+        }
+        for at, (site, said, true) in enumerate(zip(SITES, SAID, truth, strict=True))
+    ])  # fmt: skip
+
+
+def labels(**read: tuple[int | None, ...]) -> pa.Table:
+    return LABELS.rows([
+        {
+            "image_id": "i", "side": "L", "study": "svdh_scoring", "target": "erosion", "site": site,
+            "value": str(score), "reader": reader,
+        }
+        for reader, given in read.items()
+        for site, score in zip(SITES, given, strict=True)
+        if score is not None
+    ])  # fmt: skip
+
+
+def test_readers_and_model_are_judged_on_the_rows_that_a_reader_scored(study: Study) -> None:
+    read = labels(truth=(0, 1, 2, 5), anna=(0, 2, 2, None), bert=(1, 2, 2, 5))
+    found = {(row["who"], row["against"]): row for row in beside(study, predictions((0, 1, 2, 5)), read)}
+    assert list(found) == [
+        ("model", "reference"), ("anna", "reference"), ("bert", "reference"),
+        ("model", "anna"), ("model", "bert"), ("anna", "bert"),
+    ]  # fmt: skip
+    accuracy = {pair: row["figures"]["accuracy"]["value"] for pair, row in found.items()}
+    assert accuracy == {
+        ("model", "reference"): 3 / 4, ("anna", "reference"): 2 / 3, ("bert", "reference"): 2 / 4,
+        ("model", "anna"): 1 / 3, ("model", "bert"): 1 / 4, ("anna", "bert"): 2 / 3,
+    }  # fmt: skip
+    assert found["anna", "reference"]["rows"] == 3
+    assert found["anna", "reference"]["lead"]["accuracy"]["value"] == 0  # two of the three rows that anna scored
+    assert found["bert", "reference"]["lead"]["accuracy"]["value"] == 1 / 4
+    assert found["bert", "reference"]["lead"]["mae"]["value"] == -1 / 4  # 1 step of 4 rows less 2 of 4
+    assert set(found["anna", "reference"]["figures"]) == {"accuracy", "mae"}, "no probability of a reader's is known"
+
+
+def test_a_consensus_of_the_readers_judges_none_of_them(study: Study) -> None:
+    rows = beside(study, predictions((0, 1, 2, 5)), labels(anna=(0, 1, 2, 5), bert=(0, 1, 2, 4)))
+    assert [(row["who"], row["against"]) for row in rows] == [("model", "anna"), ("model", "bert"), ("anna", "bert")]
+    assert not any("lead" in row for row in rows)
+
+
+def test_rows_without_an_adjudicated_score_judge_no_reader(study: Study) -> None:
+    read = labels(truth=(0, None, None, None), anna=(0, 1, 1, 1))
+    assert {(row["who"], row["against"]): row["rows"] for row in beside(study, predictions((0, 1, 1, 1)), read)} == {
+        ("model", "reference"): 1, ("anna", "reference"): 1, ("model", "anna"): 4,
+    }  # fmt: skip
+
+
+def test_without_named_readers_there_is_nothing_to_compare(study: Study) -> None:
+    assert beside(study, predictions((0, 1, 2, 5)), labels(truth=(0, 1, 2, 5))) == []
+
+
+def test_a_scan_s_readers_are_found_whatever_side_and_site_they_name() -> None:
+    scans = replace(studies.find("ultrasound_grading"), targets=(scores("grade", 3),))
+    said = PREDICTIONS.rows([
+        {
+            "image_id": f"i{at}", "hand": 0, "site": "", "patient": f"p{at}", "target": "grade", "truth": str(at),
+            "predicted": str(at), "p": [0.0] * 4, "split": "test", "bundles": ["b"],
+        }
+        for at in range(4)
+    ])  # fmt: skip
+    read = LABELS.rows([
+        {
+            "image_id": image, "side": "R", "study": "ultrasound_grading", "target": "grade", "site": "MCP2",
+            "value": "1", "reader": reader,
+        }
+        for reader, images in {"truth": 4, "anna": 4, "bert": 0}.items()
+        for image in ("another", *(f"i{at}" for at in range(images)))
+    ])  # fmt: skip
+    found = {(row["who"], row["against"]): row["rows"] for row in beside(scans, said, read)}
+    assert found == {("model", "reference"): 4, ("anna", "reference"): 4, ("model", "anna"): 4}

@@ -1,0 +1,93 @@
+"""The plain model beside the networks: it learns what they learn from, judges what they judge, and its lead is told."""
+
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from rajobs.imaging.rows import Finding, Visit, visit_id
+from rajobs.learning.study import Study
+from rajobs.learning.tabular_baseline import MODEL, beside, variables, verdict
+from rajobs.learning.targets import Nominal
+from rajobs.records.tables.schemas import PREDICTIONS
+
+DAY = date(2020, 1, 1)
+
+
+def visit(number: int, rf: Finding, answer: float) -> Visit:
+    patient = f"p{number}"
+    findings: dict[str, Finding] = {"rf": rf, "sex": "F", "ra": answer}
+    return Visit(image_id=visit_id(patient, DAY), patient=patient, derived_from=None, day=DAY, findings=findings)
+
+
+@pytest.fixture
+def clinic(study: Study) -> Study:
+    return replace(
+        study, rows="visits", targets=(Nominal(name="ra", classes=("0", "1")),), headline="ra.balanced_accuracy",
+        metrics=("balanced_accuracy", "auc", "calibration_error"), baseline="boosted_trees",
+    )  # fmt: skip
+
+
+@pytest.fixture
+def visits() -> list[Visit]:
+    """RF tells the answer of all 80, but for one in ten, where nobody measured it."""
+    rng = np.random.default_rng(0)
+    found = []
+    for number in range(80):
+        answer = float(number % 2)
+        found.append(visit(number, None if number % 10 == 0 else float(rng.normal(100 * answer, 5)), answer))
+    return found
+
+
+def asked(visits: list[Visit], said: list[str], p: list[list[float] | None]) -> pa.Table:
+    return PREDICTIONS.rows([
+        {
+            "image_id": each.image_id, "hand": 0, "site": "", "patient": each.patient, "target": "ra", "split": "test",
+            "truth": f"{each.findings['ra']:g}", "predicted": answer, "p": sure, "bundles": ["b"],
+        }
+        for each, answer, sure in zip(visits, said, p)
+    ])  # fmt: skip
+
+
+def learns(visits: list[Visit]) -> dict[str, dict[str, str]]:
+    return {"ra": {each.image_id: f"{each.findings['ra']:g}" for each in visits}}
+
+
+def test_the_answer_is_no_variable_and_what_is_missing_stays_so(clinic: Study, visits: list[Visit]) -> None:
+    values = variables(visits, clinic)
+    assert {len(row) for row in values.values()} == {2}, "RF and sex"
+    assert [bool(np.isnan(values[each.image_id][0])) for each in visits[:11]] == [True, *[False] * 9, True]
+
+
+def test_networks_that_guess_lose_and_the_page_s_words_say_so(clinic: Study, visits: list[Visit]) -> None:
+    known, new = visits[:50], visits[50:]
+    guess = asked(new, ["1", "0", "0"] * 10, [[0.4, 0.6], [0.6, 0.4], [0.6, 0.4]] * 10)
+    networks, plain = beside(clinic, guess, visits, learns(known))
+    assert (networks["who"], plain["who"], plain["rows"], plain["learnt"]) == ("model", MODEL, 30, 50)
+    assert plain["learnt_from"] == ["train"]
+    assert (
+        plain["figures"]["balanced_accuracy"]["value"] > 0.85 > 0.6 > networks["figures"]["balanced_accuracy"]["value"]
+    )
+    assert list(plain["figures"]) == ["auc", "calibration_error", "balanced_accuracy"], "what decides stands last"
+    lead = plain["lead"]["balanced_accuracy"]
+    both = (each["figures"]["balanced_accuracy"]["value"] for each in (networks, plain))
+    assert lead["value"] == pytest.approx(next(both) - next(both)) and lead["high"] < 0
+    assert "lose" in verdict(plain)
+
+
+def test_equal_answers_are_no_victory_and_right_ones_are(clinic: Study, visits: list[Visit]) -> None:
+    known, new = visits[:50], visits[50:]
+    right = [f"{each.findings['ra']:g}" for each in new]
+    (_, plain) = beside(clinic, asked(new, right, [None] * 30), visits, learns(known))
+    assert list(plain["figures"]) == ["balanced_accuracy"], "without probabilities counts alone are compared"
+    assert "do not win" in verdict(plain)
+    nothing = [replace(each, findings={**each.findings, "rf": None}) for each in visits]
+    (_, plain) = beside(clinic, asked(new, right, [None] * 30), nothing, learns(known))
+    assert "networks win" in verdict(plain)
+
+
+def test_rows_that_it_learnt_from_judge_nobody(clinic: Study, visits: list[Visit]) -> None:
+    with pytest.raises(AssertionError, match="judges nobody"):
+        beside(clinic, asked(visits[:10], ["1"] * 10, [None] * 10), visits, learns(visits))

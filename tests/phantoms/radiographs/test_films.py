@@ -1,0 +1,272 @@
+"""Drawn films: the same seed draws the same film, truth follows the drawing, disease stays where it is scored."""
+
+from collections import Counter
+from dataclasses import replace
+from itertools import islice
+
+import cv2
+import numpy as np
+import pytest
+
+from rajobs.phantoms.drawing.joint_damage import Score, stage
+from rajobs.phantoms.packaging.contact_sheet import contact_sheet
+from rajobs.phantoms.people.cohort import OTHER_PARTS, Film, plan_patient, plan_sample
+from rajobs.phantoms.people.severity import TABLE_2, draw_course, readings, scores_at
+from rajobs.phantoms.picture import Picture, Truth
+from rajobs.phantoms.presets import PRESETS
+from rajobs.phantoms.radiographs import films
+from rajobs.phantoms.radiographs.films import draw_film, draw_films, sample_film
+from rajobs.phantoms.radiographs.foot import Foot
+from rajobs.phantoms.radiographs.hand import Hand
+from rajobs.records.anatomy import FINGER_JOINTS, HAND_SITES, MCP, SITES
+
+SHAPE = (503, 373)  # a quarter of a full-size film
+
+
+def _hand_film(seed: int = 5, scores: dict[str, Score] | None = None) -> Film:
+    """A healthy adult's upright right hand, clear enough to measure."""
+    film = plan_sample(np.random.default_rng(seed), kind="unilateral", size=SHAPE, difficulty="easy")
+    return replace(film, sides=("R",), age=40.0, drift=0.0, scores={"R": scores or {}})
+
+
+def _value(picture: Picture, target: str, site: str | None = None, reader: str = "truth") -> str:
+    return next(t.value for t in picture.truths if (t.target, t.site, t.reader) == (target, site, reader))
+
+
+def _place(picture: Picture, site: str) -> np.ndarray:
+    return np.array([float(_value(picture, axis, site)) for axis in "xy"])
+
+
+def _grey(picture: Picture) -> np.ndarray:
+    frame = picture.frames[0].astype(np.float32)
+    return (1 << picture.bits) - 1 - frame if picture.inverted else frame
+
+
+def test_the_same_seed_draws_the_same_films_and_another_seed_other_ones() -> None:
+    first, again, other = (list(islice(draw_films(patients=1, seed=seed, size="SMALL"), 2)) for seed in (3, 3, 4))
+    for a, b in zip(first, again, strict=True):
+        assert a.truths == b.truths
+        assert a.frames[0].tobytes() == b.frames[0].tobytes()
+    assert first[0].patient != other[0].patient
+
+
+def test_any_film_can_be_drawn_alone() -> None:
+    third = next(islice(draw_films(patients=1, seed=9, size="SMALL"), 2, None))
+    alone = draw_film(list(plan_patient(0, seed=9, size="SMALL"))[2])
+    assert alone.truths == third.truths
+    assert alone.frames[0].tobytes() == third.frames[0].tobytes()
+
+
+def test_small_films_show_the_same_anatomy() -> None:
+    full, small = (draw_film(replace(_hand_film(), size=size)) for size in ("FULL", "SMALL"))
+    for site in FINGER_JOINTS:
+        assert np.abs(_place(full, site) / 3 - _place(small, site)).max() < 1.0
+
+
+def test_a_cohort_has_the_films_of_a_pacs_dump() -> None:
+    plans = [film for number in range(24) for film in plan_patient(number, seed=0)]
+    share = {view: count / len(plans) for view, count in Counter(film.view for film in plans).items()}
+    assert 180 <= len(plans) <= 280
+    assert 0.14 < share["unilateral"] < 0.28
+    assert 0.07 < share["both"] < 0.18
+    assert 0.10 < share["foot"] < 0.22
+    assert 0.42 < share["other"] < 0.62
+
+
+@pytest.mark.parametrize("site", ["MCP3", "PIP2", "IP", "CMC3", "RC"])
+def test_a_higher_jsn_changes_the_film_only_at_its_site(site: str) -> None:
+    sound = draw_film(_hand_film())
+    for jsn in (2, 4):
+        _changes_only_there(sound, draw_film(_hand_film(scores={site: Score(jsn=jsn)})), site)
+
+
+@pytest.mark.parametrize("site", ["MCP2", "PIP4", "lunate", "ulna"])
+def test_a_higher_erosion_changes_the_film_only_at_its_site(site: str) -> None:
+    sound = draw_film(_hand_film())
+    for erosion in (1, 5):
+        _changes_only_there(sound, draw_film(_hand_film(scores={site: Score(erosion=erosion)})), site)
+
+
+def _changes_only_there(sound: Picture, sick: Picture, site: str) -> None:
+    changed = np.abs(_grey(sick) - _grey(sound)) > 0
+    rows, columns = np.nonzero(changed)
+    assert rows.size > 10
+    away = np.hypot(columns - _place(sound, site)[0], rows - _place(sound, site)[1]) * (sound.spacing_mm or 1)
+    # A displaced bone is drawn anew up to its other end, a whole phalanx away.
+    assert away.max() < (52 if site in FINGER_JOINTS else 22)
+
+
+def _gap_mm(picture: Picture, site: str) -> float:
+    """The width of the dark band across a joint, along the line between its neighbours, at half its depth."""
+    grey, at = _grey(picture), _place(picture, site)
+    finger = site[-1]
+    axis = _place(picture, f"PIP{finger}") - _place(picture, f"MCP{finger}")
+    axis /= np.linalg.norm(axis)
+    pitch = picture.spacing_mm or 1.0
+    steps = np.arange(-3.0, 3.0, 0.05)
+    profiles = []
+    for aside in np.arange(-1.5, 1.6, 0.5):
+        line = at + (steps[:, None] * axis + aside * np.array([-axis[1], axis[0]])) / pitch
+        sampled = cv2.remap(
+            grey, line[None, :, 0].astype(np.float32), line[None, :, 1].astype(np.float32), cv2.INTER_LINEAR
+        )[0]
+        profiles.append(sampled)
+    profile = np.mean(profiles, axis=0)
+    middle = profile[40:80].min()
+    bone = min(profile[:50].max(), profile[70:].max())
+    return float((profile[35:85] < (middle + bone) / 2).sum() * 0.05 * (1 - middle / bone))
+
+
+@pytest.mark.parametrize("site", ["MCP2", "MCP3", "MCP4", "PIP3"])
+def test_gaps_measured_on_the_film_fall_with_jsn(site: str) -> None:
+    def width(jsn: int) -> float:
+        # A seed whose JSN 3 and 4 at these joints show as narrowing and ankylosis.
+        film = replace(_hand_film(scores={site: Score(jsn=jsn)}), size=(2010, 1490), build_seed=_NARROWING)
+        return _gap_mm(draw_film(film), site)
+
+    widths = [width(jsn) for jsn in (0, 2, 3, 4)]
+    assert widths == sorted(widths, reverse=True)
+    assert widths[2] < 0.75 * widths[0]
+    assert widths[3] < 0.4 * widths[0]
+
+
+_NARROWING = 1
+
+
+def test_a_hands_stage_is_its_worst_joints() -> None:
+    scores = {"PIP3": Score(jsn=1), "MCP2": Score(erosion=2), "RC": Score(jsn=3)}
+    picture = draw_film(_hand_film(scores=scores))
+    assert _value(picture, "stage") == str(max(stage({s: score}) for s, score in scores.items()))
+    assert _value(picture, "ra") == "1"
+    assert _value(draw_film(_hand_film()), "stage") == "0"
+
+
+def test_truth_names_every_site_on_the_film_and_lies_inside_it() -> None:
+    picture = draw_film(_hand_film(scores={site.name: Score() for site in HAND_SITES}))
+    named = {t.site for t in picture.truths if t.study == "joint_detection"}
+    assert named == {site.name for site in HAND_SITES}
+    for site in named:
+        assert site is not None
+        column, row = _place(picture, site)
+        assert 0 <= column < picture.frames[0].shape[1]
+        assert 0 <= row < picture.frames[0].shape[0]
+    scored = [t for t in picture.truths if t.study == "svdh_scoring" and t.reader == "truth"]
+    assert len(scored) == sum((s.jsn_max is not None) + (s.erosion_max is not None) for s in HAND_SITES)
+
+
+def test_a_joint_lies_between_two_bones_that_are_brighter() -> None:
+    picture = draw_film(replace(_hand_film(), size=(2010, 1490)))
+    grey = _grey(picture)
+    for finger in "234":
+        knuckle, middle = _place(picture, f"MCP{finger}"), _place(picture, f"PIP{finger}")
+        step = (middle - knuckle) / np.linalg.norm(middle - knuckle) * 3.0 / (picture.spacing_mm or 1)
+        at = [
+            grey[int(row) - 2 : int(row) + 3, int(col) - 2 : int(col) + 3].mean()
+            for col, row in (knuckle - step, knuckle, knuckle + step)
+        ]
+        assert at[1] < at[0]
+        assert at[1] < at[2]
+
+
+def test_monochrome1_shows_the_same_film() -> None:
+    films = (sample_film(np.random.default_rng(seed), kind="unilateral", size=(96, 71)) for seed in range(40))
+    kinds = {film.inverted: _grey(film).mean() < (1 << film.bits) * 0.75 for film in films}
+    assert set(kinds) == {True, False}
+
+
+def test_scores_follow_table_2() -> None:
+    rng = np.random.default_rng(1)
+    counts: Counter[int] = Counter()
+    for _ in range(300):
+        hands = scores_at(draw_course(rng, ra=True), 1)["hand"]
+        counts.update(hands[side][site].jsn for side in "LR" for site in MCP)
+    share = [counts[score] / counts.total() for score in range(5)]
+    printed = np.array(TABLE_2["jsn", "MCP"]) / sum(TABLE_2["jsn", "MCP"])
+    assert np.abs(share - printed).max() < 0.08
+
+
+def test_readers_agree_as_often_as_the_preset_says() -> None:
+    rng = np.random.default_rng(2)
+    truth = {
+        site: Score(jsn=2 if SITES[site].jsn_max else 0, erosion=1 if SITES[site].erosion_max else 0) for site in MCP
+    }
+    for preset in PRESETS.values():
+        same = [readings(rng, truth, preset)[site].jsn == 2 for _ in range(200) for site in MCP]
+        assert abs(float(np.mean(same)) - preset.jsn_exact) < 0.06
+
+
+def test_a_sheet_shows_pictures_of_each_kind() -> None:
+    pictures = [
+        sample_film(np.random.default_rng(1), kind=kind, size=(200, 148))
+        for kind in ("unilateral", "both", "foot", "other")
+    ]
+    page = cv2.imdecode(np.frombuffer(contact_sheet(pictures), np.uint8), cv2.IMREAD_COLOR)
+    assert page is not None
+    assert page.shape[0] > 4 * 300
+
+
+def test_wrong_names_are_refused() -> None:
+    with pytest.raises(ValueError, match="kind"):
+        sample_film(np.random.default_rng(0), kind="paw")
+    with pytest.raises(ValueError, match="difficulty"):
+        sample_film(np.random.default_rng(0), kind="both", difficulty="murder")
+
+
+def test_values_are_plain_words_of_the_contract() -> None:
+    picture = sample_film(np.random.default_rng(11), kind="both", size=(200, 148))
+    assert Truth(study="hand_filter", target="view", value="both") in picture.truths
+    assert {t.side for t in picture.truths if t.target == "stage"} == {"L", "R"}
+    assert {t.reader for t in picture.truths} == {"truth", "reader1", "reader2"}
+
+
+def _part_film(part: str, kind: str = "other") -> Film:
+    film = plan_sample(np.random.default_rng(3), kind=kind, size=SHAPE, difficulty="standard")
+    return replace(film, part=part, sides=() if kind == "other" else ("L",))
+
+
+@pytest.mark.parametrize(
+    ("part", "view"), [("jaw", "other"), ("teeth", "other"), ("skull", "other"), ("ankle", "foot")]
+)
+def test_a_part_without_named_joints_tells_its_view_alone(part: str, view: str) -> None:
+    picture, again = (draw_film(_part_film(part, view)) for _ in range(2))
+    assert picture.truths == (Truth(study="hand_filter", target="view", value=view),)
+    assert picture.frames[0].tobytes() == again.frames[0].tobytes()
+    assert picture.body_part == part
+
+
+def test_feet_and_other_parts_are_of_every_kind() -> None:
+    plans = [plan_sample(np.random.default_rng(seed), kind=kind, size=SHAPE, difficulty="easy")
+             for seed in range(150) for kind in ("foot", "other")]  # fmt: skip
+    assert {plan.part for plan in plans if plan.view == "other"} == set(OTHER_PARTS)
+    assert {plan.part for plan in plans if plan.view == "foot"} == {"foot", "ankle"}
+
+
+def test_what_lies_beside_a_hand_has_no_truth(monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds = set()
+    for seed in range(12):
+        film = replace(_hand_film(seed), size="SMALL", beside=True)
+        drawn = list[Hand | Foot]()
+        with monkeypatch.context() as watch:
+            watch.setattr(films, "draw_hand", lambda canvas, hand, to_px, seen=drawn: seen.append(hand))
+            watch.setattr(films, "draw_foot", lambda canvas, foot, to_px, seen=drawn: seen.append(foot))
+            picture = draw_film(film)
+        examined, beside = drawn
+        kinds.add(type(beside))
+        assert isinstance(examined, Hand)
+        assert isinstance(beside, Foot) or beside.build.size < 0.9 * examined.build.size
+        assert _value(picture, "view") == "unilateral"
+        named = {t.site for t in picture.truths if t.target == "x"}
+        assert {t.side for t in picture.truths if t.target == "x"} == {"R"}
+        assert named <= set(examined.joints)
+        _lies_on(picture, examined, sorted(str(site) for site in named))
+    assert kinds == {Hand, Foot}
+
+
+def _lies_on(picture: Picture, hand: Hand, named: list[str]) -> None:
+    """The named places are those of this hand's joints, moved, turned and enlarged together."""
+    there = np.array([_place(picture, site) for site in named])
+    own = np.array([hand.joints[site] for site in named])
+    fitted, inside = cv2.estimateAffinePartial2D(own, there)
+    assert fitted is not None
+    assert inside.all()
+    assert abs(np.hypot(*fitted[:, 0]) * (picture.spacing_mm or 1) - 1) < 0.02

@@ -1,0 +1,74 @@
+"""Drawn films that are cut, blurred or kept as negatives, and what is still true of them."""
+
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from rajobs.phantoms.people.cohort import plan_sample
+from rajobs.phantoms.picture import Picture
+from rajobs.phantoms.radiographs import spoiling as module
+from rajobs.phantoms.radiographs.films import draw_film, sample_film
+from rajobs.phantoms.radiographs.spoiling import joint_places, spoil
+from rajobs.records.anatomy import FINGER_JOINTS
+
+SHAPE = (250, 185)
+
+
+def only(monkeypatch: pytest.MonkeyPatch, **shares: float) -> None:
+    for name in ("NEGATIVE", "BLURRED", "CUT"):
+        monkeypatch.setattr(module, name, shares.get(name, 0.0))
+
+
+def film(kind: str, number: int) -> Picture:
+    return sample_film(np.random.default_rng((7, number)), kind=kind, size=SHAPE)
+
+
+def shown_at(picture: Picture, at: np.ndarray) -> np.ndarray:
+    x, y = (int(value) for value in at)
+    return picture.frames[0][y : y + 4, x : x + 4]
+
+
+def test_a_cut_film_names_the_joints_that_it_still_shows_where_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    only(monkeypatch, CUT=1.0)
+    fewer = 0
+    for number in range(12):
+        whole = film("unilateral", number)
+        part = spoil(whole, np.random.default_rng(number))
+        before, after = joint_places(whole), joint_places(part)
+        assert sum(site in FINGER_JOINTS for _, site in after) >= module.FEWEST or part is whole
+        rows, columns = part.frames[0].shape
+        assert all(0 <= x < columns and 0 <= y < rows for x, y in after.values())
+        for name, at in after.items():
+            seen = shown_at(part, at)
+            assert np.array_equal(seen, shown_at(whole, before[name])[: seen.shape[0], : seen.shape[1]])
+        assert {truth.study for truth in whole.truths} == {truth.study for truth in part.truths}
+        fewer += len(after) < len(before)
+    assert fewer > 6
+
+
+def test_a_film_of_both_hands_and_a_foot_without_joints_stay_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of two hands would be one, and the middle of a foot from the side is an ankle."""
+    only(monkeypatch, CUT=1.0)
+    plans = (plan_sample(np.random.default_rng((7, number)), kind="foot", size=SHAPE, difficulty="standard")
+             for number in range(40))  # fmt: skip
+    aside = [draw_film(plan) for plan in islice((plan for plan in plans if plan.part == "ankle"), 3)]
+    assert aside and not any(joint_places(picture) for picture in aside)
+    for picture in [*aside, film("both", 0)]:
+        assert spoil(picture, np.random.default_rng(0)) is picture
+
+
+def test_a_blurred_film_is_softer_and_a_negative_kept_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    picture, rng = film("unilateral", 3), np.random.default_rng(0)
+    only(monkeypatch, BLURRED=1.0)
+    monkeypatch.setattr(module, "BLUR", (0.006, 0.006))
+    soft = spoil(picture, rng)
+    steps = [np.abs(np.diff(each.frames[0].astype(np.int64), axis=1)).max() for each in (picture, soft)]
+    assert steps[1] < 0.5 * steps[0] and soft.frames[0].dtype == picture.frames[0].dtype
+    only(monkeypatch, NEGATIVE=1.0)
+    assert spoil(picture, rng).inverted != picture.inverted
+
+
+def test_most_films_stay_as_they_are() -> None:
+    picture, rng = film("unilateral", 3), np.random.default_rng(0)
+    assert 0.7 < np.mean([spoil(picture, rng) is picture for _ in range(300)]) < 0.95

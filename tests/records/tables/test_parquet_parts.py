@@ -1,0 +1,74 @@
+"""Parts: the same rows are the same bytes, films can be left unread, and another schema is refused."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from rajobs.records.errors import BadTable, StoreError
+from rajobs.records.store import open_store
+from rajobs.records.tables import parquet_parts
+from rajobs.records.tables.schemas import HANDS, IMAGES, LABELS
+
+LABEL = {"study": "hand_filter", "target": "view", "value": "both", "reader": "truth"}
+
+
+def images(count: int) -> pa.Table:
+    """Rows of the images table without a picture."""
+    return IMAGES.rows([
+        {
+            "image_id": f"i{n}", "patient": "p", "modality": "DX", "rows": 1, "columns": 1, "bits": 8, "frame": 0,
+            "doppler": False, "preview": b"p", "pixels": bytes([n]) * 100,
+        }
+        for n in range(count)
+    ])  # fmt: skip
+
+
+def test_the_same_rows_are_the_same_bytes_however_they_are_chunked() -> None:
+    table = images(20)
+    pieces = pa.concat_tables([table.slice(0, 7), table.slice(7)])
+    assert parquet_parts.to_parquet(table, IMAGES) == parquet_parts.to_parquet(pieces, IMAGES)
+    assert parquet_parts.to_parquet(table, IMAGES) != parquet_parts.to_parquet(images(19), IMAGES)
+
+
+def test_films_come_in_groups_of_sixteen_and_come_back_whole(tmp_path: Path) -> None:
+    store, table = open_store(tmp_path), images(40)
+    store.put("images/part-a.parquet", parquet_parts.to_parquet(table, IMAGES))
+    store.put("images/readme.txt", b"no part")
+    with parquet_parts.open_part(store, "images/part-a.parquet", IMAGES) as file:
+        sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+    assert sizes == [16, 16, 8]
+    assert parquet_parts.read_table(store, "images", IMAGES) == table
+    assert parquet_parts.read_part(store, "images/part-a.parquet", IMAGES, ["patient", "image_id"]).num_columns == 2
+    assert parquet_parts.read_table(store, "labels", LABELS, ["value"]).schema.names == ["value"]
+
+
+def test_lists_survive_and_a_csv_joins_them(tmp_path: Path) -> None:
+    row = {"image_id": "i", "hand": 0, "patient": "p", "box": [0.0, 1.5, 2.0, 3.0], "bundles": ["a", "b"]}
+    store, table = open_store(tmp_path), HANDS.rows([row])
+    store.put("hands/part-a.parquet", parquet_parts.to_parquet(table, HANDS))
+    assert parquet_parts.read_table(store, "hands", HANDS) == table
+    header, line = parquet_parts.to_csv(table.select(["image_id", "box", "stage", "bundles"])).decode().splitlines()
+    assert header.replace('"', "") == "image_id,box,stage,bundles"
+    assert line.replace('"', "") == "i,0 1.5 2 3,,a b"
+
+
+def test_other_schemas_and_files_that_are_no_parts_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = open_store(tmp_path)
+    store.put("labels/part-a.parquet", parquet_parts.to_parquet(LABELS.rows([{"image_id": "i", **LABEL}]), LABELS))
+    with pytest.raises(BadTable, match=r"hands lacks hand"):
+        parquet_parts.read_part(store, "labels/part-a.parquet", HANDS)
+    monkeypatch.setattr(parquet_parts, "SCHEMA_VERSION", 99)
+    with pytest.raises(BadTable, match="has schema 1, this version reads 99"):
+        parquet_parts.read_part(store, "labels/part-a.parquet", LABELS)
+    store.put("labels/part-b.parquet", b"PAR1 and then nothing")
+    with pytest.raises(BadTable, match="no Parquet file"):
+        parquet_parts.read_part(store, "labels/part-b.parquet", LABELS)
+    with pytest.raises(StoreError, match=r"there is no splits/x\.parquet"):
+        parquet_parts.read_file(store, "splits/x.parquet", LABELS)
+
+
+def test_a_row_that_does_not_fit_is_not_written() -> None:
+    twice = pa.concat_tables([images(2), images(1)])
+    with pytest.raises(BadTable, match="image_id stands twice"):
+        parquet_parts.to_parquet(twice, IMAGES)

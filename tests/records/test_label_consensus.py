@@ -1,0 +1,65 @@
+"""Readers' labels into one value a place."""
+
+import pyarrow as pa
+import pytest
+
+from rajobs.records.errors import BadTable
+from rajobs.records.label_consensus import consensus, readers
+from rajobs.records.tables.schemas import LABELS
+
+
+def labels(*readings: tuple[str, str], target: str = "jsn", site: str | None = "MCP2") -> pa.Table:
+    """One film's labels: reader and value."""
+    return LABELS.rows([
+        {"image_id": "i", "side": "L", "study": "s", "target": target, "site": site, "value": value, "reader": reader}
+        for reader, value in readings
+    ])  # fmt: skip
+
+
+PLACE = ("i", "L", "MCP2")
+
+
+@pytest.mark.parametrize(
+    ("readings", "agreed"),
+    [
+        ((("a", "3"),), "3"),
+        ((("a", "1"), ("b", "4"), ("c", "2")), "2"),
+        ((("a", "1"), ("b", "2")), "2"),  # of two the worse: doubt is not to hide damage
+        ((("a", "9"), ("b", "10")), "10"),  # numbers, not letters
+        ((("a", "0"), ("b", "0"), ("truth", "4")), "4"),
+        ((("truth", "4"), ("consensus", "1")), "1"),
+    ],
+)
+def test_scores_agree_on_the_upper_median(readings: tuple[tuple[str, str], ...], agreed: str) -> None:
+    assert consensus(labels(*readings), "s", "jsn", ordered=True) == {PLACE: agreed}
+
+
+def test_names_agree_by_majority_and_a_tie_is_no_label() -> None:
+    most = labels(("a", "foot"), ("b", "other"), ("c", "foot"))
+    assert consensus(most, "s", "jsn", ordered=False) == {PLACE: "foot"}
+    assert consensus(labels(("a", "foot"), ("b", "other")), "s", "jsn", ordered=False) == {}
+
+
+def test_places_studies_and_targets_stay_apart() -> None:
+    table = pa.concat_tables(
+        [labels(("a", "1")), labels(("a", "2"), site="MCP3"), labels(("a", "3"), target="erosion")]
+    )
+    assert consensus(table, "s", "jsn", ordered=True) == {PLACE: "1", ("i", "L", "MCP3"): "2"}
+    assert consensus(table, "other study", "jsn", ordered=True) == {}
+    assert readers(table, "s", "erosion") == {"a": {PLACE: "3"}}
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_a_whole_image_all_readers_speak_of_one_thing_whatever_side_and_site_they_name(order: int) -> None:
+    voices = [labels(("a", "0")), labels(("b", "2"), site="MCP3"), labels(("c", "1"), site=None)]
+    read = pa.concat_tables(voices[::order])
+    assert consensus(read, "s", "jsn", ordered=True, whole=True) == {("i", None, None): "1"}
+    assert len(consensus(read, "s", "jsn", ordered=True)) == 3, "joints are told apart"
+    read = pa.concat_tables([labels(("truth", "3"), site=None), *voices][::order])
+    assert consensus(read, "s", "jsn", ordered=True, whole=True) == {("i", None, None): "3"}
+
+
+def test_a_score_that_is_no_number_is_refused_and_not_quoted() -> None:
+    with pytest.raises(BadTable, match="labels jsn of s have values that are no numbers") as error:
+        consensus(labels(("a", "Doe^Jane")), "s", "jsn", ordered=True)
+    assert "Doe" not in str(error.value)
