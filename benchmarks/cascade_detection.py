@@ -16,10 +16,10 @@ import numpy as np
 from rajobs import studies
 from rajobs.jobs import builtin
 from rajobs.jobs.train import job as train_job
-from rajobs.jobs.train.dataset import lesson_of, open_source, prepare, split_of
+from rajobs.jobs.train.dataset import build_dataset, frozen_split, open_labelled_data, prepare
 from rajobs.learning.bundle import Model, find_bundles
-from rajobs.learning.evaluation import Verdict, judge
-from rajobs.learning.points import SURE
+from rajobs.learning.evaluation import Evaluation, evaluate_model
+from rajobs.learning.points import LEAST_CONFIDENCE
 from rajobs.records import metrics
 from rajobs.records.anatomy import FINGER_JOINTS, JOINT_KINDS
 from rajobs.records.store import open_store
@@ -32,7 +32,7 @@ PRINTED = {"all ten": (286, 300), "PIP": (118, 120), "IP": (26, 30), "MCP": (142
 class Asked:
     """A model's answers about the finger joints of the test part."""
 
-    verdict: Verdict
+    verdict: Evaluation
     seconds: float  # a hand
 
     @property
@@ -52,7 +52,7 @@ class Asked:
 
     def wrong(self) -> tuple[int, int]:
         """Finds where the joint is not, in hands and in feet."""
-        sure = (self.verdict.p["joints"][:, 1] >= SURE) & self.fingers
+        sure = (self.verdict.p["joints"][:, 1] >= LEAST_CONFIDENCE) & self.fingers
         there = self.verdict.truth["joints"] == 1
         return int((sure & there & (self.verdict.predicted["joints"] == 0)).sum()), int((sure & ~there).sum())
 
@@ -65,16 +65,16 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     start = time.perf_counter()
-    place = train_job.train(train_job.Order(
+    place = train_job.train(train_job.TrainRequest(
         study=STUDY, data=args.data, out=args.out, recipe="published", budget=args.budget, seed=args.seed
     ))  # fmt: skip
     print(f"trained, or found trained, in {time.perf_counter() - start:.0f} s")
     declared = studies.find(STUDY)
     recipe = declared.recipe("default")
     study = declared.asked(recipe)
-    source = open_source(args.data, study)
-    lesson = lesson_of(source, prepare(source, recipe.view, None), split_of(source, "clean")[0], recipe)
-    inside = builtin.place()
+    source = open_labelled_data(args.data, study)
+    lesson = build_dataset(source, prepare(source, recipe.view, None), frozen_split(source, "clean")[0], recipe)
+    inside = builtin.package_folder()
     asked = {}
     for name, uri, folder in (
         ("004's cascade", args.out, f"{STUDY}/{place.rpartition('/')[2]}"),
@@ -82,7 +82,7 @@ def main() -> None:
     ):
         model = Model.load(open_store(uri), folder, declared)
         start = time.perf_counter()
-        verdict = judge(model, lesson, "test")
+        verdict = evaluate_model(model, lesson, "test")
         asked[name] = Asked(verdict=verdict, seconds=(time.perf_counter() - start) / len(set(verdict.at)))
     tell(asked)
 

@@ -40,9 +40,9 @@ from rajobs import studies
 from rajobs.imaging.clinical_picture import ITEMS, clinical, number, picture
 from rajobs.imaging.rows import Row
 from rajobs.jobs.ingest import job as ingest_job
-from rajobs.jobs.train.dataset import clinic_visits, lesson_of, open_source, prepare, split_of
+from rajobs.jobs.train.dataset import build_dataset, frozen_split, open_labelled_data, prepare, read_clinic_visits
 from rajobs.learning.bundle import Model, find_bundles
-from rajobs.learning.evaluation import Verdict, judge
+from rajobs.learning.evaluation import Evaluation, evaluate_model
 from rajobs.learning.recipe import Member, Recipe, Training, to_toml
 from rajobs.learning.tabular_baseline import verdict
 from rajobs.phantoms.clinic.visits import ClinicRow, clinic_table, draw_clinic
@@ -109,7 +109,7 @@ def taken(out: Path, name: str, rows: Iterator[ClinicRow]) -> str:
     (place / "note.txt").write_text("no film was taken\n")
     (out / f"{name}.csv").write_bytes(clinic_table(rows))
     clinic = str(out / f"{name}.csv")
-    ingest_job.ingest(ingest_job.Order(sources=(str(place),), out=str(out / name), clinic=clinic))
+    ingest_job.ingest(ingest_job.IngestRequest(sources=(str(place),), out=str(out / name), clinic=clinic))
     return str(out / name)
 
 
@@ -129,13 +129,13 @@ def recipe_file(out: Path, name: str, recipe: Recipe) -> str:
     return str(file)
 
 
-def asked(data: str, models: Path, mode: str, **view: Any) -> Verdict:
+def asked(data: str, models: Path, mode: str, **view: Any) -> Evaluation:
     """A model's answers to the test part, its pictures drawn with other settings."""
     study, store = studies.find(STUDY), open_store(str(models))
     model = Model.load(store, find_bundles(store, STUDY)[0], study)
-    source = open_source(data, study)
+    source = open_labelled_data(data, study)
     arrays = prepare(source, {**model.recipe.view, **view}, None)
-    return judge(model, lesson_of(source, arrays, split_of(source, mode)[0], model.recipe), "test")
+    return evaluate_model(model, build_dataset(source, arrays, frozen_split(source, mode)[0], model.recipe), "test")
 
 
 def answers(judged: Path) -> metrics.Answers:
@@ -221,10 +221,10 @@ def flipped(data: str, models: Path, mode: str) -> None:
           f"are (000: it could)")  # fmt: skip
 
 
-def negative(data: str, seen: Verdict) -> NDArray[np.bool_]:
+def negative(data: str, seen: Evaluation) -> NDArray[np.bool_]:
     """Which of the visits that were asked about have a measured ACPA below its bound."""
-    source = open_source(data, seen.study)
-    acpa = {visit.image_id: number(visit.findings["acpa"]) for visit in clinic_visits(source.store, ("acpa",))}
+    source = open_labelled_data(data, seen.study)
+    acpa = {visit.image_id: number(visit.findings["acpa"]) for visit in read_clinic_visits(source.store, ("acpa",))}
     names = prepare(source, seen.study.recipe("default").view, None).rows.column("image_id").to_pylist()
     (bound,) = ITEMS["acpa"].bounds
     values = [acpa[names[at]] for at in seen.at.tolist()]
@@ -256,7 +256,7 @@ def published(out: Path, seed: int, network: str, budget: float, paper: Beside) 
     """000's protocol: five trials of each network, and the best one by the test part; then its numbers."""
     study = studies.find(STUDY)
     data = taken(out, "published", multiplied(seed))
-    found: dict[str, tuple[Verdict, Path]] = {}
+    found: dict[str, tuple[Evaluation, Path]] = {}
     for name in RECIPES:
         recipe = study.recipe(name)
         if network == "small":
@@ -273,7 +273,7 @@ def published(out: Path, seed: int, network: str, budget: float, paper: Beside) 
     print("  published mode: the best trial by the test part")
     for name, what in RECIPES.items():
         seen, judged = found[name]
-        ours = [f"{np.mean(said == seen.truth[TARGET]):.0%}" for said in seen.voices[TARGET]]
+        ours = [f"{np.mean(said == seen.truth[TARGET]):.0%}" for said in seen.votes[TARGET]]
         theirs = [paper.text(f"{what} {trial}") for trial in range(1, 6)]
         print(f"  {what}s 1 to 5: {', '.join(theirs)} in the paper, {', '.join(ours)} here")
         print(beside_tabular(judged, name))
@@ -285,7 +285,7 @@ def published(out: Path, seed: int, network: str, budget: float, paper: Beside) 
     flipped(data, out / f"{STUDY}-published-{network}-{budget:g}-published", "published")
 
 
-def best_trial(seen: Verdict, seed: int, paper: Beside) -> None:
+def best_trial(seen: Evaluation, seed: int, paper: Beside) -> None:
     """Table 1, and the experts."""
     given = seen.answers(TARGET)
     matrix = metrics.confusion(given)
@@ -308,11 +308,11 @@ def best_trial(seen: Verdict, seed: int, paper: Beside) -> None:
         print(f"    {order}: {told} in 000, {ours}")
 
 
-def misses(one: Verdict, other: Verdict, paper: Beside) -> None:
+def misses(one: Evaluation, other: Evaluation, paper: Beside) -> None:
     """False negatives and positives over the five trials, and the pictures that both networks fail on."""
     failed: list[set[int]] = []
     for name, seen, told in (("AlexNet's", one, "6, 3"), ("ResNet-18's", other, "3, 9")):
-        truth, said = seen.truth[TARGET], seen.voices[TARGET]
+        truth, said = seen.truth[TARGET], seen.votes[TARGET]
         low, high = ((said == 0) & (truth == 1)), ((said == 1) & (truth == 0))
         failed.append(set(np.flatnonzero((low | high).any(axis=0)).tolist()))
         ours = f"{int(low.sum())} false negatives, {int(high.sum())} false positives, {int((low | high).sum())} in all"

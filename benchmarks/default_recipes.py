@@ -25,9 +25,9 @@ import pyarrow.parquet as pq
 from rajobs import studies
 from rajobs.jobs.evaluate import job as evaluate_job
 from rajobs.jobs.train import job as train_job
-from rajobs.jobs.train.dataset import lesson_of, open_source, prepare, split_of
+from rajobs.jobs.train.dataset import build_dataset, frozen_split, open_labelled_data, prepare
 from rajobs.learning.bundle import Model, find_bundles
-from rajobs.learning.evaluation import judge
+from rajobs.learning.evaluation import evaluate_model
 from rajobs.learning.recipe import Member, Recipe, replace, to_toml
 from rajobs.records import metrics
 from rajobs.records.store import open_store
@@ -75,9 +75,11 @@ def fitted(
 ) -> Path:  # fmt: skip
     """Train and evaluate; where the evaluation lies."""
     models, judged = str(out / f"{study}-{name}"), str(out / f"{study}-{name}-evaluation")
-    how = train_job.Order(study=study, data=data, out=models, recipe=recipe, weights=weights, mode=mode, budget=budget)
+    how = train_job.TrainRequest(
+        study=study, data=data, out=models, recipe=recipe, weights=weights, mode=mode, budget=budget
+    )
     train_job.train(how)
-    evaluate_job.evaluate(evaluate_job.Order(study=study, data=data, models=models, out=judged, mode=mode))
+    evaluate_job.evaluate(evaluate_job.EvaluateRequest(study=study, data=data, models=models, out=judged, mode=mode))
     return Path(judged)
 
 
@@ -94,14 +96,14 @@ def films(data: str, out: Path) -> None:
     study = studies.find("hand_filter")
     models = open_store(str(out / "hand_filter-default"))
     model = Model.load(models, find_bundles(models, study.name)[0], study)
-    source = open_source(data, study)
+    source = open_labelled_data(data, study)
     arrays = prepare(source, model.recipe.view, None)
-    lesson = lesson_of(source, arrays, split_of(source, "clean")[0], model.recipe)
+    lesson = build_dataset(source, arrays, frozen_split(source, "clean")[0], model.recipe)
     turned = []
     for quarter in range(4):
         pixels = tuple(np.rot90(each, quarter, axes=(1, 2)) for each in arrays.arrays)
         again = dataclasses.replace(lesson, arrays=dataclasses.replace(arrays, arrays=pixels))
-        turned.append(judge(model, again, "test").answers("view"))
+        turned.append(evaluate_model(model, again, "test").answers("view"))
     count = len(turned[0].truth)
     together = metrics.Answers(
         truth=np.concatenate([each.truth for each in turned]),

@@ -11,7 +11,7 @@ from scipy import stats
 from rajobs import studies
 from rajobs.imaging.clinical_picture import ITEMS
 from rajobs.imaging.rows import Finding
-from rajobs.jobs.train.dataset import clinic_visits, open_source, split_of
+from rajobs.jobs.train.dataset import frozen_split, open_labelled_data, read_clinic_visits
 from rajobs.phantoms.clinic.visits import ClinicRow, draw_published, variants
 from rajobs.records.anatomy import CLINIC_JOINTS, DIP, SIDES
 
@@ -37,11 +37,11 @@ def multiplied(seed: int) -> Iterator[ClinicRow]:
 
 def counts(data: str, paper: Beside) -> None:
     """Patients and pictures of each part, by what the split of published mode holds."""
-    source = open_source(data, studies.find(STUDY))
-    part = {row["image_id"]: row["split"] for row in split_of(source, "published")[0].to_pylist()}
+    source = open_labelled_data(data, studies.find(STUDY))
+    part = {row["image_id"]: row["split"] for row in frozen_split(source, "published")[0].to_pylist()}
     pictures: Counter[tuple[bool, bool]] = Counter()  # by whether they judge, and RA
     people: dict[tuple[bool, bool], set[str]] = {}
-    for visit in clinic_visits(source.store, (TARGET,)):
+    for visit in read_clinic_visits(source.store, (TARGET,)):
         if visit.image_id in part:
             key = part[visit.image_id] == "test", visit.findings[TARGET] == 1
             pictures[key] += 1

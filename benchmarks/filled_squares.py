@@ -24,7 +24,7 @@ from rajobs.imaging.rows import visit_id
 from rajobs.jobs.ingest import job as ingest_job
 from rajobs.jobs.score import job as score_job
 from rajobs.jobs.score.tables import ask_clinic
-from rajobs.learning.voting import Panel, bundles_at
+from rajobs.learning.voting import VotingModels, list_bundles
 from rajobs.phantoms.packaging.contact_sheet import contact_sheet
 from rajobs.phantoms.picture import Picture
 from rajobs.phantoms.ultrasound.scans import sample_scan
@@ -36,7 +36,7 @@ from rajobs.records.scan_grades import FLOW, GREY, SQUARES
 from rajobs.records.store import open_store
 from rajobs.records.tables.parquet_parts import read_table
 from rajobs.records.tables.schemas import CLINIC, LABELS, ULTRASOUND
-from rajobs.records.visits import squares
+from rajobs.records.visits import grades_by_visit
 
 CLINICAL, GRADING = "clinical_array", "ultrasound_grading"
 SHARES = (0.5, 1.0)  # of a visit's joints whose findings are taken out
@@ -78,9 +78,9 @@ def graded(out: Path, patients: int, seed: int) -> dict[Pair, list[Record]]:
         arguments={"benchmark": "pool"}, readable=True,
     )  # fmt: skip
     ingest_job.ingest(
-        ingest_job.Order(sources=(f"{drawn}/archives",), out=data, labels=f"{drawn}/labels.csv", max_rejects=0)
+        ingest_job.IngestRequest(sources=(f"{drawn}/archives",), out=data, labels=f"{drawn}/labels.csv", max_rejects=0)
     )
-    score_job.score(score_job.Order(data=data, models=str(out / "scans" / f"{GRADING}-default"), out=tables))
+    score_job.score(score_job.ScoreRequest(data=data, models=str(out / "scans" / f"{GRADING}-default"), out=tables))
     labels = read_table(open_store(data), "labels", LABELS)
     truth = {name: _by_image(labels, name) for name in (GREY, FLOW)}
     pool: dict[Pair, list[Record]] = defaultdict(list)
@@ -145,7 +145,7 @@ def scans_of(hidden: Sequence[Hidden], pool: Mapping[Pair, Sequence[Record]], se
 
 def tell_squares(hidden: Sequence[Hidden], scans: pa.Table) -> None:
     """How many of the squares are filled with what stood there before."""
-    told = squares(scans)
+    told = grades_by_visit(scans)
     for at, target in enumerate((GREY, FLOW)):
         found = [(joint.grades[at], told[joint.patient, joint.day].get(joint.column(target))) for joint in hidden]
         there = [(was, now) for was, now in found if now is not None]
@@ -168,7 +168,9 @@ def scanned_visits(data: str, judged: Path) -> tuple[pa.Table, dict[str, int]]:
     return CLINIC.rows(rows), truth
 
 
-def asked(panel: Panel, clinic: pa.Table, scans: pa.Table, truth: Mapping[str, int]) -> tuple[metrics.Answers, int]:
+def asked(
+    panel: VotingModels, clinic: pa.Table, scans: pa.Table, truth: Mapping[str, int]
+) -> tuple[metrics.Answers, int]:
     """Score's answers to the visits, and how many squares it filled."""
     told = ask_clinic(panel, clinic, scans)
     p = np.array([row["ra_clinical_p"] for row in told])
@@ -183,7 +185,7 @@ def asked(panel: Panel, clinic: pa.Table, scans: pa.Table, truth: Mapping[str, i
 def filling(out: Path, data: str, models: Path, judged: Path, patients: int, seed: int) -> None:
     """Answers with all findings, with a share of the joints' ultrasound taken out, and with those squares filled."""
     pool = graded(out, patients, seed)
-    panel = Panel.load(studies.find(CLINICAL), bundles_at(str(models), CLINICAL))
+    panel = VotingModels.load(studies.find(CLINICAL), list_bundles(str(models), CLINICAL))
     clinic, truth = scanned_visits(data, judged)
     nothing = ULTRASOUND.rows([])
     whole, _ = asked(panel, clinic, nothing, truth)

@@ -82,9 +82,9 @@ class Run:
 
 def product(source: str, out: str) -> None:
     """What `rajobs ingest` does, in this process."""
-    from rajobs.jobs.ingest.job import Order, ingest
+    from rajobs.jobs.ingest.job import IngestRequest, ingest
 
-    ingest(Order(sources=(source,), out=out, max_rejects=0.0))
+    ingest(IngestRequest(sources=(source,), out=out, max_rejects=0.0))
 
 
 def plain(source: str, out: str) -> None:

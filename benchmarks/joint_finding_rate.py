@@ -22,17 +22,17 @@ import torch
 from numpy.typing import NDArray
 
 from rajobs import studies
-from rajobs.imaging.rows import COLUMNS, Position, derive
+from rajobs.imaging.rows import COLUMNS, Position, rows_of_part
 from rajobs.jobs.score import joint_finding
 from rajobs.jobs.score.joint_finding import choose_hands, find_joints, keep_examined
 from rajobs.jobs.score.worker import places
-from rajobs.learning.points import Places
-from rajobs.learning.samples.row_arrays import draw_all
-from rajobs.learning.voting import Panel, bundles_at
+from rajobs.learning.points import PointNames
+from rajobs.learning.samples.row_arrays import draw_views
+from rajobs.learning.voting import VotingModels, list_bundles
 from rajobs.records.anatomy import FINGER_JOINTS, HAND_SITES
 from rajobs.records.label_consensus import consensus
 from rajobs.records.store import open_store
-from rajobs.records.tables.parquet_parts import parts, read_part, read_table
+from rajobs.records.tables.parquet_parts import list_parts, read_part, read_table
 from rajobs.records.tables.schemas import IMAGES, LABELS, VIEWS
 
 Hand = dict[str, Position]
@@ -164,7 +164,7 @@ def _tell_calibration(found: pd.DataFrame) -> None:
     print(f"right at a confidence of {'; '.join(told)}")
 
 
-def mistaken(places: Places, found: NDArray[np.float64], tag: str | None) -> list[Position]:
+def mistaken(places: PointNames, found: NDArray[np.float64], tag: str | None) -> list[Position]:
     """Hands as `choose_hands` finds them, each taken for the other side's."""
     other = {"L": "R", "R": "L"}
     return [replace(place, side=other[place.side or ""]) for place in choose_hands(places, found, tag)]
@@ -186,15 +186,16 @@ def main() -> None:
     truth = places(labels)
     views = {name: view for (name, _, _), view in consensus(labels, "hand_filter", "view", ordered=False).items()}
     filters, joints = (
-        Panel.load(studies.find(name), bundles_at(args.models, name)) for name in ("hand_filter", "joint_detection")
+        VotingModels.load(studies.find(name), list_bundles(args.models, name))
+        for name in ("hand_filter", "joint_detection")
     )
     tally, seconds, left = Tally(jsn=_true_jsn(labels)), [0.0, 0.0], args.films
-    for key in parts(store, "images"):
+    for key in list_parts(store, "images"):
         images = read_part(store, key, IMAGES, list(dict.fromkeys([*COLUMNS, *TOLD])))
-        films = [row for row in derive("films", images, {}) if row.image_id in views][:left]
+        films = [row for row in rows_of_part("films", images, {}) if row.image_id in views][:left]
         left -= len(films)
         start = time.perf_counter()
-        vote = filters.vote(films, draw_all(store, key, filters.asks(films))).get("view") if films else None
+        vote = filters.vote(films, draw_views(store, key, filters.view_requests(films))).get("view") if films else None
         seconds[0] += time.perf_counter() - start
         hands = [row for row in films if views[row.image_id] not in NONE]
         start = time.perf_counter()

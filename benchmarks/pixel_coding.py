@@ -132,7 +132,7 @@ def _drawn() -> Film:
 def _films(paths: list[str]) -> dict[str, Film]:
     films: dict[str, Film] = {}
     for number, path in enumerate(paths):
-        pixels = reader.read(Path(path).read_bytes(), ReadOptions())[0].pixels
+        pixels = reader.read_file(Path(path).read_bytes(), ReadOptions())[0].pixels
         if pixels.ndim == 2 and pixels.shape[0] >= ROWS and pixels.shape[1] >= COLUMNS and pixels.max() < 4096:
             films[f"film {number}"] = np.ascontiguousarray(pixels[:ROWS, :COLUMNS]).astype(np.uint16)
     return films or {"drawn": _drawn()}

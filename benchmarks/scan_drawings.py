@@ -131,7 +131,7 @@ def taken(out: Path, name: str, places: Sequence[Path]) -> str:
     labels = out / f"{name}-labels.csv"
     labels.write_text(text.getvalue())
     sources = tuple(str(place / "archives") for place in places)
-    ingest_job.ingest(ingest_job.Order(sources=sources, out=str(data), labels=str(labels), max_rejects=0))
+    ingest_job.ingest(ingest_job.IngestRequest(sources=sources, out=str(data), labels=str(labels), max_rejects=0))
     return str(data)
 
 
@@ -148,7 +148,7 @@ class Run:
         """A trial trained; the place of its models."""
         file, models = self.out / f"recipe-{folds}.toml", str(self.out / f"{name}-{mode}-{trial}-{folds}")
         file.write_text(to_toml(replace(self.recipe, folds=folds)))
-        order = train_job.Order(study=STUDY, data=data, out=models, recipe=str(file), weights="none", mode=mode)
+        order = train_job.TrainRequest(study=STUDY, data=data, out=models, recipe=str(file), weights="none", mode=mode)
         train_job.train(replace(order, seed=self.seed + trial, budget=self.budget))
         return models
 
@@ -156,7 +156,9 @@ class Run:
         """A trial's answers to the stand-ins, in the order of their images."""
         judged = f"{self.out}/{name}-{mode}-{trial}-judged"
         models = self.models(data, name, mode, trial)
-        evaluate_job.evaluate(evaluate_job.Order(study=STUDY, data=data, models=models, out=judged, mode=mode))
+        evaluate_job.evaluate(
+            evaluate_job.EvaluateRequest(study=STUDY, data=data, models=models, out=judged, mode=mode)
+        )
         return ordered(pq.read_table(f"{judged}/predictions.parquet"))
 
     def judged(self, data: str, name: str, mode: str, trials: int) -> Judged:

@@ -22,15 +22,15 @@ from default_recipes import fitted, make_data, own_key, show
 
 from rajobs import studies
 from rajobs.imaging.formats.ultrasound_regions import read_options
-from rajobs.imaging.rows import COLUMNS, derive
+from rajobs.imaging.rows import COLUMNS, rows_of_part
 from rajobs.jobs.ingest import job as ingest_job
 from rajobs.jobs.score import job as score_job
-from rajobs.learning.samples.row_arrays import draw_all
-from rajobs.learning.voting import Panel, bundles_at
+from rajobs.learning.samples.row_arrays import draw_views
+from rajobs.learning.voting import VotingModels, list_bundles
 from rajobs.records import metrics
 from rajobs.records.scan_grades import LIVELY, WITHOUT_COLOUR, P, grade_of, loops, of_scan
 from rajobs.records.store import open_store
-from rajobs.records.tables.parquet_parts import iterate_parts, parts, read_part, read_table
+from rajobs.records.tables.parquet_parts import iterate_parts, list_parts, read_part, read_table
 from rajobs.records.tables.schemas import CROSSWALK, IMAGES, ULTRASOUND
 
 STUDY, GRADES = "ultrasound_grading", 4
@@ -119,8 +119,10 @@ def real(folder: str, masks: str | None, models: str, out: Path) -> bool:
         str(out / f"real{'-masked' if masks else ''}-{name}") for name in ("data", "tables", "ledger")
     )
     options = read_options(None, masks or "all", False)
-    ingest_job.ingest(ingest_job.Order(sources=(folder,), out=data, ledger=ledger, max_rejects=0.99, options=options))
-    score_job.score(score_job.Order(data=data, models=models, out=tables))
+    ingest_job.ingest(
+        ingest_job.IngestRequest(sources=(folder,), out=data, ledger=ledger, max_rejects=0.99, options=options)
+    )
+    score_job.score(score_job.ScoreRequest(data=data, models=models, out=tables))
     crosswalk = read_table(open_store(ledger), "crosswalk", CROSSWALK).to_pylist()
     name_of = {image: Path(row["path"]).name for row in crosswalk for image in row["image_ids"]}
     rows = read_table(open_store(tables), "ultrasound", ULTRASOUND).to_pylist()
@@ -135,13 +137,13 @@ def real(folder: str, masks: str | None, models: str, out: Path) -> bool:
 
 def _without_rule(data: str, models: str) -> dict[str, int]:
     """What the networks say of every frame, coloured or not."""
-    panel, store = Panel.load(studies.find(STUDY), bundles_at(models, STUDY)), open_store(data)
+    panel, store = VotingModels.load(studies.find(STUDY), list_bundles(models, STUDY)), open_store(data)
     found: dict[str, int] = {}
-    for key in parts(store, "images"):
+    for key in list_parts(store, "images"):
         images = read_part(store, key, IMAGES, COLUMNS)
-        rows = derive("ultrasound", images, {})
+        rows = rows_of_part("ultrasound", images, {})
         if rows:
-            vote = panel.vote(rows, draw_all(store, key, panel.asks(rows)))["grade"]
+            vote = panel.vote(rows, draw_views(store, key, panel.view_requests(rows)))["grade"]
             found |= {row.image_id: grade_of(p[None]) for row, p in zip(rows, vote.p)}
     return found
 
@@ -160,7 +162,7 @@ def main() -> None:
     data = make_data(args.out, args.patients, args.seed, args.difficulty, only="ultrasound")
     judged = fitted(STUDY, data, args.out, "default")
     models, tables = str(args.out / f"{STUDY}-default"), str(args.out / "tables")
-    score_job.score(score_job.Order(data=data, models=models, out=tables))
+    score_job.score(score_job.ScoreRequest(data=data, models=models, out=tables))
     print(f"\n{args.patients} drawn patients, {args.difficulty}, clean mode; no clinical evidence: drawn scans")
     met = {"Doppler quadratic kappa at least that of both readers": beside_readers(judged)}
     met["no scan with a true signal counts as without colour"] = rules(tables, judged)

@@ -23,16 +23,16 @@ import ray
 import torch
 
 from rajobs import studies
-from rajobs.imaging.rows import Row, derive
+from rajobs.imaging.rows import Row, rows_of_part
 from rajobs.jobs import builtin, cluster
 from rajobs.jobs.score import job as product
 from rajobs.jobs.score.joint_finding import find_joints
-from rajobs.jobs.score.worker import CHAIN, CLINICAL, FILTER, FINDS, GRADES, KEEPS, TABLES, Scorer, places
-from rajobs.learning.samples.row_arrays import draw_all
-from rajobs.learning.voting import Panel, bundles_at
+from rajobs.jobs.score.worker import CHAIN, CLINICAL, FILTER, FINDS, GRADES, KEEPS, TABLES, ScoreWorker, places
+from rajobs.learning.samples.row_arrays import draw_views
+from rajobs.learning.voting import VotingModels, list_bundles
 from rajobs.records.manifest import read_manifest
 from rajobs.records.store import open_store
-from rajobs.records.tables.parquet_parts import parts, read_part, read_table
+from rajobs.records.tables.parquet_parts import list_parts, read_part, read_table
 from rajobs.records.tables.schemas import IMAGES, LABELS, VIEWS
 
 COLUMNS = ("image_id", "patient", "derived_from", "modality", "rows", "columns", "laterality")
@@ -40,41 +40,41 @@ ASKED = [step for step in CHAIN if step not in (FILTER, FINDS, CLINICAL, GRADES)
 """What is asked of hands and joints."""
 
 
-def load(models: str) -> dict[str, Panel]:
+def load(models: str) -> dict[str, VotingModels]:
     """Every study's models."""
-    return {step.study: Panel.load(studies.find(step.study), bundles_at(models, step.study)) for step in CHAIN}
+    return {step.study: VotingModels.load(studies.find(step.study), list_bundles(models, step.study)) for step in CHAIN}
 
 
-def ask(data: str, key: str, panel: Panel, rows: Sequence[Row]) -> Any:
+def ask(data: str, key: str, panel: VotingModels, rows: Sequence[Row]) -> Any:
     """A study's answers to some rows."""
-    return panel.vote(rows, draw_all(open_store(data), key, panel.asks(rows))) if rows else {}
+    return panel.vote(rows, draw_views(open_store(data), key, panel.view_requests(rows))) if rows else {}
 
 
-def kept(data: str, key: str, images: Any, panel: Panel) -> list[Row]:
+def kept(data: str, key: str, images: Any, panel: VotingModels) -> list[Row]:
     """The films that show hands, by the filter."""
-    rows = derive("films", images, {})
+    rows = rows_of_part("films", images, {})
     views = ask(data, key, panel, rows).get("view")
     return [row for row, p in zip(rows, views.p if views else ()) if VIEWS[int(p.argmax())] in KEEPS]
 
 
-def bare(data: str, keys: Sequence[str], panels: dict[str, Panel]) -> None:
+def bare(data: str, keys: Sequence[str], panels: dict[str, VotingModels]) -> None:
     """What one would write by hand: film after film in one process, all cores for torch; nothing is written."""
     store = open_store(data)
     for key in keys:
         images = read_part(store, key, IMAGES, COLUMNS)
         films = kept(data, key, images, panels[FILTER.study])
         places = find_joints(store, key, images, films, panels[FILTER.study], panels[FINDS.study])
-        hands = derive("hands", images, places)
+        hands = rows_of_part("hands", images, places)
         rows = {"hands": hands, "joints": [joint for hand in hands for joint in hand.joints]}
-        drawn = draw_all(store, key, {
-            name: each for step in ASKED for name, each in panels[step.study].asks(rows[step.rows]).items()
+        drawn = draw_views(store, key, {
+            name: each for step in ASKED for name, each in panels[step.study].view_requests(rows[step.rows]).items()
         })  # fmt: skip
         for step in ASKED:
             panels[step.study].vote(rows[step.rows], drawn)
-        ask(data, key, panels[GRADES.study], derive("ultrasound", images, {}))
+        ask(data, key, panels[GRADES.study], rows_of_part("ultrasound", images, {}))
 
 
-def scripts(data: str, keys: Sequence[str], panels: dict[str, Panel]) -> None:
+def scripts(data: str, keys: Sequence[str], panels: dict[str, VotingModels]) -> None:
     """A script a model as the papers had them: each goes through the films again, and finds again what it needs."""
     store = open_store(data)
     read = {key: read_part(store, key, IMAGES, COLUMNS) for key in keys}
@@ -83,7 +83,7 @@ def scripts(data: str, keys: Sequence[str], panels: dict[str, Panel]) -> None:
     places = {key: find_joints(store, key, images, films[key], *finders) for key, images in read.items()}
     for step in (*ASKED, GRADES):
         for key, images in read.items():
-            ask(data, key, panels[step.study], derive(step.rows, images, places[key]))
+            ask(data, key, panels[step.study], rows_of_part(step.rows, images, places[key]))
 
 
 def timed(work: Callable[[], object]) -> float:
@@ -96,7 +96,7 @@ def timed(work: Callable[[], object]) -> float:
 def limited(data: str, films: int) -> tuple[list[str], int]:
     """The parts that hold so many images, and how many they hold."""
     store, keys, count = open_store(data), [], 0
-    for key in parts(store, "images"):
+    for key in list_parts(store, "images"):
         if count >= films:
             break
         keys.append(key)
@@ -114,7 +114,9 @@ def race(asked: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(prefix="rajobs-bench-") as folder, cluster.connected(None):
         print(f"{count} images, {int(ray.cluster_resources()['CPU'])} cores, {torch.get_num_threads()} threads")
         for number in range(asked.rounds):
-            order = product.Order(data=asked.data, models=asked.models, out=f"{folder}/{number}", limit=asked.films)
+            order = product.ScoreRequest(
+                data=asked.data, models=asked.models, out=f"{folder}/{number}", limit=asked.films
+            )
             took = {
                 "product": timed(partial(product.score, order)),
                 "bare loop": timed(lambda: bare(asked.data, keys, panels)),
@@ -134,11 +136,11 @@ def single(asked: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     keys, _ = limited(asked.data, asked.films)
     store = open_store(asked.data)
-    every = {step.study: bundles_at(asked.models, step.study) for step in CHAIN}
+    every = {step.study: list_bundles(asked.models, step.study) for step in CHAIN}
     alone = {study: found if study == FILTER.study else [] for study, found in every.items()}
     images = sum(read_part(store, key, IMAGES, ["image_id"]).num_rows for key in keys)
     with tempfile.TemporaryDirectory(prefix="rajobs-bench-") as out:
-        filter_only, whole = (Scorer(asked.data, f"{out}/{n}", each) for n, each in enumerate((alone, every)))
+        filter_only, whole = (ScoreWorker(asked.data, f"{out}/{n}", each) for n, each in enumerate((alone, every)))
         for scorer in (filter_only, whole):
             scorer({"key": keys[0]})
         cheap = timed(lambda: [filter_only({"key": key}) for key in keys])
@@ -196,7 +198,7 @@ def main() -> None:
         parser.error(f"{asked.data} holds no finished ingest")
     if places(read_table(open_store(asked.data), "labels", LABELS)):
         parser.error(f"the labels of {asked.data} say where joints are: score would not look for them, the rest would")
-    asked.models = builtin.where(asked.models)
+    asked.models = builtin.resolve_models(asked.models)
     for name in asked.only:
         {"race": race, "single": single, "memory": memory}[name](asked)
 

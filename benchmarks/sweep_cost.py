@@ -30,11 +30,11 @@ import torch
 
 from rajobs import studies
 from rajobs.jobs.train import job as train_job
-from rajobs.jobs.train.dataset import lesson_of, open_source, prepare, split_of
+from rajobs.jobs.train.dataset import build_dataset, frozen_split, open_labelled_data, prepare
 from rajobs.jobs.tune import job as tune_job
 from rajobs.learning.bundle import Model
-from rajobs.learning.ensemble import fit_member
-from rajobs.learning.evaluation import judge
+from rajobs.learning.ensemble import train_member
+from rajobs.learning.evaluation import evaluate_model
 from rajobs.learning.recipe import replace, to_toml
 from rajobs.records import metrics
 from rajobs.records.store import open_store
@@ -71,16 +71,16 @@ def overhead(args: argparse.Namespace) -> None:
 def _bare(args: argparse.Namespace) -> float:
     """The recipe's training alone, its arrays there already."""
     study = studies.find(args.study)
-    recipe, source = study.recipe("default"), open_source(args.data, study)
+    recipe, source = study.recipe("default"), open_labelled_data(args.data, study)
     arrays = prepare(source, recipe.view, None)
-    lesson = lesson_of(source, arrays, split_of(source, "clean")[0], recipe, args.budget)
+    lesson = build_dataset(source, arrays, frozen_split(source, "clean")[0], recipe, args.budget)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     taken = []
     for _ in range(2):  # the first one makes ready
         start = time.perf_counter()
         for number, member in enumerate(recipe.members):
-            fit_member(lesson, recipe, member, number, lambda epoch, state: True)
+            train_member(lesson, recipe, member, number, lambda epoch, state: True)
         taken.append(time.perf_counter() - start)
     torch.set_num_threads(threads)
     return min(taken)
@@ -96,7 +96,7 @@ def _trials(args: argparse.Namespace, workers: int) -> tuple[float, float]:
         ray.init("local", num_cpus=workers, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
         try:
             start = time.time()
-            tune_job.tune(tune_job.Order(
+            tune_job.tune(tune_job.TuneRequest(
                 study=args.study, data=args.data, out=f"{out}/sweep", space=f"{out}/space.toml", trials=args.trials,
                 budget=args.budget, workers=workers,
             ))  # fmt: skip
@@ -115,20 +115,24 @@ def sweep(args: argparse.Namespace) -> None:
     (out / "space.toml").write_text(f'study = "{SEARCHED}"\nbase = "published"\nfirst = []\n[axes]\n{lasting}{AXES}')
     start = time.perf_counter()
     best = tune_job.tune(
-        tune_job.Order(study=SEARCHED, data=learnt, out=f"{out}/sweep", space=f"{out}/space.toml", trials=args.trials)
+        tune_job.TuneRequest(
+            study=SEARCHED, data=learnt, out=f"{out}/sweep", space=f"{out}/space.toml", trials=args.trials
+        )
     )
     print(f"{args.trials} trials: {(time.perf_counter() - start) / 60:.1f} min")
     published = replace(study.recipe("published"), "members.training.epochs", args.epochs)
     (out / "published.toml").write_text(to_toml(published))
-    source = open_source(other, study)
+    source = open_labelled_data(other, study)
     answers = []
     for recipe in (best, f"{out}/published.toml"):
-        place = train_job.train(train_job.Order(study=SEARCHED, data=learnt, out=f"{out}/models", recipe=recipe))
+        place = train_job.train(train_job.TrainRequest(study=SEARCHED, data=learnt, out=f"{out}/models", recipe=recipe))
         root, _, folder = place.rpartition(f"/{SEARCHED}/")
         model = Model.load(open_store(root), f"{SEARCHED}/{folder}", study)
-        lesson = lesson_of(source, prepare(source, model.recipe.view, None), split_of(source, "clean")[0], model.recipe)
+        lesson = build_dataset(
+            source, prepare(source, model.recipe.view, None), frozen_split(source, "clean")[0], model.recipe
+        )
         everyone = dataclasses.replace(lesson, parts=np.full(len(lesson.parts), "test"))
-        answers.append(judge(model, everyone, "test").answers(study.headline.partition(".")[0]))
+        answers.append(evaluate_model(model, everyone, "test").answers(study.headline.partition(".")[0]))
     found = metrics.lead(metrics.METRICS[study.headline.partition(".")[2]], *answers)
     word = "wins" if found["low"] > 0 else "loses" if found["high"] < 0 else "does not clearly win"
     print(

@@ -19,18 +19,18 @@ import torch
 
 from rajobs import studies
 from rajobs.jobs import cluster
-from rajobs.jobs.train.dataset import lesson_of, open_source, prepare, split_of
-from rajobs.jobs.train.worker import Room, teach
-from rajobs.learning.ensemble import Lesson, build_member, fit_member, member_fit, member_samples
+from rajobs.jobs.train.dataset import build_dataset, frozen_split, open_labelled_data, prepare
+from rajobs.jobs.train.worker import WorkerResources, run_workers
+from rajobs.learning.ensemble import Dataset, build_member, build_run, member_samples, train_member
 from rajobs.learning.recipe import Member, Recipe, to_dict
 from rajobs.learning.training.augmentation import augment
-from rajobs.learning.training.loop import mixed
+from rajobs.learning.training.loop import mixed_precision
 from rajobs.records.store import absolute
 
 
-def bare(lesson: Lesson, recipe: Recipe, member: Member) -> None:
+def bare(lesson: Dataset, recipe: Recipe, member: Member) -> None:
     """A loop without checkpoints, history, workers or ways out; AdamW and one target's cross entropy or steps."""
-    run = member_fit(lesson, recipe, member, 0)
+    run = build_run(lesson, recipe, member, 0)
     training, (target,) = run.training, run.targets
     train, validation = member_samples(lesson, member, "train"), member_samples(lesson, member, "validation")
     images, truth = torch.from_numpy(lesson.arrays.take(train.at)), torch.from_numpy(train.truth[target.name])
@@ -47,7 +47,7 @@ def bare(lesson: Lesson, recipe: Recipe, member: Member) -> None:
             if len(at) < training.batch_size:
                 continue
             batch, _ = augment(images[at].float().div_(255), training.augment, generator)
-            with mixed("cpu"):
+            with mixed_precision("cpu"):
                 logits = network(batch)[target.name]
             loss = target.loss(logits.float(), truth[at], weights).mean()
             optimiser.zero_grad(set_to_none=True)
@@ -83,15 +83,15 @@ def main() -> None:
     training = dataclasses.replace(recipe.training_of(member), epochs=args.epochs)
     member = dataclasses.replace(member, training=training)
     recipe = dataclasses.replace(recipe, members=(member,))
-    source = open_source(args.data, study)
+    source = open_labelled_data(args.data, study)
     arrays = prepare(source, recipe.view, None)
-    lesson = lesson_of(source, arrays, split_of(source, "clean")[0], recipe)
+    lesson = build_dataset(source, arrays, frozen_split(source, "clean")[0], recipe)
     rows = len(member_samples(lesson, member, "train"))
     steps = args.epochs * (rows * training.copies // min(training.batch_size, rows * training.copies))
     print(f"{study.name} {args.recipe}: {rows} rows, {steps} steps, {torch.get_num_threads()} threads")
     loops: list[Callable[[], object]] = [
         lambda: bare(lesson, recipe, member),
-        lambda: fit_member(lesson, recipe, member, 0, lambda epoch, state: True),
+        lambda: train_member(lesson, recipe, member, 0, lambda epoch, state: True),
     ]
     ratios = []
     for number in range(-1 if args.rounds else 0, args.rounds):
@@ -111,7 +111,7 @@ def main() -> None:
         compare_workers(args, lesson, recipe, member)
 
 
-def compare_workers(args: argparse.Namespace, lesson: Lesson, recipe: Recipe, member: Member) -> None:
+def compare_workers(args: argparse.Namespace, lesson: Dataset, recipe: Recipe, member: Member) -> None:
     """Seconds an epoch without the start: from the end of the first epoch to the end of the last."""
     epochs = 1 + 2 * args.epochs
     training = dataclasses.replace(recipe.training_of(member), epochs=epochs)
@@ -124,7 +124,7 @@ def compare_workers(args: argparse.Namespace, lesson: Lesson, recipe: Recipe, me
         return True
 
     def alone() -> None:
-        fit_member(lesson, longer, mine, 0, ended)
+        train_member(lesson, longer, mine, 0, ended)
 
     def together() -> None:
         with tempfile.TemporaryDirectory(prefix="rajobs-bench-") as out:
@@ -133,7 +133,7 @@ def compare_workers(args: argparse.Namespace, lesson: Lesson, recipe: Recipe, me
                 "recipe": to_dict(longer), "member": member.name, "name": member.name, "turn": 0, "seed": 0,
                 "folder": "checkpoints", "weights": "none",
             }  # fmt: skip
-            teach(task, Room(workers=args.workers), lambda epoch: ends.append(time.perf_counter()))
+            run_workers(task, WorkerResources(workers=args.workers), lambda epoch: ends.append(time.perf_counter()))
 
     def an_epoch(work: Callable[[], None]) -> float:
         ends.clear()

@@ -80,12 +80,12 @@ def phantom(
 def ingest(sources: tuple[str, ...], out: str, **options: Any) -> None:
     """Archives and folders SRC into tables at OUT. Nothing of a patient's identity leaves the source."""
     from rajobs.imaging.formats.ultrasound_regions import read_options
-    from rajobs.jobs.ingest.job import Order
+    from rajobs.jobs.ingest.job import IngestRequest
     from rajobs.jobs.ingest.job import ingest as run
 
     chosen = (options.pop(name) for name in ("pictures", "ultrasound_regions", "keep_burned_in"))
     read = read_options(*chosen)
-    run(Order(sources=sources, out=out, options=read, **options))
+    run(IngestRequest(sources=sources, out=out, options=read, **options))
 
 
 @cli.command()
@@ -101,10 +101,10 @@ def ingest(sources: tuple[str, ...], out: str, **options: Any) -> None:
 @ray_option
 def train(**options: Any) -> None:
     """Fit a study's recipe on DATA; a model bundle at OUT."""
-    from rajobs.jobs.train.job import Order
+    from rajobs.jobs.train.job import TrainRequest
     from rajobs.jobs.train.job import train as run
 
-    run(Order(**options))
+    run(TrainRequest(**options))
 
 
 @cli.command()
@@ -121,10 +121,10 @@ def train(**options: Any) -> None:
 @ray_option
 def tune(**options: Any) -> None:
     """Search a study's space for a better recipe; best.toml at OUT is a recipe for train."""
-    from rajobs.jobs.tune.job import Order
+    from rajobs.jobs.tune.job import TuneRequest
     from rajobs.jobs.tune.job import tune as run
 
-    run(Order(**options))
+    run(TuneRequest(**options))
 
 
 @cli.command()
@@ -141,10 +141,10 @@ def evaluate(**options: Any) -> None:
     MODELS is a place that train wrote to, or builtin (the models inside the package). The latter, and models made with
     another key, are judged on all of DATA, which the page says.
     """
-    from rajobs.jobs.evaluate.job import Order
+    from rajobs.jobs.evaluate.job import EvaluateRequest
     from rajobs.jobs.evaluate.job import evaluate as run
 
-    run(Order(**options))
+    run(EvaluateRequest(**options))
 
 
 @cli.command()
@@ -158,10 +158,10 @@ def score(**options: Any) -> None:
 
     MODELS is a place that train wrote to, builtin (the models inside the package), or several with commas between.
     """
-    from rajobs.jobs.score.job import Order
+    from rajobs.jobs.score.job import ScoreRequest
     from rajobs.jobs.score.job import score as run
 
-    run(Order(**options))
+    run(ScoreRequest(**options))
 
 
 @cli.command()

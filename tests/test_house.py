@@ -20,7 +20,7 @@ FLOORS = ("records", "imaging", "phantoms", "learning", "studies", "papers", "re
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 EVERY_FILE = sorted(path for folder in ("rajobs", "tests", "benchmarks") for path in (ROOT / folder).rglob("*.py"))
 MOST_LINES = 400
-CHANGING = (("learning/training/state.py", "State"), ("jobs/train/checkpoints.py", "Keeper"))
+CHANGING = (("learning/training/state.py", "TrainingState"), ("jobs/train/checkpoints.py", "Checkpoints"))
 """Dataclasses that are changed on purpose: what a run has reached so far."""
 
 CHANGERS = {"append", "extend", "insert", "add", "update", "setdefault", "pop", "popitem", "remove", "discard", "clear"}

@@ -33,7 +33,7 @@ OTHERS = [name for name in IMAGES.names if name not in BLOBS]
 def row(data: bytes, key: Key) -> dict[str, Any]:
     """One film's row."""
     head = pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True)
-    image = reader.read(data, ReadOptions())[0]
+    image = reader.read_file(data, ReadOptions())[0]
     centre, width = image.window or (None, None)
     spacing = head.get("PixelSpacing") or head.get("ImagerPixelSpacing")
     age = head.get("PatientAge")

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rajobs.imaging.rows import Row
-from rajobs.imaging.views import Shown
+from rajobs.imaging.views import ViewInput
 from rajobs.imaging.windowing import to_bytes
 
 Affine = NDArray[np.float64]
@@ -19,7 +19,7 @@ Shape = tuple[int, int]
 Pixels = NDArray[Any]
 
 
-def upright(image: Shown, row: Row, *, size: int) -> NDArray[np.uint8]:
+def upright(image: ViewInput, row: Row, *, size: int) -> NDArray[np.uint8]:
     """A hand's box with the fingers up, a left hand mirrored, in its own grey levels; beyond the film it is black."""
     pixels = image.deep if image.deep is not None else image.pixels
     to_view = upright_place(row, (0, 0), size=size) * size
@@ -51,7 +51,7 @@ def whole_place(row: Row, shape: Shape, *, size: int, fit: str) -> Affine:
     return np.array([[across, 0, 0.5 * across + left / size], [0, down, 0.5 * down + top / size]])
 
 
-def farther(images: Pixels, share: float) -> tuple[Pixels, Affine]:
+def shrink_views(images: Pixels, share: float) -> tuple[Pixels, Affine]:
     """Square views (n, channels, side, side) made small in the middle of black ones, and where shares of theirs go."""
     side = images.shape[2]
     small = 2 * round(side * share / 2)
@@ -62,13 +62,13 @@ def farther(images: Pixels, share: float) -> tuple[Pixels, Affine]:
     return seen, np.column_stack([np.eye(2) * small / side, np.full(2, edge / side)])
 
 
-def move(points: NDArray[np.float64], by: Affine) -> NDArray[np.float64]:
+def move_points(points: NDArray[np.float64], by: Affine) -> NDArray[np.float64]:
     """Points (..., 2) carried along."""
     moved: NDArray[np.float64] = points @ by[:, :2].T + by[:, 2]
     return moved
 
 
-def back(by: Affine) -> Affine:
+def invert(by: Affine) -> Affine:
     """The way back."""
     return np.asarray(cv2.invertAffineTransform(by), np.float64)
 

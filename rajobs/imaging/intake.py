@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rajobs.imaging.archives.walk import Member
+from rajobs.imaging.archives.walk import ArchiveMember
 from rajobs.imaging.coding import encode, preview
 from rajobs.imaging.fates import Ignored
 from rajobs.imaging.image import Header, Image
@@ -51,7 +51,7 @@ class Taker:
     shows: Mapping[str, str]  # path -> radiograph | ultrasound, for the same
     sources: Mapping[str, str] = field(default_factory=dict)  # path or SOP instance -> what a drawing was modelled on
 
-    def take_in(self, members: Iterable[Member]) -> Iterator[Intake]:
+    def take_in(self, members: Iterable[ArchiveMember]) -> Iterator[Intake]:
         """The rows, in bounded lots, in the members' order."""
         seen: set[str] = set()
         named: Counter[str] = Counter()
@@ -64,7 +64,7 @@ class Taker:
                 lot = Intake()
         yield lot
 
-    def _take(self, member: Member, lot: Intake, seen: set[str], time: int) -> None:
+    def _take(self, member: ArchiveMember, lot: Intake, seen: set[str], time: int) -> None:
         again = f"\0{time}" if time > 1 else ""  # an archive that was added to may hold a name several times
         source = self.key.pseudonym("source", f"{self.origin}/{member.path}{again}")
         lot.counts["objects"] += 1
@@ -97,7 +97,7 @@ class Taker:
             lot.counts[f"ignored:{ignored.reason}"] += 1
         lot.crosswalk.append(self._crosswalk(source, member, header, ids))
 
-    def _row(self, image: Image, member: Member) -> tuple[dict[str, object], int]:
+    def _row(self, image: Image, member: ArchiveMember) -> tuple[dict[str, object], int]:
         """A frame's row, and the bytes of its coded pixels."""
         header, key = image.header, self.key
         pixels = encode(image.pixels)
@@ -130,16 +130,18 @@ class Taker:
         }
         return row, len(pixels)
 
-    def _patient(self, header: Header, member: Member) -> str:
+    def _patient(self, header: Header, member: ArchiveMember) -> str:
         """Who it is: the header's patient, else the labels', else the folder (and archive) the picture lies in."""
         return header.patient_id or self.patients.get(member.path) or f"folder {member.path.rpartition('/')[0]}"
 
-    def _source(self, header: Header, member: Member) -> str | None:
+    def _source(self, header: Header, member: ArchiveMember) -> str | None:
         """The image that this one was made from: as the labels say, else as the header says."""
         told = self.sources.get(header.sop_uid or "") or self.sources.get(member.path) or header.source_uid
         return None if told is None else source_id(self.key, told)
 
-    def _crosswalk(self, source: str, member: Member, header: Header | None, ids: list[str]) -> dict[str, object]:
+    def _crosswalk(
+        self, source: str, member: ArchiveMember, header: Header | None, ids: list[str]
+    ) -> dict[str, object]:
         path = member.path.encode(errors="surrogateescape").decode(errors="replace")  # a name that is no UTF-8
         found: dict[str, Any] = {"source": source, "path": path, "image_ids": ids}
         if header is None:

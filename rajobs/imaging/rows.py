@@ -23,7 +23,7 @@ HAND_MARGIN = 0.35  # of the hand's extent, added around its outermost joints: f
 JOINT_SIDE = 0.56  # side of a joint's box, of the distance MCP3-PIP3 (a joint's width is half of it)
 COLUMNS = ("image_id", "patient", "derived_from", "modality", "rows", "columns")
 
-PLACES = "joint_detection"
+POSITION_STUDY = "joint_detection"
 """The study whose labels x and y say where joints are, for every study."""
 MOST = 65_535  # columns or rows of a film
 
@@ -62,7 +62,7 @@ Positions = Mapping[str, Sequence[Position]]
 
 Finding = float | str | None
 """What the clinic table says of one thing; None: nobody looked."""
-WHOSE = ("patient", "visit_date", "derived_from")
+VISIT_COLUMNS = ("patient", "visit_date", "derived_from")
 """The clinic table's columns that tell whose visit a row is."""
 
 
@@ -82,13 +82,13 @@ def visit_id(patient: str, day: date) -> str:
     return hashlib.sha256(f"visit:{patient}:{day.isoformat()}".encode()).hexdigest()[:24]
 
 
-def visits(clinic: pa.Table) -> list[Visit]:
+def visits_of_clinic(clinic: pa.Table) -> list[Visit]:
     """A row a patient and day out of a part of the clinic table, which has one a reader; in order of first mention."""
     readings: dict[tuple[str, date], list[dict[str, Any]]] = defaultdict(list)
     for reading in clinic.to_pylist():
         readings[reading["patient"], reading["visit_date"]].append(reading)
     source = {who: mine[0]["derived_from"] for (who, _), mine in readings.items() if mine[0]["derived_from"]}
-    names = [name for name in clinic.column_names if name not in (*WHOSE, "reader")]
+    names = [name for name in clinic.column_names if name not in (*VISIT_COLUMNS, "reader")]
     found = []
     for (who, day), mine in readings.items():
         origin = _origin(who, source)
@@ -118,22 +118,22 @@ def _agreed(said: Sequence[Finding]) -> Finding:
     return sorted(there, key=float)[len(there) // 2]
 
 
-def derive(kind: str, table: pa.Table, positions: Positions) -> list[Row]:
+def rows_of_part(kind: str, table: pa.Table, positions: Positions) -> list[Row]:
     """The rows of one part of the images table, or of the clinic table for visits, in its order."""
     assert kind in KINDS, kind
     if kind == "visits":
-        return [Row(image_id=visit.image_id, at=at) for at, visit in enumerate(visits(table))]
+        return [Row(image_id=visit.image_id, at=at) for at, visit in enumerate(visits_of_clinic(table))]
     scans = kind == "ultrasound"
     found: list[Row] = []
     for at, image in enumerate(table.select(list(COLUMNS)).to_pylist()):
         if (image["modality"] not in FILM_MODALITIES) != scans:
             continue
         places = positions.get(image["image_id"], ())
-        found += rows_of(kind, image["image_id"], at, places)
+        found += rows_of_image(kind, image["image_id"], at, places)
     return found
 
 
-def rows_of(kind: str, image_id: str, at: int, places: Sequence[Position]) -> list[Row]:
+def rows_of_image(kind: str, image_id: str, at: int, places: Sequence[Position]) -> list[Row]:
     """The rows of one image, the hands from left to right."""
     if kind in ("films", "ultrasound"):
         return [Row(image_id=image_id, at=at)]
@@ -231,7 +231,9 @@ def positions_from_labels(labels: Mapping[str, Mapping[tuple[str, str | None, st
     found: dict[str, list[Position]] = defaultdict(list)
     bad = sum(not _is_pixel(value) for axis in "xy" for value in labels[axis].values())
     if bad:
-        raise BadTable(f"{bad} labels x or y of {PLACES} are no places on a film: numbers of its pixels, as 812.5")
+        raise BadTable(
+            f"{bad} labels x or y of {POSITION_STUDY} are no places on a film: numbers of its pixels, as 812.5"
+        )
     for (image_id, side, site), x in sorted(labels["x"].items(), key=lambda item: tuple(map(str, item[0]))):
         y = labels["y"].get((image_id, side, site))
         if y is not None and site in anatomy.SITES:

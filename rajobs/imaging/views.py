@@ -21,7 +21,7 @@ TILES = tuple(site.name for site in HAND_SITES)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shown:
+class ViewInput:
     """An image as a view is given it: 8-bit grey or RGB, windowed, and its scale to the stored pixels."""
 
     pixels: NDArray[np.uint8]
@@ -29,13 +29,13 @@ class Shown:
     deep: NDArray[np.uint8] | NDArray[np.uint16] | None = None  # as stored, before the window
 
 
-def whole(image: Shown, row: Row, *, size: int, fit: str) -> NDArray[np.uint8]:
+def whole(image: ViewInput, row: Row, *, size: int, fit: str) -> NDArray[np.uint8]:
     """The whole image as a square: padded with black, or stretched as 003 did."""
     return square(image.pixels, size, fit)
 
 
 def boxed(
-    image: Shown, row: Row, *, size: int, margin: float, upright: bool, mirror: bool, levels: str
+    image: ViewInput, row: Row, *, size: int, margin: float, upright: bool, mirror: bool, levels: str
 ) -> NDArray[np.uint8]:
     """The row's box, widened by a share of its side, as a square; beyond the image it is black.
 
@@ -65,7 +65,7 @@ def boxed(
     return np.ascontiguousarray(patch[:, ::-1] if mirror and row.side == "L" else patch)
 
 
-def handed(image: Shown, row: Row, *, shows: str, size: int, **how: Any) -> NDArray[np.uint8]:
+def handed(image: ViewInput, row: Row, *, shows: str, size: int, **how: Any) -> NDArray[np.uint8]:
     """A hand as `boxed` shows it, or its `joints`, each so and one behind the other; one that is not there is black."""
     if shows not in SHOWS:
         raise UnknownName.among("shows", shows, SHOWS)
@@ -79,7 +79,7 @@ def handed(image: Shown, row: Row, *, shows: str, size: int, **how: Any) -> NDAr
     return out
 
 
-def scanned(image: Shown, row: Row, *, size: int, fit: str) -> NDArray[np.uint8]:
+def scanned(image: ViewInput, row: Row, *, size: int, fit: str) -> NDArray[np.uint8]:
     """The scan within a screen whose rest was blanked, in colour whether it has some or not."""
     pixels = image.pixels if image.pixels.ndim == 3 else np.repeat(image.pixels[..., None], 3, axis=2)
     lit = pixels.max(axis=2) > 0
@@ -129,17 +129,17 @@ def _resize(pixels: NDArray[Any], height: int, width: int) -> NDArray[Any]:
     return resized.astype(pixels.dtype, copy=False)
 
 
-def show(record: Mapping[str, Any], reads: str) -> Shown:
+def show(record: Mapping[str, Any], reads: str) -> ViewInput:
     """An image of the images table as a view is given it: its preview, or its pixels through the window."""
     if reads == "preview":
         coded = cv2.imdecode(np.frombuffer(record["preview"], np.uint8), cv2.IMREAD_UNCHANGED)
         assert coded is not None, "a preview is a PNG of ours"
         pixels = coded[..., ::-1] if coded.ndim == 3 else coded  # OpenCV decodes to BGR
-        return Shown(pixels=np.ascontiguousarray(pixels), scale=pixels.shape[1] / record["columns"])
+        return ViewInput(pixels=np.ascontiguousarray(pixels), scale=pixels.shape[1] / record["columns"])
     centre, width = record["window_centre"], record["window_width"]
     window = None if centre is None else (centre, width)
     deep = decode(record["pixels"])
-    return Shown(pixels=to_bytes(deep, window), deep=from_zero(deep))
+    return ViewInput(pixels=to_bytes(deep, window), deep=from_zero(deep))
 
 
 def from_zero(deep: NDArray[Any]) -> NDArray[Any]:

@@ -19,7 +19,7 @@ from rajobs.reports.demo_page import demo_page
 
 STUDY = "hand_filter"
 PAGE = "index.html"
-PLACES = ("phantom", "data", "ledger", "models", "sweep", "evaluation", "tables")
+FOLDERS = ("phantom", "data", "ledger", "models", "sweep", "evaluation", "tables")
 PATIENTS = 24
 TRIALS = 3
 KEY = "a key that everybody knows, for phantoms alone"
@@ -29,28 +29,34 @@ def demo(out: str, ray: str | None = None) -> str:
     """Every job in turn on one cluster; what is done already is not done again."""
     if "://" in out:
         raise UsageError("the demo writes to a folder of this machine")
-    place = {name: str(Path(out) / name) for name in PLACES}
+    place = {name: str(Path(out) / name) for name in FOLDERS}
     done = open_store(out).stat(PAGE) is not None
     with _key(), nullcontext() if done else cluster.connected(ray):
         console.line("1. phantom: drawn films in the archives of a hospital")
         phantom(place["phantom"], patients=PATIENTS, size="SMALL")
         console.line("\n2. ingest: archives into tables")
-        ingest_job.ingest(ingest_job.Order(
+        ingest_job.ingest(ingest_job.IngestRequest(
             sources=(f"{place['phantom']}/archives",), out=place["data"], labels=f"{place['phantom']}/labels.csv",
             clinic=f"{place['phantom']}/clinic.csv", ledger=place["ledger"], ray=ray,
         ))  # fmt: skip
         console.line("\n3. tune: a better recipe (a few short trials here; a night on a cluster)")
         recipe = tune_job.tune(
-            tune_job.Order(study=STUDY, data=place["data"], out=place["sweep"], trials=TRIALS, budget=0.5, ray=ray)
+            tune_job.TuneRequest(
+                study=STUDY, data=place["data"], out=place["sweep"], trials=TRIALS, budget=0.5, ray=ray
+            )
         )
         console.line("\n4. train: a model with the recipe that was found")
-        train_job.train(train_job.Order(study=STUDY, data=place["data"], out=place["models"], recipe=recipe, ray=ray))
+        train_job.train(
+            train_job.TrainRequest(study=STUDY, data=place["data"], out=place["models"], recipe=recipe, ray=ray)
+        )
         console.line("\n5. evaluate: the model judged on patients it never saw")
-        evaluate_job.evaluate(evaluate_job.Order(
+        evaluate_job.evaluate(evaluate_job.EvaluateRequest(
             study=STUDY, data=place["data"], models=place["models"], out=place["evaluation"], ray=ray
         ))  # fmt: skip
         console.line("\n6. score: the cohort's tables")
-        score_job.score(score_job.Order(data=place["data"], models=place["models"], out=place["tables"], ray=ray))
+        score_job.score(
+            score_job.ScoreRequest(data=place["data"], models=place["models"], out=place["tables"], ray=ray)
+        )
     page = Path(out) / PAGE
     if not done:
         open_store(out).put(PAGE, demo_page(_steps(place)).encode())

@@ -20,15 +20,15 @@ from torch import Tensor, nn
 from rajobs.learning.cascade.detector import Cascade
 from rajobs.learning.cascade.haar import Haar
 from rajobs.learning.ensemble import (
-    Learnt,
+    FittedNetwork,
     P,
-    as_learnt,
     build_member,
-    combine,
+    combine_members,
     mean_points,
     member_points,
     member_targets,
-    voices,
+    member_votes,
+    target_as_learnt,
 )
 from rajobs.learning.networks.landmarks import Landmarks
 from rajobs.learning.points import Points
@@ -43,24 +43,24 @@ from rajobs.records.store import Store
 
 BUNDLE = "bundle.json"
 FORMAT = 2
-AT_ONCE = {"cpu": 150_000, "cuda": 8_000_000}
+NUMBERS_AT_ONCE = {"cpu": 150_000, "cuda": 8_000_000}
 """Numbers of the arrays that a device is given at a time: what stays in a core's cache, and what keeps a GPU busy."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trained:
+class TrainedNetwork:
     """A member's network with its temperatures, a target."""
 
-    network: Learnt
+    network: FittedNetwork
     temperature: Mapping[str, float]
 
 
-Networks = Mapping[str, Sequence[Trained]]
+TrainedMembers = Mapping[str, Sequence[TrainedNetwork]]
 """By member: its network, or of a cross-validated recipe one a turn, which answer as their mean."""
 
 
 def put_bundle(
-    store: Store, folder: str, trained: Networks, facts: Mapping[str, Any], *, short: bool = False
+    store: Store, folder: str, trained: TrainedMembers, facts: Mapping[str, Any], *, short: bool = False
 ) -> dict[str, Any]:
     """Write the weights (`short`: in half as many bits), then the description that names their hashes; the latter."""
     members: dict[str, list[dict[str, Any]]] = {}
@@ -77,7 +77,7 @@ def put_bundle(
     return content
 
 
-def _pack(network: Learnt, short: bool) -> tuple[bytes, str]:
+def _pack(network: FittedNetwork, short: bool) -> tuple[bytes, str]:
     """What was learnt as the bytes of a file, and the file's ending."""
     if isinstance(network, Cascade):
         return network.xml.encode(), "xml"
@@ -87,7 +87,7 @@ def _pack(network: Learnt, short: bool) -> tuple[bytes, str]:
     return safetensors.torch.save(weights), "safetensors"
 
 
-def _unpack(data: bytes, study: Study, member: Member, shape: tuple[int, ...], device: str) -> Learnt:
+def _unpack(data: bytes, study: Study, member: Member, shape: tuple[int, ...], device: str) -> FittedNetwork:
     if member.fit == "cascade":
         return Cascade.read(data.decode(), Haar(**member.settings))
     network = build_member(study, member, shape, 0)
@@ -127,7 +127,7 @@ class Model:
     recipe: Recipe
     shape: tuple[int, ...]
     hash: str
-    trained: Networks
+    trained: TrainedMembers
     device: str
     best: str | None = None  # the member that answers, where the recipe has the most accurate one do so
 
@@ -136,14 +136,14 @@ class Model:
         """The bundle's networks, their weights' hashes checked."""
         content = read_description(store, folder)
         recipe, shape, device = from_dict(content["recipe"]), tuple(content["shape"]), pick_device()
-        trained: dict[str, list[Trained]] = {}
+        trained: dict[str, list[TrainedNetwork]] = {}
         for member in recipe.members:
             for held in content["members"][member.name]:
                 data = store.get(f"{folder}/{held['file']}")
                 if hashlib.sha256(data).hexdigest() != held["sha256"]:
                     raise BadBundle(f"{store.uri}/{folder}/{held['file']} is not the file the bundle was made with")
                 network = _unpack(data, study, member, shape, device)
-                one = Trained(network=network, temperature=held["temperature"])
+                one = TrainedNetwork(network=network, temperature=held["temperature"])
                 trained.setdefault(member.name, []).append(one)
         return cls(
             study=study, recipe=recipe, shape=shape, hash=content["hash"], trained=trained, device=device,
@@ -151,26 +151,26 @@ class Model:
         )  # fmt: skip
 
     @property
-    def finds(self) -> bool:
+    def shows_points(self) -> bool:
         """Whether it shows where things are."""
         return any(member_points(self.study, member) for member in self.recipe.members)
 
     @property
-    def tells(self) -> bool:
+    def answers_targets(self) -> bool:
         """Whether it says what they are like."""
         return any(member_targets(self.study, member) for member in self.recipe.members)
 
     @property
-    def learnt(self) -> dict[str, Target]:
+    def answered_targets(self) -> dict[str, Target]:
         """The targets it answers, as they are answered: scores that were learnt as names are names."""
         chosen = [member for member in self.recipe.members if member.name == self.best] or self.recipe.members
         ordered: dict[str, list[bool]] = {}
         for member in chosen:
             for target in member_targets(self.study, member):
                 ordered.setdefault(target.name, []).append(member.ordered)
-        return {t.name: as_learnt(t, ordered[t.name]) for t in self.study.targets if t.name in ordered}
+        return {t.name: target_as_learnt(t, ordered[t.name]) for t in self.study.targets if t.name in ordered}
 
-    def find(self, images: np.ndarray[Any, Any]) -> P:
+    def locate(self, images: np.ndarray[Any, Any]) -> P:
         """Column and row in shares of the side, and sureness, of each place in arrays (n, channels, rows, columns).
 
         Not a number of a place that no member looks for.
@@ -181,7 +181,7 @@ class Model:
         for several in self.trained.values():
             for one in several:
                 if isinstance(one.network, Cascade):
-                    given.append(one.network.find(images))
+                    given.append(one.network.locate(images))
                     continue
                 if isinstance(one.network, Landmarks):
                     asked = partial(_shown, one.network, points)
@@ -189,20 +189,22 @@ class Model:
                     given.append(answers[points.name].double().numpy() if answers else np.zeros((0, points.outputs, 3)))
         return mean_points(given)
 
-    def answer(self, images: np.ndarray[Any, Any], kinds: Numbers | None = None) -> dict[str, tuple[P, Numbers]]:
+    def predict(self, images: np.ndarray[Any, Any], kinds: Numbers | None = None) -> dict[str, tuple[P, Numbers]]:
         """Probabilities and answers, a target, of arrays (n, channels, rows, columns) of rows of these kinds."""
-        return self.poll(images, kinds)[0]
+        return self.predict_with_votes(images, kinds)[0]
 
-    def poll(
+    def predict_with_votes(
         self, images: np.ndarray[Any, Any], kinds: Numbers | None = None
     ) -> tuple[dict[str, tuple[P, Numbers]], dict[str, NDArray[np.int64]]]:
         """`answer`, and beside it what each member says alone (`ensemble.voices`)."""
         if not len(images):
             nothing = np.zeros(0, np.int64)
-            answers = {name: (np.zeros((0, len(t.classes))), nothing) for name, t in self.learnt.items()}
+            answers = {name: (np.zeros((0, len(t.classes))), nothing) for name, t in self.answered_targets.items()}
             return answers, {name: np.zeros((len(self.recipe.members), 0), np.int64) for name in answers}
         members = self._members(images, np.zeros(len(images), np.int64) if kinds is None else kinds)
-        return combine(self.study, self.recipe, members, self.best), voices(self.study, self.recipe, members)
+        return combine_members(self.study, self.recipe, members, self.best), member_votes(
+            self.study, self.recipe, members
+        )
 
     def _members(self, images: np.ndarray[Any, Any], kinds: Numbers) -> dict[str, dict[str, P]]:
         """Each member's own probabilities, a target; of a cross-validated one the mean of its networks'."""
@@ -229,7 +231,7 @@ class Model:
         """What is answered, a target, when images and kinds are given in batches."""
         found: dict[str, list[Tensor]] = {}
         # Batches are of one size and filled up, so that a row's answer does not hang on its neighbours.
-        batch = int(np.clip(AT_ONCE[torch.device(self.device).type] // max(images[:1].size, 1), 1, 64))
+        batch = int(np.clip(NUMBERS_AT_ONCE[torch.device(self.device).type] // max(images[:1].size, 1), 1, 64))
         with torch.inference_mode():
             for start in range(0, len(images), batch):
                 chunk = images[start : start + batch]

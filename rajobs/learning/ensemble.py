@@ -14,28 +14,28 @@ from torch import nn
 from rajobs.learning.cascade.detector import Cascade
 from rajobs.learning.cascade.fitting import fit_cascade
 from rajobs.learning.networks import architectures
-from rajobs.learning.networks.starting_weights import Start
+from rajobs.learning.networks.starting_weights import StartingWeights
 from rajobs.learning.points import UNKNOWN, Points
 from rajobs.learning.recipe import NONE, Member, Recipe, Training
 from rajobs.learning.samples.prepared import Prepared
 from rajobs.learning.study import Study
 from rajobs.learning.targets import MISSING, Nominal, Target, encode, predicted
-from rajobs.learning.training.loop import Fit, Numbers, OnEpoch, Samples, pick_device
-from rajobs.learning.training.state import State
+from rajobs.learning.training.loop import Numbers, OnEpoch, Samples, TrainingRun, pick_device
+from rajobs.learning.training.state import TrainingState
 from rajobs.records import metrics
 from rajobs.records.errors import BadRecipe, DataError, UsageError
 from rajobs.records.tables.schemas import PREPARED
 
 P = NDArray[np.float64]
-LEARNT = ("train", "validation")
-BEST = "most_accurate"
+LEARNING_PARTS = ("train", "validation")
+MOST_ACCURATE = "most_accurate"
 DRAWN_SEED = 2002
-Learnt = nn.Module | Cascade
+FittedNetwork = nn.Module | Cascade
 """What a member is once it is trained."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lesson:
+class Dataset:
     """What a study's networks learn from: arrays, the agreed labels a target, each row's part of the split."""
 
     study: Study
@@ -74,7 +74,7 @@ def member_targets(study: Study, member: Member) -> tuple[Target, ...]:
     return (Nominal(name=chosen[0].name, classes=tuple("+".join(group) for group in member.groups)),)
 
 
-def member_samples(lesson: Lesson, member: Member, part: str) -> Samples:
+def member_samples(lesson: Dataset, member: Member, part: str) -> Samples:
     """The rows of a part that a member sees, with its own class numbers."""
     study, points = lesson.study, member_points(lesson.study, member)
     truth: dict[str, NDArray[Any]] = {}
@@ -99,7 +99,7 @@ def member_samples(lesson: Lesson, member: Member, part: str) -> Samples:
     return Samples(arrays=lesson.arrays, at=at, truth=truth, kinds=kinds)
 
 
-def check_taught(lessons: Sequence[Lesson], recipe: Recipe) -> None:
+def check_rows_to_learn_from(lessons: Sequence[Dataset], recipe: Recipe) -> None:
     """Refuse a member that has no row to learn from before any other is trained; `lessons`: the turns."""
     for member in recipe.members:
         if all(len(member_samples(lesson, member, "train")) for lesson in lessons):
@@ -113,13 +113,13 @@ def check_taught(lessons: Sequence[Lesson], recipe: Recipe) -> None:
         )
 
 
-def learned(lesson: Lesson) -> dict[str, dict[str, int]]:
+def count_learned_rows(lesson: Dataset) -> dict[str, dict[str, int]]:
     """Rows with a label among those to learn from, by target and site: a site that is not here was never learnt."""
     sites = lesson.arrays.rows.column("site").to_pylist()
     found: dict[str, dict[str, int]] = {}
     for target in lesson.study.targets:
         there = encode(target, list(lesson.labels[target.name])) != MISSING
-        counts = Counter(site for site, use in zip(sites, there & np.isin(lesson.parts, LEARNT)) if use)
+        counts = Counter(site for site, use in zip(sites, there & np.isin(lesson.parts, LEARNING_PARTS)) if use)
         found[target.name] = dict(sorted(counts.items()))
     return found
 
@@ -135,19 +135,19 @@ def build_member(study: Study, member: Member, shape: tuple[int, ...], seed: int
         return architectures.build(member.architecture, member.settings, sizes, shape, kinds=kinds, points=shown)
 
 
-def fit_member(
-    lesson: Lesson,
+def train_member(
+    lesson: Dataset,
     recipe: Recipe,
     member: Member,
     seed: int,
     on_epoch: OnEpoch,
-    state: State | None = None,
-    start: Start | None = None,
-) -> tuple[Learnt, State]:
+    state: TrainingState | None = None,
+    start: StartingWeights | None = None,
+) -> tuple[FittedNetwork, TrainingState]:
     """Train one member here; its network holds the weights to keep."""
     if member.weights != NONE and start is None and state is None:
         raise UsageError(f"{member.name} starts from {member.weights} weights, and none are given: it is no such model")
-    fit = member_fit(lesson, recipe, member, seed)
+    fit = build_run(lesson, recipe, member, seed)
     if member.fit == "cascade":
         return fit_cascade(fit, member, on_epoch)
     network = build_member(lesson.study, member, lesson.arrays.shape, seed)
@@ -159,9 +159,11 @@ def fit_member(
     return network.eval(), state
 
 
-def member_fit(lesson: Lesson, recipe: Recipe, member: Member, seed: int, *, rank: int = 0, world: int = 1) -> Fit:
+def build_run(
+    lesson: Dataset, recipe: Recipe, member: Member, seed: int, *, rank: int = 0, world: int = 1
+) -> TrainingRun:
     """A member's run as one worker of several sees it."""
-    training = scaled(recipe.training_of(member), lesson.budget)
+    training = scale_epochs(recipe.training_of(member), lesson.budget)
     train, validation = member_samples(lesson, member, "train"), member_samples(lesson, member, "validation")
     if lesson.budget < 1:
         keep = np.random.default_rng(seed).permutation(len(train))[: max(1, round(len(train) * lesson.budget))]
@@ -169,7 +171,7 @@ def member_fit(lesson: Lesson, recipe: Recipe, member: Member, seed: int, *, ran
     if recipe.drawn:
         train = _mixed(lesson, recipe, member, train)
     points, targets = member_points(lesson.study, member), member_targets(lesson.study, member)
-    return Fit(
+    return TrainingRun(
         targets=targets if points is None else (points, *targets), training=training, train=train,
         validation=validation, seed=seed, device=pick_device(), rank=rank, world=world,
         # The outputs of points are too many to hold: what shows them is chosen by its loss.
@@ -177,7 +179,7 @@ def member_fit(lesson: Lesson, recipe: Recipe, member: Member, seed: int, *, ran
     )  # fmt: skip
 
 
-def _mixed(lesson: Lesson, recipe: Recipe, member: Member, train: Samples) -> Samples:
+def _mixed(lesson: Dataset, recipe: Recipe, member: Member, train: Samples) -> Samples:
     """The rows to learn from and drawn ones beside them, the same whoever asks; they choose and judge nothing."""
     from rajobs.learning.samples.drawn_rows import draw_scans  # much to load, and few recipes ask for it
 
@@ -207,7 +209,7 @@ def _mixed(lesson: Lesson, recipe: Recipe, member: Member, train: Samples) -> Sa
     )  # fmt: skip
 
 
-def scaled(training: Training, budget: float) -> Training:
+def scale_epochs(training: Training, budget: float) -> Training:
     """The training at a share of its epochs."""
     return replace(training, epochs=max(1, round(training.epochs * budget)))
 
@@ -238,14 +240,14 @@ def headline_score(
     return score
 
 
-def combine(
+def combine_members(
     study: Study, recipe: Recipe, answers: Mapping[str, Mapping[str, P]], best: str | None = None
 ) -> dict[str, tuple[P, Numbers]]:
     """All members' probabilities (by member, by target) as one: probabilities and the answer, a target.
 
     `best`: of a recipe whose most accurate member answers, its name; as long as nobody knows it, the mean answers.
     """
-    rule = {"mean": _mean, "first_yes": _first_yes, BEST: _mean}[recipe.combine]
+    rule = {"mean": _mean, "first_yes": _first_yes, MOST_ACCURATE: _mean}[recipe.combine]
     chosen = [member for member in recipe.members if member.name == best] or recipe.members
     combined = {}
     for target in study.targets:
@@ -255,12 +257,12 @@ def combine(
     return combined
 
 
-def as_learnt(target: Target, ordered: Iterable[bool]) -> Target:
+def target_as_learnt(target: Target, ordered: Iterable[bool]) -> Target:
     """The kind that a target's answer is told by: where none of those who answer learnt its order, names."""
     return target if any(ordered) else Nominal(name=target.name, classes=target.classes)
 
 
-def voices(study: Study, recipe: Recipe, answers: Mapping[str, Mapping[str, P]]) -> dict[str, NDArray[np.int64]]:
+def member_votes(study: Study, recipe: Recipe, answers: Mapping[str, Mapping[str, P]]) -> dict[str, NDArray[np.int64]]:
     """The members' own answers, members x rows a target, of those who tell all of its classes apart."""
     found = {}
     for target in study.targets:
@@ -280,7 +282,7 @@ def dissent(said: NDArray[np.int64], answer: Numbers) -> NDArray[np.float64]:
 
 def _mean(target: Target, members: Sequence[Member], given: Sequence[P]) -> tuple[P, Numbers]:
     p = np.mean([_spread(target, member, values) for member, values in zip(members, given)], axis=0)
-    return p, predicted(as_learnt(target, (member.ordered for member in members)), p)
+    return p, predicted(target_as_learnt(target, (member.ordered for member in members)), p)
 
 
 def _first_yes(target: Target, members: Sequence[Member], given: Sequence[P]) -> tuple[P, Numbers]:
@@ -299,7 +301,7 @@ def _first_yes(target: Target, members: Sequence[Member], given: Sequence[P]) ->
     return p, answer
 
 
-def mean_of(given: Sequence[P]) -> P:
+def mean_of_known(given: Sequence[P]) -> P:
     """The mean over those that have a word; not a number where none has."""
     several = np.stack(given)
     there = np.isfinite(several)
@@ -314,7 +316,7 @@ def mean_points(given: Sequence[P]) -> P:
     weight = np.where(np.isfinite(sure), np.maximum(sure, 1e-6), 0)
     total = weight.sum(axis=0)
     where = np.where(weight > 0, several[..., :2] * weight, 0).sum(axis=0) / np.where(total > 0, total, np.nan)
-    return np.concatenate([where, mean_of(list(sure))], axis=2)
+    return np.concatenate([where, mean_of_known(list(sure))], axis=2)
 
 
 def _spread(target: Target, member: Member, values: P) -> P:

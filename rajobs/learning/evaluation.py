@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rajobs.learning.bundle import Model, Networks
-from rajobs.learning.ensemble import Lesson, P
-from rajobs.learning.points import SURE, UNKNOWN, widths
+from rajobs.learning.bundle import Model, TrainedMembers
+from rajobs.learning.ensemble import Dataset, P
+from rajobs.learning.points import LEAST_CONFIDENCE, UNKNOWN, joint_widths
 from rajobs.learning.study import Study
 from rajobs.learning.targets import MISSING, Target, encode, fold
 from rajobs.learning.training.loop import Numbers
@@ -20,7 +20,7 @@ CHUNK = 512  # rows held in memory at a time
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class Evaluation:
     """A study's answers to some rows: class numbers and probabilities, a target that the model answers."""
 
     study: Study
@@ -29,9 +29,11 @@ class Verdict:
     truth: Mapping[str, Numbers]
     predicted: Mapping[str, Numbers]
     p: Mapping[str, P]
-    learnt: Mapping[str, Target] = field(default_factory=dict)  # the targets as they are answered; of points none
+    answered_targets: Mapping[str, Target] = field(
+        default_factory=dict
+    )  # the targets as they are answered; of points none
     sites: NDArray[np.str_] | None = None  # of points: which of a row's places each answer is about
-    voices: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)  # members x rows: what each says alone
+    votes: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)  # members x rows: what each says alone
 
     def rows(self, known: pa.Table) -> pa.Table:
         """The rows that the answers are about, out of all; of points each with its site."""
@@ -77,43 +79,45 @@ def _folded(study: Study, target: Target, answers: metrics.Answers) -> metrics.A
     )
 
 
-def judge_turns(model: Model, lessons: Sequence[Lesson]) -> Verdict:
+def evaluate_folds(model: Model, lessons: Sequence[Dataset]) -> Evaluation:
     """The validation part's answers; of a cross-validated model each row's by a network that never saw it."""
     verdicts = []
     for turn, lesson in enumerate(lessons):
-        own: Networks = {name: [networks[turn]] for name, networks in model.trained.items()}
-        verdicts.append(judge(dataclasses.replace(model, trained=own), lesson, "validation"))
+        own: TrainedMembers = {name: [networks[turn]] for name, networks in model.trained.items()}
+        verdicts.append(evaluate_model(dataclasses.replace(model, trained=own), lesson, "validation"))
     first, names = verdicts[0], list(verdicts[0].p)
-    return Verdict(
+    return Evaluation(
         study=first.study,
         at=np.concatenate([each.at for each in verdicts]),
         patients=np.concatenate([each.patients for each in verdicts]),
         truth={name: np.concatenate([each.truth[name] for each in verdicts]) for name in names},
         predicted={name: np.concatenate([each.predicted[name] for each in verdicts]) for name in names},
         p={name: np.concatenate([each.p[name] for each in verdicts]) for name in names},
-        learnt=first.learnt,
-        sites=np.concatenate([each.sites for each in verdicts if each.sites is not None]) if not model.tells else None,
-        voices={name: np.concatenate([each.voices[name] for each in verdicts], axis=1) for name in first.voices},
+        answered_targets=first.answered_targets,
+        sites=np.concatenate([each.sites for each in verdicts if each.sites is not None])
+        if not model.answers_targets
+        else None,
+        votes={name: np.concatenate([each.votes[name] for each in verdicts], axis=1) for name in first.votes},
     )
 
 
-def most_accurate(model: Model, lessons: Sequence[Lesson], mode: str) -> str:
+def choose_most_accurate(model: Model, lessons: Sequence[Dataset], mode: str) -> str:
     """The member that is right most often, of equal ones the first: on the validation part, or as 000 has it.
 
     Published mode asks the test part: the paper's leak, since what judges has chosen.
     """
-    verdict = judge(model, lessons[0], "test") if mode == "published" else judge_turns(model, lessons)
+    verdict = evaluate_model(model, lessons[0], "test") if mode == "published" else evaluate_folds(model, lessons)
     right = np.zeros(len(model.recipe.members))
     for target in model.study.targets:
         there = verdict.truth[target.name] != MISSING
-        right += (verdict.voices[target.name] == verdict.truth[target.name])[:, there].sum(axis=1)
+        right += (verdict.votes[target.name] == verdict.truth[target.name])[:, there].sum(axis=1)
     return model.recipe.members[int(right.argmax())].name
 
 
-def judge(model: Model, lesson: Lesson, part: str) -> Verdict:
+def evaluate_model(model: Model, lesson: Dataset, part: str) -> Evaluation:
     """Ask a model about the labelled rows of a part."""
-    if not model.tells:
-        return judge_points(model, lesson, part)
+    if not model.answers_targets:
+        return evaluate_points(model, lesson, part)
     study = lesson.study
     truth = {target.name: encode(target, lesson.labels[target.name]) for target in study.targets}
     labelled = np.any([numbers != MISSING for numbers in truth.values()], axis=0)
@@ -124,46 +128,46 @@ def judge(model: Model, lesson: Lesson, part: str) -> Verdict:
     kinds = study.kind_numbers(lesson.arrays.rows.column("site").to_pylist())
     for start in range(0, max(len(at), 1), CHUNK):
         mine = at[start : start + CHUNK]
-        answers, own = model.poll(lesson.arrays.take(mine), kinds[mine])
+        answers, own = model.predict_with_votes(lesson.arrays.take(mine), kinds[mine])
         for name, (values, numbers) in answers.items():
             p[name].append(values)
             said[name].append(numbers)
             voices[name].append(own[name])
-    return Verdict(
+    return Evaluation(
         study=study,
         at=at,
         patients=np.array(lesson.arrays.rows.column("patient").to_pylist(), dtype=np.str_)[at],
         truth={name: numbers[at] for name, numbers in truth.items()},
         predicted={name: np.concatenate(parts) for name, parts in said.items() if parts},
         p={name: np.concatenate(parts) for name, parts in p.items() if parts},
-        learnt=model.learnt,
-        voices={
+        answered_targets=model.answered_targets,
+        votes={
             name: np.concatenate(parts, axis=1) if parts else np.zeros((0, len(at)), np.int64)
             for name, parts in voices.items()
         },
     )
 
 
-def judge_points(model: Model, lesson: Lesson, part: str) -> Verdict:
+def evaluate_points(model: Model, lesson: Dataset, part: str) -> Evaluation:
     """Whether each place of a part's rows is found within half a joint's width, or rightly said not to be there."""
     study, points = lesson.study, lesson.study.points
     assert points is not None and lesson.points is not None
     at = np.flatnonzero((lesson.parts == part) & ~(lesson.points == UNKNOWN).all(axis=(1, 2)))
     truth = lesson.points[at].astype(np.float64)
-    chunks = [model.find(lesson.arrays.take(at[start : start + CHUNK])) for start in range(0, len(at), CHUNK)]
+    chunks = [model.locate(lesson.arrays.take(at[start : start + CHUNK])) for start in range(0, len(at), CHUNK)]
     found = np.concatenate([np.zeros((0, points.outputs, 3)), *chunks])
     there = ((truth >= 0) & (truth < 1)).all(axis=2)
-    near = np.linalg.norm(found[..., :2] - truth, axis=2) <= widths(points.places, truth) / 2
-    said = (found[..., 2] >= SURE) & (near | ~there)
+    near = np.linalg.norm(found[..., :2] - truth, axis=2) <= joint_widths(points.point_names, truth) / 2
+    said = (found[..., 2] >= LEAST_CONFIDENCE) & (near | ~there)
     sure = found[..., 2].ravel()
     asked = np.isfinite(found[..., 2])  # a place that no member looks for is not judged
     patients = np.array(lesson.arrays.rows.column("patient").to_pylist(), dtype=np.str_)[at]
-    return Verdict(
+    return Evaluation(
         study=study,
         at=np.repeat(at, points.outputs),
         patients=np.repeat(patients, points.outputs),
         truth={points.name: np.where(asked, there, MISSING).ravel()},
         predicted={points.name: said.ravel().astype(np.int64)},
         p={points.name: np.stack([1 - sure, sure], axis=1)},
-        sites=np.tile(np.array([site for _, site in points.places], np.str_), len(at)),
+        sites=np.tile(np.array([site for _, site in points.point_names], np.str_), len(at)),
     )

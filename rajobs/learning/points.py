@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from rajobs.imaging.extremities import Affine, move
+from rajobs.imaging.extremities import Affine, move_points
 from rajobs.imaging.rows import Position, Row
 
 if TYPE_CHECKING:
@@ -17,15 +17,17 @@ if TYPE_CHECKING:
 SPREAD = 1.0  # cells, standard deviation of what a network is asked to show about a point
 REACH = 2  # cells about the highest one, whose mean place is the answer
 WIDTH = 0.05  # of the side of a hand's upright view: about a joint's width
-CLOSER = 6  # numbers of a second look: where it was (2), how far off the point is (2, in widths), how sure it is, alone
+SECOND_LOOK_NUMBERS = (
+    6  # numbers of a second look: where it was (2), how far off the point is (2, in widths), how sure it is, alone
+)
 # and by where all the points lie
 NEAR = 1.2  # widths: a look from farther away tells nothing
-SURE = 0.5  # of a point, to count as found
+LEAST_CONFIDENCE = 0.5  # of a point, to count as found
 GOOD = 0.3  # widths: an answer within it is one to be sure of, alone
 RIGHT = 0.5  # widths: an answer within it is right
 UNKNOWN = -1.0  # of both numbers of all points: nobody has said where they are
 
-Places = tuple[tuple[str | None, str], ...]
+PointNames = tuple[tuple[str | None, str], ...]
 """Side (None: there is but one) and site of each point."""
 
 
@@ -39,14 +41,14 @@ class Points:
     """
 
     name: str
-    places: Places
+    point_names: PointNames
 
     ordered = False
     classes: tuple[str, ...] = ()  # it has none
 
     @property
     def outputs(self) -> int:
-        return len(self.places)
+        return len(self.point_names)
 
     def loss(self, logits: "Tensor", truth: "Tensor", weights: "Tensor") -> "Tensor":
         """Of each row: cross entropy with a spot about each point, and how far off the second look is."""
@@ -56,7 +58,7 @@ class Points:
         there = ((truth >= 0) & (truth < 1)).all(dim=2)
         raw = _entropy(logits[..., : cells**2 + 1], truth, there, cells).mean(dim=1)
         if rest:
-            raw = raw + _second_look(logits[..., -CLOSER:], truth, there).mean(dim=1)
+            raw = raw + _second_look(logits[..., -SECOND_LOOK_NUMBERS:], truth, there).mean(dim=1)
         return torch.where((truth == UNKNOWN).all(dim=(1, 2)), 0.0, raw)
 
     def answer(self, logits: "Tensor") -> "Tensor":
@@ -67,7 +69,7 @@ class Points:
         if not rest:
             sure = sureness(logits)[..., None]
             return torch.cat([peaks(logits[..., : cells**2]), sure], dim=2)
-        closer = logits[..., -CLOSER:]
+        closer = logits[..., -SECOND_LOOK_NUMBERS:]
         return torch.cat([_looked(closer), closer[..., 5:].sigmoid()], dim=2)
 
     def follow(self, truth: "Tensor", moved: "Tensor") -> "Tensor":
@@ -137,14 +139,14 @@ def _looked(closer: "Tensor") -> "Tensor":
     return closer[..., :2] + closer[..., 2:4] * WIDTH
 
 
-def points_in_view(places: Places, row: Row, found: Sequence[Position], to_view: Affine) -> NDArray[np.float32]:
+def points_in_view(places: PointNames, row: Row, found: Sequence[Position], to_view: Affine) -> NDArray[np.float32]:
     """Shares of a view's side, a place; not a number where a place is not there."""
     at = {(place.side, place.site): (place.x, place.y) for place in found}
     where = [at.get((side if side else row.side, site), (np.nan, np.nan)) for side, site in places]
-    return move(np.array(where, np.float64), to_view).astype(np.float32)
+    return move_points(np.array(where, np.float64), to_view).astype(np.float32)
 
 
-def widths(places: Places, where: NDArray[np.float64]) -> NDArray[np.float64]:
+def joint_widths(places: PointNames, where: NDArray[np.float64]) -> NDArray[np.float64]:
     """A joint's width beside each place (rows, places, 2), told by its side's middle finger; else WIDTH."""
     number = {place: at for at, place in enumerate(places)}
     found = np.full(where.shape[:2], WIDTH)

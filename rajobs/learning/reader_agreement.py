@@ -23,7 +23,7 @@ def measures(study: Study) -> list[str]:
     return [name for name in study.metrics if name in metrics.BY_COUNTS][:MEASURES]
 
 
-def beside(study: Study, predictions: pa.Table, labels: pa.Table) -> list[dict[str, Any]]:
+def compare_readers(study: Study, predictions: pa.Table, labels: pa.Table) -> list[dict[str, Any]]:
     """Comparisons, a row each: `target`, `who`, `against`, `rows`, `figures`, and the model's `lead` over a reader.
 
     A reader is judged by an adjudicated reference alone: a consensus of the readers would hold their own voice.

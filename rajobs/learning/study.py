@@ -15,7 +15,7 @@ from rajobs.records.errors import NotThereYet, UnknownName
 from rajobs.records.manifest import digest
 from rajobs.records.splits import PrintedPatients, PrintedSplit
 
-FOUND = ("not found", "found")
+POINT_CLASSES = ("not found", "found")
 """Of a point: not there or not where it was said to be, and found within half a joint's width."""
 
 Array = NDArray[np.uint8] | NDArray[np.uint16]
@@ -116,7 +116,7 @@ class Study:
     def shown(self) -> "Study":
         """The study asked where things are, and nothing else."""
         assert self.points is not None, self.name
-        found = Nominal(name=self.points.name, classes=FOUND)
+        found = Nominal(name=self.points.name, classes=POINT_CLASSES)
         metrics = ("accuracy", "balanced_accuracy", "auc", "calibration_error")
         return replace(self, targets=(found,), headline=f"{found.name}.accuracy", metrics=metrics, folds={})
 

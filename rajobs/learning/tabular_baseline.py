@@ -52,7 +52,7 @@ def variables(found: Sequence[Visit], study: Study) -> dict[str, Numbers]:
     }  # fmt: skip
 
 
-def beside(
+def compare_baseline(
     study: Study,
     predictions: pa.Table,
     found: Sequence[Visit],

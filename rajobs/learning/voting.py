@@ -9,18 +9,18 @@ from numpy.typing import NDArray
 
 from rajobs.imaging.rows import Row
 from rajobs.learning.bundle import Model, find_bundles, read_description
-from rajobs.learning.ensemble import P, as_learnt, dissent
-from rajobs.learning.samples.row_arrays import Ask
+from rajobs.learning.ensemble import P, dissent, target_as_learnt
+from rajobs.learning.samples.row_arrays import ViewRequest
 from rajobs.learning.study import Study
 from rajobs.learning.targets import Target, predicted
 from rajobs.learning.training.loop import Numbers
 from rajobs.records.store import open_store
 
-Where = tuple[str, str]
+BundleLocation = tuple[str, str]
 """A bundle: the URI of a place, and the folder in it."""
 
 
-def bundles_at(uri: str, study: str) -> list[Where]:
+def list_bundles(uri: str, study: str) -> list[BundleLocation]:
     """A study's bundles at a place."""
     return [(uri, folder) for folder in find_bundles(open_store(uri), study)]
 
@@ -30,22 +30,22 @@ class Vote:
     """Answers to one target, a row each: probabilities (not a number where no model knows the row's site)."""
 
     p: P
-    said: Numbers  # the answers, as evaluate judges them
+    answers: Numbers  # the answers, as evaluate judges them
     target: Target  # what the answers are to, as the models learnt it: names, or scores in order
     apart: NDArray[np.float64]  # 0 to 1: the models' largest difference, of a score as a share of its range
     dissent: NDArray[np.float64] | None = None  # of the members of all models: the share who say something else
 
-    def of(self, at: int) -> P | None:
+    def probabilities_at(self, at: int) -> P | None:
         """One row's probabilities, where a model knows what is asked."""
         return None if np.isnan(self.p[at]).any() else self.p[at]
 
-    def of_members(self, at: int) -> float | None:
+    def dissent_of_row(self, at: int) -> float | None:
         """One row's dissent, where several members answer."""
         return None if self.dissent is None or np.isnan(self.dissent[at]) else float(self.dissent[at])
 
 
 @dataclass(frozen=True, kw_only=True)
-class Panel:
+class VotingModels:
     """The models of a study and what each of them learned from, by target and site."""
 
     study: Study
@@ -54,16 +54,16 @@ class Panel:
     learned: tuple[Mapping[str, Mapping[str, int]], ...]
 
     @classmethod
-    def load(cls, study: Study, bundles: Sequence[Where]) -> "Panel":
+    def load(cls, study: Study, bundles: Sequence[BundleLocation]) -> "VotingModels":
         loaded = {at: Model.load(open_store(at[0]), at[1], study) for at in bundles}
         return cls(
             study=study,
-            models=tuple(model for model in loaded.values() if model.tells),
-            finders=tuple(model for model in loaded.values() if model.finds),
+            models=tuple(model for model in loaded.values() if model.answers_targets),
+            finders=tuple(model for model in loaded.values() if model.shows_points),
             learned=tuple(
                 read_description(open_store(uri), folder)["learned"]
                 for (uri, folder), model in loaded.items()
-                if model.tells
+                if model.answers_targets
             ),
         )
 
@@ -71,12 +71,12 @@ class Panel:
     def hashes(self) -> list[str]:
         return list(dict.fromkeys(model.hash for model in (*self.models, *self.finders)))
 
-    def asks(self, rows: Sequence[Row], models: Sequence[Model] | None = None) -> dict[str, Ask]:
+    def view_requests(self, rows: Sequence[Row], models: Sequence[Model] | None = None) -> dict[str, ViewRequest]:
         """What has to be drawn for the models: each distinct view once."""
         found = {}
         for model in self.models if models is None else models:
             settings = model.recipe.view
-            found[self._view(settings)] = Ask(view=self.study.view, settings=settings, rows=rows)
+            found[self._view(settings)] = ViewRequest(view=self.study.view, settings=settings, rows=rows)
         return found
 
     def images(self, drawn: Mapping[str, Any], model: Model) -> Any:
@@ -94,7 +94,7 @@ class Panel:
         said: dict[str, list[Numbers]] = {target.name: [] for target in self.study.targets}
         voices: dict[str, list[NDArray[np.int64]]] = {target.name: [] for target in self.study.targets}
         for model, learned in zip(self.models, self.learned):
-            answers, own = model.poll(self.images(drawn, model), kinds)
+            answers, own = model.predict_with_votes(self.images(drawn, model), kinds)
             for name, (p, answer) in answers.items():
                 known = np.array([site in learned[name] for site in sites])
                 given[name].append(np.where(known[:, None], p, np.nan))
@@ -105,10 +105,12 @@ class Panel:
             name = target.name
             if given[name]:
                 p, apart = _agree(np.stack(given[name]), target.ordered)
-                kind = as_learnt(target, (m.learnt[name].ordered for m in self.models if name in m.learnt))
+                kind = target_as_learnt(
+                    target, (m.answered_targets[name].ordered for m in self.models if name in m.answered_targets)
+                )
                 answer = said[name][0] if len(said[name]) == 1 else predicted(kind, p)
                 differ = dissent(np.concatenate(voices[name]), answer)
-                found[name] = Vote(p=p, said=answer, target=kind, apart=apart, dissent=differ)
+                found[name] = Vote(p=p, answers=answer, target=kind, apart=apart, dissent=differ)
         return found
 
     def _view(self, settings: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from rajobs.phantoms.picture import Picture
 from rajobs.phantoms.write import PhantomSummary, write_pictures
 from rajobs.records.errors import DataError, UsageError
 from rajobs.records.store import Store, open_store, split_uri
-from rajobs.records.tables.parquet_parts import check_predictions, open_part, parts, read_part
+from rajobs.records.tables.parquet_parts import check_predictions, list_parts, open_part, read_part
 from rajobs.records.tables.schemas import IMAGES, PREDICTIONS
 
 TARGETS = ("grade", "grey_grade")
@@ -91,7 +91,7 @@ def _images(data: str, wrong: Sequence[Wrong]) -> dict[str, bytes]:
     store = open_store(data)
     wanted = {one.image_id for one in wrong}
     found: dict[str, bytes] = {}
-    for key in parts(store, "images"):
+    for key in list_parts(store, "images"):
         if len(found) < len(wanted):
             found |= _images_of(store, key, wanted)
     if len(found) < len(wanted):

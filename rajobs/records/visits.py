@@ -21,7 +21,7 @@ SCAN_COLUMNS = (
 OF_CLINIC = ("ra_clinical_p", "ra_clinical_dissent", "squares_filled")
 
 
-def visits(hands: pa.Table, scans: pa.Table, clinic: Sequence[Mapping[str, Any]] = ()) -> pa.Table:
+def build_visits(hands: pa.Table, scans: pa.Table, clinic: Sequence[Mapping[str, Any]] = ()) -> pa.Table:
     """A row a patient and day; images without a date belong to no visit. `clinic`: what models said of its visits."""
     rows = [{**row, "kind": "hand"} for row in hands.select(list(HAND_COLUMNS)).to_pylist()]
     rows += [{**row, "kind": "scan"} for row in scans.select(list(SCAN_COLUMNS)).to_pylist()]
@@ -32,7 +32,7 @@ def visits(hands: pa.Table, scans: pa.Table, clinic: Sequence[Mapping[str, Any]]
     return VISITS.rows(found)
 
 
-def squares(scans: pa.Table) -> dict[tuple[str, date], dict[str, int]]:
+def grades_by_visit(scans: pa.Table) -> dict[tuple[str, date], dict[str, int]]:
     """What scans say of the joints in the clinic's picture, by patient and day and then by the clinic's column."""
     rows = _dated(scans.select(list(SCAN_COLUMNS)).to_pylist())
     return {day: of_joints(loops(list(mine))) for day, mine in groupby(rows, key=_day)}

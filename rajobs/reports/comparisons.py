@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rajobs.learning.tabular_baseline import verdict
-from rajobs.reports.page import Cell, Section, Table, Text, interval, shown, words
+from rajobs.reports.page import Cell, PageTable, Section, Text, interval, shown, words
 
 Values = Mapping[str, Mapping[str, float]]
 
@@ -31,7 +31,9 @@ def members(predictions: pa.Table) -> list[Section]:
         "The networks that answer together, asked one by one. Where one of them says something else than they do "
         "together, look again: the column dissent of the predictions tells the share of those who do."
     )
-    table = Table(columns=("target", "members", "rows", "share", "right"), rows=tuple(rows), caption="Members apart")
+    table = PageTable(
+        columns=("target", "members", "rows", "share", "right"), rows=tuple(rows), caption="Members apart"
+    )
     return [Section(title="Where members differ", lead=lead, parts=(table,))]
 
 
@@ -60,7 +62,7 @@ def plain(comparisons: Sequence[Mapping[str, Any]]) -> list[Section]:
     return [Section(title="A plain model beside it", lead=lead, parts=(told, *_compared(comparisons, "both models")))]
 
 
-def _compared(comparisons: Sequence[Mapping[str, Any]], who: str) -> tuple[Table, ...]:
+def _compared(comparisons: Sequence[Mapping[str, Any]], who: str) -> tuple[PageTable, ...]:
     tables = []
     for target in dict.fromkeys(each["target"] for each in comparisons):
         mine = [each for each in comparisons if each["target"] == target]
@@ -71,7 +73,7 @@ def _compared(comparisons: Sequence[Mapping[str, Any]], who: str) -> tuple[Table
         )
         lead = f"model's lead, {words(names[-1])}"
         columns = ("who and whom", "rows", *(words(name) for name in names), lead)
-        tables.append(Table(columns=columns, rows=rows, caption=f"{words(target)}: {who}"))
+        tables.append(PageTable(columns=columns, rows=rows, caption=f"{words(target)}: {who}"))
     return tuple(tables)
 
 

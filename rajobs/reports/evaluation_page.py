@@ -19,11 +19,11 @@ from rajobs.reports.page import (
     Figure,
     Figures,
     Notice,
+    PageTable,
     Part,
     Picture,
     Pictures,
     Section,
-    Table,
     Text,
     Tile,
     Tiles,
@@ -213,7 +213,7 @@ def _probabilities(
         pictures.append(Figure(png=image, caption=caption))
 
 
-def _metrics(study: Study, target: str, figures: Values, judges: str) -> Table:
+def _metrics(study: Study, target: str, figures: Values, judges: str) -> PageTable:
     rows: list[tuple[Cell, ...]] = []
     for name in study.metrics:
         figure = figures.get(f"{target}.{name}")
@@ -222,14 +222,14 @@ def _metrics(study: Study, target: str, figures: Values, judges: str) -> Table:
             less = " Less is better." if name in metrics.LESS_IS_BETTER else ""
             span = interval(figure["low"], figure["high"])
             rows.append((words(name), float(figure["value"]), span, f"{meaning}{less}"))
-    return Table(
+    return PageTable(
         columns=("measure", "value", "95 % interval", "what it is"),
         rows=tuple(rows),
         caption=f"Measures of {judges}; intervals by drawing patients anew",
     )
 
 
-def _classes(each: Given) -> Table:
+def _classes(each: Given) -> PageTable:
     """What a clinician asks of each class: how many, how many of them found, how many of those named so are."""
     matrix = metrics.confusion(each.answers)
     rows: list[tuple[Cell, ...]] = []
@@ -237,7 +237,7 @@ def _classes(each: Given) -> Table:
         hit, true, said = int(matrix[at, at]), int(matrix[at].sum()), int(matrix[:, at].sum())
         rest = each.rows - true
         rows.append((name, true, ratio(hit, true), ratio(rest - (said - hit), rest), ratio(hit, said)))
-    return Table(
+    return PageTable(
         columns=("class", "rows", "sensitivity", "specificity", "precision"), rows=tuple(rows), caption="By class"
     )
 
@@ -256,7 +256,7 @@ def _paper(study: Study, facts: Mapping[str, Any], figures: Values) -> Section:
         )
     parts: list[Part] = []
     if rows:
-        parts.append(Table(columns=("what the paper prints", "paper", "here", "95 % interval"), rows=tuple(rows)))
+        parts.append(PageTable(columns=("what the paper prints", "paper", "here", "95 % interval"), rows=tuple(rows)))
     else:
         parts.append(Text(paragraphs=("The paper prints no figure of this question.",)))
     if facts.get("other"):
@@ -276,13 +276,15 @@ def _paper(study: Study, facts: Mapping[str, Any], figures: Values) -> Section:
     return Section(title="Beside the paper", lead=lead, parts=tuple(parts))
 
 
-def _modes(mode: str, figures: Values, other: str, theirs: Values) -> Table:
+def _modes(mode: str, figures: Values, other: str, theirs: Values) -> PageTable:
     rows: list[tuple[Cell, ...]] = []
     for name in figures:
         if name in theirs:
             here, there = float(figures[name]["value"]), float(theirs[name]["value"])
             rows.append((words(name), here, there, f"{there - here:+.3f}"))
-    return Table(columns=("measure", mode, other, "difference"), rows=tuple(rows), caption=f"{words(mode)} and {other}")
+    return PageTable(
+        columns=("measure", mode, other, "difference"), rows=tuple(rows), caption=f"{words(mode)} and {other}"
+    )
 
 
 def _mistakes(study: Study, predictions: pa.Table, thumbnails: Mapping[str, bytes], judges: str) -> Section:
@@ -330,7 +332,7 @@ def _making(study: Study, facts: Mapping[str, Any], history: pa.Table | None, dr
     parts: list[Part] = [Facts(pairs=tuple(told.items()))]
     if facts["bundles"]:
         parts.append(
-            Table(
+            PageTable(
                 columns=("model", "recipe", "networks", "mode", "seed", "budget"),
                 rows=tuple(_bundle(study, bundle) for bundle in facts["bundles"]),
                 caption="Models that answered",

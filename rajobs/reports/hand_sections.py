@@ -13,11 +13,11 @@ from rajobs.reports.page import (
     Figure,
     Figures,
     Notice,
+    PageTable,
     Part,
     Picture,
     Pictures,
     Section,
-    Table,
     Text,
     Tile,
     Tiles,
@@ -117,7 +117,7 @@ def _progression(visits: VisitTally) -> list[Section]:
         f"{visits.changes.total():,} visits have both hands' totals at this visit and the one before, of as many "
         f"sites: the median change is {median(visits.changes):+.0f}. The largest ones:"
     )
-    table = Table(columns=("patient", "before", "now", "change", "days between"), rows=tuple(rows))
+    table = PageTable(columns=("patient", "before", "now", "change", "days between"), rows=tuple(rows))
     return [Section(title="Progression", lead=lead, parts=(table,))]
 
 

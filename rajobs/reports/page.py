@@ -72,7 +72,7 @@ class Facts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Table:
+class PageTable:
     """Rows under headings; numbers stand right, `strong` rows are sums or winners."""
 
     kind: ClassVar[str] = "table"
@@ -145,7 +145,7 @@ class Steps:
     steps: tuple[Step, ...]
 
 
-Part = Text | Notice | Tiles | Facts | Table | Figures | Pictures | Steps
+Part = Text | Notice | Tiles | Facts | PageTable | Figures | Pictures | Steps
 
 
 @dataclass(frozen=True, kw_only=True)

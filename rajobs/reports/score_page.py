@@ -14,11 +14,11 @@ from rajobs.reports.page import (
     Figure,
     Figures,
     Notice,
+    PageTable,
     Part,
     Picture,
     Pictures,
     Section,
-    Table,
     Text,
     Tile,
     Tiles,
@@ -75,14 +75,14 @@ def _flow(manifest: Mapping[str, Any], films: FilmTally) -> Section:
     ]
     parts: list[Part] = [
         _tiles(films, objects),
-        Table(columns=("files", "count", "share"), rows=tuple(rows), strong=(0,)),
+        PageTable(columns=("files", "count", "share"), rows=tuple(rows), strong=(0,)),
         Text(paragraphs=(_sum(objects, imaged, rejected, ignored),)),
     ]
     why = [("rejected", reason, count) for reason, count in _by_count(intake["rejects"])]
     why += [("ignored", reason, count) for reason, count in _by_count(intake["ignored"])]
     if why:
         reasons = tuple((words(reason), fate, count, share(count, objects)) for fate, reason, count in why)
-        parts.append(Table(columns=("reason", "fate", "files", "share of all"), rows=reasons, caption="Why not"))
+        parts.append(PageTable(columns=("reason", "fate", "files", "share of all"), rows=reasons, caption="Why not"))
     parts.append(_fates(films, intake["frames"], manifest.get("ultrasound", 0)))
     return Section(title="What came in and where it went", parts=tuple(parts))
 
@@ -109,7 +109,7 @@ def _by_count(reasons: Mapping[str, int]) -> list[tuple[str, int]]:
     return sorted(((name, count) for name, count in reasons.items() if count), key=lambda row: (-row[1], row[0]))
 
 
-def _fates(films: FilmTally, frames: int, ultrasound: int) -> Table:
+def _fates(films: FilmTally, frames: int, ultrasound: int) -> PageTable:
     rows: list[tuple[Cell, ...]] = [("Images", frames, share(frames, frames), "films, pictures and frames")]
     if ultrasound:
         rows.append(("ultrasound", ultrasound, share(ultrasound, frames), "no film; graded by its own study"))
@@ -120,7 +120,7 @@ def _fates(films: FilmTally, frames: int, ultrasound: int) -> Table:
     left = frames - ultrasound - films.fates.total()
     if left > 0:
         rows.append(("not asked", left, share(left, frames), "beyond --limit: the same command without it goes on"))
-    return Table(
+    return PageTable(
         columns=("images", "count", "share", "what that means"), rows=tuple(rows), caption="The images", strong=(0,)
     )
 
@@ -134,7 +134,7 @@ def _views(films: FilmTally) -> Section:
         rows.append((words(view), len(sure), share(len(sure), films.judged), middle, films.doubtful[view]))
     return Section(
         title="What the films show",
-        parts=(Table(columns=("view", "films", "share", "median probability", "for review"), rows=tuple(rows)),),
+        parts=(PageTable(columns=("view", "films", "share", "median probability", "for review"), rows=tuple(rows)),),
     )
 
 
@@ -220,5 +220,5 @@ def _missing(missing: Sequence[str]) -> Section:
     return Section(
         title="What is not here",
         lead="No model was given for these studies. Their columns are empty; a table without any model is not made.",
-        parts=(Table(columns=("study", "table"), rows=rows),),
+        parts=(PageTable(columns=("study", "table"), rows=rows),),
     )

@@ -1,7 +1,7 @@
 """What studies there are, and for one of them what its labels look like."""
 
 from rajobs import studies
-from rajobs.imaging.rows import PLACES
+from rajobs.imaging.rows import POSITION_STUDY
 from rajobs.learning.study import Study
 from rajobs.records.anatomy import SITES
 
@@ -55,9 +55,9 @@ def _places(study: Study) -> list[str]:
         return [f"  target x, target y: {points}", "  side: L or R; may be left out of films with one hand", *sites]
     matched = "side and site" if study.rows == "joints" else "side"
     return [
-        f"  {matched}: as in the labels x and y of {PLACES}, by which the {study.rows} are cut out of their films",
-        *([] if study.rows == "joints" else [f"  site: empty, but in the labels x and y of {PLACES}"]),
-        f"  x and y of {PLACES}: {points}; the same file must hold them",
+        f"  {matched}: as in the labels x and y of {POSITION_STUDY}, by which the {study.rows} are cut out of films",
+        *([] if study.rows == "joints" else [f"  site: empty, but in the labels x and y of {POSITION_STUDY}"]),
+        f"  x and y of {POSITION_STUDY}: {points}; the same file must hold them",
         "  (models find joints for score; train, tune and evaluate go by labels alone)",
         *sites,
     ]
@@ -71,5 +71,7 @@ def _template(study: Study, cut: bool) -> list[str]:
         for image, value in zip(IMAGES, target.classes[:2]):
             lines.append(f"{image},{side},{study.name},{target.name},{site},{value},reader1")
     if cut:
-        lines += [f"{name},L,{PLACES},{axis},{SITE},{at},reader1" for name in IMAGES for axis, at in POINT.items()]
+        lines += [
+            f"{name},L,{POSITION_STUDY},{axis},{SITE},{at},reader1" for name in IMAGES for axis, at in POINT.items()
+        ]
     return lines

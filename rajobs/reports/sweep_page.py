@@ -11,9 +11,9 @@ from rajobs.reports.page import (
     Figure,
     Figures,
     Notice,
+    PageTable,
     Part,
     Section,
-    Table,
     Text,
     Tile,
     Tiles,
@@ -131,7 +131,7 @@ def _settings(scored: Sequence[Trial], facts: Mapping[str, Any]) -> Section:
     return Section(
         title="The best recipe",
         lead=f"{words(title(scored[0]))} beside the published one.{file}",
-        parts=(Table(columns=("setting", "best", "published"), rows=rows),),
+        parts=(PageTable(columns=("setting", "best", "published"), rows=rows),),
     )
 
 
@@ -203,7 +203,7 @@ def _table(trials: Sequence[Trial], scored: Sequence[Trial]) -> Section:
         rows.append((title(trial), score, state, trial["epochs"], hours, *settings))
     columns = ("trial", "score", "state", "epochs", "hours", *(names[axis] for axis in axes))
     same = {name: value for name, value in (scored[0]["settings"] if scored else {}).items() if name not in axes}
-    parts: list[Part] = [Table(columns=columns, rows=tuple(rows), strong=(0,) if scored else ())]
+    parts: list[Part] = [PageTable(columns=columns, rows=tuple(rows), strong=(0,) if scored else ())]
     if same:
         parts.append(Facts(pairs=tuple((name, _text(value)) for name, value in sorted(same.items()))))
     lead = "Best first, those that were stopped below." + (
@@ -217,4 +217,4 @@ def _failed(trials: Sequence[Trial]) -> Section:
     if not rows:
         return Section(title="Failures", parts=(Text(paragraphs=("No trial failed.",)),))
     lead = "A trial that fails is a result too: the sweep goes on without it."
-    return Section(title="Failures", lead=lead, parts=(Table(columns=("trial", "cause"), rows=rows),))
+    return Section(title="Failures", lead=lead, parts=(PageTable(columns=("trial", "cause"), rows=rows),))

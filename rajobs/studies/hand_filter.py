@@ -75,7 +75,7 @@ STUDY = Study(
     rows="films",
     view=View(draw=whole, version=1, reads="preview", settings={"size": 128, "fit": "pad"}, place=whole_place),
     targets=(Nominal(name="view", classes=VIEWS),),
-    points=Points(name="hands", places=tuple((side, site.name) for side in SIDES for site in HAND_SITES)),
+    points=Points(name="hands", point_names=tuple((side, site.name) for side in SIDES for site in HAND_SITES)),
     headline="view.balanced_accuracy",
     recipes={"default": DEFAULT, "published": PUBLISHED, "hands": HANDS},
     printed=(

@@ -30,7 +30,7 @@ STUDY = Study(
     question="Where are the joints of this hand?",
     rows="hands",
     view=View(draw=upright, version=3, reads="pixels", settings={"size": 512}, place=upright_place),
-    points=Points(name="joints", places=tuple((None, site.name) for site in HAND_SITES)),
+    points=Points(name="joints", point_names=tuple((None, site.name) for site in HAND_SITES)),
     headline="joints.accuracy",
     metrics=(),
     recipes={"default": DEFAULT, "published": PUBLISHED},

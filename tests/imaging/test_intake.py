@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from rajobs.imaging import intake
-from rajobs.imaging.archives.walk import Member
+from rajobs.imaging.archives.walk import ArchiveMember
 from rajobs.imaging.coding import decode
 from rajobs.imaging.fates import Ignored
 from rajobs.imaging.image import Header, Image
 from rajobs.imaging.intake import Intake, Taker, image_id, path_name
 from rajobs.records.errors import Reject
 from rajobs.records.identity import Key
-from rajobs.records.tables.schemas import CROSSWALK, IGNORED, IMAGES, PLACES, REJECTS
+from rajobs.records.tables.schemas import CROSSWALK, IGNORED, IMAGES, OBJECT_PLACES, REJECTS
 
 KEY = Key(secret=b"0123456789abcdef0123456789abcdef")
 CANARIES = ("Doe^Jane", "1.2.840.99", "ward7", "film.dcm", "2015-05-01")
@@ -45,19 +45,19 @@ def taker(*, patients: dict[str, str] | None = None, shows: dict[str, str] | Non
     return Taker(key=KEY, read=read, origin=origin, patients=patients or {}, shows=shows or {})
 
 
-def take(*members: Member, **how: Any) -> Intake:
+def take(*members: ArchiveMember, **how: Any) -> Intake:
     (lot,) = taker(**how).take_in(members)
     return lot
 
 
-def member(data: bytes, path: str = "ward7/a.zip!/film.dcm") -> Member:
-    return Member(path=path, data=data, size=len(data))
+def member(data: bytes, path: str = "ward7/a.zip!/film.dcm") -> ArchiveMember:
+    return ArchiveMember(path=path, data=data, size=len(data))
 
 
 @pytest.fixture
 def lot() -> Intake:
     """One of each fate."""
-    broken = Member(path="ward7/b.zip", reject=Reject("corrupt", "archive"))
+    broken = ArchiveMember(path="ward7/b.zip", reject=Reject("corrupt", "archive"))
     return take(
         member(b"film"),
         member(b"film", "ward7/again.dcm"),
@@ -80,7 +80,12 @@ def test_every_object_has_one_fate_and_the_counts_add_up(lot: Intake) -> None:
 
 
 def test_the_rows_fit_their_tables(lot: Intake) -> None:
-    for schema, rows in ((IMAGES, lot.images), (REJECTS, lot.rejects), (IGNORED, lot.ignored), (PLACES, lot.places)):
+    for schema, rows in (
+        (IMAGES, lot.images),
+        (REJECTS, lot.rejects),
+        (IGNORED, lot.ignored),
+        (OBJECT_PLACES, lot.places),
+    ):
         assert schema.rows(rows).num_rows == 2
     assert CROSSWALK.rows(lot.crosswalk).num_rows == 6
 
@@ -132,7 +137,7 @@ def test_labels_and_duplicates_find_an_object_by_its_path_and_place() -> None:
 
 def test_a_name_may_stand_in_an_archive_twice() -> None:
     lot = take(*(member(data) for data in (b"text", b"text", b"reject", b"reject", b"film", b"picture")))
-    for schema, rows in ((REJECTS, lot.rejects), (IGNORED, lot.ignored), (PLACES, lot.places)):
+    for schema, rows in ((REJECTS, lot.rejects), (IGNORED, lot.ignored), (OBJECT_PLACES, lot.places)):
         assert schema.rows(rows).num_rows == 2
     assert CROSSWALK.rows(lot.crosswalk).num_rows == 6 == len({row["source"] for row in lot.crosswalk})
 
@@ -140,7 +145,7 @@ def test_a_name_may_stand_in_an_archive_twice() -> None:
 def test_a_shard_s_rows_come_in_bounded_lots(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(intake, "PART_BYTES", 1)
 
-    def members() -> Iterator[Member]:
+    def members() -> Iterator[ArchiveMember]:
         yield from (member(b"film"), member(b"picture", "p"), member(b"film", "again"))
 
     lots = list(taker().take_in(members()))

@@ -5,7 +5,15 @@ from datetime import date
 import pyarrow as pa
 import pytest
 
-from rajobs.imaging.rows import COLUMNS, JOINT_SIDE, Position, derive, positions_from_labels, visit_id, visits
+from rajobs.imaging.rows import (
+    COLUMNS,
+    JOINT_SIDE,
+    Position,
+    positions_from_labels,
+    rows_of_part,
+    visit_id,
+    visits_of_clinic,
+)
 from rajobs.records.errors import BadTable
 from rajobs.records.identity import IMAGE_ID
 from rajobs.records.tables.schemas import CLINIC, IMAGES
@@ -32,14 +40,14 @@ def hand(side: str | None, x: float) -> list[Position]:
 
 def test_films_and_scans_are_rows_of_their_own_kind() -> None:
     images = table("DX", "US", "CR", "RG")
-    assert [row.image_id for row in derive("films", images, {})] == ["i0", "i2", "i3"]
-    assert [(row.image_id, row.at, row.box) for row in derive("ultrasound", images, {})] == [("i1", 1, None)]
-    assert derive("hands", images, {}) == [] == derive("joints", images, {"i1": hand("L", 100)})
+    assert [row.image_id for row in rows_of_part("films", images, {})] == ["i0", "i2", "i3"]
+    assert [(row.image_id, row.at, row.box) for row in rows_of_part("ultrasound", images, {})] == [("i1", 1, None)]
+    assert rows_of_part("hands", images, {}) == [] == rows_of_part("joints", images, {"i1": hand("L", 100)})
 
 
 def test_hands_are_numbered_from_left_to_right_and_hold_their_joints() -> None:
     places = {"i0": [*hand("L", 600), *hand("R", 150)]}
-    left, right = derive("hands", table("DX"), places)
+    left, right = rows_of_part("hands", table("DX"), places)
     assert [(row.hand, row.side) for row in (left, right)] == [(0, "R"), (1, "L")]
     for row, places_of in ((left, hand("R", 150)), (right, hand("L", 600))):
         assert row.box is not None
@@ -55,13 +63,13 @@ def test_a_turned_hand_has_the_same_square_about_it_and_its_angle() -> None:
         Position(site="MCP1", side="R", x=300, y=560),
         Position(site="IP", side="R", x=250, y=560),
     ]
-    (straight,) = derive("hands", table("DX"), {"i0": upright})
+    (straight,) = rows_of_part("hands", table("DX"), {"i0": upright})
     assert straight.angle == pytest.approx(0) and straight.box is not None
     quarter = [Position(site=p.site, side="R", x=900 - p.y, y=p.x) for p in upright]  # clockwise by a quarter
-    (turned,) = derive("hands", table("DX"), {"i0": quarter})
+    (turned,) = rows_of_part("hands", table("DX"), {"i0": quarter})
     assert turned.angle == pytest.approx(90) and turned.box is not None
     assert turned.box[2] - turned.box[0] == pytest.approx(straight.box[2] - straight.box[0])
-    angles = {row.site: row.angle for row in derive("joints", table("DX"), {"i0": upright})}
+    angles = {row.site: row.angle for row in rows_of_part("joints", table("DX"), {"i0": upright})}
     assert angles["MCP3"] == angles["PIP3"] == angles["MCP5"] == pytest.approx(0)
     assert angles["IP"] == angles["MCP1"] == pytest.approx(-90), "the thumb points to the left"
 
@@ -69,7 +77,7 @@ def test_a_turned_hand_has_the_same_square_about_it_and_its_angle() -> None:
 def test_a_joint_s_box_is_a_share_of_its_hand_whatever_the_film_s_scale() -> None:
     for scale in (1.0, 3.0):
         places = [Position(site=p.site, side=p.side, x=p.x * scale, y=p.y * scale) for p in hand("L", 200)]
-        rows = derive("joints", table("DX"), {"i0": places})
+        rows = rows_of_part("joints", table("DX"), {"i0": places})
         assert [row.site for row in rows] == ["MCP3", "PIP3", "MCP5"]
         for row, place in zip(rows, places):
             assert row.box is not None
@@ -83,7 +91,7 @@ def test_a_hand_without_its_middle_finger_is_measured_by_what_is_there() -> None
     other = [Position(site="MCP2", side="L", x=0, y=0), Position(site="MCP5", side="L", x=90, y=0)]
     sides = []
     for places in (ring, other, other[:1]):
-        box = derive("joints", table("DX"), {"i0": places})[0].box
+        box = rows_of_part("joints", table("DX"), {"i0": places})[0].box
         assert box is not None
         sides.append(box[2] - box[0])
     assert sides == pytest.approx([90 * JOINT_SIDE, 30 * JOINT_SIDE, 0])
@@ -117,12 +125,12 @@ def test_a_visit_is_a_patient_s_day_with_its_readers_agreed() -> None:
         {"patient": "p2", "visit_date": first, "reader": "a", "sex": "M", "doctor_vas": 20.0},
         {"patient": "p2", "visit_date": first, "reader": "b", "sex": "F", "doctor_vas": 21.0},
     ])  # fmt: skip
-    found = visits(clinic)
+    found = visits_of_clinic(clinic)
     assert [(visit.patient, visit.day) for visit in found] == [("p1", first), ("p1", second), ("p2", first)]
     assert [visit.findings["doctor_vas"] for visit in found] == [30, 5, 21], "of two numbers the higher"
     assert [visit.findings["sex"] for visit in found] == ["F", None, None], "of two words neither"
     assert found[0].findings["skin"] == 1 and found[0].findings["L_IP_pd"] is None
-    ids = [row.image_id for row in derive("visits", clinic, {})]
+    ids = [row.image_id for row in rows_of_part("visits", clinic, {})]
     assert ids == [visit_id("p1", first), visit_id("p1", second), visit_id("p2", first)] and len(set(ids)) == 3
     assert all(IMAGE_ID.fullmatch(name) for name in ids)
 
@@ -131,6 +139,6 @@ def test_a_variant_s_variant_belongs_to_the_person_of_the_first() -> None:
     day = date(2020, 3, 1)
     rows = [{"patient": who, "visit_date": day, "derived_from": source}
             for who, source in (("v2", "v1"), ("p", None), ("v1", "p"), ("x", "y"), ("y", "x"))]  # fmt: skip
-    found = visits(CLINIC.rows(rows))
+    found = visits_of_clinic(CLINIC.rows(rows))
     assert [(visit.patient, visit.derived_from) for visit in found[:3]] == [("p", "p"), ("p", None), ("p", "p")]
     assert len({visit.image_id for visit in found}) == 5, "and a circle ends"

@@ -6,7 +6,7 @@ import pytest
 from rajobs.imaging.coding import encode, preview
 from rajobs.imaging.extremities import upright
 from rajobs.imaging.rows import Row
-from rajobs.imaging.views import TILES, Shown, boxed, cut, from_zero, handed, scanned, show, square, whole, widen
+from rajobs.imaging.views import TILES, ViewInput, boxed, cut, from_zero, handed, scanned, show, square, whole, widen
 from rajobs.imaging.windowing import to_bytes
 from rajobs.records.errors import UnknownName
 
@@ -16,7 +16,7 @@ PLAIN = {"upright": False, "mirror": False, "levels": "film"}
 
 @pytest.mark.parametrize("shape", [(40, 20), (20, 40), (40, 20, 3), (5, 400)])
 def test_padding_keeps_the_shape_and_stretching_fills(shape: tuple[int, ...]) -> None:
-    shown = Shown(pixels=np.full(shape, 200, np.uint8))
+    shown = ViewInput(pixels=np.full(shape, 200, np.uint8))
     padded, stretched = whole(shown, ROW, size=32, fit="pad"), whole(shown, ROW, size=32, fit="stretch")
     assert padded.shape == stretched.shape == (32, 32, *shape[2:])
     assert (stretched == 200).all()
@@ -80,7 +80,9 @@ def test_a_film_stored_high_is_not_washed_out_by_padding_stored_as_0(padded: int
     high = film + np.uint16(20_000)
     film[:, :padded], high[:, :padded] = 0, 0
     row = Row(image_id="i", at=0, side="R", box=(-10.0, 10.0, 90.0, 110.0), angle=0.0)
-    plain, stored = (upright(Shown(pixels=to_bytes(f, None), deep=from_zero(f)), row, size=64) for f in (film, high))
+    plain, stored = (
+        upright(ViewInput(pixels=to_bytes(f, None), deep=from_zero(f)), row, size=64) for f in (film, high)
+    )
     assert np.abs(plain.astype(int) - stored).max() <= 4 and plain.std() > 60
 
 
@@ -100,7 +102,7 @@ def test_a_box_is_turned_mirrored_and_shown_in_its_own_levels() -> None:
     pixels = np.full((400, 400), 500, np.uint16)
     pixels[180:220, 220:300] = 520  # something that points to the right, a little brighter than the rest
     pixels[210:220, 220:300] = 540  # and has a brighter side below
-    image = Shown(pixels=np.zeros((400, 400), np.uint8), deep=pixels)
+    image = ViewInput(pixels=np.zeros((400, 400), np.uint8), deep=pixels)
     row = Row(image_id="i", at=0, box=(100.0, 100.0, 300.0, 300.0), angle=90.0, side="R")
     settings = {"size": 64, "margin": 0.0, "upright": True, "mirror": True}
     upright = boxed(image, row, levels="own", **settings)
@@ -117,10 +119,10 @@ def test_a_box_is_turned_mirrored_and_shown_in_its_own_levels() -> None:
 def test_a_scan_is_cut_out_of_its_blanked_screen_and_is_in_colour() -> None:
     screen = np.zeros((60, 80, 3), np.uint8)
     screen[10:30, 20:60] = (90, 30, 10)
-    drawn = scanned(Shown(pixels=screen), ROW, size=32, fit="stretch")
+    drawn = scanned(ViewInput(pixels=screen), ROW, size=32, fit="stretch")
     assert drawn.shape == (32, 32, 3) and (drawn == (90, 30, 10)).all()
-    assert scanned(Shown(pixels=screen[..., 0]), ROW, size=16, fit="pad").shape == (16, 16, 3)
-    assert not scanned(Shown(pixels=np.zeros((9, 9), np.uint8)), ROW, size=8, fit="pad").any()
+    assert scanned(ViewInput(pixels=screen[..., 0]), ROW, size=16, fit="pad").shape == (16, 16, 3)
+    assert not scanned(ViewInput(pixels=np.zeros((9, 9), np.uint8)), ROW, size=8, fit="pad").any()
 
 
 def test_a_hand_s_joints_stand_one_behind_the_other_in_a_fixed_order() -> None:
@@ -131,11 +133,11 @@ def test_a_hand_s_joints_stand_one_behind_the_other_in_a_fixed_order() -> None:
         for site, box in (("PIP2", (40.0, 40.0, 50.0, 50.0)), ("MCP1", (10.0, 10.0, 20.0, 20.0)))
     )
     hand = Row(image_id="i", at=0, box=(0.0, 0.0, 60.0, 60.0), joints=joints)
-    shown = handed(Shown(pixels=pixels), hand, shows="joints", size=8, margin=0.0, **PLAIN)
+    shown = handed(ViewInput(pixels=pixels), hand, shows="joints", size=8, margin=0.0, **PLAIN)
     assert shown.shape == (8, 8, 22)
     brightest = {TILES[at]: int(value) for at, value in enumerate(shown.max(axis=(0, 1))) if value}
     assert brightest == {"MCP1": 100, "PIP2": 200}, "what is not there is black"
-    whole_hand = handed(Shown(pixels=pixels), hand, shows="hand", size=60, margin=0.0, **PLAIN)
+    whole_hand = handed(ViewInput(pixels=pixels), hand, shows="hand", size=60, margin=0.0, **PLAIN)
     assert (whole_hand == pixels).all()
     with pytest.raises(UnknownName, match="did you mean joints"):
-        handed(Shown(pixels=pixels), hand, shows="joint", size=8, margin=0.0, **PLAIN)
+        handed(ViewInput(pixels=pixels), hand, shows="joint", size=8, margin=0.0, **PLAIN)

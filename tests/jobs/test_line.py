@@ -11,7 +11,7 @@ import pytest
 
 from rajobs import studies
 from rajobs.__main__ import main
-from rajobs.jobs.train.dataset import open_source, split_of
+from rajobs.jobs.train.dataset import frozen_split, open_labelled_data
 from rajobs.learning.recipe import replace, to_toml
 from rajobs.phantoms.packaging.canaries import canaries, leaks
 from rajobs.records.manifest import digest, to_json
@@ -27,7 +27,9 @@ def fates(data: Path) -> dict[str, tuple[str, str]]:
     """Each object's path and fate, through the ledger."""
     store, ledger = open_store(str(data)), open_store(str(data.parent / "ledger"))
     path = {row["source"]: row["path"] for row in read_table(ledger, "crosswalk", schemas.CROSSWALK).to_pylist()}
-    found = {path[row["source"]]: ("images", "") for row in read_table(store, "places", schemas.PLACES).to_pylist()}
+    found = {
+        path[row["source"]]: ("images", "") for row in read_table(store, "places", schemas.OBJECT_PLACES).to_pylist()
+    }
     for table in (schemas.REJECTS, schemas.IGNORED):
         for row in read_table(store, table.name, table).to_pylist():
             assert path[row["source"]] not in found, "an object has two fates"
@@ -126,7 +128,7 @@ def test_a_patient_stands_in_one_part_whichever_study_asks(data: Path, models: P
     patient_of = {row["image_id"]: row["patient"] for row in patients}
     parts: dict[str, set[str]] = {}
     for name in ("hand_filter", "svdh_scoring", "ra_staging"):
-        split, _ = split_of(open_source(str(data), studies.find(name)), "clean")
+        split, _ = frozen_split(open_labelled_data(str(data), studies.find(name)), "clean")
         for row in split.to_pylist():
             parts.setdefault(patient_of[row["image_id"]], set()).add(row["split"])
     assert len(parts) == PATIENTS and {len(mine) for mine in parts.values()} == {1}

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from rajobs.jobs import builtin
-from rajobs.jobs.score.job import Order, score
+from rajobs.jobs.score.job import ScoreRequest, score
 from rajobs.jobs.status import status
 from rajobs.records.manifest import claim, put_manifest, put_plan, read_manifest, to_json
 from rajobs.records.store import Store, open_store
@@ -48,7 +48,7 @@ def test_a_score_that_goes_on_is_no_finished_one(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr("rajobs.jobs.score.job.find_models", lambda _: {})
     monkeypatch.setattr("rajobs.jobs.score.job._todo", killed)
     with pytest.raises(KeyboardInterrupt):
-        score(Order(data=str(tmp_path / "data"), models="", out=str(tmp_path / "out")))
+        score(ScoreRequest(data=str(tmp_path / "data"), models="", out=str(tmp_path / "out")))
 
 
 @pytest.fixture
@@ -83,4 +83,4 @@ def test_one_model_s_own_place_tells_of_it(shared: Store, capsys: pytest.Capture
     assert "view.accuracy (validation) 0.500 (0.250 to 0.750)" in said
     assert "model fedcba9876543210 under way" in told(f"{shared.uri}/hand_filter/fedcba9876543210", capsys)
     assert "finished" in told(f"{shared.uri}/hand_filter/{VERSION}/", capsys)
-    assert "hand_filter model" in told(builtin.place(), capsys)
+    assert "hand_filter model" in told(builtin.package_folder(), capsys)

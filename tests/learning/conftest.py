@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from rajobs.imaging.views import whole
-from rajobs.learning.ensemble import Lesson
+from rajobs.learning.ensemble import Dataset
 from rajobs.learning.recipe import Member, Recipe, Training
 from rajobs.learning.samples.prepared import Prepared
 from rajobs.learning.study import Study, View
@@ -69,10 +69,10 @@ def prepared_of(pictures: np.ndarray) -> Prepared:
 
 
 @pytest.fixture
-def lesson(study: Study) -> Lesson:
+def lesson(study: Study) -> Dataset:
     """60 pictures: 36 to learn from, 12 to choose by, 12 to judge by."""
     pictures, names = draw_halves(60)
     parts = np.array((["train"] * 36) + (["validation"] * 12) + (["test"] * 12))
     arrays = prepared_of(pictures)
     patients = np.array(arrays.rows.column("patient").to_pylist())
-    return Lesson(study=study, arrays=arrays, labels={"half": names}, parts=parts, groups=patients)
+    return Dataset(study=study, arrays=arrays, labels={"half": names}, parts=parts, groups=patients)

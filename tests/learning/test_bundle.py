@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from rajobs.learning.bundle import Model, Trained, calibrate, find_bundles, put_bundle, read_description
+from rajobs.learning.bundle import Model, TrainedNetwork, calibrate, find_bundles, put_bundle, read_description
 from rajobs.learning.card import NO_EVIDENCE, card
-from rajobs.learning.ensemble import Lesson, build_member
-from rajobs.learning.evaluation import figures, judge
+from rajobs.learning.ensemble import Dataset, build_member
+from rajobs.learning.evaluation import evaluate_model, figures
 from rajobs.learning.recipe import Member, Recipe, to_dict
 from rajobs.learning.study import Study
 from rajobs.learning.targets import Nominal, Target, scores
@@ -27,7 +27,9 @@ def store(tmp_path: Path, study: Study, recipe: Recipe) -> LocalStore:
     store = LocalStore(str(tmp_path))
     two = replace(recipe, members=(recipe.members[0], replace(recipe.members[0], name="second")))
     trained = {
-        member.name: [Trained(network=build_member(study, member, (1, 16, 16), seed).eval(), temperature={"half": 1.5})]
+        member.name: [
+            TrainedNetwork(network=build_member(study, member, (1, 16, 16), seed).eval(), temperature={"half": 1.5})
+        ]
         for seed, member in enumerate(two.members)
     }
     put_bundle(store, FOLDER, trained, {"recipe": to_dict(two), "shape": [1, 16, 16], "study": "toy"})
@@ -46,8 +48,8 @@ def test_a_bundle_comes_back_with_the_same_answers(store: LocalStore, study: Stu
         "recipe": to_dict(model.recipe), "shape": [1, 16, 16], "study": "toy",
     })  # fmt: skip
     assert again["hash"] == model.hash == read_description(store, FOLDER)["hash"]
-    p, said = model.answer(images)["half"]
-    back, again_said = Model.load(LocalStore(str(store.root / "copy")), FOLDER, study).answer(images)["half"]
+    p, said = model.predict(images)["half"]
+    back, again_said = Model.load(LocalStore(str(store.root / "copy")), FOLDER, study).predict(images)["half"]
     assert (p == back).all() and (said == again_said).all()
     assert p.shape == (70, 3) and p.sum(axis=1) == pytest.approx(np.ones(70))
     assert not any(entry.key.endswith((".pt", ".pkl", ".pth")) for entry in store.list())
@@ -55,13 +57,13 @@ def test_a_bundle_comes_back_with_the_same_answers(store: LocalStore, study: Stu
 
 def test_an_answer_does_not_hang_on_its_neighbours(store: LocalStore, study: Study, images: np.ndarray) -> None:
     model = Model.load(store, FOLDER, study)
-    p, _ = model.answer(images)["half"]
+    p, _ = model.predict(images)["half"]
     others = images.copy()
     others[np.arange(70) != 66] ^= 255
-    assert (model.answer(others)["half"][0][66] == p[66]).all()
-    alone = np.concatenate([model.answer(images[n : n + 1])["half"][0] for n in (0, 5, 66)])
+    assert (model.predict(others)["half"][0][66] == p[66]).all()
+    alone = np.concatenate([model.predict(images[n : n + 1])["half"][0] for n in (0, 5, 66)])
     assert alone == pytest.approx(p[[0, 5, 66]], abs=1e-6)
-    assert model.answer(images[:0])["half"][0].shape == (0, 3)
+    assert model.predict(images[:0])["half"][0].shape == (0, 3)
 
 
 @pytest.mark.parametrize("name", ["weights-net.safetensors", "weights-second.safetensors", "bundle.json"])
@@ -90,12 +92,12 @@ def test_calibration_finds_the_temperature_that_was_put_in() -> None:
     assert calibrate(target, logits[:0], truth[:0]) == 1.0
 
 
-def test_a_model_is_judged_on_the_labelled_rows_of_a_part(store: LocalStore, study: Study, lesson: Lesson) -> None:
+def test_a_model_is_judged_on_the_labelled_rows_of_a_part(store: LocalStore, study: Study, lesson: Dataset) -> None:
     model = Model.load(store, FOLDER, study)
     some = replace(lesson, labels={"half": [*lesson.labels["half"][:58], None, None]})
-    verdict = judge(model, some, "test")
+    verdict = evaluate_model(model, some, "test")
     assert verdict.at.tolist() == list(range(48, 58)) and set(verdict.patients) == {f"p{n}" for n in range(24, 29)}
-    p, said = model.answer(lesson.arrays.take(verdict.at))["half"]
+    p, said = model.predict(lesson.arrays.take(verdict.at))["half"]
     assert (verdict.p["half"] == p).all() and (verdict.predicted["half"] == said).all()
     found = verdict.figures()
     assert set(found) == {f"half.{name}" for name in study.metrics}
@@ -112,7 +114,7 @@ def test_scores_that_were_learnt_as_names_are_answered_as_names_as_long_as_nobod
 
     def learnt(*members: Member, best: str | None = None) -> dict[str, Target]:
         of = replace(recipe, members=members)
-        return Model(study=graded, recipe=of, shape=(), hash="", trained={}, device="cpu", best=best).learnt
+        return Model(study=graded, recipe=of, shape=(), hash="", trained={}, device="cpu", best=best).answered_targets
 
     assert learnt(one) == {"stage": plain} and learnt(recipe.members[0]) == {"stage": ordered}
     both = (one, replace(one, name="other", ordered=True))

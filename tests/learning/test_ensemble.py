@@ -10,18 +10,18 @@ import torch
 
 from rajobs import studies
 from rajobs.learning.ensemble import (
-    Lesson,
-    combine,
+    Dataset,
+    build_run,
+    combine_members,
     dissent,
-    fit_member,
     headline_score,
     mean_points,
-    member_fit,
     member_samples,
     member_targets,
-    voices,
+    member_votes,
+    train_member,
 )
-from rajobs.learning.networks.starting_weights import find_starts, from_weights
+from rajobs.learning.networks.starting_weights import apply_weights_option, find_starting_weights
 from rajobs.learning.recipe import Member, Recipe
 from rajobs.learning.study import Study
 from rajobs.learning.targets import Nominal, scores
@@ -38,13 +38,13 @@ def test_the_first_that_says_yes_has_the_answer(study: Study) -> None:
         "m1": {"half": np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]])},
         "m2": {"half": np.array([[1.0, 0.0], [0.7, 0.3], [0.1, 0.9]])},
     }
-    p, answer = combine(study, TWO, asked)["half"]
+    p, answer = combine_members(study, TWO, asked)["half"]
     assert answer.tolist() == [0, 1, 2], "M2's certainty counts for nothing where M1 has said yes"
     assert p == pytest.approx(np.array([[0.9, 0.1, 0.0], [0.4, 0.42, 0.18], [0.2, 0.08, 0.72]]))
     assert p.sum(axis=1) == pytest.approx(np.ones(3))
     # The answer is the rule's, even where the shares point elsewhere: 0.45 left, 0.55 * 0.51 right.
     close = {"m1": {"half": np.array([[0.45, 0.55]])}, "m2": {"half": np.array([[0.51, 0.49]])}}
-    p, answer = combine(study, TWO, close)["half"]
+    p, answer = combine_members(study, TWO, close)["half"]
     assert answer.tolist() == [1] and p.argmax() == 0
 
 
@@ -52,10 +52,10 @@ def test_the_mean_of_members_and_of_groups(study: Study) -> None:
     plain = Member(name="plain", architecture="compact")
     one, other = np.array([[0.2, 0.3, 0.5]]), np.array([[0.6, 0.1, 0.3]])
     both = Recipe(members=(plain, replace(plain, name="again")))
-    p, answer = combine(study, both, {"plain": {"half": one}, "again": {"half": other}})["half"]
+    p, answer = combine_members(study, both, {"plain": {"half": one}, "again": {"half": other}})["half"]
     assert p == pytest.approx(np.array([[0.4, 0.2, 0.4]])) and answer.tolist() == [0]
     grouped = Recipe(members=(plain, M1))
-    p, _ = combine(study, grouped, {"plain": {"half": one}, "m1": {"half": np.array([[0.4, 0.6]])}})["half"]
+    p, _ = combine_members(study, grouped, {"plain": {"half": one}, "m1": {"half": np.array([[0.4, 0.6]])}})["half"]
     assert p == pytest.approx(np.array([[0.3, 0.15, 0.55]]))
 
 
@@ -64,19 +64,19 @@ def test_one_member_answers_for_all_and_those_who_say_otherwise_are_counted(stud
     best = Recipe(members=(plain, replace(plain, name="again"), replace(plain, name="third")), combine="most_accurate")
     left, right = np.array([[0.9, 0.1, 0.0], [0.8, 0.1, 0.1]]), np.array([[0.1, 0.9, 0.0], [0.7, 0.2, 0.1]])
     said = {"plain": {"half": left}, "again": {"half": right}, "third": {"half": left}}
-    assert combine(study, best, said, "again")["half"][1].tolist() == [1, 0]
-    together = combine(study, best, said)["half"][1]
+    assert combine_members(study, best, said, "again")["half"][1].tolist() == [1, 0]
+    together = combine_members(study, best, said)["half"][1]
     assert together.tolist() == [0, 0], "as long as nobody knows the best they answer together"
-    own = voices(study, best, said)["half"]
+    own = member_votes(study, best, said)["half"]
     assert own.tolist() == [[0, 0], [1, 0], [0, 0]] and dissent(own, together) == pytest.approx([1 / 3, 0])
     assert np.isnan(dissent(own[:1], together)).all(), "one alone has nobody to differ from"
-    grouped = voices(study, TWO, {"m1": {"half": left[:, :2]}, "m2": {"half": left[:, :2]}})["half"]
+    grouped = member_votes(study, TWO, {"m1": {"half": left[:, :2]}, "m2": {"half": left[:, :2]}})["half"]
     assert grouped.shape == (0, 2), "members that tell but two groups apart have no answer of their own"
     with pytest.raises(BadRecipe, match="most_accurate needs members that answer all targets"):
         Recipe(members=(plain, M1), combine="most_accurate")
 
 
-def test_a_member_sees_its_rows_with_its_own_classes(lesson: Lesson) -> None:
+def test_a_member_sees_its_rows_with_its_own_classes(lesson: Dataset) -> None:
     first, second = member_samples(lesson, M1, "train"), member_samples(lesson, M2, "train")
     names = np.array(lesson.labels["half"])
     assert len(first) == 36 and first.truth["half"].tolist() == [int(n != "left") for n in names[first.at]]
@@ -85,7 +85,7 @@ def test_a_member_sees_its_rows_with_its_own_classes(lesson: Lesson) -> None:
     assert set(member_samples(lesson, M1, "test").at) == set(range(48, 60))
 
 
-def test_a_row_without_any_label_is_not_seen(lesson: Lesson) -> None:
+def test_a_row_without_any_label_is_not_seen(lesson: Dataset) -> None:
     some = replace(lesson, labels={"half": [None, "sideways", *lesson.labels["half"][2:]]})
     assert member_samples(some, Member(name="n", architecture="compact"), "train").at.tolist() == list(range(2, 36))
 
@@ -100,10 +100,10 @@ def test_members_that_do_not_fit_the_study_are_refused(study: Study) -> None:
         member_targets(ordered, M1)
 
 
-def test_a_network_that_starts_from_weights_is_not_started_at_random(lesson: Lesson, recipe: Recipe) -> None:
+def test_a_network_that_starts_from_weights_is_not_started_at_random(lesson: Dataset, recipe: Recipe) -> None:
     pretrained = replace(recipe.members[0], weights="imagenet")
     with pytest.raises(UsageError, match="starts from imagenet weights, and none are given"):
-        fit_member(lesson, recipe, pretrained, 0, lambda epoch, state: True)
+        train_member(lesson, recipe, pretrained, 0, lambda epoch, state: True)
 
 
 def test_the_headline_is_scored_by_who_answers_it(study: Study) -> None:
@@ -115,20 +115,20 @@ def test_the_headline_is_scored_by_who_answers_it(study: Study) -> None:
     assert score(p, {"half": np.array([0, 2, 1])}) == pytest.approx(1 / 3)
 
 
-def test_weights_that_nobody_asked_for_start_every_member(lesson: Lesson, recipe: Recipe, tmp_path: Path) -> None:
-    _, state = fit_member(lesson, recipe, recipe.members[0], 3, lambda epoch, now: False)
+def test_weights_that_nobody_asked_for_start_every_member(lesson: Dataset, recipe: Recipe, tmp_path: Path) -> None:
+    _, state = train_member(lesson, recipe, recipe.members[0], 3, lambda epoch, now: False)
     file = tmp_path / "weights-net.safetensors"
     file.write_bytes(safetensors.torch.save(dict(state.weights)))
-    given = from_weights(recipe, str(file))
+    given = apply_weights_option(recipe, str(file))
     assert [member.weights for member in given.members] == ["given"]
-    start = find_starts(given, str(file))["net"]
+    start = find_starting_weights(given, str(file))["net"]
     still = replace(given, training=replace(given.training, learning_rate=1e-9, weight_decay=0.0, epochs=1))
-    network, _ = fit_member(lesson, still, still.members[0], 4, lambda epoch, now: True, start=start)
+    network, _ = train_member(lesson, still, still.members[0], 4, lambda epoch, now: True, start=start)
     moved = {name: tensor for name, tensor in network.state_dict().items() if "running" not in name}
     for name, tensor in moved.items():
         if name.startswith("trunk.") and tensor.is_floating_point():
             torch.testing.assert_close(tensor, state.weights[name], atol=1e-5, rtol=0)
-    assert from_weights(recipe, None) == from_weights(recipe, "none") == recipe
+    assert apply_weights_option(recipe, None) == apply_weights_option(recipe, "none") == recipe
 
 
 def test_finders_that_are_not_sure_of_a_place_do_not_pull_it_away() -> None:
@@ -138,7 +138,7 @@ def test_finders_that_are_not_sure_of_a_place_do_not_pull_it_away() -> None:
     assert np.isnan(mean_points([np.array([none])])).all()
 
 
-def test_drawings_teach_beside_the_data_and_choose_nothing(study: Study, lesson: Lesson, recipe: Recipe) -> None:
+def test_drawings_teach_beside_the_data_and_choose_nothing(study: Study, lesson: Dataset, recipe: Recipe) -> None:
     scans, size = studies.find("ultrasound_grading"), 24
     frames = np.random.default_rng(0).integers(0, 255, (40, size, size, 3), dtype=np.uint8)
     given = replace(
@@ -146,7 +146,7 @@ def test_drawings_teach_beside_the_data_and_choose_nothing(study: Study, lesson:
         labels={"grade": ["1", None] * 20, "grey_grade": ["2"] * 40}, groups=np.array([f"p{n}" for n in range(40)]),
     )  # fmt: skip
     mixed = Recipe(view={"size": size}, members=(Member(name="n", architecture="compact"),), drawn=0.4)
-    run = member_fit(given, mixed, mixed.members[0], 0)
+    run = build_run(given, mixed, mixed.members[0], 0)
     assert len(run.train) == 30 + 12 and run.validation is not None and len(run.validation) == 10
     assert run.train.truth["grade"][:30].tolist() == [1, -1] * 15
     assert run.train.truth["grade"][30:].tolist() == [0, 1, 2, 3] * 3
@@ -155,9 +155,9 @@ def test_drawings_teach_beside_the_data_and_choose_nothing(study: Study, lesson:
     assert shown.shape == (42, 3, size, size) and (shown[:30] == frames[:30].transpose(0, 3, 1, 2)).all()
     signal = (shown[30:].max(axis=1).astype(int) - shown[30:].min(axis=1) > 60).mean(axis=(1, 2))
     assert signal[3::4].mean() > signal[::4].mean(), "the drawn pixels belong to their grades"
-    again = member_fit(given, mixed, mixed.members[0], 1).train
+    again = build_run(given, mixed, mixed.members[0], 1).train
     assert (again.arrays.take(again.at) == shown).all(), "workers draw the same"
     with pytest.raises(BadRecipe, match="scans alone are drawn for a recipe, toy learns from"):
-        member_fit(lesson, replace(recipe, drawn=0.5), recipe.members[0], 0)
+        build_run(lesson, replace(recipe, drawn=0.5), recipe.members[0], 0)
     with pytest.raises(BadRecipe, match="drawn must be 0"):
         replace(recipe, drawn=-1.0)

@@ -8,18 +8,18 @@ import pytest
 import torch
 
 from rajobs import studies
-from rajobs.imaging.extremities import back, farther, move, upright, upright_place, whole_place
+from rajobs.imaging.extremities import invert, move_points, shrink_views, upright, upright_place, whole_place
 from rajobs.imaging.rows import Position, Row
-from rajobs.imaging.views import Shown, whole
+from rajobs.imaging.views import ViewInput, whole
 from rajobs.learning.ensemble import build_member
 from rajobs.learning.networks.landmarks import Landmarks, Whole
-from rajobs.learning.points import CLOSER, UNKNOWN, Points, peaks, points_in_view, widths
+from rajobs.learning.points import SECOND_LOOK_NUMBERS, UNKNOWN, Points, joint_widths, peaks, points_in_view
 from rajobs.learning.recipe import Augment
 from rajobs.learning.samples import drawn_rows
 from rajobs.learning.samples.drawn_rows import draw_rows
 from rajobs.learning.training.augmentation import augment
 
-TWO = Points(name="two", places=((None, "MCP3"), (None, "PIP3")))
+TWO = Points(name="two", point_names=((None, "MCP3"), (None, "PIP3")))
 SIDE = 64
 
 
@@ -56,7 +56,7 @@ def test_an_answer_is_the_middle_of_the_spot_and_the_loss_is_least_there() -> No
 def test_a_second_look_corrects_the_first() -> None:
     where = np.array([[0.31, 0.62], [0.75, 0.2]])
     truth = torch.from_numpy(where[None]).float()
-    closer = torch.zeros(1, 2, CLOSER)
+    closer = torch.zeros(1, 2, SECOND_LOOK_NUMBERS)
     closer[..., :2], closer[..., 2] = truth - torch.tensor([0.02, 0.0]), 0.4  # widths to the right
     closer[..., 4] = 10.0
     both = torch.cat([logits_for(where), closer], dim=2)
@@ -69,7 +69,7 @@ def test_a_second_look_corrects_the_first() -> None:
 def test_how_sure_a_second_look_is_all_points_tell_together() -> None:
     where = np.array([[0.31, 0.62], [0.75, 0.2]])
     truth = torch.from_numpy(where[None]).float()
-    closer = torch.zeros(1, 2, CLOSER)
+    closer = torch.zeros(1, 2, SECOND_LOOK_NUMBERS)
     closer[..., :2] = truth
     closer[..., 5] = torch.tensor([4.0, -4.0])
     told = torch.cat([logits_for(where), closer], dim=2)
@@ -126,21 +126,21 @@ def test_points_follow_their_image() -> None:
 def test_a_hand_s_view_shows_a_place_where_it_says_so_and_there_is_a_way_back(side: str, angle: float) -> None:
     film = (4000 * dot(700.0, 450.0, (1200, 1600), 12.0)).astype(np.uint16)
     row = Row(image_id="a", at=0, side=side, box=(300.0, 200.0, 1100.0, 1000.0), angle=angle)
-    shown = upright(Shown(pixels=(film >> 4).astype(np.uint8), deep=film), row, size=256)
+    shown = upright(ViewInput(pixels=(film >> 4).astype(np.uint8), deep=film), row, size=256)
     to_view = upright_place(row, film.shape, size=256)
     found = points_in_view(((None, "MCP3"),), row, [Position(site="MCP3", side=side, x=700, y=450)], to_view)[0]
     x, y = middle(shown)
     assert np.abs(found - [(x + 0.5) / 256, (y + 0.5) / 256]).max() < 0.004
-    assert np.allclose(move(found[None].astype(float), back(to_view)), [[700, 450]], atol=0.01)
+    assert np.allclose(move_points(found[None].astype(float), invert(to_view)), [[700, 450]], atol=0.01)
 
 
 @pytest.mark.parametrize("shape", [(300, 200), (180, 400)])
 def test_a_whole_film_s_view_too(shape: tuple[int, int]) -> None:
     film = (255 * dot(120.0, 90.0, shape, 6.0)).astype(np.uint8)
     row = Row(image_id="a", at=0)
-    x, y = middle(whole(Shown(pixels=film), row, size=256, fit="pad"))
+    x, y = middle(whole(ViewInput(pixels=film), row, size=256, fit="pad"))
     to_view = whole_place(row, shape, size=256, fit="pad")
-    found = move(np.array([[120.0, 90.0]]), to_view)[0]
+    found = move_points(np.array([[120.0, 90.0]]), to_view)[0]
     assert np.abs(found - [(x + 0.5) / 256, (y + 0.5) / 256]).max() < 0.003
 
 
@@ -149,23 +149,23 @@ def test_views_from_farther_away_show_all_in_their_middle_and_say_where(share: f
     views = np.full((2, 1, 64, 64), 30, np.uint8)
     for view, (x, y) in zip(views, ((10, 12), (40, 50))):
         view[0, y : y + 8, x : x + 8] = 250
-    small, by = farther(views, share)
+    small, by = shrink_views(views, share)
     assert small.shape == views.shape and small[:, :, 0].max() == 0 == small[..., -1].max()
     for view, (x, y) in zip(small, ((10, 12), (40, 50))):
         rows, columns = np.nonzero(view[0] > 140)
         at = np.array([columns.mean() + 0.5, rows.mean() + 0.5]) / 64
-        assert np.abs(move(at, back(by)) * 64 - (x + 4, y + 4)).max() < 0.8
+        assert np.abs(move_points(at, invert(by)) * 64 - (x + 4, y + 4)).max() < 0.8
 
 
 def test_a_width_is_told_by_the_middle_finger() -> None:
     where = np.array([[[0.5, 0.5], [0.5, 0.3]], [[0.5, 0.5], [np.nan, np.nan]]])
-    assert np.allclose(widths(TWO.places, where), [[0.056, 0.056], [0.05, 0.05]])
+    assert np.allclose(joint_widths(TWO.places, where), [[0.056, 0.056], [0.05, 0.05]])
 
 
 def test_a_hand_taken_for_the_other_side_s_has_no_joints_there(monkeypatch: pytest.MonkeyPatch) -> None:
     study = studies.find("joint_detection")
 
-    def rows(share: float) -> list[drawn_rows.Drawn]:
+    def rows(share: float) -> list[drawn_rows.DrawnRow]:
         monkeypatch.setattr(drawn_rows, "MISTAKEN", share)
         return list(draw_rows(study, study.recipe("default").view, (1, 2), range(1)))
 

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from rajobs import studies
-from rajobs.learning.reader_agreement import beside
+from rajobs.learning.reader_agreement import compare_readers
 from rajobs.learning.study import Study
 from rajobs.learning.targets import scores
 from rajobs.records.tables.schemas import LABELS, PREDICTIONS
@@ -44,7 +44,7 @@ def labels(**read: tuple[int | None, ...]) -> pa.Table:
 
 def test_readers_and_model_are_judged_on_the_rows_that_a_reader_scored(study: Study) -> None:
     read = labels(truth=(0, 1, 2, 5), anna=(0, 2, 2, None), bert=(1, 2, 2, 5))
-    found = {(row["who"], row["against"]): row for row in beside(study, predictions((0, 1, 2, 5)), read)}
+    found = {(row["who"], row["against"]): row for row in compare_readers(study, predictions((0, 1, 2, 5)), read)}
     assert list(found) == [
         ("model", "reference"), ("anna", "reference"), ("bert", "reference"),
         ("model", "anna"), ("model", "bert"), ("anna", "bert"),
@@ -62,20 +62,21 @@ def test_readers_and_model_are_judged_on_the_rows_that_a_reader_scored(study: St
 
 
 def test_a_consensus_of_the_readers_judges_none_of_them(study: Study) -> None:
-    rows = beside(study, predictions((0, 1, 2, 5)), labels(anna=(0, 1, 2, 5), bert=(0, 1, 2, 4)))
+    rows = compare_readers(study, predictions((0, 1, 2, 5)), labels(anna=(0, 1, 2, 5), bert=(0, 1, 2, 4)))
     assert [(row["who"], row["against"]) for row in rows] == [("model", "anna"), ("model", "bert"), ("anna", "bert")]
     assert not any("lead" in row for row in rows)
 
 
 def test_rows_without_an_adjudicated_score_judge_no_reader(study: Study) -> None:
     read = labels(truth=(0, None, None, None), anna=(0, 1, 1, 1))
-    assert {(row["who"], row["against"]): row["rows"] for row in beside(study, predictions((0, 1, 1, 1)), read)} == {
+    compared = compare_readers(study, predictions((0, 1, 1, 1)), read)
+    assert {(row["who"], row["against"]): row["rows"] for row in compared} == {
         ("model", "reference"): 1, ("anna", "reference"): 1, ("model", "anna"): 4,
     }  # fmt: skip
 
 
 def test_without_named_readers_there_is_nothing_to_compare(study: Study) -> None:
-    assert beside(study, predictions((0, 1, 2, 5)), labels(truth=(0, 1, 2, 5))) == []
+    assert compare_readers(study, predictions((0, 1, 2, 5)), labels(truth=(0, 1, 2, 5))) == []
 
 
 def test_a_scan_s_readers_are_found_whatever_side_and_site_they_name() -> None:
@@ -95,5 +96,5 @@ def test_a_scan_s_readers_are_found_whatever_side_and_site_they_name() -> None:
         for reader, images in {"truth": 4, "anna": 4, "bert": 0}.items()
         for image in ("another", *(f"i{at}" for at in range(images)))
     ])  # fmt: skip
-    found = {(row["who"], row["against"]): row["rows"] for row in beside(scans, said, read)}
+    found = {(row["who"], row["against"]): row["rows"] for row in compare_readers(scans, said, read)}
     assert found == {("model", "reference"): 4, ("anna", "reference"): 4, ("model", "anna"): 4}

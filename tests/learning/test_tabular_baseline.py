@@ -9,7 +9,7 @@ import pytest
 
 from rajobs.imaging.rows import Finding, Visit, visit_id
 from rajobs.learning.study import Study
-from rajobs.learning.tabular_baseline import MODEL, beside, variables, verdict
+from rajobs.learning.tabular_baseline import MODEL, compare_baseline, variables, verdict
 from rajobs.learning.targets import Nominal
 from rajobs.records.tables.schemas import PREDICTIONS
 
@@ -64,7 +64,7 @@ def test_the_answer_is_no_variable_and_what_is_missing_stays_so(clinic: Study, v
 def test_networks_that_guess_lose_and_the_page_s_words_say_so(clinic: Study, visits: list[Visit]) -> None:
     known, new = visits[:50], visits[50:]
     guess = asked(new, ["1", "0", "0"] * 10, [[0.4, 0.6], [0.6, 0.4], [0.6, 0.4]] * 10)
-    networks, plain = beside(clinic, guess, visits, learns(known))
+    networks, plain = compare_baseline(clinic, guess, visits, learns(known))
     assert (networks["who"], plain["who"], plain["rows"], plain["learnt"]) == ("model", MODEL, 30, 50)
     assert plain["learnt_from"] == ["train"]
     assert (
@@ -80,14 +80,14 @@ def test_networks_that_guess_lose_and_the_page_s_words_say_so(clinic: Study, vis
 def test_equal_answers_are_no_victory_and_right_ones_are(clinic: Study, visits: list[Visit]) -> None:
     known, new = visits[:50], visits[50:]
     right = [f"{each.findings['ra']:g}" for each in new]
-    (_, plain) = beside(clinic, asked(new, right, [None] * 30), visits, learns(known))
+    (_, plain) = compare_baseline(clinic, asked(new, right, [None] * 30), visits, learns(known))
     assert list(plain["figures"]) == ["balanced_accuracy"], "without probabilities counts alone are compared"
     assert "do not win" in verdict(plain)
     nothing = [replace(each, findings={**each.findings, "rf": None}) for each in visits]
-    (_, plain) = beside(clinic, asked(new, right, [None] * 30), nothing, learns(known))
+    (_, plain) = compare_baseline(clinic, asked(new, right, [None] * 30), nothing, learns(known))
     assert "networks win" in verdict(plain)
 
 
 def test_rows_that_it_learnt_from_judge_nobody(clinic: Study, visits: list[Visit]) -> None:
     with pytest.raises(AssertionError, match="judges nobody"):
-        beside(clinic, asked(visits[:10], ["1"] * 10, [None] * 10), visits, learns(visits))
+        compare_baseline(clinic, asked(visits[:10], ["1"] * 10, [None] * 10), visits, learns(visits))

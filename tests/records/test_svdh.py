@@ -7,7 +7,7 @@ from rajobs.records.anatomy import HAND_EROSION_SITES, HAND_JSN_SITES
 from rajobs.records.doubt import ALLOWED, doubt
 from rajobs.records.svdh import HIGHEST, SITES_IN_METHOD, totals
 from rajobs.records.tables.schemas import HANDS, ULTRASOUND
-from rajobs.records.visits import visits
+from rajobs.records.visits import build_visits
 
 
 def test_a_whole_hand_s_total_has_no_bounds_beside_it() -> None:
@@ -58,7 +58,7 @@ def test_a_visit_has_both_hands_and_the_change_since_the_one_before() -> None:
         for grade in (1, 3, None)
     ])  # fmt: skip
     clinic = [{"patient": "p", "visit_date": JUNE, "ra_clinical_p": 0.75, "bundles": ["c"]}]
-    first, between, second, other = visits(hands, scans, clinic).to_pylist()
+    first, between, second, other = build_visits(hands, scans, clinic).to_pylist()
     assert (first["L_svdh_total"], first["R_svdh_total"], first["films"]) == (10, 4, 3), "the fuller film of a hand"
     assert first["doppler_highest"] == 3 and first["svdh_change"] is None and first["bundles"] == ["b", "u"]
     assert between["films"] == 0 and between["ra_clinical_p"] == 0.75 and between["bundles"] == ["c"]
@@ -76,5 +76,5 @@ def test_a_visit_has_both_hands_and_the_change_since_the_one_before() -> None:
 )
 def test_totals_that_are_not_alike_have_no_change(now: tuple[dict[str, Any], ...], why: str) -> None:
     before = [hand("p", MAY, "L", 10), hand("p", MAY, "R", 4)]
-    _, second = visits(HANDS.rows([*before, *now]), ULTRASOUND.rows([])).to_pylist()
+    _, second = build_visits(HANDS.rows([*before, *now]), ULTRASOUND.rows([])).to_pylist()
     assert second["svdh_change"] is None and second["days_since"] == 61, why

@@ -10,13 +10,13 @@ from rajobs.reports.page import (
     Figure,
     Figures,
     Notice,
+    PageTable,
     Part,
     Picture,
     Pictures,
     Section,
     Step,
     Steps,
-    Table,
     Text,
     Tile,
     Tiles,
@@ -35,7 +35,7 @@ def test_every_part_escapes_what_it_is_given(read_page: ReadPage, film: bytes, h
         Notice(text=hostile),
         Tiles(tiles=(Tile(value=hostile, label=hostile, note=hostile),)),
         Facts(pairs=((hostile, hostile),)),
-        Table(columns=(hostile,), rows=((hostile,), (Bar(text=hostile, share=0.5),)), caption=hostile),
+        PageTable(columns=(hostile,), rows=((hostile,), (Bar(text=hostile, share=0.5),)), caption=hostile),
         Figures(figures=(Figure(png=film, caption=hostile),)),
         Pictures(pictures=(Picture(png=film, title=hostile, lines=(hostile,), code=hostile, tags=(hostile,)),)),
         Pictures(pictures=(Picture(png=None, title=hostile),), title=hostile),
@@ -68,7 +68,7 @@ def test_numbers_are_written_for_people() -> None:
     ]
     assert words("view.calibration_error") == "View, calibration error" and words("view.auc") == "View, AUC"
     assert interval(float("nan"), 1.0) is None
-    table = Table(
+    table = PageTable(
         columns=("a", "b", "c", "d", "e"),
         rows=(("x", 1, interval(0.1, 0.2), "+0.040", None), ("3 films", None, None, "-1", None)),
     )

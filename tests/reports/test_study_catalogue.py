@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from rajobs import studies
-from rajobs.imaging.rows import PLACES
+from rajobs.imaging.rows import POSITION_STUDY
 from rajobs.records.anatomy import SITES
 from rajobs.records.user_tables import read_labels
 from rajobs.reports.study_catalogue import HEADER, details
@@ -23,7 +23,9 @@ def test_a_template_can_be_read_and_places_what_it_labels(name: str, tmp_path: P
     assert ("side, site, reader" in told) == (not cut), "where labels are matched by side and site, they are needed"
     if cut:
         placed = {axis: {(r["image"], r["side"], r["site"]) for r in rows if r["target"] == axis} for axis in "xy"}
-        assert placed["x"] == placed["y"] and {row["study"] for row in rows if row["target"] in "xy"} == {PLACES}
+        assert placed["x"] == placed["y"] and {row["study"] for row in rows if row["target"] in "xy"} == {
+            POSITION_STUDY
+        }
         mine = {(row["image"], row["side"], row["site"]) for row in rows if row["study"] == name}
         if study.rows == "joints":
             assert mine <= placed["x"]
@@ -37,4 +39,4 @@ def test_labels_of_single_hands_have_no_site(tmp_path: Path) -> None:
         study, told = studies.find(name), details(name)
         (tmp_path / "labels.csv").write_text(told[told.index(HEADER) :])
         sites = {r["site"] for r in read_labels(str(tmp_path / "labels.csv")).to_pylist() if r["study"] == name}
-        assert (sites == {None}) == (study.rows != "joints" and name != PLACES), name
+        assert (sites == {None}) == (study.rows != "joints" and name != POSITION_STUDY), name

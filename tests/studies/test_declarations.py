@@ -8,8 +8,8 @@ import torch
 
 from rajobs import studies
 from rajobs.imaging.rows import KINDS, Row
-from rajobs.imaging.views import Shown
-from rajobs.learning.ensemble import build_member, combine, headline_score, member_points, member_targets
+from rajobs.imaging.views import ViewInput
+from rajobs.learning.ensemble import build_member, combine_members, headline_score, member_points, member_targets
 from rajobs.learning.networks import architectures
 from rajobs.learning.networks.landmarks import Landmarks
 from rajobs.learning.recipe import Recipe, from_toml, to_toml
@@ -31,7 +31,7 @@ def sample_shape(study: Study, recipe: Recipe) -> tuple[int, ...]:
     """The shape of one sample of a study, drawn from a grey picture: channels, rows, columns."""
     settings = study.view.with_settings(recipe.view)
     row = Row(image_id="i", at=0, box=(4.0, 4.0, 40.0, 40.0) if study.rows in ("hands", "joints") else None)
-    given = {} if study.rows == "visits" else Shown(pixels=np.full((64, 48), 90, np.uint8))  # nothing was found
+    given = {} if study.rows == "visits" else ViewInput(pixels=np.full((64, 48), 90, np.uint8))  # nothing was found
     drawn = study.view.draw(given, row, **settings)
     assert drawn.dtype in (np.uint8, np.uint16)
     return (drawn.shape[2], *drawn.shape[:2]) if drawn.ndim == 3 else (1, *drawn.shape)
@@ -81,13 +81,13 @@ def test_a_recipe_builds_and_its_members_answer_every_target(study: Study, name:
         architectures.check_member(member)
         points = member_points(study, member)
         if member.fit == "cascade":
-            assert points is not None and set(member.sees) <= {site for _, site in points.places}
+            assert points is not None and set(member.sees) <= {site for _, site in points.point_names}
             continue
         targets = member_targets(study, member)
         if points is not None:
             network = build_member(study, member, shape, 0).eval()
             outputs = network(torch.zeros(1, *shape))
-            assert points.answer(outputs[points.name]).shape == (1, len(points.places), 3)
+            assert points.answer(outputs[points.name]).shape == (1, len(points.point_names), 3)
             assert set(outputs) == {points.name, *(target.name for target in targets)}
             assert isinstance(network, Landmarks) and set(network.tell(torch.zeros(1, *shape))) == {
                 t.name for t in targets
@@ -103,7 +103,7 @@ def test_a_recipe_builds_and_its_members_answer_every_target(study: Study, name:
         answers[member.name] = {t.name: np.full((1, len(t.classes)), 1 / len(t.classes)) for t in targets}
     if study.asked(recipe) is not study:
         return
-    combined = combine(study, recipe, answers)
+    combined = combine_members(study, recipe, answers)
     assert set(combined) == {target.name for target in study.targets}
     for target in study.targets:
         p, said = combined[target.name]

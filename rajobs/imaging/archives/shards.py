@@ -12,7 +12,7 @@ from typing import Any
 
 from rajobs.imaging import file_types
 from rajobs.imaging.archives import tars, walk, zips
-from rajobs.imaging.archives.walk import Member
+from rajobs.imaging.archives.walk import ArchiveMember
 from rajobs.imaging.limits import DEFAULT, MIB, Limits
 from rajobs.records.errors import Reject
 from rajobs.records.store import Entry, Store
@@ -168,7 +168,7 @@ def _runs(places: Iterator[_Place], max_bytes: int, max_members: int) -> Iterato
         yield tuple(run)
 
 
-def read_members(store: Store, shard: Shard, limits: Limits = DEFAULT) -> Iterator[Member]:
+def read_members(store: Store, shard: Shard, limits: Limits = DEFAULT) -> Iterator[ArchiveMember]:
     """The input objects of a shard, one after the other, those that can't be read with their reject."""
     if shard.kind == "files":
         for entry in shard.members:
@@ -190,11 +190,11 @@ def read_members(store: Store, shard: Shard, limits: Limits = DEFAULT) -> Iterat
                     yield from walk.tar_member(shard.key, source, tarred, 1, limits)
         except (Reject, walk.Broken) as error:
             reject = error.reject if isinstance(error, walk.Broken) else error
-            yield Member(path=shard.key, reject=reject, size=shard.size)
+            yield ArchiveMember(path=shard.key, reject=reject, size=shard.size)
 
 
-def _loose(store: Store, entry: Entry, limits: Limits) -> Member:
+def _loose(store: Store, entry: Entry, limits: Limits) -> ArchiveMember:
     if entry.size > limits.member_bytes:
         reject = Reject("too-large", "archive", "a file above the limit")
-        return Member(path=entry.key, reject=reject, size=entry.size)
-    return Member(path=entry.key, data=store.get(entry.key), size=entry.size)
+        return ArchiveMember(path=entry.key, reject=reject, size=entry.size)
+    return ArchiveMember(path=entry.key, data=store.get(entry.key), size=entry.size)

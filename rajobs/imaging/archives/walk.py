@@ -17,7 +17,7 @@ WITHIN = "!/"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Member:
+class ArchiveMember:
     """An input object: its bytes, or why there are none. `size` is what is known of its length."""
 
     path: str
@@ -61,21 +61,21 @@ def is_unsafe(name: str) -> bool:
 
 def container(
     path: str, source: Source, depth: int, limits: Limits, window: BinaryIO | None = None
-) -> Iterator[Member]:
+) -> Iterator[ArchiveMember]:
     """The objects of an archive; one that can't be opened or breaks on the way is one object more, with its reject."""
     try:
         if depth > limits.depth:
             raise Reject("too-deep", "archive")
         yield from _opened(path, source, depth, limits, window)
     except Reject as reject:
-        yield Member(path=path, reject=reject)
+        yield ArchiveMember(path=path, reject=reject)
     except Broken as broken:
         if broken.path != path:
             raise
-        yield Member(path=path, reject=broken.reject)
+        yield ArchiveMember(path=path, reject=broken.reject)
 
 
-def _opened(path: str, source: Source, depth: int, limits: Limits, window: BinaryIO | None) -> Iterator[Member]:
+def _opened(path: str, source: Source, depth: int, limits: Limits, window: BinaryIO | None) -> Iterator[ArchiveMember]:
     peeked = Peeked(source)
     kind = file_types.archive_of(peeked.head)
     if kind == "zip":
@@ -99,7 +99,7 @@ def _without_suffix(path: str) -> str:
     return re.sub(r"\.(gz|bz2|xz)$", "", name, flags=re.IGNORECASE) or "content"
 
 
-def zip_members(path: str, file: BinaryIO, depth: int, limits: Limits) -> Iterator[Member]:
+def zip_members(path: str, file: BinaryIO, depth: int, limits: Limits) -> Iterator[ArchiveMember]:
     """All objects of a zip."""
     directory = zips.read_directory(file)
     for _ in zips.all_members(file, directory, limits):
@@ -110,7 +110,7 @@ def zip_members(path: str, file: BinaryIO, depth: int, limits: Limits) -> Iterat
 
 def zip_member(
     path: str, file: BinaryIO, member: ZipMember, shift: int, depth: int, limits: Limits
-) -> Iterator[Member]:
+) -> Iterator[ArchiveMember]:
     """The object or objects of one zip member."""
     if member.is_folder:
         return
@@ -120,26 +120,30 @@ def zip_member(
             raise Reject("unsafe-path", "archive")
         source, window = zips.open_member(file, member, shift, limits)
     except Reject as reject:
-        yield Member(path=inner, reject=reject, size=member.size)
+        yield ArchiveMember(path=inner, reject=reject, size=member.size)
         return
     yield from _leaf(inner, source, member.size, depth, limits, window)
 
 
-def tar_members(path: str, source: tars.Forward, depth: int, limits: Limits) -> Iterator[Member]:
+def tar_members(path: str, source: tars.Forward, depth: int, limits: Limits) -> Iterator[ArchiveMember]:
     """All objects of a tar, from where it stands."""
     for member in tars.members(source, limits):
         yield from tar_member(path, source, member, depth, limits)
 
 
-def tar_member(path: str, source: tars.Forward, member: tars.TarMember, depth: int, limits: Limits) -> Iterator[Member]:
+def tar_member(
+    path: str, source: tars.Forward, member: tars.TarMember, depth: int, limits: Limits
+) -> Iterator[ArchiveMember]:
     """The object or objects of one tar member; a link or a device is no file to be followed."""
     if member.is_folder:
         return
     inner = f"{path}{WITHIN}{member.name}"
     if is_unsafe(member.name) or not member.is_file:
-        yield Member(path=inner, reject=Reject("unsafe-path", "archive"), size=member.size)
+        yield ArchiveMember(path=inner, reject=Reject("unsafe-path", "archive"), size=member.size)
     elif member.size > limits.member_bytes:
-        yield Member(path=inner, reject=Reject("too-large", "archive", "a member above the limit"), size=member.size)
+        yield ArchiveMember(
+            path=inner, reject=Reject("too-large", "archive", "a member above the limit"), size=member.size
+        )
     else:
         owned = Owned(path, source, member.size)
         yield from _leaf(inner, owned, member.size, depth, limits, source.window(member.data, member.size))
@@ -147,15 +151,15 @@ def tar_member(path: str, source: tars.Forward, member: tars.TarMember, depth: i
 
 def _leaf(
     path: str, source: Source, size: int | None, depth: int, limits: Limits, window: BinaryIO | None = None
-) -> Iterator[Member]:
+) -> Iterator[ArchiveMember]:
     """A member: an object, or a container of its own."""
     try:
         peeked = Peeked(source, size)
         if file_types.archive_of(peeked.head) is None:
             data = streams.read_all(peeked, limits.member_bytes, size)
-            yield Member(path=path, data=data, size=len(data))
+            yield ArchiveMember(path=path, data=data, size=len(data))
             return
     except Reject as reject:
-        yield Member(path=path, reject=reject, size=size or 0)
+        yield ArchiveMember(path=path, reject=reject, size=size or 0)
         return
     yield from container(path, peeked, depth + 1, limits, window)

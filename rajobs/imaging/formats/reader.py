@@ -54,7 +54,7 @@ def plan(data: bytes, options: ReadOptions) -> Plan:
     return Plan(data=data, kind=kind, scan=scan, options=options)
 
 
-def read(data: bytes, options: ReadOptions) -> list[Image]:
+def read_file(data: bytes, options: ReadOptions) -> list[Image]:
     """All images of an object, in this process: see sandbox.Decoder for files that are not trusted."""
     return list(frames(plan(data, options)))
 

@@ -14,12 +14,19 @@ from rajobs import studies
 from rajobs.imaging.coding import preview
 from rajobs.imaging.rows import Row
 from rajobs.jobs import builtin, console
-from rajobs.jobs.train.dataset import Source, clinic_visits, lesson_of, open_source, prepare, split_of
+from rajobs.jobs.train.dataset import (
+    LabelledData,
+    build_dataset,
+    frozen_split,
+    open_labelled_data,
+    prepare,
+    read_clinic_visits,
+)
 from rajobs.learning import tabular_baseline
 from rajobs.learning.bundle import Model, find_bundles, read_description
-from rajobs.learning.ensemble import LEARNT, Lesson, P, as_learnt, dissent, mean_of
-from rajobs.learning.evaluation import Verdict, figures, judge
-from rajobs.learning.reader_agreement import beside
+from rajobs.learning.ensemble import LEARNING_PARTS, Dataset, P, dissent, mean_of_known, target_as_learnt
+from rajobs.learning.evaluation import Evaluation, evaluate_model, figures
+from rajobs.learning.reader_agreement import compare_readers
 from rajobs.learning.recipe import from_dict
 from rajobs.learning.study import Study
 from rajobs.learning.targets import MISSING, encode, predicted
@@ -29,7 +36,7 @@ from rajobs.records.errors import BadTable, DataError, StoreError, UsageError
 from rajobs.records.manifest import check_claim, claim, to_json
 from rajobs.records.splits import check_mode
 from rajobs.records.store import Store, absolute, open_store, split_uri
-from rajobs.records.tables.parquet_parts import check_predictions, parts, read_file, read_part, to_parquet
+from rajobs.records.tables.parquet_parts import check_predictions, list_parts, read_file, read_part, to_parquet
 from rajobs.records.tables.schemas import HISTORY, IMAGES, PREDICTIONS, SPLIT
 from rajobs.reports.evaluation_page import evaluation_page, wrong_answers
 
@@ -38,7 +45,7 @@ PICTURE = 256  # side of a visit's picture on the page
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
+class EvaluateRequest:
     """What a person asks of evaluate."""
 
     study: str
@@ -50,18 +57,18 @@ class Order:
     ray: str | None = None
 
 
-def evaluate(order: Order) -> str:
+def evaluate(order: EvaluateRequest) -> str:
     """Judge the bundles together, on the test part where they learnt on these data, else on all labelled rows; the
     place of the page. Done work is not done again."""
     study = studies.find(order.study)
     check_mode(order.mode)
     if not study.targets:
         study = study.asked(study.recipe("default"))
-    source = open_source(order.data, study)
+    source = open_labelled_data(order.data, study)
     store = open_store(order.out)
     held = [] if order.predictions else _found(order, study)
     if order.predictions or any(bundle["key"] == source.key for bundle in held):
-        split, split_hash = split_of(source, order.mode)
+        split, split_hash = frozen_split(source, order.mode)
     else:  # no model has a split of these data: all of it judges
         split, split_hash = SPLIT.rows([]), ""
     bundles = _fair(order, source, held, split_hash)
@@ -79,7 +86,7 @@ def evaluate(order: Order) -> str:
     about = {"data": absolute(order.data)}  # where `phantom --like` finds the pictures of the errors
     store.put("predictions.parquet", to_parquet(table, PREDICTIONS, about=about))
     test = table.filter(pc.equal(table.column("split"), "test"))  # predictions from elsewhere may hold all parts
-    found, read = _figures(study, test), beside(study, test, source.readings)
+    found, read = _figures(study, test), compare_readers(study, test, source.readings)
     plain = _plain(source, split, test, bundles)
     all_rows = None if order.predictions else all_judge(bundles, source.key)
     judged = {"budget": _budget(bundles), "figures": found, "readers": read, "baseline": plain}
@@ -124,11 +131,11 @@ def all_judge(bundles: Sequence[Mapping[str, Any]], key: str) -> str | None:
     )
 
 
-def _models(order: Order) -> Store:
-    return open_store(builtin.where(order.models))
+def _models(order: EvaluateRequest) -> Store:
+    return open_store(builtin.resolve_models(order.models))
 
 
-def _found(order: Order, study: Study) -> list[dict[str, Any]]:
+def _found(order: EvaluateRequest, study: Study) -> list[dict[str, Any]]:
     """The bundles' descriptions."""
     models = _models(order)
     read = [{**read_description(models, folder), "folder": folder} for folder in find_bundles(models, study.name)]
@@ -143,7 +150,9 @@ def _answered(study: Study, bundle: Mapping[str, Any]) -> list[str]:
     return [target.name for target in study.asked(from_dict(bundle["recipe"])).targets if target in study.targets]
 
 
-def _fair(order: Order, source: Source, found: list[dict[str, Any]], split_hash: str) -> list[dict[str, Any]]:
+def _fair(
+    order: EvaluateRequest, source: LabelledData, found: list[dict[str, Any]], split_hash: str
+) -> list[dict[str, Any]]:
     """Those of this split, whose test part they have not learnt from, else those of another key (see `all_judge`)."""
     same_key = [bundle for bundle in found if bundle["key"] == source.key]
     foreign = [bundle for bundle in found if bundle["key"] != source.key]
@@ -156,18 +165,18 @@ def _fair(order: Order, source: Source, found: list[dict[str, Any]], split_hash:
     return mine or foreign
 
 
-def _ask(order: Order, source: Source, bundles: list[dict[str, Any]], split: pa.Table) -> pa.Table:
+def _ask(order: EvaluateRequest, source: LabelledData, bundles: list[dict[str, Any]], split: pa.Table) -> pa.Table:
     """Every bundle's answers to the rows that judge, as one."""
     models = _models(order)
     verdicts = []
     for bundle in bundles:
         recipe = from_dict(bundle["recipe"])
         arrays = prepare(source, recipe.view, order.ray)
-        lesson = lesson_of(source, arrays, split, recipe)
+        lesson = build_dataset(source, arrays, split, recipe)
         if bundle["key"] != source.key:  # the split is none of its own: all of it judges
-            lesson = Lesson(**{**vars(lesson), "parts": np.full(len(arrays), "test")})
+            lesson = Dataset(**{**vars(lesson), "parts": np.full(len(arrays), "test")})
         with console.step(f"asking {bundle['hash']}"):
-            verdicts.append(judge(Model.load(models, bundle["folder"], source.study), lesson, "test"))
+            verdicts.append(evaluate_model(Model.load(models, bundle["folder"], source.study), lesson, "test"))
     first = max(verdicts, key=lambda verdict: sum(np.sum(t != MISSING) for t in verdict.truth.values()))
     answers, hashes = vote(source.study, verdicts), [bundle["hash"] for bundle in bundles]
     apart = _dissent(verdicts, answers)
@@ -177,34 +186,34 @@ def _ask(order: Order, source: Source, bundles: list[dict[str, Any]], split: pa.
     return predictions_table(first, answers, lesson, hashes, apart)
 
 
-def vote(study: Study, verdicts: list[Verdict]) -> dict[str, tuple[P, Numbers]]:
+def vote(study: Study, verdicts: list[Evaluation]) -> dict[str, tuple[P, Numbers]]:
     """One bundle's answers as they are; of several the mean of the probabilities, in order if one learnt it so."""
     found = {}
     for target in study.targets:
         mine = [verdict for verdict in verdicts if target.name in verdict.p]
-        p = mean_of([verdict.p[target.name] for verdict in mine])
-        kind = as_learnt(target, (verdict.learnt.get(target.name, target).ordered for verdict in mine))
+        p = mean_of_known([verdict.p[target.name] for verdict in mine])
+        kind = target_as_learnt(target, (verdict.answered_targets.get(target.name, target).ordered for verdict in mine))
         found[target.name] = p, mine[0].predicted[target.name] if len(mine) == 1 else predicted(kind, p)
     return found
 
 
-def _dissent(verdicts: list[Verdict], answers: Mapping[str, tuple[P, Numbers]]) -> dict[str, P]:
+def _dissent(verdicts: list[Evaluation], answers: Mapping[str, tuple[P, Numbers]]) -> dict[str, P]:
     """Of each row the share of all bundles' members who say something else; points have no members' own answers."""
     return {
-        name: dissent(np.concatenate([each.voices[name] for each in verdicts]), said)
+        name: dissent(np.concatenate([each.votes[name] for each in verdicts]), said)
         for name, (_, said) in answers.items()
-        if all(name in each.voices for each in verdicts)
+        if all(name in each.votes for each in verdicts)
     }
 
 
 def by_rule(
-    source: Source, images: Sequence[str], answers: Mapping[str, tuple[P, Numbers]], apart: Mapping[str, P]
+    source: LabelledData, images: Sequence[str], answers: Mapping[str, tuple[P, Numbers]], apart: Mapping[str, P]
 ) -> tuple[dict[str, tuple[P, Numbers]], dict[str, P]]:
     """Answers and dissent of rows of these images, with the study's rules in the place of models where they hold."""
     found, differ = dict(answers), dict(apart)
     for rule in source.study.rules:
         held: list[str] = []
-        for key in parts(source.store, "images"):
+        for key in list_parts(source.store, "images"):
             table = read_part(source.store, key, IMAGES, ["image_id", rule.column])
             held += table.filter(pc.equal(table.column(rule.column), rule.value)).column("image_id").to_pylist()
         there, (p, said) = np.isin(images, held), found[rule.target]
@@ -215,9 +224,9 @@ def by_rule(
 
 
 def predictions_table(
-    verdict: Verdict,
+    verdict: Evaluation,
     answers: Mapping[str, tuple[P, Numbers]],
-    lesson: Lesson,
+    lesson: Dataset,
     hashes: list[str],
     apart: Mapping[str, P],
 ) -> pa.Table:
@@ -285,7 +294,7 @@ def _figures(study: Study, table: pa.Table) -> dict[str, dict[str, float]]:
 
 
 def _plain(
-    source: Source, split: pa.Table, table: pa.Table, bundles: Sequence[Mapping[str, Any]]
+    source: LabelledData, split: pa.Table, table: pa.Table, bundles: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
     """The study's plain model on the same rows; none where the rows are from elsewhere, as it has nothing to learn."""
     part_of = {row["image_id"]: row["split"] for row in split.to_pylist()}
@@ -293,20 +302,20 @@ def _plain(
     if source.study.baseline is None or asked != {"test"}:
         return []
     turns = any(from_dict(bundle["recipe"]).folds for bundle in bundles)  # the networks learn from both parts
-    taught = LEARNT if turns else ("train",)
+    taught = LEARNING_PARTS if turns else ("train",)
     learns = {
         target: {image: value for (image, _, _), value in labels.items() if part_of.get(image) in taught}
         for target, labels in source.labels.items()
     }
     with console.step("asking a plain model"):
-        return tabular_baseline.beside(source.study, table, clinic_visits(source.store), learns, taught)
+        return tabular_baseline.compare_baseline(source.study, table, read_clinic_visits(source.store), learns, taught)
 
 
 def _budget(bundles: list[dict[str, Any]]) -> float:
     return min((bundle["budget"] for bundle in bundles), default=1.0)
 
 
-def _facts(order: Order, study: Study, bundles: list[dict[str, Any]], table: pa.Table) -> dict[str, Any]:
+def _facts(order: EvaluateRequest, study: Study, bundles: list[dict[str, Any]], table: pa.Table) -> dict[str, Any]:
     return {
         "mode": order.mode,
         "budget": _budget(bundles),
@@ -316,17 +325,17 @@ def _facts(order: Order, study: Study, bundles: list[dict[str, Any]], table: pa.
     }
 
 
-def _history(order: Order, bundles: list[dict[str, Any]]) -> pa.Table | None:
+def _history(order: EvaluateRequest, bundles: list[dict[str, Any]]) -> pa.Table | None:
     if not bundles:
         return None
     return read_file(_models(order), f"{bundles[0]['folder']}/history.parquet", HISTORY)
 
 
-def _thumbnails(source: Source, table: pa.Table) -> dict[str, bytes]:
+def _thumbnails(source: LabelledData, table: pa.Table) -> dict[str, bytes]:
     wanted, view = set(wrong_answers(source.study, table)), source.study.view
     if source.study.rows != "visits":
-        return previews(source.store, wanted, parts(source.store, "images"))
-    found = [visit for visit in clinic_visits(source.store) if visit.image_id in wanted]
+        return previews(source.store, wanted, list_parts(source.store, "images"))
+    found = [visit for visit in read_clinic_visits(source.store) if visit.image_id in wanted]
     how = view.with_settings({"size": PICTURE})
     return {
         each.image_id: preview(view.draw(each.findings, Row(image_id=each.image_id, at=0), **how), None)

@@ -7,20 +7,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rajobs.jobs.ingest.markers import ATTEMPTS, put_mark, read_mark, read_marks
+from rajobs.jobs.ingest.markers import ATTEMPTS, put_marker, read_marker, read_markers
 from rajobs.records.store import Store
-from rajobs.records.tables.parquet_parts import parts, read_part, to_parquet
-from rajobs.records.tables.schemas import IGNORED, IMAGES, PLACES, REJECTS
+from rajobs.records.tables.parquet_parts import list_parts, read_part, to_parquet
+from rajobs.records.tables.schemas import IGNORED, IMAGES, OBJECT_PLACES, REJECTS
 
-FRESH = "-unique"
+UNIQUE_SUFFIX = "-unique"
 """How the name of a part ends that was written again."""
 
 
-def drop(store: Store) -> None:
+def drop_duplicates(store: Store) -> None:
     """Write the later shards again without what an earlier one has, under keys that say so."""
-    sweep(store)
-    keys = parts(store, "places")
-    lots = [read_part(store, key, PLACES, ["image_id"]).column("image_id").to_pylist() for key in keys]
+    sweep_unmarked(store)
+    keys = list_parts(store, "places")
+    lots = [read_part(store, key, OBJECT_PLACES, ["image_id"]).column("image_id").to_pylist() for key in keys]
     # Eight bytes an image: ten million are 80 MB.
     ids = [np.array([int(name[:16], 16) for name in lot], np.uint64) for lot in lots]
     if not ids:
@@ -37,11 +37,11 @@ def drop(store: Store) -> None:
             _rewrite(store, key, again)
 
 
-def sweep(store: Store) -> None:
+def sweep_unmarked(store: Store) -> None:
     """Remove parts that no marker names: what a worker left that died, or a rewriting that was cut short."""
-    named = {part for mark in read_marks(store) for part in mark["parts"]}
-    for schema in (IMAGES, REJECTS, IGNORED, PLACES):
-        for part in parts(store, schema.name):
+    named = {part for mark in read_markers(store) for part in mark["parts"]}
+    for schema in (IMAGES, REJECTS, IGNORED, OBJECT_PLACES):
+        for part in list_parts(store, schema.name):
             if part not in named:
                 store.delete(part)
     store.sweep()
@@ -52,10 +52,10 @@ def sweep(store: Store) -> None:
 def _rewrite(store: Store, key: str, again: np.ndarray[Any, np.dtype[np.bool_]]) -> None:
     name = key.rpartition("/")[2].removesuffix(".parquet")
     shard = name.removeprefix("part-").partition("-")[0]
-    mark = read_mark(store, shard)
-    places = read_part(store, key, PLACES)
+    mark = read_marker(store, shard)
+    places = read_part(store, key, OBJECT_PLACES)
     gone = places.filter(pa.array(again))
-    fresh = f"{name}{FRESH}"
+    fresh = f"{name}{UNIQUE_SUFFIX}"
     old = [part for part in mark["parts"] if part.rpartition("/")[2] == f"{name}.parquet"]
     put = []
 
@@ -65,7 +65,7 @@ def _rewrite(store: Store, key: str, again: np.ndarray[Any, np.dtype[np.bool_]])
             store.put(part, to_parquet(table, schema))
             put.append(part)
 
-    write(PLACES, places.filter(pa.array(~again)))
+    write(OBJECT_PLACES, places.filter(pa.array(~again)))
     images_key = f"images/{name}.parquet"
     images = read_part(store, images_key, IMAGES)
     keep = _kept(images, places, again)
@@ -80,7 +80,7 @@ def _rewrite(store: Store, key: str, again: np.ndarray[Any, np.dtype[np.bool_]])
     counts.subtract({"images": gone.num_rows, "frames": frames})
     moved = [part for part in old if not part.startswith("rejects/")]
     kept = [part for part in mark["parts"] if part not in moved]
-    put_mark(store, {**mark, "parts": sorted([*kept, *put]), "counts": dict(counts)})
+    put_marker(store, {**mark, "parts": sorted([*kept, *put]), "counts": dict(counts)})
     for part in moved:
         store.delete(part)
 

@@ -19,7 +19,7 @@ import ray
 
 from rajobs.imaging.archives.shards import Shard, cut, list_sources
 from rajobs.imaging.limits import GIB
-from rajobs.jobs.ingest.markers import Done
+from rajobs.jobs.ingest.markers import DoneShards
 from rajobs.records.errors import StoreError
 from rajobs.records.store import Entry, Store, absolute, open_store, split_uri
 
@@ -28,14 +28,14 @@ AHEAD = 4  # tasks under way for each core
 FEW = 16  # batches
 
 
-class Spool:
+class LineSpool:
     """Lines of text in an unnamed file, which is gone with the spool."""
 
     def __init__(self) -> None:
         self._file: IO[str] = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - closed with the spool
         self.count = 0
 
-    def __enter__(self) -> "Spool":
+    def __enter__(self) -> "LineSpool":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -52,15 +52,15 @@ class Spool:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Listing:
+class Inventory:
     """Everything the sources hold, in batches, and a hash of it."""
 
-    batches: Spool
+    batches: LineSpool
     objects: int
     hash: str
 
 
-def list_all(uris: Sequence[str], spool: Spool) -> Listing:
+def take_inventory(uris: Sequence[str], spool: LineSpool) -> Inventory:
     """What the sources hold; an empty one is a mistake."""
     digest, objects = hashlib.sha256(), 0
     for uri in uris:
@@ -73,7 +73,7 @@ def list_all(uris: Sequence[str], spool: Spool) -> Listing:
             objects += len(batch)
         if objects == before:
             raise StoreError(f"there is nothing at {uri}; name a file, or a folder or prefix that holds some")
-    return Listing(batches=spool, objects=objects, hash=digest.hexdigest()[:16])
+    return Inventory(batches=spool, objects=objects, hash=digest.hexdigest()[:16])
 
 
 def _source(uri: str) -> tuple[Store, Iterator[Entry]]:
@@ -101,7 +101,7 @@ def _batches(entries: Iterator[Entry]) -> Iterator[list[Entry]]:
         yield batch
 
 
-def shards_to_do(listing: Listing, done: Done, limit: int | None, todo: Spool) -> None:
+def shards_to_do(listing: Inventory, done: DoneShards, limit: int | None, todo: LineSpool) -> None:
     """The shards that are left, as text, in the order of the listing; of the first `limit` files where there is one."""
     seen, members = set(done.shards), 0
     for found in _cut_all(listing, done):
@@ -118,7 +118,7 @@ Cut = list[tuple[str, int, str | None]]
 """Of each shard: its id, how many members it has as far as is known, and itself as text if it is to be read."""
 
 
-def _cut_all(listing: Listing, done: Done) -> Iterator[Cut]:
+def _cut_all(listing: Inventory, done: DoneShards) -> Iterator[Cut]:
     """The batches' shards in their order, some batches ahead; a few are cut here, before a task would have begun."""
     if listing.batches.count <= FEW:
         with ThreadPoolExecutor(FEW) as pool:
@@ -136,7 +136,7 @@ def _cut_all(listing: Listing, done: Done) -> Iterator[Cut]:
         yield ray.get(waiting.popleft())
 
 
-def cut_batch(line: str, done: Done) -> Cut:
+def cut_batch(line: str, done: DoneShards) -> Cut:
     """The shards of one batch of the listing."""
     uri, plain = json.loads(line)
     entries = [Entry(key=key, size=size, etag=etag) for key, size, etag in plain]
@@ -147,7 +147,7 @@ def cut_batch(line: str, done: Done) -> Cut:
     return found
 
 
-def _left(shard: Shard, done: Done) -> Shard | None:
+def _left(shard: Shard, done: DoneShards) -> Shard | None:
     """A shard without the loose files that came in with another one, before there were more beside them.
 
     What is left of a shard follows from that shard alone, whatever else is done: a job that was killed ends the same.

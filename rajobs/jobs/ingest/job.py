@@ -19,16 +19,16 @@ from rajobs.imaging.intake import image_id, path_name, source_id
 from rajobs.imaging.limits import GIB, MIB
 from rajobs.jobs import cluster, console
 from rajobs.jobs.ingest import duplicates
-from rajobs.jobs.ingest.inventory import Listing, Spool, from_text, list_all, shards_to_do
-from rajobs.jobs.ingest.markers import CHOICES, News, read_account, read_done
-from rajobs.jobs.ingest.worker import Hints, Ingester, hints_of, labelled, settings_of
+from rajobs.jobs.ingest.inventory import Inventory, LineSpool, from_text, shards_to_do, take_inventory
+from rajobs.jobs.ingest.markers import CHOICES, LabelChanges, read_counts, read_done
+from rajobs.jobs.ingest.worker import IngestWorker, LabelHints, digest_options, label_hints, label_vocabulary
 from rajobs.records.errors import DataError, TooManyRejects, UsageError
 from rajobs.records.identity import Key
 from rajobs.records.manifest import MANIFEST, check_claim, claim, digest, put_manifest, put_plan, read_manifest
 from rajobs.records.store import Store, absolute, open_store
-from rajobs.records.tables.parquet_parts import parts, read_part, to_parquet
-from rajobs.records.tables.schemas import CLINIC, CROSSWALK, IMAGES, LABELS, PLACES
-from rajobs.records.tables.table_schema import Table
+from rajobs.records.tables.parquet_parts import list_parts, read_part, to_parquet
+from rajobs.records.tables.schemas import CLINIC, CROSSWALK, IMAGES, LABELS, OBJECT_PLACES
+from rajobs.records.tables.table_schema import TableSchema
 from rajobs.records.user_tables import UID, check_names, clinic_crosswalk, label_rows, read_clinic, read_labels
 
 WORKER_BYTES = 3 * GIB // 2
@@ -38,7 +38,7 @@ WAVE, WAVE_BYTES = 20_000, 64 * MIB
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
+class IngestRequest:
     """What a person asks of ingest."""
 
     sources: tuple[str, ...]
@@ -53,7 +53,7 @@ class Order:
     ray: str | None = None
 
 
-def ingest(order: Order) -> None:
+def ingest(order: IngestRequest) -> None:
     """Take in what is not there yet; nothing is written before the order is known to be sound."""
     key = Key.from_environment(order.key_env)
     if not 0 <= order.max_rejects <= 1:
@@ -62,26 +62,26 @@ def ingest(order: Order) -> None:
         raise UsageError(f"--limit must be 1 or more, not {order.limit}")
     store = open_store(order.out)
     labels = _labels(order.labels) if order.labels else None
-    hints = hints_of(labels)
+    hints = label_hints(labels)
     clinic = read_clinic(order.clinic, key) if order.clinic else None
     identity = {"key": key.fingerprint}
     check_claim(store, "ingest", identity)
-    with Spool() as names:
-        listing = list_all(order.sources, names)
+    with LineSpool() as names:
+        listing = take_inventory(order.sources, names)
         if not order.ledger:
             console.line("no --ledger: results of this run cannot be linked back to patients later")
         claim(store, "ingest", identity)
         before = read_manifest(store) or {}
-        settings = settings_of(order.options) + hints.digest(key)
+        settings = digest_options(order.options) + hints.digest(key)
         wanted = digest([listing.hash, order.limit, settings, bool(order.ledger)])
         if before.get("input") != wanted:
-            _take_in(order, store, listing, key, news(store, key, hints))
-    duplicates.drop(store)
-    account = read_account(store)
+            _take_in(order, store, listing, key, label_changes(store, key, hints))
+    duplicates.drop_duplicates(store)
+    account = read_counts(store)
     told = _put_tables(store, key, labels, clinic, before)
     if order.ledger and order.clinic:
         _put_new(open_store(order.ledger, private=True), CROSSWALK, clinic_crosswalk(order.clinic, key), "clinic")
-    made = digest([account.parts, parts(store, "labels"), parts(store, "clinic")])
+    made = digest([account.parts, list_parts(store, "labels"), list_parts(store, "clinic")])
     content = {"job": "ingest", **identity, "input": wanted, "counts": _nested(account.counts), **told, "hash": made}
     _check_counts(account.counts)
     put_manifest(store, content)
@@ -97,16 +97,16 @@ def _same(before: dict[str, Any], after: dict[str, Any]) -> bool:
 def _labels(uri: str) -> pa.Table:
     """The labels, all of them for a study there is."""
     labels = read_labels(uri)
-    check_names(uri, labels, labelled())
+    check_names(uri, labels, label_vocabulary())
     return labels
 
 
-def _take_in(order: Order, store: Store, listing: Listing, key: Key, told: News) -> None:
+def _take_in(order: IngestRequest, store: Store, listing: Inventory, key: Key, told: LabelChanges) -> None:
     """Everything that is listed and not done yet."""
-    done = read_done(store, settings_of(order.options), told)
+    done = read_done(store, digest_options(order.options), told)
     if order.ledger:
         check_ledger(order, store)
-    with cluster.connected(order.ray), Spool() as todo:
+    with cluster.connected(order.ray), LineSpool() as todo:
         shards_to_do(listing, done, order.limit, todo)
         _say_again(store, told.outdated & done.again, todo)
         if not todo.count:
@@ -119,13 +119,13 @@ def _take_in(order: Order, store: Store, listing: Listing, key: Key, told: News)
                 _take_wave(order, wave, (order.key_env, key.fingerprint, order.options, run), progress)
 
 
-def _say_again(store: Store, outdated: frozenset[str], todo: Spool) -> None:
+def _say_again(store: Store, outdated: frozenset[str], todo: LineSpool) -> None:
     """What labels tell of files that came in before them."""
     if not outdated:
         return
     lost = outdated - {from_text(text).id for text in todo.lines()}
     if len(lost) < len(outdated):
-        split = "; splits made before stay as they are: train on a new OUT" if parts(store, "splits") else ""
+        split = "; splits made before stay as they are: train on a new OUT" if list_parts(store, "splits") else ""
         console.line(f"{len(outdated - lost)} shards are read again: labels tell other patients or sources{split}")
     if lost:
         console.line(
@@ -134,18 +134,18 @@ def _say_again(store: Store, outdated: frozenset[str], todo: Spool) -> None:
         )
 
 
-def check_ledger(order: Order, store: Store) -> None:
+def check_ledger(order: IngestRequest, store: Store) -> None:
     """A ledger that comes late has no line for what came in before it."""
     assert order.ledger
     ledger = open_store(order.ledger)
-    held = {key.rpartition("/")[2] for key in parts(ledger, "crosswalk")}
-    names = (key.rpartition("/")[2].replace(duplicates.FRESH, "") for key in parts(store, "images"))
+    held = {key.rpartition("/")[2] for key in list_parts(ledger, "crosswalk")}
+    names = (key.rpartition("/")[2].replace(duplicates.UNIQUE_SUFFIX, "") for key in list_parts(store, "images"))
     lost = sum(name not in held for name in names)
     if lost:
         console.line(f"{lost} parts came in without this --ledger and cannot be linked; for that, ingest to a new OUT")
 
 
-def _waves(todo: Spool) -> Iterator[list[str]]:
+def _waves(todo: LineSpool) -> Iterator[list[str]]:
     wave: list[str] = []
     held = 0
     for text in todo.lines():
@@ -158,13 +158,13 @@ def _waves(todo: Spool) -> Iterator[list[str]]:
         yield wave
 
 
-def _take_wave(order: Order, wave: list[str], how: tuple[object, ...], progress: console.Progress) -> None:
+def _take_wave(order: IngestRequest, wave: list[str], how: tuple[object, ...], progress: console.Progress) -> None:
     places = [uri and absolute(uri) for uri in (order.out, order.ledger, order.labels)]
     there = ray.cluster_resources()
     workers = max(1, min(len(wave), int(there["CPU"]), int(there.get("memory", 0) // WORKER_BYTES)))
     shards = [{"shard": text} for text in wave]
     arguments = (*places, *how)
-    for done in cluster.each(shards, Ingester, arguments, workers=(workers, workers), memory=WORKER_BYTES):
+    for done in cluster.each(shards, IngestWorker, arguments, workers=(workers, workers), memory=WORKER_BYTES):
         progress.step(note=f"{done['objects']} files in the last")
 
 
@@ -198,7 +198,7 @@ def _put_tables(
     return told
 
 
-def _put_new(store: Store, schema: Table, table: pa.Table, prefix: str = "part") -> str:
+def _put_new(store: Store, schema: TableSchema, table: pa.Table, prefix: str = "part") -> str:
     """Put a table as one part that is named for its content, unless it is there; its key."""
     data = to_parquet(table, schema)
     name = f"{schema.name}/{prefix}-{hashlib.sha256(data).hexdigest()[:24]}.parquet"
@@ -207,29 +207,29 @@ def _put_new(store: Store, schema: Table, table: pa.Table, prefix: str = "part")
     return name
 
 
-def _replace(store: Store, schema: Table, table: pa.Table) -> None:
+def _replace(store: Store, schema: TableSchema, table: pa.Table) -> None:
     name = _put_new(store, schema, table)
-    for other in parts(store, schema.name):
+    for other in list_parts(store, schema.name):
         if other != name:
             store.delete(other)
 
 
-def news(store: Store, key: Key, hints: Hints) -> News:
+def label_changes(store: Store, key: Key, hints: LabelHints) -> LabelChanges:
     """What labels say that files which are there were read without."""
     by_path = {path_name(key, name): name for name in {*hints.patients, *hints.sources} if not UID.fullmatch(name)}
     by_id = {image_id(key, name, 0): name for name in hints.sources if UID.fullmatch(name)}
     outdated = set()
-    for part in parts(store, "places") if by_path or by_id else ():
-        table = read_part(store, part, PLACES, ["path", "image_id"])
+    for part in list_parts(store, "places") if by_path or by_id else ():
+        table = read_part(store, part, OBJECT_PLACES, ["path", "image_id"])
         pairs = zip(table.column("path").to_pylist(), table.column("image_id").to_pylist())
         named = {image: by_id.get(image) or by_path.get(path) for path, image in pairs}
         if any(named.values()) and _is_outdated(store, part.rpartition("/")[2], key, hints, named):
             outdated.add(part.removesuffix(".parquet").split("-")[1])
     shown = frozenset(path_name(key, path) for path in hints.shows)
-    return News(hints=hints.digest(key), shown=shown, outdated=frozenset(outdated))
+    return LabelChanges(hints=hints.digest(key), shown=shown, outdated=frozenset(outdated))
 
 
-def _is_outdated(store: Store, part: str, key: Key, hints: Hints, named: Mapping[str, str | None]) -> bool:
+def _is_outdated(store: Store, part: str, key: Key, hints: LabelHints, named: Mapping[str, str | None]) -> bool:
     """Whether a part's images, by the names that labels give them, have another patient or source than labels tell."""
     columns = ["image_id", "patient", "exam", "derived_from"]
     for row in read_part(store, f"images/{part}", IMAGES, columns).to_pylist():
@@ -251,8 +251,8 @@ def label_ids(store: Store, key: Key, labels: pa.Table) -> dict[tuple[str, int],
     by_path = {path_name(key, name): name for name, _ in frames if not UID.fullmatch(name)}
     first: dict[str, str] = {}
     several: set[str] = set()
-    for part in parts(store, "places"):
-        table = read_part(store, part, PLACES, ["path", "image_id"])
+    for part in list_parts(store, "places"):
+        table = read_part(store, part, OBJECT_PLACES, ["path", "image_id"])
         for path, image in zip(table.column("path").to_pylist(), table.column("image_id").to_pylist()):
             for name in (by_id.get(image), by_path.get(path)):
                 if name is not None and first.setdefault(name, image) != image:
@@ -269,7 +269,7 @@ def label_ids(store: Store, key: Key, labels: pa.Table) -> dict[tuple[str, int],
     }
 
 
-def _summary(order: Order, counts: Counter[str], told: dict[str, Any], *, unchanged: bool) -> None:
+def _summary(order: IngestRequest, counts: Counter[str], told: dict[str, Any], *, unchanged: bool) -> None:
     if unchanged:
         console.line(f"nothing to do: {order.out} holds all of it already")
     rows: dict[str, object] = {"files": counts["objects"], "images": counts["images"], "frames": counts["frames"]}
@@ -290,7 +290,7 @@ def _summary(order: Order, counts: Counter[str], told: dict[str, Any], *, unchan
     console.line(f"tables: {order.out}/images  labels  rejects  ignored")
 
 
-def _check_rejects(order: Order, counts: Counter[str]) -> None:
+def _check_rejects(order: IngestRequest, counts: Counter[str]) -> None:
     rejected = sum(n for name, n in counts.items() if name.startswith("reject:") and name not in CHOICES)
     share = rejected / max(counts["objects"], 1)
     if share > order.max_rejects:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rajobs.imaging.archives.walk import Member
+from rajobs.imaging.archives.walk import ArchiveMember
 from rajobs.records.errors import Reject
 from rajobs.records.manifest import to_json
 from rajobs.records.store import Store, get_many
@@ -24,30 +24,30 @@ CHOICES = ("reject:no-region", "reject:no-modality", "reject:burned-in-annotatio
 """Rejects that are a setting's doing, not a fault of the file: they don't count towards --max-rejects."""
 
 
-def read_marks(store: Store) -> Iterator[dict[str, Any]]:
+def read_markers(store: Store) -> Iterator[dict[str, Any]]:
     """The markers, in the order of the shards' names."""
     for data in get_many(store, [entry.key for entry in store.list(f"{FOLDER}/")]):
         yield json.loads(data)
 
 
-def put_mark(store: Store, mark: dict[str, Any]) -> None:
+def put_marker(store: Store, mark: dict[str, Any]) -> None:
     """A shard is done."""
     store.put(f"{FOLDER}/{mark['shard']}.json", to_json(mark))
 
 
-def is_marked(store: Store, shard: str) -> bool:
+def has_marker(store: Store, shard: str) -> bool:
     """Whether a shard has been done before."""
     return store.stat(f"{FOLDER}/{shard}.json") is not None
 
 
-def read_mark(store: Store, shard: str) -> dict[str, Any]:
+def read_marker(store: Store, shard: str) -> dict[str, Any]:
     """One shard's marker."""
     mark: dict[str, Any] = json.loads(store.get(f"{FOLDER}/{shard}.json"))
     return mark
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Done:
+class DoneShards:
     """What needs no reading again: shards, and the loose files in them (the first 8 bytes of their hashes, sorted)."""
 
     shards: frozenset[str] = frozenset()
@@ -60,7 +60,7 @@ class Done:
 
 
 @dataclass(frozen=True, kw_only=True)
-class News:
+class LabelChanges:
     """What labels say of how files are read, for shards that were read before they said it."""
 
     hints: str = ""  # stands for all of it
@@ -68,23 +68,23 @@ class News:
     outdated: frozenset[str] = frozenset()  # shards that hold another patient or source than is told
 
 
-def read_done(store: Store, settings: str, news: News = News()) -> Done:
+def read_done(store: Store, settings: str, news: LabelChanges = LabelChanges()) -> DoneShards:
     """What is done, for a run with these settings; files that other settings turned away are looked at again, and so
     are those that labels tell more of."""
     done: set[str] = set()
     again: set[str] = set()
     loose: list[NDArray[np.uint64]] = []
-    for mark in read_marks(store):
+    for mark in read_markers(store):
         (again if _is_due(mark, settings, news) else done).add(mark["shard"])
         loose.append(_numbers(mark["files"]))
-    return Done(
+    return DoneShards(
         shards=frozenset(done),
         again=frozenset(again),
         loose=np.unique(np.concatenate(loose)) if loose else np.empty(0, np.uint64),
     )
 
 
-def _is_due(mark: dict[str, Any], settings: str, news: News) -> bool:
+def _is_due(mark: dict[str, Any], settings: str, news: LabelChanges) -> bool:
     if mark["settings"] != settings and any(mark["counts"].get(name) for name in CHOICES):
         return True
     if news.hints == mark.get("hints", ""):
@@ -97,21 +97,21 @@ def _numbers(names: list[str]) -> NDArray[np.uint64]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Account:
+class IngestCounts:
     """What all shards came to."""
 
     counts: Counter[str]
     parts: list[str]  # keys
 
 
-def read_account(store: Store) -> Account:
+def read_counts(store: Store) -> IngestCounts:
     """The counts and parts of all shards that are done."""
     counts: Counter[str] = Counter()
     parts: list[str] = []
-    for mark in read_marks(store):
+    for mark in read_markers(store):
         counts.update({**mark["counts"], "shards": 1})
         parts += mark["parts"]
-    return Account(counts=counts, parts=sorted(parts))
+    return IngestCounts(counts=counts, parts=sorted(parts))
 
 
 class Attempts:
@@ -136,16 +136,16 @@ class Attempts:
         deaths = {str(number): deaths for number, deaths in self.deaths.items()}
         self.store.put(self.key, to_json({"run": self.run, "at": at, "deaths": deaths}))
 
-    def watched(self, members: Iterator[Member]) -> Iterator[Member]:
+    def watch(self, members: Iterator[ArchiveMember]) -> Iterator[ArchiveMember]:
         """The members; one that has taken too many workers with it is turned away."""
         for number, member in enumerate(members):
             if self.deaths[number] >= MOST_DEATHS:
-                yield Member(path=member.path, reject=Reject("decoder-crashed", "decode"), size=len(member.data))
+                yield ArchiveMember(path=member.path, reject=Reject("decoder-crashed", "decode"), size=len(member.data))
                 continue
             if self.careful:
                 self._note(number)
             yield member
 
-    def end(self) -> None:
+    def finish(self) -> None:
         """The shard is done."""
         self.store.delete(self.key)

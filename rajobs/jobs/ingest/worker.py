@@ -14,28 +14,28 @@ from rajobs.imaging.image import Image, ReadOptions
 from rajobs.imaging.intake import Intake, Taker
 from rajobs.imaging.memory import keep_memory
 from rajobs.imaging.rows import KINDS
-from rajobs.imaging.rows import PLACES as WHERE
+from rajobs.imaging.rows import POSITION_STUDY as WHERE
 from rajobs.imaging.sandbox import Decoder
-from rajobs.jobs.ingest.duplicates import FRESH
+from rajobs.jobs.ingest.duplicates import UNIQUE_SUFFIX
 from rajobs.jobs.ingest.inventory import entry_name, from_text
-from rajobs.jobs.ingest.markers import Attempts, is_marked, put_mark, read_mark
+from rajobs.jobs.ingest.markers import Attempts, has_marker, put_marker, read_marker
 from rajobs.records.anatomy import SITES
 from rajobs.records.identity import Key
 from rajobs.records.manifest import digest, to_json
 from rajobs.records.store import Store, open_store
 from rajobs.records.tables.parquet_parts import to_parquet
-from rajobs.records.tables.schemas import CROSSWALK, IGNORED, IMAGES, PLACES, REJECTS
-from rajobs.records.tables.table_schema import Table
+from rajobs.records.tables.schemas import CROSSWALK, IGNORED, IMAGES, OBJECT_PLACES, REJECTS
+from rajobs.records.tables.table_schema import TableSchema
 from rajobs.records.user_tables import Labelled, headerless, named, read_labels
 
 
-def settings_of(options: ReadOptions) -> str:
+def digest_options(options: ReadOptions) -> str:
     """What stands for options that decide which files are taken; nothing for the usual ones."""
     return "" if options == ReadOptions() else digest(dataclasses.asdict(options))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hints:
+class LabelHints:
     """What labels say that decides how a file is read: by its path, its source also by its SOP instance UID."""
 
     patients: Mapping[str, str] = field(default_factory=dict)
@@ -48,15 +48,15 @@ class Hints:
         return key.pseudonym("hints", to_json(told).decode())[:16] if any(told) else ""
 
 
-def hints_of(labels: pa.Table | None) -> Hints:
+def label_hints(labels: pa.Table | None) -> LabelHints:
     """What is in a header is not asked of labels, but for what a drawing was modelled on."""
     if labels is None:
-        return Hints()
+        return LabelHints()
     bare = headerless(labels)
-    return Hints(patients=named(bare, "patient"), shows=shown(bare), sources=named(labels, "derived_from"))
+    return LabelHints(patients=named(bare, "patient"), shows=shown(bare), sources=named(labels, "derived_from"))
 
 
-class Ingester:
+class IngestWorker:
     """Takes in shards. Whatever is in a file, the worker goes on."""
 
     def __init__(
@@ -78,12 +78,12 @@ class Ingester:
         self.store = open_store(out)
         self.ledger = open_store(ledger, private=True) if ledger else None
         self.options = options
-        self.hints = hints_of(read_labels(labels) if labels is not None else None)
+        self.hints = label_hints(read_labels(labels) if labels is not None else None)
         self.hinted = self.hints.digest(self.key)
 
     def __call__(self, item: dict[str, Any]) -> dict[str, Any]:
         shard = from_text(item["shard"])
-        settings = settings_of(self.options)
+        settings = digest_options(self.options)
         taker = Taker(
             key=self.key, read=self._read, origin=shard.origin,
             patients=self.hints.patients, shows=self.hints.shows, sources=self.hints.sources,
@@ -95,15 +95,15 @@ class Ingester:
         source = self.opened.setdefault(shard.source, open_store(shard.source))
         how = digest([settings, self.hinted]) if self.hinted else settings
         name = f"part-{shard.id}" + (f"-{how}" if how else "")
-        for number, lot in enumerate(taker.take_in(attempts.watched(read_members(source, shard)))):
+        for number, lot in enumerate(taker.take_in(attempts.watch(read_members(source, shard)))):
             written += self._put(name + (f"-{number:04d}" if number else ""), lot)
             untold += lot.untold
             counts += lot.counts
         files = [entry_name(entry) for entry in shard.members] if shard.kind == "files" else []
         self._forget(shard.id, written)
         mark = {"shard": shard.id, "settings": settings, "parts": written, "counts": dict(counts), "files": files}
-        put_mark(self.store, {**mark, "hints": self.hinted, "untold": untold})
-        attempts.end()
+        put_marker(self.store, {**mark, "hints": self.hinted, "untold": untold})
+        attempts.finish()
         return {"objects": counts["objects"]}
 
     def _read(self, data: bytes, shows: str | None) -> list[Image]:
@@ -114,8 +114,8 @@ class Ingester:
 
     def _put(self, name: str, lot: Intake) -> list[str]:
         put = []
-        lots: list[tuple[Table, list[dict[str, object]]]] = [
-            (IMAGES, lot.images), (REJECTS, lot.rejects), (IGNORED, lot.ignored), (PLACES, lot.places),
+        lots: list[tuple[TableSchema, list[dict[str, object]]]] = [
+            (IMAGES, lot.images), (REJECTS, lot.rejects), (IGNORED, lot.ignored), (OBJECT_PLACES, lot.places),
         ]  # fmt: skip
         for schema, rows in lots:
             if rows:
@@ -128,16 +128,16 @@ class Ingester:
 
     def _forget(self, shard: str, written: list[str]) -> None:
         """The ledger keeps what was read of a shard last: labels may name another patient than before."""
-        if self.ledger is None or not is_marked(self.store, shard):
+        if self.ledger is None or not has_marker(self.store, shard):
             return
-        before, now = ({part.rpartition("/")[2].replace(FRESH, "") for part in parts} for parts in (
-            read_mark(self.store, shard)["parts"], written,
+        before, now = ({part.rpartition("/")[2].replace(UNIQUE_SUFFIX, "") for part in parts} for parts in (
+            read_marker(self.store, shard)["parts"], written,
         ))  # fmt: skip
         for name in before - now:
             self.ledger.delete(f"crosswalk/{name}")
 
 
-def labelled() -> dict[str, Labelled]:
+def label_vocabulary() -> dict[str, Labelled]:
     """What labels may name, by the studies there are."""
     found = {}
     for study in map(studies.find, studies.names()):

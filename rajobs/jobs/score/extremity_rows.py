@@ -18,7 +18,7 @@ SCORES = ("jsn", "erosion")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hand:
+class HandInProgress:
     """A hand while its rows are made; `unsure` and `apart` hold a number a score."""
 
     row: Row
@@ -29,7 +29,7 @@ class Hand:
     apart: list[float] = field(default_factory=list)
 
 
-def score_joints(hands: Sequence[Hand], votes: Mapping[str, Vote], bundles: Sequence[str]) -> None:
+def score_joints(hands: Sequence[HandInProgress], votes: Mapping[str, Vote], bundles: Sequence[str]) -> None:
     """All sites of every hand; one that was not found has nulls. Votes are in the order of the hands' joints."""
     first = 0
     for hand in hands:
@@ -54,19 +54,21 @@ def score_joints(hands: Sequence[Hand], votes: Mapping[str, Vote], bundles: Sequ
         first += len(hand.row.joints)
 
 
-def _score(hand: Hand, site: str, name: str, vote: Vote, at: int) -> Record:
+def _score(hand: HandInProgress, site: str, name: str, vote: Vote, at: int) -> Record:
     """A site's score, where the method has one and a model has learned it; no higher than it goes there."""
-    most, given = {"jsn": SITES[site].jsn_max, "erosion": SITES[site].erosion_max}[name], vote.of(at)
+    most, given = {"jsn": SITES[site].jsn_max, "erosion": SITES[site].erosion_max}[name], vote.probabilities_at(at)
     if most is None or given is None:
         return {}
     p = given[: most + 1] / given[: most + 1].sum()
     hand.unsure.append(float(1 - p.max()))
     hand.apart.append(float(vote.apart[at]))
-    score = vote.said[at] if len(p) == len(given) else predicted(vote.target, p[None])[0]
+    score = vote.answers[at] if len(p) == len(given) else predicted(vote.target, p[None])[0]
     return {name: int(score), f"{name}_p": p.tolist()}
 
 
-def hand_rows(hands: Sequence[Hand], ra: Vote | None, stage: Vote | None, bundles: Sequence[str]) -> list[Record]:
+def hand_rows(
+    hands: Sequence[HandInProgress], ra: Vote | None, stage: Vote | None, bundles: Sequence[str]
+) -> list[Record]:
     """Rows of the hands table; joints come first."""
     rows, measures = [], []
     for at, hand in enumerate(hands):
@@ -78,11 +80,11 @@ def hand_rows(hands: Sequence[Hand], ra: Vote | None, stage: Vote | None, bundle
             "svdh_highest": whole.highest,
         }  # fmt: skip
         apart = list(hand.apart and [float(np.mean(hand.apart))])
-        if ra is not None and (p := ra.of(at)) is not None:
+        if ra is not None and (p := ra.probabilities_at(at)) is not None:
             row["ra_p"] = float(p[1])
             apart.append(float(ra.apart[at]))
-        if stage is not None and (p := stage.of(at)) is not None:
-            row |= {"stage": int(stage.said[at]), "stage_p": p.tolist()}
+        if stage is not None and (p := stage.probabilities_at(at)) is not None:
+            row |= {"stage": int(stage.answers[at]), "stage_p": p.tolist()}
             apart.append(float(stage.apart[at]))
         rows.append(row)
         measures.append(_measures(row, hand, apart))
@@ -90,7 +92,7 @@ def hand_rows(hands: Sequence[Hand], ra: Vote | None, stage: Vote | None, bundle
     return [{**row, **dict(zip(("doubt", "doubt_reasons"), doubt(mine)))} for row, mine in zip(rows, measures)]
 
 
-def _measures(row: Record, hand: Hand, apart: Sequence[float]) -> dict[str, float]:
+def _measures(row: Record, hand: HandInProgress, apart: Sequence[float]) -> dict[str, float]:
     """What a hand's doubt is made of, by reason (records/doubt.py)."""
     found = {"answers contradict each other": _contradiction(row), "models disagree": max(apart, default=0.0)}
     if hand.unsure:

@@ -13,15 +13,15 @@ from rajobs import studies
 from rajobs.jobs import builtin, cluster, console
 from rajobs.jobs.evaluate.job import previews
 from rajobs.jobs.score.tables import drop_gathered, gather
-from rajobs.jobs.score.worker import CHAIN, CLINICAL, TABLES, Scorer, places, scan_places
+from rajobs.jobs.score.worker import CHAIN, CLINICAL, TABLES, ScoreWorker, places, scan_places
 from rajobs.learning.bundle import read_description
-from rajobs.learning.samples.row_arrays import pictures
-from rajobs.learning.voting import Panel, Where, bundles_at
+from rajobs.learning.samples.row_arrays import shown_films
+from rajobs.learning.voting import BundleLocation, VotingModels, list_bundles
 from rajobs.records.errors import StoreError, UsageError
 from rajobs.records.manifest import MANIFEST, check_claim, claim, digest, put_manifest, put_plan, read_manifest
 from rajobs.records.scan_grades import PLACE
 from rajobs.records.store import Store, absolute, open_store
-from rajobs.records.tables.parquet_parts import open_part, parts, read_part, read_table
+from rajobs.records.tables.parquet_parts import list_parts, open_part, read_part, read_table
 from rajobs.records.tables.schemas import IMAGES, JOINTS, LABELS, LEDGER, ULTRASOUND
 from rajobs.reports.hand_sections import clinic_sections, hand_sections
 from rajobs.reports.overlay import overlay
@@ -33,7 +33,7 @@ LABELLED = "labels.txt"  # which labels the scores were made with: they say wher
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
+class ScoreRequest:
     """What a person asks of score."""
 
     data: str
@@ -43,7 +43,7 @@ class Order:
     ray: str | None = None
 
 
-def score(order: Order) -> str:
+def score(order: ScoreRequest) -> str:
     """Score every image that is not scored yet; the place of the page."""
     if order.limit is not None and order.limit < 1:
         raise UsageError(f"--limit must be 1 or more, not {order.limit}")
@@ -67,19 +67,19 @@ def score(order: Order) -> str:
     drop_gathered(store)
     _drop_outdated(data, store)
     todo = _todo(data, store, order.limit)
-    put_plan(store, len(parts(store, "ledger")) + len(todo))
+    put_plan(store, len(list_parts(store, "ledger")) + len(todo))
     if todo:
         with cluster.connected(order.ray), console.Progress("scoring parts", len(todo)) as progress:
             _run(order, bundles, todo, progress)
     return _finish(data, order.out, wanted, identity, bundles[CLINICAL.study])
 
 
-def find_models(models: str) -> dict[str, dict[str, Where]]:
+def find_models(models: str) -> dict[str, dict[str, BundleLocation]]:
     """Each study's bundles by their hash, at the places that are named, one or several with commas between them."""
-    found: dict[str, dict[str, Where]] = {step.study: {} for step in CHAIN}
+    found: dict[str, dict[str, BundleLocation]] = {step.study: {} for step in CHAIN}
     for name in models.split(","):
-        place = absolute(builtin.where(name))
-        here = {study: bundles_at(place, study) for study in found}
+        place = absolute(builtin.resolve_models(name))
+        here = {study: list_bundles(place, study) for study in found}
         if not any(here.values()):
             raise StoreError(
                 f"{name} holds no model of {', '.join(found)}; run `rajobs train` first, or name {builtin.NAME}"
@@ -95,13 +95,13 @@ def _todo(data: Store, store: Store, limit: int | None) -> list[str]:
 
     A part that ingest has written again since, without what an earlier archive holds, takes its scores with it.
     """
-    keys = parts(data, "images")
+    keys = list_parts(data, "images")
     named = {key.rpartition("/")[2] for key in keys}
     for folder in reversed(TABLES):
-        for key in parts(store, folder):
+        for key in list_parts(store, folder):
             if key.rpartition("/")[2] not in named:
                 _drop(store, key)
-    there = {key.rpartition("/")[2] for key in parts(store, "ledger")}
+    there = {key.rpartition("/")[2] for key in list_parts(store, "ledger")}
     if limit is not None:
         counts = np.cumsum([read_part(data, key, IMAGES, ["image_id"]).num_rows for key in keys])
         keys = keys[: int(np.searchsorted(counts, limit)) + 1]
@@ -111,16 +111,16 @@ def _todo(data: Store, store: Store, limit: int | None) -> list[str]:
 def _drop_outdated(data: Store, store: Store) -> None:
     """Where labels have changed since, parts with joints or scans of theirs are scored again; where a table has got a
     column since, all parts: none is left without it."""
-    scans = parts(store, "ultrasound")
+    scans = list_parts(store, "ultrasound")
     if scans and _lacks(store, scans[0]):
         for key in scans:
             _drop(store, key)
-    now = digest(parts(data, "labels"))
+    now = digest(list_parts(data, "labels"))
     held = store.get(LABELLED).decode() if store.stat(LABELLED) else now
     if held != now:
         labels = read_table(data, "labels", LABELS)
         named = places(labels).keys() | scan_places(labels).keys()
-        for key in parts(store, "ledger"):
+        for key in list_parts(store, "ledger"):
             rows = read_part(store, key, LEDGER, ["image_id", "joints"]).to_pylist()
             if any(row["joints"] or row["image_id"] in named for row in rows) or _places_scans(store, key):
                 _drop(store, key)
@@ -147,20 +147,22 @@ def _drop(store: Store, key: str) -> None:
         store.delete(f"{folder}/{key.rpartition('/')[2]}")
 
 
-def _run(order: Order, bundles: Mapping[str, list[Where]], todo: list[str], progress: console.Progress) -> None:
+def _run(
+    order: ScoreRequest, bundles: Mapping[str, list[BundleLocation]], todo: list[str], progress: console.Progress
+) -> None:
     gpus = int(ray.cluster_resources().get("GPU", 0))
     workers = min(len(todo), gpus or int(ray.cluster_resources()["CPU"]))
     items = [{"key": key} for key in todo]
     arguments = (absolute(order.data), absolute(order.out), dict(bundles))
     spread = (1, max(workers, 1))
-    for done in cluster.each(items, Scorer, arguments, workers=spread, num_gpus=1 if gpus else None):
+    for done in cluster.each(items, ScoreWorker, arguments, workers=spread, num_gpus=1 if gpus else None):
         progress.step(note=f"{done['images']} images in the last")
 
 
-def _finish(data: Store, out: str, wanted: str, identity: Mapping[str, Any], clinical: list[Where]) -> str:
+def _finish(data: Store, out: str, wanted: str, identity: Mapping[str, Any], clinical: list[BundleLocation]) -> str:
     store = open_store(out)
     store.sweep()
-    found = gather(data, store, Panel.load(studies.find(CLINICAL.study), clinical))
+    found = gather(data, store, VotingModels.load(studies.find(CLINICAL.study), clinical))
     asked = {step.study for step in CHAIN if identity["studies"].get(step.study)}
     missing = [name for name in [*studies.names(), *studies.to_come()] if name not in asked]
     views = {view: len(sure) for view, sure in found.films.sure.items() if len(sure)}
@@ -200,7 +202,7 @@ def _overlays(data: Store, store: Store, hands: HandTally) -> dict[tuple[str, in
             if (row["image_id"], row["hand"]) in joints:
                 joints[row["image_id"], row["hand"]].append(row)
     found = {}
-    for image, pixels in pictures(data, set(named.to_pylist()), _keys(hands.shown())):
+    for image, pixels in shown_films(data, set(named.to_pylist()), _keys(hands.shown())):
         for place, hand in wanted.items():
             if place[0] == image:
                 found[place] = overlay(pixels, hand["box"], joints[place])

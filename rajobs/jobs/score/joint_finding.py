@@ -10,14 +10,14 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rajobs.imaging.extremities import back, farther, move
-from rajobs.imaging.rows import Position, Positions, Row, derive
+from rajobs.imaging.extremities import invert, move_points, shrink_views
+from rajobs.imaging.rows import Position, Positions, Row, rows_of_part
 from rajobs.learning.bundle import Model
 from rajobs.learning.ensemble import mean_points
-from rajobs.learning.points import SURE, Places
-from rajobs.learning.samples.row_arrays import draw_all
+from rajobs.learning.points import LEAST_CONFIDENCE, PointNames
+from rajobs.learning.samples.row_arrays import draw_views
 from rajobs.learning.study import Array
-from rajobs.learning.voting import Panel
+from rajobs.learning.voting import VotingModels
 from rajobs.records.anatomy import SIDES
 from rajobs.records.store import Store
 
@@ -36,7 +36,7 @@ Shapes = Mapping[str, tuple[int, int]]
 
 
 def find_joints(
-    store: Store, key: str, images: pa.Table, films: Sequence[Row], filters: Panel, joints: Panel
+    store: Store, key: str, images: pa.Table, films: Sequence[Row], filters: VotingModels, joints: VotingModels
 ) -> Positions:
     """The joints of these films' hands; nothing where there is no model that shows them.
 
@@ -70,7 +70,13 @@ def _size(hand: Sequence[Position]) -> float:
 
 
 def _look(
-    store: Store, key: str, images: pa.Table, filters: Panel, joints: Panel, films: Sequence[Row], share: float
+    store: Store,
+    key: str,
+    images: pa.Table,
+    filters: VotingModels,
+    joints: VotingModels,
+    films: Sequence[Row],
+    share: float,
 ) -> dict[str, Hands]:
     """The hands of these films, seen at this share of their size, each with its joints; some have none."""
     if not films:
@@ -81,13 +87,13 @@ def _look(
     rough: dict[str, list[Position]] = {}
     for row, found in zip(films, _seen(store, key, filters, films, shapes, share)):
         assert filters.study.points is not None
-        hands = choose_hands(filters.study.points.places, found, tags[row.image_id])
+        hands = choose_hands(filters.study.points.point_names, found, tags[row.image_id])
         if hands:
             rough[row.image_id] = hands
     close: dict[str, Hands] = defaultdict(dict)
-    for row, found in _sided(store, key, joints, derive("hands", images, rough), shapes):
+    for row, found in _sided(store, key, joints, rows_of_part("hands", images, rough), shapes):
         assert joints.study.points is not None
-        close[row.image_id][row.side] = joints_of(joints.study.points.places, found, row.side)
+        close[row.image_id][row.side] = joints_of(joints.study.points.point_names, found, row.side)
     return close
 
 
@@ -106,18 +112,18 @@ def _sureness(hands: Hands) -> float:
     return sum(place.confidence or 0.0 for hand in hands.values() for place in hand)
 
 
-def joints_of(places: Places, found: NDArray[np.float64], side: str | None) -> list[Position]:
+def joints_of(places: PointNames, found: NDArray[np.float64], side: str | None) -> list[Position]:
     """The joints of a hand that are there; too few make no hand."""
     there = [
         Position(site=site, side=side, x=x, y=y, confidence=sure)
         for (_, site), (x, y, sure) in zip(places, found.tolist())
-        if sure >= SURE
+        if sure >= LEAST_CONFIDENCE
     ]
     return there if len(there) >= LEAST else []
 
 
 def _sided(
-    store: Store, key: str, panel: Panel, rows: Sequence[Row], shapes: Shapes
+    store: Store, key: str, panel: VotingModels, rows: Sequence[Row], shapes: Shapes
 ) -> list[tuple[Row, NDArray[np.float64]]]:
     """Each hand with its joints; one that shows too few is the other side's if most of its joints are there as such."""
     seen = list(zip(rows, _seen(store, key, panel, rows, shapes)))
@@ -136,33 +142,33 @@ def _sided(
 
 def _there(found: NDArray[np.float64]) -> int:
     """How many places are."""
-    return int((found[:, 2] >= SURE).sum())
+    return int((found[:, 2] >= LEAST_CONFIDENCE).sum())
 
 
 def _seen(
-    store: Store, key: str, panel: Panel, rows: Sequence[Row], shapes: Shapes, share: float = 1.0
+    store: Store, key: str, panel: VotingModels, rows: Sequence[Row], shapes: Shapes, share: float = 1.0
 ) -> list[NDArray[np.float64]]:
     """Film column and row, and sureness, of each place in each row: of several models the mean.
 
     `share`: of its size that a view is made, as seen from farther away.
     """
-    drawn: Mapping[str, Any] = draw_all(store, key, panel.asks(rows, panel.finders))
+    drawn: Mapping[str, Any] = draw_views(store, key, panel.view_requests(rows, panel.finders))
     given = []
     for model in panel.finders:
         images, settings = panel.images(drawn, model), panel.study.view.with_settings(model.recipe.view)
-        found = model.find(images) if share == 1 else _from_farther(model, images, share)
+        found = model.locate(images) if share == 1 else _from_farther(model, images, share)
         assert panel.study.view.place is not None
         for at, row in enumerate(rows):
-            to_film = back(panel.study.view.place(row, shapes[row.image_id], **settings))
-            found[at, :, :2] = move(found[at, :, :2], to_film)
+            to_film = invert(panel.study.view.place(row, shapes[row.image_id], **settings))
+            found[at, :, :2] = move_points(found[at, :, :2], to_film)
         given.append(found)
     return [on_film(found, shapes[row.image_id]) for row, found in zip(rows, mean_points(given))]
 
 
 def _from_farther(model: Model, images: Array, share: float) -> NDArray[np.float64]:
-    small, by = farther(images, share)
-    found = model.find(small)
-    return np.concatenate([move(found[..., :2], back(by)), found[..., 2:]], axis=2)
+    small, by = shrink_views(images, share)
+    found = model.locate(small)
+    return np.concatenate([move_points(found[..., :2], invert(by)), found[..., 2:]], axis=2)
 
 
 def on_film(found: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.float64]:
@@ -172,12 +178,12 @@ def on_film(found: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.fl
     return np.column_stack([found[:, :2], np.where(off, 0.0, found[:, 2])])
 
 
-def choose_hands(places: Places, found: NDArray[np.float64], tag: str | None) -> list[Position]:
+def choose_hands(places: PointNames, found: NDArray[np.float64], tag: str | None) -> list[Position]:
     """The positions of the hands that are there, at most one a side."""
     sure = [
         Position(site=site, side=side, x=x, y=y, confidence=sure)
         for (side, site), (x, y, sure) in zip(places, found.tolist())
-        if sure >= SURE and side is not None
+        if sure >= LEAST_CONFIDENCE and side is not None
     ]
     if len(sure) < LEAST:
         return []

@@ -17,15 +17,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rajobs.imaging.rows import Finding, Row, Visit
-from rajobs.imaging.rows import visits as clinic_visits
+from rajobs.imaging.rows import visits_of_clinic as clinic_visits
 from rajobs.jobs.score.worker import TABLES
 from rajobs.learning.samples.row_arrays import draw_visits
-from rajobs.learning.voting import Panel
+from rajobs.learning.voting import VotingModels
 from rajobs.records.store import Store
-from rajobs.records.tables.parquet_parts import csv_file, iterate_parts, open_part, parts, read_part, to_parquet
+from rajobs.records.tables.parquet_parts import csv_file, iterate_parts, list_parts, open_part, read_part, to_parquet
 from rajobs.records.tables.schemas import CLINIC, HANDS, ULTRASOUND, VISITS
-from rajobs.records.tables.table_schema import Table
-from rajobs.records.visits import HAND_COLUMNS, SCAN_COLUMNS, squares, visits
+from rajobs.records.tables.table_schema import TableSchema
+from rajobs.records.visits import HAND_COLUMNS, SCAN_COLUMNS, build_visits, grades_by_visit
 from rajobs.reports.score_tallies import FilmTally, HandTally, VisitTally
 
 LOT = 50_000  # rows of the small tables that are held while visits are made of them
@@ -33,7 +33,7 @@ ASKED = 256  # visits drawn at one go
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gathered:
+class GatheredTables:
     """What the tables hold, in numbers."""
 
     rows: Counter[str] = field(default_factory=Counter)
@@ -47,17 +47,17 @@ def drop_gathered(store: Store) -> None:
     """Remove what an earlier start made of all parts: without the parts that are to come it is not whole."""
     for name in (*TABLES, "visits"):
         store.delete(f"{name}.csv")
-    for key in parts(store, "visits"):
+    for key in list_parts(store, "visits"):
         store.delete(key)
 
 
-def gather(data: Store, store: Store, clinical: Panel) -> Gathered:
+def gather(data: Store, store: Store, clinical: VotingModels) -> GatheredTables:
     """Write a CSV of each table, and the visits; the numbers of all."""
-    found = Gathered()
+    found = GatheredTables()
     drop_gathered(store)
     with ExitStack() as stack:
         write = {name: stack.enter_context(csv_file(store, f"{name}.csv", of)) for name, of in TABLES.items()}
-        for key in parts(store, "ledger"):
+        for key in list_parts(store, "ledger"):
             part = key.rpartition("/")[2]
             held = {name: read_part(store, f"{name}/{part}", of) for name, of in TABLES.items()}
             for name, table in held.items():
@@ -76,9 +76,9 @@ def gather(data: Store, store: Store, clinical: Panel) -> Gathered:
     return found
 
 
-def _visits(data: Store, store: Store, clinical: Panel) -> Iterator[pa.Table]:
+def _visits(data: Store, store: Store, clinical: VotingModels) -> Iterator[pa.Table]:
     """The second stage: lots of whole patients, kept on this machine's disk until it is their turn."""
-    sources: dict[str, tuple[Store, str, Table, Sequence[str]]] = {
+    sources: dict[str, tuple[Store, str, TableSchema, Sequence[str]]] = {
         "hands": (store, "hands", HANDS, HAND_COLUMNS),
         "scans": (store, "ultrasound", ULTRASOUND, SCAN_COLUMNS),
     }
@@ -87,7 +87,7 @@ def _visits(data: Store, store: Store, clinical: Panel) -> Iterator[pa.Table]:
     rows = sum(
         open_part(place, key, of).metadata.num_rows
         for place, table, of, _ in sources.values()
-        for key in parts(place, table)
+        for key in list_parts(place, table)
     )
     with tempfile.TemporaryDirectory(prefix="rajobs-visits-") as folder:
         lots = 1 + rows // LOT
@@ -97,7 +97,7 @@ def _visits(data: Store, store: Store, clinical: Panel) -> Iterator[pa.Table]:
             hands, scans = (_read(Path(folder) / name / str(lot)) for name in ("hands", "scans"))
             scans = scans or ULTRASOUND.arrow.empty_table()
             asked = ask_clinic(clinical, _read(Path(folder) / "clinic" / str(lot)), scans)
-            yield visits(hands or HANDS.arrow.empty_table(), scans, asked)
+            yield build_visits(hands or HANDS.arrow.empty_table(), scans, asked)
 
 
 def _by_patient(tables: Iterable[pa.Table], folder: Path, lots: int) -> None:
@@ -121,7 +121,7 @@ def _read(file: Path) -> pa.Table | None:
         return pa.ipc.open_stream(source).read_all()
 
 
-def ask_clinic(clinical: Panel, clinic: pa.Table | None, scans: pa.Table) -> list[dict[str, Any]]:
+def ask_clinic(clinical: VotingModels, clinic: pa.Table | None, scans: pa.Table) -> list[dict[str, Any]]:
     """The models' probability for each visit of the clinic table; variants are no visits.
 
     What the clinic left empty of the joints' ultrasound is filled by the grades of scans of the same day; the clinic
@@ -129,7 +129,7 @@ def ask_clinic(clinical: Panel, clinic: pa.Table | None, scans: pa.Table) -> lis
     """
     if clinic is None:
         return []
-    told = squares(scans)
+    told = grades_by_visit(scans)
     seen = clinic_visits(clinic.filter(pc.is_null(clinic.column("derived_from"))))
     gaps = [gaps_of(visit, told.get((visit.patient, visit.day), {})) for visit in seen]
     found = [replace(visit, findings={**visit.findings, **gap}) for visit, gap in zip(seen, gaps)]
@@ -137,18 +137,18 @@ def ask_clinic(clinical: Panel, clinic: pa.Table | None, scans: pa.Table) -> lis
     for first in range(0, len(found), ASKED):
         some = found[first : first + ASKED]
         rows: Sequence[Row] = [Row(image_id=visit.image_id, at=at) for at, visit in enumerate(some)]
-        vote = clinical.vote(rows, draw_visits(some, clinical.asks(rows)))["ra_clinical"]
+        vote = clinical.vote(rows, draw_visits(some, clinical.view_requests(rows)))["ra_clinical"]
         answers += [
             {
                 "patient": visit.patient,
                 "visit_date": visit.day,
                 "ra_clinical_p": float(p[1]),
-                "ra_clinical_dissent": vote.of_members(at),
+                "ra_clinical_dissent": vote.dissent_of_row(at),
                 "squares_filled": len(gaps[first + at]),
                 "bundles": clinical.hashes,
             }
             for at, visit in enumerate(some)
-            if (p := vote.of(at)) is not None
+            if (p := vote.probabilities_at(at)) is not None
         ]
     return answers
 

@@ -12,11 +12,11 @@ from typing import Any
 import pyarrow as pa
 
 from rajobs import studies
-from rajobs.imaging.rows import PLACES, Positions, Row, derive, positions_from_labels
-from rajobs.jobs.score.extremity_rows import Hand, hand_rows, score_joints
+from rajobs.imaging.rows import POSITION_STUDY, Positions, Row, positions_from_labels, rows_of_part
+from rajobs.jobs.score.extremity_rows import HandInProgress, hand_rows, score_joints
 from rajobs.jobs.score.joint_finding import find_joints, keep_examined
-from rajobs.learning.samples.row_arrays import draw_all
-from rajobs.learning.voting import Panel, Vote, Where
+from rajobs.learning.samples.row_arrays import draw_views
+from rajobs.learning.voting import BundleLocation, Vote, VotingModels
 from rajobs.records.anatomy import SITES
 from rajobs.records.label_consensus import consensus
 from rajobs.records.scan_grades import PLACE, loops, of_frame, place_of
@@ -58,13 +58,13 @@ _IMAGES = (
 )  # fmt: skip
 
 
-class Scorer:
+class ScoreWorker:
     """Takes the key of an images part, writes its parts of the tables."""
 
-    def __init__(self, data: str, out: str, bundles: Mapping[str, Sequence[Where]]) -> None:
+    def __init__(self, data: str, out: str, bundles: Mapping[str, Sequence[BundleLocation]]) -> None:
         self.data, self.out = open_store(data), open_store(out)
         asked = [step.study for step in CHAIN if step is not CLINICAL]
-        self.panels = {study: Panel.load(studies.find(study), bundles[study]) for study in asked}
+        self.panels = {study: VotingModels.load(studies.find(study), bundles[study]) for study in asked}
         labels = read_table(self.data, "labels", LABELS)
         self.positions, self.scanned = places(labels), scan_places(labels)
 
@@ -75,14 +75,14 @@ class Scorer:
         film_of = {film["image_id"]: film for film in films if film["fate"] == "kept"}
         positions = {**self._found(item["key"], images, film_of), **self.positions}
         hands = [
-            Hand(row=row, whose=_whose(told[row.at]), film=film_of[row.image_id])
-            for row in derive("hands", images, positions)
+            HandInProgress(row=row, whose=_whose(told[row.at]), film=film_of[row.image_id])
+            for row in rows_of_part("hands", images, positions)
             if row.image_id in film_of
         ]
         rows = {
             "hands": [hand.row for hand in hands],
             "joints": [joint for hand in hands for joint in hand.row.joints],
-            "ultrasound": derive("ultrasound", images, {}),
+            "ultrasound": rows_of_part("ultrasound", images, {}),
         }
         votes = self._votes(item["key"], rows)
         hashes = [*self.panels[FINDS.study].hashes, *self.panels[SCORES.study].hashes]
@@ -103,7 +103,9 @@ class Scorer:
 
     def _found(self, key: str, images: pa.Table, kept: Mapping[str, Record]) -> Positions:
         """The joints of the kept films that no label names."""
-        films = [row for row in derive(FILTER.rows, images, {}) if row.image_id in kept.keys() - self.positions.keys()]
+        films = [
+            row for row in rows_of_part(FILTER.rows, images, {}) if row.image_id in kept.keys() - self.positions.keys()
+        ]
         found = find_joints(self.data, key, images, films, self.panels[FILTER.study], self.panels[FINDS.study])
         return keep_examined(found, {name for name, film in kept.items() if film.get("view") == "unilateral"})
 
@@ -112,20 +114,20 @@ class Scorer:
         panels = {step: self.panels[step.study] for step in CHAIN if step.rows in rows and step is not FINDS}
         asks = {}
         for step, panel in panels.items():
-            asks.update(panel.asks(rows[step.rows]))
-        drawn = draw_all(self.data, key, asks)
+            asks.update(panel.view_requests(rows[step.rows]))
+        drawn = draw_views(self.data, key, asks)
         return {step.study: panel.vote(rows[step.rows], drawn) for step, panel in panels.items()}
 
     def _films(self, key: str, images: pa.Table, told: Sequence[Record]) -> list[Record]:
-        panel, rows = self.panels[FILTER.study], derive(FILTER.rows, images, {})
-        vote = panel.vote(rows, draw_all(self.data, key, panel.asks(rows))).get("view")
+        panel, rows = self.panels[FILTER.study], rows_of_part(FILTER.rows, images, {})
+        vote = panel.vote(rows, draw_views(self.data, key, panel.view_requests(rows))).get("view")
         films = []
         for at, row in enumerate(rows):
             film: Record = {**_whose(told[row.at]), "bundles": panel.hashes}
             if vote is None:  # without a filter the films that have joints are taken for hands
                 film["fate"] = "kept" if row.image_id in self.positions else "no-model"
             else:
-                view = VIEWS[int(vote.said[at])]
+                view = VIEWS[int(vote.answers[at])]
                 film |= {"view": view, **{f"{name}_p": float(p) for name, p in zip(VIEWS, vote.p[at])}}
                 film["disagreement"] = float(vote.apart[at]) if len(panel.models) > 1 else None
                 film["fate"] = "kept" if view in KEEPS else "no-hand"
@@ -144,10 +146,10 @@ class Scorer:
             }  # fmt: skip
             row |= {name: self.scanned.get(scan.image_id, {}).get(name) for name in PLACE}
             for target in panel.study.targets:
-                if target.name in asked and (p := asked[target.name].of(at)) is not None:
-                    row |= of_frame(target.name, p, int(asked[target.name].said[at]), image["doppler"])
+                if target.name in asked and (p := asked[target.name].probabilities_at(at)) is not None:
+                    row |= of_frame(target.name, p, int(asked[target.name].answers[at]), image["doppler"])
             rows.append(row)
-        return placed(rows)
+        return place_scans(rows)
 
     def _ledger(self, told: Sequence[Record], tables: Mapping[str, Sequence[Record]]) -> list[Record]:
         """What became of every image, and why."""
@@ -166,7 +168,7 @@ class Scorer:
 
 def places(labels: pa.Table) -> Positions:
     """Where the labels say that the joints of hands are; feet have no table."""
-    found = positions_from_labels({axis: consensus(labels, PLACES, axis, ordered=True) for axis in ("x", "y")})
+    found = positions_from_labels({axis: consensus(labels, POSITION_STUDY, axis, ordered=True) for axis in ("x", "y")})
     hands = {image: [place for place in held if SITES[place.site].part == "hand"] for image, held in found.items()}
     return {image: held for image, held in hands.items() if held}
 
@@ -181,7 +183,7 @@ def scan_places(labels: pa.Table) -> dict[str, dict[str, str]]:
     return found
 
 
-def placed(rows: Sequence[Record]) -> list[Record]:
+def place_scans(rows: Sequence[Record]) -> list[Record]:
     """Frames, in the order of their tables, with their scan's side and site, which labels name on one of them."""
     found: list[Record] = []
     for _, mine in groupby(rows, key=lambda row: (row["patient"], row["visit_date"])):

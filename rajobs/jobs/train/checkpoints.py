@@ -4,14 +4,14 @@ import dataclasses
 import math
 import time
 
-from rajobs.learning.training.state import State, load_state, save_state
+from rajobs.learning.training.state import TrainingState, load_state, save_state
 from rajobs.records.store import Store
 
 CHECKPOINT_SECONDS = 20.0
 
 
 @dataclasses.dataclass(kw_only=True)
-class Keeper:
+class Checkpoints:
     """Keeps one network's newest state in a folder of the store."""
 
     store: Store
@@ -22,11 +22,11 @@ class Keeper:
     def keys(self) -> list[str]:
         return [entry.key for entry in self.store.list(f"{self.folder}/{self.name}/")]
 
-    def newest(self) -> State | None:
+    def latest(self) -> TrainingState | None:
         found = self.keys()
         return load_state(self.store.get(found[-1])) if found else None
 
-    def keep(self, epoch: int, state: State, done: bool) -> None:
+    def save(self, epoch: int, state: TrainingState, done: bool) -> None:
         """Put the state after an epoch, if the last one is some time ago or there is none to come."""
         if not done and time.monotonic() - self.last < CHECKPOINT_SECONDS:
             return

@@ -11,29 +11,38 @@ import ray
 from numpy.typing import NDArray
 
 from rajobs import studies
-from rajobs.imaging.rows import COLUMNS, PLACES, WHOSE, Positions, Visit, derive, positions_from_labels, visits
+from rajobs.imaging.rows import (
+    COLUMNS,
+    POSITION_STUDY,
+    VISIT_COLUMNS,
+    Positions,
+    Visit,
+    positions_from_labels,
+    rows_of_part,
+    visits_of_clinic,
+)
 from rajobs.jobs import cluster, console
-from rajobs.learning.ensemble import Lesson, member_points
+from rajobs.learning.ensemble import Dataset, member_points
 from rajobs.learning.points import UNKNOWN, points_in_view
 from rajobs.learning.recipe import Recipe
 from rajobs.learning.samples import prepared
-from rajobs.learning.study import FOUND, Study
+from rajobs.learning.study import POINT_CLASSES, Study
 from rajobs.records.errors import DataError, NotThereYet, StoreError
 from rajobs.records.label_consensus import consensus
 from rajobs.records.manifest import read_manifest
 from rajobs.records.splits import Item, PrintedPatients, PrintedSplit, check_mode, clean_split, published_split, torn
 from rajobs.records.store import Store, open_store
-from rajobs.records.tables.parquet_parts import parts, read_file, read_part, read_table, to_parquet
+from rajobs.records.tables.parquet_parts import list_parts, read_file, read_part, read_table, to_parquet
 from rajobs.records.tables.schemas import CLINIC, IMAGES, LABELS, SPLIT
 
 SPLIT_SEED = 0
 PUBLISHED = "-published"
-PLACED = ("hands", "joints")  # rows that labels tell apart by side and site; all others are whole images
+LABELLED_BY_SITE = ("hands", "joints")  # rows that labels tell apart by side and site; all others are whole images
 _NOWHERE = {"split": "", "group": ""}  # of an image outside the split
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class LabelledData:
     """Ingested data as a study meets them."""
 
     store: Store
@@ -45,19 +54,19 @@ class Source:
     readings: pa.Table
 
 
-def open_source(data: str, study: Study) -> Source:
+def open_labelled_data(data: str, study: Study) -> LabelledData:
     """The data of an ingest, with the labels that the study needs; whatever is missing is named."""
     store = open_store(data)
     manifest = read_manifest(store)
     if manifest is None or manifest.get("job") != "ingest":
         raise StoreError(f"{data} holds no finished ingest; run `rajobs ingest SRC {data} --labels FILE` first")
     readings = _told_by_the_clinic(store, study) if study.rows == "visits" else read_table(store, "labels", LABELS)
-    whole = study.rows not in PLACED
+    whole = study.rows not in LABELLED_BY_SITE
     labels = {t.name: consensus(readings, study.name, t.name, ordered=t.ordered, whole=whole) for t in study.targets}
     cut = study.rows in ("hands", "joints") or study.points is not None  # by where the labels say that joints are
-    places = {axis: consensus(readings, PLACES, axis, ordered=True) if cut else {} for axis in ("x", "y")}
+    places = {axis: consensus(readings, POSITION_STUDY, axis, ordered=True) if cut else {} for axis in ("x", "y")}
     if study.points is not None and study.points.name in labels:
-        labels[study.points.name] = dict.fromkeys(places["x"], FOUND[-1])
+        labels[study.points.name] = dict.fromkeys(places["x"], POINT_CLASSES[-1])
     _check_values(study, labels)
     if not any(labels.values()):
         there = sorted(set(readings.column("study").to_pylist()))
@@ -66,7 +75,7 @@ def open_source(data: str, study: Study) -> Source:
         raise DataError(
             f"{data} has no labels {wanted} of {study.name}; it has labels of {', '.join(there) or 'nothing'}"
         )
-    return Source(
+    return LabelledData(
         store=store, study=study, data_hash=manifest["hash"], key=manifest["key"], labels=labels,
         positions=positions_from_labels(places), readings=readings,
     )  # fmt: skip
@@ -74,7 +83,7 @@ def open_source(data: str, study: Study) -> Source:
 
 def _told_by_the_clinic(store: Store, study: Study) -> pa.Table:
     """Visits have their labels in the clinic table itself, in columns of the targets' names."""
-    found = clinic_visits(store)
+    found = read_clinic_visits(store)
     if not found:
         raise StoreError(
             f"{store.uri} holds no clinic table, which {study.name} learns from; ingest it with --clinic FILE"
@@ -90,10 +99,14 @@ def _told_by_the_clinic(store: Store, study: Study) -> pa.Table:
     ])  # fmt: skip
 
 
-def clinic_visits(store: Store, columns: Sequence[str] = ()) -> list[Visit]:
+def read_clinic_visits(store: Store, columns: Sequence[str] = ()) -> list[Visit]:
     """All visits, with all that was found or with some columns of it."""
-    chosen = [name for name in CLINIC.names if not columns or name in (*WHOSE, *columns)]
-    return [visit for key in parts(store, "clinic") for visit in visits(read_part(store, key, CLINIC, chosen))]
+    chosen = [name for name in CLINIC.names if not columns or name in (*VISIT_COLUMNS, *columns)]
+    return [
+        visit
+        for key in list_parts(store, "clinic")
+        for visit in visits_of_clinic(read_part(store, key, CLINIC, chosen))
+    ]
 
 
 def _check_values(study: Study, labels: Mapping[str, Mapping[Any, str]]) -> None:
@@ -106,7 +119,7 @@ def _check_values(study: Study, labels: Mapping[str, Mapping[Any, str]]) -> None
             )
 
 
-def prepare(source: Source, settings: Mapping[str, Any], address: str | None) -> prepared.Prepared:
+def prepare(source: LabelledData, settings: Mapping[str, Any], address: str | None) -> prepared.Prepared:
     """The study's arrays in one view; those that are not there yet are drawn on the cluster."""
     study, store = source.study, source.store
     todo = prepared.missing(store, study, settings, source.positions)
@@ -124,7 +137,7 @@ def _draw(uri: str, key: str, study: str, settings: dict[str, Any], positions: P
 
 
 def _draw_on_cluster(
-    source: Source, settings: Mapping[str, Any], todo: Sequence[str], progress: console.Progress
+    source: LabelledData, settings: Mapping[str, Any], todo: Sequence[str], progress: console.Progress
 ) -> None:
     draw = ray.remote(num_cpus=1)(_draw)
     shared = ray.put(source.positions)
@@ -135,7 +148,7 @@ def _draw_on_cluster(
         progress.step(len(ready))
 
 
-def split_of(source: Source, mode: str) -> tuple[pa.Table, str]:
+def frozen_split(source: LabelledData, mode: str) -> tuple[pa.Table, str]:
     """The frozen split of a study and mode, made at the first asking, and its hash."""
     check_mode(mode)
     key = f"splits/{source.study.name}{'' if mode == 'clean' else PUBLISHED}.parquet"
@@ -148,7 +161,7 @@ def split_of(source: Source, mode: str) -> tuple[pa.Table, str]:
     return split, hashlib.sha256(source.store.get(key)).hexdigest()[:16]
 
 
-def _tell_of_later_labels(source: Source, mode: str, split: pa.Table, key: str) -> None:
+def _tell_of_later_labels(source: LabelledData, mode: str, split: pa.Table, key: str) -> None:
     """What the labels say now that a split which was frozen before does not follow."""
     part_of = dict(zip(split.column("image_id").to_pylist(), split.column("split").to_pylist()))
     given = _given(source)
@@ -169,7 +182,7 @@ def _tell_of_later_labels(source: Source, mode: str, split: pa.Table, key: str) 
         )
 
 
-def _given(source: Source) -> dict[str, str]:
+def _given(source: LabelledData) -> dict[str, str]:
     """The part of each image to which the labels' own split gives one."""
     return {
         row["image_id"]: row["split"]
@@ -178,7 +191,7 @@ def _given(source: Source) -> dict[str, str]:
     }
 
 
-def _items(source: Source) -> tuple[list[Item], dict[str, str]]:
+def _items(source: LabelledData) -> tuple[list[Item], dict[str, str]]:
     """What a split needs to know of the labelled images, and the patient of every image."""
     strata, given = _strata(source), _given(source)
     items, patient_of = [], {}
@@ -191,7 +204,7 @@ def _items(source: Source) -> tuple[list[Item], dict[str, str]]:
     return items, patient_of
 
 
-def _make_split(source: Source, mode: str) -> pa.Table:
+def _make_split(source: LabelledData, mode: str) -> pa.Table:
     study = source.study
     items, patient_of = _items(source)
     if mode == "clean":
@@ -202,16 +215,16 @@ def _make_split(source: Source, mode: str) -> pa.Table:
         )
     folded = [Item(**{**vars(item), "stratum": study.folds.get(item.stratum, item.stratum)}) for item in items]
     if study.rows == "visits" and study.printed_split is not None:
-        return _published_visits(clinic_visits(source.store, WHOSE), folded, study.printed_split)
+        return _published_visits(read_clinic_visits(source.store, VISIT_COLUMNS), folded, study.printed_split)
     return published_split(folded, study.printed_split, SPLIT_SEED)
 
 
 def _whose(store: Store) -> Iterator[tuple[str, str, str | None]]:
     """Of every image and visit its id, its patient and the image it derives from."""
-    for part in parts(store, "images"):
+    for part in list_parts(store, "images"):
         for image in read_part(store, part, IMAGES, ["image_id", "patient", "derived_from"]).to_pylist():
             yield image["image_id"], image["patient"], image["derived_from"]
-    for visit in clinic_visits(store, WHOSE):
+    for visit in read_clinic_visits(store, VISIT_COLUMNS):
         yield visit.image_id, visit.patient, None  # a variant's patient is the one whom it derives from
 
 
@@ -236,7 +249,7 @@ def _published_visits(
     return SPLIT.rows(sorted(rows, key=lambda row: str(row["image_id"])))
 
 
-def _clean(source: Source, items: Sequence[Item], patient_of: Mapping[str, str]) -> pa.Table:
+def _clean(source: LabelledData, items: Sequence[Item], patient_of: Mapping[str, str]) -> pa.Table:
     """A patient stands in one part, whichever study asks."""
     held: dict[str, str] = {}
     for entry in source.store.list("splits/"):
@@ -264,7 +277,7 @@ def _told(split: pa.Table, items: Sequence[Item]) -> pa.Table:
     return split
 
 
-def _strata(source: Source) -> dict[str, str]:
+def _strata(source: LabelledData) -> dict[str, str]:
     """An image's class for stratifying: its first target's label, the highest where it has several (joints, hands).
 
     Of an image without one the next target's label that it has, by the target's name: it takes part all the same.
@@ -280,9 +293,9 @@ def _strata(source: Source) -> dict[str, str]:
     return strata
 
 
-def lesson_of(
-    source: Source, arrays: prepared.Prepared, split: pa.Table, recipe: Recipe, budget: float = 1.0
-) -> Lesson:
+def build_dataset(
+    source: LabelledData, arrays: prepared.Prepared, split: pa.Table, recipe: Recipe, budget: float = 1.0
+) -> Dataset:
     """Arrays, labels and parts put side by side, a row each."""
     rows = arrays.rows.select(["image_id", "side", "site"]).to_pylist()
     split_rows = {row["image_id"]: row for row in split.to_pylist()}
@@ -294,23 +307,23 @@ def lesson_of(
     groups = np.array([each["group"] for each in held], dtype=np.str_)
     shows = any(member_points(source.study, member) for member in recipe.members)
     points = _points(source, recipe.view) if shows else None
-    return Lesson(
+    return Dataset(
         study=source.study, arrays=arrays, labels=labels, points=points, parts=parts_, groups=groups, budget=budget
     )
 
 
-def _points(source: Source, settings: Mapping[str, Any]) -> NDArray[np.float32]:
+def _points(source: LabelledData, settings: Mapping[str, Any]) -> NDArray[np.float32]:
     """Where the labels' points lie in each row's array; UNKNOWN in films of which nobody has said it."""
     study, found = source.study, []
     assert study.points is not None and study.view.place is not None
     chosen = study.view.with_settings(settings)
-    for key in parts(source.store, "images"):
+    for key in list_parts(source.store, "images"):
         images = read_part(source.store, key, IMAGES, COLUMNS)
         shapes = list(zip(images.column("rows").to_pylist(), images.column("columns").to_pylist()))
-        for row in derive(study.rows, images, source.positions):
+        for row in rows_of_part(study.rows, images, source.positions):
             told = source.positions.get(row.image_id, ())
             to_view = study.view.place(row, shapes[row.at], **chosen)
-            mine = points_in_view(study.points.places, row, told, to_view)
+            mine = points_in_view(study.points.point_names, row, told, to_view)
             found.append(mine if told else np.full_like(mine, UNKNOWN))
     return np.stack(found)
 
@@ -319,7 +332,7 @@ def _values(
     labels: Mapping[tuple[str, str | None, str | None], str], kind: str, rows: Sequence[Mapping[str, Any]]
 ) -> list[str | None]:
     """Each row's label: of the hand or the joint, or of the whole image, whatever side and site its label names."""
-    if kind in PLACED:
+    if kind in LABELLED_BY_SITE:
         return [labels.get((row["image_id"], row["side"], row["site"] or None)) for row in rows]
     of_image = {image: value for (image, _, _), value in labels.items()}
     return [of_image.get(row["image_id"]) for row in rows]

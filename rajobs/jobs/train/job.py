@@ -10,32 +10,40 @@ from torch import nn
 
 from rajobs import __version__, studies
 from rajobs.jobs import cluster, console
-from rajobs.jobs.train.checkpoints import Keeper
-from rajobs.jobs.train.dataset import Source, lesson_of, open_source, prepare, split_of
-from rajobs.jobs.train.worker import check_workers, fit_together
-from rajobs.learning.bundle import BUNDLE, Model, Networks, Trained, calibrate, put_bundle, read_description
+from rajobs.jobs.train.checkpoints import Checkpoints
+from rajobs.jobs.train.dataset import LabelledData, build_dataset, frozen_split, open_labelled_data, prepare
+from rajobs.jobs.train.worker import check_workers, train_with_workers
+from rajobs.learning.bundle import (
+    BUNDLE,
+    Model,
+    TrainedMembers,
+    TrainedNetwork,
+    calibrate,
+    put_bundle,
+    read_description,
+)
 from rajobs.learning.card import card
 from rajobs.learning.ensemble import (
-    BEST,
-    Learnt,
-    Lesson,
+    MOST_ACCURATE,
+    Dataset,
+    FittedNetwork,
     build_member,
-    check_taught,
-    fit_member,
-    learned,
-    member_fit,
+    build_run,
+    check_rows_to_learn_from,
+    count_learned_rows,
     member_samples,
     member_targets,
-    scaled,
+    scale_epochs,
+    train_member,
 )
-from rajobs.learning.evaluation import judge_turns, most_accurate
+from rajobs.learning.evaluation import choose_most_accurate, evaluate_folds
 from rajobs.learning.networks import architectures
-from rajobs.learning.networks.starting_weights import Start, find_starts, from_weights
+from rajobs.learning.networks.starting_weights import StartingWeights, apply_weights_option, find_starting_weights
 from rajobs.learning.recipe import Member, Recipe, from_toml, to_dict
 from rajobs.learning.study import Study
-from rajobs.learning.training.cross_validation import network_name, turns
-from rajobs.learning.training.loop import Fit, pick_device
-from rajobs.learning.training.state import Epoch, State
+from rajobs.learning.training.cross_validation import fold_datasets, network_name
+from rajobs.learning.training.loop import TrainingRun, pick_device
+from rajobs.learning.training.state import Epoch, TrainingState
 from rajobs.records.errors import UsageError
 from rajobs.records.manifest import digest, refuse_others
 from rajobs.records.store import Store, absolute, open_store, read_text
@@ -46,7 +54,7 @@ FEW = 30  # patients of the validation part, below which their figures hang on s
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Order:
+class TrainRequest:
     """What a person asks of train."""
 
     study: str
@@ -61,18 +69,18 @@ class Order:
     ray: str | None = None
 
 
-def train(order: Order) -> str:
+def train(order: TrainRequest) -> str:
     """Fit, and return the place of the bundle; an order that was carried out before is not carried out again."""
     study = studies.find(order.study)
     _check(order)
-    recipe = from_weights(read_recipe(study, order.recipe), order.weights)
+    recipe = apply_weights_option(read_recipe(study, order.recipe), order.weights)
     check_workers(recipe, order.workers)
     study = study.asked(recipe)
-    starts = find_starts(recipe, order.weights)
-    source = open_source(order.data, study)
+    starts = find_starting_weights(recipe, order.weights)
+    source = open_labelled_data(order.data, study)
     store = open_store(order.out)
     refuse_others(store, "models")
-    split, split_hash = split_of(source, order.mode)
+    split, split_hash = frozen_split(source, order.mode)
     facts: dict[str, Any] = {
         "study": study.name,
         "recipe": to_dict(recipe),
@@ -91,19 +99,19 @@ def train(order: Order) -> str:
         console.line(f"nothing to do: {order.out}/{folder} holds this model already")
         return f"{order.out}/{folder}"
     arrays = prepare(source, recipe.view, order.ray)
-    lesson = lesson_of(source, arrays, split, recipe, order.budget)
-    lessons = turns(lesson, recipe.folds)
-    check_taught(lessons, recipe)
+    lesson = build_dataset(source, arrays, split, recipe, order.budget)
+    lessons = fold_datasets(lesson, recipe.folds)
+    check_rows_to_learn_from(lessons, recipe)
     if recipe.heavy:
         _warn(order, lesson, recipe)
     _hint(lesson, recipe)
-    trained: dict[str, list[Trained]] = {}
-    states: dict[str, State] = {}
+    trained: dict[str, list[TrainedNetwork]] = {}
+    states: dict[str, TrainingState] = {}
     for number, member in enumerate(recipe.members):
         for turn, mine in enumerate(lessons):
             name = network_name(member.name, turn, len(lessons))
             place = Place(folder=f"{folder}/checkpoints", name=name, turn=turn, seed=order.seed * 1000 + number)
-            one, states[name] = fit(order, mine, recipe, member, starts.get(member.name), place)
+            one, states[name] = train_network(order, mine, recipe, member, starts.get(member.name), place)
             trained.setdefault(member.name, []).append(one)
     _put(store, folder, source, recipe, lessons, trained, states, facts)
     for entry in list(store.list(f"{folder}/checkpoints/")):
@@ -122,25 +130,25 @@ class Place:
     seed: int
 
 
-def _hint(lesson: Lesson, recipe: Recipe) -> None:
+def _hint(lesson: Dataset, recipe: Recipe) -> None:
     """Where few patients choose, say how all of them can."""
     few = len(set(lesson.groups[lesson.parts == "validation"]))
     if not recipe.folds and few < FEW:
         console.line(f"{few} patients validate: few to choose by. A recipe with folds = 5 gives every patient a turn")
 
 
-def _check(order: Order) -> None:
+def _check(order: TrainRequest) -> None:
     if not 0 < order.budget <= 1:
         raise UsageError(f"--budget must be above 0 and at most 1, not {order.budget}")
     if order.workers < 1:
         raise UsageError(f"--workers must be 1 or more, not {order.workers}")
 
 
-def _warn(order: Order, lesson: Lesson, recipe: Recipe) -> None:
+def _warn(order: TrainRequest, lesson: Dataset, recipe: Recipe) -> None:
     """Say how long a recipe that is meant for GPUs will take, before it starts."""
     seconds = 0.0
     for member in recipe.members:
-        run = member_fit(lesson, recipe, member, order.seed)
+        run = build_run(lesson, recipe, member, order.seed)
         one = run.estimate(build_member(lesson.study, member, lesson.arrays.shape, 0).to(run.device))
         seconds += one * max(1, recipe.folds)
     console.line(
@@ -160,13 +168,13 @@ def read_recipe(study: Study, name: str) -> Recipe:
     return recipe
 
 
-def fit(
-    order: Order, lesson: Lesson, recipe: Recipe, member: Member, start: Start | None, place: Place
-) -> tuple[Trained, State]:
+def train_network(
+    order: TrainRequest, lesson: Dataset, recipe: Recipe, member: Member, start: StartingWeights | None, place: Place
+) -> tuple[TrainedNetwork, TrainingState]:
     """One network trained, from its last checkpoint if there is one, and calibrated."""
-    keeper = Keeper(store=open_store(order.out), folder=place.folder, name=place.name)
-    run = member_fit(lesson, recipe, member, place.seed)
-    state = keeper.newest()
+    checkpoints = Checkpoints(store=open_store(order.out), folder=place.folder, name=place.name)
+    run = build_run(lesson, recipe, member, place.seed)
+    state = checkpoints.latest()
     if state:
         console.line(f"{place.name}: going on after epoch {len(state.history)}")
     if order.workers > 1:
@@ -176,17 +184,17 @@ def fit(
             **vars(place),
         }  # fmt: skip
         with cluster.connected(order.ray):
-            state = fit_together(task, order.workers, run.training.epochs, lesson.study.headline)
+            state = train_with_workers(task, order.workers, run.training.epochs, lesson.study.headline)
         built = build_member(lesson.study, member, lesson.arrays.shape, place.seed).to(run.device)
         built.load_state_dict(state.best)
-        network: Learnt = built.eval()
+        network: FittedNetwork = built.eval()
     else:
-        network, state = _fit_here(lesson, recipe, member, start, place.seed, keeper, state)
+        network, state = _fit_here(lesson, recipe, member, start, place.seed, checkpoints, state)
     temperature = _temperature(run, network, lesson, member) if recipe.calibrate else {}
-    return Trained(network=network, temperature=temperature), state
+    return TrainedNetwork(network=network, temperature=temperature), state
 
 
-def _temperature(run: Fit, network: Learnt, lesson: Lesson, member: Member) -> dict[str, float]:
+def _temperature(run: TrainingRun, network: FittedNetwork, lesson: Dataset, member: Member) -> dict[str, float]:
     """A target's temperature; points have none."""
     if not member_targets(lesson.study, member):
         return {}
@@ -200,37 +208,43 @@ def _temperature(run: Fit, network: Learnt, lesson: Lesson, member: Member) -> d
 
 
 def _fit_here(
-    lesson: Lesson, recipe: Recipe, member: Member, start: Start | None, seed: int, keeper: Keeper, state: State | None
-) -> tuple[Learnt, State]:
+    lesson: Dataset,
+    recipe: Recipe,
+    member: Member,
+    start: StartingWeights | None,
+    seed: int,
+    checkpoints: Checkpoints,
+    state: TrainingState | None,
+) -> tuple[FittedNetwork, TrainingState]:
     """In this process: one worker needs no cluster. A cascade that was killed starts again: it takes minutes."""
-    epochs, cascade = scaled(recipe.training_of(member), lesson.budget).epochs, member.fit == "cascade"
-    with console.Progress(f"{'stages' if cascade else 'epochs'} of {keeper.name}", epochs) as progress:
+    epochs, cascade = scale_epochs(recipe.training_of(member), lesson.budget).epochs, member.fit == "cascade"
+    with console.Progress(f"{'stages' if cascade else 'epochs'} of {checkpoints.name}", epochs) as progress:
         progress.step(len(state.history) if state else 0)
 
-        def told(epoch: Epoch, now: State) -> bool:
+        def told(epoch: Epoch, now: TrainingState) -> bool:
             if not cascade:
-                keeper.keep(epoch.epoch, now, epoch.epoch == epochs)
+                checkpoints.save(epoch.epoch, now, epoch.epoch == epochs)
             metric = "" if epoch.metric is None else f", {lesson.study.headline} {epoch.metric:.3f}"
             progress.step(note=f"loss {epoch.loss:.3f}{metric}")
             return True
 
-        return fit_member(lesson, recipe, member, seed, told, state, start)
+        return train_member(lesson, recipe, member, seed, told, state, start)
 
 
 def _put(
     store: Store,
     folder: str,
-    source: Source,
+    source: LabelledData,
     recipe: Recipe,
-    lessons: Sequence[Lesson],
-    trained: Networks,
-    states: Mapping[str, State],
+    lessons: Sequence[Dataset],
+    trained: TrainedMembers,
+    states: Mapping[str, TrainingState],
     facts: Mapping[str, Any],
 ) -> None:
     study, shape = source.study, lessons[0].arrays.shape
     model = Model(study=study, recipe=recipe, shape=shape, hash="", trained=trained, device=pick_device())
-    if recipe.combine == BEST:
-        model = dataclasses.replace(model, best=most_accurate(model, lessons, facts["mode"]))
+    if recipe.combine == MOST_ACCURATE:
+        model = dataclasses.replace(model, best=choose_most_accurate(model, lessons, facts["mode"]))
     told = {
         **facts,
         "shape": list(shape),
@@ -238,9 +252,9 @@ def _put(
         "parameters": {name: architectures.parameters(several[0].network) for name, several in trained.items()},
         "epochs": {name: {"run": len(s.history), "kept": s.best_epoch} for name, s in states.items()},
         "rows": {part: int(np.sum(lessons[0].parts == part)) for part in ("train", "validation", "test")},
-        "learned": learned(lessons[0]),
+        "learned": count_learned_rows(lessons[0]),
         **({"best": model.best} if model.best else {}),
-        "validation": judge_turns(model, lessons).figures(),
+        "validation": evaluate_folds(model, lessons).figures(),
     }
     rows = [{"member": name, **vars(epoch)} for name, state in states.items() for epoch in state.history]
     store.put(f"{folder}/history.parquet", to_parquet(HISTORY.rows(rows), HISTORY))
@@ -248,7 +262,7 @@ def _put(
     put_bundle(store, folder, trained, told)
 
 
-def _summary(store: Store, folder: str, order: Order) -> None:
+def _summary(store: Store, folder: str, order: TrainRequest) -> None:
     told = read_description(store, folder)
     rows = {f"{name} (validation)": console.figure(found) for name, found in told["validation"].items()}
     console.table(f"{order.study}, {order.mode} mode, budget {order.budget:g}", {**told["rows"], **rows})

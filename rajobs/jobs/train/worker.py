@@ -20,21 +20,21 @@ from torch.nn.parallel import DistributedDataParallel
 from rajobs import studies
 from rajobs.jobs import console
 from rajobs.jobs.cluster import WorkerFailed
-from rajobs.jobs.train.checkpoints import Keeper
-from rajobs.jobs.train.dataset import lesson_of, open_source, split_of
-from rajobs.learning.ensemble import build_member, member_fit
-from rajobs.learning.networks.starting_weights import find_starts
+from rajobs.jobs.train.checkpoints import Checkpoints
+from rajobs.jobs.train.dataset import build_dataset, frozen_split, open_labelled_data
+from rajobs.learning.ensemble import build_member, build_run
+from rajobs.learning.networks.starting_weights import find_starting_weights
 from rajobs.learning.recipe import Recipe, from_dict
 from rajobs.learning.samples.prepared import read_prepared
-from rajobs.learning.training.cross_validation import turns
-from rajobs.learning.training.state import Epoch, State
+from rajobs.learning.training.cross_validation import fold_datasets
+from rajobs.learning.training.state import Epoch, TrainingState
 from rajobs.records.errors import UsageError
 from rajobs.records.store import open_store
 
-LIVES = 8  # times that the workers may be lost and start again
+MOST_RESTARTS = 8  # times that the workers may be lost and start again
 
 
-class Board:
+class ProgressBoard:
     """Where the workers tell of their epochs and the driver reads."""
 
     def __init__(self) -> None:
@@ -48,13 +48,13 @@ class Board:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Room:
+class WorkerResources:
     """How many workers there are, and what each of them takes of the cluster."""
 
     workers: int
     cpus: float = 1.0
     gpus: float = 0.0
-    lives: int = LIVES
+    lives: int = MOST_RESTARTS
 
 
 def check_workers(recipe: Recipe, workers: int) -> None:
@@ -64,7 +64,7 @@ def check_workers(recipe: Recipe, workers: int) -> None:
             raise UsageError(f"{member.name} is a boosted cascade, which one worker trains: leave --workers out")
 
 
-def fit_together(task: Mapping[str, Any], workers: int, epochs: int, headline: str) -> State:
+def train_with_workers(task: Mapping[str, Any], workers: int, epochs: int, headline: str) -> TrainingState:
     """The state of a member's finished run; `task` is names, numbers and places alone."""
     there = ray.cluster_resources()
     gpu = there.get("GPU", 0) >= workers
@@ -75,17 +75,19 @@ def fit_together(task: Mapping[str, Any], workers: int, epochs: int, headline: s
         def told(epoch: dict[str, Any]) -> None:
             progress.step(max(0, epoch["epoch"] - progress.done), note=_note(epoch, headline))
 
-        return teach(task, Room(workers=workers, gpus=float(gpu)), told)
+        return run_workers(task, WorkerResources(workers=workers, gpus=float(gpu)), told)
 
 
-def teach(task: Mapping[str, Any], room: Room, told: Callable[[dict[str, Any]], None], name: str = "") -> State:
+def run_workers(
+    task: Mapping[str, Any], room: WorkerResources, told: Callable[[dict[str, Any]], None], name: str = ""
+) -> TrainingState:
     """Run the workers, and tell of every epoch in the caller's own thread."""
-    keeper = Keeper(store=open_store(task["out"]), folder=task["folder"], name=task["name"])
-    board: Any = ray.remote(num_cpus=0)(Board).remote()
+    checkpoints = Checkpoints(store=open_store(task["out"]), folder=task["folder"], name=task["name"])
+    board: Any = ray.remote(num_cpus=0)(ProgressBoard).remote()
     takes = {"CPU": room.cpus, "GPU": room.gpus} if room.gpus else {"CPU": room.cpus}
     with tempfile.TemporaryDirectory(prefix="rajobs-team-") as folder:
         trainer = ray.train.torch.TorchTrainer(
-            work,
+            worker_loop,
             train_loop_config={**task, "board": board},
             scaling_config=ray.train.ScalingConfig(
                 num_workers=room.workers, use_gpu=room.gpus > 0, resources_per_worker=takes
@@ -109,7 +111,7 @@ def teach(task: Mapping[str, Any], room: Room, told: Callable[[dict[str, Any]], 
     ray.kill(board)
     if failed:
         raise WorkerFailed(f"the workers of {task['name']} were lost {room.lives} times or met a fault") from failed[0]
-    state = keeper.newest()
+    state = checkpoints.latest()
     assert state is not None, "the last epoch is always kept"
     return state
 
@@ -126,7 +128,7 @@ def _note(epoch: Mapping[str, Any], headline: str) -> str:
     return f"loss {epoch['loss']:.3f}{metric}"
 
 
-def work(task: dict[str, Any]) -> None:
+def worker_loop(task: dict[str, Any]) -> None:
     """One worker: its share of every batch, the gradients averaged, the same weights everywhere."""
     if torch.cuda.is_available() and ray.get_gpu_ids():
         torch.cuda.set_device(ray.train.torch.get_device())  # each sees the GPUs of all of the node's workers
@@ -135,27 +137,27 @@ def work(task: dict[str, Any]) -> None:
     (member,) = (member for member in recipe.members if member.name == task["member"])
     context = ray.train.get_context()
     rank, world = context.get_world_rank(), context.get_world_size()
-    source = open_source(task["data"], study)
-    split, _ = split_of(source, task["mode"])
+    source = open_labelled_data(task["data"], study)
+    split, _ = frozen_split(source, task["mode"])
     arrays = read_prepared(source.store, study, recipe.view, source.positions)
-    lesson = turns(lesson_of(source, arrays, split, recipe, task["budget"]), recipe.folds)[task["turn"]]
-    run = member_fit(lesson, recipe, member, task["seed"], rank=rank, world=world)
-    keeper = Keeper(store=open_store(task["out"]), folder=task["folder"], name=task["name"])
+    lesson = fold_datasets(build_dataset(source, arrays, split, recipe, task["budget"]), recipe.folds)[task["turn"]]
+    run = build_run(lesson, recipe, member, task["seed"], rank=rank, world=world)
+    checkpoints = Checkpoints(store=open_store(task["out"]), folder=task["folder"], name=task["name"])
     network = build_member(study, member, arrays.shape, task["seed"])
-    start = find_starts(recipe, task["weights"]).get(member.name)
+    start = find_starting_weights(recipe, task["weights"]).get(member.name)
     if start is not None:
         start.load_into(network)  # a checkpoint, where there is one, takes their place
     network = network.to(run.device)
     # Norms' running statistics are settled once an epoch, so nobody waits for them.
     shared = DistributedDataParallel(network, forward_sync_buffers=False) if world > 1 else network
 
-    def told(epoch: Epoch, state: State) -> bool:
+    def told(epoch: Epoch, state: TrainingState) -> bool:
         if rank == 0:
-            keeper.keep(epoch.epoch, state, epoch.epoch == run.training.epochs)
+            checkpoints.save(epoch.epoch, state, epoch.epoch == run.training.epochs)
             ray.get(task["board"].tell.remote(vars(epoch)))
         ray.train.report({"epoch": epoch.epoch})
         return True
 
-    state = run.run(shared, told, keeper.newest())
+    state = run.run(shared, told, checkpoints.latest())
     if rank == 0:
-        keeper.keep(len(state.history), state, True)
+        checkpoints.save(len(state.history), state, True)

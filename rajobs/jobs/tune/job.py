@@ -21,12 +21,21 @@ import ray.tune
 
 from rajobs import studies
 from rajobs.jobs import cluster, console
-from rajobs.jobs.train.dataset import open_source, prepare, split_of
-from rajobs.jobs.train.worker import Room, check_workers
+from rajobs.jobs.train.dataset import frozen_split, open_labelled_data, prepare
+from rajobs.jobs.train.worker import WorkerResources, check_workers
 from rajobs.jobs.tune import resources
-from rajobs.jobs.tune.search import Asker, Clerk, Deadline, Halving, Row, Search, ended, importance
+from rajobs.jobs.tune.search import (
+    Deadline,
+    Row,
+    SuccessiveHalving,
+    TrialRecorder,
+    TrialSearcher,
+    TrialStore,
+    ended_trials,
+    importance,
+)
 from rajobs.jobs.tune.trial import run_trial, unpack
-from rajobs.learning.ensemble import build_member, scaled
+from rajobs.learning.ensemble import build_member, scale_epochs
 from rajobs.learning.networks import architectures
 from rajobs.learning.recipe import Recipe, from_dict, to_toml
 from rajobs.learning.space import Space, read_space, space_text
@@ -39,12 +48,12 @@ from rajobs.reports.sweep_page import sweep_page, verdict
 
 PAGE = "report.html"
 BEST = "best.toml"
-LIVES = 2  # times that a trial whose process or node is lost is begun again
+MOST_RESTARTS = 2  # times that a trial whose process or node is lost is begun again
 TRIALS = "trials.parquet"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
+class TuneRequest:
     """What a person asks of tune."""
 
     study: str
@@ -60,7 +69,7 @@ class Order:
     ray: str | None = None
 
 
-def tune(order: Order) -> str:
+def tune(order: TuneRequest) -> str:
     """Search until there are as many trials as asked for, or the time is up; the place of the best recipe."""
     study = studies.find(order.study)
     space = _space(order, study)
@@ -68,10 +77,10 @@ def tune(order: Order) -> str:
         check_workers(study.recipe(name), order.workers)
     study = study.asked(study.recipe(space.base))
     deadline = _check(order)
-    source = open_source(order.data, study)
+    source = open_labelled_data(order.data, study)
     refuse_others(open_store(order.out), "a sweep")
     store = open_store(f"{order.out}/{study.name}")
-    _, split_hash = split_of(source, order.mode)
+    _, split_hash = frozen_split(source, order.mode)
     views = _views(study, space)
     asked = {
         "study": study.name, "mode": order.mode, "budget": order.budget,
@@ -79,8 +88,8 @@ def tune(order: Order) -> str:
     }  # fmt: skip
     # Data may grow under one OUT, and trials begin anew; another search would take the place of this one's recipe.
     claim(store, "tune", {"key": source.key, **asked}, shared=True)
-    search = Search(store=store, identity={**asked, "data": source.data_hash, "split": split_hash})
-    held, done = len(ended(search.rows())), read_manifest(store)
+    search = TrialStore(store=store, identity={**asked, "data": source.data_hash, "split": split_hash})
+    held, done = len(ended_trials(search.rows())), read_manifest(store)
     if held >= order.trials and done and done["input"] == digest(search.identity):
         console.line(f"nothing to do: {order.out}/{study.name} holds {held} trials already")
         return f"{order.out}/{study.name}/{BEST}"
@@ -96,7 +105,7 @@ def tune(order: Order) -> str:
     return _finish(order, study, space, search, deadline)
 
 
-def _check(order: Order) -> Deadline:
+def _check(order: TuneRequest) -> Deadline:
     """Refuse what cannot be meant; when the sweep ends."""
     if order.workers < 1:
         raise UsageError(f"--workers must be 1 or more, not {order.workers}")
@@ -124,7 +133,7 @@ def _next(clock: str) -> float:
     return (at if at > now else at + timedelta(days=1)).timestamp()
 
 
-def _space(order: Order, study: Study) -> Space:
+def _space(order: TuneRequest, study: Study) -> Space:
     if order.space is None:
         return read_space(space_text(study.name), study)
     return read_space(read_text(order.space, "space file"), study)
@@ -143,11 +152,11 @@ def _views(study: Study, space: Space) -> list[Mapping[str, Any]]:
 
 
 def _search(
-    order: Order, study: Study, space: Space, search: Search, deadline: Deadline, shape: tuple[int, ...]
+    order: TuneRequest, study: Study, space: Space, search: TrialStore, deadline: Deadline, shape: tuple[int, ...]
 ) -> None:
     """Run the trials that are missing; the same numbers get the same seeds."""
     rows = search.rows()
-    taken = {row["number"] for row in ended(rows)}
+    taken = {row["number"] for row in ended_trials(rows)}
     todo = [number for number in range(order.trials) if number not in taken]
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
@@ -169,14 +178,16 @@ def _search(
     }  # fmt: skip
     ends = [{axis.setting: value} for axis in space.axes for value in axis.choices or (axis.low, axis.high)]
     longest = max(_epochs(recipe, order.budget) for recipe in (base, *(space.recipe(base, end) for end in ends)))
-    halving = Halving(deadline=deadline, epochs=longest)
-    asker = Asker(study=study, space=space, todo=todo, rows=rows, place=place, deadline=deadline, needs=needs)
+    halving = SuccessiveHalving(deadline=deadline, epochs=longest)
+    asker = TrialSearcher(study=study, space=space, todo=todo, rows=rows, place=place, deadline=deadline, needs=needs)
     with contextlib.ExitStack() as stack:
-        name = stack.enter_context(resources.alone(digest([place["out"], search.identity])))
+        name = stack.enter_context(resources.exclusive_sweep(digest([place["out"], search.identity])))
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="rajobs-tune-"))
         progress = stack.enter_context(console.Progress("trials", len(todo)))
         ray.tune.Tuner(
-            ray.tune.with_resources(run_trial, lambda config: resources.request(Room(**config["room"]), name)),
+            ray.tune.with_resources(
+                run_trial, lambda config: resources.request(WorkerResources(**config["room"]), name)
+            ),
             tune_config=ray.tune.TuneConfig(
                 search_alg=asker,
                 scheduler=halving,
@@ -188,15 +199,15 @@ def _search(
             run_config=ray.tune.RunConfig(
                 storage_path=folder,
                 verbose=0,
-                callbacks=[Clerk(search=search, progress=progress, halving=halving)],
-                failure_config=ray.tune.FailureConfig(max_failures=LIVES),
+                callbacks=[TrialRecorder(search=search, progress=progress, halving=halving)],
+                failure_config=ray.tune.FailureConfig(max_failures=MOST_RESTARTS),
             ),
         ).fit()
 
 
 def _epochs(recipe: Recipe, budget: float) -> int:
     """Epochs of all of a recipe's networks, one after another."""
-    each = [scaled(recipe.training_of(member), budget).epochs for member in recipe.members]
+    each = [scale_epochs(recipe.training_of(member), budget).epochs for member in recipe.members]
     return sum(each) * max(1, recipe.folds)
 
 
@@ -208,13 +219,13 @@ def _largest(study: Study, recipe: Recipe, shape: tuple[int, ...]) -> int:
         return 0
 
 
-def _finish(order: Order, study: Study, space: Space, search: Search, deadline: Deadline) -> str:
+def _finish(order: TuneRequest, study: Study, space: Space, search: TrialStore, deadline: Deadline) -> str:
     """Write the tables, the recipe and the page anew."""
     import pandas as pd
 
     store, rows = search.store, search.rows()
     whole = [row for row in rows if row["state"] == "finished" and row["score"] is not None]
-    if not whole and not (deadline.over() and len(ended(rows)) < order.trials):
+    if not whole and not (deadline.over() and len(ended_trials(rows)) < order.trials):
         if not store.stat(BEST):  # there is no recipe to keep from others: a mended space may have this place
             store.delete(RUN)
         causes = sorted({row["cause"] for row in rows if row["cause"]})
@@ -226,19 +237,23 @@ def _finish(order: Order, study: Study, space: Space, search: Search, deadline: 
         store.delete(key)
     flat = [{**row, "settings": json.dumps(row["settings"]), "recipe": json.dumps(row["recipe"])} for row in rows]
     store.put(TRIALS, pd.DataFrame(flat).to_parquet(index=False))
-    facts: dict[str, Any] = {**search.identity, "importance": importance(space, ended(rows)), "wanted": order.trials}
+    facts: dict[str, Any] = {
+        **search.identity,
+        "importance": importance(space, ended_trials(rows)),
+        "wanted": order.trials,
+    }
     if best is not None:
         store.put(BEST, to_toml(from_dict(best["recipe"])).encode())
         facts |= {"best": BEST, "comparison": compare(study, search, best, whole)}
     store.put(PAGE, sweep_page(study, rows, facts).encode())
-    if len(ended(rows)) >= order.trials:
+    if len(ended_trials(rows)) >= order.trials:
         put_manifest(store, {"job": "tune", "input": digest(search.identity), "trials": len(rows)})
     _summary(order, study, rows, best, facts.get("comparison"))
     return f"{order.out}/{study.name}/{BEST}"
 
 
 def compare(
-    study: Study, search: Search, best: Mapping[str, Any], whole: Sequence[Mapping[str, Any]]
+    study: Study, search: TrialStore, best: Mapping[str, Any], whole: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any] | None:
     """The best trial beside trial 0 on the rows that both were asked about; None where they are one, or 0 failed."""
     first = next((row for row in whole if row["number"] == 0 and row["fixed"]), None)
@@ -262,7 +277,7 @@ def compare(
 
 
 def _summary(
-    order: Order,
+    order: TuneRequest,
     study: Study,
     rows: Sequence[Row],
     best: Mapping[str, Any] | None,
@@ -276,7 +291,7 @@ def _summary(
         told[f"less {comparison['against']}"] = f"{console.figure(figure)}; {verdict(comparison)}"
     told |= {row["name"]: f"{row['score']:.3f}" for row in rows if row["fixed"] and row["score"] is not None}
     told["failed"] = sum(row["state"] == "failed" for row in rows)
-    left = order.trials - len(ended(rows))
+    left = order.trials - len(ended_trials(rows))
     if left > 0:
         told["left"] = f"{left} trials; the same command goes on with them"
     console.table(f"{study.name}: {len(rows)} trials, scored by {study.headline} on the validation part", told)

@@ -13,7 +13,7 @@ from ray.util import placement_group, placement_group_table, remove_placement_gr
 from ray.util.placement_group import PlacementGroup
 
 from rajobs.jobs import console
-from rajobs.jobs.train.worker import Room
+from rajobs.jobs.train.worker import WorkerResources
 from rajobs.records.errors import UsageError
 
 NAME = "rajobs-tune-"  # what the placement groups and the mark of a sweep begin with
@@ -21,7 +21,7 @@ NAMESPACE = "rajobs"
 DRIVER = 0.1  # of a core: what a trial keeps for itself while its workers learn; each of them leaves as much
 SMALL = 2_000_000  # parameters up to which a network fills no more than a share of a GPU
 SHARE = 0.25
-LIVES = 2  # times that a trial's workers may be lost and start again
+MOST_RESTARTS = 2  # times that a trial's workers may be lost and start again
 PATIENCE = 15.0  # seconds that a cluster may take to notice a driver's death
 
 
@@ -36,14 +36,14 @@ class Cluster:
         up = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         return cls(nodes=tuple((held.get("CPU", 0.0), held.get("GPU", 0.0)) for held in up))
 
-    def room(self, workers: int, parameters: int) -> Room:
+    def room(self, workers: int, parameters: int) -> WorkerResources:
         """What the workers of a trial take: a GPU or a share of one each where there are enough, else a core."""
         share = SHARE if parameters <= SMALL else 1.0
         cpus = 1.0 - DRIVER if workers > 1 else 1.0
         gpus = share if self._fit(share) >= workers else 0.0
-        return Room(workers=workers, cpus=cpus, gpus=gpus, lives=LIVES)
+        return WorkerResources(workers=workers, cpus=cpus, gpus=gpus, lives=MOST_RESTARTS)
 
-    def at_once(self, room: Room) -> int:
+    def at_once(self, room: WorkerResources) -> int:
         """Trials of this kind that run side by side, each with all of its workers."""
         return self._fit(room.gpus) // room.workers
 
@@ -52,29 +52,29 @@ class Cluster:
         return sum(int(min(cores, has / gpus + 1e-9 if gpus else cores)) for cores, has in self.nodes)
 
 
-def check_room(cluster: Cluster, room: Room) -> None:
+def check_room(cluster: Cluster, room: WorkerResources) -> None:
     """One trial at least must fit, or the sweep would wait for ever."""
     if not cluster.at_once(room):
         cores = int(sum(cpus for cpus, _ in cluster.nodes))
         raise UsageError(f"--workers {room.workers} needs as many cores; the cluster has {cores}")
 
 
-class Berth(ray.tune.PlacementGroupFactory):
+class TrialPlacementGroup(ray.tune.PlacementGroupFactory):
     """A trial's placement group, with its sweep's name and one of its own: no two groups may share a name."""
 
     def to_placement_group(self) -> PlacementGroup:
         return placement_group(self.bundles, self.strategy, name=f"{self._kwargs['name']}/{uuid.uuid4().hex}")
 
 
-def request(room: Room, name: str) -> Berth:
+def request(room: WorkerResources, name: str) -> TrialPlacementGroup:
     """What Tune reserves for a trial: all of it, or its driver's share where it has workers, placed apart."""
     if room.workers > 1:
-        return Berth([{"CPU": DRIVER}], name=name)
+        return TrialPlacementGroup([{"CPU": DRIVER}], name=name)
     bundle = {"CPU": room.cpus, "GPU": room.gpus} if room.gpus else {"CPU": room.cpus}
-    return Berth([bundle], name=name)
+    return TrialPlacementGroup([bundle], name=name)
 
 
-class Mark:
+class DriverMarker:
     """An actor that lives as long as a sweep's driver."""
 
     def ready(self) -> bool:
@@ -82,7 +82,7 @@ class Mark:
 
 
 @contextmanager
-def alone(token: str) -> Iterator[str]:
+def exclusive_sweep(token: str) -> Iterator[str]:
     """The sweep's name on the cluster, while no other driver has it; what dead sweeps left is cleared away first."""
     name = NAME + token
     end = time.monotonic() + PATIENCE
@@ -91,7 +91,7 @@ def alone(token: str) -> Iterator[str]:
             raise UsageError("this very sweep is at work already, by another command; wait for it or stop it")
         time.sleep(0.5)
     clear_leaks()
-    actor: Any = ray.remote(num_cpus=0)(Mark)
+    actor: Any = ray.remote(num_cpus=0)(DriverMarker)
     mark = actor.options(name=name, namespace=NAMESPACE).remote()
     ray.get(mark.ready.remote())
     try:

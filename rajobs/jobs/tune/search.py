@@ -30,7 +30,7 @@ OUT_OF_TIME = "out of time"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Search:
+class TrialStore:
     """The trials that have ended, a file each: whatever dies, they are there."""
 
     store: Store
@@ -45,14 +45,14 @@ class Search:
         keys = [entry.key for entry in self.store.list(f"{self.folder}/") if entry.key.endswith(".json")]
         return [json.loads(self.store.get(key)) for key in keys]
 
-    def end(self, row: Mapping[str, Any]) -> None:
+    def put_row(self, row: Mapping[str, Any]) -> None:
         self.store.put(f"{self.folder}/{row['number']:05d}.json", to_json(row))
 
     def answers_key(self, number: int) -> str:
         """Where a finished trial's answers to the validation part lie."""
         return f"{self.folder}/{number:05d}.parquet"
 
-    def watched(self, number: int, folder: Path) -> None:
+    def put_event_files(self, number: int, folder: Path) -> None:
         """Put a trial's event files where TensorBoard looks for them, in place of those of an earlier start."""
         place = f"tensorboard/{digest(self.identity)}/{number:05d}"
         for entry in list(self.store.list(f"{place}/")):
@@ -61,7 +61,7 @@ class Search:
             self.store.put(f"{place}/{file.relative_to(folder).as_posix()}", file.read_bytes())
 
 
-def ended(rows: Sequence[Row]) -> list[Row]:
+def ended_trials(rows: Sequence[Row]) -> list[Row]:
     """The trials that need not be run again."""
     return [row for row in rows if row["cause"] != OUT_OF_TIME]
 
@@ -76,7 +76,7 @@ class Deadline:
         return self.at is not None and time.time() >= self.at
 
 
-class Asker(Searcher):
+class TrialSearcher(Searcher):
     """What is tried next: the fixed recipes first, then what Optuna makes of the trials that have ended."""
 
     def __init__(
@@ -95,10 +95,10 @@ class Asker(Searcher):
         self.deadline, self.needs = deadline, needs
         self.again = {row["number"]: row["settings"] for row in rows if row["number"] in self.todo}
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        sampler = optuna.samplers.TPESampler(seed=SEED + len(ended(rows)), multivariate=True)
+        sampler = optuna.samplers.TPESampler(seed=SEED + len(ended_trials(rows)), multivariate=True)
         self.optuna = optuna.create_study(direction="maximize", sampler=sampler)
         self.asked: dict[str, optuna.Trial] = {}
-        remember(self.optuna, space, ended(rows))
+        add_past_trials(self.optuna, space, ended_trials(rows))
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         if not self.todo or self.deadline.over():
@@ -138,7 +138,7 @@ class Asker(Searcher):
         raise AssertionError("a sweep goes on from its rows, never from Ray's state")
 
 
-class Halving(AsyncHyperBandScheduler):
+class SuccessiveHalving(AsyncHyperBandScheduler):
     """ASHA, but for the fixed recipes, which are never stopped early; and none goes on once the time is up."""
 
     def __init__(self, *, deadline: Deadline, epochs: int) -> None:
@@ -169,10 +169,10 @@ class Halving(AsyncHyperBandScheduler):
             super().on_trial_complete(tune_controller, trial, result)
 
 
-class Clerk(ray.tune.Callback):
+class TrialRecorder(ray.tune.Callback):
     """Writes a row of every trial that has ended, the failed ones with their cause."""
 
-    def __init__(self, *, search: Search, progress: console.Progress, halving: Halving) -> None:
+    def __init__(self, *, search: TrialStore, progress: console.Progress, halving: SuccessiveHalving) -> None:
         self.search, self.progress, self.halving = search, progress, halving
         self.curves: dict[str, list[dict[str, Any]]] = {}
 
@@ -212,11 +212,11 @@ class Clerk(ray.tune.Callback):
         }  # fmt: skip
         with tempfile.TemporaryDirectory(prefix="rajobs-events-") as folder:
             write_events(Path(folder), row, curve)
-            self.search.watched(row["number"], Path(folder))
+            self.search.put_event_files(row["number"], Path(folder))
         tell_mlflow(config["study"], row, curve)
         for entry in list(self.search.store.list(f"{config['place']['checkpoints']}/{row['number']:05d}/")):
             self.search.store.delete(entry.key)
-        self.search.end(row)
+        self.search.put_row(row)
         reached = "" if score is None else f", {score:.3f}"
         self.progress.step(note=f"{config['name'] or config['number']} {cause or state}{reached}")
 
@@ -270,7 +270,7 @@ def distributions(axes: tuple[Axis, ...]) -> dict[str, optuna.distributions.Base
     return found
 
 
-def remember(held: optuna.Study, space: Space, trials: Sequence[dict[str, Any]]) -> None:
+def add_past_trials(held: optuna.Study, space: Space, trials: Sequence[dict[str, Any]]) -> None:
     """Tell Optuna of trials that ended before this start."""
     for row in trials:
         if not row["fixed"] and row["score"] is not None:
@@ -284,7 +284,7 @@ def remember(held: optuna.Study, space: Space, trials: Sequence[dict[str, Any]])
 def importance(space: Space, trials: Sequence[dict[str, Any]]) -> dict[str, float]:
     """How much each axis matters, by Optuna's account; nothing where trials are too few to tell."""
     held = optuna.create_study(direction="maximize")
-    remember(held, space, trials)
+    add_past_trials(held, space, trials)
     if len(held.trials) < ENOUGH:
         return {}
     return dict(optuna.importance.get_param_importances(held))

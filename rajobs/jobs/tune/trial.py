@@ -14,19 +14,19 @@ import pyarrow.parquet as pq
 import ray.tune
 
 from rajobs import studies
-from rajobs.jobs.train.checkpoints import Keeper
-from rajobs.jobs.train.dataset import lesson_of, open_source, split_of
-from rajobs.jobs.train.worker import Room, teach
-from rajobs.learning.bundle import Model, Trained
-from rajobs.learning.ensemble import Lesson, build_member, check_taught, fit_member, member_fit
-from rajobs.learning.evaluation import Verdict, judge_turns
-from rajobs.learning.networks.starting_weights import find_starts
+from rajobs.jobs.train.checkpoints import Checkpoints
+from rajobs.jobs.train.dataset import build_dataset, frozen_split, open_labelled_data
+from rajobs.jobs.train.worker import WorkerResources, run_workers
+from rajobs.learning.bundle import Model, TrainedNetwork
+from rajobs.learning.ensemble import Dataset, build_member, build_run, check_rows_to_learn_from, train_member
+from rajobs.learning.evaluation import Evaluation, evaluate_folds
+from rajobs.learning.networks.starting_weights import find_starting_weights
 from rajobs.learning.recipe import Member, Recipe, from_dict
 from rajobs.learning.samples.prepared import read_prepared
 from rajobs.learning.targets import MISSING
-from rajobs.learning.training.cross_validation import network_name, turns
+from rajobs.learning.training.cross_validation import fold_datasets, network_name
 from rajobs.learning.training.loop import pick_device
-from rajobs.learning.training.state import Epoch, State
+from rajobs.learning.training.state import Epoch, TrainingState
 from rajobs.records.metrics import Answers
 from rajobs.records.store import open_store
 
@@ -34,7 +34,7 @@ NOTHING = {"epoch": 0, "score": math.nan, "loss": math.nan, "low": None, "high":
 ROW = ("image_id", "hand", "site")
 
 Told = Callable[[Mapping[str, Any]], None]
-Fitted = tuple[Any, State]
+FittedMember = tuple[Any, TrainingState]
 """A network with the weights to keep, and its run."""
 
 
@@ -60,12 +60,12 @@ def _cause(error: BaseException) -> str:
 
 def _run_trial(config: dict[str, Any]) -> None:
     place, recipe = config["place"], from_dict(config["recipe"])
-    find_starts(recipe, None)
+    find_starting_weights(recipe, None)
     lesson = _lesson(_reads(config))
     study, arrays = lesson.study, lesson.arrays
-    lessons, done = turns(lesson, recipe.folds), 0
-    check_taught(lessons, recipe)
-    trained: dict[str, list[Trained]] = {}
+    lessons, done = fold_datasets(lesson, recipe.folds), 0
+    check_rows_to_learn_from(lessons, recipe)
+    trained: dict[str, list[TrainedNetwork]] = {}
 
     def told(epoch: Mapping[str, Any]) -> None:
         score = math.nan if epoch["metric"] is None else epoch["metric"]
@@ -76,10 +76,10 @@ def _run_trial(config: dict[str, Any]) -> None:
             seed = config["number"] * 1000 + number
             fit = _fit_here if place["workers"] == 1 else _fit_together
             network, state = fit(config, mine, member, turn, seed, told)
-            trained.setdefault(member.name, []).append(Trained(network=network, temperature={}))
+            trained.setdefault(member.name, []).append(TrainedNetwork(network=network, temperature={}))
             done += len(state.history)
     model = Model(study=study, recipe=recipe, shape=arrays.shape, hash="", trained=trained, device=pick_device())
-    verdict = judge_turns(model, lessons)
+    verdict = evaluate_folds(model, lessons)
     figure = verdict.figures()[study.headline]
     open_store(place["out"]).put(f"{place['rows']}/{config['number']:05d}.parquet", pack(verdict, arrays.rows))
     told_last = {name: figure[name] for name in ("low", "high")}
@@ -96,33 +96,35 @@ def _reads(config: Mapping[str, Any]) -> str:
 
 
 @lru_cache(maxsize=1)  # a process runs one trial after another: what they share is read once
-def _lesson(reads: str) -> Lesson:
+def _lesson(reads: str) -> Dataset:
     told = json.loads(reads)
     members = tuple(Member(**{**member, "targets": tuple(member["targets"])}) for member in told["members"])
     recipe = Recipe(view=told["view"], members=members)
     study = studies.find(told["study"]).asked(recipe)
-    source = open_source(told["data"], study)
-    split, _ = split_of(source, told["mode"])
+    source = open_labelled_data(told["data"], study)
+    split, _ = frozen_split(source, told["mode"])
     arrays = read_prepared(source.store, study, recipe.view, source.positions)
-    return lesson_of(source, arrays, split, recipe, told["budget"])
+    return build_dataset(source, arrays, split, recipe, told["budget"])
 
 
-def _fit_here(config: Mapping[str, Any], lesson: Lesson, member: Member, turn: int, seed: int, told: Told) -> Fitted:
+def _fit_here(
+    config: Mapping[str, Any], lesson: Dataset, member: Member, turn: int, seed: int, told: Told
+) -> FittedMember:
     """In the trial's own process."""
 
-    def on_epoch(epoch: Epoch, state: State) -> bool:
+    def on_epoch(epoch: Epoch, state: TrainingState) -> bool:
         told(vars(epoch))
         return True
 
-    return fit_member(lesson, from_dict(config["recipe"]), member, seed, on_epoch)
+    return train_member(lesson, from_dict(config["recipe"]), member, seed, on_epoch)
 
 
 def _fit_together(
-    config: Mapping[str, Any], lesson: Lesson, member: Member, turn: int, seed: int, told: Told
-) -> Fitted:
+    config: Mapping[str, Any], lesson: Dataset, member: Member, turn: int, seed: int, told: Told
+) -> FittedMember:
     """By workers of the trial's, who go on from their checkpoint where there is one."""
     place, recipe = config["place"], from_dict(config["recipe"])
-    run = member_fit(lesson, recipe, member, seed)
+    run = build_run(lesson, recipe, member, seed)
     network = build_member(lesson.study, member, lesson.arrays.shape, seed)  # one that cannot be built fails here
     name = network_name(member.name, turn, max(1, recipe.folds))
     task = {
@@ -130,16 +132,16 @@ def _fit_together(
         "recipe": config["recipe"], "member": member.name, "turn": turn, "seed": seed, "weights": None,
         "name": name, "folder": f"{place['checkpoints']}/{config['number']:05d}",
     }  # fmt: skip
-    state = Keeper(store=open_store(place["out"]), folder=task["folder"], name=name).newest()
+    state = Checkpoints(store=open_store(place["out"]), folder=task["folder"], name=name).latest()
     for epoch in state.history if state else ():
         told(vars(epoch))
-    state = teach(task, Room(**config["room"]), told, f"{config['number']:05d}-{name}")
+    state = run_workers(task, WorkerResources(**config["room"]), told, f"{config['number']:05d}-{name}")
     network = network.to(run.device)
     network.load_state_dict(state.best)
     return network.eval(), state
 
 
-def pack(verdict: Verdict, rows: pa.Table) -> bytes:
+def pack(verdict: Evaluation, rows: pa.Table) -> bytes:
     """The answers to the headline's target with the rows they are of, as Parquet."""
     name = verdict.study.headline.partition(".")[0]
     there = verdict.truth[name] != MISSING

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rajobs.imaging.rows import BONES
 from rajobs.learning.cascade.haar import Patches
-from rajobs.learning.points import Places, widths
+from rajobs.learning.points import PointNames, joint_widths
 from rajobs.learning.recipe import Augment
 
 P = NDArray[np.float64]
@@ -28,7 +28,7 @@ class Hands:
     image: Callable[[int], Patches]
     side: int  # pixels
     points: P  # hands x places x 2
-    places: Places
+    point_names: PointNames
     sought: NDArray[np.int64]  # the places that are to be found
 
     def __len__(self) -> int:
@@ -37,7 +37,7 @@ class Hands:
     def joints(self, number: int, clip: float) -> Boxes:
         """A box about each place of a hand that is to be found and is there, so many joint's widths wide."""
         mine = self.points[number]
-        boxes = np.column_stack([mine, clip * widths(self.places, mine[None])[0]])[self.sought] * self.side
+        boxes = np.column_stack([mine, clip * joint_widths(self.point_names, mine[None])[0]])[self.sought] * self.side
         return boxes[np.isfinite(boxes).all(axis=1)]
 
     def elsewhere(self, number: int, clip: float, boxes: Boxes) -> Boxes:
@@ -54,8 +54,10 @@ class Hands:
 
     def _beyond(self, points: P) -> P:
         """Where a finger's next joint lies."""
-        at = dict(zip(self.places, points))
-        fingers = [((side, near), (side, far)) for side in {side for side, _ in self.places} for near, far in BONES]
+        at = dict(zip(self.point_names, points))
+        fingers = [
+            ((side, near), (side, far)) for side in {side for side, _ in self.point_names} for near, far in BONES
+        ]
         ends = [at[far] + BEYOND * (at[far] - at[near]) for near, far in fingers if near in at and far in at]
         return np.array(ends).reshape(-1, 2)
 

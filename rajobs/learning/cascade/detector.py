@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rajobs.learning.cascade.boosting import Stage
 from rajobs.learning.cascade.haar import Haar
 from rajobs.learning.cascade.joint_naming import Layout, name_finds
-from rajobs.learning.points import SURE
+from rajobs.learning.points import LEAST_CONFIDENCE
 
 Pixels = NDArray[np.uint8]
 P = NDArray[np.float64]
@@ -57,7 +57,7 @@ class Cascade:
         order = np.lexsort(rows.T[::-1])  # OpenCV's threads find them in any order
         return rows[order], np.array(counts, np.int64).ravel()[order]
 
-    def find(self, images: Pixels) -> P:
+    def locate(self, images: Pixels) -> P:
         """Column and row in shares of the side, and sureness, of each place in images (n, 1, side, side)."""
         found = np.empty((len(images), len(self.layout.places), 3))
         for at, image in enumerate(images):
@@ -67,7 +67,7 @@ class Cascade:
     def _find(self, image: Pixels) -> P:
         rows, counts = self.windows(image, self.settings.neighbours)
         middles = (rows[:, :2] + rows[:, 2:] / 2) / len(image)
-        sure = 1 - SURE * self.settings.neighbours / np.maximum(counts, 1)
+        sure = 1 - LEAST_CONFIDENCE * self.settings.neighbours / np.maximum(counts, 1)
         return name_finds(self.layout, middles, sure)
 
 

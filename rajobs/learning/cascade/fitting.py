@@ -14,17 +14,17 @@ from rajobs.learning.cascade.haar import Haar, Patches, Windows, every_feature, 
 from rajobs.learning.cascade.joint_naming import Layout
 from rajobs.learning.points import Points
 from rajobs.learning.recipe import Member, Training
-from rajobs.learning.training.loop import Fit, OnEpoch
-from rajobs.learning.training.state import Epoch, State
+from rajobs.learning.training.loop import OnEpoch, TrainingRun
+from rajobs.learning.training.state import Epoch, TrainingState
 from rajobs.records.errors import BadRecipe, DataError, UnknownName
 
 OF_A_HAND = 20  # false alarms that a stage learns from, at most, unless hands are few
 FEWEST = 0.1  # of the false alarms wanted: with fewer no stage is learnt
 
 
-def fit_cascade(fit: Fit, member: Member, on_epoch: OnEpoch) -> tuple[Cascade, State]:
+def fit_cascade(fit: TrainingRun, member: Member, on_epoch: OnEpoch) -> tuple[Cascade, TrainingState]:
     """Stages until there are as many as epochs, too few false alarms are left, or `on_epoch` says so."""
-    settings, training, seed, state = Haar(**member.settings), fit.training, fit.seed, State()
+    settings, training, seed, state = Haar(**member.settings), fit.training, fit.seed, TrainingState()
     hands = _hands(fit, member)
     joints = _joints(hands, settings, training, np.random.default_rng([seed, 0]))
     every, layout = every_feature(settings.window), _layout(hands)
@@ -51,11 +51,11 @@ def fit_cascade(fit: Fit, member: Member, on_epoch: OnEpoch) -> tuple[Cascade, S
     return Cascade.of(settings, stages, layout), state
 
 
-def _hands(fit: Fit, member: Member) -> Hands:
+def _hands(fit: TrainingRun, member: Member) -> Hands:
     """The rows to learn from in which any of the places is there that are to be found."""
     (points,) = fit.targets
     assert isinstance(points, Points)
-    samples, sites = fit.train, [site for _, site in points.places]
+    samples, sites = fit.train, [site for _, site in points.point_names]
     for site in member.sees:
         if site not in sites:
             raise UnknownName.among(f"site of {points.name}", site, sites)
@@ -69,14 +69,14 @@ def _hands(fit: Fit, member: Member) -> Hands:
         raise DataError("no row with a joint whose place is known is left to learn from")
     return Hands(
         image=lambda number: levelled(samples.arrays.take(samples.at[rows[number : number + 1]])[0, 0]),
-        side=samples.arrays.shape[1], points=truth[rows], places=points.places, sought=sought,
+        side=samples.arrays.shape[1], points=truth[rows], point_names=points.point_names, sought=sought,
     )  # fmt: skip
 
 
 def _layout(hands: Hands) -> Layout:
     places = np.full(hands.points.shape[1:], np.nan)
     places[hands.sought] = np.nanmean(hands.points[:, hands.sought], axis=0)
-    return Layout.of(hands.places, places)
+    return Layout.of(hands.point_names, places)
 
 
 def _joints(hands: Hands, settings: Haar, training: Training, rng: np.random.Generator) -> Windows:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rajobs.imaging.rows import BONES
-from rajobs.learning.points import WIDTH, Places
+from rajobs.learning.points import WIDTH, PointNames
 
 P = NDArray[np.float64]
 Numbers = NDArray[np.int64]
@@ -31,7 +31,7 @@ class Layout:
     about: Numbers  # itself where it swings about none
 
     @classmethod
-    def of(cls, places: Places, where: P) -> "Layout":
+    def of(cls, places: PointNames, where: P) -> "Layout":
         number = {place: at for at, place in enumerate(places)}
         about = np.arange(len(places))
         for (side, site), at in number.items():

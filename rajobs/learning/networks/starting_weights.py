@@ -13,7 +13,7 @@ GIVEN = "given"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Start:
+class StartingWeights:
     """The weights a member starts from: a file's name and bytes."""
 
     architecture: str
@@ -30,7 +30,7 @@ class Start:
         load_into(network, self.architecture, self.data, self.name)
 
 
-def from_weights(recipe: Recipe, weights: str | None) -> Recipe:
+def apply_weights_option(recipe: Recipe, weights: str | None) -> Recipe:
     """The recipe as `--weights` would have it: `none` starts every member at random; a place, those that ask for one.
 
     Where none asks, all start from it: a hand's network from a joint's, say.
@@ -44,7 +44,7 @@ def from_weights(recipe: Recipe, weights: str | None) -> Recipe:
     return recipe
 
 
-def find_starts(recipe: Recipe, weights: str | None) -> dict[str, Start]:
+def find_starting_weights(recipe: Recipe, weights: str | None) -> dict[str, StartingWeights]:
     """The files of the members that start from one; where it is not said where they are, how to say it."""
     from rajobs.learning.networks.weights import expected_file, find
 
@@ -58,5 +58,5 @@ def find_starts(recipe: Recipe, weights: str | None) -> dict[str, Start]:
                 f"{expected_file(member.architecture)} by --weights FOLDER, or start at random by --weights none"
             )
         name, data = find(weights, member.architecture)
-        found[member.name] = Start(architecture=member.architecture, name=name, data=data)
+        found[member.name] = StartingWeights(architecture=member.architecture, name=name, data=data)
     return found

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from rajobs.imaging.coding import small
 from rajobs.imaging.formats.ultrasound_regions import blanked
-from rajobs.imaging.rows import Position, Row, rows_of
-from rajobs.imaging.views import Shown, from_zero
+from rajobs.imaging.rows import Position, Row, rows_of_image
+from rajobs.imaging.views import ViewInput, from_zero
 from rajobs.imaging.windowing import shown, span, to_bytes
 from rajobs.learning.points import points_in_view
 from rajobs.learning.study import Array, Study
@@ -21,7 +21,7 @@ from rajobs.phantoms.radiographs.spoiling import joint_places, spoil
 from rajobs.phantoms.ultrasound.scans import sample_scan
 from rajobs.records.anatomy import SIDES
 
-KINDS = {
+VIEW_SHARES = {
     "films": {"unilateral": 0.26, "beside": 0.10, "both": 0.20, "foot": 0.18, "other": 0.26},
     "hands": {"unilateral": 0.60, "both": 0.40},
 }  # fmt: skip
@@ -37,7 +37,7 @@ MISTAKEN = 0.08  # of the hands: seen as the other side's, to learn that it has 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drawn:
+class DrawnRow:
     """A row of a drawn film with all that is known of it."""
 
     array: Array
@@ -47,19 +47,21 @@ class Drawn:
     picture: Picture | None  # the film it is of, where it is still held
 
 
-def draw_rows(study: Study, settings: Mapping[str, Any], seed: tuple[int, ...], films: range) -> Iterator[Drawn]:
+def draw_rows(study: Study, settings: Mapping[str, Any], seed: tuple[int, ...], films: range) -> Iterator[DrawnRow]:
     """The study's rows of the films of these numbers."""
     chosen = study.view.with_settings(settings)
     for number in films:
         rng = np.random.default_rng((*seed, number))
-        size, kind, hard = (_choose(rng, shares) for shares in (SIZES[study.rows], KINDS[study.rows], DIFFICULTIES))
+        size, kind, hard = (
+            _choose(rng, shares) for shares in (SIZES[study.rows], VIEW_SHARES[study.rows], DIFFICULTIES)
+        )
         view, beside = ("unilateral", True) if kind == "beside" else (kind, None)
         picture = spoil(sample_film(rng, kind=view, size=size, difficulty=hard, beside=beside), rng)
         places, image = positions(picture), _shown(picture, study.view.reads)
-        for row in rows_of(study.rows, f"drawn-{number}", number, places):
+        for row in rows_of_image(study.rows, f"drawn-{number}", number, places):
             if row.side and rng.random() < MISTAKEN:
                 row = replace(row, side=next(side for side in SIDES if side != row.side))
-            yield Drawn(
+            yield DrawnRow(
                 array=study.view.draw(image, row, **chosen), row=row, view=view, picture=picture,
                 points=_points(study, row, places, picture, chosen),
             )  # fmt: skip
@@ -92,7 +94,7 @@ def _drawn_scans(
             values.append(told.get(name))
         assert picture.region is not None
         frame = blanked(picture.frames[0].astype(np.uint8), (picture.region,))  # as ingest keeps it
-        arrays.append(draw(Shown(pixels=frame), Row(image_id=f"drawn-{number}", at=number), **dict(settings)))
+        arrays.append(draw(ViewInput(pixels=frame), Row(image_id=f"drawn-{number}", at=number), **dict(settings)))
     return cast(Array, np.stack(arrays)), labels
 
 
@@ -106,15 +108,15 @@ def positions(picture: Picture) -> list[Position]:
     return [Position(site=str(site), side=side, x=float(x), y=float(y)) for (side, site), (x, y) in named.items()]
 
 
-def _shown(picture: Picture, reads: str) -> Shown:
+def _shown(picture: Picture, reads: str) -> ViewInput:
     """As ingest stores it and a view is given it."""
     frame = picture.frames[0]
     top = (1 << picture.bits) - 1
     deep = (np.subtract(top, frame) if picture.inverted else frame).astype(np.uint16)
     if reads == "preview":
         preview = shown(small(deep), span(deep, picture.window))
-        return Shown(pixels=preview, scale=preview.shape[1] / deep.shape[1])
-    return Shown(pixels=to_bytes(deep, picture.window), deep=from_zero(deep))
+        return ViewInput(pixels=preview, scale=preview.shape[1] / deep.shape[1])
+    return ViewInput(pixels=to_bytes(deep, picture.window), deep=from_zero(deep))
 
 
 def _points(
@@ -123,4 +125,4 @@ def _points(
     if study.points is None or study.view.place is None:
         return None
     shape = picture.frames[0].shape
-    return points_in_view(study.points.places, row, places, study.view.place(row, shape[:2], **settings))
+    return points_in_view(study.points.point_names, row, places, study.view.place(row, shape[:2], **settings))

@@ -19,13 +19,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rajobs.imaging.rows import COLUMNS, PLACES, Positions, derive, visits
-from rajobs.learning.samples.row_arrays import Ask, draw_all, draw_visits
+from rajobs.imaging.rows import COLUMNS, POSITION_STUDY, Positions, rows_of_part, visits_of_clinic
+from rajobs.learning.samples.row_arrays import ViewRequest, draw_views, draw_visits
 from rajobs.learning.study import Array, Study
 from rajobs.records.errors import DataError
 from rajobs.records.manifest import digest
 from rajobs.records.store import LocalStore, Store
-from rajobs.records.tables.parquet_parts import parts, read_part, to_parquet
+from rajobs.records.tables.parquet_parts import list_parts, read_part, to_parquet
 from rajobs.records.tables.schemas import CLINIC, IMAGES, PREPARED
 
 
@@ -77,7 +77,7 @@ def missing(store: Store, study: Study, settings: Mapping[str, Any], positions: 
     there = {entry.key for entry in store.list(f"{folder(study, settings)}/")}
     return [
         key
-        for key in parts(store, table_of(study))
+        for key in list_parts(store, table_of(study))
         if f"{folder(study, settings)}/{_name(store, key, study, positions)}.parquet" not in there
     ]
 
@@ -104,7 +104,7 @@ def _images(
     store: Store, key: str, study: Study, settings: Mapping[str, Any], positions: Positions
 ) -> tuple[list[dict[str, object]], Array]:
     images = read_part(store, key, IMAGES, COLUMNS)
-    rows = derive(study.rows, images, positions)
+    rows = rows_of_part(study.rows, images, positions)
     patients, sources = images.column("patient").to_pylist(), images.column("derived_from").to_pylist()
     told: list[dict[str, object]] = [
         {
@@ -113,25 +113,25 @@ def _images(
         }
         for row in rows
     ]  # fmt: skip
-    return told, draw_all(store, key, {"": Ask(view=study.view, settings=settings, rows=rows)})[""]
+    return told, draw_views(store, key, {"": ViewRequest(view=study.view, settings=settings, rows=rows)})[""]
 
 
 def _visits(
     store: Store, key: str, study: Study, settings: Mapping[str, Any], positions: Positions
 ) -> tuple[list[dict[str, object]], Array]:
     table = read_part(store, key, CLINIC)
-    found, rows = visits(table), derive(study.rows, table, positions)
+    found, rows = visits_of_clinic(table), rows_of_part(study.rows, table, positions)
     told: list[dict[str, object]] = []
     for visit, row in zip(found, rows):
         whose = {"image_id": visit.image_id, "patient": visit.patient, "derived_from": visit.derived_from}
         told.append({**whose, "hand": row.hand, "site": row.site, "side": row.side})
-    return told, draw_visits(found, {"": Ask(view=study.view, settings=settings, rows=rows)})[""]
+    return told, draw_visits(found, {"": ViewRequest(view=study.view, settings=settings, rows=rows)})[""]
 
 
 def read_prepared(store: Store, study: Study, settings: Mapping[str, Any], positions: Positions) -> Prepared:
     """All arrays of a view, memory-mapped; from an object store a copy is kept on this machine."""
     tables, arrays = [], []
-    for key in parts(store, table_of(study)):
+    for key in list_parts(store, table_of(study)):
         name = f"{folder(study, settings)}/{_name(store, key, study, positions)}"
         rows = read_part(store, f"{name}.parquet", PREPARED)
         if rows.num_rows:
@@ -151,8 +151,8 @@ def _mend(study: Study) -> str:
         return "ingest a clinic table that has some, with --clinic FILE"
     if study.rows in ("hands", "joints"):
         return (
-            f"they are cut out of films by the labels x and y of {PLACES}: ingest again with --labels FILE that holds "
-            f"them too (`rajobs studies {study.name}` shows how)"
+            f"they are cut out of films by the labels x and y of {POSITION_STUDY}: ingest again with --labels FILE "
+            f"that holds them too (`rajobs studies {study.name}` shows how)"
         )
     return "ingest archives that hold some"
 

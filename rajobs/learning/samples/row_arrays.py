@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rajobs.imaging.rows import Row, Visit
-from rajobs.imaging.views import Shown, show
+from rajobs.imaging.views import ViewInput, show
 from rajobs.learning.study import Array, View
 from rajobs.records.store import Store
 from rajobs.records.tables.parquet_parts import open_part
@@ -19,7 +19,7 @@ _READS = {"preview": ["preview", "columns"], "pixels": ["pixels", "window_centre
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ask:
+class ViewRequest:
     """Some rows, in the order of the part, to be seen in one view."""
 
     view: View
@@ -27,7 +27,7 @@ class Ask:
     rows: Sequence[Row]
 
 
-def draw_all(store: Store, key: str, asks: Mapping[str, Ask]) -> dict[str, Array]:
+def draw_views(store: Store, key: str, asks: Mapping[str, ViewRequest]) -> dict[str, Array]:
     """The arrays of each ask, a row each. Row groups that nobody asks for are not read."""
     drawn: dict[str, list[Array]] = {name: [] for name in asks}
     with open_part(store, key, IMAGES) as file:
@@ -47,12 +47,12 @@ def draw_all(store: Store, key: str, asks: Mapping[str, Ask]) -> dict[str, Array
 
 
 def _draw_group(
-    records: Sequence[Mapping[str, Any]], first: int, asks: Mapping[str, Ask], mine: Mapping[str, Sequence[Row]]
+    records: Sequence[Mapping[str, Any]], first: int, asks: Mapping[str, ViewRequest], mine: Mapping[str, Sequence[Row]]
 ) -> dict[str, list[Array]]:
     """Image by image, so that only one is held decoded."""
     drawn: dict[str, list[Array]] = {name: [] for name in asks}
     for number, record in enumerate(records):
-        shown: dict[str, Shown] = {}
+        shown: dict[str, ViewInput] = {}
         for name, ask in asks.items():
             for row in mine[name]:
                 if row.at == first + number:
@@ -63,7 +63,7 @@ def _draw_group(
     return drawn
 
 
-def draw_visits(visits: Sequence[Visit], asks: Mapping[str, Ask]) -> dict[str, Array]:
+def draw_visits(visits: Sequence[Visit], asks: Mapping[str, ViewRequest]) -> dict[str, Array]:
     """The arrays of each ask, whose rows are numbered as the visits are."""
     drawn: dict[str, Array] = {}
     for name, ask in asks.items():
@@ -73,7 +73,7 @@ def draw_visits(visits: Sequence[Visit], asks: Mapping[str, Ask]) -> dict[str, A
     return drawn
 
 
-def pictures(store: Store, wanted: Collection[str], keys: Iterable[str]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+def shown_films(store: Store, wanted: Collection[str], keys: Iterable[str]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
     """Some films of these parts as they are shown, by image_id; only the row groups that they stand in are read."""
     left = set(wanted)
     for key in keys:

@@ -4,18 +4,18 @@ import dataclasses
 
 import numpy as np
 
-from rajobs.learning.ensemble import LEARNT, Lesson
+from rajobs.learning.ensemble import LEARNING_PARTS, Dataset
 from rajobs.records.errors import DataError
 from rajobs.records.splits import deal
 
 SEED = 0
 
 
-def turns(lesson: Lesson, count: int) -> list[Lesson]:
+def fold_datasets(lesson: Dataset, count: int) -> list[Dataset]:
     """The lesson itself, or `count` of them in which another share of the patients validates; the test part stays."""
     if not count:
         return [lesson]
-    mine = np.flatnonzero(np.isin(lesson.parts, LEARNT))
+    mine = np.flatnonzero(np.isin(lesson.parts, LEARNING_PARTS))
     groups = lesson.groups[mine].tolist()
     if len(set(groups)) < count:
         raise DataError(f"folds = {count} needs as many patients to learn from; there are {len(set(groups))}")

@@ -23,7 +23,7 @@ from rajobs.learning.recipe import Training
 from rajobs.learning.samples.prepared import Prepared
 from rajobs.learning.targets import MISSING, Target
 from rajobs.learning.training.augmentation import augment
-from rajobs.learning.training.state import Epoch, State
+from rajobs.learning.training.state import Epoch, TrainingState
 from rajobs.records.errors import DataError
 
 _TRIED = 4  # rows by which the time of a run is told
@@ -47,12 +47,12 @@ class Samples:
 
 
 Score = Callable[[Mapping[str, NDArray[np.float64]], Mapping[str, Numbers]], float]
-OnEpoch = Callable[[Epoch, State], bool]
+OnEpoch = Callable[[Epoch, TrainingState], bool]
 """Told of every epoch; False ends the run."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fit:
+class TrainingRun:
     """One network's run: its data, settings and place among the workers."""
 
     targets: tuple[Target | Points, ...]
@@ -65,13 +65,13 @@ class Fit:
     rank: int = 0
     world: int = 1
 
-    def run(self, network: nn.Module, on_epoch: OnEpoch, state: State | None = None) -> State:
+    def run(self, network: nn.Module, on_epoch: OnEpoch, state: TrainingState | None = None) -> TrainingState:
         """Fit until the epochs are done, patience ends or `on_epoch` says so; the state with the weights to keep."""
         if not len(self.train):
             raise DataError("no row with a label is left to learn from")
         if self._batch < self.world:
             raise DataError(f"a batch of {self._batch} rows cannot be shared by {self.world} workers")
-        state = state or State()
+        state = state or TrainingState()
         if self.training.norm_rows or self.world > 1:
             prepare_norms(_bare(network), self.training.norm_rows)
         optimiser = _optimiser(network, self.training)
@@ -97,7 +97,7 @@ class Fit:
         network.eval()
         for _ in range(2):  # the first one makes ready
             start = time.perf_counter()
-            with mixed(self.device):
+            with mixed_precision(self.device):
                 outputs = network(self._images(self.train, at), self._kinds(self.train, at))
                 loss = self._loss(outputs, self.train, at, weights)
             loss.backward()
@@ -106,7 +106,7 @@ class Fit:
         network.zero_grad(set_to_none=True)
         return taken / len(at) * len(self.train) * self.training.copies * self.training.epochs
 
-    def _stale(self, state: State) -> bool:
+    def _stale(self, state: TrainingState) -> bool:
         patience = self.training.patience
         return bool(patience) and len(state.history) - state.best_epoch >= patience
 
@@ -117,11 +117,15 @@ class Fit:
         for step, at in enumerate(rounds):
             progress = (number - 1 + step / len(rounds)) / self.training.epochs
             for group in optimiser.param_groups:
-                group["lr"] = self.training.learning_rate * group["factor"] * pace(self.training.schedule, progress)
+                group["lr"] = (
+                    self.training.learning_rate
+                    * group["factor"]
+                    * learning_rate_factor(self.training.schedule, progress)
+                )
             images = self._images(self.train, at)
             generator = torch.Generator().manual_seed(_mix(self.seed, number, self.rank, step))
             images, moved = augment(images, self.training.augment, generator)
-            with mixed(self.device):
+            with mixed_precision(self.device):
                 loss = self._loss(network(images, self._kinds(self.train, at)), self.train, at, weights, moved)
             loss = loss * (len(at) * self.world / self._batch)  # workers' gradients are averaged, whatever their shares
             optimiser.zero_grad(set_to_none=True)
@@ -185,7 +189,7 @@ class Fit:
         return torch.tensor(weights, dtype=torch.float32, device=self.device)
 
     def _note(
-        self, state: State, network: nn.Module, optimiser: torch.optim.Optimizer, loss: float, weights: Weights
+        self, state: TrainingState, network: nn.Module, optimiser: torch.optim.Optimizer, loss: float, weights: Weights
     ) -> None:
         """Judge the epoch on the validation part and keep the weights if they are the ones to keep."""
         number, watched, metric = len(state.history) + 1, loss, None
@@ -257,7 +261,7 @@ class Fit:
             yield at, _bare(network)(self._images(samples, at), self._kinds(samples, at))
 
 
-def pace(schedule: str, progress: float) -> float:
+def learning_rate_factor(schedule: str, progress: float) -> float:
     """The learning rate's factor at a share of the run."""
     if schedule == "constant":
         return 1.0
@@ -274,7 +278,7 @@ def pick_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def mixed(device: str) -> torch.autocast:
+def mixed_precision(device: str) -> torch.autocast:
     """Half the bits where the device multiplies them faster; the weights keep all of theirs."""
     if device != "cpu":
         return torch.autocast(device, dtype=torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16)

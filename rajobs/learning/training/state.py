@@ -21,7 +21,7 @@ class Epoch:
 
 
 @dataclass(kw_only=True)
-class State:
+class TrainingState:
     """Everything a run needs to go on: changed by the loop, saved between epochs."""
 
     weights: dict[str, Tensor] = field(default_factory=dict)
@@ -32,7 +32,7 @@ class State:
     history: list[Epoch] = field(default_factory=list)
 
 
-def save_state(state: State) -> bytes:
+def save_state(state: TrainingState) -> bytes:
     """A state as safetensors: tensors by name, everything else as JSON in the header. Nothing is pickled."""
     tensors = {f"weights/{name}": tensor for name, tensor in state.weights.items()}
     tensors |= {f"best/{name}": tensor.clone() for name, tensor in state.best.items()}
@@ -53,7 +53,7 @@ def save_state(state: State) -> bytes:
     return safetensors.torch.save(tensors, metadata={"state": json.dumps(rest)})
 
 
-def load_state(data: bytes) -> State:
+def load_state(data: bytes) -> TrainingState:
     """A state that `save_state` wrote."""
     tensors = safetensors.torch.load(data)
     length = int.from_bytes(data[:8], "little")
@@ -66,7 +66,7 @@ def load_state(data: bytes) -> State:
     for name, tensor in below("optimiser/").items():
         number, _, slot = name.partition("/")
         slots.setdefault(int(number), {})[slot] = tensor
-    return State(
+    return TrainingState(
         weights=below("weights/"),
         optimiser={"state": slots, "param_groups": rest["groups"]},
         best=below("best/"),

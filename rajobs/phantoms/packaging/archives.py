@@ -41,7 +41,7 @@ Members = Iterable[tuple[str, bytes]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Member:
+class ArchiveFile:
     """A file before it is laid into an archive: the folder and name it gets there, and the fate it must end in."""
 
     folder: str
@@ -115,7 +115,7 @@ class Packer:
         self.number = 0  # of the archive that is being filled, or was filled last
         self.archives = 0
 
-    def add(self, member: Member, *, patient: int | None, packed: bool = False) -> str:
+    def add(self, member: ArchiveFile, *, patient: int | None, packed: bool = False) -> str:
         """Lays the file into the archive of the moment and gives its path below the source; `packed`: in no folder."""
         if packed and self._levels and self._kind == "folder":
             self.close()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from pydicom.uid import UID, CTImageStorage
 
-from rajobs.phantoms.packaging.archives import Member
+from rajobs.phantoms.packaging.archives import ArchiveFile
 from rajobs.phantoms.packaging.canaries import identity
 from rajobs.phantoms.packaging.dicom_files import SYNTAXES, element_head, make_meta, put_pixels, put_streams, serialise
 from rajobs.phantoms.packaging.headers import uid
@@ -61,7 +61,7 @@ def damage_kinds() -> tuple[str, ...]:
     return tuple(_DAMAGES)
 
 
-def make_damaged(kind: str, picture: Picture, *, seed: int, serial: str) -> tuple[Member, bool]:
+def make_damaged(kind: str, picture: Picture, *, seed: int, serial: str) -> tuple[ArchiveFile, bool]:
     """A damaged file of a kind, of the picture at half its size; and whether labels should name it."""
     damage = _DAMAGES[kind]
     small = replace(picture, frames=tuple(np.ascontiguousarray(frame[::2, ::2]) for frame in picture.frames[:1]))
@@ -70,7 +70,7 @@ def make_damaged(kind: str, picture: Picture, *, seed: int, serial: str) -> tupl
     fate = Fate(name="rejects", reason=damage.reason, kind=f"damage:{kind}", sop_uid=instance)
     folder = identity(seed, picture.patient.number)["folder"].title()
     name = f"{serial}{PICTURES[damage.kind] if damage.kind else ''}"
-    return Member(folder=folder, name=name, data=damage.make(source), fate=fate), damage.labelled
+    return ArchiveFile(folder=folder, name=name, data=damage.make(source), fate=fate), damage.labelled
 
 
 def cut_copy(data: bytes) -> bytes:

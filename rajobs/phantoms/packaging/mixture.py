@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-from rajobs.phantoms.packaging.archives import Member, Packer
+from rajobs.phantoms.packaging.archives import ArchiveFile, Packer
 from rajobs.phantoms.packaging.canaries import identity
 from rajobs.phantoms.packaging.damaged_files import cut_copy, damage_kinds, make_damaged
 from rajobs.phantoms.packaging.dicom_files import dicom_bytes
@@ -18,7 +18,7 @@ from rajobs.phantoms.packaging.truth_tables import (
     EXPECTED_COLUMNS,
     LABEL_COLUMNS,
     Fate,
-    Table,
+    TruthTable,
     expected_row,
     label_rows,
 )
@@ -47,7 +47,7 @@ class Mixture:
         self, put: Callable[[str, bytes], None], *, seed: int, damage: float, patients: int, readable: bool = False
     ) -> None:
         self.seed, self.damage, self.readable = seed, damage, readable
-        self.labels, self.expected = Table(columns=LABEL_COLUMNS), Table(columns=EXPECTED_COLUMNS)
+        self.labels, self.expected = TruthTable(columns=LABEL_COLUMNS), TruthTable(columns=EXPECTED_COLUMNS)
         self.shown: list[Picture] = []
         self.fates: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
@@ -55,7 +55,7 @@ class Mixture:
         self.pictures = self.people = self.bytes = self.label_count = 0
         self._put_object = put
         self._packer = Packer(self._put, seed=seed, most=max(12, patients // 4))
-        self._waiting: list[tuple[int, Member, int]] = []  # copies for an archive after the one of this number
+        self._waiting: list[tuple[int, ArchiveFile, int]] = []  # copies for an archive after the one of this number
         self._damages = _cycle((*damage_kinds(), *hostile_kinds()))
         self._strays = _cycle(STRAYS)
         self._shown: Counter[tuple[str, str | None]] = Counter()
@@ -181,14 +181,14 @@ class Mixture:
         member = self._member(picture, f"{who['folder']}_{turn}.avi", avi_bytes(picture, who), fate)
         self._label(picture, image=self._lay(member, picture.patient.number), patient=who.patient_id)
 
-    def _film(self, picture: Picture, turn: int, serial: str, syntax: str, data: bytes) -> Member:
+    def _film(self, picture: Picture, turn: int, serial: str, syntax: str, data: bytes) -> ArchiveFile:
         """A film's DICOM file, with its labels written down."""
         instance = uid(self.seed, "instance", serial)
         self._label(picture, image=instance)
         fate = Fate(name="images", kind=f"film:{syntax}", frames=len(picture.frames), sop_uid=instance)
         return self._member(picture, _film_name(turn, instance, picture, self.seed), data, fate)
 
-    def _add_cut_before(self, whole: Member, picture: Picture, turn: int) -> None:
+    def _add_cut_before(self, whole: ArchiveFile, picture: Picture, turn: int) -> None:
         """The damaged copy comes first, the whole film in a later archive: it must not be lost as a duplicate."""
         fate = Fate(name="rejects", reason="truncated", kind="copy:cut", sop_uid=whole.fate.sop_uid)
         number = picture.patient.number
@@ -218,18 +218,18 @@ class Mixture:
         if labelled:
             self._label(picture, image=path, patient=identity(self.seed, picture.patient.number).patient_id)
 
-    def _member(self, picture: Picture, name: str, data: bytes, fate: Fate) -> Member:
+    def _member(self, picture: Picture, name: str, data: bytes, fate: Fate) -> ArchiveFile:
         who = identity(self.seed, picture.patient.number)
         folder = f"{who['family'].title()}_{who['given'].title()}/{picture.taken:%Y%m%d}"
-        return Member(folder=folder, name=name, data=data, fate=fate)
+        return ArchiveFile(folder=folder, name=name, data=data, fate=fate)
 
-    def _lay(self, member: Member, patient: int) -> str:
+    def _lay(self, member: ArchiveFile, patient: int) -> str:
         path = self._packer.add(member, patient=patient)
         self._expect(path, member.fate)
         self._lay_copies([entry for entry in self._waiting if entry[0] < self._packer.number])
         return path
 
-    def _lay_copies(self, ready: list[tuple[int, Member, int]]) -> None:
+    def _lay_copies(self, ready: list[tuple[int, ArchiveFile, int]]) -> None:
         # Both of a pair lie in archives: when loose files are read beside them is the reader's affair.
         self._waiting = [entry for entry in self._waiting if entry not in ready]
         for _, copy, patient in ready:

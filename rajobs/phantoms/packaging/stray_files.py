@@ -12,7 +12,7 @@ from pydicom.uid import (
     MediaStorageDirectoryStorage,
 )
 
-from rajobs.phantoms.packaging.archives import Member
+from rajobs.phantoms.packaging.archives import ArchiveFile
 from rajobs.phantoms.packaging.canaries import Identity, identity
 from rajobs.phantoms.packaging.dicom_files import serialise
 from rajobs.phantoms.packaging.headers import item, make_header, uid
@@ -35,14 +35,16 @@ STRAYS = (
 )
 
 
-def make_stray(kind: str, *, seed: int, serial: str, patient: Patient) -> Member:
+def make_stray(kind: str, *, seed: int, serial: str, patient: Patient) -> ArchiveFile:
     """A file of a kind that is no image, full of the patient's names."""
     who = identity(seed, patient.number)
     name, make = _MAKERS[kind]
     reason = "directory-record" if kind == "directory" else "not-an-image"
     data = make(who, seed, serial, patient)
     folder = "" if kind == "directory" else f"{who['folder'].title()}_{serial}"
-    return Member(folder=folder, name=name, data=data, fate=Fate(name="ignored", reason=reason, kind=f"stray:{kind}"))
+    return ArchiveFile(
+        folder=folder, name=name, data=data, fate=Fate(name="ignored", reason=reason, kind=f"stray:{kind}")
+    )
 
 
 def _text(who: Identity, seed: int, serial: str, patient: Patient) -> bytes:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rajobs.imaging.rows import PLACES
+from rajobs.imaging.rows import POSITION_STUDY
 from rajobs.phantoms.picture import Picture
 from rajobs.records.anatomy import FINGER_JOINTS
 
@@ -31,7 +31,7 @@ def joint_places(picture: Picture) -> dict[tuple[str | None, str | None], NDArra
     """Column and row of each joint of a film, by side and site."""
     axes: dict[tuple[str | None, str | None], dict[str, float]] = {}
     for truth in picture.truths:
-        if truth.study == PLACES:
+        if truth.study == POSITION_STUDY:
             axes.setdefault((truth.side, truth.site), {})[truth.target] = float(truth.value)
     return {name: np.array([at["x"], at["y"]]) for name, at in axes.items()}
 
@@ -62,9 +62,9 @@ def _cut(picture: Picture, rng: np.random.Generator) -> Picture:
     high = np.minimum(np.round(middle + reach * rng.uniform(0.7, 1.3, 2)).astype(int), shape)
     if len(limb) and ((low <= limb) & (limb < high)).all(axis=1).sum() < FEWEST:
         return picture
-    truths = [truth for truth in picture.truths if truth.study != PLACES]
+    truths = [truth for truth in picture.truths if truth.study != POSITION_STUDY]
     for truth in picture.truths:
-        if truth.study == PLACES and bool(np.all((low <= (at := named[truth.side, truth.site])) & (at < high))):
+        if truth.study == POSITION_STUDY and bool(np.all((low <= (at := named[truth.side, truth.site])) & (at < high))):
             axis = "xy".index(truth.target)
             truths.append(replace(truth, value=f"{at[axis] - low[axis]:.1f}"))
     part = picture.frames[0][low[1] : high[1], low[0] : high[0]]

@@ -15,7 +15,7 @@ from rajobs.records.errors import BadTable, StoreError
 from rajobs.records.store import Store
 from rajobs.records.store.seekable import open_object
 from rajobs.records.tables.schemas import SCHEMA_VERSION
-from rajobs.records.tables.table_schema import Table
+from rajobs.records.tables.table_schema import TableSchema
 
 FILM_ROWS = 16
 """Rows of a row group where pixels are among the columns: a film that is not wanted is then not fetched."""
@@ -25,7 +25,7 @@ CODED = ("pixels", "preview")  # compressed before they get here
 
 
 def to_parquet(
-    table: pa.Table, schema: Table, *, group_rows: int | None = None, about: Mapping[str, str] | None = None
+    table: pa.Table, schema: TableSchema, *, group_rows: int | None = None, about: Mapping[str, str] | None = None
 ) -> bytes:
     """A checked table as the bytes of one Parquet part; `about` is kept in the file beside the schema."""
     checked = schema.check(table).cast(schema.arrow)
@@ -43,12 +43,12 @@ def to_parquet(
     return sink.getvalue()
 
 
-def parts(store: Store, folder: str) -> list[str]:
+def list_parts(store: Store, folder: str) -> list[str]:
     """The keys of a table's parts, in order."""
     return [entry.key for entry in store.list(f"{folder}/") if entry.key.endswith(".parquet")]
 
 
-def open_part(store: Store, key: str, schema: Table) -> pq.ParquetFile:
+def open_part(store: Store, key: str, schema: TableSchema) -> pq.ParquetFile:
     """One part, its schema checked; columns and row groups are read as they are asked for."""
     try:
         file = pq.ParquetFile(open_object(store, key))
@@ -72,31 +72,33 @@ def check_predictions(store: Store, key: str, uri: str, option: str) -> None:
         raise BadTable(f"{uri} is no Parquet file; {option} takes a table as evaluate writes it to predictions.parquet")
 
 
-def read_part(store: Store, key: str, schema: Table, columns: Sequence[str] | None = None) -> pa.Table:
+def read_part(store: Store, key: str, schema: TableSchema, columns: Sequence[str] | None = None) -> pa.Table:
     """One part whole, or its chosen columns."""
     with open_part(store, key, schema) as file:
         table = file.read(columns=list(columns) if columns else None)
     return schema.check(table, columns)
 
 
-def read_table(store: Store, folder: str, schema: Table, columns: Sequence[str] | None = None) -> pa.Table:
+def read_table(store: Store, folder: str, schema: TableSchema, columns: Sequence[str] | None = None) -> pa.Table:
     """All parts of a table as one; no part is an empty table."""
-    found = [read_part(store, key, schema, columns) for key in parts(store, folder)]
+    found = [read_part(store, key, schema, columns) for key in list_parts(store, folder)]
     empty = schema.arrow.empty_table()
     table = pa.concat_tables(found) if found else (empty.select(list(columns)) if columns else empty)
     return table.replace_schema_metadata(None)
 
 
-def read_file(store: Store, key: str, schema: Table) -> pa.Table:
+def read_file(store: Store, key: str, schema: TableSchema) -> pa.Table:
     """A table that is one Parquet file of ours."""
     if store.stat(key) is None:
         raise StoreError(f"there is no {key} at {store.uri}")
     return read_part(store, key, schema).replace_schema_metadata(None)
 
 
-def iterate_parts(store: Store, folder: str, schema: Table, columns: Sequence[str]) -> Iterator[tuple[str, pa.Table]]:
+def iterate_parts(
+    store: Store, folder: str, schema: TableSchema, columns: Sequence[str]
+) -> Iterator[tuple[str, pa.Table]]:
     """Part by part, key and chosen columns: for tables too large to hold."""
-    for key in parts(store, folder):
+    for key in list_parts(store, folder):
         yield key, read_part(store, key, schema, columns)
 
 
@@ -108,7 +110,7 @@ def to_csv(table: pa.Table) -> bytes:
 
 
 @contextmanager
-def csv_file(store: Store, key: str, schema: Table) -> Iterator[Callable[[pa.Table], None]]:
+def csv_file(store: Store, key: str, schema: TableSchema) -> Iterator[Callable[[pa.Table], None]]:
     """A table as one CSV on the store, given piece by piece: on the way it is a file, so that it may be large."""
     with tempfile.TemporaryDirectory(prefix="rajobs-csv-") as folder:
         file = Path(folder) / "table.csv"

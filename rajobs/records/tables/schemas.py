@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from rajobs.records import anatomy
 from rajobs.records.errors import IGNORE_REASONS, REJECT_REASONS, REJECT_STAGES
-from rajobs.records.tables.table_schema import Column, Table
+from rajobs.records.tables.table_schema import Column, TableSchema
 
 SCHEMA_VERSION = 1
 
@@ -39,7 +39,7 @@ SIDES, SITES = anatomy.SIDES, tuple(anatomy.SITES)
 IMAGE_ID = _c("image_id", TEXT, "keyed hash of the SOP instance UID, or of the bytes, and the frame", need=True)
 PATIENT = _c("patient", TEXT, "keyed pseudonym", need=True)
 
-IMAGES = Table(
+IMAGES = TableSchema(
     name="images",
     key=("image_id",),
     columns=(
@@ -69,7 +69,7 @@ IMAGES = Table(
     ),
 )
 
-LABELS = Table(
+LABELS = TableSchema(
     name="labels",
     key=(),
     columns=(
@@ -89,7 +89,7 @@ CLINIC_NUMBERS = (
     ("rf", "IU/mL"), ("acpa", "U/mL"), ("esr", "mm/h"), ("onset_days", "days from onset to visit"), ("crp", "mg/dL"),
     ("ana", "titre"), ("mmp3", "ng/mL"), ("wbc", "cells/uL"),
 )  # fmt: skip
-CLINIC = Table(
+CLINIC = TableSchema(
     name="clinic",
     key=(),
     columns=(
@@ -114,7 +114,7 @@ CLINIC = Table(
     ),
 )
 
-REJECTS = Table(
+REJECTS = TableSchema(
     name="rejects",
     key=("source",),
     columns=(
@@ -126,7 +126,7 @@ REJECTS = Table(
     ),
 )
 
-IGNORED = Table(
+IGNORED = TableSchema(
     name="ignored",
     key=("source",),
     columns=(
@@ -136,19 +136,21 @@ IGNORED = Table(
     ),
 )
 
-PLACES = Table(  # where each image object came from, in pseudonyms: labels by path and duplicates are found by it
-    name="places",
-    key=("source",),
-    columns=(
-        _c("source", TEXT, "keyed pseudonym of the object's place in its archive", need=True),
-        _c("path", TEXT, "keyed pseudonym of its path alone, as labels name it", need=True),
-        _c("bytes", pa.int64(), "size of the object", need=True),
-        _c("image_id", TEXT, "of its first frame", need=True),
-        _c("frames", WHOLE, "frames kept", need=True),
-    ),
+OBJECT_PLACES = (
+    TableSchema(  # where each image object came from, in pseudonyms: labels by path and duplicates are found by it
+        name="places",
+        key=("source",),
+        columns=(
+            _c("source", TEXT, "keyed pseudonym of the object's place in its archive", need=True),
+            _c("path", TEXT, "keyed pseudonym of its path alone, as labels name it", need=True),
+            _c("bytes", pa.int64(), "size of the object", need=True),
+            _c("image_id", TEXT, "of its first frame", need=True),
+            _c("frames", WHOLE, "frames kept", need=True),
+        ),
+    )
 )
 
-CROSSWALK = Table(  # written to --ledger only: it names patients
+CROSSWALK = TableSchema(  # written to --ledger only: it names patients
     name="crosswalk",
     key=("source",),
     columns=(
@@ -168,7 +170,7 @@ DISSENT = "share of the models' members whose own answer is another one, 0 to 1;
 BUNDLES = _c("bundles", TEXTS, "hashes of the model bundles that answered", need=True)
 HAND = _c("hand", WHOLE, "number of the hand in the film, from 0, left to right", need=True)
 
-FILMS = Table(
+FILMS = TableSchema(
     name="films",
     key=("image_id",),
     columns=(
@@ -183,7 +185,7 @@ FILMS = Table(
     ),
 )
 
-HANDS = Table(
+HANDS = TableSchema(
     name="hands",
     key=("image_id", "hand"),
     columns=(
@@ -208,7 +210,7 @@ HANDS = Table(
     ),
 )
 
-JOINTS = Table(
+JOINTS = TableSchema(
     name="joints",
     key=("image_id", "hand", "site"),
     columns=(
@@ -229,7 +231,7 @@ JOINTS = Table(
     ),
 )
 
-ULTRASOUND = Table(
+ULTRASOUND = TableSchema(
     name="ultrasound",
     key=("image_id",),
     columns=(
@@ -248,7 +250,7 @@ ULTRASOUND = Table(
     ),
 )
 
-VISITS = Table(
+VISITS = TableSchema(
     name="visits",
     key=("patient", "visit_date"),
     columns=(
@@ -276,7 +278,7 @@ VISITS = Table(
     ),
 )
 
-LEDGER = Table(
+LEDGER = TableSchema(
     name="ledger",
     key=("image_id",),
     columns=(
@@ -288,7 +290,7 @@ LEDGER = Table(
     ),
 )
 
-PREDICTIONS = Table(
+PREDICTIONS = TableSchema(
     name="predictions",
     key=("image_id", "hand", "site", "target"),
     columns=(
@@ -308,7 +310,7 @@ PREDICTIONS = Table(
     ),
 )
 
-PREPARED = Table(
+PREPARED = TableSchema(
     name="prepared",
     key=("image_id", "hand", "site"),
     columns=(
@@ -321,7 +323,7 @@ PREPARED = Table(
     ),
 )
 
-SPLIT = Table(
+SPLIT = TableSchema(
     name="split",
     key=("image_id",),
     columns=(
@@ -331,7 +333,7 @@ SPLIT = Table(
     ),
 )
 
-HISTORY = Table(
+HISTORY = TableSchema(
     name="history",
     key=("member", "epoch"),
     columns=(
@@ -345,6 +347,6 @@ HISTORY = Table(
 )
 
 TABLES = {table.name: table for table in (
-    IMAGES, LABELS, CLINIC, REJECTS, IGNORED, PLACES, CROSSWALK, FILMS, HANDS, JOINTS, ULTRASOUND, VISITS, LEDGER,
-    PREDICTIONS, PREPARED, SPLIT, HISTORY,
+    IMAGES, LABELS, CLINIC, REJECTS, IGNORED, OBJECT_PLACES, CROSSWALK, FILMS, HANDS, JOINTS, ULTRASOUND, VISITS,
+    LEDGER, PREDICTIONS, PREPARED, SPLIT, HISTORY,
 )}  # fmt: skip

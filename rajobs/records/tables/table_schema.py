@@ -25,7 +25,7 @@ class Column:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Table:
+class TableSchema:
     """A table: its columns in order and the key that no two rows share (empty: none)."""
 
     name: str

@@ -37,7 +37,7 @@ def test_grey_pictures(kind, bits):
     if kind == "BMP" and bits == 16:
         return
     image = film(bits=bits)
-    (found,) = reader.read(saved(image, kind), RADIOGRAPH)
+    (found,) = reader.read_file(saved(image, kind), RADIOGRAPH)
     assert np.array_equal(found.pixels, image)
     assert (found.bits, found.header.modality, found.header.patient_id) == (bits, "RG", None)
 
@@ -45,36 +45,36 @@ def test_grey_pictures(kind, bits):
 def test_colour_pictures_and_what_they_show():
     image = scan_rgb()
     data = saved(image, "PNG")
-    (found,) = reader.read(data, SCREEN)
+    (found,) = reader.read_file(data, SCREEN)
     assert np.array_equal(found.pixels, image)
     assert found.doppler
-    assert reader.read(data, RADIOGRAPH)[0].pixels.ndim == 2
+    assert reader.read_file(data, RADIOGRAPH)[0].pixels.ndim == 2
     with pytest.raises(Reject, match="no-modality"):
-        reader.read(data, ReadOptions())
+        reader.read_file(data, ReadOptions())
     with pytest.raises(Reject, match="no-region"):
-        reader.read(data, ReadOptions(pictures="ultrasound"))
+        reader.read_file(data, ReadOptions(pictures="ultrasound"))
     mask = Mask(manufacturer=None, model=None, rows=32, columns=48, boxes=((10, 8, 29, 19),))
-    (kept,) = reader.read(data, ReadOptions(pictures="ultrasound", masks=(mask,)))
+    (kept,) = reader.read_file(data, ReadOptions(pictures="ultrasound", masks=(mask,)))
     assert np.array_equal(kept.pixels[8:20, 10:30], image[8:20, 10:30])
     assert not kept.pixels[:8].any()
     with pytest.raises(Reject, match="unsupported-picture"):
-        reader.read(saved(image, "GIF"), SCREEN)
+        reader.read_file(saved(image, "GIF"), SCREEN)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "BMP"])
 def test_cut_pictures_are_rejected(kind):
     data = saved(scan_rgb(200, 300), kind)
-    assert reader.read(data, SCREEN)
+    assert reader.read_file(data, SCREEN)
     for share in (0.3, 0.7, 0.98):
         with pytest.raises(Reject):
-            reader.read(data[: int(len(data) * share)], SCREEN)
+            reader.read_file(data[: int(len(data) * share)], SCREEN)
 
 
 def test_a_flipped_png_is_rejected():
     data = bytearray(saved(scan_rgb(), "PNG"))
     data[len(data) // 2] ^= 4
     with pytest.raises(Reject, match="corrupt"):
-        reader.read(bytes(data), SCREEN)
+        reader.read_file(bytes(data), SCREEN)
 
 
 def test_damage_that_a_jpeg_decoder_only_mumbles_about_is_rejected(decoder):

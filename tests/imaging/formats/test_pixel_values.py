@@ -19,7 +19,7 @@ ALL = ReadOptions(ultrasound_regions="all")
 
 
 def one(data, options=ALL):
-    (image,) = reader.read(data, options)
+    (image,) = reader.read_file(data, options)
     return image
 
 

@@ -49,7 +49,7 @@ LOSSY = {
 
 
 def one(data, options=ALL):
-    (image,) = reader.read(bytes(data), options)
+    (image,) = reader.read_file(bytes(data), options)
     return image
 
 
@@ -117,7 +117,7 @@ def test_frames_in_fragments_and_over_several():
     at = whole.index(b"\xfe\xff\x00\xe0")
     pieces = whole[:at] + b"\xfe\xff\x00\xe0\0\0\0\0" + split + b"\xfe\xff\xdd\xe0\0\0\0\0"
     for data in (whole, pieces):
-        found = reader.read(data, ALL)
+        found = reader.read_file(data, ALL)
         assert [image.frame for image in found] == [0, 1, 2]
         assert all(np.array_equal(image.pixels, f) for image, f in zip(found, frames))
 

@@ -9,9 +9,9 @@ import pytest
 
 from rajobs import studies
 from rajobs.jobs.builtin import DRAWN
-from rajobs.jobs.evaluate.job import Order, _given, all_judge, by_rule, evaluate, read_metrics
+from rajobs.jobs.evaluate.job import EvaluateRequest, _given, all_judge, by_rule, evaluate, read_metrics
 from rajobs.jobs.score.worker import GRADES
-from rajobs.jobs.train.dataset import open_source
+from rajobs.jobs.train.dataset import open_labelled_data
 from rajobs.learning.bundle import put_bundle
 from rajobs.learning.recipe import to_dict
 from rajobs.records.errors import BadTable, StoreError, UsageError
@@ -38,7 +38,7 @@ def test_a_frame_without_colour_is_answered_by_rule_as_in_score(tmp_path: Path) 
     store.put("images/part-0.parquet", to_parquet(IMAGES.rows(images), IMAGES))
     store.put("labels/part-0.parquet", to_parquet(LABELS.rows(labels), LABELS))
     store.put("manifest.json", to_json({"job": "ingest", "hash": "h", "key": "k"}))
-    source = open_source(str(tmp_path), studies.find(GRADES.study))
+    source = open_labelled_data(str(tmp_path), studies.find(GRADES.study))
     given = {name: (SURE, np.full(3, 3)) for name in (FLOW, GREY)}
     apart = {name: np.full(3, 0.5) for name in (FLOW, GREY)}
     answers, differ = by_rule(source, ["dark", "lit", "dark"], given, apart)
@@ -97,10 +97,10 @@ def graded(place: Path, count: int = 20) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def given(place: Path, rows: list[dict[str, Any]]) -> Order:
+def given(place: Path, rows: list[dict[str, Any]]) -> EvaluateRequest:
     """The order to judge predictions made elsewhere."""
     open_store(str(place)).put("mine.parquet", to_parquet(PREDICTIONS.rows(rows), PREDICTIONS))
-    return Order(
+    return EvaluateRequest(
         study=GRADES.study, data=f"{place}/data", models=f"{place}/models", out=f"{place}/out",
         predictions=f"{place}/mine.parquet",
     )  # fmt: skip

@@ -10,17 +10,17 @@ import cv2
 import numpy as np
 import pytest
 
-from rajobs.imaging.archives.walk import Member
+from rajobs.imaging.archives.walk import ArchiveMember
 from rajobs.imaging.image import Box, Mask, ReadOptions
 from rajobs.jobs.ingest import duplicates
-from rajobs.jobs.ingest.inventory import Spool, cut_batch, from_text, list_all
-from rajobs.jobs.ingest.job import Order, check_ledger, label_ids, news
-from rajobs.jobs.ingest.markers import Attempts, Done, read_account, read_done
-from rajobs.jobs.ingest.worker import Ingester, hints_of, settings_of
+from rajobs.jobs.ingest.inventory import LineSpool, cut_batch, from_text, take_inventory
+from rajobs.jobs.ingest.job import IngestRequest, check_ledger, label_changes, label_ids
+from rajobs.jobs.ingest.markers import Attempts, DoneShards, read_counts, read_done
+from rajobs.jobs.ingest.worker import IngestWorker, digest_options, label_hints
 from rajobs.records.errors import BadKey
 from rajobs.records.identity import Key
 from rajobs.records.store import open_store
-from rajobs.records.tables.parquet_parts import parts, read_table
+from rajobs.records.tables.parquet_parts import list_parts, read_table
 from rajobs.records.tables.schemas import CROSSWALK, IMAGES, REJECTS
 from rajobs.records.user_tables import read_labels
 from tests.imaging.dicom_files import dicom, film, scan_rgb
@@ -41,20 +41,20 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]
     return source, tmp_path / "out"
 
 
-def shards_of(source: Path, done: Done | None = None) -> list[str]:
-    with Spool() as spool:
-        list_all([str(source)], spool)
-        return [text for line in spool.lines() for _, _, text in cut_batch(line, done or Done()) if text]
+def shards_of(source: Path, done: DoneShards | None = None) -> list[str]:
+    with LineSpool() as spool:
+        take_inventory([str(source)], spool)
+        return [text for line in spool.lines() for _, _, text in cut_batch(line, done or DoneShards()) if text]
 
 
 def work(source: Path, out: Path, options: ReadOptions | None = None, **how: Any) -> None:
     """All that is left, as the driver would have it done."""
     options = options or ReadOptions()
     key, store, labels = Key.from_environment("RAJOBS_KEY"), open_store(str(out)), how.get("labels")
-    hints = hints_of(read_labels(labels) if labels else None)
-    done = read_done(store, settings_of(options), news(store, key, hints))
+    hints = label_hints(read_labels(labels) if labels else None)
+    done = read_done(store, digest_options(options), label_changes(store, key, hints))
     arguments = (str(out), how.get("ledger"), labels, "RAJOBS_KEY", key.fingerprint, options, how.get("run", "run"))
-    worker = Ingester(*arguments)
+    worker = IngestWorker(*arguments)
     for text in shards_of(source, done):
         worker({"shard": text})
     worker.decoder.close()
@@ -64,13 +64,13 @@ def test_a_mask_brings_back_what_had_no_region(places: tuple[Path, Path]) -> Non
     source, out = places
     store = open_store(str(out))
     work(source, out)
-    assert dict(read_account(store).counts) == {
+    assert dict(read_counts(store).counts) == {
         "objects": 3, "images": 2, "frames": 2, "reject:no-region": 1, "shards": 1,
-        "coded_bytes": read_account(store).counts["coded_bytes"],
+        "coded_bytes": read_counts(store).counts["coded_bytes"],
     }  # fmt: skip
     mask = Mask(manufacturer="ESAOTE", model=None, rows=32, columns=48, boxes=(BOX,))
     work(source, out, ReadOptions(masks=(mask,)))
-    account = read_account(store)
+    account = read_counts(store)
     assert account.counts["images"] == 3 and account.counts["reject:no-region"] == 0
     assert {key.partition("/")[0] for key in account.parts} == {"images", "places"}
     assert not list(out.glob("attempts/*")), "what is done needs no count of attempts"
@@ -81,7 +81,7 @@ def test_a_node_with_another_key_takes_nothing_in(places: tuple[Path, Path], mon
     driver, other = Key.from_environment("RAJOBS_KEY").fingerprint, "another key, which stands on one node alone"
     monkeypatch.setenv("RAJOBS_KEY", other)
     with pytest.raises(BadKey, match=f"than the job's \\({driver}\\); set the same key on every node") as refused:
-        Ingester(str(out), None, None, "RAJOBS_KEY", driver, ReadOptions(), "run")
+        IngestWorker(str(out), None, None, "RAJOBS_KEY", driver, ReadOptions(), "run")
     assert other not in str(refused.value) and "\n" not in str(refused.value) and not out.exists()
 
 
@@ -91,18 +91,18 @@ def test_a_file_that_takes_two_workers_with_it_is_turned_away(places: tuple[Path
     (text,) = shards_of(source)
     name = from_text(text).id
 
-    def members(deadly: int | None) -> Iterator[Member]:
+    def members(deadly: int | None) -> Iterator[ArchiveMember]:
         for number, path in enumerate(sorted(source.iterdir())):
-            yield Member(path=path.name, data=path.read_bytes(), size=9)
+            yield ArchiveMember(path=path.name, data=path.read_bytes(), size=9)
             assert number != deadly, "dead"
 
     for _ in range(3):  # the first death is nobody's: only from then on is every file noted
         with pytest.raises(AssertionError):
-            list(Attempts(store, name, "run").watched(members(1)))
+            list(Attempts(store, name, "run").watch(members(1)))
     for other in ("second", "third"):  # drivers that were killed, whatever their workers were reading
-        next(Attempts(store, "other", other).watched(members(None)))
+        next(Attempts(store, "other", other).watch(members(None)))
     assert not Attempts(store, "other", "fourth").careful
-    kept = list(Attempts(store, name, "run").watched(members(None)))
+    kept = list(Attempts(store, name, "run").watch(members(None)))
     assert [member.reject.reason if member.reject else None for member in kept] == [None, "decoder-crashed", None]
     work(source, out)
     rejects = read_table(store, "rejects", REJECTS)
@@ -142,7 +142,7 @@ def test_labels_that_come_late_are_heard_and_what_they_say_again_costs_nothing(
         assert {file: file.stat().st_mtime_ns for file in out.rglob("*.*")} == before
         named = read_table(open_store(str(ledger)), "crosswalk", CROSSWALK).to_pylist()
         assert len(named) == 5 == len({row["source"] for row in named}), "the ledger tells of a file once"
-        duplicates.sweep(store)
+        duplicates.sweep_unmarked(store)
         images = {row["image_id"]: row for row in read_table(store, "images", IMAGES).to_pylist()}
         return {row["path"]: images[row["image_ids"][0]] for row in named if row["image_ids"]}
 
@@ -150,7 +150,7 @@ def test_labels_that_come_late_are_heard_and_what_they_say_again_costs_nothing(
         return key.pseudonym("patient", name)
 
     work(source, out, ledger=str(ledger))
-    assert read_account(store).counts["reject:no-modality"] == 2
+    assert read_counts(store).counts["reject:no-modality"] == 2
     found = told("one.png,hand_filter,view,both,,", "3.dcm,ultrasound_grading,grade,1,,")
     assert found.keys() == {"1.dcm", "2.dcm", "one.png"} and found["one.png"]["patient"] == patient("folder ")
     found = told("one.png,hand_filter,view,both,Q1,", "2.dcm,hand_filter,view,both,Q1,")
@@ -172,11 +172,11 @@ def test_a_name_that_is_no_text_is_read_like_any_other(places: tuple[Path, Path]
     (source / "link").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
     work(source, out, ledger=str(tmp_path / "ledger"))
     store = open_store(str(out))
-    assert read_account(store).counts["images"] == 4
+    assert read_counts(store).counts["images"] == 4
     paths = read_table(open_store(str(tmp_path / "ledger")), "crosswalk", CROSSWALK).column("path").to_pylist()
     assert {path.stat().st_mode & 0o777 for path in (tmp_path / "ledger").glob("*/*")} == {0o600}, "it names patients"
     assert sorted(paths) == ["1.dcm", "2.dcm", "3.dcm", "f\N{REPLACEMENT CHARACTER}lm", "link/6"]
-    assert len(parts(store, "images")) == 1 and np.unique(paths).size == 5
+    assert len(list_parts(store, "images")) == 1 and np.unique(paths).size == 5
 
 
 def test_an_archive_that_holds_a_name_twice_is_taken_in_whole(
@@ -191,7 +191,7 @@ def test_an_archive_that_holds_a_name_twice_is_taken_in_whole(
     (source / "2.dcm").unlink()
     work(source, out, ledger=str(tmp_path / "ledger"))
     store = open_store(str(out))
-    assert read_account(store).counts["images"] == 4 and read_account(store).counts["ignored:not-an-image"] == 2
+    assert read_counts(store).counts["images"] == 4 and read_counts(store).counts["ignored:not-an-image"] == 2
     sources = read_table(open_store(str(tmp_path / "ledger")), "crosswalk", CROSSWALK).column("source").to_pylist()
     assert len(set(sources)) == len(sources) == 7
     labels = tmp_path / "labels.csv"
@@ -208,7 +208,7 @@ def test_a_ledger_that_comes_late_says_what_it_lacks(tmp_path: Path, capsys: pyt
     for key in ("images/part-a-unique.parquet", "images/part-b.parquet"):
         out.put(key, b"")
     ledger.put("crosswalk/part-a.parquet", b"")
-    order = Order(sources=("src",), out=out.uri, ledger=ledger.uri)
+    order = IngestRequest(sources=("src",), out=out.uri, ledger=ledger.uri)
     check_ledger(order, out)
     assert capsys.readouterr().out.startswith("1 parts came in without this --ledger")
     ledger.put("crosswalk/part-b.parquet", b"")

@@ -8,8 +8,8 @@ import pytest
 
 from rajobs.imaging.archives.shards import Shard
 from rajobs.jobs.ingest import inventory
-from rajobs.jobs.ingest.inventory import Spool, cut_batch, entry_name, from_text, list_all, to_text
-from rajobs.jobs.ingest.markers import Done
+from rajobs.jobs.ingest.inventory import LineSpool, cut_batch, entry_name, from_text, take_inventory, to_text
+from rajobs.jobs.ingest.markers import DoneShards
 from rajobs.records.errors import StoreError
 from rajobs.records.store import open_store
 
@@ -31,20 +31,20 @@ def fill(folder: Path, sizes: dict[str, int]) -> str:
 
 
 def lines_of(uri: str) -> list[str]:
-    with Spool() as spool:
-        list_all([uri], spool)
+    with LineSpool() as spool:
+        take_inventory([uri], spool)
         return list(spool.lines())
 
 
-def left(uri: str, done: Done) -> list[Shard]:
+def left(uri: str, done: DoneShards) -> list[Shard]:
     """The shards to be read, through their text."""
     return [from_text(text) for line in lines_of(uri) for _, _, text in cut_batch(line, done) if text]
 
 
-def done_with(*shards: Shard) -> Done:
+def done_with(*shards: Shard) -> DoneShards:
     names = [entry_name(entry) for shard in shards for entry in shard.members]
     loose = np.unique(np.array([int(name, 16) for name in names], np.uint64))
-    return Done(shards=frozenset(shard.id for shard in shards), loose=loose)
+    return DoneShards(shards=frozenset(shard.id for shard in shards), loose=loose)
 
 
 SIZES = {"a/1": 20, "a/2": 20, "b/3": 30, "b/4": 2, "c": 20, "d": 33, "e": 1, "f": 40, "g": 5, "h": 1}
@@ -52,7 +52,7 @@ SIZES = {"a/1": 20, "a/2": 20, "b/3": 30, "b/4": 2, "c": 20, "d": 33, "e": 1, "f
 
 def test_whatever_was_done_first_the_rest_is_cut_the_same(tmp_path: Path) -> None:
     uri = fill(tmp_path, SIZES)
-    every = left(uri, Done())
+    every = left(uri, DoneShards())
     assert len(every) > 4 and sum(len(shard.members) for shard in every) == len(SIZES)
     assert [from_text(to_text(shard)) for shard in every] == every
     for number, shard in enumerate(every):
@@ -62,7 +62,7 @@ def test_whatever_was_done_first_the_rest_is_cut_the_same(tmp_path: Path) -> Non
 
 def test_new_files_beside_old_ones_come_alone(tmp_path: Path) -> None:
     uri = fill(tmp_path, SIZES)
-    first = left(uri, Done())
+    first = left(uri, DoneShards())
     fill(tmp_path, {"a/1b": 3, "bb": 4, "z": 5})
     second = left(uri, done_with(*first))
     assert sorted(entry.key for shard in second for entry in shard.members) == ["a/1b", "bb", "z"]
@@ -75,9 +75,9 @@ def test_new_files_beside_old_ones_come_alone(tmp_path: Path) -> None:
 
 def test_what_was_done_with_other_settings_is_read_again(tmp_path: Path) -> None:
     uri = fill(tmp_path, SIZES)
-    every = left(uri, Done())
+    every = left(uri, DoneShards())
     held = done_with(*every)
-    again = Done(shards=held.shards - {every[2].id}, again=frozenset({every[2].id}), loose=held.loose)
+    again = DoneShards(shards=held.shards - {every[2].id}, again=frozenset({every[2].id}), loose=held.loose)
     assert left(uri, again) == [every[2]]
 
 
@@ -93,6 +93,6 @@ def test_a_source_may_be_one_file(tmp_path: Path, s3: str) -> None:
     place = fill(tmp_path, SIZES)
     open_store(f"{s3}/one").put("b/3", b"film")
     for folder in (place, f"{s3}/one"):
-        (shard,) = left(f"{folder}/b/3", Done())
+        (shard,) = left(f"{folder}/b/3", DoneShards())
         assert (shard.source, [entry.key for entry in shard.members]) == (f"{folder}/b", ["3"])
         assert entry_name(shard.members[0]) == entry_name(next(open_store(f"{folder}/b").list()))

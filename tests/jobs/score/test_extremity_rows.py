@@ -8,30 +8,30 @@ import pytest
 from rajobs import studies
 from rajobs.imaging.rows import Row
 from rajobs.jobs.evaluate.job import vote
-from rajobs.jobs.score.extremity_rows import Hand, hand_rows, score_joints
-from rajobs.learning.ensemble import as_learnt
-from rajobs.learning.evaluation import Verdict
+from rajobs.jobs.score.extremity_rows import HandInProgress, hand_rows, score_joints
+from rajobs.learning.ensemble import target_as_learnt
+from rajobs.learning.evaluation import Evaluation
 from rajobs.learning.targets import predicted, scores
-from rajobs.learning.voting import Panel, Vote, _agree
+from rajobs.learning.voting import Vote, VotingModels, _agree
 from rajobs.records.tables.schemas import HANDS, JOINTS
 
 GRADES = studies.find("ultrasound_grading")
 
 
-def a_hand(number: int, *sites: str, view_p: float = 1.0) -> Hand:
+def a_hand(number: int, *sites: str, view_p: float = 1.0) -> HandInProgress:
     joints = tuple(
         Row(image_id="i", at=0, hand=number, site=site, box=(10.0 * at, 0.0, 10.0 * at + 4, 8.0))
         for at, site in enumerate(sites)
     )
     row = Row(image_id="i", at=0, hand=number, side="LR"[number], box=(0.0, 0.0, 9.0, 9.0), joints=joints)
     whose = {"image_id": "i", "patient": "p", "visit_date": None}
-    return Hand(row=row, whose=whose, film={"view": "both", "both_p": view_p})
+    return HandInProgress(row=row, whose=whose, film={"view": "both", "both_p": view_p})
 
 
 def vote_of(p: np.ndarray, apart: float = 0.0) -> Vote:
     """A vote on scores in order."""
     target = scores("score", p.shape[1] - 1)
-    return Vote(p=p, said=predicted(target, p), target=target, apart=np.full(len(p), apart))
+    return Vote(p=p, answers=predicted(target, p), target=target, apart=np.full(len(p), apart))
 
 
 def sure(*given: int | None, classes: int, apart: float = 0.0) -> Vote:
@@ -104,12 +104,12 @@ class Toy:
     hash = "toy"
 
     def __init__(self, p: list[float], ordered: bool) -> None:
-        target = as_learnt(GRADES.target("grade"), [ordered])
-        self.learnt, self.recipe = {target.name: target}, GRADES.recipe("default")
+        target = target_as_learnt(GRADES.target("grade"), [ordered])
+        self.answered_targets, self.recipe = {target.name: target}, GRADES.recipe("default")
         self.p = np.array([p])
 
-    def poll(self, images: Any, kinds: Any) -> Any:
-        said = predicted(self.learnt["grade"], self.p)
+    def predict_with_votes(self, images: Any, kinds: Any) -> Any:
+        said = predicted(self.answered_targets["grade"], self.p)
         return {"grade": (self.p, said)}, {"grade": said[None]}
 
 
@@ -121,25 +121,26 @@ class Toy:
 def test_score_gives_the_answer_that_evaluate_judges(ordered: tuple[bool, ...], grade: int) -> None:
     p = [0.4, 0.25, 0.35, 0.0]  # the likeliest is 0, the median 1
     models: Any = tuple(Toy(p, each) for each in ordered)
-    panel = Panel(study=GRADES, models=models, finders=(), learned=tuple({"grade": {"": 1}} for _ in models))
+    panel = VotingModels(study=GRADES, models=models, finders=(), learned=tuple({"grade": {"": 1}} for _ in models))
     rows = [Row(image_id="i", at=0)]
-    drawn = {name: np.zeros((1, 8, 8, 3), np.uint8) for name in panel.asks(rows)}
+    drawn = {name: np.zeros((1, 8, 8, 3), np.uint8) for name in panel.view_requests(rows)}
     voted = panel.vote(rows, drawn)["grade"]
     verdicts = [
-        Verdict(
+        Evaluation(
             study=GRADES, at=np.zeros(1, np.int64), patients=np.array(["p"]), truth={"grade": np.zeros(1, np.int64)},
-            predicted={"grade": model.poll(None, None)[0]["grade"][1]}, p={"grade": model.p}, learnt=model.learnt,
+            predicted={"grade": model.predict_with_votes(None, None)[0]["grade"][1]}, p={"grade": model.p},
+            answered_targets=model.answered_targets,
         )
         for model in models
     ]  # fmt: skip
     _, judged = vote(GRADES.answered({"grade"}), verdicts)["grade"]
-    assert voted.said.tolist() == judged.tolist() == [grade]
+    assert voted.answers.tolist() == judged.tolist() == [grade]
 
 
 def test_a_score_learnt_as_a_name_stays_one_where_a_site_cannot_have_the_highest() -> None:
     hand, p = a_hand(0, "MCP2"), np.zeros((1, 11))
     p[0, [0, 2, 3, 9]] = 0.4, 0.25, 0.3, 0.05
-    target = as_learnt(scores("erosion", 10), [False])
-    score_joints([hand], {"erosion": Vote(p=p, said=np.zeros(1, np.int64), target=target, apart=np.zeros(1))}, [])
+    target = target_as_learnt(scores("erosion", 10), [False])
+    score_joints([hand], {"erosion": Vote(p=p, answers=np.zeros(1, np.int64), target=target, apart=np.zeros(1))}, [])
     (row,) = (row for row in hand.joints if row["site"] == "MCP2")
     assert row["erosion"] == 0, "the median would be 2"

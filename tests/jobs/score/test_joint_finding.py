@@ -17,21 +17,21 @@ from rajobs import studies
 from rajobs.__main__ import main
 from rajobs.imaging.formats import reader
 from rajobs.imaging.image import ReadOptions
-from rajobs.imaging.rows import COLUMNS, Position, Row, derive
+from rajobs.imaging.rows import COLUMNS, Position, Row, rows_of_part
 from rajobs.imaging.windowing import to_bytes
 from rajobs.jobs import builtin
 from rajobs.jobs.score import joint_finding
 from rajobs.jobs.score.joint_finding import choose_hands, find_joints, joints_of, keep_examined, on_film
 from rajobs.jobs.score.worker import _film_fate, places
 from rajobs.jobs.train import job as train_job
-from rajobs.jobs.train.checkpoints import Keeper
-from rajobs.learning.ensemble import learned
+from rajobs.jobs.train.checkpoints import Checkpoints
+from rajobs.learning.ensemble import count_learned_rows
 from rajobs.learning.recipe import replace, to_toml
-from rajobs.learning.voting import Panel, bundles_at
+from rajobs.learning.voting import VotingModels, list_bundles
 from rajobs.records.anatomy import FINGER_JOINTS, HAND_SITES
 from rajobs.records.errors import BadBundle, UsageError
 from rajobs.records.store import Store, open_store
-from rajobs.records.tables.parquet_parts import parts, read_file, read_part, read_table
+from rajobs.records.tables.parquet_parts import list_parts, read_file, read_part, read_table
 from rajobs.records.tables.schemas import FILMS, HANDS, IMAGES, JOINTS, LABELS, PREDICTIONS
 
 PLACES = tuple((side, site) for side in ("L", "R") for site in FINGER_JOINTS)
@@ -109,30 +109,32 @@ def test_models_are_made_from_drawings_and_a_second_start_goes_on(
     builtin.main(given)
     builtin.main(given)
     assert "nothing to do" in capsys.readouterr().out
-    (bundle,) = bundles_at(str(tmp_path), "hand_filter")
+    (bundle,) = list_bundles(str(tmp_path), "hand_filter")
     told = json.loads((tmp_path / bundle[1] / "bundle.json").read_text())
     assert (told["mode"], told["films"], told["rows"]["train"]) == ("drawn", 3, 3)
     card = (tmp_path / bundle[1] / "card.md").read_text()
     assert "no clinical evidence" in card and "Tried on 3 drawn films of another seed" in card
     assert {"view.accuracy", "hands.accuracy"} <= told["validation"].keys() and "| hands.accuracy |" in card
-    panel = Panel.load(studies.find("hand_filter"), [bundle])
+    panel = VotingModels.load(studies.find("hand_filter"), [bundle])
     assert panel.models == panel.finders and len(panel.hashes) == 1, "one network tells views and shows hands"
     film = np.zeros((1, 1, 256, 256), np.uint8)
-    found = panel.finders[0].find(film)
+    found = panel.finders[0].locate(film)
     points = studies.find("hand_filter").points
     assert points is not None and found.shape == (1, points.outputs, 3) and np.isfinite(found).all()
-    p, _ = panel.models[0].answer(film)["view"]
+    p, _ = panel.models[0].predict(film)["view"]
     assert p.shape == (1, 4) and p.sum() == pytest.approx(1)
 
 
 def test_models_whose_making_was_ended_after_the_last_round_are_those_of_one_that_was_not(tmp_path: Path) -> None:
     study = studies.find("hand_filter")
     recipe = study.recipe("hands")
-    order = builtin.Order(out=str(tmp_path), rounds=2, films=3, tried=1, workers=1)
-    keeper = Keeper(store=open_store(str(tmp_path)), folder="kept", name="hands")
+    order = builtin.BuiltinRequest(out=str(tmp_path), rounds=2, films=3, tried=1, workers=1)
+    checkpoints = Checkpoints(store=open_store(str(tmp_path)), folder="kept", name="hands")
     with ThreadPoolExecutor(1) as pool:  # processes take longer to start than to draw
-        one, other = (builtin._fit(pool, order, study, recipe, recipe.members[0], 0, keeper) for _ in range(2))
-    assert learned(one[2]) == learned(other[2]) and len(one[2].arrays) == len(other[2].arrays) == 3
+        one, other = (builtin._fit(pool, order, study, recipe, recipe.members[0], 0, checkpoints) for _ in range(2))
+    assert (
+        count_learned_rows(one[2]) == count_learned_rows(other[2]) and len(one[2].arrays) == len(other[2].arrays) == 3
+    )
     for name, tensor in one[0].state_dict().items():
         assert (tensor == other[0].state_dict()[name]).all()
 
@@ -270,9 +272,10 @@ def test_the_models_of_the_package_are_judged_on_all_labelled_films_however_few(
 def test_a_hand_taken_for_the_other_side_s_shows_no_joints_and_is_seen_again_as_what_it_is(
     data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store, inside = open_store(str(data)), builtin.place()
+    store, inside = open_store(str(data)), builtin.package_folder()
     filters, joints = (
-        Panel.load(studies.find(study), bundles_at(inside, study)) for study in ("hand_filter", "joint_detection")
+        VotingModels.load(studies.find(study), list_bundles(inside, study))
+        for study in ("hand_filter", "joint_detection")
     )
     truth = places(read_table(store, "labels", LABELS))
     known = {name: held[0].side for name, held in truth.items() if len({place.side for place in held}) == 1}
@@ -280,9 +283,9 @@ def test_a_hand_taken_for_the_other_side_s_shows_no_joints_and_is_seen_again_as_
     def found() -> dict[str, str | None]:
         """The side of each single hand with all finger joints."""
         told: dict[str, str | None] = {}
-        for key in parts(store, "images"):
+        for key in list_parts(store, "images"):
             images = read_part(store, key, IMAGES, [*COLUMNS, "laterality"])
-            films = [row for row in derive("films", images, {}) if row.image_id in known]
+            films = [row for row in rows_of_part("films", images, {}) if row.image_id in known]
             for name, hand in find_joints(store, key, images, films, filters, joints).items():
                 if sum(place.site in FINGER_JOINTS for place in hand) == len(FINGER_JOINTS):
                     told[name] = hand[0].side
@@ -295,7 +298,7 @@ def test_a_hand_taken_for_the_other_side_s_shows_no_joints_and_is_seen_again_as_
     def mistaken(*given: Any) -> list[Position]:
         return [dataclasses.replace(place, side=other[place.side or ""]) for place in choose(*given)]
 
-    def seen(store: Store, key: str, panel: Panel, rows: Sequence[Row], *how: Any) -> list[Any]:
+    def seen(store: Store, key: str, panel: VotingModels, rows: Sequence[Row], *how: Any) -> list[Any]:
         if panel is joints:
             looks.append([row.side != known[row.image_id] for row in rows])
         return look(store, key, panel, rows, *how)
@@ -315,26 +318,28 @@ def test_a_cascade_learns_is_judged_by_the_joints_it_looks_for_and_finds_beside_
     models, out = tmp_path / "models", tmp_path / "evaluation"
     given = ["joint_detection", str(data), str(models), "--recipe", "published", "--budget", "0.3"]
     with pytest.raises(UsageError, match="a boosted cascade, which one worker trains"):
-        train_job.train(train_job.Order(study=given[0], data=given[1], out=given[2], recipe="published", workers=2))
+        train_job.train(
+            train_job.TrainRequest(study=given[0], data=given[1], out=given[2], recipe="published", workers=2)
+        )
     main(["train", *given])
-    (bundle,) = bundles_at(str(models), "joint_detection")
+    (bundle,) = list_bundles(str(models), "joint_detection")
     files = {path.name for path in (models / bundle[1]).iterdir()}
     assert files == {"weights-joints.xml", "bundle.json", "card.md", "history.parquet"}
     main(["evaluate", "joint_detection", str(data), str(models), str(out)])
     rows = read_file(open_store(str(out)), "predictions.parquet", PREDICTIONS).to_pylist()
     assert {row["site"] for row in rows} == set(FINGER_JOINTS), "it does not look for the wrist's"
     store = open_store(str(data))
-    inside = builtin.place()
-    joints = Panel.load(studies.find("joint_detection"), [bundle, *bundles_at(inside, "joint_detection")])
-    hands = Panel.load(studies.find("hand_filter"), bundles_at(inside, "hand_filter"))
+    inside = builtin.package_folder()
+    joints = VotingModels.load(studies.find("joint_detection"), [bundle, *list_bundles(inside, "joint_detection")])
+    hands = VotingModels.load(studies.find("hand_filter"), list_bundles(inside, "hand_filter"))
     seen = set()
-    for key in parts(store, "images"):
+    for key in list_parts(store, "images"):
         images = read_part(store, key, IMAGES, [*COLUMNS, "laterality"])
-        found = find_joints(store, key, images, derive("films", images, {}), hands, joints)
+        found = find_joints(store, key, images, rows_of_part("films", images, {}), hands, joints)
         seen |= {place.site for places in found.values() for place in places}
     wrist = {site.name for site in HAND_SITES} - set(FINGER_JOINTS)
     assert seen >= wrist, "the network's word on the wrist stands alone, on fingers both have one"
     path = models / bundle[1] / "weights-joints.xml"
     path.write_bytes(path.read_bytes().replace(b"<height>24<", b"<height>25<"))
     with pytest.raises(BadBundle, match=r"weights-joints\.xml"):
-        Panel.load(studies.find("joint_detection"), [bundle])
+        VotingModels.load(studies.find("joint_detection"), [bundle])

@@ -14,15 +14,15 @@ from rajobs.__main__ import main
 from rajobs.jobs.score.job import find_models
 from rajobs.jobs.score.tables import gather
 from rajobs.jobs.score.worker import CHAIN, CLINICAL, places, scan_places
-from rajobs.jobs.train.dataset import clinic_visits
+from rajobs.jobs.train.dataset import read_clinic_visits
 from rajobs.learning.recipe import replace, to_toml
-from rajobs.learning.voting import Panel
+from rajobs.learning.voting import VotingModels
 from rajobs.records.anatomy import HAND_SITES, SITES
 from rajobs.records.errors import StoreError
 from rajobs.records.store import open_store
 from rajobs.records.svdh import totals
 from rajobs.records.tables import schemas
-from rajobs.records.tables.parquet_parts import parts, read_table, to_parquet
+from rajobs.records.tables.parquet_parts import list_parts, read_table, to_parquet
 
 pytestmark = pytest.mark.ray
 SMALL = {
@@ -93,7 +93,7 @@ def test_every_table_is_there_and_says_the_same(data: Path, tables: Path) -> Non
                for scan in scans if scan["image_id"] in labelled)  # fmt: skip
     assert {visit["squares_filled"] for visit in visits} == {0}, "the drawn clinic has looked at every joint"
     assert sum(visit["films"] for visit in visits) == len({h["image_id"] for h in hands if h["visit_date"]})
-    clinic = {(visit.patient, visit.day) for visit in clinic_visits(open_store(str(data)))}
+    clinic = {(visit.patient, visit.day) for visit in read_clinic_visits(open_store(str(data)))}
     asked = {(visit["patient"], visit["visit_date"]) for visit in visits if visit["ra_clinical_p"] is not None}
     assert asked == clinic and clinic
     apart = {visit["ra_clinical_dissent"] for visit in visits if visit["ra_clinical_p"] is not None}
@@ -127,7 +127,7 @@ def test_scored_again_nothing_is_done_and_new_labels_score_their_parts_again(
     # The same cohort, but nobody has said yet where the joints are; then somebody does.
     later, out = tmp_path / "data", tmp_path / "tables"
     shutil.copytree(data, later, ignore=shutil.ignore_patterns("prepared", "splits"))
-    (labels,) = parts(open_store(str(data)), "labels")
+    (labels,) = list_parts(open_store(str(data)), "labels")
     (later / labels).unlink()
     main(["score", str(later), str(all_models), str(out)])
     store = open_store(str(out))
@@ -167,11 +167,13 @@ def test_visits_made_lot_by_lot_are_those_made_at_one_go(
     data: Path, all_models: Path, tables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(tables, tmp_path / "tables")
-    clinical = Panel.load(studies.find(CLINICAL.study), list(find_models(str(all_models))[CLINICAL.study].values()))
+    clinical = VotingModels.load(
+        studies.find(CLINICAL.study), list(find_models(str(all_models))[CLINICAL.study].values())
+    )
     monkeypatch.setattr("rajobs.jobs.score.tables.LOT", 20)
     again, at_once = open_store(str(tmp_path / "tables")), open_store(str(tables))
     gather(open_store(str(data)), again, clinical)
-    assert len(parts(again, "visits")) > 2
+    assert len(list_parts(again, "visits")) > 2
     order = [(name, "ascending") for name in schemas.VISITS.key]
     both = [read_table(store, "visits", schemas.VISITS).sort_by(order) for store in (again, at_once)]
     assert (
@@ -185,7 +187,7 @@ def test_what_a_clinic_left_empty_is_filled_by_the_grades_of_its_scans(
     shutil.copytree(tables, tmp_path / "tables")
     shutil.copytree(data / "clinic", tmp_path / "data" / "clinic")
     poor, out = open_store(str(tmp_path / "data")), open_store(str(tmp_path / "tables"))
-    (key,) = parts(poor, "clinic")
+    (key,) = list_parts(poor, "clinic")
     clinic = read_table(poor, "clinic", schemas.CLINIC)
     for name in clinic.column_names:
         if name.endswith(("_gs", "_pd")):
@@ -193,7 +195,9 @@ def test_what_a_clinic_left_empty_is_filled_by_the_grades_of_its_scans(
             clinic = clinic.set_column(at, clinic.schema.field(at), pa.nulls(clinic.num_rows, pa.float32()))
     poor.put(key, to_parquet(clinic, schemas.CLINIC))
     gather(
-        poor, out, Panel.load(studies.find(CLINICAL.study), list(find_models(str(all_models))[CLINICAL.study].values()))
+        poor,
+        out,
+        VotingModels.load(studies.find(CLINICAL.study), list(find_models(str(all_models))[CLINICAL.study].values())),
     )
     scans = read_table(out, "ultrasound", schemas.ULTRASOUND).to_pylist()
     told = {(s["patient"], s["visit_date"], s["side"], s["site"], "gs") for s in scans}

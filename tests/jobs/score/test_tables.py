@@ -13,14 +13,14 @@ from rajobs import studies
 from rajobs.imaging.rows import Row
 from rajobs.jobs.score.job import _drop_outdated
 from rajobs.jobs.score.tables import ask_clinic
-from rajobs.jobs.score.worker import CLINICAL, GRADES, TABLES, placed, scan_places
-from rajobs.learning.samples.row_arrays import Ask
+from rajobs.jobs.score.worker import CLINICAL, GRADES, TABLES, place_scans, scan_places
+from rajobs.learning.samples.row_arrays import ViewRequest
 from rajobs.learning.voting import Vote
 from rajobs.records.store import Store, open_store
-from rajobs.records.tables.parquet_parts import parts, to_parquet
+from rajobs.records.tables.parquet_parts import list_parts, to_parquet
 from rajobs.records.tables.schemas import CLINIC, HANDS, LABELS, LEDGER, ULTRASOUND
-from rajobs.records.tables.table_schema import Table
-from rajobs.records.visits import visits
+from rajobs.records.tables.table_schema import TableSchema
+from rajobs.records.visits import build_visits
 from rajobs.reports.hand_sections import clinic_sections
 from rajobs.reports.score_tallies import VisitTally
 
@@ -36,8 +36,8 @@ class Eyes:
     def __init__(self) -> None:
         self.seen: list[np.ndarray] = []
 
-    def asks(self, rows: Sequence[Row]) -> dict[str, Ask]:
-        return {"picture": Ask(view=VIEW, settings={}, rows=rows)}
+    def view_requests(self, rows: Sequence[Row]) -> dict[str, ViewRequest]:
+        return {"picture": ViewRequest(view=VIEW, settings={}, rows=rows)}
 
     def vote(self, rows: Sequence[Row], drawn: Mapping[str, np.ndarray]) -> dict[str, Vote]:
         self.seen += list(drawn["picture"])
@@ -86,7 +86,11 @@ def test_empty_squares_are_filled_by_scans_of_the_joint_on_that_day_and_the_clin
     assert not np.array_equal(eyes.seen[0], picture(said)) and np.array_equal(eyes.seen[1], picture({"L_MCP2_pd": 1}))
     assert np.array_equal(eyes.seen[2], picture({})), "two months later"
     assert clinic.equals(CLINIC.rows(list(CLINIC_ROWS))), "nothing is written back"
-    rows = {row["patient"]: row for row in visits(HANDS.rows([]), scans, asked).to_pylist() if row["visit_date"] == MAY}
+    rows = {
+        row["patient"]: row
+        for row in build_visits(HANDS.rows([]), scans, asked).to_pylist()
+        if row["visit_date"] == MAY
+    }
     assert {name: row["squares_filled"] for name, row in rows.items()} == {"p": 3, "q": None, "r": 0}
     assert rows["p"]["bundles"] == ["c", "u"], "whoever filled a square answered too"
 
@@ -95,7 +99,7 @@ def test_the_page_tells_what_was_filled_and_what_could_not_be() -> None:
     scans = ULTRASOUND.rows(list(SCANS))
     asked = ask_clinic(Eyes(), CLINIC.rows(list(CLINIC_ROWS)), scans)  # type: ignore[arg-type]
     told = VisitTally()
-    told.add(visits(HANDS.rows([]), scans, asked))
+    told.add(build_visits(HANDS.rows([]), scans, asked))
     told.add_scans(scans)
     (section,) = clinic_sections(told)
     assert "about 3 visits" in str(section) and "3 squares" in str(section) and "at 1 of them" in str(section)
@@ -119,11 +123,11 @@ def test_every_frame_of_a_loop_has_the_place_that_labels_name_on_one_of_them() -
     loop = [{**scan("a", None, None), "frame": number} for number in range(4)]
     loop[2] |= {"side": "L", "site": "MCP2"}
     of_nobody, other = scan("b", None, None), {**scan("c", None, None), "patient": "q", "frame": 1}
-    told = [(frame["image_id"], frame["side"], frame["site"]) for frame in placed([*loop, of_nobody, other])]
+    told = [(frame["image_id"], frame["side"], frame["site"]) for frame in place_scans([*loop, of_nobody, other])]
     assert told == [("a", "L", "MCP2")] * 4 + [("b", None, None), ("c", None, None)]
 
 
-def put(store: Store, folder: str, name: str, table: Table, rows: list[dict[str, Any]]) -> None:
+def put(store: Store, folder: str, name: str, table: TableSchema, rows: list[dict[str, Any]]) -> None:
     store.put(f"{folder}/part-{name}.parquet", to_parquet(table.rows(rows), table))
 
 
@@ -141,13 +145,13 @@ def out(tmp_path: Any) -> Store:
 def test_parts_from_before_a_column_are_all_scored_again(out: Store, tmp_path: Any) -> None:
     data = open_store(str(tmp_path / "data"))
     _drop_outdated(data, out)
-    assert len(parts(out, "ledger")) == 2, "nothing has changed"
+    assert len(list_parts(out, "ledger")) == 2, "nothing has changed"
     before = ULTRASOUND.rows([]).drop_columns(["side", "grey_grade", "grey_grade_p"])
     sink = pa.BufferOutputStream()
     pq.write_table(before.replace_schema_metadata({"rajobs.schema": "1"}), sink)
     out.put("ultrasound/part-1.parquet", sink.getvalue().to_pybytes())
     _drop_outdated(data, out)
-    assert [key for folder in TABLES for key in parts(out, folder)] == []
+    assert [key for folder in TABLES for key in list_parts(out, folder)] == []
 
 
 def test_a_part_is_scored_again_once_labels_place_its_scans(out: Store, tmp_path: Any) -> None:
@@ -155,7 +159,7 @@ def test_a_part_is_scored_again_once_labels_place_its_scans(out: Store, tmp_path
     _drop_outdated(data, out)
     put(data, "labels", "1", LABELS, [label("a", side="L", site="MCP2")])
     _drop_outdated(data, out)
-    assert parts(out, "ledger") == ["ledger/part-2.parquet"]
+    assert list_parts(out, "ledger") == ["ledger/part-2.parquet"]
 
 
 @pytest.mark.parametrize("now", [[label("a")], [label("a", site="MCP3")], []])
@@ -164,8 +168,8 @@ def test_a_part_is_scored_again_once_labels_take_a_scan_s_place_back(out: Store,
     put(data, "labels", "1", LABELS, [label("a", site="MCP2")])
     put(out, "ultrasound", "1", ULTRASOUND, [scan("a", None, "MCP2")])
     _drop_outdated(data, out)
-    assert len(parts(out, "ledger")) == 2, "nothing has changed"
+    assert len(list_parts(out, "ledger")) == 2, "nothing has changed"
     data.delete("labels/part-1.parquet")
     put(data, "labels", "2", LABELS, now)
     _drop_outdated(data, out)
-    assert parts(out, "ledger") == ["ledger/part-2.parquet"]
+    assert list_parts(out, "ledger") == ["ledger/part-2.parquet"]

@@ -10,7 +10,7 @@ import pytest
 from rajobs import studies
 from rajobs.imaging.rows import Visit
 from rajobs.jobs.evaluate.job import _plain
-from rajobs.jobs.train.dataset import Source, clinic_visits, open_source, split_of
+from rajobs.jobs.train.dataset import LabelledData, frozen_split, open_labelled_data, read_clinic_visits
 from rajobs.learning.recipe import replace, to_dict
 from rajobs.learning.study import Study
 from rajobs.phantoms.clinic.visits import ClinicRow, clinic_table, draw_published, variants
@@ -52,24 +52,24 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def source(place: Path, study: Study) -> Source:
-    return open_source(str(place), study)
+def source(place: Path, study: Study) -> LabelledData:
+    return open_labelled_data(str(place), study)
 
 
-def by_part(source: Source, mode: str) -> tuple[dict[str, str], dict[str, Visit]]:
-    split, _ = split_of(source, mode)
-    visits = {visit.image_id: visit for visit in clinic_visits(source.store)}
+def by_part(source: LabelledData, mode: str) -> tuple[dict[str, str], dict[str, Visit]]:
+    split, _ = frozen_split(source, mode)
+    visits = {visit.image_id: visit for visit in read_clinic_visits(source.store)}
     return {row["image_id"]: row["split"] for row in split.to_pylist()}, visits
 
 
-def test_the_clinic_tells_the_answer_itself(source: Source) -> None:
+def test_the_clinic_tells_the_answer_itself(source: LabelledData) -> None:
     (labels,) = source.labels.values()
     assert Counter(labels.values()) == {"1": 52 * COPIES, "0": 197 * COPIES}
-    visits = {visit.image_id: visit for visit in clinic_visits(source.store)}
+    visits = {visit.image_id: visit for visit in read_clinic_visits(source.store)}
     assert all(float(value) == visits[name].findings["ra_clinical"] for (name, _, _), value in labels.items())
 
 
-def test_clean_keeps_a_patient_s_variants_with_the_patient(source: Source) -> None:
+def test_clean_keeps_a_patient_s_variants_with_the_patient(source: LabelledData) -> None:
     part_of, visits = by_part(source, "clean")
     assert part_of.keys() == visits.keys()
     parts: dict[str, set[str]] = {}
@@ -78,7 +78,7 @@ def test_clean_keeps_a_patient_s_variants_with_the_patient(source: Source) -> No
     assert len(parts) == 249 and {len(mine) for mine in parts.values()} == {1}
 
 
-def test_published_has_the_paper_s_counts_and_its_leak_alone(source: Source) -> None:
+def test_published_has_the_paper_s_counts_and_its_leak_alone(source: LabelledData) -> None:
     part_of, visits = by_part(source, "published")
     test = {visits[name].patient for name, part in part_of.items() if part == "test"}
     learnt = [visits[name] for name, part in part_of.items() if part != "test"]
@@ -94,9 +94,9 @@ def test_published_has_the_paper_s_counts_and_its_leak_alone(source: Source) -> 
 
 @pytest.mark.parametrize(("folds", "parts"), [(0, ["train"]), (5, ["train", "validation"])])
 def test_the_plain_model_learns_from_the_parts_that_the_networks_learn_from(
-    source: Source, folds: int, parts: list[str]
+    source: LabelledData, folds: int, parts: list[str]
 ) -> None:
-    split, _ = split_of(source, "clean")
+    split, _ = frozen_split(source, "clean")
     part_of, visits = by_part(source, "clean")
     asked = PREDICTIONS.rows([
         {
@@ -115,7 +115,7 @@ def test_the_plain_model_learns_from_the_parts_that_the_networks_learn_from(
 def test_data_without_a_clinic_table_say_what_to_do(tmp_path: Path, study: Study) -> None:
     open_store(str(tmp_path)).put("manifest.json", to_json({"job": "ingest", "hash": "h", "key": "k"}))
     with pytest.raises(RajobsError, match="--clinic FILE"):
-        open_source(str(tmp_path), study)
+        open_labelled_data(str(tmp_path), study)
 
 
 def test_the_labels_split_is_the_published_one_where_the_paper_prints_none_and_clean_drops_its_leak(
@@ -133,19 +133,19 @@ def test_the_labels_split_is_the_published_one_where_the_paper_prints_none_and_c
         })  # fmt: skip
     store = open_store(str(tmp_path))
     store.put("manifest.json", to_json({"job": "ingest", "hash": "h", "key": "k"}))
-    source = open_source(str(_with(store, images, labels[:2])), scans)
+    source = open_labelled_data(str(_with(store, images, labels[:2])), scans)
     with pytest.raises(RajobsError, match="leaves no row for test"):
-        split_of(source, "published")
-    source = open_source(str(_with(store, images, labels)), scans)
-    published, clean = ({row["image_id"]: row["split"] for row in split_of(source, mode)[0].to_pylist()}
+        frozen_split(source, "published")
+    source = open_labelled_data(str(_with(store, images, labels)), scans)
+    published, clean = ({row["image_id"]: row["split"] for row in frozen_split(source, mode)[0].to_pylist()}
                         for mode in ("published", "clean"))  # fmt: skip
     assert published == {row["image_id"]: row["split"] for row in labels}, "the paper's leak"
     assert clean == {name: part for name, part in published.items() if name != "real"}
     assert "1 images take no part" in capsys.readouterr().out
-    source = open_source(str(_with(store, images, [{**row, "split": None} for row in labels])), scans)
+    source = open_labelled_data(str(_with(store, images, [{**row, "split": None} for row in labels])), scans)
     store.delete(f"splits/{scans.name}-published.parquet")
     with pytest.raises(RajobsError, match="give one in the labels' column split"):
-        split_of(source, "published")
+        frozen_split(source, "published")
 
 
 def _with(store: Store, images: list[dict[str, object]], labels: list[dict[str, object]]) -> Path:

@@ -12,7 +12,7 @@ import pytest
 
 from rajobs import studies
 from rajobs.jobs.score.worker import GRADES, SCORES
-from rajobs.jobs.train.dataset import Source, open_source, split_of
+from rajobs.jobs.train.dataset import LabelledData, frozen_split, open_labelled_data
 from rajobs.records.manifest import to_json
 from rajobs.records.splits import PARTS, Item, clean_split
 from rajobs.records.store import Store, open_store
@@ -50,7 +50,7 @@ def told(
         for name, part in parts.items()
     ]
     store.put("labels/part-0.parquet", to_parquet(LABELS.rows(labels), LABELS))
-    split, _ = split_of(open_source(store.uri, STUDY), mode)
+    split, _ = frozen_split(open_labelled_data(store.uri, STUDY), mode)
     return dict(zip(split.column("image_id").to_pylist(), split.column("split").to_pylist())), capsys.readouterr().out
 
 
@@ -100,7 +100,7 @@ def test_what_a_split_left_out_on_purpose_is_not_new(
     assert later == before and f"{count} labelled images are not in it" in said
 
 
-def ingested(place: Path, study: str, labels: list[dict[str, Any]], modality: str = "US") -> Source:
+def ingested(place: Path, study: str, labels: list[dict[str, Any]], modality: str = "US") -> LabelledData:
     """Images of a patient each, and their labels by one reader unless they say another."""
     images = [
         {
@@ -114,15 +114,15 @@ def ingested(place: Path, study: str, labels: list[dict[str, Any]], modality: st
     read = LABELS.rows([{"study": study, "reader": "truth", **label} for label in labels])
     store.put("labels/part-0.parquet", to_parquet(read, LABELS))
     store.put("manifest.json", to_json({"job": "ingest", "hash": "h", "key": "k"}))
-    return open_source(str(place), studies.find(study))
+    return open_labelled_data(str(place), studies.find(study))
 
 
 def label(name: str, target: str, value: int, **more: str) -> dict[str, Any]:
     return {"image_id": name, "target": target, "value": str(value), **more}
 
 
-def parts_of(source: Source, mode: str = "clean") -> dict[str, str]:
-    return {row["image_id"]: row["split"] for row in split_of(source, mode)[0].to_pylist()}
+def parts_of(source: LabelledData, mode: str = "clean") -> dict[str, str]:
+    return {row["image_id"]: row["split"] for row in frozen_split(source, mode)[0].to_pylist()}
 
 
 def test_an_image_with_a_later_target_s_label_alone_takes_part(tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_where_every_image_has_the_first_target_the_others_change_no_split(tmp_p
     source = ingested(tmp_path, GRADES.study, labels)
     items = [Item(image_id=row["image_id"], patient=f"p {row['image_id']}", derived_from=None, stratum=row["value"])
              for row in labels if row["target"] == "grade"]  # fmt: skip
-    assert split_of(source, "clean")[0] == clean_split(items, 0)
+    assert frozen_split(source, "clean")[0] == clean_split(items, 0)
 
 
 @pytest.mark.parametrize("order", [1, -1])

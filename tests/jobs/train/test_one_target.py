@@ -9,12 +9,12 @@ from rajobs import studies
 from rajobs.imaging.coding import encode, preview
 from rajobs.jobs.evaluate import job as evaluate_job
 from rajobs.jobs.evaluate.job import read_metrics
-from rajobs.jobs.score.worker import CHAIN, GRADES, Scorer
+from rajobs.jobs.score.worker import CHAIN, GRADES, ScoreWorker
 from rajobs.jobs.train import job as train_job
 from rajobs.learning.bundle import find_bundles, read_description
 from rajobs.learning.recipe import Member, Recipe, Training, to_toml
 from rajobs.learning.samples.prepared import prepare
-from rajobs.learning.voting import bundles_at
+from rajobs.learning.voting import list_bundles
 from rajobs.records.errors import DataError
 from rajobs.records.manifest import to_json
 from rajobs.records.scan_grades import FLOW, GREY
@@ -62,7 +62,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def taught(data: str, out: str, file: str) -> dict[str, float]:
     """The validation figures of a bundle that is trained now."""
-    place = train_job.train(train_job.Order(study=STUDY.name, data=data, out=out, recipe=file))
+    place = train_job.train(train_job.TrainRequest(study=STUDY.name, data=data, out=out, recipe=file))
     found: dict[str, float] = read_description(open_store(out), place.removeprefix(f"{out}/"))["validation"]
     return found
 
@@ -74,15 +74,17 @@ def test_a_recipe_for_one_target_is_trained_judged_and_scored_alone_and_beside_o
     alone = taught(data, out, recipe(tmp_path / "one.toml", member("flow", FLOW)))
     assert "grade.qwk" in alone and {name.partition(".")[0] for name in alone} == {FLOW}
     page = evaluate_job.evaluate(
-        evaluate_job.Order(study=STUDY.name, data=data, models=out, out=str(tmp_path / "judged"))
+        evaluate_job.EvaluateRequest(study=STUDY.name, data=data, models=out, out=str(tmp_path / "judged"))
     )
     assert Path(page).exists() and set(read_metrics(str(tmp_path / "judged"))["figures"]) == set(alone)
     nobody = {step.study: [] for step in CHAIN}
-    Scorer(data, str(tmp_path / "tables"), {**nobody, STUDY.name: bundles_at(out, STUDY.name)})({"key": KEY})
+    ScoreWorker(data, str(tmp_path / "tables"), {**nobody, STUDY.name: list_bundles(out, STUDY.name)})({"key": KEY})
     told = read_table(open_store(str(tmp_path / "tables")), "ultrasound", ULTRASOUND).to_pylist()
     assert all(row[FLOW] is not None and row[GREY] is None and row[f"{GREY}_p"] is None for row in told) and told
     taught(data, out, recipe(tmp_path / "both.toml", member("both")))
-    evaluate_job.evaluate(evaluate_job.Order(study=STUDY.name, data=data, models=out, out=str(tmp_path / "together")))
+    evaluate_job.evaluate(
+        evaluate_job.EvaluateRequest(study=STUDY.name, data=data, models=out, out=str(tmp_path / "together"))
+    )
     together = read_metrics(str(tmp_path / "together"))
     assert len(together["bundles"]) == 2 and set(together["figures"]) == set(alone)
 
@@ -90,7 +92,7 @@ def test_a_recipe_for_one_target_is_trained_judged_and_scored_alone_and_beside_o
 def test_a_member_without_a_labelled_row_is_named_before_any_is_trained(data: str, tmp_path: Path) -> None:
     file = recipe(tmp_path / "two.toml", member("flow", FLOW), member("grey", GREY))
     with pytest.raises(DataError, match=r"^member grey has no row with a label grey_grade to learn from; label some"):
-        train_job.train(train_job.Order(study=STUDY.name, data=data, out=str(tmp_path / "models"), recipe=file))
+        train_job.train(train_job.TrainRequest(study=STUDY.name, data=data, out=str(tmp_path / "models"), recipe=file))
     assert not find_bundles(open_store(str(tmp_path / "models")), STUDY.name)
     assert not list(open_store(str(tmp_path / "models")).list(f"{STUDY.name}/")), "no checkpoint: nothing was trained"
 

@@ -20,11 +20,11 @@ import ray
 
 from rajobs import studies
 from rajobs.__main__ import main
-from rajobs.jobs.tune.job import Order, _check, _views, compare
+from rajobs.jobs.tune.job import TuneRequest, _check, _views, compare
 from rajobs.jobs.tune.resources import DRIVER, NAME, SHARE, SMALL, Cluster, check_room
-from rajobs.jobs.tune.search import OUT_OF_TIME, Deadline, Halving, Search, tell_mlflow
+from rajobs.jobs.tune.search import OUT_OF_TIME, Deadline, SuccessiveHalving, TrialStore, tell_mlflow
 from rajobs.jobs.tune.trial import pack
-from rajobs.learning.evaluation import Verdict
+from rajobs.learning.evaluation import Evaluation
 from rajobs.learning.recipe import from_toml
 from rajobs.learning.space import read_space, space_text
 from rajobs.records.errors import UsageError
@@ -105,14 +105,14 @@ def test_when_the_time_is_up_epochs_end_and_the_same_command_goes_on(
     main([*given, "--hours", "1e-9"])
     assert rows_of(tmp_path) == [] and "2 trials are left" in page.read_text()
     told: list[int] = []
-    real = Halving.on_trial_result
+    real = SuccessiveHalving.on_trial_result
 
-    def noted(self: Halving, *given: Any) -> str:
+    def noted(self: SuccessiveHalving, *given: Any) -> str:
         told.append(1)  # the time is up as soon as an epoch has ended
         return real(self, *given)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Halving, "on_trial_result", noted)
+        patched.setattr(SuccessiveHalving, "on_trial_result", noted)
         patched.setattr(Deadline, "over", lambda self: bool(told))
         main([*given, "--hours", "1"])
     late = rows_of(tmp_path)
@@ -289,7 +289,7 @@ def refused(given: list[str], words: str, capsys: pytest.CaptureFixture[str]) ->
 
 def test_the_best_is_compared_with_trial_0_on_the_rows_that_both_answered(tmp_path: Path) -> None:
     study, store = studies.find("hand_filter"), open_store(str(tmp_path))
-    search = Search(store=store, identity={"a": 1})
+    search = TrialStore(store=store, identity={"a": 1})
     count = 40
     truth = np.arange(count) % 2
     rows = pa.table({
@@ -298,7 +298,7 @@ def test_the_best_is_compared_with_trial_0_on_the_rows_that_both_answered(tmp_pa
     })  # fmt: skip
     wrong = np.where(np.arange(count) % 5 == 0, 1 - truth, truth)
     for number, predicted, at in ((0, wrong, np.arange(count)), (2, truth, np.arange(count)[::-1][:30])):
-        verdict = Verdict(
+        verdict = Evaluation(
             study=study, at=at, patients=np.array(rows["patient"].to_pylist())[at], truth={"view": truth[at]},
             predicted={"view": predicted[at]}, p={"view": np.eye(4)[predicted[at]]},
         )  # fmt: skip
@@ -316,7 +316,7 @@ def test_the_best_is_compared_with_trial_0_on_the_rows_that_both_answered(tmp_pa
 def test_until_is_the_next_time_the_clock_shows_it() -> None:
     for minute in (1, 23 * 60 + 59):
         clock = datetime.fromtimestamp(time.time() + 60 * minute)
-        at = _check(Order(study="hand_filter", data="", out="", until=f"{clock:%H:%M}")).at
+        at = _check(TuneRequest(study="hand_filter", data="", out="", until=f"{clock:%H:%M}")).at
         assert at is not None
         assert 0 < at - time.time() <= 86_400
         assert f"{datetime.fromtimestamp(at):%H:%M:%S}" == f"{clock:%H:%M}:00"

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from rajobs.jobs.tune.job import Order, tune
-from rajobs.jobs.tune.search import OUT_OF_TIME, Search
+from rajobs.jobs.tune.job import TuneRequest, tune
+from rajobs.jobs.tune.search import OUT_OF_TIME, TrialStore
 from rajobs.learning.recipe import from_toml, replace, to_dict
 from rajobs.learning.space import Space
 from rajobs.learning.study import Study
@@ -22,18 +22,18 @@ def searched(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Sweeps without a cluster: which data there are, and what becomes of trials on them."""
     there: dict[str, Any] = {"data": "first", "epochs": 3, "state": "finished", "cause": None}
 
-    def search(order: Order, study: Study, space: Space, search: Search, *_: object) -> None:
+    def search(order: TuneRequest, study: Study, space: Space, search: TrialStore, *_: object) -> None:
         recipe = to_dict(replace(study.recipe("default"), "training.epochs", there["epochs"]))
         for number in range(order.trials):
-            search.end({
+            search.put_row({
                 "number": number, "name": "", "settings": {}, "recipe": recipe, "fixed": True, "epochs": 1,
                 "score": 0.5, "low": 0.4, "high": 0.6, "hours": 0.1, "curve": [0.5],
                 "state": there["state"], "cause": there["cause"],
             })  # fmt: skip
 
     for name, stub in {
-        "_search": search, "prepare": lambda *_: SimpleNamespace(shape=(1, 8, 8)), "split_of": lambda *_: (None, "s"),
-        "open_source": lambda *_: SimpleNamespace(data_hash=there["data"], key="k"),
+        "_search": search, "prepare": lambda *_: SimpleNamespace(shape=(1, 8, 8)), "frozen_split": lambda *_: (None, "s"),
+        "open_labelled_data": lambda *_: SimpleNamespace(data_hash=there["data"], key="k"),
     }.items():  # fmt: skip
         monkeypatch.setattr(f"rajobs.jobs.tune.job.{name}", stub)
     monkeypatch.setattr("rajobs.jobs.cluster.connected", nullcontext)
@@ -43,7 +43,7 @@ def searched(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 def test_another_search_does_not_take_a_recipe_s_place_and_grown_data_do_once_they_have_one(
     searched: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    order = Order(study="hand_filter", data="", out=str(tmp_path), trials=2)
+    order = TuneRequest(study="hand_filter", data="", out=str(tmp_path), trials=2)
     (tmp_path / "hand_filter" / "a-model").mkdir(parents=True)
     (tmp_path / "hand_filter" / "a-model" / "bundle.json").write_text("{}")
     best = Path(tune(order))
@@ -71,7 +71,7 @@ def test_another_search_does_not_take_a_recipe_s_place_and_grown_data_do_once_th
 
 
 def test_a_search_that_found_nothing_keeps_no_place_from_a_mended_one(searched: dict[str, Any], tmp_path: Path) -> None:
-    order = Order(study="hand_filter", data="", out=str(tmp_path), trials=1)
+    order = TuneRequest(study="hand_filter", data="", out=str(tmp_path), trials=1)
     searched |= {"state": "failed", "cause": "ValueError: no"}
     with pytest.raises(DataError, match="no trial of hand_filter came to its end; ValueError: no"):
         tune(order)

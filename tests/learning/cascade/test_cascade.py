@@ -12,10 +12,10 @@ from rajobs.learning.cascade.detector import Cascade
 from rajobs.learning.cascade.fitting import fit_cascade
 from rajobs.learning.cascade.haar import Haar, Windows, every_feature, windows
 from rajobs.learning.cascade.joint_naming import Layout, name_finds
-from rajobs.learning.ensemble import mean_of
+from rajobs.learning.ensemble import mean_of_known
 from rajobs.learning.points import WIDTH, Points
 from rajobs.learning.recipe import Augment, Member, Training
-from rajobs.learning.training.loop import Fit, Samples
+from rajobs.learning.training.loop import Samples, TrainingRun
 from rajobs.records.anatomy import FINGER_JOINTS
 from rajobs.records.errors import BadRecipe, DataError, UnknownName
 from tests.learning.conftest import prepared_of
@@ -23,7 +23,7 @@ from tests.learning.conftest import prepared_of
 SIDE = 160
 TEN = tuple((None, site) for site in (*FINGER_JOINTS, "RC"))
 PLACES = {"MCP2": (0.36, 0.62), "MCP3": (0.55, 0.6), "PIP2": (0.3, 0.36), "PIP3": (0.56, 0.3), "RC": (0.5, 0.85)}
-POINTS = Points(name="joints", places=tuple((None, site) for site in PLACES))
+POINTS = Points(name="joints", point_names=tuple((None, site) for site in PLACES))
 MEMBER = Member(
     name="joints", architecture="haar", targets=("joints",), sees=("MCP2", "MCP3", "PIP2", "PIP3"), fit="cascade",
     settings={"least": 0.15, "most": 0.19, "features": 400, "positives": 200, "negatives": 200},
@@ -42,13 +42,13 @@ def drawn_hands(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return images, points.astype(np.float32)
 
 
-def fit_of(seed: int = 0, count: int = 24, epochs: int = 5) -> Fit:
+def fit_of(seed: int = 0, count: int = 24, epochs: int = 5) -> TrainingRun:
     images, points = drawn_hands(count, 5)
     train = Samples(
         arrays=prepared_of(images), at=np.arange(count), truth={"joints": points}, kinds=np.zeros(count, np.int64)
     )
     how = Training(epochs=epochs, augment=Augment(shift=0.04, zoom=0.1, flip_horizontal=True))
-    return Fit(targets=(POINTS,), training=how, train=train, validation=None, seed=seed)
+    return TrainingRun(targets=(POINTS,), training=how, train=train, validation=None, seed=seed)
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,9 @@ def test_opencv_decides_about_every_window_as_we_do(tmp_path: Path) -> None:
         stages.append(grow(every_feature(24)[number::800], given, joint, settings)[0])
         left &= stages[-1].passes(given)
     assert 100 < left.sum() < 500 and left[joint].mean() > 2 * left[~joint].mean()
-    (tmp_path / "cascade.xml").write_text(Cascade.of(settings, stages, Layout.of(POINTS.places, np.zeros((5, 2)))).xml)
+    (tmp_path / "cascade.xml").write_text(
+        Cascade.of(settings, stages, Layout.of(POINTS.point_names, np.zeros((5, 2)))).xml
+    )
     theirs = cv2.CascadeClassifier(str(tmp_path / "cascade.xml"))
     said = [len(theirs.detectMultiScale(patch, minNeighbors=0, maxSize=(24, 24))) for patch in patches]
     assert said == left.astype(int).tolist()
@@ -90,13 +92,13 @@ def test_a_cascade_finds_what_it_learnt_and_a_find_beyond_a_finger_is_no_joint(c
     images, points = drawn_hands(8, 9)
     rows, _ = cascade.windows(images[0], 3)
     assert len(rows) > 4, "the rings that nobody labels are found too"
-    found = cascade.find(images[:, None])
+    found = cascade.locate(images[:, None])
     assert found.shape == (8, 5, 3) and (found[:, :4, 2] >= 0.5).mean() > 0.9
     there = found[:, :4, 2] >= 0.5
     assert np.linalg.norm(found[:, :4, :2] - points[:, :4], axis=2)[there].max() < WIDTH / 2
     assert np.isnan(found[:, 4]).all(), "it does not look for the wrist"
-    nothing = cascade.find(np.full((1, 1, SIDE, SIDE), 90, np.uint8))
-    assert (nothing[0, :4, 2] == 0).all() and cascade.find(images[:0, None]).shape == (0, 5, 3)
+    nothing = cascade.locate(np.full((1, 1, SIDE, SIDE), 90, np.uint8))
+    assert (nothing[0, :4, 2] == 0).all() and cascade.locate(images[:0, None]).shape == (0, 5, 3)
 
 
 def test_the_same_seed_gives_the_same_file(cascade: Cascade) -> None:
@@ -140,7 +142,7 @@ def test_finds_are_named_though_the_hand_is_turned_and_some_are_missing_and_some
 
 def test_who_does_not_look_has_no_word() -> None:
     one, other = np.array([[0.2, np.nan, np.nan]]), np.array([[0.6, 0.4, np.nan]])
-    assert np.array_equal(mean_of([one, other]), [[0.4, 0.4, np.nan]], equal_nan=True)
+    assert np.array_equal(mean_of_known([one, other]), [[0.4, 0.4, np.nan]], equal_nan=True)
 
 
 def test_windows_are_taken_and_joined() -> None:

@@ -11,11 +11,11 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from rajobs.learning.ensemble import Lesson, build_member, member_fit
+from rajobs.learning.ensemble import Dataset, build_member, build_run
 from rajobs.learning.networks import architectures
 from rajobs.learning.networks.batch_norms import LotBatchNorm2d, prepare_norms, settle_norms
 from rajobs.learning.recipe import Recipe
-from rajobs.learning.training.state import State
+from rajobs.learning.training.state import TrainingState
 
 SHARES = {0: 24, 16: 32}  # rows of the first of two workers, by the rows of a lot: shares may be unequal without lots
 
@@ -39,18 +39,18 @@ def learn(network: nn.Module, images: Tensor, truth: Tensor, share: float = 1.0)
     return {**gradients, **dict(bare.named_buffers())}
 
 
-def fit(lesson: Lesson, recipe: Recipe, rank: int = 0, world: int = 1) -> State:
+def fit(lesson: Dataset, recipe: Recipe, rank: int = 0, world: int = 1) -> TrainingState:
     """Three epochs of a recipe whose norms learn from lots of eight rows, as one worker of so many."""
     training = replace(recipe.training, epochs=3, norm_rows=8, optimiser="sgd")  # Adam makes much of little
     several = replace(recipe, training=training)
     network = build_member(lesson.study, several.members[0], lesson.arrays.shape, 0)
     worker = DistributedDataParallel(network, forward_sync_buffers=False) if world > 1 else network
-    run = member_fit(lesson, several, several.members[0], 0, rank=rank, world=world)
+    run = build_run(lesson, several, several.members[0], 0, rank=rank, world=world)
     with patch("rajobs.learning.training.loop._SHORT_FLOATS", ()):  # in full precision, so that they can be compared
         return run.run(worker, lambda epoch, state: True)
 
 
-def work(rank: int, place: str, lesson: Lesson, recipe: Recipe) -> None:
+def work(rank: int, place: str, lesson: Dataset, recipe: Recipe) -> None:
     """One worker of two."""
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
     torch.set_num_threads(1)
@@ -67,13 +67,13 @@ def work(rank: int, place: str, lesson: Lesson, recipe: Recipe) -> None:
     dist.destroy_process_group()
 
 
-def told(state: State) -> Tensor:
+def told(state: TrainingState) -> Tensor:
     """The losses and metrics of a run's epochs."""
     return torch.tensor([[epoch.loss, epoch.validation_loss or 0, epoch.metric or 0] for epoch in state.history])
 
 
 @pytest.mark.ray  # no Ray in it, but processes of its own that take ten seconds
-def test_two_workers_learn_as_one_does(tmp_path: Path, lesson: Lesson, recipe: Recipe) -> None:
+def test_two_workers_learn_as_one_does(tmp_path: Path, lesson: Dataset, recipe: Recipe) -> None:
     torch.multiprocessing.spawn(work, (str(tmp_path), lesson, recipe), nprocs=2)
     for rows in SHARES:
         network, images, truth = batch()

@@ -6,18 +6,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rajobs.learning.bundle import Model, Trained, put_bundle
-from rajobs.learning.ensemble import BEST, Lesson, build_member, fit_member
-from rajobs.learning.evaluation import judge, judge_turns, most_accurate
+from rajobs.learning.bundle import Model, TrainedNetwork, put_bundle
+from rajobs.learning.ensemble import MOST_ACCURATE, Dataset, build_member, train_member
+from rajobs.learning.evaluation import choose_most_accurate, evaluate_folds, evaluate_model
 from rajobs.learning.recipe import Recipe, to_dict
 from rajobs.learning.study import Study
-from rajobs.learning.training.cross_validation import network_name, turns
+from rajobs.learning.training.cross_validation import fold_datasets, network_name
 from rajobs.records.errors import BadRecipe, DataError
 from rajobs.records.store import LocalStore
 
 
-def test_every_patient_validates_once_and_the_test_part_stays(lesson: Lesson) -> None:
-    taken = turns(lesson, 4)
+def test_every_patient_validates_once_and_the_test_part_stays(lesson: Dataset) -> None:
+    taken = fold_datasets(lesson, 4)
     assert len(taken) == 4
     seen: list[str] = []
     for mine in taken:
@@ -26,70 +26,70 @@ def test_every_patient_validates_once_and_the_test_part_stays(lesson: Lesson) ->
         assert (mine.parts == "test").tolist() == (lesson.parts == "test").tolist()
         seen += sorted(watch)
     assert sorted(seen) == sorted(set(lesson.groups[lesson.parts != "test"]))
-    assert [each.parts.tolist() for each in turns(lesson, 4)] == [each.parts.tolist() for each in taken]
+    assert [each.parts.tolist() for each in fold_datasets(lesson, 4)] == [each.parts.tolist() for each in taken]
     names = np.array(lesson.labels["half"])
     shares = [[int(np.sum(names[each.parts == "validation"] == name)) for name in sorted(set(names))] for each in taken]
     assert np.ptp(shares, axis=0).max() <= 2, "classes are dealt evenly"
 
 
-def test_none_is_the_lesson_itself_and_too_few_patients_are_refused(lesson: Lesson, recipe: Recipe) -> None:
-    assert turns(lesson, 0) == [lesson]
+def test_none_is_the_lesson_itself_and_too_few_patients_are_refused(lesson: Dataset, recipe: Recipe) -> None:
+    assert fold_datasets(lesson, 0) == [lesson]
     with pytest.raises(DataError, match="folds = 25 needs as many patients to learn from; there are 24"):
-        turns(lesson, 25)
+        fold_datasets(lesson, 25)
     with pytest.raises(BadRecipe, match="folds must be 0"):
         replace(recipe, folds=1)
 
 
 def test_a_row_is_judged_by_the_network_that_did_not_learn_from_it(
-    tmp_path: Path, study: Study, recipe: Recipe, lesson: Lesson
+    tmp_path: Path, study: Study, recipe: Recipe, lesson: Dataset
 ) -> None:
     several = replace(recipe, folds=3)
-    lessons = turns(lesson, 3)
+    lessons = fold_datasets(lesson, 3)
     networks = [
-        Trained(network=build_member(study, recipe.members[0], (1, 16, 16), seed).eval(), temperature={})
+        TrainedNetwork(network=build_member(study, recipe.members[0], (1, 16, 16), seed).eval(), temperature={})
         for seed in range(3)
     ]
     model = Model(study=study, recipe=several, shape=(1, 16, 16), hash="", trained={"net": networks}, device="cpu")
-    verdict = judge_turns(model, lessons)
+    verdict = evaluate_folds(model, lessons)
     assert sorted(verdict.at) == np.flatnonzero(lesson.parts != "test").tolist()
     turn_of = {at: turn for turn, mine in enumerate(lessons) for at in np.flatnonzero(mine.parts == "validation")}
     alone = [replace(model, trained={"net": [network]}) for network in networks]
     for at, p in zip(verdict.at, verdict.p["half"]):
-        own = alone[turn_of[at]].answer(lesson.arrays.take(np.array([at])))["half"][0]
+        own = alone[turn_of[at]].predict(lesson.arrays.take(np.array([at])))["half"][0]
         assert p == pytest.approx(own[0], abs=1e-6)
     # Asked about rows that none of them has seen, all answer, and a bundle keeps them all.
-    means = np.mean([judge(one, lesson, "test").p["half"] for one in alone], axis=0)
-    assert judge(model, lesson, "test").p["half"] == pytest.approx(means)
+    means = np.mean([evaluate_model(one, lesson, "test").p["half"] for one in alone], axis=0)
+    assert evaluate_model(model, lesson, "test").p["half"] == pytest.approx(means)
     store = LocalStore(str(tmp_path))
     told = put_bundle(store, "toy/v", model.trained, {"recipe": to_dict(several), "shape": [1, 16, 16]})
     assert [held["file"] for held in told["members"]["net"]] == [f"weights-net-{n}.safetensors" for n in (1, 2, 3)]
-    assert judge(Model.load(store, "toy/v", study), lesson, "test").p["half"] == pytest.approx(means)
+    assert evaluate_model(Model.load(store, "toy/v", study), lesson, "test").p["half"] == pytest.approx(means)
 
 
 def test_the_most_accurate_member_is_chosen_on_validation_or_as_published_on_the_test_part(
-    study: Study, recipe: Recipe, lesson: Lesson
+    study: Study, recipe: Recipe, lesson: Dataset
 ) -> None:
     names = ("one", "other")
-    two = replace(recipe, members=tuple(replace(recipe.members[0], name=name) for name in names), combine=BEST)
+    two = replace(recipe, members=tuple(replace(recipe.members[0], name=name) for name in names), combine=MOST_ACCURATE)
     trained = {
-        name: [Trained(network=build_member(study, recipe.members[0], (1, 16, 16), seed).eval(), temperature={})]
+        name: [TrainedNetwork(network=build_member(study, recipe.members[0], (1, 16, 16), seed).eval(), temperature={})]
         for seed, name in enumerate(names)
     }
     model = Model(study=study, recipe=two, shape=(1, 16, 16), hash="", trained=trained, device="cpu")
-    said = {name: replace(model, best=name).answer(lesson.arrays.take(np.arange(60)))["half"][1] for name in names}
+    said = {name: replace(model, best=name).predict(lesson.arrays.take(np.arange(60)))["half"][1] for name in names}
     told = np.array(study.targets[0].classes)
     # The labels are what one member says of the test part and the other of the rest: each is right where it is asked.
     labels = np.where(lesson.parts == "test", told[said["one"]], told[said["other"]]).tolist()
     assert (said["one"] != said["other"]).any()
     split = replace(lesson, labels={"half": labels})
-    assert most_accurate(model, [split], "published") == "one"
-    assert most_accurate(model, [split], "clean") == "other"
+    assert choose_most_accurate(model, [split], "published") == "one"
+    assert choose_most_accurate(model, [split], "clean") == "other"
 
 
-def test_turns_learn_on_their_own_rows(study: Study, recipe: Recipe, lesson: Lesson) -> None:
+def test_turns_learn_on_their_own_rows(study: Study, recipe: Recipe, lesson: Dataset) -> None:
     weights = []
-    for mine in turns(lesson, 2):
-        network, state = fit_member(mine, recipe, recipe.members[0], 0, lambda epoch, now: True)
+    for mine in fold_datasets(lesson, 2):
+        network, state = train_member(mine, recipe, recipe.members[0], 0, lambda epoch, now: True)
         assert state.history[-1].metric is not None
         weights.append(network.state_dict()["heads.half_head.weight"])
     assert not weights[0].equal(weights[1])

@@ -8,23 +8,25 @@ import pytest
 import torch
 from torch import Tensor
 
-from rajobs.learning.ensemble import Lesson, build_member, fit_member, member_fit, scaled
+from rajobs.learning.ensemble import Dataset, build_member, build_run, scale_epochs, train_member
 from rajobs.learning.recipe import OPTIMISERS, Augment, Recipe, Training
-from rajobs.learning.training.loop import Fit, pace
-from rajobs.learning.training.state import Epoch, State, load_state, save_state
+from rajobs.learning.training.loop import TrainingRun, learning_rate_factor
+from rajobs.learning.training.state import Epoch, TrainingState, load_state, save_state
 from rajobs.records.errors import DataError
 
 BUSY = Augment(rotate=5, noise=0.02, contrast=0.1)
 
 
-def run(lesson: Lesson, recipe: Recipe, seed: int = 0, *, until: int = 99, state: State | None = None) -> State:
+def run(
+    lesson: Dataset, recipe: Recipe, seed: int = 0, *, until: int = 99, state: TrainingState | None = None
+) -> TrainingState:
     """Train the recipe's first member for some epochs."""
     member = recipe.members[0]
 
-    def told(epoch: Epoch, now: State) -> bool:
+    def told(epoch: Epoch, now: TrainingState) -> bool:
         return epoch.epoch < until
 
-    return fit_member(lesson, recipe, member, seed, told, state)[1]
+    return train_member(lesson, recipe, member, seed, told, state)[1]
 
 
 def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
@@ -35,7 +37,7 @@ def with_training(recipe: Recipe, **changed: object) -> Recipe:
     return replace(recipe, training=replace(recipe.training, **changed))
 
 
-def test_what_can_be_told_apart_is_learnt(lesson: Lesson, recipe: Recipe) -> None:
+def test_what_can_be_told_apart_is_learnt(lesson: Dataset, recipe: Recipe) -> None:
     state = run(lesson, with_training(recipe, epochs=25))
     first, last = state.history[0], state.history[-1]
     assert last.metric == 1.0 and last.loss < first.loss / 4
@@ -44,7 +46,7 @@ def test_what_can_be_told_apart_is_learnt(lesson: Lesson, recipe: Recipe) -> Non
     assert state.history[state.best_epoch - 1].validation_loss == state.best_loss
 
 
-def test_one_seed_gives_one_run_and_another_seed_another(lesson: Lesson, recipe: Recipe) -> None:
+def test_one_seed_gives_one_run_and_another_seed_another(lesson: Dataset, recipe: Recipe) -> None:
     shaken = with_training(recipe, augment=BUSY, epochs=2)
     once = run(lesson, shaken)
     torch.manual_seed(99)  # whatever else has drawn numbers in this process
@@ -53,7 +55,7 @@ def test_one_seed_gives_one_run_and_another_seed_another(lesson: Lesson, recipe:
 
 
 @pytest.mark.parametrize("optimiser", OPTIMISERS)
-def test_a_stopped_run_goes_on_as_if_undisturbed(lesson: Lesson, recipe: Recipe, optimiser: str) -> None:
+def test_a_stopped_run_goes_on_as_if_undisturbed(lesson: Dataset, recipe: Recipe, optimiser: str) -> None:
     dropout = replace(recipe.members[0], settings={"width": 4, "stages": 2, "dropout": 0.3})
     shaken = replace(with_training(recipe, augment=BUSY, epochs=4, optimiser=optimiser), members=(dropout,))
     whole = run(lesson, shaken)
@@ -64,14 +66,14 @@ def test_a_stopped_run_goes_on_as_if_undisturbed(lesson: Lesson, recipe: Recipe,
     assert resumed.history == whole.history and resumed.best_epoch == whole.best_epoch
 
 
-def test_a_state_comes_back_from_its_bytes(lesson: Lesson, recipe: Recipe) -> None:
+def test_a_state_comes_back_from_its_bytes(lesson: Dataset, recipe: Recipe) -> None:
     state = run(lesson, recipe, until=1)
     back = load_state(save_state(state))
     assert same(back.weights, state.weights) and same(back.best, state.best) and back.history == state.history
     assert save_state(back) == save_state(state)
 
 
-def test_patience_ends_a_run_and_the_best_weights_are_kept(lesson: Lesson, recipe: Recipe) -> None:
+def test_patience_ends_a_run_and_the_best_weights_are_kept(lesson: Dataset, recipe: Recipe) -> None:
     # A rate that does no more than harm after the first epochs.
     wild = with_training(recipe, epochs=30, learning_rate=0.5, schedule="constant", patience=3)
     state = run(lesson, wild)
@@ -81,30 +83,30 @@ def test_patience_ends_a_run_and_the_best_weights_are_kept(lesson: Lesson, recip
     assert same(last.best, last.weights) and last.best_epoch == 3
 
 
-def test_a_run_that_diverges_still_has_weights_to_show(lesson: Lesson, recipe: Recipe) -> None:
+def test_a_run_that_diverges_still_has_weights_to_show(lesson: Dataset, recipe: Recipe) -> None:
     state = run(lesson, with_training(recipe, optimiser="sgd", learning_rate=1e30, schedule="constant", epochs=3))
     assert math.isnan(state.history[-1].loss) and state.best_epoch == 1 and state.best
 
 
-def test_copies_are_shown_and_workers_share_a_batch(lesson: Lesson, recipe: Recipe) -> None:
+def test_copies_are_shown_and_workers_share_a_batch(lesson: Dataset, recipe: Recipe) -> None:
     twice = with_training(recipe, copies=2)
-    fit = member_fit(lesson, twice, twice.members[0], 0)
+    fit = build_run(lesson, twice, twice.members[0], 0)
     rows = np.concatenate(list(fit._batches(1)))
     assert len(rows) == 64 and np.bincount(rows).max() == 2  # 72 shown, of which a batch that is not full waits
-    halves = [member_fit(lesson, twice, twice.members[0], 0, rank=rank, world=2) for rank in (0, 1)]
+    halves = [build_run(lesson, twice, twice.members[0], 0, rank=rank, world=2) for rank in (0, 1)]
     for one, other, both in zip(halves[0]._batches(1), halves[1]._batches(1), fit._batches(1)):
         assert set(one) | set(other) == set(both) and len(one) == len(other) == 8
 
 
-def test_rare_classes_weigh_more_where_the_recipe_says_so(lesson: Lesson, recipe: Recipe) -> None:
-    fit = member_fit(lesson, with_training(recipe, class_weights=True), recipe.members[0], 0)
+def test_rare_classes_weigh_more_where_the_recipe_says_so(lesson: Dataset, recipe: Recipe) -> None:
+    fit = build_run(lesson, with_training(recipe, class_weights=True), recipe.members[0], 0)
     truth = {"half": np.array([0] * 24 + [1] * 9 + [-1] * 3)}
     weights = replace(fit, train=replace(fit.train, truth=truth))._class_weights(fit.targets[0])
     assert weights[0] < weights[1] < weights[2] <= 10
     assert weights[0] * 24 == pytest.approx(float(weights[1]) * 9)
 
 
-def test_nothing_to_learn_from_and_nothing_to_choose_by(lesson: Lesson, recipe: Recipe) -> None:
+def test_nothing_to_learn_from_and_nothing_to_choose_by(lesson: Dataset, recipe: Recipe) -> None:
     member = recipe.members[0]
     unlabelled = replace(lesson, labels={"half": [None] * 60})
     with pytest.raises(DataError, match="no row with a label is left to learn from"):
@@ -112,31 +114,31 @@ def test_nothing_to_learn_from_and_nothing_to_choose_by(lesson: Lesson, recipe: 
     alone = replace(lesson, parts=np.array(["train"] * 60))
     state = run(alone, with_training(recipe, epochs=1))
     assert state.best_epoch == 1 and state.history[0].metric is None
-    fit = member_fit(alone, recipe, member, 0)
-    assert isinstance(fit, Fit) and fit.validation is not None
+    fit = build_run(alone, recipe, member, 0)
+    assert isinstance(fit, TrainingRun) and fit.validation is not None
     assert fit.logits(build_member(lesson.study, member, (1, 16, 16), 0), fit.validation)["half"].shape == (0, 3)
 
 
-def test_a_budget_takes_its_share_of_epochs_and_rows(lesson: Lesson, recipe: Recipe) -> None:
-    fit = member_fit(replace(lesson, budget=0.5), recipe, recipe.members[0], 0)
+def test_a_budget_takes_its_share_of_epochs_and_rows(lesson: Dataset, recipe: Recipe) -> None:
+    fit = build_run(replace(lesson, budget=0.5), recipe, recipe.members[0], 0)
     assert (fit.training.epochs, len(fit.train), len(fit.validation or ())) == (3, 18, 12)
-    assert scaled(Training(epochs=3), 0.01).epochs == 1
+    assert scale_epochs(Training(epochs=3), 0.01).epochs == 1
 
 
 @pytest.mark.parametrize("schedule", ["constant", "cosine", "one_cycle"])
 def test_a_schedule_ends_where_it_says(schedule: str) -> None:
-    paces = [pace(schedule, step / 100) for step in range(101)]
+    paces = [learning_rate_factor(schedule, step / 100) for step in range(101)]
     assert max(paces) == pytest.approx(1.0) and min(paces) >= 0
     assert paces[-1] == (1.0 if schedule == "constant" else pytest.approx(0.0, abs=1e-3))
 
 
 def test_heads_learn_faster_where_the_recipe_says_so_and_a_run_tells_how_long_it_takes(
-    lesson: Lesson, recipe: Recipe
+    lesson: Dataset, recipe: Recipe
 ) -> None:
     quick = with_training(recipe, epochs=1, head_rate=10.0, schedule="constant")
     trunk, heads = run(lesson, quick).optimiser["param_groups"]
     assert heads["lr"] == pytest.approx(10 * trunk["lr"]) and trunk["lr"] == recipe.training.learning_rate
-    fit = member_fit(lesson, quick, quick.members[0], 0)
+    fit = build_run(lesson, quick, quick.members[0], 0)
     network = build_member(lesson.study, quick.members[0], lesson.arrays.shape, 0)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     assert 0 < fit.estimate(network) < 60
