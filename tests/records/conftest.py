@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rajobs.records.store import S3Store
+from rajobs.records.store.s3 import S3Store
 
 SECONDS = 60  # until the server must have come up
 

@@ -7,7 +7,7 @@ from typing import Any, BinaryIO, Protocol
 
 from rajobs.imaging.limits import MIB, Limits
 from rajobs.records.errors import Reject
-from rajobs.records.store.seekable import Span
+from rajobs.records.store.seekable import SeekableBytes
 
 _STEP = MIB // 4
 
@@ -19,7 +19,7 @@ class Source(Protocol):
         """At most `size` bytes; fewer only at the end."""
 
 
-class Window(Span):
+class Window(SeekableBytes):
     """A range of a seekable file as a file of its own."""
 
     def __init__(self, file: BinaryIO, start: int, length: int) -> None:
@@ -27,11 +27,11 @@ class Window(Span):
         self._file, self._start = file, start
 
     def read(self, size: int | None = -1) -> bytes:
-        left = max(0, self._length - self._at)
+        left = max(0, self._length - self._position)
         size = left if size is None or size < 0 else min(size, left)
-        self._file.seek(self._start + self._at)
+        self._file.seek(self._start + self._position)
         data = self._file.read(size)
-        self._at += len(data)
+        self._position += len(data)
         return data
 
 

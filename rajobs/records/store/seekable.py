@@ -1,18 +1,18 @@
-"""An object of a store as a file that can be sought in: for zip directories and Parquet footers."""
+"""An object of a store as a seekable file: for the directory of a zip and the footer of a Parquet file."""
 
 import io
 from typing import Any
 
 from rajobs.records.errors import StoreError
-from rajobs.records.store import Store
+from rajobs.records.store.base import Store
 
 
-class Span(io.RawIOBase):
-    """A place in a run of bytes of known length that can be sought in; how they are read is its heirs' affair."""
+class SeekableBytes(io.RawIOBase):
+    """A position in a known number of bytes; a subclass says in `readinto` how they are read."""
 
     def __init__(self, length: int) -> None:
         super().__init__()
-        self._length, self._at = length, 0
+        self._length, self._position = length, 0
 
     def readable(self) -> bool:
         return True
@@ -21,34 +21,34 @@ class Span(io.RawIOBase):
         return True
 
     def tell(self) -> int:
-        return self._at
+        return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._length}[whence]
-        self._at = max(0, base + offset)
-        return self._at
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._length}[whence]
+        self._position = max(0, base + offset)
+        return self._position
 
 
-class RangeFile(Span):
-    """Reads what is asked for, and no more, by ranges of bytes."""
+class ObjectFile(SeekableBytes):
+    """An object of a store, of which only the ranges that are asked for are read."""
 
     def __init__(self, store: Store, key: str, size: int) -> None:
         super().__init__(size)
         self._store, self._key = store, key
 
     def readinto(self, buffer: Any) -> int:
-        length = min(len(buffer), self._length - self._at)
+        length = min(len(buffer), self._length - self._position)
         if length <= 0:
             return 0
-        data = self._store.read_range(self._key, self._at, length)
+        data = self._store.read_range(self._key, self._position, length)
         buffer[: len(data)] = data
-        self._at += len(data)
+        self._position += len(data)
         return len(data)
 
 
 def open_object(store: Store, key: str, *, buffer: int = 1 << 20) -> io.BufferedReader:
-    """An object as a buffered, seekable binary file."""
+    """An object as a seekable binary file that reads at least `buffer` bytes at a time."""
     entry = store.stat(key)
     if entry is None:
         raise StoreError(f"an object that was listed is no longer at {store.uri}; start the job again")
-    return io.BufferedReader(RangeFile(store, key, entry.size), buffer_size=buffer)
+    return io.BufferedReader(ObjectFile(store, key, entry.size), buffer_size=buffer)

@@ -3,6 +3,8 @@
 import io
 import os
 import pickle
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -13,7 +15,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from rajobs.records.errors import StoreError
-from rajobs.records.store import LocalStore, S3Store, Store, get_many, open_store, split_uri
+from rajobs.records.store import LocalStore, Store, get_many, open_store, split_uri
+from rajobs.records.store.s3 import S3Store
 from rajobs.records.store.seekable import open_object
 
 KEYS = ("a.txt", "a/b/c.bin", "a/b.txt", "a-b/c", "B", "ä", "a0")
@@ -194,6 +197,11 @@ def test_places_that_cannot_be_a_store_are_refused(tmp_path: Path) -> None:
         open_store(tmp_path / "file").put("x", b"")
     with pytest.raises(StoreError, match="look at"):
         open_store(tmp_path).stat("x" * 300)
+
+
+def test_a_folder_is_opened_without_the_library_of_another_store() -> None:
+    code = "import sys; from rajobs.records.store import open_store; open_store('x'); print('boto3' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout == b"False\n"
 
 
 def test_a_uri_splits_into_store_and_key() -> None:

@@ -6,7 +6,8 @@ import pyarrow as pa
 import pytest
 
 from rajobs.records.errors import BadTable
-from rajobs.records.tables.schemas import TABLES, Column, Table
+from rajobs.records.tables.schemas import TABLES
+from rajobs.records.tables.table_schema import Column, TableSchema
 
 SECRET = "Doe^Jane"
 VALUES = {
@@ -16,12 +17,12 @@ VALUES = {
 EVERY = pytest.mark.parametrize("schema", TABLES.values(), ids=TABLES)
 
 
-def one_row(schema: Table, **changed: object) -> dict[str, object]:
+def one_row(schema: TableSchema, **changed: object) -> dict[str, object]:
     """A row that fits."""
     return {c.name: c.values[0] if c.values else VALUES[c.type] for c in schema.columns} | changed
 
 
-def refused(schema: Table, table: pa.Table) -> str:
+def refused(schema: TableSchema, table: pa.Table) -> str:
     """The words in which a table is refused."""
     with pytest.raises(BadTable) as error:
         schema.check(table)
@@ -30,7 +31,7 @@ def refused(schema: Table, table: pa.Table) -> str:
 
 
 @EVERY
-def test_a_full_and_a_bare_row_fit(schema: Table) -> None:
+def test_a_full_and_a_bare_row_fit(schema: TableSchema) -> None:
     assert schema.rows([one_row(schema)]).schema == schema.arrow
     bare = {c.name: one_row(schema)[c.name] for c in schema.columns if not c.null}
     assert schema.rows([bare]).num_rows == 1
@@ -39,14 +40,14 @@ def test_a_full_and_a_bare_row_fit(schema: Table) -> None:
 
 
 @EVERY
-def test_a_missing_and_an_extra_column_are_named(schema: Table) -> None:
+def test_a_missing_and_an_extra_column_are_named(schema: TableSchema) -> None:
     table = schema.rows([one_row(schema)])
     assert schema.names[-1] in refused(schema, table.drop_columns([schema.names[-1]])).partition("; it has")[0]
     assert "PatientName" in refused(schema, table.append_column("PatientName", pa.array([SECRET])))
 
 
 @EVERY
-def test_a_wrong_type_an_empty_value_and_one_outside_its_list_are_refused(schema: Table) -> None:
+def test_a_wrong_type_an_empty_value_and_one_outside_its_list_are_refused(schema: TableSchema) -> None:
     table = schema.rows([one_row(schema)])
     kinds = {(column.type, column.null, column.values): at for at, column in enumerate(schema.columns)}
     for at in kinds.values():
@@ -60,7 +61,7 @@ def test_a_wrong_type_an_empty_value_and_one_outside_its_list_are_refused(schema
 
 
 @EVERY
-def test_no_two_rows_share_the_key(schema: Table) -> None:
+def test_no_two_rows_share_the_key(schema: TableSchema) -> None:
     twice = pa.concat_tables([schema.rows([one_row(schema)])] * 2)
     if schema.key:
         assert "+".join(schema.key) in refused(schema, twice)
