@@ -11,7 +11,8 @@ from rajobs.jobs import console
 from rajobs.records.errors import BadTable, DataError, StoreError, UsageError
 from rajobs.records.store import open_store, split_uri
 from rajobs.records.store.seekable import open_object
-from rajobs.records.tables.parquet_parts import read_table, to_csv
+from rajobs.records.tables.csv_files import to_csv
+from rajobs.records.tables.parquet_parts import read_table
 from rajobs.records.tables.schemas import CROSSWALK
 
 ORIGINALS = ("patient_id", "sop_uid", "exam_uid", "exam_date", "path")

@@ -33,7 +33,6 @@ from rajobs.reports.score_tallies import DISAGREE, UNSURE, FilmTally, Shares, Sh
 FATES = {
     "kept": "shows a hand, or has joints that labels name; goes on",
     "no-hand": "no hand on it; its full pixels were never read",
-    "unreadable": "its preview could not be read",
     "no-model": "no model was there to judge it",
 }
 

@@ -18,7 +18,7 @@ INTAKE = {
 def film_row(image: str, view: str | None, top: float = 0.97, **more: Any) -> dict[str, Any]:
     rest = (1 - top) / 3
     p = {f"{name}_p": (top if name == view else rest) if view else None for name in VIEWS}
-    fate = "unreadable" if view is None else "kept" if view in ("unilateral", "both") else "no-hand"
+    fate = "no-model" if view is None else "kept" if view in ("unilateral", "both") else "no-hand"
     return {"image_id": image, "patient": f"p{image}", "view": view, **p, "fate": fate, "bundles": ["b"], **more}
 
 
@@ -62,7 +62,7 @@ def test_the_page_says_where_all_went_and_shows_the_doubtful(read_page: ReadPage
     assert "Every file is accounted for: 12 = 8 + 3 + 1." in text
     assert "Truncated rejected 2 16.7 %" in text and "Duplicate ignored 1" in text
     assert (
-        "film, kept 2" in text and "film, no hand 3" in text and "film, unreadable 1" in text and "ultrasound 3" in text
+        "film, kept 2" in text and "film, no hand 3" in text and "film, no model 1" in text and "ultrasound 3" in text
     )
     assert "Foot? foot 40 % unilateral 20 % d unsure" in text and "c models disagree" in text
     assert text.index("c models disagree") < text.index("Both? both 55 %")

@@ -22,7 +22,8 @@ from rajobs.jobs.score.worker import TABLES
 from rajobs.learning.samples.row_arrays import draw_visits
 from rajobs.learning.voting import VotingModels
 from rajobs.records.store import Store
-from rajobs.records.tables.parquet_parts import csv_file, iterate_parts, list_parts, open_part, read_part, to_parquet
+from rajobs.records.tables.csv_files import csv_file
+from rajobs.records.tables.parquet_parts import iterate_parts, list_parts, open_part, read_part, to_parquet
 from rajobs.records.tables.schemas import CLINIC, HANDS, ULTRASOUND, VISITS
 from rajobs.records.tables.table_schema import TableSchema
 from rajobs.records.visits import HAND_COLUMNS, SCAN_COLUMNS, build_visits, grades_by_visit

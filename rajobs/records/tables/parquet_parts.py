@@ -1,14 +1,9 @@
-"""Tables as Parquet parts on a store: checked when written and when read, the same bytes for the same rows."""
+"""Tables as Parquet parts on a store: checked when written and when read; the same rows give the same bytes."""
 
 import io
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv
 import pyarrow.parquet as pq
 
 from rajobs.records.errors import BadTable, StoreError
@@ -18,27 +13,29 @@ from rajobs.records.tables.schemas import SCHEMA_VERSION
 from rajobs.records.tables.table_schema import TableSchema
 
 FILM_ROWS = 16
-"""Rows of a row group where pixels are among the columns: a film that is not wanted is then not fetched."""
+"""Rows per row group of a table with pixels: a reader fetches whole groups, and most films are not wanted."""
 
+CODED = ("pixels", "preview")
+"""Columns of coded pictures, which neither compression nor a dictionary makes smaller."""
 
-CODED = ("pixels", "preview")  # compressed before they get here
+_PARQUET_MAGIC = b"PAR1"  # the first and the last bytes of a Parquet file
 
 
 def to_parquet(
     table: pa.Table, schema: TableSchema, *, group_rows: int | None = None, about: Mapping[str, str] | None = None
 ) -> bytes:
-    """A checked table as the bytes of one Parquet part; `about` is kept in the file beside the schema."""
+    """A checked table as the bytes of one Parquet part, with `about` in its metadata."""
     checked = schema.check(table).cast(schema.arrow)
-    told = {"rajobs.table": schema.name, "rajobs.schema": str(SCHEMA_VERSION), **(about or {})}
-    checked = checked.replace_schema_metadata(told)
+    metadata = {"rajobs.table": schema.name, "rajobs.schema": str(SCHEMA_VERSION), **(about or {})}
+    uncoded = [name for name in schema.names if name not in CODED]
     sink = io.BytesIO()
     pq.write_table(
-        checked,
+        checked.replace_schema_metadata(metadata),
         sink,
         row_group_size=group_rows or (FILM_ROWS if "pixels" in schema.names else None),
         compression={name: "none" if name in CODED else "zstd" for name in schema.names},
-        use_dictionary=[name for name in schema.names if name not in CODED],
-        write_statistics=[name for name in schema.names if name not in CODED],
+        use_dictionary=uncoded,
+        write_statistics=uncoded,
     )
     return sink.getvalue()
 
@@ -49,7 +46,7 @@ def list_parts(store: Store, folder: str) -> list[str]:
 
 
 def open_part(store: Store, key: str, schema: TableSchema) -> pq.ParquetFile:
-    """One part, its schema checked; columns and row groups are read as they are asked for."""
+    """One part, its schema's version checked; columns and row groups are fetched when they are read."""
     try:
         file = pq.ParquetFile(open_object(store, key))
     except (pa.ArrowInvalid, OSError):
@@ -58,17 +55,30 @@ def open_part(store: Store, key: str, schema: TableSchema) -> pq.ParquetFile:
         ) from None
     version = (file.schema_arrow.metadata or {}).get(b"rajobs.schema", b"none").decode()
     if version != str(SCHEMA_VERSION):
-        raise BadTable(f"{schema.name} at {store.uri} has schema {version}, this version reads {SCHEMA_VERSION}")
+        raise BadTable(
+            f"{schema.name} at {store.uri} has schema {version}, this version reads {SCHEMA_VERSION}; "
+            "make it again with this version"
+        )
     return file
 
 
+def lacks_columns(store: Store, key: str, schema: TableSchema) -> bool:
+    """Whether a part was written before one of its schema's columns existed (`Column.later`)."""
+    with open_part(store, key, schema) as file:
+        return not set(schema.names) <= set(file.schema_arrow.names)
+
+
 def check_predictions(store: Store, key: str, uri: str, option: str) -> None:
-    """A user's own file is not to be removed, as a broken part of ours is."""
-    entry, mark = store.stat(key), b"PAR1"
+    """StoreError or BadTable unless a user's predictions file is Parquet.
+
+    `open_part` would tell the user to remove it, which is right only for a part that a job can write again.
+    """
+    entry = store.stat(key)
     if entry is None:
         raise StoreError(f"there is no predictions table {uri}")
-    ends = {store.read_range(key, 0, len(mark)), store.read_range(key, max(entry.size - len(mark), 0), len(mark))}
-    if ends != {mark}:
+    length = len(_PARQUET_MAGIC)
+    starts = (0, max(entry.size - length, 0))
+    if {store.read_range(key, start, length) for start in starts} != {_PARQUET_MAGIC}:
         raise BadTable(f"{uri} is no Parquet file; {option} takes a table as evaluate writes it to predictions.parquet")
 
 
@@ -80,10 +90,10 @@ def read_part(store: Store, key: str, schema: TableSchema, columns: Sequence[str
 
 
 def read_table(store: Store, folder: str, schema: TableSchema, columns: Sequence[str] | None = None) -> pa.Table:
-    """All parts of a table as one; no part is an empty table."""
-    found = [read_part(store, key, schema, columns) for key in list_parts(store, folder)]
+    """All parts of a table as one; without parts, an empty table."""
+    parts = [read_part(store, key, schema, columns) for key in list_parts(store, folder)]
     empty = schema.arrow.empty_table()
-    table = pa.concat_tables(found) if found else (empty.select(list(columns)) if columns else empty)
+    table = pa.concat_tables(parts) if parts else (empty.select(list(columns)) if columns else empty)
     return table.replace_schema_metadata(None)
 
 
@@ -97,31 +107,6 @@ def read_file(store: Store, key: str, schema: TableSchema) -> pa.Table:
 def iterate_parts(
     store: Store, folder: str, schema: TableSchema, columns: Sequence[str]
 ) -> Iterator[tuple[str, pa.Table]]:
-    """Part by part, key and chosen columns: for tables too large to hold."""
+    """Key and chosen columns of each part, for tables larger than the memory."""
     for key in list_parts(store, folder):
         yield key, read_part(store, key, schema, columns)
-
-
-def to_csv(table: pa.Table) -> bytes:
-    """A table as CSV; lists are joined by spaces."""
-    sink = io.BytesIO()
-    pyarrow.csv.write_csv(_flat(table), sink)
-    return sink.getvalue()
-
-
-@contextmanager
-def csv_file(store: Store, key: str, schema: TableSchema) -> Iterator[Callable[[pa.Table], None]]:
-    """A table as one CSV on the store, given piece by piece: on the way it is a file, so that it may be large."""
-    with tempfile.TemporaryDirectory(prefix="rajobs-csv-") as folder:
-        file = Path(folder) / "table.csv"
-        with pyarrow.csv.CSVWriter(str(file), _flat(schema.arrow.empty_table()).schema) as writer:
-            yield lambda table: writer.write_table(_flat(table))
-        store.put_file(key, file)
-
-
-def _flat(table: pa.Table) -> pa.Table:
-    """A table's columns as a CSV can hold them."""
-    names = table.column_names
-    lists = [name for name in names if pa.types.is_list(table.schema.field(name).type)]
-    joined = {name: pc.binary_join(table.column(name).cast(pa.list_(pa.string())), " ") for name in lists}
-    return pa.table([joined.get(name, table.column(name)) for name in names], names=names)

@@ -1,8 +1,8 @@
-"""Every table of the contract: its columns with units, its key, and the strict check on writing and reading.
+"""Every table of the contract: its columns with their units and closed lists, and its key.
 
-Raise `SCHEMA_VERSION` whenever a column changes: outputs of another schema are refused, not mixed. A column may come
-`later` without that where a job writes its table as a whole, or makes the parts without it anew as score does, so that
-no table has parts with it and parts without.
+Raise `SCHEMA_VERSION` whenever a column changes: outputs of another schema are refused, not mixed. A column can be
+added as `later` without a new version if no table can have parts with it and parts without it: because its job writes
+the table whole, or writes the parts that lack it again (parquet_parts.lacks_columns), as score does.
 """
 
 from collections.abc import Sequence
@@ -19,10 +19,16 @@ TEXT, WHOLE, REAL, BYTES, DAY, FLAG = pa.string(), pa.int32(), pa.float32(), pa.
 REALS, TEXTS = pa.list_(pa.float32()), pa.list_(pa.string())
 
 
-def _c(
-    name: str, kind: pa.DataType, meaning: str, *, need: bool = False, values: Sequence[str] = (), later: bool = False
+def _column(
+    name: str,
+    kind: pa.DataType,
+    meaning: str,
+    *,
+    required: bool = False,
+    values: Sequence[str] = (),
+    later: bool = False,
 ) -> Column:
-    return Column(name=name, type=kind, meaning=meaning, null=not need, values=tuple(values) or None, later=later)
+    return Column(name=name, type=kind, meaning=meaning, null=not required, values=tuple(values) or None, later=later)
 
 
 MODALITIES = ("CR", "DX", "RG", "US")
@@ -36,8 +42,10 @@ VIEW_POSITIONS = ("AP", "PA", "LL", "RL", "LLD", "RLD", "LLO", "RLO", "LAT", "OB
 VIEWS = ("unilateral", "both", "foot", "other")
 SIDES, SITES = anatomy.SIDES, tuple(anatomy.SITES)
 
-IMAGE_ID = _c("image_id", TEXT, "keyed hash of the SOP instance UID, or of the bytes, and the frame", need=True)
-PATIENT = _c("patient", TEXT, "keyed pseudonym", need=True)
+IMAGE_ID = _column(
+    "image_id", TEXT, "keyed hash of the SOP instance UID, or of the bytes, and the frame", required=True
+)
+PATIENT = _column("patient", TEXT, "keyed pseudonym", required=True)
 
 IMAGES = TableSchema(
     name="images",
@@ -45,27 +53,27 @@ IMAGES = TableSchema(
     columns=(
         IMAGE_ID,
         PATIENT,
-        _c("exam", TEXT, "keyed pseudonym of the DICOM study"),
-        _c("series", TEXT, "keyed pseudonym of the DICOM series"),
-        _c("derived_from", TEXT, "image_id that a variant or drawing comes from"),
-        _c("visit_date", DAY, "date of the exam, shifted by a number of days fixed per patient"),
-        _c("sex", TEXT, "patient's sex", values=("F", "M", "O")),
-        _c("age_years", WHOLE, "age at the exam in years, 90 and over as 90"),
-        _c("modality", TEXT, "DICOM modality", need=True, values=MODALITIES),
-        _c("body_part", TEXT, "body part examined, as the header claims", values=BODY_PARTS),
-        _c("view_position", TEXT, "view position, as the header claims", values=VIEW_POSITIONS),
-        _c("laterality", TEXT, "side, as the header claims", values=(*SIDES, "B", "U")),
-        _c("manufacturer", TEXT, "maker of the machine, from a closed list"),
-        _c("rows", WHOLE, "pixels", need=True),
-        _c("columns", WHOLE, "pixels", need=True),
-        _c("bits", WHOLE, "bits of a stored sample", need=True),
-        _c("spacing_mm", REAL, "millimetres between pixel centres"),
-        _c("window_centre", REAL, "stored values"),
-        _c("window_width", REAL, "stored values"),
-        _c("frame", WHOLE, "number of the frame, from 0", need=True),
-        _c("doppler", FLAG, "colour signal present", need=True),
-        _c("preview", BYTES, "PNG, longest side 256, 8 bit", need=True),
-        _c("pixels", BYTES, "all pixels at full depth, losslessly coded", need=True),
+        _column("exam", TEXT, "keyed pseudonym of the DICOM study"),
+        _column("series", TEXT, "keyed pseudonym of the DICOM series"),
+        _column("derived_from", TEXT, "image_id that a variant or drawing was made from"),
+        _column("visit_date", DAY, "date of the exam, shifted by a number of days fixed per patient"),
+        _column("sex", TEXT, "patient's sex", values=("F", "M", "O")),
+        _column("age_years", WHOLE, "age at the exam in years, 90 and over as 90"),
+        _column("modality", TEXT, "DICOM modality", required=True, values=MODALITIES),
+        _column("body_part", TEXT, "body part examined, by the header", values=BODY_PARTS),
+        _column("view_position", TEXT, "view position, by the header", values=VIEW_POSITIONS),
+        _column("laterality", TEXT, "side, by the header", values=(*SIDES, "B", "U")),
+        _column("manufacturer", TEXT, "maker of the machine, from a closed list"),
+        _column("rows", WHOLE, "pixels", required=True),
+        _column("columns", WHOLE, "pixels", required=True),
+        _column("bits", WHOLE, "bits of a stored sample", required=True),
+        _column("spacing_mm", REAL, "millimetres between pixel centres"),
+        _column("window_centre", REAL, "stored values"),
+        _column("window_width", REAL, "stored values"),
+        _column("frame", WHOLE, "number of the frame, from 0", required=True),
+        _column("doppler", FLAG, "colour signal present", required=True),
+        _column("preview", BYTES, "PNG, longest side 256, 8 bit", required=True),
+        _column("pixels", BYTES, "all pixels at full depth, losslessly coded", required=True),
     ),
 )
 
@@ -74,13 +82,15 @@ LABELS = TableSchema(
     key=(),
     columns=(
         IMAGE_ID,
-        _c("side", TEXT, "side of the body", values=SIDES),
-        _c("study", TEXT, "study the label is for", need=True),
-        _c("target", TEXT, "what is labelled", need=True),
-        _c("site", TEXT, "scored site"),
-        _c("value", TEXT, "class, score or pixel coordinate", need=True),
-        _c("reader", TEXT, "who read it: truth and consensus stand for all", need=True),
-        _c("split", TEXT, "the user's own split, which wins", values=("train", "validation", "test")),
+        _column("side", TEXT, "side of the body", values=SIDES),
+        _column("study", TEXT, "study the label is for", required=True),
+        _column("target", TEXT, "what is labelled", required=True),
+        _column("site", TEXT, "scored site"),
+        _column("value", TEXT, "class, score or pixel coordinate", required=True),
+        _column("reader", TEXT, "who read it; truth and consensus stand for all readers", required=True),
+        _column(
+            "split", TEXT, "part of the split that the user has chosen; it wins", values=("train", "validation", "test")
+        ),
     ),
 )
 
@@ -94,23 +104,23 @@ CLINIC = TableSchema(
     key=(),
     columns=(
         PATIENT,
-        _c("visit_date", DAY, "shifted like the images'", need=True),
-        _c("reader", TEXT, "who examined"),
-        *(_c(name, REAL, unit) for name, unit in CLINIC_NUMBERS),
-        _c("sex", TEXT, "patient's sex", values=("F", "M", "O")),
-        _c("skin", REAL, "skin abnormality, 0 or 1"),
-        _c("temperature", REAL, "degrees Celsius"),
-        _c("trunk_pain", REAL, "0 or 1"),
-        _c("patient_vas", REAL, "mm, 0 to 100"),
-        _c("doctor_vas", REAL, "mm, 0 to 100"),
+        _column("visit_date", DAY, "shifted like the images' dates", required=True),
+        _column("reader", TEXT, "who examined"),
+        *(_column(name, REAL, unit) for name, unit in CLINIC_NUMBERS),
+        _column("sex", TEXT, "patient's sex", values=("F", "M", "O")),
+        _column("skin", REAL, "skin abnormality, 0 or 1"),
+        _column("temperature", REAL, "degrees Celsius"),
+        _column("trunk_pain", REAL, "0 or 1"),
+        _column("patient_vas", REAL, "mm, 0 to 100"),
+        _column("doctor_vas", REAL, "mm, 0 to 100"),
         *(
-            _c(f"{side}_{joint}_{finding}", REAL, "0 or 1; 0 to 3 for gs and pd")
+            _column(f"{side}_{joint}_{finding}", REAL, "0 or 1; 0 to 3 for gs and pd")
             for side in SIDES
             for joint in anatomy.CLINIC_JOINTS
             for finding in FINDINGS
         ),
-        _c("ra_clinical", REAL, "therapy begun within two months, 0 or 1"),
-        _c("derived_from", TEXT, "patient that a variant comes from"),
+        _column("ra_clinical", REAL, "therapy begun within two months, 0 or 1"),
+        _column("derived_from", TEXT, "patient that a variant was made from"),
     ),
 )
 
@@ -118,11 +128,11 @@ REJECTS = TableSchema(
     name="rejects",
     key=("source",),
     columns=(
-        _c("source", TEXT, "keyed pseudonym of the object's place", need=True),
-        _c("bytes", pa.int64(), "size of the object", need=True),
-        _c("stage", TEXT, "where it failed", need=True, values=REJECT_STAGES),
-        _c("reason", TEXT, "why", need=True, values=REJECT_REASONS),
-        _c("detail", TEXT, "numbers and words of ours, never header text", need=True),
+        _column("source", TEXT, "keyed pseudonym of the object's place", required=True),
+        _column("bytes", pa.int64(), "size of the object", required=True),
+        _column("stage", TEXT, "where it failed", required=True, values=REJECT_STAGES),
+        _column("reason", TEXT, "why", required=True, values=REJECT_REASONS),
+        _column("detail", TEXT, "numbers and fixed words, never header text", required=True),
     ),
 )
 
@@ -130,45 +140,45 @@ IGNORED = TableSchema(
     name="ignored",
     key=("source",),
     columns=(
-        _c("source", TEXT, "keyed pseudonym of the object's place", need=True),
-        _c("bytes", pa.int64(), "size of the object", need=True),
-        _c("reason", TEXT, "why", need=True, values=IGNORE_REASONS),
+        _column("source", TEXT, "keyed pseudonym of the object's place", required=True),
+        _column("bytes", pa.int64(), "size of the object", required=True),
+        _column("reason", TEXT, "why", required=True, values=IGNORE_REASONS),
     ),
 )
 
-OBJECT_PLACES = (
-    TableSchema(  # where each image object came from, in pseudonyms: labels by path and duplicates are found by it
-        name="places",
-        key=("source",),
-        columns=(
-            _c("source", TEXT, "keyed pseudonym of the object's place in its archive", need=True),
-            _c("path", TEXT, "keyed pseudonym of its path alone, as labels name it", need=True),
-            _c("bytes", pa.int64(), "size of the object", need=True),
-            _c("image_id", TEXT, "of its first frame", need=True),
-            _c("frames", WHOLE, "frames kept", need=True),
-        ),
-    )
+# Where each image object came from, in pseudonyms: with it labels that name a path, and duplicates, are found.
+OBJECT_PLACES = TableSchema(
+    name="places",
+    key=("source",),
+    columns=(
+        _column("source", TEXT, "keyed pseudonym of the object's place in its archive", required=True),
+        _column("path", TEXT, "keyed pseudonym of its path alone, as labels name it", required=True),
+        _column("bytes", pa.int64(), "size of the object", required=True),
+        _column("image_id", TEXT, "image_id of its first frame", required=True),
+        _column("frames", WHOLE, "frames kept", required=True),
+    ),
 )
 
-CROSSWALK = TableSchema(  # written to --ledger only: it names patients
+# Written to --ledger only, because it names patients.
+CROSSWALK = TableSchema(
     name="crosswalk",
     key=("source",),
     columns=(
-        _c("source", TEXT, "keyed pseudonym of the object's place", need=True),
-        _c("path", TEXT, "the object's place", need=True),
-        _c("image_ids", TEXTS, "its frames' image_ids, empty when it is no image", need=True),
-        _c("patient", TEXT, "keyed pseudonym"),
-        _c("patient_id", TEXT, "original"),
-        _c("sop_uid", TEXT, "original"),
-        _c("exam_uid", TEXT, "original"),
-        _c("series_uid", TEXT, "original"),
-        _c("exam_date", DAY, "original"),
+        _column("source", TEXT, "keyed pseudonym of the object's place", required=True),
+        _column("path", TEXT, "the object's place", required=True),
+        _column("image_ids", TEXTS, "image_ids of its frames, empty if it is no image", required=True),
+        _column("patient", TEXT, "keyed pseudonym"),
+        _column("patient_id", TEXT, "original"),
+        _column("sop_uid", TEXT, "original"),
+        _column("exam_uid", TEXT, "original"),
+        _column("series_uid", TEXT, "original"),
+        _column("exam_date", DAY, "original"),
     ),
 )
 
-DISSENT = "share of the models' members whose own answer is another one, 0 to 1; null where only one answers"
-BUNDLES = _c("bundles", TEXTS, "hashes of the model bundles that answered", need=True)
-HAND = _c("hand", WHOLE, "number of the hand in the film, from 0, left to right", need=True)
+DISSENT = "share of the models' members whose own answer is another one, 0 to 1; null if there is one member"
+BUNDLES = _column("bundles", TEXTS, "hashes of the model bundles that answered", required=True)
+HAND = _column("hand", WHOLE, "number of the hand in the film, from 0, left to right", required=True)
 
 FILMS = TableSchema(
     name="films",
@@ -176,11 +186,11 @@ FILMS = TableSchema(
     columns=(
         IMAGE_ID,
         PATIENT,
-        _c("visit_date", DAY, "shifted date of the exam"),
-        _c("view", TEXT, "what the film shows", values=VIEWS),
-        *(_c(f"{view}_p", REAL, "probability, 0 to 1") for view in VIEWS),
-        _c("disagreement", REAL, "largest difference between the models' probabilities, 0 to 1"),
-        _c("fate", TEXT, "what became of it", need=True, values=("kept", "no-hand", "unreadable", "no-model")),
+        _column("visit_date", DAY, "shifted date of the exam"),
+        _column("view", TEXT, "what the film shows", values=VIEWS),
+        *(_column(f"{view}_p", REAL, "probability, 0 to 1") for view in VIEWS),
+        _column("disagreement", REAL, "largest difference between the models' probabilities, 0 to 1"),
+        _column("fate", TEXT, "what became of it", required=True, values=("kept", "no-hand", "no-model")),
         BUNDLES,
     ),
 )
@@ -192,20 +202,20 @@ HANDS = TableSchema(
         IMAGE_ID,
         HAND,
         PATIENT,
-        _c("visit_date", DAY, "shifted date of the exam"),
-        _c("side", TEXT, "null where it cannot be told", values=SIDES),
-        _c("box", REALS, "x0, y0, x1, y1 in the film's pixels"),
-        _c("ra_p", REAL, "probability, 0 to 1"),
-        _c("stage", WHOLE, "0 to 5"),
-        _c("stage_p", REALS, "probability of each stage"),
-        _c("jsn_total", WHOLE, "sum over the scored sites of the method"),
-        _c("erosion_total", WHOLE, "sum over the scored sites of the method"),
-        _c("svdh_total", WHOLE, "JSN and erosion"),
-        _c("coverage", REAL, "sites scored of sites in the method, 0 to 1"),
-        _c("svdh_lowest", WHOLE, "total with every missing site at 0"),
-        _c("svdh_highest", WHOLE, "total with every missing site at its maximum"),
-        _c("doubt", REAL, "0 to 1; the report ranks by it"),
-        _c("doubt_reasons", TEXTS, "why"),
+        _column("visit_date", DAY, "shifted date of the exam"),
+        _column("side", TEXT, "null where it is not known", values=SIDES),
+        _column("box", REALS, "x0, y0, x1, y1 in the film's pixels"),
+        _column("ra_p", REAL, "probability, 0 to 1"),
+        _column("stage", WHOLE, "0 to 5"),
+        _column("stage_p", REALS, "probability of each stage"),
+        _column("jsn_total", WHOLE, "sum over the scored sites of the method"),
+        _column("erosion_total", WHOLE, "sum over the scored sites of the method"),
+        _column("svdh_total", WHOLE, "JSN and erosion"),
+        _column("coverage", REAL, "share of the method's sites that were scored, 0 to 1"),
+        _column("svdh_lowest", WHOLE, "total with every missing site at 0"),
+        _column("svdh_highest", WHOLE, "total with every missing site at its maximum"),
+        _column("doubt", REAL, "0 to 1; the report ranks by it"),
+        _column("doubt_reasons", TEXTS, "why"),
         BUNDLES,
     ),
 )
@@ -216,17 +226,17 @@ JOINTS = TableSchema(
     columns=(
         IMAGE_ID,
         HAND,
-        _c("site", TEXT, "scored site", need=True, values=SITES),
+        _column("site", TEXT, "scored site", required=True, values=SITES),
         PATIENT,
-        _c("side", TEXT, "null where it cannot be told", values=SIDES),
-        _c("x", REAL, "column in the film's pixels; null: not found"),
-        _c("y", REAL, "row in the film's pixels; null: not found"),
-        _c("box", REALS, "x0, y0, x1, y1 in the film's pixels"),
-        _c("confidence", REAL, "calibrated, 0 to 1"),
-        _c("jsn", WHOLE, "0 to 4"),
-        _c("jsn_p", REALS, "probability of each score"),
-        _c("erosion", WHOLE, "0 to 5, feet 0 to 10"),
-        _c("erosion_p", REALS, "probability of each score"),
+        _column("side", TEXT, "null where it is not known", values=SIDES),
+        _column("x", REAL, "column in the film's pixels; null: not found"),
+        _column("y", REAL, "row in the film's pixels; null: not found"),
+        _column("box", REALS, "x0, y0, x1, y1 in the film's pixels"),
+        _column("confidence", REAL, "calibrated, 0 to 1"),
+        _column("jsn", WHOLE, "0 to 4"),
+        _column("jsn_p", REALS, "probability of each score"),
+        _column("erosion", WHOLE, "0 to 5, feet 0 to 10"),
+        _column("erosion_p", REALS, "probability of each score"),
         BUNDLES,
     ),
 )
@@ -237,15 +247,15 @@ ULTRASOUND = TableSchema(
     columns=(
         IMAGE_ID,
         PATIENT,
-        _c("visit_date", DAY, "shifted date of the exam"),
-        _c("side", TEXT, "from the labels, else null", values=SIDES, later=True),
-        _c("site", TEXT, "from the labels, else null"),
-        _c("frame", WHOLE, "number of the frame, from 0", need=True),
-        _c("doppler", FLAG, "colour signal present", need=True),
-        _c("grade", WHOLE, "power Doppler, 0 to 3; 0 by rule without a colour signal (records/scan_grades.py)"),
-        _c("grade_p", REALS, "probability of each grade; null where the rule gave it"),
-        _c("grey_grade", WHOLE, "grey scale, 0 to 3; with colour or without", later=True),
-        _c("grey_grade_p", REALS, "probability of each grade", later=True),
+        _column("visit_date", DAY, "shifted date of the exam"),
+        _column("side", TEXT, "from the labels, else null", values=SIDES, later=True),
+        _column("site", TEXT, "from the labels, else null"),
+        _column("frame", WHOLE, "number of the frame, from 0", required=True),
+        _column("doppler", FLAG, "colour signal present", required=True),
+        _column("grade", WHOLE, "power Doppler, 0 to 3; 0 by rule without a colour signal (records/scan_grades.py)"),
+        _column("grade_p", REALS, "probability of each grade; null where the rule decided"),
+        _column("grey_grade", WHOLE, "grey scale, 0 to 3; with or without a colour signal", later=True),
+        _column("grey_grade_p", REALS, "probability of each grade", later=True),
         BUNDLES,
     ),
 )
@@ -255,23 +265,23 @@ VISITS = TableSchema(
     key=("patient", "visit_date"),
     columns=(
         PATIENT,
-        _c("visit_date", DAY, "shifted", need=True),
-        _c("films", WHOLE, "hand films of the visit", need=True),
-        *(_c(f"{side}_svdh_total", WHOLE, "of the hand") for side in SIDES),
-        *(_c(f"{side}_stage", WHOLE, "0 to 5") for side in SIDES),
-        _c("svdh_change", WHOLE, "both hands' totals less those of the last visit with films"),
-        _c("days_since", WHOLE, "days since the last visit with films"),
-        _c(
+        _column("visit_date", DAY, "shifted", required=True),
+        _column("films", WHOLE, "hand films of the visit", required=True),
+        *(_column(f"{side}_svdh_total", WHOLE, "of the hand") for side in SIDES),
+        *(_column(f"{side}_stage", WHOLE, "0 to 5") for side in SIDES),
+        _column("svdh_change", WHOLE, "both hands' totals minus those of the last visit with films"),
+        _column("days_since", WHOLE, "days since the last visit with films"),
+        _column(
             "doppler_highest",
             WHOLE,
-            "highest grade of the visit's scans, 0 to 3, a loop's being one (records/scan_grades.py)",
+            "highest grade of the visit's scans, 0 to 3; a loop has one grade (records/scan_grades.py)",
         ),
-        _c("ra_clinical_p", REAL, "probability, 0 to 1"),
-        _c("ra_clinical_dissent", REAL, DISSENT, later=True),
-        _c(
+        _column("ra_clinical_p", REAL, "probability, 0 to 1"),
+        _column("ra_clinical_dissent", REAL, DISSENT, later=True),
+        _column(
             "squares_filled",
             WHOLE,
-            "joints' gs and pd that the clinic left empty and the visit's scans told; null where it was not asked",
+            "joints' gs and pd that the clinic left empty and the visit's scans filled; null where no model was asked",
             later=True,
         ),
         BUNDLES,
@@ -283,10 +293,10 @@ LEDGER = TableSchema(
     key=("image_id",),
     columns=(
         IMAGE_ID,
-        _c("fate", TEXT, "what became of the image", need=True),
-        _c("why", TEXT, "the step and the reason", need=True),
-        _c("hands", WHOLE, "hands found", need=True),
-        _c("joints", WHOLE, "joints found", need=True),
+        _column("fate", TEXT, "what became of the image", required=True),
+        _column("why", TEXT, "the step and the reason", required=True),
+        _column("hands", WHOLE, "hands found", required=True),
+        _column("joints", WHOLE, "joints found", required=True),
     ),
 )
 
@@ -296,16 +306,16 @@ PREDICTIONS = TableSchema(
     columns=(
         IMAGE_ID,
         HAND,
-        _c("site", TEXT, "scored site, empty where the row is no joint", need=True),
-        _c("side", TEXT, "side of the body; null where it is not known", values=SIDES),
+        _column("site", TEXT, "scored site, empty where the row is no joint", required=True),
+        _column("side", TEXT, "side of the body; null where it is not known", values=SIDES),
         PATIENT,
-        _c("derived_from", TEXT, "image_id that a variant or drawing comes from"),
-        _c("target", TEXT, "what is answered", need=True),
-        _c("truth", TEXT, "readers' consensus", need=True),
-        _c("predicted", TEXT, "the models' answer", need=True),
-        _c("p", REALS, "probability of each class"),
-        _c("split", TEXT, "part of the split", need=True, values=("train", "validation", "test")),
-        _c("dissent", REAL, DISSENT, later=True),
+        _column("derived_from", TEXT, "image_id that a variant or drawing was made from"),
+        _column("target", TEXT, "what is predicted", required=True),
+        _column("truth", TEXT, "readers' consensus", required=True),
+        _column("predicted", TEXT, "the models' answer", required=True),
+        _column("p", REALS, "probability of each class"),
+        _column("split", TEXT, "part of the split", required=True, values=("train", "validation", "test")),
+        _column("dissent", REAL, DISSENT, later=True),
         BUNDLES,
     ),
 )
@@ -316,10 +326,10 @@ PREPARED = TableSchema(
     columns=(
         IMAGE_ID,
         HAND,
-        _c("site", TEXT, "scored site, empty where the row is no joint", need=True),
-        _c("side", TEXT, "null where it cannot be told", values=SIDES),
+        _column("site", TEXT, "scored site, empty where the row is no joint", required=True),
+        _column("side", TEXT, "null where it is not known", values=SIDES),
         PATIENT,
-        _c("derived_from", TEXT, "image_id that a variant or drawing comes from"),
+        _column("derived_from", TEXT, "image_id that a variant or drawing was made from"),
     ),
 )
 
@@ -328,8 +338,8 @@ SPLIT = TableSchema(
     key=("image_id",),
     columns=(
         IMAGE_ID,
-        _c("group", TEXT, "what never crosses a split: patient and lineage, as a pseudonym", need=True),
-        _c("split", TEXT, "part", need=True, values=("train", "validation", "test")),
+        _column("group", TEXT, "patients that stay in one part: linked by lineage, as a pseudonym", required=True),
+        _column("split", TEXT, "part", required=True, values=("train", "validation", "test")),
     ),
 )
 
@@ -337,12 +347,12 @@ HISTORY = TableSchema(
     name="history",
     key=("member", "epoch"),
     columns=(
-        _c("member", TEXT, "network", need=True),
-        _c("epoch", WHOLE, "from 1", need=True),
-        _c("loss", REAL, "mean training loss", need=True),
-        _c("validation_loss", REAL, "mean loss on the validation part"),
-        _c("metric", REAL, "the study's headline metric on the validation part"),
-        _c("learning_rate", REAL, "at the end of the epoch", need=True),
+        _column("member", TEXT, "network", required=True),
+        _column("epoch", WHOLE, "from 1", required=True),
+        _column("loss", REAL, "mean training loss", required=True),
+        _column("validation_loss", REAL, "mean loss on the validation part"),
+        _column("metric", REAL, "the study's headline metric on the validation part"),
+        _column("learning_rate", REAL, "at the end of the epoch", required=True),
     ),
 )
 
