@@ -40,9 +40,9 @@ from rajobs.phantoms.packaging.contact_sheet import contact_sheet
 from rajobs.phantoms.people.severity import reading
 from rajobs.phantoms.picture import Patient, Picture
 from rajobs.phantoms.presets import preset
-from rajobs.phantoms.ultrasound.drawings import PUBLISHED_COUNTS, bases
-from rajobs.phantoms.ultrasound.ranges import RANGES
+from rajobs.phantoms.ultrasound.base_drawings import PUBLISHED_COUNTS, bases_of_grade
 from rajobs.phantoms.ultrasound.scans import draw_published, sample_scan
+from rajobs.phantoms.ultrasound.variation_ranges import RANGES
 from rajobs.phantoms.write import write_pictures
 from rajobs.records import metrics
 from rajobs.records.count_statistics import OF_TABLE, Ints, kappa_linear, one_vs_rest
@@ -103,7 +103,7 @@ def stand_ins(seed: int) -> Iterator[Picture]:
 def draw(out: Path, seed: int) -> None:
     """Drawings and stand-ins, each in archives of their own."""
     count = sum(PUBLISHED_COUNTS)
-    drawn = numbered(draw_published(seed, turned=RANGES["easy"]), count)
+    drawn = numbered(draw_published(seed, ranges=RANGES["easy"]), count)
     for name, pictures, people in (
         ("drawings", drawn, count),
         ("standins", numbered(stand_ins(seed + 1), PATIENTS), PATIENTS),
@@ -220,7 +220,7 @@ def counts(data: str, paper: Beside) -> None:
     people = {row["patient"]: row for row in images if row["image_id"] in tests}.values()
     sexes = Counter(row["sex"] for row in people)
     for what, here in (
-        ("base drawings", [len(bases(grade)) for grade in GRADES]),
+        ("base drawings", [len(bases_of_grade(grade)) for grade in GRADES]),
         ("drawings (grades", [grades[0][grade] for grade in GRADES]),
         ("test images", [grades[1][grade] for grade in GRADES]),
         ("patients (female", [sexes["F"], sexes["M"]]),

@@ -21,7 +21,7 @@ TARGETS = ("grade", "grey_grade")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wrong:
+class WrongScan:
     """A scan with a wrong answer, and its true Doppler grade where that was asked."""
 
     image_id: str
@@ -74,7 +74,7 @@ def read_predictions(uri: str) -> tuple[pa.Table, str]:
     return read_part(store, key, PREDICTIONS), data.decode()
 
 
-def wrong_scans(table: pa.Table) -> list[Wrong]:
+def wrong_scans(table: pa.Table) -> list[WrongScan]:
     """The scans with a wrong answer, in the table's order, each once."""
     found = [row for row in table.to_pylist() if row["target"] in TARGETS]
     if not found:
@@ -83,10 +83,10 @@ def wrong_scans(table: pa.Table) -> list[Wrong]:
     wrong = dict.fromkeys(row["image_id"] for row in found if row["truth"] != row["predicted"])
     if not wrong:
         raise DataError("these predictions hold no wrong answer to draw new images like")
-    return [Wrong(image_id=name, grade=grades.get(name)) for name in wrong]
+    return [WrongScan(image_id=name, grade=grades.get(name)) for name in wrong]
 
 
-def _images(data: str, wrong: Sequence[Wrong]) -> dict[str, bytes]:
+def _images(data: str, wrong: Sequence[WrongScan]) -> dict[str, bytes]:
     """The coded pixels of scans, by image_id."""
     store = open_store(data)
     wanted = {one.image_id for one in wrong}
@@ -116,12 +116,14 @@ def _images_of(store: Store, key: str, wanted: set[str]) -> dict[str, bytes]:
     return found
 
 
-def _drawn(wrong: Sequence[Wrong], images: dict[str, bytes], count: int, seed: int) -> Iterator[Picture]:
-    from rajobs.phantoms.ultrasound.scans import like
+def _drawn(wrong: Sequence[WrongScan], images: dict[str, bytes], count: int, seed: int) -> Iterator[Picture]:
+    from rajobs.phantoms.ultrasound.scans import draw_like
 
     for number in range(count):
         model = wrong[number % len(wrong)]
         pixels = decode(images[model.image_id])
         shown = pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
-        picture = like(shown, np.random.default_rng([seed, number]), derived_from=model.image_id, grade=model.grade)
+        picture = draw_like(
+            shown, np.random.default_rng([seed, number]), derived_from=model.image_id, grade=model.grade
+        )
         yield replace(picture, patient=replace(picture.patient, number=number))

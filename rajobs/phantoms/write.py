@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from rajobs.phantoms.packaging.archives import store_putter
-from rajobs.phantoms.packaging.mixture import Mixture
+from rajobs.phantoms.packaging.archive_builder import ArchiveBuilder
+from rajobs.phantoms.packaging.archives import make_put_if_absent
 from rajobs.phantoms.picture import PHANTOM_VERSION, Picture
 from rajobs.phantoms.presets import PRESETS, SIZES
 from rajobs.records.errors import UnknownName, UsageError, WrongOutput
@@ -94,8 +94,8 @@ def write_pictures(
     if done is not None:
         return PhantomSummary(out=store.uri, already=True, **done)
     store.put(STARTED, _json(run))
-    put = store_putter(store)
-    mixture = Mixture(
+    put = make_put_if_absent(store)
+    mixture = ArchiveBuilder(
         lambda key, data: put(f"{ARCHIVES}/{key}", data), seed=seed, damage=damage, patients=patients, readable=readable
     )  # fmt: skip
     for number, picture in enumerate(pictures, start=1):
@@ -115,7 +115,7 @@ def write_pictures(
     return PhantomSummary(out=store.uri, already=False, **counts)
 
 
-def _counts(mixture: Mixture) -> dict[str, Any]:
+def _counts(mixture: ArchiveBuilder) -> dict[str, Any]:
     return {
         "people": mixture.people,
         "pictures": mixture.pictures,

@@ -11,7 +11,7 @@ import numpy as np
 
 from rajobs.phantoms.clinic import printed_tables as printed
 from rajobs.phantoms.packaging.canaries import identity
-from rajobs.phantoms.packaging.truth_tables import TruthTable
+from rajobs.phantoms.packaging.csv_tables import CsvTable
 from rajobs.phantoms.people.activity import (
     Grades,
     activity_level,
@@ -135,7 +135,7 @@ def variants(row: ClinicRow, count: int, rng: np.random.Generator) -> tuple[Clin
 
 def clinic_table(rows: Iterator[ClinicRow]) -> bytes:
     """Rows as the contract's CSV file."""
-    table = TruthTable(columns=tuple(column.name for column in CLINIC.columns))
+    table = CsvTable(columns=tuple(column.name for column in CLINIC.columns))
     for row in rows:
         table.add(row.cells())
     return table.data()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from rajobs.phantoms.packaging.canaries import Identity, identity
-from rajobs.phantoms.packaging.truth_tables import Fate
+from rajobs.phantoms.packaging.csv_tables import Fate
 from rajobs.records.store import Store
 
 CONTAINERS: tuple[tuple[str, ...], ...] = (
@@ -104,7 +104,7 @@ _PACKERS: dict[str, tuple[str, Callable[[Members, Identity], bytes]]] = {
 }
 
 
-class Packer:
+class ArchivePacker:
     """Takes files one at a time and puts an archive whenever one is full."""
 
     def __init__(self, put: Callable[[str, bytes], None], *, seed: int, most: int) -> None:
@@ -194,7 +194,7 @@ class Packer:
         return data
 
 
-def store_putter(store: Store) -> Callable[[str, bytes], None]:
+def make_put_if_absent(store: Store) -> Callable[[str, bytes], None]:
     """Puts objects, but those that an interrupted run has put already."""
 
     def put(key: str, data: bytes) -> None:

@@ -63,7 +63,7 @@ class Identity:
     person: int
 
     def __getitem__(self, field: str) -> str:
-        return word(self.seed, self.person, field)
+        return planted_word(self.seed, self.person, field)
 
     @property
     def patient_id(self) -> str:
@@ -95,7 +95,7 @@ def identity(seed: int, patient_number: int | None) -> Identity:
     return Identity(seed=seed, person=STAFF if patient_number is None else patient_number + 1)
 
 
-def word(seed: int, person: int, field: str) -> str:
+def planted_word(seed: int, person: int, field: str) -> str:
     """The one word of a person's field: twelve letters, another one for every person, field and seed."""
     start = int.from_bytes(hashlib.sha256(f"canary/{seed}".encode()).digest()[:8], "big")
     rest = (start + (person * _PLACES + FIELDS.index(field)) * _STEP) % _SPACE
@@ -108,7 +108,7 @@ def word(seed: int, person: int, field: str) -> str:
 
 def canaries(*, seed: int, patients: int) -> tuple[str, ...]:
     """Every planted word, in lower case, of the staff and of the first `patients` patients."""
-    return tuple(word(seed, person, field) for person in range(patients + 1) for field in FIELDS)
+    return tuple(planted_word(seed, person, field) for person in range(patients + 1) for field in FIELDS)
 
 
 def owner(found: str, *, seed: int, patients: int) -> tuple[int, str]:

@@ -9,11 +9,18 @@ from pydicom.uid import UID, CTImageStorage
 
 from rajobs.phantoms.packaging.archives import ArchiveFile
 from rajobs.phantoms.packaging.canaries import identity
-from rajobs.phantoms.packaging.dicom_files import SYNTAXES, element_head, make_meta, put_pixels, put_streams, serialise
-from rajobs.phantoms.packaging.headers import uid
-from rajobs.phantoms.packaging.picture_files import PICTURES, picture_bytes
+from rajobs.phantoms.packaging.csv_tables import Fate
+from rajobs.phantoms.packaging.dicom_files import (
+    SYNTAXES,
+    element_header,
+    encapsulate_frames,
+    encode_pixels,
+    file_meta_bytes,
+    serialise,
+)
+from rajobs.phantoms.packaging.dicom_headers import make_uid
+from rajobs.phantoms.packaging.picture_files import PICTURE_SUFFIXES, picture_bytes
 from rajobs.phantoms.packaging.sample_encodings import Draft, draft_film
-from rajobs.phantoms.packaging.truth_tables import Fate
 from rajobs.phantoms.picture import Picture
 
 _FOREIGN = UID("1.2.826.0.1.3680043.10.9999.1")
@@ -33,7 +40,7 @@ class _Source:
 
     def coded(self, syntax: str) -> Draft:
         draft = self.draft()
-        put_pixels(draft, syntax)
+        encode_pixels(draft, syntax)
         return draft
 
     def file(self, syntax: str) -> bytes:
@@ -66,26 +73,26 @@ def make_damaged(kind: str, picture: Picture, *, seed: int, serial: str) -> tupl
     damage = _DAMAGES[kind]
     small = replace(picture, frames=tuple(np.ascontiguousarray(frame[::2, ::2]) for frame in picture.frames[:1]))
     source = _Source(picture=small, seed=seed, serial=serial)
-    instance = "" if damage.kind else uid(seed, "instance", serial)
+    instance = "" if damage.kind else make_uid(seed, "instance", serial)
     fate = Fate(name="rejects", reason=damage.reason, kind=f"damage:{kind}", sop_uid=instance)
     folder = identity(seed, picture.patient.number)["folder"].title()
-    name = f"{serial}{PICTURES[damage.kind] if damage.kind else ''}"
+    name = f"{serial}{PICTURE_SUFFIXES[damage.kind] if damage.kind else ''}"
     return ArchiveFile(folder=folder, name=name, data=damage.make(source), fate=fate), damage.labelled
 
 
-def cut_copy(data: bytes) -> bytes:
+def truncate(data: bytes) -> bytes:
     """A file that ends at three fifths of its length."""
     return data[: len(data) * 3 // 5]
 
 
-def zeros_deflated(blocks: int) -> bytes:
+def deflated_zeros(blocks: int) -> bytes:
     """A raw deflate stream of `blocks` times 8 MiB of zeros, made without them: about 8 KB for each."""
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     # After a full flush the next block stands for itself, so the same bytes can follow again and again.
     return (packer.compress(bytes(_BLOCK)) + packer.flush(zlib.Z_FULL_FLUSH)) * blocks + b"\x03\x00"
 
 
-def zeros_checksum(blocks: int) -> int:
+def checksum_of_zeros(blocks: int) -> int:
     """The CRC-32 of `blocks` times 8 MiB of zeros."""
     checksum, zeros = 0, bytes(_BLOCK)
     for _ in range(blocks):
@@ -94,40 +101,40 @@ def zeros_checksum(blocks: int) -> int:
 
 
 def _cut_pixels(source: _Source) -> bytes:
-    return cut_copy(source.file("explicit"))
+    return truncate(source.file("explicit"))
 
 
 def _cut_header(source: _Source) -> bytes:
     data = source.file("explicit")
-    return data[: data.index(element_head((0x0010, 0x4000), "LT")) + 8 + 5]
+    return data[: data.index(element_header((0x0010, 0x4000), "LT")) + 8 + 5]
 
 
 def _cut_fragment(source: _Source) -> bytes:
-    return cut_copy(source.file("jpeg-lossless"))
+    return truncate(source.file("jpeg-lossless"))
 
 
 def _cut_stream(source: _Source) -> bytes:
     """All lengths of the file are right, but the JPEG within ends half way, without its end marker."""
     draft, stream = source.stream("jpeg-lossless")
-    put_streams(draft, [bytes(stream[: len(stream) // 4 * 2])])
+    encapsulate_frames(draft, [bytes(stream[: len(stream) // 4 * 2])])
     return serialise(draft.dataset, "jpeg-lossless")
 
 
 def _cut_deflated(source: _Source) -> bytes:
-    return cut_copy(source.file("deflated"))
+    return truncate(source.file("deflated"))
 
 
 def _long_element(source: _Source) -> bytes:
     data = bytearray(source.file("explicit"))
-    at = data.index(element_head((0x0009, 0x1002), "UN")) + 8
+    at = data.index(element_header((0x0009, 0x1002), "UN")) + 8
     data[at : at + 4] = (0x7FFFFFF0).to_bytes(4, "little")
     return bytes(data)
 
 
 def _text_for_number(source: _Source) -> bytes:
     data = source.file("explicit")
-    at = data.index(element_head((0x0028, 0x0010), "US"))
-    return data[:at] + element_head((0x0028, 0x0010), "LO") + b"\x04\x00many" + data[at + 10 :]
+    at = data.index(element_header((0x0028, 0x0010), "US"))
+    return data[:at] + element_header((0x0028, 0x0010), "LO") + b"\x04\x00many" + data[at + 10 :]
 
 
 def _lying_rows(source: _Source) -> bytes:
@@ -139,14 +146,14 @@ def _lying_rows(source: _Source) -> bytes:
 def _flipped_rle(source: _Source) -> bytes:
     draft, stream = source.stream("rle")
     stream[11] ^= 0x80  # the second segment begins far behind the end
-    put_streams(draft, [bytes(stream)])
+    encapsulate_frames(draft, [bytes(stream)])
     return serialise(draft.dataset, "rle")
 
 
 def _flipped_table(source: _Source) -> bytes:
     draft, stream = source.stream("jpeg-lossless")
     stream[stream.index(b"\xff\xc4") + 5] ^= 0x80  # 128 codes of one bit
-    put_streams(draft, [bytes(stream)])
+    encapsulate_frames(draft, [bytes(stream)])
     return serialise(draft.dataset, "jpeg-lossless")
 
 
@@ -157,7 +164,7 @@ def _flipped_png(source: _Source) -> bytes:
 
 
 def _cut_png(source: _Source) -> bytes:
-    return cut_copy(bytes(source.picture_file("png")))
+    return truncate(bytes(source.picture_file("png")))
 
 
 def _foreign_tiff(source: _Source) -> bytes:
@@ -177,8 +184,8 @@ def _letter(source: _Source) -> bytes:
 def _foreign_syntax(source: _Source) -> bytes:
     dataset = source.coded("explicit").dataset
     whole = serialise(dataset, "explicit")
-    body = whole[132 + len(make_meta(dataset, SYNTAXES["explicit"].uid)) :]
-    return bytes(128) + b"DICM" + make_meta(dataset, _FOREIGN) + body
+    body = whole[132 + len(file_meta_bytes(dataset, SYNTAXES["explicit"].uid)) :]
+    return bytes(128) + b"DICM" + file_meta_bytes(dataset, _FOREIGN) + body
 
 
 def _foreign_colour(source: _Source) -> bytes:
@@ -227,7 +234,7 @@ def _jpeg2000_bomb(source: _Source) -> bytes:
     dataset = draft.dataset
     dataset.Rows, dataset.Columns = rows, columns
     dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, 16, 15
-    put_streams(draft, [bytes(stream)])
+    encapsulate_frames(draft, [bytes(stream)])
     return serialise(dataset, "jpeg2000")
 
 
@@ -237,12 +244,12 @@ def _deflated_bomb(source: _Source) -> bytes:
     blocks = 2 * side * side // _BLOCK
     dataset.Rows = dataset.Columns = side
     dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, 16, 15
-    meta = make_meta(dataset, SYNTAXES["deflated"].uid)
-    header = serialise(dataset, "explicit")[132 + len(make_meta(dataset, SYNTAXES["explicit"].uid)) :]
-    header += element_head((0x7FE0, 0x0010), "OW") + b"\0\0" + (blocks * _BLOCK).to_bytes(4, "little")
+    meta = file_meta_bytes(dataset, SYNTAXES["deflated"].uid)
+    header = serialise(dataset, "explicit")[132 + len(file_meta_bytes(dataset, SYNTAXES["explicit"].uid)) :]
+    header += element_header((0x7FE0, 0x0010), "OW") + b"\0\0" + (blocks * _BLOCK).to_bytes(4, "little")
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     start = packer.compress(header) + packer.flush(zlib.Z_FULL_FLUSH)
-    body = start + zeros_deflated(blocks)
+    body = start + deflated_zeros(blocks)
     return bytes(128) + b"DICM" + meta + body + b"\0" * (len(body) % 2)
 
 

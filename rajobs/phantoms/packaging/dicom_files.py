@@ -130,11 +130,11 @@ def dicom_bytes(
 ) -> bytes:
     """The picture as one DICOM file; `serial` tells the instances of a phantom apart."""
     draft = draft_film(picture, seed=seed, serial=serial, form=form)
-    put_pixels(draft, syntax)
+    encode_pixels(draft, syntax)
     return serialise(draft.dataset, syntax, layout=layout, preamble=identity(seed, picture.patient.number)["preamble"])
 
 
-def put_pixels(draft: Draft, syntax: str) -> None:
+def encode_pixels(draft: Draft, syntax: str) -> None:
     """Codes the frames into the dataset."""
     coding, dataset = SYNTAXES[syntax], draft.dataset
     if coding.encode is None:
@@ -143,7 +143,7 @@ def put_pixels(draft: Draft, syntax: str) -> None:
         dataset.PixelData = data + b"\0" * (len(data) % 2)
     else:
         coded = [coding.encode(np.ascontiguousarray(frame), draft.depth) for frame in draft.frames]
-        put_streams(draft, coded)
+        encapsulate_frames(draft, coded)
     dataset["PixelData"].VR = "OB" if coding.encode or draft.frames[0].itemsize == 1 else "OW"
     if coding.method is not None:
         raw = sum(frame.nbytes for frame in draft.frames)
@@ -152,7 +152,7 @@ def put_pixels(draft: Draft, syntax: str) -> None:
         dataset.LossyImageCompressionMethod = coding.method
 
 
-def put_streams(draft: Draft, streams: list[bytes]) -> None:
+def encapsulate_frames(draft: Draft, streams: list[bytes]) -> None:
     """Already coded frames, encapsulated, into the dataset."""
     draft.dataset.PixelData = encapsulate(streams)
     draft.dataset["PixelData"].VR = "OB"
@@ -168,7 +168,7 @@ def serialise(
     if layout == "bare":
         assert syntax == "implicit", syntax
         return body
-    meta = make_meta(dataset if about is None else about, SYNTAXES[syntax].uid)
+    meta = file_meta_bytes(dataset if about is None else about, SYNTAXES[syntax].uid)
     if layout == "no-preamble":
         return meta + body
     # A film that is also the head of a TIFF, and a name where nobody looks.
@@ -176,7 +176,7 @@ def serialise(
     return first.ljust(128, b"\0") + b"DICM" + meta + body
 
 
-def make_meta(dataset: Dataset, syntax: uids.UID) -> bytes:
+def file_meta_bytes(dataset: Dataset, syntax: uids.UID) -> bytes:
     """The file meta elements."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = dataset.SOPClassUID
@@ -190,7 +190,7 @@ def make_meta(dataset: Dataset, syntax: uids.UID) -> bytes:
     return buffer.getvalue()
 
 
-def element_head(tag: tuple[int, int], vr: str) -> bytes:
+def element_header(tag: tuple[int, int], vr: str) -> bytes:
     """The first six bytes of an element in explicit little endian: what to look for when a file is altered."""
     return tag[0].to_bytes(2, "little") + tag[1].to_bytes(2, "little") + vr.encode()
 
@@ -203,13 +203,13 @@ def _body(dataset: Dataset, syntax: str, layout: str) -> bytes:
     body = buffer.getvalue()
     if layout == "odd-vr":
         assert syntax == "explicit", syntax
-        body = body.replace(element_head((0x0028, 0x0010), "US"), element_head((0x0028, 0x0010), "SS"), 1)
+        body = body.replace(element_header((0x0028, 0x0010), "US"), element_header((0x0028, 0x0010), "SS"), 1)
     if layout == "deep-sequence":
         assert syntax == "explicit", syntax
         body += _deep_sequence()
     if layout == "trailing":
         assert syntax == "explicit", syntax
-        body += element_head((0xFFFC, 0xFFFC), "OB") + b"\0\0" + (64).to_bytes(4, "little") + bytes(64)
+        body += element_header((0xFFFC, 0xFFFC), "OB") + b"\0\0" + (64).to_bytes(4, "little") + bytes(64)
     if syntax == "deflated":
         packer = zlib.compressobj(1, zlib.DEFLATED, -15)
         body = packer.compress(body) + packer.flush()
@@ -230,12 +230,12 @@ def _deep_sequence() -> bytes:
     """A private element of thousands of sequences one within the other, each of a stated length."""
     heads: list[bytes] = []
     length = 0
-    sequence, entry = element_head((0x7FE1, 0x1001), "SQ") + b"\0\0", b"\xfe\xff\x00\xe0"
+    sequence, entry = element_header((0x7FE1, 0x1001), "SQ") + b"\0\0", b"\xfe\xff\x00\xe0"
     for _ in range(_DEEP):
         heads.append(entry + length.to_bytes(4, "little"))
         length += 8
         heads.append(sequence + length.to_bytes(4, "little"))
         length += 12
     creator = b"CLINIC PRIVATE"
-    owner = element_head((0x7FE1, 0x0010), "LO") + len(creator).to_bytes(2, "little") + creator
+    owner = element_header((0x7FE1, 0x0010), "LO") + len(creator).to_bytes(2, "little") + creator
     return owner + b"".join(reversed(heads))

@@ -9,10 +9,10 @@ import numpy as np
 
 from rajobs.phantoms.packaging.archives import Archive, pack_tar, pack_tar_gz, pack_zip
 from rajobs.phantoms.packaging.canaries import Identity, identity
-from rajobs.phantoms.packaging.damaged_files import zeros_checksum, zeros_deflated
+from rajobs.phantoms.packaging.csv_tables import Fate
+from rajobs.phantoms.packaging.damaged_files import checksum_of_zeros, deflated_zeros
 from rajobs.phantoms.packaging.dicom_files import dicom_bytes
-from rajobs.phantoms.packaging.headers import uid
-from rajobs.phantoms.packaging.truth_tables import Fate
+from rajobs.phantoms.packaging.dicom_headers import make_uid
 from rajobs.phantoms.picture import Patient, Picture
 
 _STAFF = Patient(number=-1, sex="O", birth=date(1970, 1, 1), ra=False)
@@ -55,7 +55,7 @@ class _Source:
         return dicom_bytes(picture, seed=self.seed, serial=f"{self.serial}-{number}")
 
     def good(self, number: int) -> Fate:
-        instance = uid(self.seed, "instance", f"{self.serial}-{number}")
+        instance = make_uid(self.seed, "instance", f"{self.serial}-{number}")
         return Fate(name="images", kind="test-exposure", frames=1, sop_uid=instance)
 
     def bad(self, reason: str) -> Fate:
@@ -68,10 +68,10 @@ def _films(source: _Source, count: int) -> list[tuple[str, bytes]]:
 
 def _bomb(source: _Source) -> Archive:
     """A member of 256 KB that becomes 256 MiB, beside an honest one."""
-    bomb, film = zeros_deflated(_BOMB_BLOCKS), source.film(0)
+    bomb, film = deflated_zeros(_BOMB_BLOCKS), source.film(0)
     entries = [
         ("QA0", _STORED, 0, zlib.crc32(film), film, len(film)),
-        ("IM0001", _DEFLATED, 0, zeros_checksum(_BOMB_BLOCKS), bomb, _BOMB_BLOCKS << 23),
+        ("IM0001", _DEFLATED, 0, checksum_of_zeros(_BOMB_BLOCKS), bomb, _BOMB_BLOCKS << 23),
     ]
     fates = (("QA0", source.good(0)), ("IM0001", source.bad("too-large")))
     return Archive(ending=".zip", data=_raw_zip(entries), fates=fates)

@@ -8,7 +8,7 @@ from rajobs.phantoms.packaging.canaries import Identity
 from rajobs.phantoms.packaging.sample_encodings import Array
 from rajobs.phantoms.picture import Picture
 
-PICTURES = {"png": ".png", "jpeg": ".jpg", "tiff": ".tif", "bmp": ".bmp"}
+PICTURE_SUFFIXES = {"png": ".png", "jpeg": ".jpg", "tiff": ".tif", "bmp": ".bmp"}
 """The kinds of picture and how their names end."""
 
 _TIFF_DESCRIPTION, _TIFF_ARTIST = 270, 315

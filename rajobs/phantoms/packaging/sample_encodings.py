@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from rajobs.phantoms.packaging.headers import item, make_header
+from rajobs.phantoms.packaging.dicom_headers import make_header, make_item
 from rajobs.phantoms.picture import Picture
 
 Array = NDArray[np.generic]
@@ -102,7 +102,7 @@ def _draft_scan(picture: Picture, seed: int, serial: str, form: str) -> Draft:
 
 def _region(region: tuple[int, int, int, int], spacing_mm: float) -> Dataset:
     x0, y0, x1, y1 = region
-    return item(
+    return make_item(
         RegionSpatialFormat=1,
         RegionDataType=1,
         RegionFlags=0,

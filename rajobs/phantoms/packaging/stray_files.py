@@ -14,9 +14,9 @@ from pydicom.uid import (
 
 from rajobs.phantoms.packaging.archives import ArchiveFile
 from rajobs.phantoms.packaging.canaries import Identity, identity
+from rajobs.phantoms.packaging.csv_tables import Fate
 from rajobs.phantoms.packaging.dicom_files import serialise
-from rajobs.phantoms.packaging.headers import item, make_header, uid
-from rajobs.phantoms.packaging.truth_tables import Fate
+from rajobs.phantoms.packaging.dicom_headers import make_header, make_item, make_uid
 from rajobs.phantoms.picture import Patient, Picture
 
 STRAYS = (
@@ -93,8 +93,8 @@ def _header(seed: int, serial: str, patient: Patient, *, modality: str, sop_clas
 
 def _report(who: Identity, seed: int, serial: str, patient: Patient) -> bytes:
     dataset = _header(seed, serial, patient, modality="SR", sop_class=BasicTextSRStorage)
-    code = item(CodeValue="121071", CodingSchemeDesignator="DCM", CodeMeaning="Finding")
-    finding = item(
+    code = make_item(CodeValue="121071", CodingSchemeDesignator="DCM", CodeMeaning="Finding")
+    finding = make_item(
         RelationshipType="CONTAINS",
         ValueType="TEXT",
         ConceptNameCodeSequence=Sequence([code]),
@@ -122,9 +122,9 @@ def _encapsulated(who: Identity, seed: int, serial: str, patient: Patient) -> by
 
 
 def _directory(who: Identity, seed: int, serial: str, patient: Patient) -> bytes:
-    about = item(SOPClassUID=MediaStorageDirectoryStorage, SOPInstanceUID=uid(seed, "instance", serial))
+    about = make_item(SOPClassUID=MediaStorageDirectoryStorage, SOPInstanceUID=make_uid(seed, "instance", serial))
     dataset = Dataset()
-    record = item(
+    record = make_item(
         OffsetOfTheNextDirectoryRecord=0,
         RecordInUseFlag=0xFFFF,
         OffsetOfReferencedLowerLevelDirectoryEntity=0,

@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rajobs.phantoms.ultrasound.speckle import Grey, cut
+from rajobs.phantoms.ultrasound.speckle import Grey, cut_texture
 
 Mask = NDArray[np.uint8]
 Colour = NDArray[np.uint8]
-Steps = tuple[tuple[float, tuple[int, int, int]], ...]
-MAPS: Mapping[str, Steps] = MappingProxyType(
+ColourSteps = tuple[tuple[float, tuple[int, int, int]], ...]
+MAPS: Mapping[str, ColourSteps] = MappingProxyType(
     {
         "gold": (
             (0.0, (110, 0, 0)), (0.2, (165, 11, 0)), (0.4, (222, 63, 0)), (0.6, (255, 130, 0)), (0.85, (255, 250, 0)),
@@ -27,11 +27,11 @@ MAPS: Mapping[str, Steps] = MappingProxyType(
 )  # fmt: skip
 """Colours of rising power, by the machine's map."""
 MAP_SHARES = (0.46, 0.24, 0.12, 0.10, 0.08)
-_AWAY: Steps = ((0.0, (0, 0, 120)), (0.4, (0, 50, 215)), (0.75, (40, 150, 255)), (1.0, (150, 235, 255)))
+_AWAY: ColourSteps = ((0.0, (0, 0, 120)), (0.4, (0, 50, 215)), (0.75, (40, 150, 255)), (1.0, (150, 235, 255)))
 
 
 @lru_cache(maxsize=2 * len(MAPS))
-def colours(name: str, *, away: bool = False) -> Colour:
+def colour_table(name: str, *, away: bool = False) -> Colour:
     """256 colours of power; `away` those of flow away from the probe, on a directional map."""
     steps = _AWAY if away else MAPS[name]
     at, points = [step[0] for step in steps], np.array([step[1] for step in steps], float)
@@ -41,15 +41,15 @@ def colours(name: str, *, away: bool = False) -> Colour:
     return table
 
 
-def bar(name: str, height: int, width: int) -> Colour:
+def colour_bar(name: str, height: int, width: int) -> Colour:
     """The colour bar beside a scan: power rises from the middle up and down, or towards and away."""
-    half = colours(name)[::-1, None]
-    other = colours(name, away=name == "directional")[:, None]
+    half = colour_table(name)[::-1, None]
+    other = colour_table(name, away=name == "directional")[:, None]
     size = width, max(1, height // 2)
     return np.asarray(np.vstack([cv2.resize(part.copy(), size) for part in (half, other)]), np.uint8)
 
 
-def specks(free: Mask, mean: float, rng: np.random.Generator) -> Grey:
+def draw_stray_specks(free: Mask, mean: float, rng: np.random.Generator) -> Grey:
     """Power of weak stray specks of a few pixels, where `free` lets them be."""
     power = np.zeros(free.shape, np.float32)
     rows, columns = free.shape
@@ -62,16 +62,16 @@ def specks(free: Mask, mean: float, rng: np.random.Generator) -> Grey:
     return np.where(free > 0, power, 0).astype(np.float32)
 
 
-def paint(image: Colour, power: Grey, name: str, away: Mask | None = None) -> None:
+def paint_power(image: Colour, power: Grey, name: str, away: Mask | None = None) -> None:
     """Lays power over grey, in place."""
     shown = power > 0
     level = np.minimum(power[shown] * 255, 255).astype(np.uint8)
-    image[shown] = colours(name)[level]
+    image[shown] = colour_table(name)[level]
     if away is not None:
         back = shown & (away > 0)
-        image[back] = colours(name, away=True)[np.minimum(power[back] * 255, 255).astype(np.uint8)]
+        image[back] = colour_table(name, away=True)[np.minimum(power[back] * 255, 255).astype(np.uint8)]
 
 
-def flow_away(shape: tuple[int, int], rng: np.random.Generator) -> Mask:
+def draw_reversed_flow(shape: tuple[int, int], rng: np.random.Generator) -> Mask:
     """Where blood flows away from the probe."""
-    return np.asarray(cut("slow", shape, rng) > 0.3, np.uint8)
+    return np.asarray(cut_texture("slow", shape, rng) > 0.3, np.uint8)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from rajobs.phantoms.ultrasound.doppler_colours import MAP_SHARES, MAPS, Colour, bar
-from rajobs.phantoms.ultrasound.ranges import Ranges
+from rajobs.phantoms.ultrasound.doppler_colours import MAP_SHARES, MAPS, Colour, colour_bar
 from rajobs.phantoms.ultrasound.speckle import SPECKLES
+from rajobs.phantoms.ultrasound.variation_ranges import VariationRanges
 
 Box = tuple[int, int, int, int]
 Size = tuple[int, int]
@@ -38,7 +38,7 @@ class Machine:
         return round(columns * left), round(rows * top), round(columns * right) - 1, round(rows * bottom) - 1
 
 
-def draw_machine(rng: np.random.Generator, ranges: Ranges, *, plain: bool = False) -> Machine:
+def draw_machine(rng: np.random.Generator, ranges: VariationRanges, *, plain: bool = False) -> Machine:
     """A machine and an operator who sets it; neither knows the joint's grade."""
     wide = rng.random() < 0.2  # some never move the box from where it covers most of the scan
     box = (
@@ -58,7 +58,7 @@ def draw_machine(rng: np.random.Generator, ranges: Ranges, *, plain: bool = Fals
     )  # fmt: skip
 
 
-def colour_box(machine: Machine, *, joint_px: float, head_px: float, pitch: float, shape: Size) -> Box | None:
+def place_colour_box(machine: Machine, *, joint_px: float, head_px: float, pitch: float, shape: Size) -> Box | None:
     """The colour box within the region, x0, y0, x1, y1: the joint with the machine's margins, not the synovium's."""
     if machine.box is None:
         return None
@@ -70,7 +70,7 @@ def colour_box(machine: Machine, *, joint_px: float, head_px: float, pitch: floa
     )  # fmt: skip
 
 
-def blank_screen(size: Size, machine: Machine, words: tuple[str, ...], rng: np.random.Generator) -> Colour:
+def draw_screen(size: Size, machine: Machine, words: tuple[str, ...], rng: np.random.Generator) -> Colour:
     """The screen around the scan: text, grey or colour bar, scale; nothing of it lies in the region."""
     rows, columns = size
     screen = np.zeros((rows, columns, 3), np.uint8)
@@ -86,7 +86,7 @@ def blank_screen(size: Size, machine: Machine, words: tuple[str, ...], rng: np.r
     high, wide, left = max(2, round(90 * scale)), max(2, round(14 * scale)), x1 + max(3, round(12 * scale))
     shown = np.linspace(255, 0, high).astype(np.uint8)[:, None, None].repeat(wide, 1).repeat(3, 2)
     if machine.box is not None:
-        shown = bar(machine.colours, high, wide)
+        shown = colour_bar(machine.colours, high, wide)
     room = screen[y0 + 20 : y0 + 20 + len(shown), left : left + wide]
     room[:] = shown[: room.shape[0], : room.shape[1]]
     for number, y in enumerate(np.linspace(y0, y1, 11).astype(int)):

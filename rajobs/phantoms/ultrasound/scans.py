@@ -12,13 +12,18 @@ from rajobs.phantoms.people.cohort import draw_patient, plan_patient
 from rajobs.phantoms.people.severity import READERS, reading
 from rajobs.phantoms.picture import Patient, Picture, Truth
 from rajobs.phantoms.presets import preset
-from rajobs.phantoms.ultrasound.drawings import PUBLISHED_COUNTS, SPOTS, Drawing, bases, changed, with_grey
-from rajobs.phantoms.ultrasound.estimate import estimate, screen_size
-from rajobs.phantoms.ultrasound.layout import Scan, compose
+from rajobs.phantoms.ultrasound.base_drawings import (
+    PUBLISHED_COUNTS,
+    SPOTS,
+    Drawing,
+    bases_of_grade,
+    vary_drawing,
+    with_grey_grade,
+)
 from rajobs.phantoms.ultrasound.machine import Machine, Size, draw_machine
-from rajobs.phantoms.ultrasound.ranges import Ranges, ranges
-
-__all__ = ["draw_published", "draw_scans", "estimate", "like", "sample_layers", "sample_scan"]
+from rajobs.phantoms.ultrasound.parameter_estimation import estimate_parameters, screen_size
+from rajobs.phantoms.ultrasound.scan_composition import Scan, compose_scan
+from rajobs.phantoms.ultrasound.variation_ranges import VariationRanges, ranges_of_difficulty
 
 SIZE = (480, 640)
 SITES = ("MCP2", "MCP3", "MCP4", "MCP5")
@@ -40,37 +45,39 @@ class _Exam:
     site: str = "MCP2"
 
 
-def sample_layers(
+def sample_scan_with_masks(
     rng: np.random.Generator, *, grade: int, grey_grade: int | None = None, difficulty: str = "standard",
-    size: Size = SIZE, frames: int = 1, turned: Ranges | None = None,
+    size: Size = SIZE, frames: int = 1, ranges: VariationRanges | None = None,
 ) -> tuple[Picture, Scan]:  # fmt: skip
-    """A scan of a joint with these grades, with the masks of what was drawn where; `turned` replaces the preset."""
-    chosen = turned or ranges(difficulty)
+    """A scan of a joint with these grades, with the masks of what was drawn where; `ranges` replaces the preset."""
+    chosen = ranges or ranges_of_difficulty(difficulty)
     machine = draw_machine(rng, chosen)
     exam = _someone(rng)
     drawing = _drawing(rng, grade, grey_grade, chosen)
-    scan = compose(drawing, machine, chosen, rng, size=size, frames=frames, words=_words(exam))
+    scan = compose_scan(drawing, machine, chosen, rng, size=size, frames=frames, words=_words(exam))
     return _picture(exam, drawing, machine, scan, size=size, difficulty=difficulty), scan
 
 
 def sample_scan(
     rng: np.random.Generator, *, grade: int, grey_grade: int | None = None, difficulty: str = "standard",
-    size: Size = SIZE, turned: Ranges | None = None,
+    size: Size = SIZE, ranges: VariationRanges | None = None,
 ) -> Picture:  # fmt: skip
     """One frame of a joint with these grades, of a person nobody has seen before."""
-    return sample_layers(rng, grade=grade, grey_grade=grey_grade, difficulty=difficulty, size=size, turned=turned)[0]
+    return sample_scan_with_masks(
+        rng, grade=grade, grey_grade=grey_grade, difficulty=difficulty, size=size, ranges=ranges
+    )[0]
 
 
-def draw_published(seed: int, *, turned: Ranges | None = None) -> Iterator[Picture]:
+def draw_published(seed: int, *, ranges: VariationRanges | None = None) -> Iterator[Picture]:
     """The paper's 870 drawings: 212, 236, 222 and 200 of grades 0 to 3."""
     for grade, count in enumerate(PUBLISHED_COUNTS):
         for number in range(count):
-            yield sample_scan(np.random.default_rng([seed, grade, number]), grade=grade, turned=turned)
+            yield sample_scan(np.random.default_rng([seed, grade, number]), grade=grade, ranges=ranges)
 
 
 def draw_scans(*, patients: int, seed: int, difficulty: str = "standard") -> Iterator[Picture]:
     """The scans of a cohort, of the films' patients and visits and with the grades that the clinic finds."""
-    chosen = ranges(difficulty)
+    chosen = ranges_of_difficulty(difficulty)
     for number in range(patients):
         plan = tuple(plan_patient(number, seed=seed, difficulty=difficulty))
         days = {film.visit: film.taken for film in plan}
@@ -83,23 +90,25 @@ def draw_scans(*, patients: int, seed: int, difficulty: str = "standard") -> Ite
                 frames = int(rng.integers(8, 13)) if rng.random() < chosen.loops else 1
                 machine = draw_machine(rng, chosen, plain=bool(rng.random() < chosen.plain))
                 drawing = _drawing(rng, doppler, grey, chosen)
-                scan = compose(drawing, machine, chosen, rng, size=SIZE, frames=frames, words=_words(exam))
+                scan = compose_scan(drawing, machine, chosen, rng, size=SIZE, frames=frames, words=_words(exam))
                 picture = _picture(exam, drawing, machine, scan, size=SIZE, difficulty=difficulty)
                 yield replace(picture, truths=picture.truths + _read(picture.truths, difficulty, reads))
 
 
-def like(image: NDArray[np.uint8], rng: np.random.Generator, *, derived_from: str, grade: int | None = None) -> Picture:
+def draw_like(
+    image: NDArray[np.uint8], rng: np.random.Generator, *, derived_from: str, grade: int | None = None
+) -> Picture:
     """A new drawing with an image's estimated parameters; `grade` is the true one where it is known."""
-    drawing, machine = estimate(image, grade=grade)
-    small = replace(ranges("easy"), scale=0.04, move=0.2, tilt=1.5)
+    drawing, machine = estimate_parameters(image, grade=grade)
+    small = replace(ranges_of_difficulty("easy"), scale=0.04, move=0.2, tilt=1.5)
     machine = replace(
         draw_machine(rng, small), gain=machine.gain, colours=machine.colours, place=machine.place,
         width_mm=machine.width_mm, offset=machine.offset,
     )  # fmt: skip
     exam = _someone(rng)
     size = screen_size(image, SIZE)
-    drawing = changed(drawing, rng, small)
-    scan = compose(drawing, machine, small, rng, size=size, frames=1, words=_words(exam))
+    drawing = vary_drawing(drawing, rng, small)
+    scan = compose_scan(drawing, machine, small, rng, size=size, frames=1, words=_words(exam))
     picture = _picture(exam, drawing, machine, scan, size=size, difficulty="standard")
     return replace(picture, derived_from=derived_from)
 
@@ -127,13 +136,13 @@ def _scanned(grades: Grades, rng: np.random.Generator) -> list[tuple[str, str]]:
     return [worst, next(joint for joint in order if joint != worst)]
 
 
-def _drawing(rng: np.random.Generator, grade: int, grey_grade: int | None, chosen: Ranges) -> Drawing:
-    of_grade = bases(grade)
+def _drawing(rng: np.random.Generator, grade: int, grey_grade: int | None, chosen: VariationRanges) -> Drawing:
+    of_grade = bases_of_grade(grade)
     drawing = of_grade[int(rng.integers(len(of_grade)))]
-    drawing = with_grey(drawing, drawing.grey_grade if grey_grade is None else grey_grade)
+    drawing = with_grey_grade(drawing, drawing.grey_grade if grey_grade is None else grey_grade)
     groups = SPOTS[int(rng.integers(len(SPOTS)))] if grade == 1 else ()
     signal = replace(drawing.signal, groups=groups, radius=float(rng.uniform(*chosen.vessel_mm)))
-    return changed(replace(drawing, signal=signal), rng, chosen)
+    return vary_drawing(replace(drawing, signal=signal), rng, chosen)
 
 
 def _words(exam: _Exam) -> tuple[str, ...]:

@@ -43,7 +43,7 @@ def _sheet(kind: str) -> Grey:
     return sheet
 
 
-def cut(kind: str, shape: tuple[int, int], rng: np.random.Generator) -> Grey:
+def cut_texture(kind: str, shape: tuple[int, int], rng: np.random.Generator) -> Grey:
     """A piece of a kind of texture: speckle (mean 1), or fibres, grain, flow, slow (mean 0, s.d. 1)."""
     sheet = _sheet(kind)
     if max(shape) > _SIDE:

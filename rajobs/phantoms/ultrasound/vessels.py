@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from rajobs.phantoms.ultrasound.doppler_colours import Mask
-from rajobs.phantoms.ultrasound.speckle import Grey, cut
+from rajobs.phantoms.ultrasound.speckle import Grey, cut_texture
 
 _TRIES = 40
 _SHIFT = 3  # bits of a pixel's fraction in lines
@@ -20,7 +20,7 @@ def spot_power(capsule: Mask, groups: Sequence[int], radius: float, rng: np.rand
     room = cv2.distanceTransform(part, cv2.DIST_L2, 3)[1:-1, 1:-1]
     radius = min(radius, 0.85 * float(room.max()))  # a thin synovium has thin vessels
     middles, sizes = _middles(np.asarray(room, np.float32), groups, radius, rng)
-    ragged = np.clip(cut("grain", (height, width), rng), -1.5, 1.5)
+    ragged = np.clip(cut_texture("grain", (height, width), rng), -1.5, 1.5)
     rows, columns = np.indices((height, width), dtype=np.float32)
     power = np.zeros((height, width), np.float32)
     for (x, y), size in zip(middles, sizes, strict=True):
@@ -107,10 +107,12 @@ def tree_power(capsule: Mask, share: float, centre: float, radius: float, rng: n
     rim = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, 3)
     outside = cv2.distanceTransform((~inside).astype(np.uint8), cv2.DIST_L2, 3)
     # Vessels seldom end at the synovium's rim as if cut; over it they bloom by a pixel or two.
-    field = field + 0.55 * cut("grain", inside.shape, rng) - 0.4 * np.clip(4 - rim, 0, 4) - 1.2 * outside
+    field = field + 0.55 * cut_texture("grain", inside.shape, rng) - 0.4 * np.clip(4 - rim, 0, 4) - 1.2 * outside
     level = float(np.quantile(field[inside], 1 - share))
     top = max(float(np.quantile(field[inside], 0.985)) - level, 1e-3)
-    power = np.clip((field - level) / top, 0, 1) ** 0.8 * np.clip(0.8 + 0.22 * cut("flow", inside.shape, rng), 0.3, 1.1)
+    power = np.clip((field - level) / top, 0, 1) ** 0.8 * np.clip(
+        0.8 + 0.22 * cut_texture("flow", inside.shape, rng), 0.3, 1.1
+    )
     return _placed(_lit(np.asarray(power, np.float32)), capsule.shape, x0 - _PAD, y0 - _PAD)
 
 
@@ -122,7 +124,7 @@ def strand_power(
     reach = int(length) + 8
     canvas = np.zeros((2 * reach, 2 * reach), np.uint8)
     _grow(canvas, (float(reach), float(reach)), heading, length=length, radius=radius, rng=rng, branching=0.06)
-    depth = cv2.distanceTransform(canvas, cv2.DIST_L2, 3) + 0.6 * cut("grain", canvas.shape, rng)
+    depth = cv2.distanceTransform(canvas, cv2.DIST_L2, 3) + 0.6 * cut_texture("grain", canvas.shape, rng)
     power = np.where(canvas > 0, (depth - 0.3) / max(radius, 1.0), 0) * rng.uniform(0.4, 0.9)
     return _placed(_lit(np.clip(power, 0, 1).astype(np.float32)), shape, int(start[0]) - reach, int(start[1]) - reach)
 

@@ -16,7 +16,7 @@ from rajobs.imaging.intake import Intake, Taker
 from rajobs.imaging.sandbox import Decoder
 from rajobs.phantoms.likeness import write_like
 from rajobs.phantoms.packaging.canaries import canaries, identity, leaks
-from rajobs.phantoms.packaging.headers import uid
+from rajobs.phantoms.packaging.dicom_headers import make_uid
 from rajobs.phantoms.packaging.scan_files import avi_bytes, burn_in
 from rajobs.phantoms.picture import Picture
 from rajobs.phantoms.ultrasound.scans import draw_scans
@@ -105,7 +105,7 @@ def instances(phantom: Path, scans: list[Picture]) -> Iterator[tuple[Picture, st
     """Each drawn scan with its instance and the form it was written in."""
     kinds = {row["sop_uid"]: row["kind"] for row in rows(phantom, "expected.csv") if row["fate"] == "images"}
     for turn, scan in enumerate(scans):
-        instance = uid(SEED, "instance", f"scan-{turn}")
+        instance = make_uid(SEED, "instance", f"scan-{turn}")
         if instance in kinds:
             yield scan, instance, kinds[instance].rpartition(":")[2]
 

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from rajobs.phantoms.people.activity import joint_activity
 from rajobs.phantoms.people.cohort import plan_patient
 from rajobs.phantoms.picture import Picture
-from rajobs.phantoms.ultrasound.drawings import BASES, PUBLISHED_COUNTS, SPOTS, bases
-from rajobs.phantoms.ultrasound.estimate import colour_mask, find_region
-from rajobs.phantoms.ultrasound.layout import Scan
-from rajobs.phantoms.ultrasound.ranges import RANGES, Ranges, ranges_from
-from rajobs.phantoms.ultrasound.scans import draw_scans, estimate, like, sample_layers, sample_scan
+from rajobs.phantoms.ultrasound.base_drawings import BASES, PUBLISHED_COUNTS, SPOTS, bases_of_grade
+from rajobs.phantoms.ultrasound.parameter_estimation import colour_mask, estimate_parameters, find_region
+from rajobs.phantoms.ultrasound.scan_composition import Scan
+from rajobs.phantoms.ultrasound.scans import draw_like, draw_scans, sample_scan, sample_scan_with_masks
+from rajobs.phantoms.ultrasound.variation_ranges import RANGES, VariationRanges, ranges_from
 from rajobs.records.count_statistics import kappa_linear
 from rajobs.records.errors import RajobsError
 
@@ -42,16 +42,16 @@ def truth(picture: Picture, target: str = "grade") -> str | None:
 def drawn() -> list[list[tuple[Picture, Scan]]]:
     """Drawings of every grade."""
     return [
-        [sample_layers(np.random.default_rng([grade, number]), grade=grade) for number in range(EACH)]
+        [sample_scan_with_masks(np.random.default_rng([grade, number]), grade=grade) for number in range(EACH)]
         for grade in range(4)
     ]
 
 
 def test_the_base_drawings_are_the_papers() -> None:
     assert len(BASES) == 17
-    assert [len(bases(number)) for number in range(4)] == [5, 4, 4, 4]
+    assert [len(bases_of_grade(number)) for number in range(4)] == [5, 4, 4, 4]
     assert sum(PUBLISHED_COUNTS) == 870
-    assert {base.signal.groups for base in bases(1)} <= set(SPOTS)
+    assert {base.signal.groups for base in bases_of_grade(1)} <= set(SPOTS)
 
 
 def test_signal_within_the_synovium_is_what_the_grades_words_say(drawn: list[list[tuple[Picture, Scan]]]) -> None:
@@ -122,7 +122,7 @@ def test_nothing_outside_the_synovium_tells_the_grade(drawn: list[list[tuple[Pic
 
 def test_a_loop_pulses_moves_and_keeps_its_grade() -> None:
     for grade in range(4):
-        _, scan = sample_layers(np.random.default_rng(grade), grade=grade, frames=8)
+        _, scan = sample_scan_with_masks(np.random.default_rng(grade), grade=grade, frames=8)
         moved = [cv2.dilate(scan.capsule, np.ones((9, 9), np.uint8)) > 0] * 8
         areas = [int(coloured(frame)[near].sum()) for frame, near in zip(scan.frames, moved)]
         assert not np.array_equal(scan.frames[0], scan.frames[3])
@@ -170,9 +170,9 @@ def test_ranges_are_data() -> None:
     for chosen in RANGES.values():
         assert ranges_from(json.loads(json.dumps(chosen.as_dict()))) == chosen
     clean = ranges_from({"specks": 0, "feeding": 0})
-    _, scan = sample_layers(np.random.default_rng(1), grade=0, turned=clean)
+    _, scan = sample_scan_with_masks(np.random.default_rng(1), grade=0, ranges=clean)
     assert not colour_mask(scan.frames[0][100:350, 80:560]).any()
-    assert clean.scale == Ranges().scale
+    assert clean.scale == VariationRanges().scale
     for wrong in ({"speks": 1}, {"gain": [0, 1]}, {"width_mm": 3}):
         with pytest.raises(RajobsError):
             ranges_from(wrong)
@@ -192,7 +192,7 @@ def test_a_drawing_like_another_keeps_its_signal_and_its_depth(drawn: list[list[
     before, after = [], []
     for number, (picture, _) in enumerate(sources):
         grade = int(truth(picture) or 0)
-        made = like(blanked(picture), np.random.default_rng(number), derived_from="an image", grade=grade)
+        made = draw_like(blanked(picture), np.random.default_rng(number), derived_from="an image", grade=grade)
         assert made.derived_from == "an image"
         assert truth(made) == str(grade)
         assert made.frames[0].shape == picture.frames[0].shape
@@ -207,11 +207,11 @@ def test_an_image_of_any_size_can_be_drawn_alike() -> None:
     assert picture.region is not None
     assert np.abs(np.array(find_region(blanked(picture))) - picture.region).max() <= 3
     assert np.abs(np.array(find_region(picture.frames[0].astype(np.uint8))) - picture.region).max() <= 3
-    drawing, machine = estimate(blanked(picture))
+    drawing, machine = estimate_parameters(blanked(picture))
     assert drawing.grade == 3
     assert machine.colours == picture.details["colours"]
     for empty in (np.zeros((300, 200, 3), np.uint8), np.full((40, 50, 3), 90, np.uint8)):
-        assert like(empty, np.random.default_rng(0), derived_from="x").truths
+        assert draw_like(empty, np.random.default_rng(0), derived_from="x").truths
 
 
 def test_two_readers_see_each_scan_and_differ_as_readers_do() -> None:

@@ -7,12 +7,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rajobs.phantoms.ultrasound.doppler_colours import Colour, Mask, flow_away, paint, specks
-from rajobs.phantoms.ultrasound.drawings import Drawing, shares
-from rajobs.phantoms.ultrasound.layers import Plate, flatten
-from rajobs.phantoms.ultrasound.machine import Box, Machine, Size, blank_screen, colour_box
-from rajobs.phantoms.ultrasound.ranges import Ranges
+from rajobs.phantoms.ultrasound.base_drawings import Drawing, share_limits
+from rajobs.phantoms.ultrasound.doppler_colours import Colour, Mask, draw_reversed_flow, draw_stray_specks, paint_power
+from rajobs.phantoms.ultrasound.machine import Box, Machine, Size, draw_screen, place_colour_box
 from rajobs.phantoms.ultrasound.speckle import Grey
+from rajobs.phantoms.ultrasound.tissue_layers import GreyScan, draw_layers
+from rajobs.phantoms.ultrasound.variation_ranges import VariationRanges
 from rajobs.phantoms.ultrasound.vessels import spot_power, strand_power, tree_power
 
 Kind = TypeVar("Kind", np.uint8, np.float32)
@@ -31,30 +31,30 @@ class Scan:
     details: dict[str, float | str]
 
 
-def compose(
-    drawing: Drawing, machine: Machine, ranges: Ranges, rng: np.random.Generator, *, size: Size, frames: int,
+def compose_scan(
+    drawing: Drawing, machine: Machine, ranges: VariationRanges, rng: np.random.Generator, *, size: Size, frames: int,
     words: tuple[str, ...],
 ) -> Scan:  # fmt: skip
     """A scan of one frame or more."""
     around, inside, stray = rng.spawn(3)  # what lies around the synovium never depends on what is in it
     x0, y0, x1, y1 = machine.region(size)
     shape = y1 - y0 + 1, x1 - x0 + 1
-    screen = blank_screen(size, machine, words, around)
-    plate = flatten(drawing, machine, shape, around)
-    box = colour_box(machine, joint_px=plate.joint_px, head_px=plate.head_px, pitch=plate.pitch, shape=shape)
+    screen = draw_screen(size, machine, words, around)
+    plate = draw_layers(drawing, machine, shape, around)
+    box = place_colour_box(machine, joint_px=plate.joint_px, head_px=plate.head_px, pitch=plate.pitch, shape=shape)
     power = _signal(drawing, plate, machine, inside) if box is not None else None
     grey = plate.grey.astype(np.uint8)
     shown: list[Colour] = []
     around_it = _Surroundings(plate, box, ranges, machine, stray) if box is not None else None
-    away = flow_away(shape, stray) if machine.colours == "directional" else None
+    away = draw_reversed_flow(shape, stray) if machine.colours == "directional" else None
     drift = stray.normal(0, 1.2, 2)
     for number in range(frames):
         scan: Colour = np.asarray(cv2.cvtColor(_moved(grey, drift, number), cv2.COLOR_GRAY2RGB), np.uint8)
         if box is not None and around_it is not None:
-            paint(scan, _moved(around_it.power(), drift, number), machine.colours, away)
+            paint_power(scan, _moved(around_it.power(), drift, number), machine.colours, away)
             if power is not None:
                 beat = _pulsed(power, plate.capsule, drawing.grade, number)
-                paint(scan, _moved(beat * machine.power_gain, drift, number), machine.colours, away)
+                paint_power(scan, _moved(beat * machine.power_gain, drift, number), machine.colours, away)
             cv2.rectangle(scan, box[:2], box[2:], machine.line, 1)
         frame = screen.copy()
         frame[y0 : y1 + 1, x0 : x1 + 1] = scan[:, ::-1] if machine.mirrored else scan
@@ -70,7 +70,9 @@ def compose(
 class _Surroundings:
     """Colour outside the synovium: a feeding vessel at times, and specks that are others in every frame."""
 
-    def __init__(self, plate: Plate, box: Box, ranges: Ranges, machine: Machine, rng: np.random.Generator) -> None:
+    def __init__(
+        self, plate: GreyScan, box: Box, ranges: VariationRanges, machine: Machine, rng: np.random.Generator
+    ) -> None:
         x0, y0, x1, y1 = box
         free = np.zeros_like(plate.capsule)
         free[y0 + 1 : y1, x0 + 1 : x1] = 1
@@ -91,11 +93,11 @@ class _Surroundings:
         x0, y0, x1, y1 = self._box
         found = self._vessels.copy()
         part = found[y0:y1, x0:x1]
-        np.maximum(part, specks(self._free[y0:y1, x0:x1], self._mean, self._rng), out=part)
+        np.maximum(part, draw_stray_specks(self._free[y0:y1, x0:x1], self._mean, self._rng), out=part)
         return found
 
 
-def _signal(drawing: Drawing, plate: Plate, machine: Machine, rng: np.random.Generator) -> Grey | None:
+def _signal(drawing: Drawing, plate: GreyScan, machine: Machine, rng: np.random.Generator) -> Grey | None:
     signal = drawing.signal
     radius = signal.radius / plate.pitch
     if signal.groups:
@@ -112,7 +114,7 @@ def _pulsed(power: Grey, capsule: Mask, grade: int, number: int) -> Grey:
         return power
     within = power[capsule > 0]
     share = np.count_nonzero(within) / len(within)
-    lowest = shares(grade, 0.02)[0] if grade > 1 else 0.7 * share
+    lowest = share_limits(grade, 0.02)[0] if grade > 1 else 0.7 * share
     level = np.quantile(within, 1 - (share - phase * min(0.10, max(0.0, share - lowest))))
     return np.where(power > level, power * (1 - 0.25 * phase), 0).astype(np.float32)
 
@@ -141,7 +143,9 @@ def _box_on_screen(box: Box, machine: Machine, size: Size) -> Box:
     return left, y0 + box[1], right, y0 + box[3]
 
 
-def _details(drawing: Drawing, machine: Machine, plate: Plate, box: Box | None, signal: Mask) -> dict[str, float | str]:
+def _details(
+    drawing: Drawing, machine: Machine, plate: GreyScan, box: Box | None, signal: Mask
+) -> dict[str, float | str]:
     return {
         "drawing": float(drawing.number), "gain": machine.gain, "pitch": plate.pitch, "head_mm": drawing.bone.head,
         "head_px": plate.head_px, "capsule_px": float(np.count_nonzero(plate.capsule)),

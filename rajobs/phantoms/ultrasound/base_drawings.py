@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rajobs.phantoms.ultrasound.ranges import Ranges
+from rajobs.phantoms.ultrasound.variation_ranges import VariationRanges
 
 PUBLISHED_COUNTS = (212, 236, 222, 200)
 
@@ -105,23 +105,23 @@ REACH = 11.4, 4.2
 """The synovium's longest reach over metacarpal and phalanx, mm: a colour box that covers the joint covers it."""
 
 
-def shares(grade: int, margin: float) -> tuple[float, float]:
+def share_limits(grade: int, margin: float) -> tuple[float, float]:
     """Lowest and highest share of a grade that is drawn, a margin away from the next grade's."""
     low, high = SHARES[grade]
     return (low, high - margin) if grade == 2 else (low + margin, high) if grade == 3 else (0.0, 0.0)
 
 
-def with_grey(drawing: Drawing, grey_grade: int) -> Drawing:
+def with_grey_grade(drawing: Drawing, grey_grade: int) -> Drawing:
     """The drawing with a synovium of another grey-scale grade."""
     return replace(drawing, grey_grade=grey_grade, capsule=_synovium(grey_grade))
 
 
-def changed(drawing: Drawing, rng: np.random.Generator, ranges: Ranges) -> Drawing:
+def vary_drawing(drawing: Drawing, rng: np.random.Generator, ranges: VariationRanges) -> Drawing:
     """The drawing with every layer moved and scaled a little; its grades stay what they are."""
     tissue, bone, capsule, signal = drawing.tissue, drawing.bone, drawing.capsule, drawing.signal
     scale = np.clip(1 + ranges.scale * rng.normal(size=8), 0.75, 1.3)
     moved = ranges.move * float(rng.normal())
-    low, high = shares(drawing.grade, ranges.margin)
+    low, high = share_limits(drawing.grade, ranges.margin)
     return replace(
         drawing,
         tissue=replace(tissue, skin=tissue.skin * scale[0], tendon=tissue.tendon * scale[1]),
@@ -142,6 +142,6 @@ def changed(drawing: Drawing, rng: np.random.Generator, ranges: Ranges) -> Drawi
     )  # fmt: skip
 
 
-def bases(grade: int) -> tuple[Drawing, ...]:
+def bases_of_grade(grade: int) -> tuple[Drawing, ...]:
     """The base drawings of a grade."""
     return tuple(drawing for drawing in BASES if drawing.grade == grade)

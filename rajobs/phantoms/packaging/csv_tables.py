@@ -29,7 +29,7 @@ class Fate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TruthTable:
+class CsvTable:
     """Rows of text under named columns, kept as CSV."""
 
     columns: tuple[str, ...]

@@ -12,7 +12,7 @@ Range = tuple[float, float]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ranges:
+class VariationRanges:
     """Spreads (standard deviations), ranges (lowest, highest) and shares (0 to 1) of drawn scans."""
 
     scale: float = 0.10  # relative s.d. of a layer's measures
@@ -33,9 +33,9 @@ class Ranges:
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
 
-def ranges_from(values: Mapping[str, Any], *, start: Ranges | None = None) -> Ranges:
+def ranges_from(values: Mapping[str, Any], *, start: VariationRanges | None = None) -> VariationRanges:
     """Ranges out of plain values; what they leave out is as in `start`."""
-    names = {field.name: field.type for field in fields(Ranges)}
+    names = {field.name: field.type for field in fields(VariationRanges)}
     chosen: dict[str, Any] = {}
     for name, value in values.items():
         if name not in names:
@@ -44,17 +44,17 @@ def ranges_from(values: Mapping[str, Any], *, start: Ranges | None = None) -> Ra
         if pair != (names[name] is Range) or (pair and len(value) != 2):
             raise UsageError(f"{name} is {'lowest and highest' if names[name] is Range else 'one number'}, not {value}")
         chosen[name] = tuple(float(part) for part in value) if pair else float(value)
-    return replace(start or Ranges(), **chosen)
+    return replace(start or VariationRanges(), **chosen)
 
 
-RANGES: Mapping[str, Ranges] = MappingProxyType(
+RANGES: Mapping[str, VariationRanges] = MappingProxyType(
     {
-        "easy": Ranges(
+        "easy": VariationRanges(
             scale=0.06, tilt=1.5, move=0.4, gain=0.06, contrast=(0.72, 0.80), width_mm=(30.0, 36.0), margin=0.10,
             specks=2.0, feeding=0.15,
         ),
-        "standard": Ranges(),
-        "hard": Ranges(
+        "standard": VariationRanges(),
+        "hard": VariationRanges(
             scale=0.13, tilt=4.0, move=0.9, gain=0.24, contrast=(0.45, 0.75), width_mm=(25.0, 46.0), margin=0.025,
             specks=9.0, feeding=0.55,
         ),
@@ -62,6 +62,6 @@ RANGES: Mapping[str, Ranges] = MappingProxyType(
 )  # fmt: skip
 
 
-def ranges(difficulty: str) -> Ranges:
+def ranges_of_difficulty(difficulty: str) -> VariationRanges:
     """The ranges of a named difficulty."""
     return RANGES[preset(difficulty).name]

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from rajobs.phantoms.ultrasound.base_drawings import Bone, Capsule, Drawing
 from rajobs.phantoms.ultrasound.doppler_colours import Mask
-from rajobs.phantoms.ultrasound.drawings import Bone, Capsule, Drawing
 from rajobs.phantoms.ultrasound.machine import Machine
-from rajobs.phantoms.ultrasound.speckle import Grey, cut
+from rajobs.phantoms.ultrasound.speckle import Grey, cut_texture
 
 _SHIFT = 4  # bits of a pixel's fraction in polygons
 
@@ -35,7 +35,7 @@ def capsule_lines(capsule: Capsule, bone: Bone, x: Grey) -> tuple[Grey, Grey]:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Plate:
+class GreyScan:
     """The grey scan, the synovium and the soft tissue over the bone as masks, all of the region alone."""
 
     grey: Grey
@@ -46,14 +46,14 @@ class Plate:
     pitch: float  # mm a pixel
 
 
-def flatten(drawing: Drawing, machine: Machine, shape: tuple[int, int], rng: np.random.Generator) -> Plate:
+def draw_layers(drawing: Drawing, machine: Machine, shape: tuple[int, int], rng: np.random.Generator) -> GreyScan:
     """All layers but the vessels, in one."""
     rows, columns = shape
     pitch = machine.width_mm / columns
     joint = columns * machine.offset
     places = np.arange(columns, dtype=np.float32)
     x = np.asarray((places - joint) * pitch, np.float32)
-    rough = 0.9 * cut("slow", (1, columns), rng)[0] + 0.4 * cut("grain", (1, columns), rng)[0]
+    rough = 0.9 * cut_texture("slow", (1, columns), rng)[0] + 0.4 * cut_texture("grain", (1, columns), rng)[0]
     line = np.asarray(bone_line(drawing.bone, x) / pitch + rough, np.float32)
     under = _filled(shape, _polygon(places, line, np.full(columns, rows, np.float32)))
     capsule, lid, within = _capsule(drawing, x, line, pitch, shape)
@@ -63,13 +63,13 @@ def flatten(drawing: Drawing, machine: Machine, shape: tuple[int, int], rng: np.
     shade = _soft(under, 3.0)
     echo *= 1 - machine.shadow * shade
     echo += _glow(drawing, x, line, (lid, within), shape, rng)
-    speckle = cut(machine.speckle, shape, rng)
-    contact = 1 + 0.16 * cut("slow", (1, columns), rng)  # how well the probe lies on the skin
+    speckle = cut_texture(machine.speckle, shape, rng)
+    contact = 1 + 0.16 * cut_texture("slow", (1, columns), rng)  # how well the probe lies on the skin
     depth = np.linspace(1, 1 - machine.fade, rows, dtype=np.float32)[:, None]
     echo *= depth * contact * (155 * machine.gain)
     echo += 4
     echo *= speckle
-    return Plate(
+    return GreyScan(
         grey=np.clip(echo, 0, 250), capsule=capsule, bone=under, joint_px=joint,
         head_px=drawing.bone.head / pitch, pitch=pitch,
     )  # fmt: skip
@@ -115,7 +115,7 @@ def _glow(
     cv2.polylines(bright, [edge], False, 80, 2, cv2.LINE_AA, _SHIFT)
     facing = 1 / (1 + 4 * np.gradient(line) ** 2)
     glow = _soft(bright, 1.8)
-    glow *= facing * (1.15 + 0.25 * cut("slow", (1, len(x)), rng))
+    glow *= facing * (1.15 + 0.25 * cut_texture("slow", (1, len(x)), rng))
     # A faint echo of the bone's echo lies in its shadow.
     below = np.roll(glow, round(0.55 * float(line.mean())), axis=0)
     below[: int(line.mean())] = 0
@@ -131,7 +131,7 @@ def _tissue(drawing: Drawing, x: Grey, shape: tuple[int, int], pitch: float, rng
     level = float(rng.uniform(0.8, 1.1))
     band = np.interp(mm, at, [0.2, 0.7, 0.55, 0.66, 0.24, 0.28, 0.46, 0.42, 0.27, 0.28, 0.24]) * level
     strength = np.interp(mm, [0, top - 0.3, top, top + thick, top + 2, 20], [0.22, 0.38, 0.34, 0.34, 0.36, 0.28])
-    echo = cut("fibres", shape, rng) * (band * strength).astype(np.float32)[:, None]
+    echo = cut_texture("fibres", shape, rng) * (band * strength).astype(np.float32)[:, None]
     echo += band.astype(np.float32)[:, None]
     bend = np.tan(np.deg2rad(drawing.bone.tilt)) * x + float(rng.uniform(0.2, 0.9)) * (1 - np.exp(-((x / 9) ** 2)))
     rows_at = np.arange(rows, dtype=np.float32)[:, None] - (bend / pitch).astype(np.float32)[None]

@@ -53,13 +53,13 @@ _COMMON = (
     ("implicit", "no-window", "plain"),
     ("rle", "plain", "plain"),
 )
-SHAPES = _RARE + 10 * _COMMON
+FILM_ENCODINGS = _RARE + 10 * _COMMON
 """How films are written, in turn: syntax (or kind of picture), form of the samples, layout of the file.
 
 Rare ones come first, so that a few patients meet most of them; over all, cheap and common ones prevail. Their number is
 a prime, lest every left hand be a PNG.
 """
-SCAN_SHAPES: tuple[tuple[str, str], ...] = (
+SCAN_ENCODINGS: tuple[tuple[str, str], ...] = (
     ("explicit", "rgb"),
     ("jpeg-baseline", "ybr-422"),
     ("rle", "rgb"),
@@ -73,8 +73,8 @@ SCAN_SHAPES: tuple[tuple[str, str], ...] = (
     *2 * (("jpeg-baseline", "ybr-422"), ("explicit", "rgb"), ("rle", "rgb"), ("explicit", "planar")),
     ("jpeg-baseline", "ybr-422"),
 )
-LOOP_SHAPES: tuple[tuple[str, str], ...] = (
+LOOP_ENCODINGS: tuple[tuple[str, str], ...] = (
     ("jpeg-baseline", "ybr-422"), ("avi", ""), ("explicit", "rgb"), ("jpeg-baseline", "ybr-422"), ("rle", "rgb"),
 )  # fmt: skip
 """How single scans and loops are written, in turn: syntax (or avi) and form of the samples."""
-LOSSY = ("jpeg-baseline", "jpeg-extended", "jpeg-ls-near", "jpeg2000-lossy", "htj2k-lossy")
+LOSSY_SYNTAXES = ("jpeg-baseline", "jpeg-extended", "jpeg-ls-near", "jpeg2000-lossy", "htj2k-lossy")

@@ -18,9 +18,9 @@ from pydicom.encaps import generate_frames
 from rajobs.phantoms.packaging.canaries import FIELDS, canaries, leaks
 from rajobs.phantoms.packaging.damaged_files import damage_kinds, make_damaged
 from rajobs.phantoms.packaging.dicom_files import LAYOUTS, SYNTAXES, dicom_bytes
-from rajobs.phantoms.packaging.file_variants import SHAPES
+from rajobs.phantoms.packaging.file_encodings import FILM_ENCODINGS
 from rajobs.phantoms.packaging.hostile_archives import hostile_kinds, make_hostile
-from rajobs.phantoms.packaging.picture_files import PICTURES
+from rajobs.phantoms.packaging.picture_files import PICTURE_SUFFIXES
 from rajobs.phantoms.packaging.sample_encodings import draft_film
 from rajobs.phantoms.packaging.stray_files import STRAYS, make_stray
 from rajobs.phantoms.picture import PHANTOM_VERSION, Patient, Picture, Truth
@@ -59,7 +59,9 @@ def _decoded(data: bytes, syntax: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize("bits", [10, 12])
-@pytest.mark.parametrize(("syntax", "form", "layout"), sorted({shape for shape in SHAPES if shape[0] not in PICTURES}))
+@pytest.mark.parametrize(
+    ("syntax", "form", "layout"), sorted({shape for shape in FILM_ENCODINGS if shape[0] not in PICTURE_SUFFIXES})
+)
 def test_every_coding_decodes_to_the_drawing(syntax: str, form: str, layout: str, bits: int) -> None:
     film = _film(bits=bits)
     data = dicom_bytes(film, seed=3, serial="a", syntax=syntax, form=form, layout=layout)
@@ -69,8 +71,8 @@ def test_every_coding_decodes_to_the_drawing(syntax: str, form: str, layout: str
 
 
 def test_the_mixture_offers_every_syntax_and_layout() -> None:
-    assert {shape[0] for shape in SHAPES} == {*SYNTAXES, *PICTURES}
-    assert {shape[2] for shape in SHAPES if shape[2]} == set(LAYOUTS)
+    assert {shape[0] for shape in FILM_ENCODINGS} == {*SYNTAXES, *PICTURE_SUFFIXES}
+    assert {shape[2] for shape in FILM_ENCODINGS if shape[2]} == set(LAYOUTS)
 
 
 def test_colour_scans_keep_their_frames_and_region() -> None:

@@ -4,24 +4,24 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-from rajobs.phantoms.packaging.archives import ArchiveFile, Packer
+from rajobs.phantoms.packaging.archives import ArchiveFile, ArchivePacker
 from rajobs.phantoms.packaging.canaries import identity
-from rajobs.phantoms.packaging.damaged_files import cut_copy, damage_kinds, make_damaged
-from rajobs.phantoms.packaging.dicom_files import dicom_bytes
-from rajobs.phantoms.packaging.file_variants import LOOP_SHAPES, LOSSY, SCAN_SHAPES, SHAPES
-from rajobs.phantoms.packaging.headers import uid
-from rajobs.phantoms.packaging.hostile_archives import hostile_kinds, make_hostile
-from rajobs.phantoms.packaging.picture_files import PICTURES, picture_bytes
-from rajobs.phantoms.packaging.scan_files import avi_bytes, burn_in
-from rajobs.phantoms.packaging.stray_files import STRAYS, make_stray
-from rajobs.phantoms.packaging.truth_tables import (
+from rajobs.phantoms.packaging.csv_tables import (
     EXPECTED_COLUMNS,
     LABEL_COLUMNS,
+    CsvTable,
     Fate,
-    TruthTable,
     expected_row,
     label_rows,
 )
+from rajobs.phantoms.packaging.damaged_files import damage_kinds, make_damaged, truncate
+from rajobs.phantoms.packaging.dicom_files import dicom_bytes
+from rajobs.phantoms.packaging.dicom_headers import make_uid
+from rajobs.phantoms.packaging.file_encodings import FILM_ENCODINGS, LOOP_ENCODINGS, LOSSY_SYNTAXES, SCAN_ENCODINGS
+from rajobs.phantoms.packaging.hostile_archives import hostile_kinds, make_hostile
+from rajobs.phantoms.packaging.picture_files import PICTURE_SUFFIXES, picture_bytes
+from rajobs.phantoms.packaging.scan_files import avi_bytes, burn_in
+from rajobs.phantoms.packaging.stray_files import STRAYS, make_stray
 from rajobs.phantoms.picture import Picture
 
 _COPIES = {5: "copy:bytes", 13: "copy:recoded", 19: "copy:cut"}
@@ -37,7 +37,7 @@ _FILMS_DAMAGE = (
 Shape = TypeVar("Shape")
 
 
-class Mixture:
+class ArchiveBuilder:
     """Lays pictures into archives, with the strays, copies and damaged files that lie between them.
 
     `readable`: nothing but scans that can be taken in as they are.
@@ -47,14 +47,14 @@ class Mixture:
         self, put: Callable[[str, bytes], None], *, seed: int, damage: float, patients: int, readable: bool = False
     ) -> None:
         self.seed, self.damage, self.readable = seed, damage, readable
-        self.labels, self.expected = TruthTable(columns=LABEL_COLUMNS), TruthTable(columns=EXPECTED_COLUMNS)
+        self.labels, self.expected = CsvTable(columns=LABEL_COLUMNS), CsvTable(columns=EXPECTED_COLUMNS)
         self.shown: list[Picture] = []
         self.fates: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
         self.kinds: Counter[str] = Counter()
         self.pictures = self.people = self.bytes = self.label_count = 0
         self._put_object = put
-        self._packer = Packer(self._put, seed=seed, most=max(12, patients // 4))
+        self._packer = ArchivePacker(self._put, seed=seed, most=max(12, patients // 4))
         self._waiting: list[tuple[int, ArchiveFile, int]] = []  # copies for an archive after the one of this number
         self._damages = _cycle((*damage_kinds(), *hostile_kinds()))
         self._strays = _cycle(STRAYS)
@@ -127,16 +127,16 @@ class Mixture:
             self.shown.append(picture)
 
     def _add_film(self, picture: Picture, turn: int) -> None:
-        syntax, form, layout = self._turn("film", SHAPES)
-        if syntax in PICTURES and picture.truths:
+        syntax, form, layout = self._turn("film", FILM_ENCODINGS)
+        if syntax in PICTURE_SUFFIXES and picture.truths:
             self._add_picture(picture, turn, syntax)
             return
-        if syntax in PICTURES:
+        if syntax in PICTURE_SUFFIXES:
             syntax, form, layout = "explicit", "plain", "plain"  # a picture that no label names would be no film
         serial = f"film-{turn}"
         data = dicom_bytes(picture, seed=self.seed, serial=serial, syntax=syntax, form=form, layout=layout)
         member = self._film(picture, turn, serial, syntax, data)
-        lossless = syntax not in LOSSY and form != "narrow" and layout != "bare"
+        lossless = syntax not in LOSSY_SYNTAXES and form != "narrow" and layout != "bare"
         copy = _COPIES.get(turn % _COPY_TURN) if lossless else None
         if copy == "copy:cut" and self.damage > 0:
             self._add_cut_before(member, picture, turn)
@@ -157,7 +157,7 @@ class Mixture:
         return shapes[(self._turns[kind] - 1) % len(shapes)]
 
     def _add_scan(self, picture: Picture, turn: int) -> None:
-        kind, shapes = ("scan", SCAN_SHAPES) if len(picture.frames) == 1 else ("loop", LOOP_SHAPES)
+        kind, shapes = ("scan", SCAN_ENCODINGS) if len(picture.frames) == 1 else ("loop", LOOP_ENCODINGS)
         syntax, form = self._turn(kind, shapes)
         while self.readable and (syntax == "avi" or form == "no-region"):
             syntax, form = self._turn(kind, shapes)
@@ -165,7 +165,7 @@ class Mixture:
             self._add_avi(picture, turn)
             return
         serial, name = f"scan-{turn}", f"{kind}:{syntax}:{form}"
-        instance = uid(self.seed, "instance", serial)
+        instance = make_uid(self.seed, "instance", serial)
         self._label(picture, image=instance)
         fate = Fate(name="images", kind=name, frames=len(picture.frames), sop_uid=instance)
         if form == "no-region":
@@ -183,7 +183,7 @@ class Mixture:
 
     def _film(self, picture: Picture, turn: int, serial: str, syntax: str, data: bytes) -> ArchiveFile:
         """A film's DICOM file, with its labels written down."""
-        instance = uid(self.seed, "instance", serial)
+        instance = make_uid(self.seed, "instance", serial)
         self._label(picture, image=instance)
         fate = Fate(name="images", kind=f"film:{syntax}", frames=len(picture.frames), sop_uid=instance)
         return self._member(picture, _film_name(turn, instance, picture, self.seed), data, fate)
@@ -192,13 +192,13 @@ class Mixture:
         """The damaged copy comes first, the whole film in a later archive: it must not be lost as a duplicate."""
         fate = Fate(name="rejects", reason="truncated", kind="copy:cut", sop_uid=whole.fate.sop_uid)
         number = picture.patient.number
-        self._lay(self._member(picture, f"{turn:08d}.part", cut_copy(whole.data), fate), number)
+        self._lay(self._member(picture, f"{turn:08d}.part", truncate(whole.data), fate), number)
         self._waiting.append((self._packer.number, whole, number))
 
     def _add_picture(self, picture: Picture, turn: int, kind: str) -> None:
         who = identity(self.seed, picture.patient.number)
         fate = Fate(name="images", kind=f"film:{kind}", frames=1)
-        name = f"{who['folder']}_{turn}{PICTURES[kind]}"
+        name = f"{who['folder']}_{turn}{PICTURE_SUFFIXES[kind]}"
         path = self._lay(self._member(picture, name, picture_bytes(picture, kind, who), fate), picture.patient.number)
         self._label(picture, image=path, patient=who.patient_id)
 

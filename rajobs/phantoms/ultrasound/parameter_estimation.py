@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rajobs.phantoms.ultrasound.doppler_colours import MAPS, colours
-from rajobs.phantoms.ultrasound.drawings import BASES, SPOTS, Drawing, bases, shares
-from rajobs.phantoms.ultrasound.layers import capsule_lines
+from rajobs.phantoms.ultrasound.base_drawings import BASES, SPOTS, Drawing, bases_of_grade, share_limits
+from rajobs.phantoms.ultrasound.doppler_colours import MAPS, colour_table
 from rajobs.phantoms.ultrasound.machine import Box, Machine, Size
 from rajobs.phantoms.ultrasound.speckle import Grey
+from rajobs.phantoms.ultrasound.tissue_layers import capsule_lines
 
 _LEAST = 96  # pixels: a smaller region tells nothing
 _ABOVE, _BELOW = 4.5, 3.0  # mm about the head within which colour is taken for the joint's
@@ -18,7 +18,7 @@ _SHAFT = 0.5  # mm by which the bone found lies below the head, on average of dr
 _COLOURED = 45  # difference of a pixel's channels that no grey scan, box or compression makes
 
 
-def estimate(image: NDArray[np.uint8], *, grade: int | None = None) -> tuple[Drawing, Machine]:
+def estimate_parameters(image: NDArray[np.uint8], *, grade: int | None = None) -> tuple[Drawing, Machine]:
     """Colour's area, place and map, the bone's depth and the gain of an RGB image with black around its region.
 
     Depths are told in millimetres of a scan that is as wide as a Machine's default: an image holds no scale. Where
@@ -39,7 +39,7 @@ def estimate(image: NDArray[np.uint8], *, grade: int | None = None) -> tuple[Dra
     coloured[: max(0, int((head - _ABOVE) / pitch))] = 0
     coloured[int((head + _BELOW) / pitch) :] = 0
     area = float(np.count_nonzero(coloured)) * pitch**2
-    drawing = _nearest(area, coloured, head, machine, BASES if grade is None else bases(grade))
+    drawing = _nearest(area, coloured, head, machine, BASES if grade is None else bases_of_grade(grade))
     light = float(np.median(lit[: max(8, int(0.8 * head / pitch))]))
     gain = float(np.clip(light / 50, 0.5, 1.6))
     return drawing, replace(machine, gain=gain, colours=_map(scan[coloured > 0]) or machine.colours)
@@ -113,7 +113,7 @@ def with_signal(drawing: Drawing, area: float, middle: float, parts: int) -> Dra
         radius = float(np.clip(np.sqrt(area / (0.9 * np.pi * sum(groups))), 0.15, 0.45))
         signal = replace(signal, groups=groups, radius=radius)
     elif drawing.grade > 1 and area:
-        low, high = shares(drawing.grade, 0.03)
+        low, high = share_limits(drawing.grade, 0.03)
         signal = replace(signal, share=float(np.clip(area / capsule_mm2(drawing), low, high)))
     return replace(drawing, signal=signal)
 
@@ -141,7 +141,7 @@ def _map(pixels: NDArray[np.uint8]) -> str | None:
     some = pixels[:: max(1, len(pixels) // 150)].astype(np.int32)[:, None]
 
     def distance(name: str) -> float:
-        tables = [colours(name)] + ([colours(name, away=True)] if name == "directional" else [])
+        tables = [colour_table(name)] + ([colour_table(name, away=True)] if name == "directional" else [])
         table = np.concatenate(tables)[::4].astype(np.int32)[None]
         return float(np.abs(some - table).sum(axis=2).min(axis=1).mean())
 

@@ -33,13 +33,13 @@ _SCANNERS = (
 _LIMBS = ("hand", "foot", "ankle", "knee", "shoulder", "hip", "elbow", "forearm")
 
 
-def uid(seed: int, *parts: object) -> str:
+def make_uid(seed: int, *parts: object) -> str:
     """A DICOM UID that follows from the seed and what it names."""
     digest = hashlib.sha256("/".join(["uid", str(seed), *map(str, parts)]).encode()).digest()
     return f"2.25.{int.from_bytes(digest[:16], 'big') | 1 << 126}"
 
 
-def item(**elements: object) -> Dataset:
+def make_item(**elements: object) -> Dataset:
     """A dataset, or a sequence's item, of these elements."""
     dataset = Dataset()
     for keyword, value in elements.items():
@@ -85,7 +85,7 @@ def _add_patient(dataset: Dataset, picture: Picture, who: Identity, rng: random.
     dataset.PatientAddress = who.address
     dataset.PatientTelephoneNumbers = f"{who['phone']}-30"
     dataset.PatientBirthName = f"{who['former_name'].title()}^{who['given'].title()}"
-    dataset.OtherPatientIDsSequence = Sequence([item(PatientID=who["other_id"], TypeOfPatientID="TEXT")])
+    dataset.OtherPatientIDsSequence = Sequence([make_item(PatientID=who["other_id"], TypeOfPatientID="TEXT")])
     dataset.PatientComments = f"Tel. {who['phone']}, {who['comment']}"
 
 
@@ -94,9 +94,9 @@ def _add_study(dataset: Dataset, picture: Picture, who: Identity, rng: random.Ra
     time = f"{rng.randrange(7, 19):02d}{rng.randrange(60):02d}{rng.randrange(60):02d}.{rng.randrange(1000):03d}"
     ultrasound = UltrasoundImageStorage if len(picture.frames) == 1 else UltrasoundMultiFrameImageStorage
     dataset.SOPClassUID = _CLASSES.get(picture.modality, ultrasound)
-    dataset.SOPInstanceUID = uid(seed, "instance", serial)
-    dataset.StudyInstanceUID = uid(seed, "exam", who.person, picture.visit)
-    dataset.SeriesInstanceUID = uid(seed, "series", who.person, picture.visit, picture.body_part)
+    dataset.SOPInstanceUID = make_uid(seed, "instance", serial)
+    dataset.StudyInstanceUID = make_uid(seed, "exam", who.person, picture.visit)
+    dataset.SeriesInstanceUID = make_uid(seed, "series", who.person, picture.visit, picture.body_part)
     dataset.Modality = picture.modality
     dataset.StudyDate = dataset.SeriesDate = dataset.AcquisitionDate = dataset.ContentDate = day
     dataset.StudyTime = dataset.SeriesTime = dataset.AcquisitionTime = dataset.ContentTime = time
@@ -174,21 +174,21 @@ def _plant(dataset: Dataset, who: Identity) -> None:
     inner.add_new(0x00090010, "LO", "CLINIC PRIVATE")
     inner.add_new(0x00091004, "PN", person)
     dataset.add_new(0x00091003, "SQ", Sequence([inner]))
-    code = item(CodeValue="1", CodingSchemeDesignator="99X", CodeMeaning=who["nested"])
-    request = item(
+    code = make_item(CodeValue="1", CodingSchemeDesignator="99X", CodeMeaning=who["nested"])
+    request = make_item(
         RequestedProcedureDescription=who["nested"],
         AccessionNumber=who["accession"],
         ScheduledProtocolCodeSequence=Sequence([code]),
     )
     dataset.RequestAttributesSequence = Sequence([request])
-    doctor = item(
+    doctor = make_item(
         PersonIdentificationCodeSequence=Sequence([code]),
         PersonAddress=who.address,
         InstitutionName=who["institution"],
     )
     dataset.ReferringPhysicianIdentificationSequence = Sequence([doctor])
-    before = item(PatientName=who.name, PatientID=who["history"])
-    change = item(
+    before = make_item(PatientName=who.name, PatientID=who["history"])
+    change = make_item(
         ModifiedAttributesSequence=Sequence([before]),
         ModifyingSystem=who["history"],
         SourceOfPreviousValues=who["institution"],
