@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-fast check audit format lock builtin bench-ingest bench-learning bench-train bench-scans \
+.PHONY: demo test test-fast check audit docs format lock builtin bench-ingest bench-learning bench-train bench-scans \
 	soak soak-ingest soak-score clean
 
 $(VENV)/ready: requirements.lock pyproject.toml
@@ -30,6 +30,9 @@ check: $(VENV)/ready
 
 audit: $(VENV)/ready  # the page of the papers' printed numbers
 	$(BIN)/python -m rajobs.papers.audit > docs/metric-audit.md
+
+docs: $(VENV)/ready  # the reference pages, from the code
+	$(BIN)/python -m rajobs.reports.reference_pages docs/reference
 
 format: $(VENV)/ready
 	$(BIN)/ruff check --fix .
