@@ -11,7 +11,7 @@ import subprocess
 import sys
 import textwrap
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -168,8 +168,9 @@ def _architectures() -> str:
     """Architectures by name with their settings; asked late, since they come with torch."""
     from rajobs.learning.networks.architectures import ARCHITECTURES, CASCADES
 
+    builders: dict[str, Callable[..., Any]] = {**ARCHITECTURES, **CASCADES}
     rows = []
-    for name, build in {**ARCHITECTURES, **CASCADES}.items():
+    for name, build in builders.items():
         known = inspect.signature(build).parameters.values()
         settings = ", ".join(f"`{p.name}` = {p.default}" for p in known if p.default is not inspect.Parameter.empty)
         rows.append((f"`{name}`", (inspect.getdoc(build) or "").partition("\n")[0], settings))
