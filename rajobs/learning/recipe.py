@@ -28,8 +28,8 @@ class Augment:
     shift: float = 0.0  # share of the side, either way
     zoom: float = 0.0  # scale by 1-zoom to 1+zoom
     shear: float = 0.0  # degrees, either way
-    flip_horizontal: bool = False
-    flip_vertical: bool = False
+    flip_horizontal: bool = False  # half of the samples, left to right
+    flip_vertical: bool = False  # half of the samples, top to bottom
     channel_shift: float = 0.0  # added to all pixels, of a range of 1
     contrast: float = 0.0  # factor 1-contrast to 1+contrast about the mean
     noise: float = 0.0  # standard deviation, of a range of 1
@@ -42,19 +42,19 @@ class Training:
     """How a network is fitted. Of it a cascade takes epochs, copies and the augmentation's moves."""
 
     epochs: int = 10  # of a cascade: stages
-    batch_size: int = 64
-    optimiser: str = "adamw"
-    learning_rate: float = 1e-3
+    batch_size: int = 64  # rows of a step, of all workers together
+    optimiser: str = "adamw"  # adamw | adam | sgd | rmsprop | adadelta
+    learning_rate: float = 1e-3  # the highest of its schedule
     head_rate: float = 1.0  # factor on the heads' learning rate, where the trunk has learnt elsewhere
-    weight_decay: float = 1e-2
+    weight_decay: float = 1e-2  # shrinks the weights at each step
     momentum: float = 0.9  # sgd and rmsprop only
-    schedule: str = "one_cycle"
+    schedule: str = "one_cycle"  # constant | cosine | one_cycle: the learning rate over all steps
     class_weights: bool = False  # rare classes weigh more, by the inverse of their share
     copies: int = 1  # times a training row is shown in an epoch, each with an augmentation of its own
     norm_rows: int = 0  # rows that a batch norm learns from, lots of a batch; 0: the whole batch, of all workers
     patience: int = 0  # epochs without a lower validation loss before it stops; 0: never
     keep: str = "best"  # best | last: the epoch whose weights are kept
-    augment: Augment = field(default_factory=Augment)
+    augment: Augment = field(default_factory=Augment)  # how a row is changed each time it is shown
 
     def __post_init__(self) -> None:
         _one_of("optimiser", self.optimiser, OPTIMISERS)
@@ -71,8 +71,8 @@ class Training:
 class Member:
     """One network of a recipe."""
 
-    name: str
-    architecture: str
+    name: str  # of its own within the recipe
+    architecture: str  # by name; see learning/networks/architectures.py
     settings: Settings = field(default_factory=dict)  # of the architecture
     targets: tuple[str, ...] = ()  # of the study; none named: all
     groups: tuple[tuple[str, ...], ...] = ()  # classes it tells apart only as groups, in the order of its outputs
@@ -81,7 +81,7 @@ class Member:
     ordered: bool = True  # scores learnt as steps in order; else as names, by softmax
     weights: str = NONE  # pretrained weights it starts from, by name
     training: Training | None = None  # where it differs from the recipe's
-    fit: str = "gradient"
+    fit: str = "gradient"  # gradient | cascade: by descent, or as a boosted cascade of Haar-like features
 
     def __post_init__(self) -> None:
         _one_of("fit", self.fit, FITS)
@@ -94,9 +94,9 @@ class Recipe:
     """What is trained and how; several members answer together."""
 
     view: Settings = field(default_factory=dict)  # settings of the study's view
-    members: tuple[Member, ...]
-    combine: str = "mean"
-    training: Training = field(default_factory=Training)
+    members: tuple[Member, ...]  # the networks that answer together
+    combine: str = "mean"  # mean | first_yes | most_accurate: how their answers become one
+    training: Training = field(default_factory=Training)  # of all members that have none of their own
     drawn: float = 0.0  # rows drawn by us that teach beside each row of the data; ultrasound alone
     folds: int = 0  # shares of the patients that take turns as validation, a network each; for few data; 0: none
     calibrate: bool = True  # one temperature a network and target, set on the validation part
