@@ -37,9 +37,9 @@ from rajobs.jobs.train import job as train_job
 from rajobs.learning.bundle import find_bundles, read_description
 from rajobs.learning.recipe import Member, Recipe, Training, to_toml
 from rajobs.phantoms.packaging.contact_sheet import contact_sheet
-from rajobs.phantoms.people.severity import reading
+from rajobs.phantoms.people.severity import simulate_reading
 from rajobs.phantoms.picture import Patient, Picture
-from rajobs.phantoms.presets import preset
+from rajobs.phantoms.presets import get_preset
 from rajobs.phantoms.ultrasound.base_drawings import PUBLISHED_COUNTS, bases_of_grade
 from rajobs.phantoms.ultrasound.scans import draw_published, sample_scan
 from rajobs.phantoms.ultrasound.variation_ranges import RANGES
@@ -240,9 +240,9 @@ def _sum(numbers: Sequence[int]) -> str:
 
 def raters(seed: int, paper: Beside) -> None:
     """Two simulated raters of the test images, as far from the truth as the readers of a standard scan."""
-    rng, exact = np.random.default_rng(seed), preset("standard").grade_exact
+    rng, exact = np.random.default_rng(seed), get_preset("standard").grade_exact
     truth = np.repeat(GRADES, TESTED)
-    one, other = (np.array([reading(rng, int(grade), GRADES[-1], exact) for grade in truth]) for _ in range(2))
+    one, other = (np.array([simulate_reading(rng, int(grade), GRADES[-1], exact) for grade in truth]) for _ in range(2))
     table = np.zeros((len(GRADES), len(GRADES)), np.int64)
     np.add.at(table, (one, other), 1)
     low, high = kappa_span(table, 1)

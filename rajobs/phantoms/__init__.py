@@ -1,1 +1,1 @@
-"""Drawn films, ultrasound and clinics, and the archives they are shipped in. Numpy and OpenCV only."""
+"""Drawn films, ultrasound and clinical findings, and archives of them. No torch and no Ray."""

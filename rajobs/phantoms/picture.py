@@ -1,4 +1,4 @@
-"""What a phantom is before it is written into an archive: pixels with their truth, of a drawn patient's visit."""
+"""A drawn picture before it is written into an archive: its pixels, its truth, its patient and its visit."""
 
 from dataclasses import dataclass, field
 from datetime import date
@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 PHANTOM_VERSION = 4
-"""Raised whenever the same seed draws other pixels; it stands in every output made from phantoms."""
+"""Is raised whenever the same seed draws other pixels; every output made from phantoms contains it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Patient:
-    """A drawn person. `number` counts from 0; every other property follows from the seed."""
+    """A drawn person. `number` counts from 0; all else follows from the seed."""
 
     number: int
     sex: str  # F | M
@@ -22,7 +22,7 @@ class Patient:
 
 @dataclass(frozen=True, kw_only=True)
 class Truth:
-    """One label, as in the labels table: who says it is `reader` ("truth" for what was drawn)."""
+    """One label, as in the labels table; its reader is "truth" for what is drawn."""
 
     study: str
     target: str
@@ -34,12 +34,12 @@ class Truth:
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """A drawn film, or the frames of a drawn scan, with everything its header and its labels need."""
+    """A drawn film, or the frames of a drawn scan, with all that its header and its labels need."""
 
     frames: tuple[NDArray[np.generic], ...]  # uint16 grey (a film is one frame), or uint8 RGB
     modality: str  # CR | DX | US
-    body_part: str  # what it shows in truth: hand, foot, chest, ... , joint
-    bits: int  # stored bits of a sample, 8 to 16
+    body_part: str  # what it really shows: hand, foot, chest, ..., joint
+    bits: int  # stored bits per sample, 8 to 16
     spacing_mm: float | None
     patient: Patient
     taken: date
@@ -52,4 +52,4 @@ class Picture:
     truths: tuple[Truth, ...] = ()
     derived_from: str | None = None  # the image a drawing was modelled on
     difficulty: str = "standard"  # the named preset
-    details: dict[str, float | str] = field(default_factory=dict)  # the drawn parameters, for reports and tests
+    details: dict[str, float | str] = field(default_factory=dict)  # parameters of the drawing, for reports and tests

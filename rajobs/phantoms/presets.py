@@ -1,4 +1,4 @@
-"""Named difficulties of the drawn films, and their sizes; figures quote the preset's name."""
+"""Named difficulties of drawn films, which figures quote by name, and sizes of films."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,27 +7,27 @@ from types import MappingProxyType
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
-    """How hard the films are: ranges of pose and exposure, and how well two readers agree with the truth."""
+    """How difficult films are: ranges of pose and exposure, and how often a simulated reader gives the truth."""
 
     name: str
     jsn_exact: float  # share of sites at which a simulated reader gives the true score
     erosion_exact: float
     stage_exact: float
-    grade_exact: float  # share of scans; of standard ones a reader's linear kappa is 0.80 then
-    tilt: float  # degrees, s.d. of the hand's rotation about its long axis
+    grade_exact: float  # share of scans; that of the standard preset gives a reader a linear kappa of 0.80
+    tilt: float  # degrees, s.d. of a hand's rotation about its long axis
     curl: float  # degrees, mean flexion of a finger joint
     spread: float  # degrees, s.d. of a finger's sideways angle
     upright: float  # share of hands within a few degrees of the film's long axis
-    contrast: tuple[float, float]  # display range over what the part's bone needs: smaller is more contrast
+    contrast: tuple[float, float]  # display range over the range of the part's bone: less is more contrast
     noise: tuple[float, float]  # s.d. of the quantum noise at the open beam
     blur_mm: tuple[float, float]
-    clutter: float  # probability of each hindrance: cast, ring, crop, photographed film
+    clutter: float  # probability of each disturbance: cast, ring, crop, photographed film
 
 
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
-        preset.name: preset
-        for preset in (
+        get_preset.name: get_preset
+        for get_preset in (
             Preset(
                 name="easy", jsn_exact=0.92, erosion_exact=0.94, stage_exact=0.92, grade_exact=0.93,
                 tilt=3.0, curl=3.0, spread=2.0, upright=0.85,
@@ -48,18 +48,18 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
 )  # fmt: skip
 
 SIZES: Mapping[str, tuple[int, int]] = MappingProxyType({"FULL": (2010, 1490), "SMALL": (670, 497)})
-"""Rows and columns of an upright film; a film can lie on its side. SMALL shows the same anatomy at a third."""
+"""Rows and columns of an upright film. SMALL shows the same anatomy at a third of the scale."""
 
 
-def preset(name: str) -> Preset:
-    """The preset of that name."""
+def get_preset(name: str) -> Preset:
+    """The preset with this name."""
     if name not in PRESETS:
         raise ValueError(f"no difficulty {name!r}: one of {', '.join(PRESETS)}")
     return PRESETS[name]
 
 
 def film_shape(size: str | tuple[int, int], *, sideways: bool) -> tuple[int, int]:
-    """Rows and columns of a film; a shape that is given as numbers is taken as it is."""
+    """Rows and columns of a film, upright or sideways; a size in numbers is used as it is."""
     if isinstance(size, tuple):
         return size
     if size not in SIZES:

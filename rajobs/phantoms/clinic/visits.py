@@ -17,11 +17,11 @@ from rajobs.phantoms.people.activity import (
     activity_level,
     draw_grades,
     joint_activity,
-    pick,
+    pick_class,
     share_below,
     visit_rng,
 )
-from rajobs.phantoms.people.cohort import Film, plan_patient
+from rajobs.phantoms.people.cohort import PlannedFilm, plan_patient
 from rajobs.records.anatomy import CLINIC_JOINTS, SIDES
 from rajobs.records.tables.schemas import CLINIC
 
@@ -80,7 +80,7 @@ def draw_published(seed: int) -> Iterator[tuple[str, ClinicRow]]:
             values["sex"] = "F" if _happens(rng, part, ra, "female") else "M"
             # No films belong to them: early patients, most of them without damage.
             shares = (0.75, 0.2, 0.05) if ra else (0.9, 0.09, 0.01)
-            damage = {(side, joint): pick(shares, rng.random()) for side in SIDES for joint in CLINIC_JOINTS}
+            damage = {(side, joint): pick_class(shares, rng.random()) for side in SIDES for joint in CLINIC_JOINTS}
             values |= draw_findings(rng, draw_grades(rng, ra=ra, level=level, damage=damage))
             day = date(2019, 1, 1) + timedelta(days=int(rng.integers(151)))
             who = identity(seed, number).patient_id
@@ -95,7 +95,7 @@ def draw_variables(rng: np.random.Generator, *, part: str, ra: bool, level: floa
         follows = printed.FOLLOWS.get(name, 0.0)
         deviate = follows * level + sqrt(1 - follows**2) * float(rng.normal())
         drawn[name] = round(quantile(points, share_below(deviate), printed.TAIL.get(name, 3.0)), _digits(name))
-    drawn["ana"] = float(printed.TITRES[pick(printed.ANA[part, ra], rng.random())])
+    drawn["ana"] = float(printed.TITRES[pick_class(printed.ANA[part, ra], rng.random())])
     for name in ("skin", "trunk_pain"):
         drawn[name] = float(_happens(rng, part, ra, name))
     return drawn
@@ -141,7 +141,7 @@ def clinic_table(rows: Iterator[ClinicRow]) -> bytes:
     return table.data()
 
 
-def _patient_rows(plan: tuple[Film, ...], patient: str, difficulty: str) -> Iterator[ClinicRow]:
+def _patient_rows(plan: tuple[PlannedFilm, ...], patient: str, difficulty: str) -> Iterator[ClinicRow]:
     person = visit_rng(plan, 0, _PERSON)
     ra = plan[0].patient.ra and bool(person.random() < printed.THERAPY)
     lasting = draw_variables(person, part="learning", ra=ra, level=0.0)

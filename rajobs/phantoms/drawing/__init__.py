@@ -1,1 +1,1 @@
-"""What a radiograph is drawn with: bones, soft tissue, damage of joints, and the exposure."""
+"""The parts that radiographs are drawn from: bones, soft tissue, damaged joints, and the exposure."""

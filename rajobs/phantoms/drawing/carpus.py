@@ -1,18 +1,19 @@
-"""The wrist: eight carpals, radius and ulna, traced from a hand lying PA, with the sites that disease takes."""
+"""The wrist: eight carpals, radius and ulna, traced from a PA film, with the damage of its sites."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
 
 import numpy as np
 
-from rajobs.phantoms.drawing.bones import Bite, Bone, Plate, around, closed_curve, open_curve
+from rajobs.phantoms.drawing.bones import Bite, Bone, Plate, bounding_box, closed_curve, open_curve
 from rajobs.phantoms.drawing.canvas import Points
-from rajobs.phantoms.drawing.joint_damage import SOUND, Scores, gap_left
-from rajobs.phantoms.people.build import Build, quirks
+from rajobs.phantoms.drawing.joint_damage import remaining_gap
+from rajobs.phantoms.people.build import Build, personal_deviates
+from rajobs.phantoms.people.joint_scores import HEALTHY_SCORE, Scores
 
-# Corners in tenths of a millimetre of an adult man's right wrist; zero is the joint between capitate and metacarpal 3,
-# x to the little finger, y to the elbow.
-_CORNERS: Mapping[str, tuple[tuple[int, int], ...]] = MappingProxyType(
+# Corners in tenths of a millimetre of an adult man's right wrist. Zero is the joint between capitate and metacarpal 3,
+# x points to the little finger, y to the elbow.
+_CARPAL_CORNERS: Mapping[str, tuple[tuple[int, int], ...]] = MappingProxyType(
     {
         "trapezium": (
             (-217, 60), (-188, 37), (-160, 45), (-122, 82), (-108, 102), (-146, 130), (-170, 150), (-212, 147),
@@ -65,10 +66,11 @@ _ULNA_LEFT = ((189, 346), (193, 396), (236, 430), (290, 476), (338, 560), (366, 
 _ULNA_TOP = ((189, 346), (198, 326), (230, 300), (280, 291), (298, 292), (292, 268), (314, 250))
 _ULNA_RIGHT = ((314, 250), (334, 268), (366, 316), (390, 390), (424, 486), (470, 606), (510, 720))
 
-BASES = MappingProxyType({1: (-250, 46), 2: (-130, 22), 3: (-8, 3), 4: (106, 6), 5: (190, 34)})
-"""Where the metacarpals' bases stand, in the same tenths."""
+METACARPAL_BASES = MappingProxyType({1: (-250, 46), 2: (-130, 22), 3: (-8, 3), 4: (106, 6), 5: (190, 34)})
+"""Where the bases of the metacarpals lie, in the same tenths."""
 
-# Which bones face each other at a site, where, and in which direction the first one lies from the second.
+# Which bones face each other at a site, and where. An empty name stands for a metacarpal: towards it, the first bone
+# grows in the direction that _CONTACT_DIRECTIONS says.
 _CONTACTS: Mapping[str, tuple[tuple[str, str, tuple[int, int]], ...]] = MappingProxyType(
     {
         "CMC3": (("capitate", "", (-8, 6)),),
@@ -79,8 +81,8 @@ _CONTACTS: Mapping[str, tuple[tuple[str, str, tuple[int, int]], ...]] = MappingP
         "RC": (("scaphoid", "radius", (-56, 322)), ("lunate", "radius", (90, 318))),
     }
 )
-_TOWARDS = MappingProxyType({"CMC3": (0.0, -1.0), "CMC4": (0.05, -1.0), "CMC5": (0.6, -0.8)})
-_EROSIONS = MappingProxyType(
+_CONTACT_DIRECTIONS = MappingProxyType({"CMC3": (0.0, -1.0), "CMC4": (0.05, -1.0), "CMC5": (0.6, -0.8)})
+_EROSION_PLACES = MappingProxyType(
     {
         "CMC1": ("trapezium", (-228, 62)),
         "trapezium": ("trapezium", (-236, 118)),
@@ -90,7 +92,7 @@ _EROSIONS = MappingProxyType(
         "ulna": ("ulna", (304, 276)),
     }
 )
-_APPEARS = MappingProxyType(
+_OSSIFICATION_YEARS = MappingProxyType(
     {
         "capitate": 0.4, "hamate": 0.5, "triquetrum": 2.3, "lunate": 3.6, "trapezium": 4.6, "scaphoid": 5.0,
         "trapezoid": 5.2,
@@ -99,18 +101,19 @@ _APPEARS = MappingProxyType(
 )  # fmt: skip
 _PROXIMAL_ROW = ("scaphoid", "lunate", "triquetrum", "pisiform", "radius", "ulna")
 _PIVOT = np.array([0.5, 30.0])
-_DRAWN_WITH = 17.0  # degrees of the forearm in the trace
-GAPS = MappingProxyType({"CMC3": 1.7, "CMC4": 1.7, "CMC5": 1.7, "STT": 1.9, "CNL": 2.0, "RC": 2.6})
-"""Healthy gaps of an adult in mm."""
+_TRACED_ANGLE = 17.0  # degrees of the traced forearm
+CARPAL_GAPS = MappingProxyType({"CMC3": 1.7, "CMC4": 1.7, "CMC5": 1.7, "STT": 1.9, "CNL": 2.0, "RC": 2.6})
+"""Healthy gaps of an adult, in mm."""
 
 
-def _tenths(points: tuple[tuple[int, int], ...]) -> Points:
+def _tenths_to_mm(points: tuple[tuple[int, int], ...]) -> Points:
+    """Traced corners as an array in mm."""
     return np.array(points, dtype=float) / 10
 
 
-def _shaft(left: Points, right: Points, forearm: float) -> tuple[Points, Points]:
-    """The sides of a forearm bone, carried on along the forearm's axis, a little slimmer, to `forearm` mm."""
-    axis = np.array([np.sin(np.deg2rad(_DRAWN_WITH)), np.cos(np.deg2rad(_DRAWN_WITH))])
+def _forearm_shaft(left: Points, right: Points, forearm: float) -> tuple[Points, Points]:
+    """The sides of a forearm bone, continued by `forearm` mm along its axis and a little slimmer."""
+    axis = np.array([np.sin(np.deg2rad(_TRACED_ANGLE)), np.cos(np.deg2rad(_TRACED_ANGLE))])
     across = right[-1] - left[-1]
     ends = []
     for side, inwards in ((left, 0.08), (right, -0.08)):
@@ -120,17 +123,19 @@ def _shaft(left: Points, right: Points, forearm: float) -> tuple[Points, Points]
 
 
 def _forearm_outlines(forearm: float) -> dict[str, Points]:
+    """Radius and ulna, each with a shaft of `forearm` mm."""
+
     def outline(left: Points, top: Points, right: Points) -> Points:
-        left, right = _shaft(open_curve(left, 6), open_curve(right, 6), forearm)
+        left, right = _forearm_shaft(open_curve(left, 6), open_curve(right, 6), forearm)
         return np.vstack([left[::-1], open_curve(top, 6)[1:], right[1:]])
 
-    radius = outline(_tenths(_RADIUS_LEFT), _tenths(_RADIUS_TOP), _tenths(_RADIUS_RIGHT))
-    ulna = outline(_tenths(_ULNA_LEFT), _tenths(_ULNA_TOP), _tenths(_ULNA_RIGHT))
+    radius = outline(_tenths_to_mm(_RADIUS_LEFT), _tenths_to_mm(_RADIUS_TOP), _tenths_to_mm(_RADIUS_RIGHT))
+    ulna = outline(_tenths_to_mm(_ULNA_LEFT), _tenths_to_mm(_ULNA_TOP), _tenths_to_mm(_ULNA_RIGHT))
     return {"radius": radius, "ulna": ulna}
 
 
-def _swing(points: Points, name: str, wrist: float) -> Points:
-    """Turns the forearm about the wrist, the proximal row with it a little."""
+def _turn_with_forearm(points: Points, name: str, wrist: float) -> Points:
+    """Turns the forearm about the wrist, and the proximal row a little with it."""
     if name not in _PROXIMAL_ROW:
         return points
     share = (
@@ -138,93 +143,115 @@ def _swing(points: Points, name: str, wrist: float) -> Points:
         if name in ("radius", "ulna")
         else np.full(len(points), 0.35)
     )
-    turn = np.deg2rad((_DRAWN_WITH - wrist) * share)  # clockwise as seen brings the forearm back to the axis
+    turn = np.deg2rad((_TRACED_ANGLE - wrist) * share)
     away = points - _PIVOT
     cos, sin = np.cos(turn), np.sin(turn)
     return np.column_stack([cos * away[:, 0] - sin * away[:, 1], sin * away[:, 0] + cos * away[:, 1]]) + _PIVOT
 
 
-def _close(points: Points, centre: Points, towards: Points, by: float) -> Points:
-    """Carries the part of an outline near a contact across the gap."""
+def _close_gap(points: Points, centre: Points, towards: Points, distance: float) -> Points:
+    """Moves the part of an outline near a contact by `distance` mm into the gap."""
     weight = np.exp(-(((points - centre) ** 2).sum(axis=1)) / 5.0**2)
     weight[weight < 0.02] = 0
-    return points + weight[:, None] * towards * by
+    return points + weight[:, None] * towards * distance
 
 
-def site_points(wrist: float) -> dict[str, Points]:
-    """Where each carpal site lies, in hand mm of an adult."""
+def carpal_site_points(wrist: float) -> dict[str, Points]:
+    """Where each carpal site of an adult lies, in hand mm."""
     points = {}
     for site, contacts in _CONTACTS.items():
         places = np.vstack(
-            [_swing(_tenths((at,)), first if site != "RC" else "radius", wrist) for first, _, at in contacts]
+            [
+                _turn_with_forearm(_tenths_to_mm((at,)), first if site != "RC" else "radius", wrist)
+                for first, _, at in contacts
+            ]
         )
         points[site] = places.mean(axis=0)
-    for site, (bone, at) in _EROSIONS.items():
-        points[site] = _swing(_tenths((at,)), bone, wrist)[0]
-    points["CMC1"] = _tenths(((-243, 58),))[0]
+    for site, (bone, at) in _EROSION_PLACES.items():
+        points[site] = _turn_with_forearm(_tenths_to_mm((at,)), bone, wrist)[0]
+    points["CMC1"] = _tenths_to_mm(((-243, 58),))[0]
     return points
 
 
-def _narrowed(outlines: dict[str, Points], build: Build, side: str, scores: Scores, wrist: float) -> dict[str, Points]:
+def _narrow_gaps(
+    outlines: dict[str, Points], build: Build, side: str, scores: Scores, wrist: float
+) -> dict[str, Points]:
+    """The outlines with their gaps narrowed as the JSN scores say."""
     healthy, outlines = outlines, dict(outlines)
     for site, contacts in _CONTACTS.items():
-        jsn = scores.get(site, SOUND).jsn
-        left = gap_left(quirks(build, f"{side}{site}", 24), jsn)
-        # Bones that grew together overlap a little.
-        lost = (1 - (left[0] + left[1]) / 2) * GAPS[site] * (1.25 if jsn == 4 else 1.0)
+        jsn = scores.get(site, HEALTHY_SCORE).jsn
+        remaining = remaining_gap(personal_deviates(build, f"{side}{site}", 24), jsn)
+        # Fused bones overlap a little.
+        lost = (1 - (remaining[0] + remaining[1]) / 2) * CARPAL_GAPS[site] * (1.25 if jsn == 4 else 1.0)
         for first, second, at in contacts:
-            centre = _swing(_tenths((at,)), first, wrist)[0]
+            centre = _turn_with_forearm(_tenths_to_mm((at,)), first, wrist)[0]
             if second:
                 towards = healthy[second].mean(axis=0) - healthy[first].mean(axis=0)
                 if second == "radius":
                     towards = np.array([0.0, 1.0])
                 towards = towards / np.linalg.norm(towards)
-                outlines[second] = _close(outlines[second], centre, -towards, lost / 2)
+                outlines[second] = _close_gap(outlines[second], centre, -towards, lost / 2)
             else:
-                towards = np.array(_TOWARDS[site])
-            outlines[first] = _close(outlines[first], centre, towards, lost / 2)
+                towards = np.array(_CONTACT_DIRECTIONS[site])
+            outlines[first] = _close_gap(outlines[first], centre, towards, lost / 2)
     return outlines
 
 
-def _bites(build: Build, side: str, scores: Scores, wrist: float) -> dict[str, tuple[Bite, ...]]:
+def _carpal_erosions(build: Build, side: str, scores: Scores, wrist: float) -> dict[str, tuple[Bite, ...]]:
+    """The erosions of each bone that has any."""
     bites: dict[str, tuple[Bite, ...]] = {}
-    points = site_points(wrist)
-    for site, (bone, _) in _EROSIONS.items():
-        erosion = scores.get(site, SOUND).erosion
+    points = carpal_site_points(wrist)
+    for site, (bone, _) in _EROSION_PLACES.items():
+        erosion = scores.get(site, HEALTHY_SCORE).erosion
         if not erosion:
             continue
-        odd = quirks(build, f"{side}{site}", 24)
+        deviates = personal_deviates(build, f"{side}{site}", 24)
         size = (0.0, 1.1, 1.8, 2.7, 3.4, 4.4)[erosion]
-        at = points[site] if site != "CMC1" else _tenths((_EROSIONS["CMC1"][1],))[0]
-        here = [Bite(u=at[1], v=at[0], along=size * (1 + 0.12 * odd[0]), across=size * (1 - 0.12 * odd[0]), depth=0.75)]
+        at = points[site] if site != "CMC1" else _tenths_to_mm((_EROSION_PLACES["CMC1"][1],))[0]
+        site_bites = [
+            Bite(
+                u=at[1],
+                v=at[0],
+                along=size * (1 + 0.12 * deviates[0]),
+                across=size * (1 - 0.12 * deviates[0]),
+                depth=0.75,
+            )
+        ]
         if erosion >= 4:
-            aside = at + np.array([0.8 * size * np.sign(odd[1]), 1.0 * size])
-            here.append(Bite(u=aside[1], v=aside[0], along=0.6 * size, across=0.6 * size, depth=0.7))
-        bites[bone] = (*bites.get(bone, ()), *here)
+            aside = at + np.array([0.8 * size * np.sign(deviates[1]), 1.0 * size])
+            site_bites.append(Bite(u=aside[1], v=aside[0], along=0.6 * size, across=0.6 * size, depth=0.7))
+        bites[bone] = (*bites.get(bone, ()), *site_bites)
     return bites
 
 
-def carpal_visible(name: str, build: Build) -> bool:
-    """A bone of the wrist that is no longer all cartilage."""
-    return build.age >= _APPEARS.get(name, 0.0) * (0.85 if build.sex == "F" else 1.0)
+def is_ossified(name: str, build: Build) -> bool:
+    """Whether a bone of the wrist is no longer all cartilage, so that a film shows it."""
+    return build.age >= _OSSIFICATION_YEARS.get(name, 0.0) * (0.85 if build.sex == "F" else 1.0)
 
 
-def _ripe(points: Points, name: str, build: Build) -> Points:
-    """A child's carpal: a smaller, rounder kernel in the cartilage."""
-    if not build.child or name not in _APPEARS:
+def _shrink_child_carpal(points: Points, name: str, build: Build) -> Points:
+    """The carpal of a child is a smaller, rounder kernel in its cartilage; that of an adult stays as it is."""
+    if not build.child or name not in _OSSIFICATION_YEARS:
         return points
-    ripe = float(np.clip((build.age - _APPEARS[name]) / (13.0 - min(_APPEARS[name], 8.0)) + 0.25, 0.2, 1.0)) ** 0.5
+    maturity = (
+        float(
+            np.clip(
+                (build.age - _OSSIFICATION_YEARS[name]) / (13.0 - min(_OSSIFICATION_YEARS[name], 8.0)) + 0.25, 0.2, 1.0
+            )
+        )
+        ** 0.5
+    )
     centre = points.mean(axis=0)
     away = points - centre
-    mean = np.sqrt((away**2).sum(axis=1, keepdims=True))
-    round_ = away / np.maximum(mean, 0.1) * mean.mean()
-    return centre + ripe * (away * ripe + round_ * (1 - ripe))
+    radius = np.sqrt((away**2).sum(axis=1, keepdims=True))
+    rounded = away / np.maximum(radius, 0.1) * radius.mean()
+    return centre + maturity * (away * maturity + rounded * (1 - maturity))
 
 
-def _plates(name: str, outline: Points, wrist: float, density: float, odd: np.ndarray) -> tuple[Plate, ...]:
-    """Lines that are seen through a bone: the radius' joint surface, the hamate's hook, edges of the far face."""
+def _inner_plates(name: str, outline: Points, wrist: float, density: float, deviates: np.ndarray) -> tuple[Plate, ...]:
+    """Lines seen through a bone: the joint surface of the radius, the hook of the hamate, edges of the far face."""
     if name == "radius":
-        top = _swing(open_curve(_tenths(_RADIUS_TOP[1:]), 5), "radius", wrist) + np.array([0.0, 1.3])
+        top = _turn_with_forearm(open_curve(_tenths_to_mm(_RADIUS_TOP[1:]), 5), "radius", wrist) + np.array([0.0, 1.3])
         rim = top - np.array([0.0, 1.6])
         return (
             Plate(points=top[:, ::-1], width=1.5, weight=3.4 * density),
@@ -234,51 +261,49 @@ def _plates(name: str, outline: Points, wrist: float, density: float, odd: np.nd
         turn = np.linspace(0, 2 * np.pi, 25)
         hook = np.column_stack([148 + 27 * np.cos(turn) + 5 * np.sin(turn), 68 + 36 * np.sin(turn)]) / 10
         return (Plate(points=hook[:, ::-1], width=0.9, weight=2.6 * density),)
-    if name in _CORNERS and name != "pisiform":
+    if name in _CARPAL_CORNERS and name != "pisiform":
         middle = outline.mean(axis=0)
-        far = middle + (outline - middle) * (0.80 + 0.05 * odd[0]) + 0.5 * odd[1:3]
-        start = int(abs(odd[3]) * 40) % len(far)
+        far = middle + (outline - middle) * (0.80 + 0.05 * deviates[0]) + 0.5 * deviates[1:3]
+        start = int(abs(deviates[3]) * 40) % len(far)
         arc = np.roll(far, -start, axis=0)[: int(0.6 * len(far))]
         return (Plate(points=arc[:, ::-1], width=0.7, weight=1.1 * density),)
     return ()
 
 
-def _epiphysis(name: str, build: Build, wrist: float) -> tuple[Points, ...]:
-    """The growth plate of radius or ulna."""
+def _growth_plate_cut(name: str, build: Build, wrist: float) -> tuple[Points, ...]:
+    """The growth plate of a child's radius or ulna, with all above it before the epiphysis ossifies."""
     if not build.child or name not in ("radius", "ulna"):
         return ()
     gap = float(np.interp(build.maturity, (0.1, 0.7, 0.97, 1.0), (2.6, 1.5, 0.6, 0.15)))
     low, high, y = (-200, 200, 41.0) if name == "radius" else (175, 420, 38.5)
     x = np.linspace(low, high, 11) / 10
     wave = y + 0.5 * np.cos(x * 0.5) + (0.0 if name == "radius" else 0.08 * (x - 29))
-    band = np.vstack([np.column_stack([x, wave - gap / 2]), np.column_stack([x, wave + gap / 2])[::-1]])
-    cut = _swing(band, name, wrist)[:, ::-1]
-    if name == "ulna" and build.age < 5.5:  # no kernel yet: all above the plate is cartilage
-        top = np.vstack([np.column_stack([x, wave + gap / 2]), np.column_stack([x, np.full_like(x, 20.0)])[::-1]])
-        return (_swing(top, name, wrist)[:, ::-1],)
-    if name == "radius" and build.age < 1.2:
-        top = np.vstack([np.column_stack([x, wave + gap / 2]), np.column_stack([x, np.full_like(x, 24.0)])[::-1]])
-        return (_swing(top, name, wrist)[:, ::-1],)
-    return (cut,)
+    upper_edge, lower_edge = wave - gap / 2, wave + gap / 2
+    kernel_years, top = (1.2, 24.0) if name == "radius" else (5.5, 20.0)
+    if build.age < kernel_years:  # the epiphysis has no bone yet: all above the plate is cartilage
+        cut = np.vstack([np.column_stack([x, lower_edge]), np.column_stack([x, np.full_like(x, top)])[::-1]])
+    else:
+        cut = np.vstack([np.column_stack([x, upper_edge]), np.column_stack([x, lower_edge])[::-1]])
+    return (_turn_with_forearm(cut, name, wrist)[:, ::-1],)
 
 
 def wrist_bones(build: Build, side: str, scores: Scores, *, wrist: float, forearm: float) -> list[Bone]:
-    """The bones of a wrist in hand mm of this person; `forearm` mm of radius and ulna are on the film."""
+    """The bones of this person's wrist in hand mm, with `forearm` mm of radius and ulna."""
     scale = build.size
-    outlines = {name: closed_curve(_tenths(corners), 5) for name, corners in _CORNERS.items()}
+    outlines = {name: closed_curve(_tenths_to_mm(corners), 5) for name, corners in _CARPAL_CORNERS.items()}
     outlines |= _forearm_outlines(forearm / scale)
-    outlines = {name: _swing(points, name, wrist) for name, points in outlines.items()}
-    healthy, outlines = outlines, _narrowed(outlines, build, side, scores, wrist)
-    bites = _bites(build, side, scores, wrist)
-    place = np.array([[0.0, scale, 0.0], [scale, 0.0, 0.0]])  # (u, v) is (y, x)
+    outlines = {name: _turn_with_forearm(points, name, wrist) for name, points in outlines.items()}
+    healthy, outlines = outlines, _narrow_gaps(outlines, build, side, scores, wrist)
+    bites = _carpal_erosions(build, side, scores, wrist)
+    place = np.array([[0.0, scale, 0.0], [scale, 0.0, 0.0]])  # (u, v) are (y, x)
     bones = []
     for name, points in outlines.items():
-        if not carpal_visible(name, build):
+        if not is_ossified(name, build):
             continue
-        odd = quirks(build, name, 40)
+        deviates = personal_deviates(build, name, 40)
         tubular = name in ("radius", "ulna")
-        points = _ripe(points, name, build)
-        points = points + 0.16 * np.resize(np.repeat(odd[:12], 6), (len(points), 1)) * (0 if tubular else 1)
+        points = _shrink_child_carpal(points, name, build)
+        points = points + 0.16 * np.resize(np.repeat(deviates[:12], 6), (len(points), 1)) * (0 if tubular else 1)
         bones.append(
             Bone(
                 name=name,
@@ -291,15 +316,15 @@ def wrist_bones(build: Build, side: str, scores: Scores, *, wrist: float, forear
                 depth=(0.62 if name == "radius" else 0.8) if tubular else 0.95,
                 tubular=tubular,
                 grain=0.21 if tubular else 0.17,
-                plates=_plates(name, healthy[name], wrist, build.density, odd[25:])
+                plates=_inner_plates(name, healthy[name], wrist, build.density, deviates[25:])
                 if not (build.child and build.age < 9)
                 else (),
                 bites=bites.get(name, ()),
-                cuts=_epiphysis(name, build, wrist),
-                texture_at=(abs(int(odd[20] * 90)), abs(int(odd[21] * 90))),
+                cuts=_growth_plate_cut(name, build, wrist),
+                texture_at=(abs(int(deviates[20] * 90)), abs(int(deviates[21] * 90))),
                 weight=scale,
-                box=around(healthy[name][:, ::-1]),
-                thick=None if build.child else 0.46 * float(np.ptp(healthy[name], axis=0).min()),
+                box=bounding_box(healthy[name][:, ::-1]),
+                half_thickness=None if build.child else 0.46 * float(np.ptp(healthy[name], axis=0).min()),
             )
         )
     return bones

@@ -1,11 +1,21 @@
-"""From a canvas to stored values: the beam, scatter, the detector, the reader's processing, collimation and letters."""
+"""From a canvas to stored values: beam, scatter, detector, processing, collimation and side markers."""
 
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from rajobs.phantoms.drawing.canvas import MU_BONE, MU_SOFT, SUBPIXEL, Canvas, Grey, Points, affine, fixed_point, move
+from rajobs.phantoms.drawing.canvas import (
+    MU_BONE,
+    MU_SOFT,
+    SUBPIXEL,
+    Canvas,
+    Grey,
+    Points,
+    affine_map,
+    map_points,
+    to_fixed_point,
+)
 from rajobs.phantoms.presets import Preset
 
 _FONTS = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_TRIPLEX, cv2.FONT_HERSHEY_COMPLEX)
@@ -13,12 +23,12 @@ _FONTS = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_TR
 
 @dataclass(frozen=True, kw_only=True)
 class Exposure:
-    """What a film's beam, detector and processing are; all drawn before any disease is known."""
+    """Beam, detector and processing of a film, all drawn without regard to disease."""
 
     floor: float  # attenuation shown as black
     span: float  # attenuation from black to white
     gamma: float
-    toe: float  # how much the darkest and brightest values are pressed together
+    toe: float  # how strongly the darkest and brightest values are compressed
     heel: tuple[float, float]  # change of the beam over the film, across and down
     scatter: float
     noise: float
@@ -32,12 +42,12 @@ class Exposure:
     noise_seed: int
 
 
-def draw_exposure(rng: np.random.Generator, preset: Preset, *, dense: float) -> Exposure:
-    """An exposure chosen for a part whose dense spots weaken the beam by `dense` (a logarithm)."""
+def draw_exposure(rng: np.random.Generator, preset: Preset, *, peak_attenuation: float) -> Exposure:
+    """An exposure chosen for a part whose densest spots weaken the beam by `peak_attenuation` (a logarithm)."""
     saturate = bool(rng.random() < 0.45)
     return Exposure(
-        floor=float(rng.normal(0.0, 0.06) if saturate else rng.uniform(-0.40, 0.05)) * dense,
-        span=float(rng.uniform(*preset.contrast)) * dense,
+        floor=float(rng.normal(0.0, 0.06) if saturate else rng.uniform(-0.40, 0.05)) * peak_attenuation,
+        span=float(rng.uniform(*preset.contrast)) * peak_attenuation,
         gamma=float(np.exp(rng.normal(0.0, 0.20))),
         toe=float(rng.uniform(0.0, 1.0)),
         heel=(float(rng.normal(0, 0.06)), float(rng.normal(0, 0.10))),
@@ -54,35 +64,39 @@ def draw_exposure(rng: np.random.Generator, preset: Preset, *, dense: float) -> 
     )
 
 
-def _ramp(shape: tuple[int, int], heel: tuple[float, float]) -> Grey:
+def _heel_ramp(shape: tuple[int, int], heel: tuple[float, float]) -> Grey:
+    """How the beam changes over the film, because the anode weakens it on one side."""
     across = np.linspace(-heel[0], heel[0], shape[1], dtype=np.float32)
     down = np.linspace(-heel[1], heel[1], shape[0], dtype=np.float32)
     return down[:, None] + across[None, :]
 
 
-def _veil(canvas: Canvas, exposure: Exposure) -> Grey:
-    """The share of scattered light, from the soft tissue alone: it is the same whatever the bones are like."""
+def _scattered_light(canvas: Canvas, exposure: Exposure) -> Grey:
+    """The share of scattered light; it depends on soft tissue alone, so that disease of the bones cannot change it."""
     beam = np.exp(canvas.soft * np.float32(-MU_SOFT))
     small = cv2.resize(beam, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
-    small = cv2.GaussianBlur(small, (0, 0), max(1.0, 14.0 / (4 * canvas.step * canvas.pitch)))
+    small = cv2.GaussianBlur(small, (0, 0), max(1.0, 14.0 / (4 * canvas.coarse_step * canvas.pitch)))
     return cv2.resize(small, (canvas.soft.shape[1], canvas.soft.shape[0])) * np.float32(exposure.scatter)
 
 
-def _upsized(canvas: Canvas, coarse: Grey) -> Grey:
+def _resize_to_film(canvas: Canvas, coarse: Grey) -> Grey:
+    """What is known on the coarse grid, for each pixel of the film."""
     rows, columns = canvas.shape
     full = cv2.resize(
-        coarse, (coarse.shape[1] * canvas.step, coarse.shape[0] * canvas.step), interpolation=cv2.INTER_CUBIC
+        coarse,
+        (coarse.shape[1] * canvas.coarse_step, coarse.shape[0] * canvas.coarse_step),
+        interpolation=cv2.INTER_CUBIC,
     )
     return full[:rows, :columns]
 
 
-def attenuation(canvas: Canvas, exposure: Exposure) -> Grey:
-    """What the plate records, as the negative logarithm of the light, blurred and with quantum noise."""
-    # Scatter fills the shadows: -log(exp(-a) + veil) needs the exponential only once a pixel.
+def detected_attenuation(canvas: Canvas, exposure: Exposure) -> Grey:
+    """What the detector records: the negative logarithm of the light, blurred and with quantum noise."""
+    # Scatter fills the shadows: -log(exp(-attenuation) + scattered), with one exponential per pixel.
     light: Grey = canvas.bone * np.float32(-MU_BONE)
-    light += _upsized(canvas, canvas.soft * np.float32(-MU_SOFT))
+    light += _resize_to_film(canvas, canvas.soft * np.float32(-MU_SOFT))
     cv2.exp(light, dst=light)
-    light += _upsized(canvas, _veil(canvas, exposure))
+    light += _resize_to_film(canvas, _scattered_light(canvas, exposure))
     sigma = exposure.blur_mm / canvas.pitch
     if sigma > 0.25:
         light = cv2.GaussianBlur(light, (0, 0), sigma)
@@ -90,7 +104,7 @@ def attenuation(canvas: Canvas, exposure: Exposure) -> Grey:
     noise: Grey = rng.standard_normal(light.shape, dtype=np.float32)
     if exposure.grain_px:
         noise = cv2.GaussianBlur(noise, (0, 0), exposure.grain_px) * np.float32(2.0 * exposure.grain_px)
-    # The noise of counted photons, seen at the pitch of a full-size film.
+    # The noise of counted photons, as it is at the pitch of a full-size film.
     strength = exposure.noise * min(1.0, 0.17 / canvas.pitch)
     light += noise * cv2.sqrt(light) * np.float32(strength)
     np.maximum(light, np.float32(1e-4), out=light)
@@ -104,19 +118,19 @@ def attenuation(canvas: Canvas, exposure: Exposure) -> Grey:
 
 
 def _wide_blur(image: Grey, sigma: float) -> Grey:
-    """A Gaussian, made of boxes because it is wide."""
+    """A Gaussian blur, approximated by boxes because it is wide."""
     side = max(3, round(sigma * 2.0) | 1)
     return cv2.blur(cv2.blur(image, (side, side)), (side, side))
 
 
-def display(values: Grey, canvas: Canvas, exposure: Exposure) -> Grey:
-    """0 (black) to 1 (white), bone bright, before letters and collimation."""
+def displayed_grey(values: Grey, canvas: Canvas, exposure: Exposure) -> Grey:
+    """Grey from 0 (black) to 1 (white) with bright bones, before side markers and collimation."""
     floor = exposure.floor + (0.14 * exposure.span if exposure.saturate else 0.0)
-    shown = values + _ramp(canvas.shape, exposure.heel)
+    shown = values + _heel_ramp(canvas.shape, exposure.heel)
     shown -= np.float32(floor)
     shown *= np.float32(1 / exposure.span)
-    table = np.linspace(0, 1, 1025, dtype=np.float32)
-    curve = (1 - exposure.toe) * table + exposure.toe * table * table * (3 - 2 * table)
+    greys = np.linspace(0, 1, 1025, dtype=np.float32)
+    curve = (1 - exposure.toe) * greys + exposure.toe * greys * greys * (3 - 2 * greys)
     curve = curve**exposure.gamma
     np.clip(shown, 0, 1, out=shown)
     index = (shown * np.float32(1024)).astype(np.uint16)
@@ -125,29 +139,29 @@ def display(values: Grey, canvas: Canvas, exposure: Exposure) -> Grey:
 
 @dataclass(frozen=True, kw_only=True)
 class Shutter:
-    """Collimation: the rectangle that was lit (film px corners), and how the rest looks."""
+    """Collimation: the corners of the lit rectangle in film pixels, and how the rest of the film looks."""
 
     corners: Points
     shade: float  # 0 black, 1 white
-    glow: float  # mm over which a white border fades in
+    glow: float  # mm over which a bright border fades in
 
 
 def is_lit(shutter: Shutter | None, at: Points) -> bool:
-    """Whether a place on the film is inside the collimation."""
+    """Whether a place on the film lies inside the collimation."""
     if shutter is None:
         return True
     return cv2.pointPolygonTest(shutter.corners.astype(np.float32), (float(at[0]), float(at[1])), False) >= 0
 
 
-def shut(shown: Grey, shutter: Shutter | None, pitch: float) -> Grey:
-    """The film with all outside the lit rectangle covered."""
+def cover_unlit(shown: Grey, shutter: Shutter | None, pitch: float) -> Grey:
+    """The film with everything outside the lit rectangle covered."""
     if shutter is None:
         return shown
     factor = 4 if shutter.glow else 1
     shape = (-(-shown.shape[0] // factor), -(-shown.shape[1] // factor))
     lit = np.zeros(shape, np.uint8)
     corners = (shutter.corners + 0.5) / factor - 0.5
-    cv2.fillConvexPoly(lit, fixed_point(corners), 255, cv2.LINE_AA, SUBPIXEL)
+    cv2.fillConvexPoly(lit, to_fixed_point(corners), 255, cv2.LINE_AA, SUBPIXEL)
     if not shutter.glow:
         weight = lit.astype(np.float32) * np.float32(1 / 255)
     else:
@@ -161,8 +175,8 @@ def shut(shown: Grey, shutter: Shutter | None, pitch: float) -> Grey:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Letters:
-    """A side marker or a note: text at a place on the film, its height in mm, how it is turned and made."""
+class SideMarker:
+    """A side marker: text at a place on the film with its height in mm, its angle and its style."""
 
     text: str
     at: tuple[float, float]  # column, row
@@ -173,28 +187,33 @@ class Letters:
     font: int
 
 
-def write(shown: Grey, letters: Letters, pitch: float) -> None:
-    """Puts letters on a film; lead and ink are white."""
-    scale = letters.height / pitch / 22.0
-    font = _FONTS[letters.font % len(_FONTS)]
+def write_side_marker(shown: Grey, marker: SideMarker, pitch: float) -> None:
+    """Puts a side marker on a film; lead and ink are white."""
+    scale = marker.height / pitch / 22.0
+    font = _FONTS[marker.font % len(_FONTS)]
     thick = max(1, round(scale * 2.4))
-    (width, height), base = cv2.getTextSize(letters.text, font, scale, thick)
+    (width, height), base = cv2.getTextSize(marker.text, font, scale, thick)
     pad = round(height * 0.5) + thick + 1
-    side = max(width, height) + 2 * pad if letters.style == "ring" else 0
+    side = max(width, height) + 2 * pad if marker.style == "ring" else 0
     cols, rows = max(width + 2 * pad, side), max(height + base + 2 * pad, side)
     patch, cover = np.zeros((rows, cols), np.float32), np.zeros((rows, cols), np.float32)
     middle = ((cols - 1) / 2, (rows - 1) / 2)
-    if letters.style == "ring":
+    if marker.style == "ring":
         cv2.circle(cover, (int(middle[0]), int(middle[1])), side // 2 - 1, 1.0, -1, cv2.LINE_AA)
         cv2.circle(patch, (int(middle[0]), int(middle[1])), side // 2 - 2 - thick, 1.0, thick, cv2.LINE_AA)
-    elif letters.style == "box":
+    elif marker.style == "box":
         cover[:] = 0.35
-    cv2.putText(patch, letters.text, ((cols - width) // 2, (rows + height) // 2), font, scale, 1.0, thick, cv2.LINE_AA)
-    place = affine(letters.angle, letters.at, mirror=letters.mirrored)
+    cv2.putText(patch, marker.text, ((cols - width) // 2, (rows + height) // 2), font, scale, 1.0, thick, cv2.LINE_AA)
+    place = affine_map(marker.angle, marker.at, mirror=marker.mirrored)
     place[:, 2] -= place[:, :2] @ np.array(middle)
-    low = np.floor(move(np.array([[0, 0], [cols, 0], [0, rows], [cols, rows]], float), place).min(axis=0)).astype(int)
+    low = np.floor(map_points(np.array([[0, 0], [cols, 0], [0, rows], [cols, rows]], float), place).min(axis=0)).astype(
+        int
+    )
     high = (
-        np.ceil(move(np.array([[0, 0], [cols, 0], [0, rows], [cols, rows]], float), place).max(axis=0)).astype(int) + 1
+        np.ceil(map_points(np.array([[0, 0], [cols, 0], [0, rows], [cols, rows]], float), place).max(axis=0)).astype(
+            int
+        )
+        + 1
     )
     low, high = np.maximum(low, 0), np.minimum(high, (shown.shape[1], shown.shape[0]))
     if (high <= low).any():
@@ -206,8 +225,8 @@ def write(shown: Grey, letters: Letters, pitch: float) -> None:
     np.maximum(window, cv2.warpAffine(patch, place, size), out=window)
 
 
-def stored(shown: Grey, exposure: Exposure) -> np.ndarray:
-    """Stored values of a film; those of a MONOCHROME1 film are turned over, so that its display is the same."""
+def stored_values(shown: Grey, exposure: Exposure) -> np.ndarray:
+    """Stored values of a film; those of a MONOCHROME1 film are inverted, so that it is displayed in the same way."""
     top = (1 << exposure.bits) - 1
     if exposure.inverted:
         return np.subtract(np.float32(top + 0.5), shown * np.float32(top)).astype(np.uint16)

@@ -1,32 +1,32 @@
-"""Metacarpals, metatarsals and phalanges: outlines with flared ends, the articular lines over them, growth plates."""
+"""Metacarpals, metatarsals and phalanges: outlines with flared ends, joint lines over them, growth plates."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
 
-from rajobs.phantoms.drawing.bones import Bite, Bone, Plate, around, closed_curve, open_curve
-from rajobs.phantoms.drawing.canvas import Points, affine
-from rajobs.phantoms.people.build import Build, quirks
+from rajobs.phantoms.drawing.bones import Bite, Bone, Plate, bounding_box, closed_curve, open_curve
+from rajobs.phantoms.drawing.canvas import Points, affine_map
+from rajobs.phantoms.people.build import Build, personal_deviates
 
 
 @dataclass(frozen=True, kw_only=True)
-class End:
-    """What disease does to one end of a bone: how far it reaches into the gap, and what is gone."""
+class BoneEnd:
+    """What disease does to one end of a bone: how far the end reaches into the gap, and what is missing."""
 
-    reach: tuple[float, float] = (0.0, 0.0)  # mm beyond the healthy end, at the -v and the +v side
-    bites: tuple[Bite, ...] = ()  # u counted inwards from the end
+    reach: tuple[float, float] = (0.0, 0.0)  # mm beyond the healthy end, on the -v and on the +v side
+    bites: tuple[Bite, ...] = ()  # with u counted inwards from the end
     collapse: float = 0.0  # mm by which the end is flattened
-    faint: float = 0.0  # share of the subchondral plate that is gone
-    hard: float = 0.0  # sclerosis: share by which the plate is brighter
-    fused: bool = False  # grown together with its neighbour: no shell at this end
+    plate_loss: float = 0.0  # share of the subchondral plate that is missing
+    sclerosis: float = 0.0  # share by which the plate is brighter
+    fused: bool = False  # with the neighbouring bone: there is no shell at this end
 
 
-HEALTHY = End()
+HEALTHY_END = BoneEnd()
 
 
-def _metacarpal(w: float, s: float, h: float, length: float) -> Points:
-    """Half an outline, from the middle of the base to the middle of the head: u in mm, half width in mm."""
+def _metacarpal_profile(w: float, s: float, h: float, length: float) -> Points:
+    """Half an outline from the middle of the base to the middle of the head: (u, half width) in mm."""
     r = min(h, 0.118 * length)
     return np.array(
         [
@@ -42,8 +42,8 @@ def _metacarpal(w: float, s: float, h: float, length: float) -> Points:
     )  # fmt: skip
 
 
-def _knuckle(w: float, s: float, h: float, length: float) -> list[tuple[float, float]]:
-    """Shaft and head that proximal and middle phalanges share."""
+def _shaft_and_head(w: float, s: float, h: float, length: float) -> list[tuple[float, float]]:
+    """Shaft and head, which proximal and middle phalanges have in common."""
     return [
         (0.035 * length, 1.0 * w), (0.085 * length, 0.97 * w), (0.18 * length, 0.74 * w + 0.14 * s), (0.30 * length,
         0.24 * w + 0.78 * s),
@@ -55,7 +55,7 @@ def _knuckle(w: float, s: float, h: float, length: float) -> list[tuple[float, f
     ]  # fmt: skip
 
 
-def _proximal(w: float, s: float, h: float, length: float) -> Points:
+def _proximal_profile(w: float, s: float, h: float, length: float) -> Points:
     """A proximal phalanx: a cup for the round head below it."""
     rim = 0.075 * 2 * w
     return np.array(
@@ -64,17 +64,19 @@ def _proximal(w: float, s: float, h: float, length: float) -> Points:
             (-0.22 * rim, 0.34 * w),
             (-0.80 * rim, 0.64 * w),
             (-0.85 * rim, 0.86 * w),
-            *_knuckle(w, s, h, length),
+            *_shaft_and_head(w, s, h, length),
         ]
     )
 
 
-def _middle(w: float, s: float, h: float, length: float) -> Points:
+def _middle_profile(w: float, s: float, h: float, length: float) -> Points:
     """A middle phalanx: two hollows with a ridge between them."""
-    return np.array([(-0.22, 0.0), (0.12, 0.34 * w), (-0.25, 0.68 * w), (-0.20, 0.88 * w), *_knuckle(w, s, h, length)])
+    return np.array(
+        [(-0.22, 0.0), (0.12, 0.34 * w), (-0.25, 0.68 * w), (-0.20, 0.88 * w), *_shaft_and_head(w, s, h, length)]
+    )
 
 
-def _distal(w: float, s: float, h: float, length: float) -> Points:
+def _distal_profile(w: float, s: float, h: float, length: float) -> Points:
     """A distal phalanx: a flat base, a thin waist and a ragged tuft."""
     return np.array(
         [
@@ -88,21 +90,29 @@ def _distal(w: float, s: float, h: float, length: float) -> Points:
     )  # fmt: skip
 
 
-_PROFILES = MappingProxyType({"metacarpal": _metacarpal, "proximal": _proximal, "middle": _middle, "distal": _distal})
+_PROFILES = MappingProxyType(
+    {
+        "metacarpal": _metacarpal_profile,
+        "proximal": _proximal_profile,
+        "middle": _middle_profile,
+        "distal": _distal_profile,
+    }
+)
 
 
-def _ease(x: np.ndarray) -> np.ndarray:
+def _smooth_step(x: np.ndarray) -> np.ndarray:
+    """Rises smoothly from 0 at x = 0 to 1 at x = 1."""
     x = np.minimum(np.maximum(x, 0), 1)
     return x * x * (3 - 2 * x)
 
 
-def _reshape(points: Points, length: float, half: tuple[float, float], base: End, head: End) -> Points:
-    """The outline with its ends carried into the gap or flattened; the shaft stays as it is."""
+def _reshape_ends(points: Points, length: float, half: tuple[float, float], base: BoneEnd, head: BoneEnd) -> Points:
+    """The outline with its ends moved into the gap or flattened; the shaft stays as it is."""
     u, v = points[:, 0].copy(), points[:, 1]
     zone = min(5.0, 0.2 * length)
     for end, weight, sign, width in (
-        (base, _ease(1 - u / zone), -1.0, half[0]),
-        (head, _ease(1 - (length - u) / zone), 1.0, half[1]),
+        (base, _smooth_step(1 - u / zone), -1.0, half[0]),
+        (head, _smooth_step(1 - (length - u) / zone), 1.0, half[1]),
     ):
         lean = np.minimum(np.maximum(0.5 + 0.5 * v / max(width, 0.1), 0), 1)
         reach = end.reach[0] + (end.reach[1] - end.reach[0]) * lean
@@ -111,29 +121,34 @@ def _reshape(points: Points, length: float, half: tuple[float, float], base: End
     return np.column_stack([u, v])
 
 
-def _end_bites(base: End, head: End, length: float) -> tuple[Bite, ...]:
-    mirrored = (Bite(u=length - b.u, v=b.v, along=b.along, across=b.across, depth=b.depth) for b in head.bites)
-    return (*base.bites, *mirrored)
+def _end_bites(base: BoneEnd, head: BoneEnd, length: float) -> tuple[Bite, ...]:
+    """The bites of both ends, all with u counted from the base."""
+    return (*base.bites, *(replace(bite, u=length - bite.u) for bite in head.bites))
 
 
-def _lines(
-    kind: str, half: tuple[float, float, float], length: float, ends: tuple[End, End], side: Points, density: float
+def _edge_lines(
+    kind: str,
+    half: tuple[float, float, float],
+    length: float,
+    ends: tuple[BoneEnd, BoneEnd],
+    side: Points,
+    density: float,
 ) -> list[tuple[Points, float, float]]:
-    """Subchondral lines (points, width, weight): strong in a base, thin over a head; and edges of the other face."""
+    """Subchondral lines (points, width, weight), strong in a base and thin over a head, and edges of the far face."""
     w, _, h = half
     base, head = ends
     v = np.linspace(-0.80, 0.80, 11)
     floor = np.interp(np.abs(v) * w, side[:4, 1], side[:4, 0])
     socket = np.column_stack([0.5 + 0.8 * floor, v * w])
     strength = {"metacarpal": 0.45, "proximal": 1.0, "middle": 0.9, "distal": 0.7}[kind]
-    lines = [(socket, 0.11 * w + 0.12, 3.1 * strength * (w / 7) ** 0.5 * (1 - base.faint) * (1 + base.hard))]
+    lines = [(socket, 0.11 * w + 0.12, 3.1 * strength * (w / 7) ** 0.5 * (1 - base.plate_loss) * (1 + base.sclerosis))]
     if kind == "metacarpal":
         t = np.linspace(-1.15, 1.15, 9)
         lines.append(
             (
                 np.column_stack([length - h + (h - 0.3) * np.cos(t), 0.86 * h * np.sin(t)]),
                 0.5,
-                0.9 * (1 - head.faint) * (1 + head.hard),
+                0.9 * (1 - head.plate_loss) * (1 + head.sclerosis),
             )
         )
         for sign in (-1, 1):
@@ -153,7 +168,7 @@ def _lines(
             (
                 np.column_stack([length - 0.5 - 0.16 * np.cos(t * 5), t * h]),
                 0.5,
-                1.0 * (1 - head.faint) * (1 + head.hard),
+                1.0 * (1 - head.plate_loss) * (1 + head.sclerosis),
             )
         )
         neck = np.array([(length - 1.7 * h, 0.30 * h), (length - 1.45 * h, 0.05 * h), (length - 1.7 * h, -0.24 * h)])
@@ -161,66 +176,69 @@ def _lines(
     return [(points, width, weight * density) for points, width, weight in lines]
 
 
-def _growth_plate(
-    kind: str, half: tuple[float, float, float], length: float, maturity: float, wobble: np.ndarray
+def _growth_plate_cut(
+    kind: str, half: tuple[float, float, float], length: float, maturity: float, deviates: np.ndarray
 ) -> tuple[Points, ...]:
-    """The dark band between shaft and epiphysis: at the head of metacarpals 2-5, else at the base."""
+    """The dark band between shaft and epiphysis, at the head of metacarpals 2-5 and at the base of all other bones."""
     if maturity >= 1:
         return ()
     gap = float(np.interp(maturity, (0.15, 0.7, 0.97, 1.0), (2.0, 1.1, 0.45, 0.12)))
-    deep = 0.42 * half[0] + 1.0
+    base_depth = 0.42 * half[0] + 1.0
     width = max(half) * 1.3
     v = np.linspace(-width, width, 9)
-    wave = 0.30 * np.cos(v / width * 4.0 + wobble[0]) + 0.12 * wobble[1:10]
-    middle = (length - 1.15 * half[2] if kind == "metacarpal" else deep) + wave
+    wave = 0.30 * np.cos(v / width * 4.0 + deviates[0]) + 0.12 * deviates[1:10]
+    middle = (length - 1.15 * half[2] if kind == "metacarpal" else base_depth) + wave
     return (np.vstack([np.column_stack([middle - gap / 2, v]), np.column_stack([middle + gap / 2, v])[::-1]]),)
 
 
 def long_bone(
     name: str, kind: str, build: Build, *, start: Points, stop: Points, widths: tuple[float, float, float],
-    base: End = HEALTHY, head: End = HEALTHY, plate_at_base: bool = False,
+    base: BoneEnd = HEALTHY_END, head: BoneEnd = HEALTHY_END, plate_at_base: bool = False,
 ) -> Bone:  # fmt: skip
     """A long bone between two points of the body, with the widths of its base, waist and head in mm."""
     axis = np.asarray(stop) - np.asarray(start)
     length = float(np.hypot(*axis))
-    odd = quirks(build, name, 60)
-    w, s, h = (x / 2 * (1 + 0.04 * q) for x, q in zip(widths, odd[:3], strict=True))
+    deviates = personal_deviates(build, name, 60)
+    w, s, h = (width / 2 * (1 + 0.04 * deviate) for width, deviate in zip(widths, deviates[:3], strict=True))
     side = _PROFILES[kind](w, s, h, length)
-    side[:, 1] *= 1 + 0.018 * odd[3 : 3 + len(side)]
+    side[:, 1] *= 1 + 0.018 * deviates[3 : 3 + len(side)]
     other = side[1:-1].copy()
-    other[:, 1] *= 1 + 0.035 * odd[25 : 25 + len(other)]
-    other[:, 0] += 0.12 * odd[30]
+    other[:, 1] *= 1 + 0.035 * deviates[25 : 25 + len(other)]
+    other[:, 0] += 0.12 * deviates[30]
     outline = np.vstack([side * (1, 1), other[::-1] * (1, -1)])
     if kind == "distal":
         tip = outline[:, 0] > 0.78 * length
-        outline[tip, 0] += 0.25 * odd[: int(tip.sum())]
+        outline[tip, 0] += 0.25 * deviates[: int(tip.sum())]
     density = build.density
     healthy = closed_curve(outline, 6)
-    lines = _lines(kind, (w, s, h), length, (base, head), side, density)
+    lines = _edge_lines(kind, (w, s, h), length, (base, head), side, density)
     curves = [healthy, *(points for points, _, _ in lines)]
     stops = np.cumsum([len(points) for points in curves])[:-1]
-    outline, *shaped = np.split(_reshape(np.vstack(curves), length, (w, h), base, head), stops)
-    plates = (Plate(points=p, width=width, weight=weight) for p, (_, width, weight) in zip(shaped, lines, strict=True))
+    outline, *shaped = np.split(_reshape_ends(np.vstack(curves), length, (w, h), base, head), stops)
+    plates = (
+        Plate(points=points, width=width, weight=weight)
+        for points, (_, width, weight) in zip(shaped, lines, strict=True)
+    )
     turn = float(np.rad2deg(np.arctan2(axis[1], axis[0])))
     cortex = 0.235 * 2 * s * density**0.9
     rim = 0.26 * min(1.1, density)
     return Bone(
         name=name,
         outline=outline,
-        place=affine(turn, np.asarray(start)),
+        place=affine_map(turn, np.asarray(start)),
         cortex=(0.08 if base.fused else rim, cortex if kind != "distal" else 0.8 * cortex, 0.08 if head.fused else rim),
         marrow=(0.21 * density, 0.075 * density),
         grain=0.26 + 0.25 * max(0.0, 1 - density),
         plates=tuple(plates),
         bites=_end_bites(base, head, length),
-        cuts=_growth_plate(
+        cuts=_growth_plate_cut(
             "proximal" if plate_at_base and kind == "metacarpal" else kind,
             (w, s, h),
             length,
             build.maturity,
-            odd[40:52],
+            deviates[40:52],
         ),
-        texture_at=(abs(int(odd[52] * 90)), abs(int(odd[53] * 90))),
+        texture_at=(abs(int(deviates[52] * 90)), abs(int(deviates[53] * 90))),
         weight=0.92 + 0.08 * density,
-        box=around(healthy),
+        box=bounding_box(healthy),
     )

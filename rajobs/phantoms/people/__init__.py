@@ -1,1 +1,1 @@
-"""Who is drawn: build, disease, visits, and how inflamed each joint is."""
+"""The people who are drawn: their build, their disease, their visits, and how inflamed each joint is."""

@@ -1,4 +1,4 @@
-"""Who is drawn, when they come and which films are taken: plans, from which any film can be drawn alone."""
+"""Plans of who is drawn, when they come and which films are taken; any planned film can be drawn alone."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -7,11 +7,11 @@ from types import MappingProxyType
 
 import numpy as np
 
-from rajobs.phantoms.drawing.joint_damage import Scores
+from rajobs.phantoms.people.joint_scores import Scores
 from rajobs.phantoms.people.severity import Course, draw_course, scores_at
 from rajobs.phantoms.picture import Patient
+from rajobs.records.tables.schemas import VIEWS
 
-VIEWS = ("unilateral", "both", "foot", "other")
 _OTHER_SHARES = MappingProxyType(
     {
         "chest": 0.20, "abdomen": 0.06, "spine": 0.08, "neck": 0.02, "knee": 0.10, "shoulder": 0.08, "hip": 0.11,
@@ -19,13 +19,14 @@ _OTHER_SHARES = MappingProxyType(
     }
 )  # fmt: skip
 OTHER_PARTS = tuple(_OTHER_SHARES)
-_FOOT_ASIDE = 0.3
-"""How many single feet are taken from the side, with the ankle."""
+_RA_SHARE = 0.75
+_LATERAL_FOOT_SHARE = 0.3
+"""Share of single feet that are taken from the side, with the ankle."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Film:
-    """A film to draw: `entropy` is all its randomness, `scores` its disease (a side each)."""
+class PlannedFilm:
+    """A film to draw: `entropy` seeds all its random numbers, and `scores` are its joints' scores by side."""
 
     view: str
     part: str
@@ -37,24 +38,24 @@ class Film:
     visit: int
     entropy: tuple[int, ...]
     scores: Mapping[str, Scores] = field(default_factory=dict)
-    drift: float = 0.0
+    drift: float = 0.0  # ulnar drift of the fingers, 0 to 1
     size: str | tuple[int, int] = "FULL"
     difficulty: str = "standard"
-    beside: bool | None = None  # something beside a single hand, nothing, or as often as the preset has it
+    beside: bool | None = None  # whether a bystander lies beside a single hand; None: as often as the preset says
 
 
-def draw_patient(number: int, rng: np.random.Generator, *, ra: float = 0.75) -> tuple[Patient, date]:
-    """A person and the day of the first visit; one in ten is a child."""
+def draw_patient(number: int, rng: np.random.Generator) -> tuple[Patient, date]:
+    """A person and the day of the first visit; one person in ten is a child."""
     first = date(2012, 1, 1) + timedelta(days=int(rng.integers(0, 365 * 9)))
     child = rng.random() < 0.10
     age = float(rng.uniform(2, 17)) if child else float(np.clip(rng.normal(58, 14), 18, 95))
     birth = first - timedelta(days=int(age * 365.25))
     sex = "F" if rng.random() < 0.72 else "M"
-    return Patient(number=number, sex=sex, birth=birth, ra=bool(rng.random() < ra) and age > 8), first
+    return Patient(number=number, sex=sex, birth=birth, ra=bool(rng.random() < _RA_SHARE) and age > 8), first
 
 
 def _visit_films(rng: np.random.Generator) -> list[tuple[str, str, tuple[str, ...]]]:
-    """View, part and sides of a visit's films, in the proportions of a PACS dump for a hand filter (003)."""
+    """View, part and sides of the films of a visit, in the proportions of a PACS dump for a hand filter (003)."""
     films: list[tuple[str, str, tuple[str, ...]]] = []
     hands = rng.random()
     if hands < 0.46:
@@ -77,8 +78,8 @@ def _visit_films(rng: np.random.Generator) -> list[tuple[str, str, tuple[str, ..
 
 def plan_patient(
     number: int, *, seed: int, size: str | tuple[int, int] = "FULL", difficulty: str = "standard"
-) -> Iterator[Film]:
-    """A patient's films over all visits."""
+) -> Iterator[PlannedFilm]:
+    """The films of a patient over all visits."""
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(number,)))
     patient, taken = draw_patient(number, rng)
     build_seed = int(rng.integers(2**31))
@@ -88,19 +89,28 @@ def plan_patient(
         years = (taken - patient.birth).days / 365.25
         scores = scores_at(course, visit)
         for count, (view, part, sides) in enumerate(_visit_films(rng)):
-            yield Film(
-                view=view, part=part, sides=sides, patient=patient, build_seed=build_seed, age=years, taken=taken,
+            yield PlannedFilm(
+                view=view,
+                part=part,
+                sides=sides,
+                patient=patient,
+                build_seed=build_seed,
+                age=years,
+                taken=taken,
                 visit=visit,
-                entropy=(seed, number, visit, count), scores=scores.get(part, {}), drift=course.drift,
-                size=size, difficulty=difficulty,
-            )  # fmt: skip
+                entropy=(seed, number, visit, count),
+                scores=scores.get(part, {}),
+                drift=course.drift,
+                size=size,
+                difficulty=difficulty,
+            )
         taken += timedelta(days=int(rng.integers(150, 800)))
 
 
 def plan_sample(
     rng: np.random.Generator, *, kind: str, size: str | tuple[int, int], difficulty: str, beside: bool | None = None
-) -> Film:
-    """A film of a person who is drawn for this film alone; children are more frequent than in a cohort."""
+) -> PlannedFilm:
+    """A film of a person who has no other film; children are more frequent than in a cohort."""
     if kind not in VIEWS:
         raise ValueError(f"no kind of film {kind!r}: one of {', '.join(VIEWS)}")
     patient, taken = draw_patient(0, rng)
@@ -114,12 +124,22 @@ def plan_sample(
     )
     pair = kind == "both" or (kind == "foot" and rng.random() < 0.4)
     sides = () if kind == "other" else ("L", "R") if pair else (str(rng.choice(("L", "R"))),)
-    if kind == "foot" and not pair and rng.random() < _FOOT_ASIDE:
+    if kind == "foot" and not pair and rng.random() < _LATERAL_FOOT_SHARE:
         part = "ankle"
     scores = scores_at(course, int(rng.integers(0, 3)))
-    return Film(
-        view=kind, part=part, sides=sides, patient=patient, build_seed=int(rng.integers(2**31)), age=age,
-        taken=taken, visit=0,
-        entropy=tuple(int(x) for x in rng.integers(2**32, size=4)), scores=scores.get(part, {}), drift=course.drift,
-        size=size, difficulty=difficulty, beside=beside,
-    )  # fmt: skip
+    return PlannedFilm(
+        view=kind,
+        part=part,
+        sides=sides,
+        patient=patient,
+        build_seed=int(rng.integers(2**31)),
+        age=age,
+        taken=taken,
+        visit=0,
+        entropy=tuple(int(seed) for seed in rng.integers(2**32, size=4)),
+        scores=scores.get(part, {}),
+        drift=course.drift,
+        size=size,
+        difficulty=difficulty,
+        beside=beside,
+    )

@@ -1,4 +1,4 @@
-"""How ill a patient's joints are and become: correlated scores whose counts follow 004's Table 2, and two readers."""
+"""Joint scores of patients over their visits, with the counts of 004's Table 2, and scores by simulated readers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,11 +6,11 @@ from types import MappingProxyType
 
 import numpy as np
 
-from rajobs.phantoms.drawing.joint_damage import Score, Scores, stage
+from rajobs.phantoms.people.joint_scores import Score, Scores, hand_stage
 from rajobs.phantoms.presets import Preset
 from rajobs.records.anatomy import FOOT_SITES, HAND_SITES, SITES
 
-# Counts of 004's Table 2: PIP and IP joints, then MCP joints.
+# Joints per score in 004's Table 2; PIP includes IP joints.
 TABLE_2: Mapping[tuple[str, str], tuple[int, ...]] = MappingProxyType(
     {
         ("jsn", "PIP"): (128, 58, 356, 326, 62),
@@ -20,12 +20,13 @@ TABLE_2: Mapping[tuple[str, str], tuple[int, ...]] = MappingProxyType(
     }
 )
 READERS = ("reader1", "reader2")
-_FIRST_RADIOGRAPHIC = 0.06  # share of RA patients whose hands are still normal at the first visit
+_JOINT_CORRELATION = 0.65  # of JSN and erosion deviates with what is common to them at a site
+_PATIENT_SHARE = 0.88  # weight of the patient's level in a site's deviate: sites of one person resemble each other
 
 
 @dataclass(frozen=True, kw_only=True)
 class Course:
-    """A patient's disease: a level a site, and how it rises from visit to visit; all normal deviates."""
+    """A patient's disease as normal deviates: its level, its rise from visit to visit, and deviates of each site."""
 
     ra: bool
     level: float
@@ -34,66 +35,69 @@ class Course:
     drift: float
 
 
-def _keys() -> list[tuple[str, str, tuple[str, ...]]]:
-    hand, foot = tuple(s.name for s in HAND_SITES), tuple(s.name for s in FOOT_SITES)
+def _sides_and_sites() -> list[tuple[str, str, tuple[str, ...]]]:
+    """Part, side and names of the sites of both hands and both feet."""
+    hand, foot = tuple(site.name for site in HAND_SITES), tuple(site.name for site in FOOT_SITES)
     return [("hand", "L", hand), ("hand", "R", hand), ("foot", "L", foot), ("foot", "R", foot)]
 
 
 def draw_course(rng: np.random.Generator, *, ra: bool, child: bool = False) -> Course:
-    """A course, milder in children; joints of one person resemble each other, and JSN and erosion of one joint do."""
+    """A course, milder in children, in which JSN and erosion of one joint resemble each other."""
     level = float(rng.normal(-0.9 if child else 0.0, 1))
     sites: dict[str, dict[str, tuple[float, float]]] = {}
-    for part, side, names in _keys():
-        common = rng.normal(0, 1, len(names))
+    for part, side, names in _sides_and_sites():
+        shared = rng.normal(0, 1, len(names))
         own = rng.normal(0, 1, (len(names), 2))
-        pairs = 0.65 * common[:, None] + np.sqrt(1 - 0.65**2) * own
-        sites[part + side] = {name: (float(j), float(e)) for name, (j, e) in zip(names, pairs, strict=True)}
+        pairs = _JOINT_CORRELATION * shared[:, None] + np.sqrt(1 - _JOINT_CORRELATION**2) * own
+        sites[part + side] = {
+            name: (float(jsn), float(erosion)) for name, (jsn, erosion) in zip(names, pairs, strict=True)
+        }
     rise = float(abs(rng.normal(0.25, 0.15)))
     drift = float(np.clip(rng.normal(0.15 + 0.3 * level, 0.25), 0, 1)) if ra else 0.0
     return Course(ra=ra, level=level, rise=rise, sites=sites, drift=drift)
 
 
-def _score(deviate: float, counts: tuple[int, ...]) -> int:
-    """The score whose share of the counts a normal deviate falls into."""
+def _score_of_deviate(deviate: float, counts: tuple[int, ...]) -> int:
+    """The score into whose share of the counts a normal deviate falls."""
     shares = np.cumsum(counts) / sum(counts)
-    # A logistic curve stands in for the normal integral: it is close, and needs no table.
+    # A logistic curve approximates the normal integral closely enough.
     return int(np.searchsorted(shares[:-1], 1 / (1 + np.exp(-1.702 * deviate))))
 
 
-def _counts(target: str, site: str) -> tuple[int, ...]:
+def _printed_counts(target: str, site: str) -> tuple[int, ...]:
+    """The counts of Table 2 for a site; other joints than PIP and IP follow the MCP joints."""
     return TABLE_2[target, "PIP" if site.startswith("PIP") or site.startswith("IP") else "MCP"]
 
 
 def _site_score(course: Course, deviates: tuple[float, float], site: str, visit: int) -> Score:
-    share = 0.88  # the patient's part: sites of one person are ill together
     level = course.level + course.rise * (visit - 1)
-    jsn, erosion = (share * level + np.sqrt(1 - share**2) * d for d in deviates)
-    place = SITES[site]
+    jsn, erosion = (_PATIENT_SHARE * level + np.sqrt(1 - _PATIENT_SHARE**2) * deviate for deviate in deviates)
+    site_limits = SITES[site]
     return Score(
-        jsn=_score(jsn, _counts("jsn", site)) if place.jsn_max is not None else 0,
-        erosion=_feet(_score(erosion, _counts("erosion", site)), place.erosion_max),
+        jsn=_score_of_deviate(jsn, _printed_counts("jsn", site)) if site_limits.jsn_max is not None else 0,
+        erosion=_foot_erosion(_score_of_deviate(erosion, _printed_counts("erosion", site)), site_limits.erosion_max),
     )
 
 
-def _feet(erosion: int, most: int | None) -> int:
-    """A foot's joint counts both its bones, up to 10."""
+def _foot_erosion(erosion: int, most: int | None) -> int:
+    """The erosion score within the site's maximum; a joint of a foot, with 10, counts both of its bones."""
     if most is None:
         return 0
     return min(most, erosion * 2 - 1) if most == 10 and erosion >= 3 else erosion
 
 
 def scores_at(course: Course, visit: int) -> dict[str, dict[str, Scores]]:
-    """Part -> side -> site -> score at a visit; without RA all scores are 0."""
+    """Scores at a visit by part, side and site; without RA all scores are 0."""
     scores: dict[str, dict[str, Scores]] = {"hand": {}, "foot": {}}
-    for part, side, names in _keys():
+    for part, side, names in _sides_and_sites():
         deviates = course.sites[part + side]
         drawn = {name: _site_score(course, deviates[name], name, visit) if course.ra else Score() for name in names}
         scores[part][side] = drawn
     return scores
 
 
-def reading(rng: np.random.Generator, truth: int, most: int, exact: float) -> int:
-    """A simulated reader's score: the truth with probability `exact`, else mostly one step beside it."""
+def simulate_reading(rng: np.random.Generator, truth: int, most: int, exact: float) -> int:
+    """A simulated reader's score: the truth with probability `exact`, else mostly one step away from it."""
     if rng.random() < exact:
         return truth
     step = 1 if rng.random() < 0.82 else 2
@@ -102,18 +106,18 @@ def reading(rng: np.random.Generator, truth: int, most: int, exact: float) -> in
     return choices[int(rng.random() * len(choices))]
 
 
-def readings(rng: np.random.Generator, scores: Scores, preset: Preset) -> dict[str, Score]:
-    """One reader's scores of all of a side's sites."""
-    read = {}
+def simulate_readings(rng: np.random.Generator, scores: Scores, preset: Preset) -> dict[str, Score]:
+    """A simulated reader's scores of all sites of a side."""
+    reader_scores = {}
     for site, score in scores.items():
-        place = SITES[site]
-        read[site] = Score(
-            jsn=reading(rng, score.jsn, place.jsn_max or 4, preset.jsn_exact),
-            erosion=reading(rng, score.erosion, place.erosion_max or 5, preset.erosion_exact),
+        site_limits = SITES[site]
+        reader_scores[site] = Score(
+            jsn=simulate_reading(rng, score.jsn, site_limits.jsn_max or 4, preset.jsn_exact),
+            erosion=simulate_reading(rng, score.erosion, site_limits.erosion_max or 5, preset.erosion_exact),
         )
-    return read
+    return reader_scores
 
 
-def reader_stage(rng: np.random.Generator, scores: Scores, preset: Preset) -> int:
-    """One reader's stage of a hand."""
-    return reading(rng, stage(scores), 5, preset.stage_exact)
+def simulate_stage_reading(rng: np.random.Generator, scores: Scores, preset: Preset) -> int:
+    """A simulated reader's stage of a hand."""
+    return simulate_reading(rng, hand_stage(scores), 5, preset.stage_exact)

@@ -1,33 +1,50 @@
-"""Drawn radiographs: a cohort's films in order, or one film of a kind for a network that sees each film once."""
+"""Drawn radiographs: the films of a cohort in order, or single films of a kind for networks that see each only once."""
 
 from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
-from rajobs.phantoms.drawing.canvas import Canvas, Points, blank_canvas, move
-from rajobs.phantoms.drawing.exposure import Shutter, attenuation, display, draw_exposure, is_lit, shut, stored, write
-from rajobs.phantoms.drawing.joint_damage import Scores, stage
+from rajobs.phantoms.drawing.canvas import Canvas, Points, blank_canvas, map_points
+from rajobs.phantoms.drawing.exposure import (
+    Shutter,
+    cover_unlit,
+    detected_attenuation,
+    displayed_grey,
+    draw_exposure,
+    is_lit,
+    stored_values,
+    write_side_marker,
+)
 from rajobs.phantoms.people.build import Build, draw_build
-from rajobs.phantoms.people.cohort import Film, plan_patient, plan_sample
-from rajobs.phantoms.people.severity import READERS, reader_stage, readings
+from rajobs.phantoms.people.cohort import PlannedFilm, plan_patient, plan_sample
+from rajobs.phantoms.people.joint_scores import Score, Scores, hand_stage
+from rajobs.phantoms.people.severity import READERS, simulate_readings, simulate_stage_reading
 from rajobs.phantoms.picture import Picture, Truth
-from rajobs.phantoms.presets import Preset, film_shape, preset
-from rajobs.phantoms.radiographs.bystanders import draw_neighbour
-from rajobs.phantoms.radiographs.film_layout import Item, Placing, draw_angle, draw_letters, draw_shutter, place_items
+from rajobs.phantoms.presets import Preset, film_shape, get_preset
+from rajobs.phantoms.radiographs.bystanders import draw_bystander
+from rajobs.phantoms.radiographs.film_layout import (
+    FilmItem,
+    Placement,
+    draw_angle,
+    draw_shutter,
+    draw_side_marker,
+    place_items,
+)
 from rajobs.phantoms.radiographs.foot import Foot, draw_foot, foot_extent, pose_foot
-from rajobs.phantoms.radiographs.foreign_objects import dress_hand, photograph
+from rajobs.phantoms.radiographs.foreign_objects import add_foreign_objects, photograph_film
 from rajobs.phantoms.radiographs.hand import Hand, draw_hand, hand_extent, pose_hand
-from rajobs.phantoms.radiographs.other_parts.films import draw_part
+from rajobs.phantoms.radiographs.other_parts.films import draw_part_film
 from rajobs.phantoms.radiographs.pose import draw_pose
+from rajobs.phantoms.radiographs.random_streams import RandomStreams, open_streams
 from rajobs.records.anatomy import SITES
 
-_BESIDE = 0.35
-"""How often something lies beside a single hand, over how often other hindrances do."""
+_BYSTANDER_SHARE = 0.35
+"""How often a bystander lies beside a single hand, over how often other disturbances occur."""
 
 
 def draw_films(*, patients: int, seed: int, size: str = "FULL", difficulty: str = "standard") -> Iterator[Picture]:
-    """The films of a cohort, patient by patient, drawn as they are asked for."""
+    """The films of a cohort, patient by patient, each drawn when it is asked for."""
     for number in range(patients):
         for film in plan_patient(number, seed=seed, size=size, difficulty=difficulty):
             yield draw_film(film)
@@ -37,88 +54,86 @@ def sample_film(
     rng: np.random.Generator, *, kind: str, size: str | tuple[int, int] = "SMALL", difficulty: str = "standard",
     beside: bool | None = None
 ) -> Picture:  # fmt: skip
-    """One film of a kind (unilateral, both, foot, other) of a person nobody has seen before."""
+    """One film of a kind (unilateral, both, foot, other) of a new person."""
     return draw_film(plan_sample(rng, kind=kind, size=size, difficulty=difficulty, beside=beside))
 
 
-def _streams(film: Film) -> list[np.random.Generator]:
-    """Independent randomness, so that none disturbs another.
-
-    For pose, film, exposure, dressing, readers, texture and what lies beside.
-    """
-    return [np.random.Generator(np.random.SFC64(seed)) for seed in np.random.SeedSequence(film.entropy).spawn(7)]
-
-
-def draw_film(film: Film) -> Picture:
+def draw_film(film: PlannedFilm) -> Picture:
     """The picture of a planned film, with its truth."""
-    streams = _streams(film)
+    streams = open_streams(film)
     build = draw_build(np.random.default_rng(film.build_seed), sex=film.patient.sex, age=film.age)
-    ease = preset(film.difficulty)
+    preset = get_preset(film.difficulty)
     if film.part in ("hand", "foot"):
-        return _limb_film(film, build, ease, streams)
-    return draw_part(film, build, ease, streams)
+        return _draw_limb_film(film, build, preset, streams)
+    return draw_part_film(film, build, preset, streams)
 
 
-def _limb(film: Film, build: Build, side: str, ease: Preset, rng: np.random.Generator) -> tuple[Hand | Foot, Item]:
+def _pose_limb(
+    film: PlannedFilm, build: Build, side: str, preset: Preset, rng: np.random.Generator
+) -> tuple[Hand | Foot, FilmItem]:
+    """A hand or foot in a random pose, and what the layout of the film needs to know of it."""
     scores = film.scores.get(side, {})
     if film.part == "foot":
-        foot = pose_foot(build, rng, ease, side, scores)
-        return foot, Item(around=foot_extent(foot), mirrored=side == "L", down=np.array([0.0, 1.0]), tail=foot.heel)
-    hand = pose_hand(build, draw_pose(rng, ease, drift=film.drift), side, scores)
-    down = np.array([np.sin(np.deg2rad(hand.pose.wrist)), np.cos(np.deg2rad(hand.pose.wrist))])
-    return hand, Item(around=hand_extent(hand), mirrored=side == "L", down=down, tail=hand.pose.forearm * build.size)
+        foot = pose_foot(build, rng, preset, side, scores)
+        return foot, FilmItem(
+            extent=foot_extent(foot), mirrored=side == "L", direction=np.array([0.0, 1.0]), limb_mm=foot.heel
+        )
+    hand = pose_hand(build, draw_pose(rng, preset, drift=film.drift), side, scores)
+    return hand, FilmItem(
+        extent=hand_extent(hand), mirrored=side == "L", direction=hand.pose.forearm_direction,
+        limb_mm=hand.pose.forearm * build.size,
+    )  # fmt: skip
 
 
-def _limb_film(film: Film, build: Build, ease: Preset, streams: list[np.random.Generator]) -> Picture:
-    pose_rng, film_rng, _, dress_rng, _, texture_rng, beside_rng = streams
-    limbs = [_limb(film, build, side, ease, pose_rng) for side in film.sides]
-    likely = _BESIDE * ease.clutter if film.beside is None else float(film.beside)
-    if film.view == "unilateral" and beside_rng.random() < likely:
-        limbs.append(draw_neighbour(build, ease, limbs[0][1], beside_rng))
-    angle = draw_angle(film_rng, ease)
+def _draw_limb_film(film: PlannedFilm, build: Build, preset: Preset, streams: RandomStreams) -> Picture:
+    """A film of hands or of feet."""
+    limbs = [_pose_limb(film, build, side, preset, streams.anatomy) for side in film.sides]
+    bystander_share = _BYSTANDER_SHARE * preset.clutter if film.beside is None else float(film.beside)
+    if film.view == "unilateral" and streams.bystander.random() < bystander_share:
+        limbs.append(draw_bystander(build, preset, limbs[0][1], streams.bystander))
+    angle = draw_angle(streams.film, preset)
     lying = abs(np.sin(np.deg2rad(angle))) > 0.7
-    sideways = lying != (len(limbs) > 1) if film_rng.random() < 0.85 else bool(film_rng.random() < 0.5)
+    fitting = lying != (len(limbs) > 1)
+    sideways = fitting if streams.film.random() < 0.85 else bool(streams.film.random() < 0.5)
     shape = film_shape(film.size, sideways=sideways)
-    placing = place_items(film_rng, [item for _, item in limbs], shape, angle, ease)
-    shutter = draw_shutter(film_rng, placing, shape)
-    canvas = blank_canvas(shape, placing.pitch, texture_rng)
-    shown = len(film.sides)
-    for number, ((limb, _), to_px) in enumerate(zip(limbs, placing.to_px, strict=True)):
+    placement = place_items(streams.film, [item for _, item in limbs], shape, angle, preset)
+    shutter = draw_shutter(streams.film, placement, shape)
+    canvas = blank_canvas(shape, placement.pitch, streams.texture)
+    examined = len(film.sides)
+    for number, ((limb, _), to_px) in enumerate(zip(limbs, placement.to_px, strict=True)):
         if isinstance(limb, Foot):
             draw_foot(canvas, limb, to_px)
             continue
         draw_hand(canvas, limb, to_px)
-        if number < shown:
-            dress_hand(canvas, limb, to_px, dress_rng, ease)
-    # What lies beside the examined limbs is drawn, and no truth is told of it.
-    examined = replace(placing, to_px=placing.to_px[:shown])
-    return _finish(film, canvas, ease, streams, examined, shutter, [limb for limb, _ in limbs[:shown]])
+        if number < examined:
+            add_foreign_objects(canvas, limb, to_px, streams.foreign_objects, preset)
+    # A bystander is drawn, but no label mentions it.
+    placement = replace(placement, to_px=placement.to_px[:examined])
+    return _expose_limb_film(film, canvas, preset, streams, placement, shutter, [limb for limb, _ in limbs[:examined]])
 
 
-def _finish(
-    film: Film, canvas: Canvas, ease: Preset, streams: list[np.random.Generator], placing: Placing,
-    shutter: Shutter | None,
-    limbs: list[Hand | Foot],
+def _expose_limb_film(
+    film: PlannedFilm, canvas: Canvas, preset: Preset, streams: RandomStreams, placement: Placement,
+    shutter: Shutter | None, limbs: list[Hand | Foot],
 ) -> Picture:  # fmt: skip
-    _, film_rng, exposure_rng, dress_rng, reader_rng, *_ = streams
-    exposure = draw_exposure(exposure_rng, ease, dense=limbs[0].dense)
-    shown = display(attenuation(canvas, exposure), canvas, exposure)
-    for text, limb, to_px in zip(film.sides, limbs, placing.to_px, strict=True):
-        near = move(np.array(list(limb.joints.values())), to_px)
-        letters = draw_letters(film_rng, canvas, text, shutter, placing.angle, near)
-        if letters is not None:
-            write(shown, letters, canvas.pitch)
-    shown = shut(shown, shutter, canvas.pitch)
-    shown, warp = photograph(shown, dress_rng, ease)
+    """The picture of a drawn canvas with these examined limbs, and its truth."""
+    exposure = draw_exposure(streams.exposure, preset, peak_attenuation=limbs[0].peak_attenuation)
+    shown = displayed_grey(detected_attenuation(canvas, exposure), canvas, exposure)
+    for text, limb, to_px in zip(film.sides, limbs, placement.to_px, strict=True):
+        joints = map_points(np.array(list(limb.joints.values())), to_px)
+        marker = draw_side_marker(streams.film, canvas, text, shutter, placement.angle, joints)
+        if marker is not None:
+            write_side_marker(shown, marker, canvas.pitch)
+    shown = cover_unlit(shown, shutter, canvas.pitch)
+    shown, warp = photograph_film(shown, streams.foreign_objects, preset)
     truths = [Truth(study="hand_filter", target="view", value=film.view)]
-    for side, limb, to_px in zip(film.sides, limbs, placing.to_px, strict=True):
-        lit = {site: move(at[None], to_px)[0] for site, at in limb.joints.items()}
-        places = {site: move(at[None], warp)[0] for site, at in lit.items() if is_lit(shutter, at)}
-        truths += _side_truths(film, side, limb, places, canvas.shape, ease, reader_rng)
-    one = film.sides[0] if len(film.sides) == 1 else None
-    top = float((1 << exposure.bits) - 1)
+    for side, limb, to_px in zip(film.sides, limbs, placement.to_px, strict=True):
+        drawn_places = {site: map_points(at[None], to_px)[0] for site, at in limb.joints.items()}
+        places = {site: map_points(at[None], warp)[0] for site, at in drawn_places.items() if is_lit(shutter, at)}
+        truths += _side_truths(film, side, limb, places, canvas.shape, preset, streams.readers)
+    highest = float((1 << exposure.bits) - 1)
     return Picture(
-        frames=(stored(shown, exposure),),
+        frames=(stored_values(shown, exposure),),
         modality="CR" if exposure.noise_seed % 3 else "DX",
         body_part=film.part,
         bits=exposure.bits,
@@ -126,45 +141,53 @@ def _finish(
         patient=film.patient,
         taken=film.taken,
         visit=film.visit,
-        laterality=one,
+        laterality=film.sides[0] if len(film.sides) == 1 else None,
         view_position="PA" if film.part == "hand" else "AP",
         inverted=exposure.inverted,
-        window=(top / 2, top),
+        window=(highest / 2, highest),
         truths=tuple(truths),
         difficulty=film.difficulty,
-        details={"angle": round(placing.angle, 2), "age": round(film.age, 2), "pitch": canvas.pitch},
+        details={"angle": round(placement.angle, 2), "age": round(film.age, 2), "pitch": canvas.pitch},
     )
 
 
-def _in_frame(at: Points, shape: tuple[int, int]) -> bool:
+def _is_in_frame(at: Points, shape: tuple[int, int]) -> bool:
+    """Whether a place (column, row) lies on the film."""
     return 0 <= at[0] <= shape[1] - 1 and 0 <= at[1] <= shape[0] - 1
 
 
 def _side_truths(
-    film: Film, side: str, limb: Hand | Foot, places: dict[str, Points], shape: tuple[int, int], ease: Preset,
-    rng: np.random.Generator
+    film: PlannedFilm, side: str, limb: Hand | Foot, places: dict[str, Points], shape: tuple[int, int], preset: Preset,
+    rng: np.random.Generator,
 ) -> list[Truth]:  # fmt: skip
-    shown = [site for site, at in places.items() if site in SITES and _in_frame(at, shape)]
+    """The labels of one hand or foot, whose joints lie at `places` (column, row)."""
+    shown = [site for site, at in places.items() if site in SITES and _is_in_frame(at, shape)]
     truths = []
     for site in shown:
         for target, value in zip("xy", places[site], strict=True):
             truths.append(Truth(study="joint_detection", target=target, value=f"{value:.1f}", side=side, site=site))
     scores: Scores = {site: score for site, score in film.scores.get(side, {}).items() if site in limb.joints}
-    by_reader = {"truth": scores} | {reader: readings(rng, scores, ease) for reader in READERS}
-    stages = {"truth": stage(scores)} | {reader: reader_stage(rng, scores, ease) for reader in READERS}
-    for reader, read in by_reader.items():
+    by_reader = {"truth": scores} | {reader: simulate_readings(rng, scores, preset) for reader in READERS}
+    stages = {"truth": hand_stage(scores)} | {reader: simulate_stage_reading(rng, scores, preset) for reader in READERS}
+    for reader, reader_scores in by_reader.items():
         for site in shown:
-            if site in read:
-                truths += _score_truths(site, read[site].jsn, read[site].erosion, side, reader)
+            if site in reader_scores:
+                truths += _score_truths(site, reader_scores[site], side, reader)
     if isinstance(limb, Hand):
         truths.append(Truth(study="ra_recognition", target="ra", value=str(int(stages["truth"] > 0)), side=side))
         truths += [
-            Truth(study="ra_staging", target="stage", value=str(s), side=side, reader=r) for r, s in stages.items()
+            Truth(study="ra_staging", target="stage", value=str(stage), side=side, reader=reader)
+            for reader, stage in stages.items()
         ]
     return truths
 
 
-def _score_truths(site: str, jsn: int, erosion: int, side: str, reader: str) -> list[Truth]:
-    place = SITES[site]
-    pairs = [("jsn", jsn)] * (place.jsn_max is not None) + [("erosion", erosion)] * (place.erosion_max is not None)
-    return [Truth(study="svdh_scoring", target=t, value=str(v), side=side, site=site, reader=reader) for t, v in pairs]
+def _score_truths(site: str, score: Score, side: str, reader: str) -> list[Truth]:
+    """The labels of a site for the scores that the method has there."""
+    limits = SITES[site]
+    scores = (("jsn", score.jsn, limits.jsn_max), ("erosion", score.erosion, limits.erosion_max))
+    return [
+        Truth(study="svdh_scoring", target=target, value=str(value), side=side, site=site, reader=reader)
+        for target, value, highest in scores
+        if highest is not None
+    ]

@@ -1,4 +1,4 @@
-"""A foot from above (dorsoplantar): five rays like a hand's but long metatarsals, short toes and a block of tarsals.
+"""A foot from above (dorsoplantar): five rays with long metatarsals and short toes, and a block of tarsals.
 
 Foot frame: mm, a right foot, zero at the base of metatarsal 2, x to the little toe, y to the heel.
 """
@@ -11,10 +11,10 @@ import numpy as np
 
 from rajobs.phantoms.drawing.bones import Bone, closed_curve, draw_bone
 from rajobs.phantoms.drawing.canvas import MU_BONE, MU_SOFT, Affine, Canvas, Points
-from rajobs.phantoms.drawing.joint_damage import Scores
-from rajobs.phantoms.drawing.rays import Ray, draw_ray, pebble, unit
-from rajobs.phantoms.drawing.soft_tissue import bulge, rounded, silhouette, tube
-from rajobs.phantoms.people.build import Build, quirks
+from rajobs.phantoms.drawing.rays import Ray, pose_ray, sesamoid, unit_vector
+from rajobs.phantoms.drawing.soft_tissue import bulge_thickness, rounded_thickness, silhouette_mask, tube_polygons
+from rajobs.phantoms.people.build import Build, personal_deviates
+from rajobs.phantoms.people.joint_scores import Scores
 from rajobs.phantoms.presets import Preset
 
 _BASES = ((-17.0, 3.0), (0.0, 0.0), (11.5, 3.0), (22.0, 8.0), (32.0, 14.0))
@@ -33,7 +33,13 @@ _WIDTHS = (
     ((13.5, 7.6, 10.8), (11.0, 5.4, 7.6), (8.3, 6.2, 7.0), (6.8, 3.6, 4.6)),
     ((16.0, 8.0, 11.2), (11.0, 5.4, 7.6), (8.0, 6.2, 7.0), (6.6, 3.6, 4.6)),
 )
-_FLESH = ((13.5, 12.5, 11.5), (9.5, 8.0, 7.2, 6.6), (9.5, 7.8, 7.0, 6.4), (9.5, 7.6, 6.8, 6.3), (9.5, 7.8, 7.0, 6.5))
+_TOE_RADII = (
+    (13.5, 12.5, 11.5),
+    (9.5, 8.0, 7.2, 6.6),
+    (9.5, 7.8, 7.0, 6.4),
+    (9.5, 7.6, 6.8, 6.3),
+    (9.5, 7.8, 7.0, 6.5),
+)
 _TARSALS: Mapping[str, tuple[tuple[float, float], ...]] = MappingProxyType(
     {
         "cuneiform1": ((-28, 6), (-18, 5), (-8, 5), (-7, 16), (-9, 30), (-20, 32), (-30, 30), (-30, 18)),
@@ -47,7 +53,9 @@ _TARSALS: Mapping[str, tuple[tuple[float, float], ...]] = MappingProxyType(
         (4, 74)),
     }
 )  # fmt: skip
-_APPEARS = MappingProxyType({"cuneiform1": 2.0, "cuneiform2": 3.0, "cuneiform3": 0.6, "navicular": 3.0, "cuboid": 0.2})
+_OSSIFICATION_YEARS = MappingProxyType(
+    {"cuneiform1": 2.0, "cuneiform2": 3.0, "cuneiform3": 0.6, "navicular": 3.0, "cuboid": 0.2}
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,31 +64,38 @@ class Foot:
 
     joints: Mapping[str, Points]
     bones: tuple[Bone, ...]
-    chains: tuple[Points, ...]
+    ray_points: tuple[Points, ...]  # base, joints and tip of each ray
     build: Build
-    heel: float  # mm below the tarsals that are on the film
-    gaps: Mapping[str, float]
+    heel: float  # mm of heel below the tarsals that are on the film
 
     @property
-    def dense(self) -> float:
-        """How much the beam is weakened at the foot's dense spots, as a logarithm."""
+    def peak_attenuation(self) -> float:
+        """How much the densest spots of the foot weaken the beam, as a logarithm."""
         size = self.build.size
         return float(MU_SOFT * 30 * size * self.build.flesh + MU_BONE * 5.5 * size * self.build.density**0.5)
 
 
-def _names(ray: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _bone_and_joint_names(ray: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The bones of a ray and the joints between them."""
     if ray == 1:
         return ("MT1", "FP1", "FD1"), ("MTP1", "IP1")
     return (f"MT{ray}", f"FP{ray}", f"FM{ray}", f"FD{ray}"), (f"MTP{ray}", f"FPIP{ray}", f"FDIP{ray}")
 
 
-def _gap(build: Build, joint: str, first: bool) -> float:
+def _joint_gap(build: Build, joint: str, first: bool) -> float:
+    """The healthy gap of a joint in mm: wider in children, and at the first joint of a ray."""
     child = 1.0 + 0.9 * (1 - build.maturity)
-    return (2.0 if first else 1.1) * build.size**0.5 * child * (1 + 0.06 * float(quirks(build, f"gap{joint}", 1)[0]))
+    return (
+        (2.0 if first else 1.1)
+        * build.size**0.5
+        * child
+        * (1 + 0.06 * float(personal_deviates(build, f"gap{joint}", 1)[0]))
+    )
 
 
-def _ray_of(build: Build, rng: np.random.Generator, preset: Preset, ray: int, oblique: float, valgus: float) -> Ray:
-    bones, joints = _names(ray)
+def _plan_ray(build: Build, rng: np.random.Generator, preset: Preset, ray: int, oblique: float, valgus: float) -> Ray:
+    """A ray with all its bones, before damage."""
+    bones, joints = _bone_and_joint_names(ray)
     lateral = oblique * (ray - 2) * 1.2
     angle = _ANGLES[ray - 1] + float(rng.normal(0, 1.2))
     turn = [
@@ -89,40 +104,41 @@ def _ray_of(build: Build, rng: np.random.Generator, preset: Preset, ray: int, ob
     ]
     turn += [turn[1] + float(rng.normal(-3 if ray == 5 else 0, 4)), turn[1] + float(rng.normal(0, 7))]
     curl = float(np.clip(rng.normal(0.88, 0.12), 0.5, 1.0)) if ray > 1 else 1.0
-    gaps = tuple(_gap(build, joint, number == 0) for number, joint in enumerate(joints))
+    gaps = tuple(_joint_gap(build, joint, number == 0) for number, joint in enumerate(joints))
     at = (np.array(_BASES[ray - 1]) + np.array([lateral, 0.0])) * build.size
     points = [at]
     for number, length in enumerate(_LENGTHS[ray - 1]):
-        long = (
+        shown_length = (
             length
             * build.size
-            * (1 + 0.025 * float(quirks(build, f"len{bones[number]}", 1)[0]))
+            * (1 + 0.025 * float(personal_deviates(build, f"len{bones[number]}", 1)[0]))
             * (curl if number else 1.0)
         )
-        reach = long + 0.5 * sum(gaps[max(0, number - 1) : number + 1])
+        reach = shown_length + 0.5 * sum(gaps[max(0, number - 1) : number + 1])
         at = at + reach * np.array([np.sin(np.deg2rad(turn[number])), -np.cos(np.deg2rad(turn[number]))])
         points.append(at)
     squeeze = np.array([1 - 0.16 * abs(oblique), 1.0])
     wide = build.size * build.girth
-    widths = tuple((w * wide, s * wide, h * wide) for w, s, h in _WIDTHS[ray - 1])
+    widths = tuple((base * wide, waist * wide, head * wide) for base, waist, head in _WIDTHS[ray - 1])
     return Ray(
         bones=bones, joints=joints, points=np.array(points) * squeeze, gaps=gaps, widths=widths,
         luxates=tuple(0.6 if joint.startswith("MTP") else 0.3 for joint in joints), plate_at_base=ray == 1,
     )  # fmt: skip
 
 
-def _tarsals(build: Build, oblique: float) -> list[Bone]:
+def _tarsal_bones(build: Build, oblique: float) -> list[Bone]:
+    """The tarsals that have ossified."""
     bones = []
     place = np.array([[0.0, build.size, 0.0], [build.size, 0.0, 0.0]])
     for name, corners in _TARSALS.items():
-        if build.age < _APPEARS.get(name, 0.0):
+        if build.age < _OSSIFICATION_YEARS.get(name, 0.0):
             continue
-        odd = quirks(build, name, 30)
+        deviates = personal_deviates(build, name, 30)
         points = np.array(corners, dtype=float)
-        points = points + 0.5 * odd[: 2 * len(points)].reshape(-1, 2) if 2 * len(points) <= 30 else points
+        points = points + 0.5 * deviates[: 2 * len(points)].reshape(-1, 2) if 2 * len(points) <= 30 else points
         if build.child:
-            ripe = float(np.interp(build.age, (1, 12), (0.6, 1.0)))
-            points = points.mean(axis=0) + (points - points.mean(axis=0)) * ripe
+            maturity = float(np.interp(build.age, (1, 12), (0.6, 1.0)))
+            points = points.mean(axis=0) + (points - points.mean(axis=0)) * maturity
         points[:, 0] *= 1 - 0.16 * abs(oblique)
         points[:, 0] += oblique * 3.0 * (name in ("cuboid", "calcaneus"))
         bones.append(
@@ -130,55 +146,55 @@ def _tarsals(build: Build, oblique: float) -> list[Bone]:
                 name=name, outline=closed_curve(points, 5)[:, ::-1], place=place, cortex=(0.5, 0.5 * build.density,
                 0.5),
                 marrow=(0.16 * build.density, 0.16 * build.density), tubular=False, grain=0.4, weight=build.size,
-                texture_at=(abs(int(odd[20] * 90)), abs(int(odd[21] * 90))),
+                texture_at=(abs(int(deviates[20] * 90)), abs(int(deviates[21] * 90))),
             )
         )  # fmt: skip
     return bones
 
 
 def pose_foot(build: Build, rng: np.random.Generator, preset: Preset, side: str, scores: Scores) -> Foot:
-    """A foot; oblique ones are nearly as frequent as straight ones."""
+    """A foot in a random pose; oblique films are nearly as frequent as straight ones."""
     oblique = float(rng.normal(0, 0.25)) if rng.random() < 0.6 else float(rng.uniform(0.4, 1.2))
     valgus = float(np.clip(rng.normal(12, 9), -4, 42))
-    bones, chains = _tarsals(build, oblique), []
+    bones, ray_points = _tarsal_bones(build, oblique), []
     joints: dict[str, Points] = {}
-    gaps: dict[str, float] = {}
     for number in range(1, 6):
-        ray = _ray_of(build, rng, preset, number, oblique, valgus)
-        drawn = draw_ray(ray, build, side, scores)
-        bones += drawn.bones
-        joints |= drawn.joints
-        gaps |= drawn.gaps
-        chains.append(ray.points)
+        ray = _plan_ray(build, rng, preset, number, oblique, valgus)
+        posed = pose_ray(ray, build, side, scores)
+        bones += posed.bones
+        joints |= posed.joints
+        ray_points.append(ray.points)
     if build.age > 11:
-        axis = unit(chains[0][1] - chains[0][0])
+        axis = unit_vector(ray_points[0][1] - ray_points[0][0])
         aside = np.array([-axis[1], axis[0]])
-        odd = quirks(build, "footsesamoid", 12)
+        deviates = personal_deviates(build, "footsesamoid", 12)
         for number, out in enumerate((-5.0, 4.5)):
-            at = chains[0][1] + (-axis * 9.0 + aside * (out + 3.5 * oblique)) * build.size
+            at = ray_points[0][1] + (-axis * 9.0 + aside * (out + 3.5 * oblique)) * build.size
             bones.append(
-                pebble(build, f"sesamoid{number}", at, axis, (5.6 * build.size, 4.3 * build.size), odd[number:])
+                sesamoid(build, f"sesamoid{number}", at, axis, (5.6 * build.size, 4.3 * build.size), deviates[number:])
             )
     heel = float(rng.choice((0.0, 25.0, 60.0, 95.0)))
-    return Foot(joints=joints, bones=tuple(bones), chains=tuple(chains), build=build, heel=heel * build.size, gaps=gaps)
+    return Foot(joints=joints, bones=tuple(bones), ray_points=tuple(ray_points), build=build, heel=heel * build.size)
 
 
 def foot_extent(foot: Foot) -> Points:
-    """Points around what should be on the film: toes and the front of the tarsals."""
-    tips = np.vstack([points[-1] + unit(points[-1] - points[-2]) * 5 * foot.build.size for points in foot.chains])
+    """Points around all that should be on the film: toes and the front of the tarsals."""
+    tips = np.vstack(
+        [points[-1] + unit_vector(points[-1] - points[-2]) * 5 * foot.build.size for points in foot.ray_points]
+    )
     block = np.array([(-40.0, 40.0), (50.0, 40.0), (-34, 0), (50, 0), (-33, -45)]) * foot.build.size
-    return np.vstack([tips, block, *(points[:3] for points in foot.chains)])
+    return np.vstack([tips, block, *(points[:3] for points in foot.ray_points)])
 
 
 def draw_foot(canvas: Canvas, foot: Foot, to_px: Affine) -> None:
     """Adds a foot to the film."""
     s, fat = foot.build.size, 0.6 + 0.4 * foot.build.flesh
     polygons = []
-    for ray, points in enumerate(foot.chains):
-        tip = points[-1] - unit(points[-1] - points[-2]) * 2.0 * s
-        radii = [_FLESH[ray][0], *_FLESH[ray]]
+    for ray, points in enumerate(foot.ray_points):
+        tip = points[-1] - unit_vector(points[-1] - points[-2]) * 2.0 * s
+        radii = [_TOE_RADII[ray][0], *_TOE_RADII[ray]]
         body = np.vstack([points[0] * 0.5 + points[1] * 0.5, points[1:-1], tip])
-        polygons += tube(body, [r * s * fat for r in radii])
+        polygons += tube_polygons(body, [radius * s * fat for radius in radii])
     sole = np.array(
         [
             (-16, -64),
@@ -197,11 +213,11 @@ def draw_foot(canvas: Canvas, foot: Foot, to_px: Affine) -> None:
         ]
     )
     polygons.append(closed_curve(sole * s * (fat, 1.0)))
-    mask = silhouette(canvas, polygons, to_px, web_mm=2.5 * s)
-    soft = rounded(canvas, mask, (9 * s, 17 * s * foot.build.flesh))
+    mask = silhouette_mask(canvas, polygons, to_px, web_mm=2.5 * s)
+    soft = rounded_thickness(canvas, mask, (9 * s, 17 * s * foot.build.flesh))
     inside = soft > 0
     thick = np.array([(-30, 0), (40, 10), (44, 60), (30, 130), (-20, 130), (-34, 50)]) * s
-    soft += bulge(canvas, thick, to_px, height=20 * s, blur_mm=20 * s) * inside
-    canvas.add_soft(soft)
+    soft += bulge_thickness(canvas, thick, to_px, thickness=20 * s, blur_mm=20 * s) * inside
+    canvas.add_soft_tissue(soft)
     for bone in foot.bones:
         draw_bone(canvas, bone, to_px)

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from rajobs.phantoms.people.activity import Grades, joint_activity, visit_rng
 from rajobs.phantoms.people.cohort import draw_patient, plan_patient
-from rajobs.phantoms.people.severity import READERS, reading
+from rajobs.phantoms.people.severity import READERS, simulate_reading
 from rajobs.phantoms.picture import Patient, Picture, Truth
-from rajobs.phantoms.presets import preset
+from rajobs.phantoms.presets import get_preset
 from rajobs.phantoms.ultrasound.base_drawings import (
     PUBLISHED_COUNTS,
     SPOTS,
@@ -115,9 +115,9 @@ def draw_like(
 
 def _read(truths: tuple[Truth, ...], difficulty: str, rng: np.random.Generator) -> tuple[Truth, ...]:
     """What two readers say of the same scan, each alone."""
-    exact = preset(difficulty).grade_exact
+    exact = get_preset(difficulty).grade_exact
     return tuple(
-        replace(told, reader=reader, value=str(reading(rng, int(told.value), _HIGHEST, exact)))
+        replace(told, reader=reader, value=str(simulate_reading(rng, int(told.value), _HIGHEST, exact)))
         for reader in READERS
         for told in truths
     )

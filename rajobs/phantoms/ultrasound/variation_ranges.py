@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any
 
-from rajobs.phantoms.presets import preset
+from rajobs.phantoms.presets import get_preset
 from rajobs.records.errors import UnknownName, UsageError
 
 Range = tuple[float, float]
@@ -64,4 +64,4 @@ RANGES: Mapping[str, VariationRanges] = MappingProxyType(
 
 def ranges_of_difficulty(difficulty: str) -> VariationRanges:
     """The ranges of a named difficulty."""
-    return RANGES[preset(difficulty).name]
+    return RANGES[get_preset(difficulty).name]

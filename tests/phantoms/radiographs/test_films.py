@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
-from rajobs.phantoms.drawing.joint_damage import Score, stage
 from rajobs.phantoms.packaging.contact_sheet import contact_sheet
-from rajobs.phantoms.people.cohort import OTHER_PARTS, Film, plan_patient, plan_sample
-from rajobs.phantoms.people.severity import TABLE_2, draw_course, readings, scores_at
+from rajobs.phantoms.people.cohort import OTHER_PARTS, PlannedFilm, plan_patient, plan_sample
+from rajobs.phantoms.people.joint_scores import Score, hand_stage
+from rajobs.phantoms.people.severity import TABLE_2, draw_course, scores_at, simulate_readings
 from rajobs.phantoms.picture import Picture, Truth
 from rajobs.phantoms.presets import PRESETS
 from rajobs.phantoms.radiographs import films
@@ -23,7 +23,7 @@ from rajobs.records.anatomy import FINGER_JOINTS, HAND_SITES, MCP, SITES
 SHAPE = (503, 373)  # a quarter of a full-size film
 
 
-def _hand_film(seed: int = 5, scores: dict[str, Score] | None = None) -> Film:
+def _hand_film(seed: int = 5, scores: dict[str, Score] | None = None) -> PlannedFilm:
     """A healthy adult's upright right hand, clear enough to measure."""
     film = plan_sample(np.random.default_rng(seed), kind="unilateral", size=SHAPE, difficulty="easy")
     return replace(film, sides=("R",), age=40.0, drift=0.0, scores={"R": scores or {}})
@@ -136,7 +136,7 @@ _NARROWING = 1
 def test_a_hands_stage_is_its_worst_joints() -> None:
     scores = {"PIP3": Score(jsn=1), "MCP2": Score(erosion=2), "RC": Score(jsn=3)}
     picture = draw_film(_hand_film(scores=scores))
-    assert _value(picture, "stage") == str(max(stage({s: score}) for s, score in scores.items()))
+    assert _value(picture, "stage") == str(max(hand_stage({s: score}) for s, score in scores.items()))
     assert _value(picture, "ra") == "1"
     assert _value(draw_film(_hand_film()), "stage") == "0"
 
@@ -191,7 +191,7 @@ def test_readers_agree_as_often_as_the_preset_says() -> None:
         site: Score(jsn=2 if SITES[site].jsn_max else 0, erosion=1 if SITES[site].erosion_max else 0) for site in MCP
     }
     for preset in PRESETS.values():
-        same = [readings(rng, truth, preset)[site].jsn == 2 for _ in range(200) for site in MCP]
+        same = [simulate_readings(rng, truth, preset)[site].jsn == 2 for _ in range(200) for site in MCP]
         assert abs(float(np.mean(same)) - preset.jsn_exact) < 0.06
 
 
@@ -219,7 +219,7 @@ def test_values_are_plain_words_of_the_contract() -> None:
     assert {t.reader for t in picture.truths} == {"truth", "reader1", "reader2"}
 
 
-def _part_film(part: str, kind: str = "other") -> Film:
+def _part_film(part: str, kind: str = "other") -> PlannedFilm:
     film = plan_sample(np.random.default_rng(3), kind=kind, size=SHAPE, difficulty="standard")
     return replace(film, part=part, sides=() if kind == "other" else ("L",))
 

@@ -36,7 +36,7 @@ def test_a_cut_film_names_the_joints_that_it_still_shows_where_they_are(monkeypa
         whole = film("unilateral", number)
         part = spoil(whole, np.random.default_rng(number))
         before, after = joint_places(whole), joint_places(part)
-        assert sum(site in FINGER_JOINTS for _, site in after) >= module.FEWEST or part is whole
+        assert sum(site in FINGER_JOINTS for _, site in after) >= module.FEWEST_JOINTS or part is whole
         rows, columns = part.frames[0].shape
         assert all(0 <= x < columns and 0 <= y < rows for x, y in after.values())
         for name, at in after.items():
@@ -61,7 +61,7 @@ def test_a_film_of_both_hands_and_a_foot_without_joints_stay_whole(monkeypatch: 
 def test_a_blurred_film_is_softer_and_a_negative_kept_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
     picture, rng = film("unilateral", 3), np.random.default_rng(0)
     only(monkeypatch, BLURRED=1.0)
-    monkeypatch.setattr(module, "BLUR", (0.006, 0.006))
+    monkeypatch.setattr(module, "BLUR_RANGE", (0.006, 0.006))
     soft = spoil(picture, rng)
     steps = [np.abs(np.diff(each.frames[0].astype(np.int64), axis=1)).max() for each in (picture, soft)]
     assert steps[1] < 0.5 * steps[0] and soft.frames[0].dtype == picture.frames[0].dtype

@@ -1,9 +1,9 @@
-"""A foot and its ankle from the side: no joint of it can be named. Coordinates in mm, x to the toes, y to the sole."""
+"""A foot and ankle from the side, where no joint can be labelled. Coordinates in mm, x to the toes, y to the sole."""
 
 import numpy as np
 
 from rajobs.phantoms.drawing.bones import Plate, closed_curve, open_curve
-from rajobs.phantoms.drawing.canvas import Points, affine, chain, move
+from rajobs.phantoms.drawing.canvas import Points, affine_map, compose_maps, map_points
 from rajobs.phantoms.drawing.strokes import Pencil
 from rajobs.phantoms.people.build import Build
 
@@ -30,8 +30,8 @@ _TARSALS = {
     "cuneiform1": ((58, 24), (70, 22), (83, 34), (86, 52), (76, 58), (62, 48)),
     "cuneiform2": ((57, 12), (70, 14), (82, 22), (84, 40), (70, 42), (60, 34)),
 }  # fmt: skip
-_APPEARS = {"cuneiform1": 2.0, "cuneiform2": 3.0, "navicular": 3.0, "cuboid": 0.3}
-# Base, head and tip of each ray, from the great toe on: a fan that is seen from its side.
+_OSSIFICATION_YEARS = {"cuneiform1": 2.0, "cuneiform2": 3.0, "navicular": 3.0, "cuboid": 0.3}
+# Base, head and tip of each ray from the great toe on, as seen from the side.
 _RAYS = (
     ((84, 38), (143, 69), (204, 68)),
     ((83, 27), (144, 62), (199, 64)),
@@ -39,91 +39,96 @@ _RAYS = (
     ((74, 42), (135, 71), (180, 72)),
     ((66, 54), (127, 76), (168, 75)),
 )  # fmt: skip
-_SHARES = ((0.0, 0.54, 1.0), (0.0, 0.52, 0.76, 1.0))
-_WIDTHS = ((15.5, 11.0, 8.5), (8.0, 6.5, 5.0, 4.2))
+_TOE_JOINT_SHARES = ((0.0, 0.54, 1.0), (0.0, 0.52, 0.76, 1.0))
+_TOE_WIDTHS = ((15.5, 11.0, 8.5), (8.0, 6.5, 5.0, 4.2))
 
 
-def ankle(pencil: Pencil, build: Build) -> None:
-    """A foot and the lower shin, the toes to the right."""
+def draw_ankle(pencil: Pencil, build: Build) -> None:
+    """A foot with the lower end of the shin, with the toes on the right."""
     rng, s = pencil.rng, build.size
-    grown = Pencil(canvas=pencil.canvas, to_px=chain(pencil.to_px, affine(0, (0, 0), scale=s)), rng=rng, wobble=0.006)
+    shin_pencil = Pencil(
+        canvas=pencil.canvas, to_px=compose_maps(pencil.to_px, affine_map(0, (0, 0), scale=s)), rng=rng, wobble=0.006
+    )
     dense = s * build.density**0.5 * float(rng.uniform(0.9, 1.1))
-    point = float(rng.normal(0, 9))  # degrees by which the foot points down or up
-    shin = np.array(_SKIN, float)
-    share = np.clip((shin[:, 1] + 40) / 60, 0, 1)[:, None]
-    turn = affine(point, (0, 0))
-    foot = Pencil(canvas=pencil.canvas, to_px=chain(grown.to_px, turn), rng=rng, wobble=0.006)
-    skin = shin * (1 - share) + move(shin, turn) * share
+    flexion = float(rng.normal(0, 9))  # degrees by which the foot is turned down or up
+    straight_skin = np.array(_SKIN, float)
+    share = np.clip((straight_skin[:, 1] + 40) / 60, 0, 1)[:, None]
+    turn = affine_map(flexion, (0, 0))
+    foot_pencil = Pencil(canvas=pencil.canvas, to_px=compose_maps(shin_pencil.to_px, turn), rng=rng, wobble=0.006)
+    skin = straight_skin * (1 - share) + map_points(straight_skin, turn) * share
     fat = np.array([1.0 + 0.10 * (build.flesh - 1), 1.0])
-    grown.body([closed_curve(skin * fat, 5)], round_mm=26, height=46 * build.flesh * s)
-    foot.mass([(-60, 44), (0, 30), (44, 30), (40, 62), (-50, 82)], 20 * s, blur=12)
-    _shafts(grown, build, dense)
-    _tarsals(foot, build, dense)
+    shin_pencil.add_body([closed_curve(skin * fat, 5)], round_mm=26, thickness=46 * build.flesh * s)
+    foot_pencil.add_mass([(-60, 44), (0, 30), (44, 30), (40, 62), (-50, 82)], 20 * s, blur=12)
+    _draw_shin_bones(shin_pencil, build, dense)
+    _draw_tarsals(foot_pencil, build, dense)
     for number in (4, 3, 2, 1, 0):
-        _ray(foot, build, number, dense)
+        _draw_ray(foot_pencil, build, number, dense)
     if build.age > 11:
-        foot.bone([(130, 77), (137, 76), (139, 80), (132, 83)], cortex=0.8, marrow=0.2, depth=0.9 * dense)
+        foot_pencil.add_bone([(130, 77), (137, 76), (139, 80), (132, 83)], cortex=0.8, marrow=0.2, depth=0.9 * dense)
         if rng.random() < 0.3 * min(1.0, build.age / 60):
-            foot.bone([(-62, 80), (-46, 81), (-36, 84), (-50, 84.5)], cortex=2.0, marrow=0.3, depth=0.8 * dense)
+            foot_pencil.add_bone(
+                [(-62, 80), (-46, 81), (-36, 84), (-50, 84.5)], cortex=2.0, marrow=0.3, depth=0.8 * dense
+            )
 
 
-def _shafts(pencil: Pencil, build: Build, dense: float) -> None:
-    """Shin bone and, over its hind part, calf bone; a child's ends are still apart from them."""
+def _draw_shin_bones(pencil: Pencil, build: Build, dense: float) -> None:
+    """Adds tibia and, behind it, fibula; the epiphyses of a child are still separate."""
     cut = (np.array([(-10.0, -40), (-10, 40), (-13.5, 40), (-13.5, -40)]),) if build.child else ()
     roof = Plate(points=np.array([(-1.0, 22), (-5, 12), (-7, 0), (-4, -14)]), width=2.2, weight=3.2)
-    pencil.bone(
+    pencil.add_bone(
         _TIBIA, cortex=4.6, marrow=0.09, tubular=True, ends=0.7, depth=0.62 * dense, plates=(roof,), cuts=cut, grain=0.4
     )
-    pencil.bone(_FIBULA, cortex=2.4, marrow=0.10, tubular=True, ends=0.6, depth=0.75 * dense, cuts=cut)
+    pencil.add_bone(_FIBULA, cortex=2.4, marrow=0.10, tubular=True, ends=0.6, depth=0.75 * dense, cuts=cut)
 
 
-def _tarsals(pencil: Pencil, build: Build, dense: float) -> None:
-    ripe = float(np.interp(build.age, (1, 12), (0.6, 1.0)))
+def _draw_tarsals(pencil: Pencil, build: Build, dense: float) -> None:
+    """Adds the tarsals that have ossified."""
+    maturity = float(np.interp(build.age, (1, 12), (0.6, 1.0)))
     for name, corners in _TARSALS.items():
-        if build.age < _APPEARS.get(name, 0.0):
+        if build.age < _OSSIFICATION_YEARS.get(name, 0.0):
             continue
         points = np.array(corners, float)
         middle = points.mean(axis=0)
         thin = 0.55 if name == "cuneiform2" else 0.8
-        pencil.bone(
-            middle + (points - middle) * ripe, cortex=1.0, marrow=0.17, depth=thin * dense, grain=0.5,
+        pencil.add_bone(
+            middle + (points - middle) * maturity, cortex=1.0, marrow=0.17, depth=thin * dense, grain=0.5,
         )  # fmt: skip
     if build.age < 9:
         return
-    hind = [np.array([(-16, 33), (0, 29), (12, 35)]), np.array([(44, 14), (46, 22), (44, 28)])]
-    pencil.lines([open_curve(line.astype(float), 6) for line in hind], width=2.0, dense=2.4 * dense, blur=0.5)
-    # The struts of the heel bone run from the joint above to the heel and forward from it.
-    fans = [np.array([(-10 + 5 * k, 36), (-30 + 3 * k, 54), (-58 + 5 * k, 76)], float) for k in range(4)]
-    pencil.lines([open_curve(line, 6) for line in fans], width=1.6, dense=0.7 * dense, blur=0.6)
+    joint_lines = [np.array([(-16, 33), (0, 29), (12, 35)]), np.array([(44, 14), (46, 22), (44, 28)])]
+    pencil.add_lines(
+        [open_curve(line.astype(float), 6) for line in joint_lines], width=2.0, thickness=2.4 * dense, blur=0.5
+    )
+    # The struts of the calcaneus run from the joint above it to the heel.
+    struts = [np.array([(-10 + 5 * k, 36), (-30 + 3 * k, 54), (-58 + 5 * k, 76)], float) for k in range(4)]
+    pencil.add_lines([open_curve(line, 6) for line in struts], width=1.6, thickness=0.7 * dense, blur=0.6)
 
 
-def _ray(pencil: Pencil, build: Build, number: int, dense: float) -> None:
-    """A metatarsal and its toe, a little bent."""
+def _draw_ray(pencil: Pencil, build: Build, number: int, dense: float) -> None:
+    """Adds a metatarsal and its slightly bent toe."""
     rng = pencil.rng
     base, head, tip = (np.array(point, float) for point in _RAYS[number])
     head = head + rng.normal(0, 1.2, 2)
-    pencil.bone(_shaft(base, head, (15.0, 8.0, 13.0) if number == 0 else (12.0, 6.6, 10.5)),
+    pencil.add_bone(_shaft_outline(base, head, (15.0, 8.0, 13.0) if number == 0 else (12.0, 6.6, 10.5)),
                 cortex=2.0, marrow=0.16, depth=0.75 * dense, grain=0.4)  # fmt: skip
-    shares, widths = (_SHARES[number > 0], _WIDTHS[number > 0])
+    shares, widths = (_TOE_JOINT_SHARES[number > 0], _TOE_WIDTHS[number > 0])
     bend = float(rng.normal(0, 3)) - (4.0 if number else 0.0)
     start = head + (tip - head) * 0.14
     knots = [start + (tip - start) * share + (0, bend * np.sin(np.pi * share)) for share in shares]
     for bone in range(len(knots) - 1):
         step = knots[bone + 1] - knots[bone]
         gap = 0.09 + 0.06 * (1 - build.maturity)
-        w = widths[bone]
-        pencil.bone(
-            _shaft(knots[bone] + gap * step, knots[bone + 1] - 0.5 * gap * step, (w, 0.62 * w, 0.8 * widths[bone + 1])),
-            cortex=1.3, marrow=0.18, depth=0.75 * dense,
-        )  # fmt: skip
+        toe_widths = (widths[bone], 0.62 * widths[bone], 0.8 * widths[bone + 1])
+        outline = _shaft_outline(knots[bone] + gap * step, knots[bone + 1] - 0.5 * gap * step, toe_widths)
+        pencil.add_bone(outline, cortex=1.3, marrow=0.18, depth=0.75 * dense)
 
 
-def _shaft(base: Points, head: Points, widths: tuple[float, float, float]) -> Points:
-    """The outline of a long bone from base to head, as wide as this at its base, waist and head."""
+def _shaft_outline(base: Points, head: Points, widths: tuple[float, float, float]) -> Points:
+    """The outline of a long bone from base to head, with these widths of its base, waist and head."""
     along = head - base
     aside = np.array([-along[1], along[0]]) / np.hypot(*along)
     outline = []
     for share, half in zip((0.0, 0.10, 0.3, 0.6, 0.86, 0.97), (0.40, 0.5, 0.58, 0.5, 0.5, 0.36), strict=True):
-        wide = widths[0] if share < 0.2 else widths[1] if share < 0.8 else widths[2]
-        outline.append((base + share * along, half * wide * aside))
-    return np.array([at + off for at, off in outline] + [at - off for at, off in outline[::-1]])
+        width = widths[0] if share < 0.2 else widths[1] if share < 0.8 else widths[2]
+        outline.append((base + share * along, half * width * aside))
+    return np.array([at + offset for at, offset in outline] + [at - offset for at, offset in outline[::-1]])

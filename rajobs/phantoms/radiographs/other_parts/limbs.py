@@ -3,22 +3,23 @@
 import numpy as np
 
 from rajobs.phantoms.drawing.bones import Plate, draw_bone
-from rajobs.phantoms.drawing.canvas import affine, chain
+from rajobs.phantoms.drawing.canvas import affine_map, compose_maps
 from rajobs.phantoms.drawing.carpus import wrist_bones
 from rajobs.phantoms.drawing.strokes import Pencil
 from rajobs.phantoms.people.build import Build
 
 
-def _line(*points: tuple[float, float], width: float = 2.0, weight: float = 4.0) -> Plate:
-    return Plate(points=np.array(points, dtype=float)[:, ::-1], width=width, weight=weight)
+def _joint_line(*points: tuple[float, float], width: float = 2.0) -> Plate:
+    """A bright joint line through these points (x, y)."""
+    return Plate(points=np.array(points, dtype=float)[:, ::-1], width=width, weight=4.0)
 
 
-def knee(pencil: Pencil) -> None:
-    """A knee from the front or from the side, its shafts running off the film."""
+def draw_knee(pencil: Pencil) -> None:
+    """A knee from the front or from the side."""
     dense = float(pencil.rng.uniform(0.85, 1.15))
-    pencil.limb([(0, -320), (0, -130), (0, -20), (4, 90), (6, 320)], [88, 72, 60, 56, 50])
+    pencil.add_limb([(0, -320), (0, -130), (0, -20), (4, 90), (6, 320)], [88, 72, 60, 56, 50])
     if pencil.rng.random() < 0.35:
-        _knee_aside(pencil, dense)
+        _draw_lateral_knee(pencil, dense)
         return
     femur = [
         (-15, -320),
@@ -41,14 +42,14 @@ def knee(pencil: Pencil) -> None:
         (16, -150),
         (16, -320),
     ]
-    pencil.bone(
+    pencil.add_bone(
         femur,
         cortex=5.0,
         marrow=0.085,
         tubular=True,
         ends=5.0,
         depth=0.55 * dense,
-        plates=(_line((-34, -7), (-20, -4), (-10, -10)), _line((10, -10), (20, -3), (34, -6))),
+        plates=(_joint_line((-34, -7), (-20, -4), (-10, -10)), _joint_line((10, -10), (20, -3), (34, -6))),
     )
     tibia = [
         (-39, 10),
@@ -71,22 +72,23 @@ def knee(pencil: Pencil) -> None:
         (-22, 64),
         (-34, 34),
     ]
-    pencil.bone(
+    pencil.add_bone(
         tibia,
         cortex=5.0,
         marrow=0.085,
         tubular=True,
         ends=0.7,
         depth=0.6 * dense,
-        plates=(_line((-35, 6), (-20, 8), (-6, 6), width=2.4), _line((6, 6), (20, 8), (35, 7), width=2.4)),
+        plates=(_joint_line((-35, 6), (-20, 8), (-6, 6), width=2.4), _joint_line((6, 6), (20, 8), (35, 7), width=2.4)),
     )
     fibula = [(28, 30), (36, 16), (45, 26), (44, 44), (38, 70), (38, 200), (38, 320), (28, 320), (29, 200), (29, 70)]
-    pencil.bone(fibula, cortex=2.4, marrow=0.08, tubular=True, ends=0.5, depth=0.8 * dense)
+    pencil.add_bone(fibula, cortex=2.4, marrow=0.08, tubular=True, ends=0.5, depth=0.8 * dense)
     ring = np.linspace(0, 2 * np.pi, 11)[:-1]
-    pencil.bone(np.column_stack([22 * np.cos(ring), -38 + 21 * np.sin(ring)]), cortex=0.8, marrow=0.05, depth=0.4)
+    pencil.add_bone(np.column_stack([22 * np.cos(ring), -38 + 21 * np.sin(ring)]), cortex=0.8, marrow=0.05, depth=0.4)
 
 
-def _knee_aside(pencil: Pencil, dense: float) -> None:
+def _draw_lateral_knee(pencil: Pencil, dense: float) -> None:
+    """Adds the bones of a knee from the side."""
     femur = [
         (-26, -320),
         (-22, -140),
@@ -104,7 +106,7 @@ def _knee_aside(pencil: Pencil, dense: float) -> None:
         (6, -180),
         (4, -320),
     ]
-    pencil.bone(femur, cortex=5.0, marrow=0.085, tubular=True, ends=5.0, depth=0.55 * dense)
+    pencil.add_bone(femur, cortex=5.0, marrow=0.085, tubular=True, ends=5.0, depth=0.55 * dense)
     tibia = [
         (-28, 14),
         (-24, 8),
@@ -120,8 +122,8 @@ def _knee_aside(pencil: Pencil, dense: float) -> None:
         (-18, 80),
         (-24, 36),
     ]
-    pencil.bone(tibia, cortex=5.0, marrow=0.085, tubular=True, ends=0.7, depth=0.6 * dense)
-    pencil.bone(
+    pencil.add_bone(tibia, cortex=5.0, marrow=0.085, tubular=True, ends=0.7, depth=0.6 * dense)
+    pencil.add_bone(
         [(-30, 34), (-22, 24), (-14, 32), (-18, 70), (-22, 320), (-32, 320), (-28, 70)],
         cortex=2.4,
         marrow=0.08,
@@ -129,13 +131,15 @@ def _knee_aside(pencil: Pencil, dense: float) -> None:
         ends=0.5,
         depth=0.8,
     )
-    pencil.bone([(40, -50), (50, -44), (54, -24), (46, -6), (38, -16), (36, -36)], cortex=1.0, marrow=0.14, depth=0.8)
+    pencil.add_bone(
+        [(40, -50), (50, -44), (54, -24), (46, -6), (38, -16), (36, -36)], cortex=1.0, marrow=0.14, depth=0.8
+    )
 
 
-def lower_leg(pencil: Pencil) -> None:
-    """Shin and ankle; the sole of the foot may be in it."""
+def draw_lower_leg(pencil: Pencil) -> None:
+    """A lower leg with its ankle, sometimes with metatarsals."""
     dense = float(pencil.rng.uniform(0.85, 1.15))
-    pencil.limb([(0, -380), (0, -240), (2, -60), (2, 10), (4, 70)], [58, 62, 40, 36, 40])
+    pencil.add_limb([(0, -380), (0, -240), (2, -60), (2, 10), (4, 70)], [58, 62, 40, 36, 40])
     tibia = [
         (-16, -380),
         (-15, -200),
@@ -153,14 +157,14 @@ def lower_leg(pencil: Pencil) -> None:
         (12, -200),
         (14, -380),
     ]
-    pencil.bone(
+    pencil.add_bone(
         tibia,
         cortex=5.0,
         marrow=0.085,
         tubular=True,
         ends=5.0,
         depth=0.62 * dense,
-        plates=(_line((-16, -1), (0, -5), (16, -5), width=2.2),),
+        plates=(_joint_line((-16, -1), (0, -5), (16, -5), width=2.2),),
     )
     fibula = [
         (24, -380),
@@ -176,17 +180,17 @@ def lower_leg(pencil: Pencil) -> None:
         (34, -200),
         (34, -380),
     ]
-    pencil.bone(fibula, cortex=2.6, marrow=0.085, tubular=True, ends=2.6, depth=0.85 * dense)
+    pencil.add_bone(fibula, cortex=2.6, marrow=0.085, tubular=True, ends=2.6, depth=0.85 * dense)
     talus = [(-16, 8), (-12, 2), (14, 2), (18, 8), (20, 34), (8, 46), (-10, 46), (-20, 34)]
-    pencil.bone(talus, cortex=1.0, marrow=0.14, depth=0.9 * dense)
-    pencil.bone(
+    pencil.add_bone(talus, cortex=1.0, marrow=0.14, depth=0.9 * dense)
+    pencil.add_bone(
         [(-16, 48), (18, 46), (24, 70), (16, 96), (-8, 98), (-18, 74)], cortex=1.0, marrow=0.10, depth=0.8 * dense
     )
     if pencil.rng.random() < 0.6:
-        pencil.limb([(-6, 50), (-20, 120), (-24, 200)], [34, 36, 30])
+        pencil.add_limb([(-6, 50), (-20, 120), (-24, 200)], [34, 36, 30])
         for k in range(5):
             x = -44 + 12 * k
-            pencil.bone(
+            pencil.add_bone(
                 [(x - 6, 110), (x + 6, 110), (x + 4, 150), (x + 5, 200), (x - 5, 200), (x - 4, 150)],
                 cortex=1.6,
                 marrow=0.1,
@@ -201,24 +205,24 @@ _HUMERUS = (
 )  # fmt: skip
 
 
-def upper_arm(pencil: Pencil) -> None:
-    """An upper arm alone, the chest's wall beside it."""
+def draw_upper_arm(pencil: Pencil) -> None:
+    """An upper arm beside the chest."""
     dense = float(pencil.rng.uniform(0.85, 1.15))
-    pencil.limb([(-20, -260), (0, -160), (2, -40), (0, 80), (0, 300)], [76, 60, 50, 42, 38])
-    pencil.mass([(-300, -260), (-70, -260), (-58, -100), (-66, 60), (-80, 300), (-300, 300)], 50, blur=7)
-    pencil.bone(_HUMERUS, cortex=4.4, marrow=0.10, tubular=True, ends=0.7, depth=0.62 * dense)
+    pencil.add_limb([(-20, -260), (0, -160), (2, -40), (0, 80), (0, 300)], [76, 60, 50, 42, 38])
+    pencil.add_mass([(-300, -260), (-70, -260), (-58, -100), (-66, 60), (-80, 300), (-300, 300)], 50, blur=7)
+    pencil.add_bone(_HUMERUS, cortex=4.4, marrow=0.10, tubular=True, ends=0.7, depth=0.62 * dense)
     blade = [(-38, -182), (-32, -150), (-44, -118), (-80, -60), (-130, -100), (-130, -176)]
-    pencil.bone(blade, cortex=1.2, marrow=0.03, depth=0.5 * dense)
-    pencil.band([(-130, -178), (-60, -190), (-10, -192), (14, -182)], width=13, inside=2.2, edge=4.0)
+    pencil.add_bone(blade, cortex=1.2, marrow=0.03, depth=0.5 * dense)
+    pencil.add_band([(-130, -178), (-60, -190), (-10, -192), (14, -182)], width=13, inside=2.2, edge=4.0)
     for place, length in ((-16.0, 8.0), (18.0, 14.0)):
         ends = [(place - 9, 300), (place - 7, 190), (place - 10, 172 - length / 2), (place, 166), (place + 10, 172)]
-        pencil.bone(
+        pencil.add_bone(
             [*ends, (place + 7, 190), (place + 6, 300)], cortex=2.6, marrow=0.1, tubular=True, depth=0.6 * dense
         )
 
 
-def elbow(pencil: Pencil) -> None:
-    """An elbow, stretched from the front or bent from the side."""
+def draw_elbow(pencil: Pencil) -> None:
+    """An elbow, extended from the front or flexed from the side."""
     dense = float(pencil.rng.uniform(0.85, 1.15))
     humerus = [
         (-11, -260),
@@ -238,8 +242,8 @@ def elbow(pencil: Pencil) -> None:
         (11, -260),
     ]
     if pencil.rng.random() < 0.5:
-        pencil.limb([(0, -260), (0, -90), (0, 0), (2, 80), (4, 260)], [48, 42, 40, 40, 30])
-        pencil.bone(humerus, cortex=3.6, marrow=0.09, tubular=True, ends=3.6, depth=0.6 * dense)
+        pencil.add_limb([(0, -260), (0, -90), (0, 0), (2, 80), (4, 260)], [48, 42, 40, 40, 30])
+        pencil.add_bone(humerus, cortex=3.6, marrow=0.09, tubular=True, ends=3.6, depth=0.6 * dense)
         ulna = [
             (-22, -20),
             (-10, -30),
@@ -253,7 +257,7 @@ def elbow(pencil: Pencil) -> None:
             (-20, 20),
             (-25, 6),
         ]
-        pencil.bone(ulna, cortex=2.6, marrow=0.09, tubular=True, ends=0.6, depth=0.7 * dense)
+        pencil.add_bone(ulna, cortex=2.6, marrow=0.09, tubular=True, ends=0.6, depth=0.7 * dense)
         radius = [
             (8, 4),
             (18, 3),
@@ -271,11 +275,11 @@ def elbow(pencil: Pencil) -> None:
             (10, 22),
             (8, 14),
         ]
-        pencil.bone(radius, cortex=2.4, marrow=0.09, tubular=True, ends=0.6, depth=0.75 * dense)
+        pencil.add_bone(radius, cortex=2.4, marrow=0.09, tubular=True, ends=0.6, depth=0.75 * dense)
         return
-    pencil.limb([(0, -260), (0, -60), (4, 6), (60, 22), (260, 26)], [46, 42, 40, 38, 28])
-    pencil.bone(np.array(humerus) * (0.62, 1), cortex=3.4, marrow=0.09, tubular=True, ends=3.4, depth=0.75 * dense)
-    pencil.bone(
+    pencil.add_limb([(0, -260), (0, -60), (4, 6), (60, 22), (260, 26)], [46, 42, 40, 38, 28])
+    pencil.add_bone(np.array(humerus) * (0.62, 1), cortex=3.4, marrow=0.09, tubular=True, ends=3.4, depth=0.75 * dense)
+    pencil.add_bone(
         [
             (-22, -16),
             (-14, -24),
@@ -296,7 +300,7 @@ def elbow(pencil: Pencil) -> None:
         marrow=0.12,
         depth=0.9 * dense,
     )
-    pencil.bone(
+    pencil.add_bone(
         [
             (20, -8),
             (32, -10),
@@ -316,20 +320,20 @@ def elbow(pencil: Pencil) -> None:
     )
 
 
-def forearm(pencil: Pencil, build: Build) -> None:
-    """A forearm with its wrist; sometimes with the elbow, never with fingers."""
+def draw_forearm(pencil: Pencil, build: Build) -> None:
+    """A forearm with its wrist, sometimes with the elbow, never with fingers."""
     scale = build.size
-    down = float(pencil.rng.normal(8, 4))
-    bones = wrist_bones(build, "R", {}, wrist=down, forearm=260.0)
-    low = np.array([np.sin(np.deg2rad(down)), np.cos(np.deg2rad(down))]) * 260 * scale
+    angle = float(pencil.rng.normal(8, 4))
+    bones = wrist_bones(build, "R", {}, wrist=angle, forearm=260.0)
+    to_elbow = np.array([np.sin(np.deg2rad(angle)), np.cos(np.deg2rad(angle))]) * 260 * scale
     middle = np.array([2.0, 14.0]) * scale
-    pencil.limb(
+    pencil.add_limb(
         [
             (-2 * scale, -45 * scale),
             tuple(middle),
             (7.0 + 2.0 * (scale - 1), 14.0 * scale + 40),
-            tuple(middle + 0.5 * low),
-            tuple(middle + low),
+            tuple(middle + 0.5 * to_elbow),
+            tuple(middle + to_elbow),
         ],
         [33 * scale, 31 * scale, 30 * scale, 37 * scale, 46 * scale],
     )
@@ -344,11 +348,11 @@ def forearm(pencil: Pencil, build: Build) -> None:
             (x - 3.5 + 1.5 * k, -60),
             (x - 4.5 + k, -18),
         ]
-        pencil.bone(np.array(shaft) * scale, cortex=2.0, marrow=0.1, depth=0.8)
+        pencil.add_bone(np.array(shaft) * scale, cortex=2.0, marrow=0.1, depth=0.8)
     if pencil.rng.random() < 0.4:
-        there = chain(pencil.to_px, affine(180.0 - down, middle + low + (10, -14)))
-        ends = Pencil(canvas=pencil.canvas, to_px=there, rng=pencil.rng)
-        ends.bone(
+        to_px = compose_maps(pencil.to_px, affine_map(180.0 - angle, middle + to_elbow + (10, -14)))
+        elbow_pencil = Pencil(canvas=pencil.canvas, to_px=to_px, rng=pencil.rng)
+        elbow_pencil.add_bone(
             [
                 (-11, 260),
                 (-10, 120),
