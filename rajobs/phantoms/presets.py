@@ -26,8 +26,8 @@ class Preset:
 
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
-        get_preset.name: get_preset
-        for get_preset in (
+        preset.name: preset
+        for preset in (
             Preset(
                 name="easy", jsn_exact=0.92, erosion_exact=0.94, stage_exact=0.92, grade_exact=0.93,
                 tilt=3.0, curl=3.0, spread=2.0, upright=0.85,

@@ -185,7 +185,7 @@ def bone_thickness(bone: Bone, canvas: Canvas) -> tuple[Grey, Points]:
     outer = cv2.sqrt(np.maximum(radius * radius - inward, np.float32(0)))
     hollow = np.maximum(radius - cortex, np.float32(0)) ** 2
     inner = cv2.sqrt(np.maximum(hollow - inward, np.float32(0)))
-    # Shell plus sponge, each a little uneven: (outer - inner) (1 + 0.18 g t) + inner m (1 + g t).
+    # Shell plus sponge, each a little uneven: (outer - inner) (1 + 0.18 grain) + inner marrow (1 + grain).
     grain = texture * np.float32(bone.grain)
     thickness = inner * (marrow - 1)
     thickness += outer

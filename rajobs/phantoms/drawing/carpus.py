@@ -176,7 +176,7 @@ def carpal_site_points(wrist: float) -> dict[str, Points]:
 def _narrow_gaps(
     outlines: dict[str, Points], build: Build, side: str, scores: Scores, wrist: float
 ) -> dict[str, Points]:
-    """The outlines with their gaps narrowed as the JSN scores say."""
+    """The outlines with their gaps narrowed according to the JSN scores."""
     healthy, outlines = outlines, dict(outlines)
     for site, contacts in _CONTACTS.items():
         jsn = scores.get(site, HEALTHY_SCORE).jsn

@@ -191,30 +191,23 @@ def write_side_marker(shown: Grey, marker: SideMarker, pitch: float) -> None:
     """Puts a side marker on a film; lead and ink are white."""
     scale = marker.height / pitch / 22.0
     font = _FONTS[marker.font % len(_FONTS)]
-    thick = max(1, round(scale * 2.4))
-    (width, height), base = cv2.getTextSize(marker.text, font, scale, thick)
-    pad = round(height * 0.5) + thick + 1
+    stroke = max(1, round(scale * 2.4))
+    (width, height), base = cv2.getTextSize(marker.text, font, scale, stroke)
+    pad = round(height * 0.5) + stroke + 1
     side = max(width, height) + 2 * pad if marker.style == "ring" else 0
     cols, rows = max(width + 2 * pad, side), max(height + base + 2 * pad, side)
     patch, cover = np.zeros((rows, cols), np.float32), np.zeros((rows, cols), np.float32)
     middle = ((cols - 1) / 2, (rows - 1) / 2)
     if marker.style == "ring":
         cv2.circle(cover, (int(middle[0]), int(middle[1])), side // 2 - 1, 1.0, -1, cv2.LINE_AA)
-        cv2.circle(patch, (int(middle[0]), int(middle[1])), side // 2 - 2 - thick, 1.0, thick, cv2.LINE_AA)
+        cv2.circle(patch, (int(middle[0]), int(middle[1])), side // 2 - 2 - stroke, 1.0, stroke, cv2.LINE_AA)
     elif marker.style == "box":
         cover[:] = 0.35
-    cv2.putText(patch, marker.text, ((cols - width) // 2, (rows + height) // 2), font, scale, 1.0, thick, cv2.LINE_AA)
+    cv2.putText(patch, marker.text, ((cols - width) // 2, (rows + height) // 2), font, scale, 1.0, stroke, cv2.LINE_AA)
     place = affine_map(marker.angle, marker.at, mirror=marker.mirrored)
     place[:, 2] -= place[:, :2] @ np.array(middle)
-    low = np.floor(map_points(np.array([[0, 0], [cols, 0], [0, rows], [cols, rows]], float), place).min(axis=0)).astype(
-        int
-    )
-    high = (
-        np.ceil(map_points(np.array([[0, 0], [cols, 0], [0, rows], [cols, rows]], float), place).max(axis=0)).astype(
-            int
-        )
-        + 1
-    )
+    corners = map_points(np.array([[0, 0], [cols, 0], [0, rows], [cols, rows]], float), place)
+    low, high = np.floor(corners.min(axis=0)).astype(int), np.ceil(corners.max(axis=0)).astype(int) + 1
     low, high = np.maximum(low, 0), np.minimum(high, (shown.shape[1], shown.shape[0]))
     if (high <= low).any():
         return
@@ -227,7 +220,7 @@ def write_side_marker(shown: Grey, marker: SideMarker, pitch: float) -> None:
 
 def stored_values(shown: Grey, exposure: Exposure) -> np.ndarray:
     """Stored values of a film; those of a MONOCHROME1 film are inverted, so that it is displayed in the same way."""
-    top = (1 << exposure.bits) - 1
+    highest = (1 << exposure.bits) - 1
     if exposure.inverted:
-        return np.subtract(np.float32(top + 0.5), shown * np.float32(top)).astype(np.uint16)
-    return (shown * np.float32(top) + np.float32(0.5)).astype(np.uint16)
+        return np.subtract(np.float32(highest + 0.5), shown * np.float32(highest)).astype(np.uint16)
+    return (shown * np.float32(highest) + np.float32(0.5)).astype(np.uint16)

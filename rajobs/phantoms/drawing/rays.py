@@ -41,7 +41,7 @@ def unit_vector(vector: Points) -> Points:
 
 
 def _damaged_joints(ray: Ray, build: Build, side: str, scores: Scores) -> list[DamagedJoint]:
-    """The joints of a ray, with the damage that their scores say."""
+    """The joints of a ray, with the damage that follows from their scores."""
     return [
         damage_joint(
             build, side, joint, scores.get(joint, HEALTHY_SCORE), gap=ray.gaps[number],

@@ -20,7 +20,7 @@ TABLE_2: Mapping[tuple[str, str], tuple[int, ...]] = MappingProxyType(
     }
 )
 READERS = ("reader1", "reader2")
-_JOINT_CORRELATION = 0.65  # of JSN and erosion deviates with what is common to them at a site
+_JOINT_CORRELATION = 0.65  # of JSN and erosion deviates with the part that they share at a site
 _PATIENT_SHARE = 0.88  # weight of the patient's level in a site's deviate: sites of one person resemble each other
 
 
@@ -70,20 +70,21 @@ def _printed_counts(target: str, site: str) -> tuple[int, ...]:
 
 
 def _site_score(course: Course, deviates: tuple[float, float], site: str, visit: int) -> Score:
+    """The scores of a site at a visit of a patient with RA."""
     level = course.level + course.rise * (visit - 1)
     jsn, erosion = (_PATIENT_SHARE * level + np.sqrt(1 - _PATIENT_SHARE**2) * deviate for deviate in deviates)
     site_limits = SITES[site]
     return Score(
         jsn=_score_of_deviate(jsn, _printed_counts("jsn", site)) if site_limits.jsn_max is not None else 0,
-        erosion=_foot_erosion(_score_of_deviate(erosion, _printed_counts("erosion", site)), site_limits.erosion_max),
+        erosion=_limited_erosion(_score_of_deviate(erosion, _printed_counts("erosion", site)), site_limits.erosion_max),
     )
 
 
-def _foot_erosion(erosion: int, most: int | None) -> int:
-    """The erosion score within the site's maximum; a joint of a foot, with 10, counts both of its bones."""
-    if most is None:
+def _limited_erosion(erosion: int, highest: int | None) -> int:
+    """The erosion score within the maximum of a site; a foot joint, whose maximum is 10, counts both of its bones."""
+    if highest is None:
         return 0
-    return min(most, erosion * 2 - 1) if most == 10 and erosion >= 3 else erosion
+    return min(highest, erosion * 2 - 1) if highest == 10 and erosion >= 3 else erosion
 
 
 def scores_at(course: Course, visit: int) -> dict[str, dict[str, Scores]]:
@@ -96,12 +97,12 @@ def scores_at(course: Course, visit: int) -> dict[str, dict[str, Scores]]:
     return scores
 
 
-def simulate_reading(rng: np.random.Generator, truth: int, most: int, exact: float) -> int:
+def simulate_reading(rng: np.random.Generator, truth: int, highest: int, exact: float) -> int:
     """A simulated reader's score: the truth with probability `exact`, else mostly one step away from it."""
     if rng.random() < exact:
         return truth
     step = 1 if rng.random() < 0.82 else 2
-    choices = [score for score in (truth - step, truth + step) if 0 <= score <= most]
+    choices = [score for score in (truth - step, truth + step) if 0 <= score <= highest]
     choices = choices or [truth - 1 if truth else truth + 1]
     return choices[int(rng.random() * len(choices))]
 

@@ -1,4 +1,4 @@
-"""Bystanders: limbs beside an examined hand that are not examined, a foot of the same person or a child's hand."""
+"""Bystanders: what lies beside an examined hand but is not examined, a foot of the same person or a child's hand."""
 
 import numpy as np
 
@@ -27,13 +27,13 @@ def draw_bystander(
     width_shown = float(rng.choice((1.0, rng.uniform(0.35, 1.0))))
     if rng.random() < 0.5 or build.size < _SMALLEST_EXAMINED:
         foot = pose_foot(build, rng, preset, side, {})
-        limb: Hand | Foot = foot
+        extremity: Hand | Foot = foot
         extent = foot_extent(foot)
     else:
         child = draw_build(rng, sex=str(rng.choice(("F", "M"))), age=float(rng.uniform(1.5, 8.0 * build.size - 1.5)))
-        limb = pose_hand(child, draw_pose(rng, preset), side, {})
-        extent = hand_extent(limb)
-    return limb, FilmItem(
+        extremity = pose_hand(child, draw_pose(rng, preset), side, {})
+        extent = hand_extent(extremity)
+    return extremity, FilmItem(
         extent=extent, mirrored=mirror, direction=examined.direction, limb_mm=examined.limb_mm, turn=turn,
         on_other_side=on_other_side, width_shown=width_shown,
     )  # fmt: skip

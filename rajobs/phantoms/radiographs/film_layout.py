@@ -19,7 +19,7 @@ class FilmItem:
     extent: Points  # points around it, in mm
     mirrored: bool
     direction: Points  # unit vector along the limb, off the film
-    limb_mm: float  # length of limb on the film
+    limb_mm: float  # length of forearm or heel on the film
     turn: float = 0.0  # degrees between this item and the first
     on_other_side: bool = False  # whether it lies on the other side of the first item than usual
     width_shown: float = 1.0  # share of its width, counted from the first item, that must be on the film

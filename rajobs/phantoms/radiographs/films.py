@@ -64,11 +64,11 @@ def draw_film(film: PlannedFilm) -> Picture:
     build = draw_build(np.random.default_rng(film.build_seed), sex=film.patient.sex, age=film.age)
     preset = get_preset(film.difficulty)
     if film.part in ("hand", "foot"):
-        return _draw_limb_film(film, build, preset, streams)
+        return _draw_extremity_film(film, build, preset, streams)
     return draw_part_film(film, build, preset, streams)
 
 
-def _pose_limb(
+def _pose_extremity(
     film: PlannedFilm, build: Build, side: str, preset: Preset, rng: np.random.Generator
 ) -> tuple[Hand | Foot, FilmItem]:
     """A hand or foot in a random pose, and what the layout of the film needs to know of it."""
@@ -85,52 +85,54 @@ def _pose_limb(
     )  # fmt: skip
 
 
-def _draw_limb_film(film: PlannedFilm, build: Build, preset: Preset, streams: RandomStreams) -> Picture:
+def _draw_extremity_film(film: PlannedFilm, build: Build, preset: Preset, streams: RandomStreams) -> Picture:
     """A film of hands or of feet."""
-    limbs = [_pose_limb(film, build, side, preset, streams.anatomy) for side in film.sides]
+    extremities = [_pose_extremity(film, build, side, preset, streams.anatomy) for side in film.sides]
     bystander_share = _BYSTANDER_SHARE * preset.clutter if film.beside is None else float(film.beside)
     if film.view == "unilateral" and streams.bystander.random() < bystander_share:
-        limbs.append(draw_bystander(build, preset, limbs[0][1], streams.bystander))
+        extremities.append(draw_bystander(build, preset, extremities[0][1], streams.bystander))
     angle = draw_angle(streams.film, preset)
     lying = abs(np.sin(np.deg2rad(angle))) > 0.7
-    fitting = lying != (len(limbs) > 1)
+    fitting = lying != (len(extremities) > 1)
     sideways = fitting if streams.film.random() < 0.85 else bool(streams.film.random() < 0.5)
     shape = film_shape(film.size, sideways=sideways)
-    placement = place_items(streams.film, [item for _, item in limbs], shape, angle, preset)
+    placement = place_items(streams.film, [item for _, item in extremities], shape, angle, preset)
     shutter = draw_shutter(streams.film, placement, shape)
     canvas = blank_canvas(shape, placement.pitch, streams.texture)
     examined = len(film.sides)
-    for number, ((limb, _), to_px) in enumerate(zip(limbs, placement.to_px, strict=True)):
-        if isinstance(limb, Foot):
-            draw_foot(canvas, limb, to_px)
+    for number, ((extremity, _), to_px) in enumerate(zip(extremities, placement.to_px, strict=True)):
+        if isinstance(extremity, Foot):
+            draw_foot(canvas, extremity, to_px)
             continue
-        draw_hand(canvas, limb, to_px)
+        draw_hand(canvas, extremity, to_px)
         if number < examined:
-            add_foreign_objects(canvas, limb, to_px, streams.foreign_objects, preset)
+            add_foreign_objects(canvas, extremity, to_px, streams.foreign_objects, preset)
     # A bystander is drawn, but no label mentions it.
     placement = replace(placement, to_px=placement.to_px[:examined])
-    return _expose_limb_film(film, canvas, preset, streams, placement, shutter, [limb for limb, _ in limbs[:examined]])
+    return _expose_extremity_film(
+        film, canvas, preset, streams, placement, shutter, [extremity for extremity, _ in extremities[:examined]]
+    )
 
 
-def _expose_limb_film(
+def _expose_extremity_film(
     film: PlannedFilm, canvas: Canvas, preset: Preset, streams: RandomStreams, placement: Placement,
-    shutter: Shutter | None, limbs: list[Hand | Foot],
+    shutter: Shutter | None, extremities: list[Hand | Foot],
 ) -> Picture:  # fmt: skip
-    """The picture of a drawn canvas with these examined limbs, and its truth."""
-    exposure = draw_exposure(streams.exposure, preset, peak_attenuation=limbs[0].peak_attenuation)
+    """The picture of a drawn canvas with these examined extremities, and its truth."""
+    exposure = draw_exposure(streams.exposure, preset, peak_attenuation=extremities[0].peak_attenuation)
     shown = displayed_grey(detected_attenuation(canvas, exposure), canvas, exposure)
-    for text, limb, to_px in zip(film.sides, limbs, placement.to_px, strict=True):
-        joints = map_points(np.array(list(limb.joints.values())), to_px)
+    for text, extremity, to_px in zip(film.sides, extremities, placement.to_px, strict=True):
+        joints = map_points(np.array(list(extremity.joints.values())), to_px)
         marker = draw_side_marker(streams.film, canvas, text, shutter, placement.angle, joints)
         if marker is not None:
             write_side_marker(shown, marker, canvas.pitch)
     shown = cover_unlit(shown, shutter, canvas.pitch)
     shown, warp = photograph_film(shown, streams.foreign_objects, preset)
     truths = [Truth(study="hand_filter", target="view", value=film.view)]
-    for side, limb, to_px in zip(film.sides, limbs, placement.to_px, strict=True):
-        drawn_places = {site: map_points(at[None], to_px)[0] for site, at in limb.joints.items()}
+    for side, extremity, to_px in zip(film.sides, extremities, placement.to_px, strict=True):
+        drawn_places = {site: map_points(at[None], to_px)[0] for site, at in extremity.joints.items()}
         places = {site: map_points(at[None], warp)[0] for site, at in drawn_places.items() if is_lit(shutter, at)}
-        truths += _side_truths(film, side, limb, places, canvas.shape, preset, streams.readers)
+        truths += _side_truths(film, side, extremity, places, canvas.shape, preset, streams.readers)
     highest = float((1 << exposure.bits) - 1)
     return Picture(
         frames=(stored_values(shown, exposure),),
@@ -157,8 +159,8 @@ def _is_in_frame(at: Points, shape: tuple[int, int]) -> bool:
 
 
 def _side_truths(
-    film: PlannedFilm, side: str, limb: Hand | Foot, places: dict[str, Points], shape: tuple[int, int], preset: Preset,
-    rng: np.random.Generator,
+    film: PlannedFilm, side: str, extremity: Hand | Foot, places: dict[str, Points], shape: tuple[int, int],
+    preset: Preset, rng: np.random.Generator,
 ) -> list[Truth]:  # fmt: skip
     """The labels of one hand or foot, whose joints lie at `places` (column, row)."""
     shown = [site for site, at in places.items() if site in SITES and _is_in_frame(at, shape)]
@@ -166,14 +168,14 @@ def _side_truths(
     for site in shown:
         for target, value in zip("xy", places[site], strict=True):
             truths.append(Truth(study="joint_detection", target=target, value=f"{value:.1f}", side=side, site=site))
-    scores: Scores = {site: score for site, score in film.scores.get(side, {}).items() if site in limb.joints}
+    scores: Scores = {site: score for site, score in film.scores.get(side, {}).items() if site in extremity.joints}
     by_reader = {"truth": scores} | {reader: simulate_readings(rng, scores, preset) for reader in READERS}
     stages = {"truth": hand_stage(scores)} | {reader: simulate_stage_reading(rng, scores, preset) for reader in READERS}
     for reader, reader_scores in by_reader.items():
         for site in shown:
             if site in reader_scores:
                 truths += _score_truths(site, reader_scores[site], side, reader)
-    if isinstance(limb, Hand):
+    if isinstance(extremity, Hand):
         truths.append(Truth(study="ra_recognition", target="ra", value=str(int(stages["truth"] > 0)), side=side))
         truths += [
             Truth(study="ra_staging", target="stage", value=str(stage), side=side, reader=reader)

@@ -17,6 +17,8 @@ from rajobs.phantoms.people.build import Build, personal_deviates
 from rajobs.phantoms.people.joint_scores import Scores
 from rajobs.phantoms.presets import Preset
 
+# Rays 1-5 of an adult man's foot: bases in mm, angles in degrees, lengths of their bones, and widths of base, waist and
+# head in mm.
 _BASES = ((-17.0, 3.0), (0.0, 0.0), (11.5, 3.0), (22.0, 8.0), (32.0, 14.0))
 _ANGLES = (-5.0, 0.0, 4.0, 8.0, 13.0)
 _LENGTHS = (
@@ -40,6 +42,7 @@ _TOE_RADII = (
     (9.5, 7.6, 6.8, 6.3),
     (9.5, 7.8, 7.0, 6.5),
 )
+"""Radii in mm of a toe with its skin at its joints and its tip."""
 _TARSALS: Mapping[str, tuple[tuple[float, float], ...]] = MappingProxyType(
     {
         "cuneiform1": ((-28, 6), (-18, 5), (-8, 5), (-7, 16), (-9, 30), (-20, 32), (-30, 30), (-30, 18)),
@@ -60,7 +63,7 @@ _OSSIFICATION_YEARS = MappingProxyType(
 
 @dataclass(frozen=True, kw_only=True)
 class Foot:
-    """A posed foot in its own millimetres."""
+    """A posed foot in the foot frame."""
 
     joints: Mapping[str, Points]
     bones: tuple[Bone, ...]
@@ -143,8 +146,8 @@ def _tarsal_bones(build: Build, oblique: float) -> list[Bone]:
         points[:, 0] += oblique * 3.0 * (name in ("cuboid", "calcaneus"))
         bones.append(
             Bone(
-                name=name, outline=closed_curve(points, 5)[:, ::-1], place=place, cortex=(0.5, 0.5 * build.density,
-                0.5),
+                name=name, outline=closed_curve(points, 5)[:, ::-1], place=place,
+                cortex=(0.5, 0.5 * build.density, 0.5),
                 marrow=(0.16 * build.density, 0.16 * build.density), tubular=False, grain=0.4, weight=build.size,
                 texture_at=(abs(int(deviates[20] * 90)), abs(int(deviates[21] * 90))),
             )
@@ -188,13 +191,13 @@ def foot_extent(foot: Foot) -> Points:
 
 def draw_foot(canvas: Canvas, foot: Foot, to_px: Affine) -> None:
     """Adds a foot to the film."""
-    s, fat = foot.build.size, 0.6 + 0.4 * foot.build.flesh
+    size, fat = foot.build.size, 0.6 + 0.4 * foot.build.flesh
     polygons = []
     for ray, points in enumerate(foot.ray_points):
-        tip = points[-1] - unit_vector(points[-1] - points[-2]) * 2.0 * s
+        tip = points[-1] - unit_vector(points[-1] - points[-2]) * 2.0 * size
         radii = [_TOE_RADII[ray][0], *_TOE_RADII[ray]]
         body = np.vstack([points[0] * 0.5 + points[1] * 0.5, points[1:-1], tip])
-        polygons += tube_polygons(body, [radius * s * fat for radius in radii])
+        polygons += tube_polygons(body, [radius * size * fat for radius in radii])
     sole = np.array(
         [
             (-16, -64),
@@ -212,12 +215,12 @@ def draw_foot(canvas: Canvas, foot: Foot, to_px: Affine) -> None:
             (20, -66),
         ]
     )
-    polygons.append(closed_curve(sole * s * (fat, 1.0)))
-    mask = silhouette_mask(canvas, polygons, to_px, web_mm=2.5 * s)
-    soft = rounded_thickness(canvas, mask, (9 * s, 17 * s * foot.build.flesh))
+    polygons.append(closed_curve(sole * size * (fat, 1.0)))
+    mask = silhouette_mask(canvas, polygons, to_px, web_mm=2.5 * size)
+    soft = rounded_thickness(canvas, mask, (9 * size, 17 * size * foot.build.flesh))
     inside = soft > 0
-    thick = np.array([(-30, 0), (40, 10), (44, 60), (30, 130), (-20, 130), (-34, 50)]) * s
-    soft += bulge_thickness(canvas, thick, to_px, thickness=20 * s, blur_mm=20 * s) * inside
+    instep = np.array([(-30, 0), (40, 10), (44, 60), (30, 130), (-20, 130), (-34, 50)]) * size
+    soft += bulge_thickness(canvas, instep, to_px, thickness=20 * size, blur_mm=20 * size) * inside
     canvas.add_soft_tissue(soft)
     for bone in foot.bones:
         draw_bone(canvas, bone, to_px)

@@ -11,13 +11,13 @@ from rajobs.phantoms.radiographs.hand import Hand
 
 def add_foreign_objects(canvas: Canvas, hand: Hand, to_px: Affine, rng: np.random.Generator, preset: Preset) -> None:
     """Adds to some hands a ring, a watch, a cast around the forearm, or metal in the bone."""
-    ring, cast, ray, tilt = rng.random(), rng.random(), int(rng.choice((2, 3, 3, 4))), float(rng.normal(0, 6))
+    ring_lot, cast_lot, ray, tilt = rng.random(), rng.random(), int(rng.choice((2, 3, 3, 4))), float(rng.normal(0, 6))
     edge, thick = float(rng.uniform(-15, 45)), float(rng.uniform(5, 14))
-    if ring < preset.clutter:
+    if ring_lot < preset.clutter:
         _add_ring(canvas, hand, to_px, ray, tilt)
-    if cast < 0.6 * preset.clutter:
+    if cast_lot < 0.6 * preset.clutter:
         _add_cast(canvas, hand, to_px, edge, thick)
-    for add_object, share in ((_add_watch, 0.35), (_add_wires, 0.35), (_add_plate, 0.3), (_add_needle, 0.2)):
+    for add_object, share in ((_add_watch, 0.35), (_add_wires, 0.35), (_add_plate, 0.3), (_add_cannula, 0.2)):
         if rng.random() < share * preset.clutter:
             add_object(canvas, hand, to_px, rng)
 
@@ -108,7 +108,7 @@ def _add_watch(canvas: Canvas, hand: Hand, to_px: Affine, rng: np.random.Generat
         _add_metal(canvas, face, to_px, 35.0)
 
 
-def _add_needle(canvas: Canvas, hand: Hand, to_px: Affine, rng: np.random.Generator) -> None:
+def _add_cannula(canvas: Canvas, hand: Hand, to_px: Affine, rng: np.random.Generator) -> None:
     """A cannula with its tube on the back of the hand, or a splinter of metal in the soft tissue."""
     at = hand.ray_points[int(rng.integers(1, 5))][:2].mean(axis=0) + rng.normal(0, 6, 2)
     turn = rng.uniform(0, 2 * np.pi)
@@ -141,7 +141,7 @@ def _add_cast(canvas: Canvas, hand: Hand, to_px: Affine, edge: float, thick: flo
 
 
 def photograph_film(shown: Grey, rng: np.random.Generator, preset: Preset) -> tuple[Grey, Affine]:
-    """Turns some films into photographs of a film that hangs a little askew on a light box, and gives the map there."""
+    """Turns some films into photographs of a film on a light box; also gives the map from film to photograph."""
     lot, turn, scale, shade, glare = (
         rng.random(),
         rng.normal(0, 2.5),

@@ -57,7 +57,7 @@ _LOSS_THRESHOLD = 2.75  # s.d. from which part of a finger is missing: three fin
 
 @dataclass(frozen=True, kw_only=True)
 class Hand:
-    """A posed hand in its own millimetres: its joints, its bones and its skin."""
+    """A posed hand in the hand frame."""
 
     joints: Mapping[str, Points]
     bones: tuple[Bone, ...]
@@ -75,7 +75,7 @@ class Hand:
 
 
 def _direction(angle: float) -> Points:
-    """The unit vector at `angle` degrees from the fingertips' direction."""
+    """The unit vector at `angle` degrees from the axis of metacarpal 3, + to the little finger."""
     return np.array([np.sin(np.deg2rad(angle)), -np.cos(np.deg2rad(angle))])
 
 
@@ -237,14 +237,14 @@ def _skin_polygons(hand: Hand) -> list[Points]:
         np.array([rays[2][0] * 0.5 + rays[2][1] * 0.5, carpus[0], carpus[1]]),
         [28 * scale, 30 * scale, 28.5 * scale],
     )
-    heel = np.array(
+    hypothenar = np.array(
         [rays[4][0] * 0.4 + rays[4][1] * 0.6, rays[4][0] + (-2 * size, 5 * size), carpus[1] + (10 * size, 8 * size)]
     )
-    polygons += tube_polygons(heel, [11 * scale, 12.5 * scale, 17 * scale])
-    ball = np.array(
+    polygons += tube_polygons(hypothenar, [11 * scale, 12.5 * scale, 17 * scale])
+    thenar = np.array(
         [rays[0][0] * 0.4 + rays[0][1] * 0.6, rays[0][0] + (5 * size, 4 * size), carpus[1] + (-9 * size, 8 * size)]
     )
-    polygons += tube_polygons(ball, [13 * scale, 14 * scale, 17 * scale])
+    polygons += tube_polygons(thenar, [13 * scale, 14 * scale, 17 * scale])
     forearm = carpus[1] + to_elbow * 26 * size + np.array([8.0, 0.0]) * size
     polygons += tube_polygons(
         np.array([carpus[1], forearm, forearm + to_elbow * 70 * size, forearm + to_elbow * 260 * size]),
@@ -272,8 +272,8 @@ def draw_hand(canvas: Canvas, hand: Hand, to_px: Affine) -> None:
     """Adds a hand to the film; `to_px` maps hand mm to columns and rows."""
     build = hand.build
     mask = silhouette_mask(canvas, _skin_polygons(hand), to_px, web_mm=1.6 * build.size)
-    thick = build.size * build.flesh
-    soft = rounded_thickness(canvas, mask, (8.5 * build.size, 13.5 * thick), (30 * build.size, 13.0 * thick))
+    depth = build.size * build.flesh
+    soft = rounded_thickness(canvas, mask, (8.5 * build.size, 13.5 * depth), (30 * build.size, 13.0 * depth))
     rays = hand.ray_points
     thenar = np.vstack([rays[0][0], rays[0][1], rays[1][1] * 0.5 + rays[1][0] * 0.5, rays[2][0]])
     soft += bulge_thickness(
@@ -303,6 +303,5 @@ def hand_extent(hand: Hand) -> Points:
     tips = np.vstack(
         [points[-1] + unit_vector(points[-1] - points[-2]) * 5 * hand.build.size for points in hand.ray_points]
     )
-    s = hand.build.size
-    wrist = np.array([[-32.0, 20], [36.0, 20], [-28, 34], [40, 34]]) * s
+    wrist = np.array([[-32.0, 20], [36.0, 20], [-28, 34], [40, 34]]) * hand.build.size
     return np.vstack([tips, wrist, *(points[1:] for points in hand.ray_points)])

@@ -14,7 +14,7 @@ NEGATIVE_SHARE = 0.05  # of films; some picture files have dark bones
 BLURRED_SHARE = 0.06
 BLUR_RANGE = (0.001, 0.007)  # standard deviation, as a share of the longest side of a film
 CROPPED_SHARE = 0.07  # fingers or toes alone, or a part of what other films show
-FEWEST_JOINTS = 4  # that a cropped joints must still show
+FEWEST_JOINTS = 4  # that a cropped hand or foot must still show
 
 
 def spoil(picture: Picture, rng: np.random.Generator) -> Picture:

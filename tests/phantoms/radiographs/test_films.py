@@ -1,4 +1,4 @@
-"""Drawn films: the same seed draws the same film, truth follows the drawing, disease stays where it is scored."""
+"""Drawn films: a seed always draws the same film, labels follow the drawing, and disease shows only at its site."""
 
 from collections import Counter
 from dataclasses import replace
@@ -63,7 +63,7 @@ def test_small_films_show_the_same_anatomy() -> None:
         assert np.abs(_place(full, site) / 3 - _place(small, site)).max() < 1.0
 
 
-def test_a_cohort_has_the_films_of_a_pacs_dump() -> None:
+def test_a_cohort_has_the_views_of_a_pacs_dump_in_its_proportions() -> None:
     plans = [film for number in range(24) for film in plan_patient(number, seed=0)]
     share = {view: count / len(plans) for view, count in Counter(film.view for film in plans).items()}
     assert 180 <= len(plans) <= 280
@@ -77,27 +77,27 @@ def test_a_cohort_has_the_films_of_a_pacs_dump() -> None:
 def test_a_higher_jsn_changes_the_film_only_at_its_site(site: str) -> None:
     sound = draw_film(_hand_film())
     for jsn in (2, 4):
-        _changes_only_there(sound, draw_film(_hand_film(scores={site: Score(jsn=jsn)})), site)
+        _assert_changes_only_at(sound, draw_film(_hand_film(scores={site: Score(jsn=jsn)})), site)
 
 
 @pytest.mark.parametrize("site", ["MCP2", "PIP4", "lunate", "ulna"])
 def test_a_higher_erosion_changes_the_film_only_at_its_site(site: str) -> None:
     sound = draw_film(_hand_film())
     for erosion in (1, 5):
-        _changes_only_there(sound, draw_film(_hand_film(scores={site: Score(erosion=erosion)})), site)
+        _assert_changes_only_at(sound, draw_film(_hand_film(scores={site: Score(erosion=erosion)})), site)
 
 
-def _changes_only_there(sound: Picture, sick: Picture, site: str) -> None:
+def _assert_changes_only_at(sound: Picture, sick: Picture, site: str) -> None:
     changed = np.abs(_grey(sick) - _grey(sound)) > 0
     rows, columns = np.nonzero(changed)
     assert rows.size > 10
     away = np.hypot(columns - _place(sound, site)[0], rows - _place(sound, site)[1]) * (sound.spacing_mm or 1)
-    # A displaced bone is drawn anew up to its other end, a whole phalanx away.
+    # A displaced bone changes up to its other end, a whole phalanx away.
     assert away.max() < (52 if site in FINGER_JOINTS else 22)
 
 
 def _gap_mm(picture: Picture, site: str) -> float:
-    """The width of the dark band across a joint, along the line between its neighbours, at half its depth."""
+    """Width of the dark band across a joint at half its depth, along the line between the neighbouring joints."""
     grey, at = _grey(picture), _place(picture, site)
     finger = site[-1]
     axis = _place(picture, f"PIP{finger}") - _place(picture, f"MCP{finger}")
@@ -120,7 +120,7 @@ def _gap_mm(picture: Picture, site: str) -> float:
 @pytest.mark.parametrize("site", ["MCP2", "MCP3", "MCP4", "PIP3"])
 def test_gaps_measured_on_the_film_fall_with_jsn(site: str) -> None:
     def width(jsn: int) -> float:
-        # A seed whose JSN 3 and 4 at these joints show as narrowing and ankylosis.
+        # With this seed, JSN 3 and 4 at these joints show as narrowing and ankylosis.
         film = replace(_hand_film(scores={site: Score(jsn=jsn)}), size=(2010, 1490), build_seed=_NARROWING)
         return _gap_mm(draw_film(film), site)
 
@@ -133,7 +133,7 @@ def test_gaps_measured_on_the_film_fall_with_jsn(site: str) -> None:
 _NARROWING = 1
 
 
-def test_a_hands_stage_is_its_worst_joints() -> None:
+def test_the_stage_of_a_hand_is_that_of_its_worst_joint() -> None:
     scores = {"PIP3": Score(jsn=1), "MCP2": Score(erosion=2), "RC": Score(jsn=3)}
     picture = draw_film(_hand_film(scores=scores))
     assert _value(picture, "stage") == str(max(hand_stage({s: score}) for s, score in scores.items()))
@@ -141,7 +141,7 @@ def test_a_hands_stage_is_its_worst_joints() -> None:
     assert _value(draw_film(_hand_film()), "stage") == "0"
 
 
-def test_truth_names_every_site_on_the_film_and_lies_inside_it() -> None:
+def test_labels_cover_every_site_and_lie_inside_the_film() -> None:
     picture = draw_film(_hand_film(scores={site.name: Score() for site in HAND_SITES}))
     named = {t.site for t in picture.truths if t.study == "joint_detection"}
     assert named == {site.name for site in HAND_SITES}
@@ -212,7 +212,7 @@ def test_wrong_names_are_refused() -> None:
         sample_film(np.random.default_rng(0), kind="both", difficulty="murder")
 
 
-def test_values_are_plain_words_of_the_contract() -> None:
+def test_labels_use_the_values_of_the_contract() -> None:
     picture = sample_film(np.random.default_rng(11), kind="both", size=(200, 148))
     assert Truth(study="hand_filter", target="view", value="both") in picture.truths
     assert {t.side for t in picture.truths if t.target == "stage"} == {"L", "R"}
@@ -227,21 +227,21 @@ def _part_film(part: str, kind: str = "other") -> PlannedFilm:
 @pytest.mark.parametrize(
     ("part", "view"), [("jaw", "other"), ("teeth", "other"), ("skull", "other"), ("ankle", "foot")]
 )
-def test_a_part_without_named_joints_tells_its_view_alone(part: str, view: str) -> None:
+def test_the_only_label_of_a_part_without_named_joints_is_its_view(part: str, view: str) -> None:
     picture, again = (draw_film(_part_film(part, view)) for _ in range(2))
     assert picture.truths == (Truth(study="hand_filter", target="view", value=view),)
     assert picture.frames[0].tobytes() == again.frames[0].tobytes()
     assert picture.body_part == part
 
 
-def test_feet_and_other_parts_are_of_every_kind() -> None:
+def test_samples_show_every_part() -> None:
     plans = [plan_sample(np.random.default_rng(seed), kind=kind, size=SHAPE, difficulty="easy")
              for seed in range(150) for kind in ("foot", "other")]  # fmt: skip
     assert {plan.part for plan in plans if plan.view == "other"} == set(OTHER_PARTS)
     assert {plan.part for plan in plans if plan.view == "foot"} == {"foot", "ankle"}
 
 
-def test_what_lies_beside_a_hand_has_no_truth(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_label_mentions_a_bystander(monkeypatch: pytest.MonkeyPatch) -> None:
     kinds = set()
     for seed in range(12):
         film = replace(_hand_film(seed), size="SMALL", beside=True)
@@ -250,23 +250,23 @@ def test_what_lies_beside_a_hand_has_no_truth(monkeypatch: pytest.MonkeyPatch) -
             watch.setattr(films, "draw_hand", lambda canvas, hand, to_px, seen=drawn: seen.append(hand))
             watch.setattr(films, "draw_foot", lambda canvas, foot, to_px, seen=drawn: seen.append(foot))
             picture = draw_film(film)
-        examined, beside = drawn
-        kinds.add(type(beside))
+        examined, bystander = drawn
+        kinds.add(type(bystander))
         assert isinstance(examined, Hand)
-        assert isinstance(beside, Foot) or beside.build.size < 0.9 * examined.build.size
+        assert isinstance(bystander, Foot) or bystander.build.size < 0.9 * examined.build.size
         assert _value(picture, "view") == "unilateral"
         named = {t.site for t in picture.truths if t.target == "x"}
         assert {t.side for t in picture.truths if t.target == "x"} == {"R"}
         assert named <= set(examined.joints)
-        _lies_on(picture, examined, sorted(str(site) for site in named))
+        _assert_joints_of(picture, examined, sorted(str(site) for site in named))
     assert kinds == {Hand, Foot}
 
 
-def _lies_on(picture: Picture, hand: Hand, named: list[str]) -> None:
-    """The named places are those of this hand's joints, moved, turned and enlarged together."""
-    there = np.array([_place(picture, site) for site in named])
-    own = np.array([hand.joints[site] for site in named])
-    fitted, inside = cv2.estimateAffinePartial2D(own, there)
+def _assert_joints_of(picture: Picture, hand: Hand, named: list[str]) -> None:
+    """The labelled places are those of this hand's joints after one common shift, turn and enlargement."""
+    labelled = np.array([_place(picture, site) for site in named])
+    drawn = np.array([hand.joints[site] for site in named])
+    fitted, inside = cv2.estimateAffinePartial2D(drawn, labelled)
     assert fitted is not None
     assert inside.all()
     assert abs(np.hypot(*fitted[:, 0]) * (picture.spacing_mm or 1) - 1) < 0.02

@@ -1,4 +1,4 @@
-"""Drawn films that are cut, blurred or kept as negatives, and what is still true of them."""
+"""Drawn films that are cropped, blurred or stored as negatives, and their labels."""
 
 from itertools import islice
 
@@ -7,7 +7,7 @@ import pytest
 
 from rajobs.phantoms.people.cohort import plan_sample
 from rajobs.phantoms.picture import Picture
-from rajobs.phantoms.radiographs import spoiling as module
+from rajobs.phantoms.radiographs import spoiling
 from rajobs.phantoms.radiographs.films import draw_film, sample_film
 from rajobs.phantoms.radiographs.spoiling import joint_places, spoil
 from rajobs.records.anatomy import FINGER_JOINTS
@@ -15,9 +15,9 @@ from rajobs.records.anatomy import FINGER_JOINTS
 SHAPE = (250, 185)
 
 
-def only(monkeypatch: pytest.MonkeyPatch, **shares: float) -> None:
-    for name in ("NEGATIVE", "BLURRED", "CUT"):
-        monkeypatch.setattr(module, name, shares.get(name, 0.0))
+def spoil_only(monkeypatch: pytest.MonkeyPatch, **shares: float) -> None:
+    for name in ("NEGATIVE_SHARE", "BLURRED_SHARE", "CROPPED_SHARE"):
+        monkeypatch.setattr(spoiling, name, shares.get(name, 0.0))
 
 
 def film(kind: str, number: int) -> Picture:
@@ -29,14 +29,14 @@ def shown_at(picture: Picture, at: np.ndarray) -> np.ndarray:
     return picture.frames[0][y : y + 4, x : x + 4]
 
 
-def test_a_cut_film_names_the_joints_that_it_still_shows_where_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    only(monkeypatch, CUT=1.0)
+def test_a_cropped_film_labels_the_joints_that_it_still_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    spoil_only(monkeypatch, CROPPED_SHARE=1.0)
     fewer = 0
     for number in range(12):
         whole = film("unilateral", number)
         part = spoil(whole, np.random.default_rng(number))
         before, after = joint_places(whole), joint_places(part)
-        assert sum(site in FINGER_JOINTS for _, site in after) >= module.FEWEST_JOINTS or part is whole
+        assert sum(site in FINGER_JOINTS for _, site in after) >= spoiling.FEWEST_JOINTS or part is whole
         rows, columns = part.frames[0].shape
         assert all(0 <= x < columns and 0 <= y < rows for x, y in after.values())
         for name, at in after.items():
@@ -48,8 +48,8 @@ def test_a_cut_film_names_the_joints_that_it_still_shows_where_they_are(monkeypa
 
 
 def test_a_film_of_both_hands_and_a_foot_without_joints_stay_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half of two hands would be one, and the middle of a foot from the side is an ankle."""
-    only(monkeypatch, CUT=1.0)
+    """Half of both hands shows one hand, and the middle of a foot from the side is an ankle."""
+    spoil_only(monkeypatch, CROPPED_SHARE=1.0)
     plans = (plan_sample(np.random.default_rng((7, number)), kind="foot", size=SHAPE, difficulty="standard")
              for number in range(40))  # fmt: skip
     aside = [draw_film(plan) for plan in islice((plan for plan in plans if plan.part == "ankle"), 3)]
@@ -58,14 +58,14 @@ def test_a_film_of_both_hands_and_a_foot_without_joints_stay_whole(monkeypatch: 
         assert spoil(picture, np.random.default_rng(0)) is picture
 
 
-def test_a_blurred_film_is_softer_and_a_negative_kept_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_blurred_film_is_softer_and_a_negative_is_inverted(monkeypatch: pytest.MonkeyPatch) -> None:
     picture, rng = film("unilateral", 3), np.random.default_rng(0)
-    only(monkeypatch, BLURRED=1.0)
-    monkeypatch.setattr(module, "BLUR_RANGE", (0.006, 0.006))
+    spoil_only(monkeypatch, BLURRED_SHARE=1.0)
+    monkeypatch.setattr(spoiling, "BLUR_RANGE", (0.006, 0.006))
     soft = spoil(picture, rng)
     steps = [np.abs(np.diff(each.frames[0].astype(np.int64), axis=1)).max() for each in (picture, soft)]
     assert steps[1] < 0.5 * steps[0] and soft.frames[0].dtype == picture.frames[0].dtype
-    only(monkeypatch, NEGATIVE=1.0)
+    spoil_only(monkeypatch, NEGATIVE_SHARE=1.0)
     assert spoil(picture, rng).inverted != picture.inverted
 
 

@@ -91,8 +91,12 @@ def _draw_tarsals(pencil: Pencil, build: Build, dense: float) -> None:
         middle = points.mean(axis=0)
         thin = 0.55 if name == "cuneiform2" else 0.8
         pencil.add_bone(
-            middle + (points - middle) * maturity, cortex=1.0, marrow=0.17, depth=thin * dense, grain=0.5,
-        )  # fmt: skip
+            middle + (points - middle) * maturity,
+            cortex=1.0,
+            marrow=0.17,
+            depth=thin * dense,
+            grain=0.5,
+        )
     if build.age < 9:
         return
     joint_lines = [np.array([(-16, 33), (0, 29), (12, 35)]), np.array([(44, 14), (46, 22), (44, 28)])]
@@ -109,8 +113,13 @@ def _draw_ray(pencil: Pencil, build: Build, number: int, dense: float) -> None:
     rng = pencil.rng
     base, head, tip = (np.array(point, float) for point in _RAYS[number])
     head = head + rng.normal(0, 1.2, 2)
-    pencil.add_bone(_shaft_outline(base, head, (15.0, 8.0, 13.0) if number == 0 else (12.0, 6.6, 10.5)),
-                cortex=2.0, marrow=0.16, depth=0.75 * dense, grain=0.4)  # fmt: skip
+    pencil.add_bone(
+        _shaft_outline(base, head, (15.0, 8.0, 13.0) if number == 0 else (12.0, 6.6, 10.5)),
+        cortex=2.0,
+        marrow=0.16,
+        depth=0.75 * dense,
+        grain=0.4,
+    )
     shares, widths = (_TOE_JOINT_SHARES[number > 0], _TOE_WIDTHS[number > 0])
     bend = float(rng.normal(0, 3)) - (4.0 if number else 0.0)
     start = head + (tip - head) * 0.14

@@ -39,8 +39,12 @@ def draw_lateral_chest(pencil: Pencil) -> None:
     for _ in range(22):
         at = rng.uniform((-30, -60), (70, 60))
         step = rng.normal(0, 13, 2)
-        pencil.add_band(np.array([at + k * step + rng.normal(0, 3, 2) for k in range(4)]),
-                    width=float(rng.uniform(1.2, 3.6)), inside=0.9, edge=0.7)  # fmt: skip
+        pencil.add_band(
+            np.array([at + k * step + rng.normal(0, 3, 2) for k in range(4)]),
+            width=float(rng.uniform(1.2, 3.6)),
+            inside=0.9,
+            edge=0.7,
+        )
     if rng.random() < 0.5:
         pencil.add_blobs(np.array([(-100.0, 88.0), (-20.0, 130.0)]), 2, (10, 22), (-26, -10))
 
@@ -53,8 +57,12 @@ def _draw_vertebrae(pencil: Pencil, density: float) -> None:
         x = 62 + bow * np.cos((y + 10) / 150)
         box = np.array([(-0.55, -0.42), (0, -0.37), (0.55, -0.42), (0.5, 0), (0.55, 0.42), (0, 0.37), (-0.55, 0.42)])
         pencil.add_bone(box * size + np.array([x, y]), cortex=1.1, marrow=0.12, depth=0.5 * density, grain=0.3)
-        pencil.add_band([(x + 0.6 * size, y - 3), (x + size, y + 4), (x + 1.35 * size, y + 0.7 * size)],
-                    width=7, inside=1.0 * density, edge=2.0 * density)  # fmt: skip
+        pencil.add_band(
+            [(x + 0.6 * size, y - 3), (x + size, y + 4), (x + 1.35 * size, y + 0.7 * size)],
+            width=7,
+            inside=1.0 * density,
+            edge=2.0 * density,
+        )
         y += 1.13 * size
 
 

@@ -198,8 +198,12 @@ def _draw_from_side(pencil: Pencil) -> None:
     ring = np.linspace(0, 2 * np.pi, 9)[:-1]
     pencil.add_flat_shapes([np.column_stack([-17 + 4 * np.cos(ring), 24 + 4 * np.sin(ring)])], -4.0, blur=0.6)
     _draw_curves(pencil, [np.array(_SELLA, float)], width=2.2, thickness=4.0, blur=0.5)
-    _draw_curves(pencil, [np.array([(88, -20), (60, -20), (34, -12)]), np.array([(88, -17), (62, -14), (40, -6)])],
-            width=1.8, thickness=2.6)  # fmt: skip
+    _draw_curves(
+        pencil,
+        [np.array([(88, -20), (60, -20), (34, -12)]), np.array([(88, -17), (62, -14), (40, -6)])],
+        width=1.8,
+        thickness=2.6,
+    )
     _draw_lateral_face(pencil)
     _draw_lateral_jaw(pencil)
 

@@ -31,7 +31,7 @@ class Dentition:
     scale: float
     depth: float  # of a tooth, over its width
     care: float  # how many teeth a dentist treated, 0 to 1
-    caps: list[Points] = field(default_factory=list)
+    enamel: list[Points] = field(default_factory=list)
     pulps: list[Points] = field(default_factory=list)
     metal: list[Points] = field(default_factory=list)
     sockets: list[Points] = field(default_factory=list)
@@ -50,9 +50,9 @@ def _tooth_outline(w: float, h: float, r: float, roots: int, lean: float) -> Poi
     return points
 
 
-def draw_tooth(pencil: Pencil, mouth: Dentition, kind: _ToothShape, at: Points, turn: float) -> None:
+def draw_tooth(pencil: Pencil, mouth: Dentition, tooth: _ToothShape, at: Points, turn: float) -> None:
     """Adds one tooth, or the implant that replaces it, with its biting edge at `at`; at turn 0 its root points down."""
-    rng, (w, h, r, roots) = pencil.rng, kind
+    rng, (w, h, r, roots) = pencil.rng, tooth
     place = affine_map(turn, at, scale=mouth.scale)
     lot = rng.random(4)
     if lot[0] < 0.05 * mouth.care:
@@ -68,7 +68,7 @@ def draw_tooth(pencil: Pencil, mouth: Dentition, kind: _ToothShape, at: Points, 
     crown = _tooth_outline(w, h, r, 1, 0)
     rim = np.vstack([crown[:4], crown[-5:]])[[3, 2, 1, 0, 8, 7, 6, 5, 4]]
     cap = np.vstack([rim, [(-0.33 * w, 0.55 * h), (-0.24 * w, 0.30 * h), (0.24 * w, 0.30 * h), (0.33 * w, 0.55 * h)]])
-    mouth.caps.append(map_points(closed_curve(cap, 4), place))
+    mouth.enamel.append(map_points(closed_curve(cap, 4), place))
     for out in (-0.31, 0.31) if roots == 2 else (0.0,):
         tip = (out * w + lean * w, h + 0.92 * r)
         line = np.array([(0.35 * out * w, 0.60 * h), (0.45 * out * w, h), (0.9 * out * w, h + 0.45 * r), tip])
@@ -92,7 +92,7 @@ def draw_tooth_layers(pencil: Pencil, mouth: Dentition) -> None:
     pencil.add_lines(mouth.sockets, width=3.4 * thin, thickness=0.5 * weight)
     pencil.add_lines(mouth.sockets, width=1.2 * thin, thickness=-1.3 * weight)
     pencil.add_flat_shapes(mouth.pulps, -1.1 * weight, blur=0.22 * mouth.scale)
-    pencil.add_flat_shapes(mouth.caps, 2.1 * weight, blur=0.15 * mouth.scale)
+    pencil.add_flat_shapes(mouth.enamel, 2.1 * weight, blur=0.15 * mouth.scale)
     pencil.add_flat_shapes(mouth.metal, 9.0 * weight)
     np.maximum(pencil.canvas.bone, 0, out=pencil.canvas.bone)
 
@@ -118,13 +118,13 @@ def draw_spongy_bone(pencil: Pencil, shapes: Sequence[Points], thickness: float,
 def _draw_tooth_row(pencil: Pencil, mouth: Dentition, teeth: Sequence[_ToothShape], upper: bool) -> None:
     """Adds a few teeth side by side, with their biting edges near y = 0."""
     rng, s = pencil.rng, mouth.scale
-    x = -0.5 * sum(kind[0] for kind in teeth) + float(rng.normal(0, 2.5))
+    x = -0.5 * sum(tooth[0] for tooth in teeth) + float(rng.normal(0, 2.5))
     slope = float(rng.normal(0, 0.05))
-    for kind in teeth:
-        w = kind[0]
-        at = np.array([x + 0.5 * w, (-0.9 if upper else 0.9) + slope * x + float(rng.normal(0, 0.35))]) * s
-        draw_tooth(pencil, mouth, kind, at, float(rng.normal(0, 3.5)) + (180.0 if upper else 0.0))
-        x += w * float(rng.choice((1.0, 1.03, 1.12), p=(0.6, 0.3, 0.1)))
+    for tooth in teeth:
+        width = tooth[0]
+        at = np.array([x + 0.5 * width, (-0.9 if upper else 0.9) + slope * x + float(rng.normal(0, 0.35))]) * s
+        draw_tooth(pencil, mouth, tooth, at, float(rng.normal(0, 3.5)) + (180.0 if upper else 0.0))
+        x += width * float(rng.choice((1.0, 1.03, 1.12), p=(0.6, 0.3, 0.1)))
 
 
 def _draw_jaw_bone(pencil: Pencil, crest: float, upper: bool) -> None:
@@ -157,13 +157,13 @@ def draw_few_teeth(pencil: Pencil) -> None:
     # The middle of the film lies between the jaws, or halfway along the teeth of one jaw.
     shift = affine_map(0, (0, 0.0 if bitewing else 12.5 * s if upper else -12.5 * s))
     moved = Pencil(canvas=pencil.canvas, to_px=_shifted_map(pencil, shift), rng=rng, wobble=0.012)
-    for up in (True, False):
-        if not bitewing and up != upper:
+    for in_upper_jaw in (True, False):
+        if not bitewing and in_upper_jaw != upper:
             continue
-        _draw_jaw_bone(moved, crest, up)
-        arch = UPPER_TEETH if up else LOWER_TEETH
+        _draw_jaw_bone(moved, crest, in_upper_jaw)
+        arch = UPPER_TEETH if in_upper_jaw else LOWER_TEETH
         teeth = list(arch[3:8]) if bitewing and cheek else _choose_teeth(rng, arch)
-        _draw_tooth_row(moved, mouth, teeth, up)
+        _draw_tooth_row(moved, mouth, teeth, in_upper_jaw)
     draw_tooth_layers(moved, mouth)
     if upper and not bitewing and rng.random() < 0.6:
         floor = np.array([(-40, -22), (-20, -21), (0, -19), (16, -22), (40, -26)]) * s
