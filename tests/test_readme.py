@@ -1,4 +1,4 @@
-"""The README and the guides tell the truth: their commands exist with their options, and what they run is there."""
+"""README and guides tell the truth: their commands exist with their options, and what they run is there."""
 
 import re
 import shlex
@@ -11,7 +11,10 @@ import pytest
 from rajobs.__main__ import cli
 
 ROOT = Path(__file__).parents[1]
-PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")))
+PAGES = (
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "cluster/README.md", "rajobs/builtin/README.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+)
 MOST_LINES = 150  # of the README: everything else has a place under docs/
 
 
