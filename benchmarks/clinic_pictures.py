@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 from printed_numbers import Beside
 
 from rajobs import studies
-from rajobs.imaging.clinical_picture import ITEMS, clinical, number, picture
+from rajobs.imaging.clinical_picture import ITEMS, clinical, draw_findings, finding_value
 from rajobs.imaging.rows import Row
 from rajobs.jobs.ingest import job as ingest_job
 from rajobs.jobs.train.dataset import build_dataset, frozen_split, open_labelled_data, prepare, read_clinic_visits
@@ -79,7 +79,7 @@ def pictures(count: int) -> bool:
     visits = [dict(row.values) for row in draw_clinic(patients=count, seed=0)][:count]
     ask = partial(clinical, row=Row(image_id="", at=0), shows="all", acpa="as_is", missing="own")
     draws: dict[str, Callable[[Values], object]] = {
-        "871x494": picture,
+        "871x494": draw_findings,
         **{f"{size}x{size}": partial(ask, size=size) for size in SIZES},
     }
     print(f"\n{'picture':<12}{'median ms':>10}{'95 of 100':>11}")
@@ -224,7 +224,9 @@ def flipped(data: str, models: Path, mode: str) -> None:
 def negative(data: str, seen: Evaluation) -> NDArray[np.bool_]:
     """Which of the visits that were asked about have a measured ACPA below its bound."""
     source = open_labelled_data(data, seen.study)
-    acpa = {visit.image_id: number(visit.findings["acpa"]) for visit in read_clinic_visits(source.store, ("acpa",))}
+    acpa = {
+        visit.image_id: finding_value(visit.findings["acpa"]) for visit in read_clinic_visits(source.store, ("acpa",))
+    }
     names = prepare(source, seen.study.recipe("default").view, None).rows.column("image_id").to_pylist()
     (bound,) = ITEMS["acpa"].bounds
     values = [acpa[names[at]] for at in seen.at.tolist()]

@@ -17,8 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from rajobs.imaging import file_types
-from rajobs.imaging.fates import Ignored
-from rajobs.imaging.image import Image, ReadOptions
+from rajobs.imaging.image import Ignored, Image, ReadOptions
 from rajobs.imaging.sandbox import Decoder
 from rajobs.records.errors import Reject
 
@@ -110,7 +109,7 @@ def load(paths: list[str]) -> dict[str, bytes]:
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
             if file.is_file():
                 found[file.name] = file.read_bytes()
-    return {name: data for name, data in found.items() if file_types.kind_of(data) is not None}
+    return {name: data for name, data in found.items() if file_types.detect_file_type(data) is not None}
 
 
 def main() -> None:

@@ -126,7 +126,7 @@ def main() -> None:
     parser.add_argument("--step", type=float, default=15.0, help="degrees")
     parser.add_argument("--spoil", choices=SPOILT)
     args = parser.parse_args()
-    (image,) = reader.plan(args.film.read_bytes(), ReadOptions()).images()
+    (image,) = reader.read_file(args.film.read_bytes(), ReadOptions())
     pixels = to_bytes(image.pixels, image.window)
     scale = LONG / max(pixels.shape)
     with args.labels.open() as file:

@@ -1,4 +1,4 @@
-"""Hands out of films: a hand turned upright and sided, and the way back from its picture to the film."""
+"""Hands cut out of films and turned upright, and the maps from film to view and back."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from rajobs.imaging.views import ViewInput
 from rajobs.imaging.windowing import to_bytes
 
 Affine = NDArray[np.float64]
-"""(2, 3): film columns and rows (the middle of a pixel is a whole number) to shares of a view's side."""
+"""(2, 3): maps film columns and rows (a pixel's centre is a whole number) to shares of the view's side."""
 
 Shape = tuple[int, int]
 """Rows and columns of a film."""
@@ -20,17 +20,17 @@ Pixels = NDArray[Any]
 
 
 def upright(image: ViewInput, row: Row, *, size: int) -> NDArray[np.uint8]:
-    """A hand's box with the fingers up, a left hand mirrored, in its own grey levels; beyond the film it is black."""
+    """A hand's box with the fingers up, a left hand mirrored, by its own grey range; black beyond the film."""
     pixels = image.deep if image.deep is not None else image.pixels
     to_view = upright_place(row, (0, 0), size=size) * size
-    to_view[:, 2] -= 0.5  # of the view's pixels, too, the middle is a whole number
-    pixels, to_view = _shrunk(pixels, to_view)
+    to_view[:, 2] -= 0.5  # the centre of a view's pixel is a whole number, too
+    pixels, to_view = _shrink(pixels, to_view)
     patch = cv2.warpAffine(pixels, to_view, (size, size), flags=cv2.INTER_LINEAR)
     return to_bytes(patch.astype(pixels.dtype, copy=False), None)
 
 
 def upright_place(row: Row, shape: Shape, *, size: int) -> Affine:
-    """Where `upright` puts the film's pixels."""
+    """The map from the film to the view of `upright`."""
     assert row.box is not None, row
     x0, y0, x1, y1 = row.box
     turn, side = np.deg2rad(-row.angle), max(x1 - x0, y1 - y0, 1.0)
@@ -42,7 +42,7 @@ def upright_place(row: Row, shape: Shape, *, size: int) -> Affine:
 
 
 def whole_place(row: Row, shape: Shape, *, size: int, fit: str) -> Affine:
-    """Where `views.whole` puts the film's pixels."""
+    """The map from the film to the view of `views.whole`."""
     rows, columns = shape
     shrink = size / max(rows, columns)
     height, width = (max(1, round(rows * shrink)), max(1, round(columns * shrink))) if fit == "pad" else (size, size)
@@ -52,29 +52,30 @@ def whole_place(row: Row, shape: Shape, *, size: int, fit: str) -> Affine:
 
 
 def shrink_views(images: Pixels, share: float) -> tuple[Pixels, Affine]:
-    """Square views (n, channels, side, side) made small in the middle of black ones, and where shares of theirs go."""
+    """Square views (n, channels, side, side) shrunk into the middle of black ones, and the map of their positions."""
     side = images.shape[2]
     small = 2 * round(side * share / 2)
     edge = (side - small) // 2
-    seen = np.zeros_like(images)
-    for view, into in zip(images.reshape(-1, side, side), seen.reshape(-1, side, side)):
-        into[edge : edge + small, edge : edge + small] = cv2.resize(view, (small, small), interpolation=cv2.INTER_AREA)
-    return seen, np.column_stack([np.eye(2) * small / side, np.full(2, edge / side)])
+    shrunk = np.zeros_like(images)
+    inside = slice(edge, edge + small)
+    for view, target in zip(images.reshape(-1, side, side), shrunk.reshape(-1, side, side)):
+        target[inside, inside] = cv2.resize(view, (small, small), interpolation=cv2.INTER_AREA)
+    return shrunk, np.column_stack([np.eye(2) * small / side, np.full(2, edge / side)])
 
 
 def move_points(points: NDArray[np.float64], by: Affine) -> NDArray[np.float64]:
-    """Points (..., 2) carried along."""
+    """Points (..., 2) moved by a map."""
     moved: NDArray[np.float64] = points @ by[:, :2].T + by[:, 2]
     return moved
 
 
 def invert(by: Affine) -> Affine:
-    """The way back."""
+    """The inverse map."""
     return np.asarray(cv2.invertAffineTransform(by), np.float64)
 
 
-def _shrunk(pixels: Pixels, by: Affine) -> tuple[Pixels, Affine]:
-    """An image nearly as small as a map shows it, by the mean over areas: a warp alone would skip pixels."""
+def _shrink(pixels: Pixels, by: Affine) -> tuple[Pixels, Affine]:
+    """The image shrunk by area means to nearly the size that a map gives it, because a warp alone skips pixels."""
     factor = int(1 / np.linalg.norm(by[:, 0]))
     if factor < 2:
         return pixels, by

@@ -1,14 +1,13 @@
-"""What an object is, by its content: names lie."""
+"""File types by content: names and extensions are not trusted."""
 
 import re
 
-PICTURES = ("png", "jpeg", "tiff", "bmp")
 LOOPS = ("avi", "mp4")
-OTHER = "other"  # a picture or loop of a coding that is not read
-DAMAGED = "damaged"  # what was a DICOM file or a picture, with its first bytes changed, moved or cut
-ARCHIVES = ("zip", "tar", "gzip", "bzip2", "xz")
+OTHER = "other"  # a picture or loop in a coding that is not read
+DAMAGED = "damaged"  # once a DICOM file or a picture, but its first bytes were changed, moved or cut off
+HEAD_BYTES = 512  # the first bytes, by which an archive is recognised
 
-_PICTURE_HEADS = (
+_PICTURE_SIGNATURES = (
     (b"\x89PNG\r\n\x1a\n", "png"),
     (b"\xff\xd8\xff", "jpeg"),
     (b"II*\0", "tiff"),
@@ -24,40 +23,42 @@ _PICTURE_HEADS = (
     (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", OTHER),  # WMV
     (b"\x00\x00\x01\xba", OTHER),  # MPEG program stream
 )
-_ARCHIVE_HEADS = (
+_ARCHIVE_SIGNATURES = (
     (b"PK\x03\x04", "zip"),
     (b"PK\x05\x06", "zip"),
     (b"\x1f\x8b\x08", "gzip"),
     (b"BZh", "bzip2"),
     (b"\xfd7zXZ\0", "xz"),
 )
-# The file meta elements begin with their length; further signs stand behind a format's first bytes.
-META = b"\x02\x00\x00\x00UL\x04\x00"
-_SIGNS = ((12, b"IHDR"), (6, b"JFIF\0"), (6, b"Exif\0\0"), (8, b"AVI LIST"), (0, b"RIFF"), (4, b"ftyp"))
-_EMPTY = 64  # zeros that no other usual file begins with
-# Groups that a data set without a preamble may begin with: file meta, command set or identification.
-_BARE = re.compile(rb"\x02\x00\x00\x00UL\x04\x00|\x08\x00[\x00-\xff]\x00|\x00\x08\x00[\x00-\xff]", re.DOTALL)
+META_START = b"\x02\x00\x00\x00UL\x04\x00"
+"""The element that a DICOM file's meta elements begin with: their length."""
+# Parts of a format's head, each at its position, that remain when the first bytes are damaged.
+_HEAD_PARTS = ((12, b"IHDR"), (6, b"JFIF\0"), (6, b"Exif\0\0"), (8, b"AVI LIST"), (0, b"RIFF"), (4, b"ftyp"))
+_ZERO_BYTES = 64  # a damaged preamble: no other usual file begins with so many zeros
+# A data set without a preamble begins with one of these groups: file meta, command set or identification.
+_BARE_START = re.compile(rb"\x02\x00\x00\x00UL\x04\x00|\x08\x00[\x00-\xff]\x00|\x00\x08\x00[\x00-\xff]", re.DOTALL)
 
 
-def kind_of(data: bytes) -> str | None:
-    """dicom, one of PICTURES or LOOPS, "other", "damaged", or None for what is no image."""
-    if data[128:132] == b"DICM" or data[132:140] == META:
+def detect_file_type(data: bytes) -> str | None:
+    """dicom, png, jpeg, tiff, bmp, avi, mp4, OTHER, DAMAGED, or None for what is no image."""
+    if data[128:132] == b"DICM" or data[132:140] == META_START:
         return "dicom"
-    for head, kind in _PICTURE_HEADS:
-        if data.startswith(head):
+    for signature, kind in _PICTURE_SIGNATURES:
+        if data.startswith(signature):
             return kind
-    return _boxed(data) or ("dicom" if _is_bare(data) else DAMAGED if _is_damaged(data) else None)
+    return _container_kind(data) or ("dicom" if _is_bare_dicom(data) else DAMAGED if _is_damaged(data) else None)
 
 
 def _is_damaged(data: bytes) -> bool:
     head = data[:1024]
-    if head and not any(head[:_EMPTY]):
-        return True  # an empty preamble, and not what should stand behind it
-    moved = META in head or b"DICM\x02\x00" in head
-    return moved or any(head[at : at + len(sign)] == sign for at, sign in _SIGNS)
+    if head and not any(head[:_ZERO_BYTES]):
+        return True  # an empty preamble without the mark that should follow it
+    moved = META_START in head or b"DICM\x02\x00" in head
+    return moved or any(head[at : at + len(part)] == part for at, part in _HEAD_PARTS)
 
 
-def _boxed(data: bytes) -> str | None:
+def _container_kind(data: bytes) -> str | None:
+    """The kind of a RIFF file, of an ISO media file (MP4, HEIC, AVIF) or of a BMP."""
     if data[:4] == b"RIFF":
         return {b"AVI ": "avi", b"WEBP": OTHER}.get(data[8:12])
     if data[4:8] == b"ftyp":
@@ -72,31 +73,32 @@ def _boxed(data: bytes) -> str | None:
     return None
 
 
-def _is_bare(data: bytes) -> bool:
-    """A DICOM data set without preamble: its first element must be one, with a length that fits."""
-    if len(data) < 16 or not _BARE.match(data):
+def _is_bare_dicom(data: bytes) -> bool:
+    """Whether this is a DICOM data set without a preamble: the first element must be plausible."""
+    if len(data) < 16 or not _BARE_START.match(data):
         return False
     vr = data[4:6]
     if vr.isalpha() and vr.isupper():
         return True
     length = int.from_bytes(data[4:8], "little")
-    # Implicit: (0008,0000), (0008,0005), (0008,0008) and so on, short values all of them.
+    # Implicit VR: the group begins with (0008,0000), (0008,0005) or (0008,0008), which are all short.
     return data[:2] == b"\x08\x00" and length <= 256 and length % 2 == 0
 
 
-def archive_of(head: bytes) -> str | None:
-    """One of ARCHIVES by the first 512 bytes, or None."""
-    for magic, kind in _ARCHIVE_HEADS:
-        if head.startswith(magic):
+def detect_archive_type(head: bytes) -> str | None:
+    """zip, tar, gzip, bzip2, xz or None, by the first HEAD_BYTES bytes."""
+    for signature, kind in _ARCHIVE_SIGNATURES:
+        if head.startswith(signature):
             return kind
     return "tar" if _is_tar(head) else None
 
 
 def _is_tar(head: bytes) -> bool:
-    if len(head) < 512 or head[128:132] == b"DICM":
+    if len(head) < HEAD_BYTES or head[128:132] == b"DICM":
         return False
     if head[257:262] == b"ustar":
         return True
+    # Tars of old have no signature, but a checksum.
     try:
         stated = int(head[148:156].rstrip(b" \0") or b"-", 8)
     except ValueError:

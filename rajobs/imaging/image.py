@@ -1,4 +1,4 @@
-"""What comes out of a file: images with the allow-listed part of their header, and the options they are read with."""
+"""What reading a file gives: images with the allow-listed part of their header, or Ignored; and the read options."""
 
 from dataclasses import dataclass, field
 from datetime import date
@@ -6,16 +6,25 @@ from datetime import date
 import numpy as np
 from numpy.typing import NDArray
 
-from rajobs.imaging.limits import DEFAULT, Limits
-from rajobs.records.errors import UsageError
+from rajobs.imaging.limits import DEFAULT_LIMITS, Limits
+from rajobs.records.errors import IGNORE_REASONS, UsageError
 
 Box = tuple[int, int, int, int]
-"""x0, y0, x1, y1 in pixels, the last ones included, as in a region sequence."""
+"""x0, y0, x1, y1 in pixels; x1 and y1 are inside the box, as in a region sequence."""
+
+
+class Ignored(Exception):
+    """A file that is left out although nothing is wrong with it. `reason` is one of IGNORE_REASONS."""
+
+    def __init__(self, reason: str) -> None:
+        assert reason in IGNORE_REASONS, reason
+        super().__init__(reason)
+        self.reason = reason
 
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
-    """All that is read out of a header. The identifiers are for the pseudonyms only; nothing else leaves a file."""
+    """All that is read from a header. The identifiers serve only to make pseudonyms; nothing else leaves the file."""
 
     sop_uid: str | None = None
     patient_id: str | None = None
@@ -31,14 +40,14 @@ class Header:
     manufacturer: str | None = None
     spacing_mm: float | None = None
     burned_in: bool | None = None
-    source_uid: str | None = None  # the instance that a derived image was made from
+    source_uid: str | None = None  # SOP instance UID of the image that this one was derived from
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Image:
-    """A film, a picture or a frame: grey MONOCHROME2 (uint8, uint16) or RGB (uint8, rows x columns x 3).
+    """A film, a picture or a frame of a loop: grey MONOCHROME2 (uint8, uint16) or RGB (uint8, rows x columns x 3).
 
-    `bits` is the range of the grey values (0 .. 2**bits - 1); `window` (centre, width) is in the units of `pixels`.
+    Grey values are 0 .. 2**bits - 1; `window` (centre, width) is in the units of `pixels`.
     """
 
     pixels: NDArray[np.uint8] | NDArray[np.uint16]
@@ -51,7 +60,7 @@ class Image:
 
 @dataclass(frozen=True, kw_only=True)
 class Mask:
-    """Where the ultrasound is on the screen of one machine. None stands for any; pictures have no maker or model."""
+    """Where the ultrasound image is on one machine's screen. A None matches any; pictures have no maker or model."""
 
     manufacturer: str | None
     model: str | None
@@ -62,13 +71,16 @@ class Mask:
 
 @dataclass(frozen=True, kw_only=True)
 class ReadOptions:
-    """What the user decides about files that do not tell, or tell too much."""
+    """What the user decides about files whose header says too little or too much.
 
-    pictures: str | None = None  # ultrasound | radiograph: what files without a header show
+    Ingest stores a hash of the options in use, field names included: renaming a field makes it read shards again.
+    """
+
+    pictures: str | None = None  # ultrasound | radiograph: what files without a header show; None: they are rejected
     ultrasound_regions: str = "tagged"  # tagged | all
     masks: tuple[Mask, ...] = ()
     burned_in: bool = False  # keep radiographs whose header says that text is in the pixels
-    limits: Limits = field(default=DEFAULT)
+    limits: Limits = field(default=DEFAULT_LIMITS)
 
     def __post_init__(self) -> None:
         if self.pictures not in (None, "ultrasound", "radiograph"):

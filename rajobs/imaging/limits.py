@@ -1,4 +1,4 @@
-"""How much one input object may ask for, so that a hostile file costs a reject and not a machine."""
+"""Limits on what one input file may ask for, so that a hostile file costs a reject and not a machine."""
 
 from dataclasses import dataclass
 
@@ -8,22 +8,25 @@ GIB = 1 << 30
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Bounds on archives, headers and pixels. Sizes are bytes, times CPU seconds."""
+    """Bounds on archives, headers and pixels. Sizes are in bytes, times in CPU seconds.
 
-    depth: int = 3  # a zip within a zip within a zip is still read
+    Ingest stores a hash of the limits in use, field names included: renaming a field makes it read shards again.
+    """
+
+    depth: int = 3  # of nested archives: a zip within a zip within a zip is still read
     member_bytes: int = GIB
-    ratio: int = 1000  # uncompressed to compressed, checked beyond `ratio_from`
+    ratio: int = 1000  # of uncompressed to compressed size, checked above `ratio_from` bytes
     ratio_from: int = MIB
-    held_bytes: int = 256 * MIB  # a deflated container or data set that must be held to be read
+    held_bytes: int = 256 * MIB  # of a nested zip or deflated data set that is read into memory
     members: int = 10_000_000  # of one archive
-    header_reads: int = 300_000  # of a DICOM header: some 0.3 s
-    header_value: int = 4 * MIB  # a sequence or table that is opened
-    pixels: int = 200_000_000  # a frame
+    header_reads: int = 300_000  # elements of a DICOM header: about 0.3 s
+    header_value: int = 4 * MIB  # bytes of a header's sequence or table that is parsed
+    pixels: int = 200_000_000  # of a frame
     frames: int = 2000
-    decoded_bytes: int = 2 * GIB  # all frames of an object
-    decode_seconds: float = 5.0  # a frame, and more for a large one:
+    decoded_bytes: int = 2 * GIB  # of all frames of a file
+    decode_seconds: float = 5.0  # for a frame, plus:
     decode_seconds_per_megapixel: float = 2.0
-    child_bytes: int = 2 * GIB  # address space a decoder may take beyond what it starts with
+    child_bytes: int = 2 * GIB  # address space that a decoder may take beyond what it starts with
 
 
-DEFAULT = Limits()
+DEFAULT_LIMITS = Limits()

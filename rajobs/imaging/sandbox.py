@@ -1,10 +1,11 @@
-"""Reading files that are not trusted: decoders run in a child that may hang, crash or run out of memory.
+"""Reading files that are not trusted: their decoders run in a child process that may hang, crash or run out of memory.
 
-One child serves thousands of files. The request is a line of JSON, the file and the pixels go through two unnamed files
-in memory; nothing is pickled. The child ends by itself: at the end of its input when this process is gone, and by a
-timer on its processor time when a decoder hangs. It gets no credentials and no key: its environment is a short list.
+One child serves thousands of files. A request is a line of JSON; the file and the pixels are passed through two unnamed
+files in memory, and nothing is pickled. The child ends by itself: when this process is gone its input ends, and when a
+decoder hangs a timer on its CPU time ends it. It gets no credentials and no key: its environment is an allow-list.
 """
 
+import ctypes
 import dataclasses
 import json
 import os
@@ -20,25 +21,28 @@ from typing import Any
 
 import numpy as np
 
-from rajobs.imaging.fates import Ignored
-from rajobs.imaging.formats import reader
-from rajobs.imaging.formats.reader import Plan
-from rajobs.imaging.image import Header, Image, ReadOptions
+from rajobs.imaging.formats.reader import ReadPlan, plan_read, read_planned
+from rajobs.imaging.image import Header, Ignored, Image, ReadOptions
 from rajobs.imaging.limits import MIB
 from rajobs.records.errors import Reject
 
 _ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR")
-_KEPT = 64 * MIB  # of the exchange files between requests
+_MAX_KEPT = 64 * MIB  # larger exchange files are emptied after a request
 _ATTEMPTS = 2
-_PATIENCE = 6.0  # wall clock seconds for each second of processor time, on a busy machine
+_WALL_SECONDS_PER_CPU_SECOND = 6.0  # on a busy machine
+_START_SECONDS = 10  # wall clock time in addition to that
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # parameters of mallopt, in glibc's malloc.h
+_MAX_FREE_MEMORY = 256 * MIB
+_LARGEST_HEAP_BLOCK = 32 * MIB  # the most that glibc accepts as M_MMAP_THRESHOLD
 
 
-class Died(Exception):
-    """The child ended, or was ended, before its answer."""
+class ChildDied(Exception):
+    """The child process ended, or was ended, before it answered."""
 
 
 class Decoder:
-    """Reads files; the risky ones in a child process that is started when first needed and again when it died."""
+    """Reads files, the risky ones in a child process, which is started when first needed and again after it died."""
 
     def __init__(self) -> None:
         self._child: _Child | None = None
@@ -52,34 +56,34 @@ class Decoder:
         self.close()
 
     def start(self) -> None:
-        """Starts the child before it is needed: it takes a second to be ready."""
+        """Start the child before it is needed: it takes a second to be ready."""
         if self._child is None:
             self._child = _Child()
 
     def close(self) -> None:
-        """Ends the child."""
+        """End the child."""
         if self._child is not None:
             self._child.close()
             self._child = None
 
     def peak_bytes(self) -> int:
-        """The living child's highest resident memory; 0 where there is none, or no way to tell."""
+        """The child's highest resident memory so far; 0 without a child or where the system does not tell."""
         return 0 if self._child is None else self._child.peak_bytes()
 
     def read(self, data: bytes, options: ReadOptions) -> list[Image]:
-        """All images of an object, or the Reject or Ignored that it ends in."""
-        return self.finish(reader.plan(data, options))
+        """All images of a file, or its Reject or Ignored."""
+        return self.read_planned(plan_read(data, options))
 
-    def finish(self, plan: Plan) -> list[Image]:
-        """The images of a plan."""
-        if plan.safe:
-            return list(reader.frames(plan))
+    def read_planned(self, plan: ReadPlan) -> list[Image]:
+        """The images of a planned read, or its Reject or Ignored."""
+        if plan.is_safe:
+            return list(read_planned(plan))
         for _ in range(_ATTEMPTS):
             if self._child is None:
                 self._child = _Child()
             try:
-                return list(self._child.images(plan))
-            except Died:
+                return list(self._child.read_images(plan))
+            except ChildDied:
                 self.close()
         raise Reject("decoder-crashed", "decode")
 
@@ -88,22 +92,22 @@ class _Child:
     """The child process and the files shared with it."""
 
     def __init__(self) -> None:
-        self._in, self._out = exchange_file("rajobs-in"), exchange_file("rajobs-out")
+        self._in, self._out = open_exchange_file("rajobs-in"), open_exchange_file("rajobs-out")
         environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
         environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-        # The same modules as here, also where a cluster's working directory put them on the path at run time.
+        # The same modules as here, even if a cluster's working directory was added to the path at run time.
         environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "rajobs.imaging.child", str(self._in), str(self._out)],
+            [sys.executable, "-m", "rajobs.imaging.decoder_process", str(self._in), str(self._out)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # decoders print what they find, header text too
+            stderr=subprocess.DEVNULL,  # decoders print what they read, header text included
             pass_fds=(self._in, self._out),
             env=environment,
         )
 
     def close(self) -> None:
-        """Kills the child; it holds nothing that is worth a farewell."""
+        """Kill the child; it has nothing to save."""
         self._process.kill()
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
@@ -111,7 +115,7 @@ class _Child:
             try:
                 pipe.close()
             except BrokenPipeError:
-                continue  # what was still in the pipe's buffer is for nobody
+                continue  # what was left in the pipe's buffer is not needed
         os.close(self._in)
         os.close(self._out)
 
@@ -120,18 +124,18 @@ class _Child:
         lines = status.read_text().splitlines() if status.exists() else []
         return sum(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM:"))
 
-    def images(self, plan: Plan) -> Iterator[Image]:
-        """The child's images of a file."""
-        put(self._in, plan.data)
+    def read_images(self, plan: ReadPlan) -> Iterator[Image]:
+        """The images of a file as the child decodes them."""
+        write_exchange(self._in, plan.data)
         self._send({"size": len(plan.data), "options": dataclasses.asdict(plan.options)})
         while True:
             answer = self._receive(plan)
             if "image" in answer:
-                yield self._image(answer)
+                yield self._take_image(answer["image"])
                 self._send({})
                 continue
-            _trim(self._in)
-            _trim(self._out)
+            _empty_if_large(self._in)
+            _empty_if_large(self._out)
             if "reject" in answer:
                 raise Reject(*answer["reject"])
             if "ignored" in answer:
@@ -144,78 +148,82 @@ class _Child:
             self._process.stdin.write(json.dumps(message).encode() + b"\n")
             self._process.stdin.flush()
         except OSError:
-            raise Died from None
+            raise ChildDied from None
 
-    def _receive(self, plan: Plan) -> dict[str, Any]:
+    def _receive(self, plan: ReadPlan) -> dict[str, Any]:
         assert self._process.stdout is not None
-        limits, layout = plan.options.limits, plan.scan.layout if plan.scan else None
-        megapixels = layout.rows * layout.columns / 1e6 if layout else limits.pixels / 1e7
-        seconds = limits.decode_seconds + limits.decode_seconds_per_megapixel * megapixels
-        # The child's own timer counts processor time; this one is for a child that sleeps.
-        ready, _, _ = select.select([self._process.stdout], [], [], 10 + _PATIENCE * seconds)
+        # The child's own timer counts CPU time; this one is for a child that sleeps.
+        timeout = _START_SECONDS + _WALL_SECONDS_PER_CPU_SECOND * plan.frame_seconds
+        ready, _, _ = select.select([self._process.stdout], [], [], timeout)
         line = self._process.stdout.readline() if ready else b""
         if not line.endswith(b"\n"):
-            raise Died
+            raise ChildDied
         answer: dict[str, Any] = json.loads(line)
         return answer
 
-    def _image(self, answer: dict[str, Any]) -> Image:
-        found = answer["image"]
-        pixels = np.empty(found["shape"], np.dtype(found["dtype"]))
-        take(self._out, pixels.reshape(-1).view(np.uint8).data)
-        window = tuple(found["window"]) if found["window"] else None
+    def _take_image(self, description: dict[str, Any]) -> Image:
+        """The image whose pixels are in the exchange file."""
+        pixels = np.empty(description["shape"], np.dtype(description["dtype"]))
+        read_exchange_into(self._out, pixels.reshape(-1).view(np.uint8).data)
         return Image(
             pixels=pixels,
-            bits=found["bits"],
-            window=window,
-            frame=found["frame"],
-            doppler=found["doppler"],
-            header=header_from(found["header"]),
+            bits=description["bits"],
+            window=tuple(description["window"]) if description["window"] else None,
+            frame=description["frame"],
+            doppler=description["doppler"],
+            header=_header_from_json(description["header"]),
         )
 
 
-def header_from(found: dict[str, Any]) -> Header:
-    """A header out of JSON."""
-    studied = found.pop("study_date")
-    return Header(study_date=date.fromisoformat(studied) if studied else None, **found)
+def _header_from_json(fields: dict[str, Any]) -> Header:
+    day = fields.pop("study_date")
+    return Header(study_date=date.fromisoformat(day) if day else None, **fields)
 
 
-def exchange_file(name: str) -> int:
-    """An unnamed file that two processes share: in memory where the system offers it."""
+def open_exchange_file(name: str) -> int:
+    """The handle of an unnamed file that two processes share: in memory where the system offers that."""
     if hasattr(os, "memfd_create"):
         return os.memfd_create(name, 0)
     with tempfile.TemporaryFile() as file:
         return os.dup(file.fileno())
 
 
-def put(handle: int, data: bytes | memoryview) -> None:
-    """Bytes into an exchange file."""
+def write_exchange(handle: int, data: bytes | memoryview) -> None:
+    """Write an exchange file from its start."""
     view, at = memoryview(data), 0
     while at < len(view):
         at += os.pwrite(handle, view[at:], at)
 
 
-def take(handle: int, into: memoryview) -> None:
-    """Bytes out of an exchange file."""
+def read_exchange_into(handle: int, buffer: memoryview) -> None:
+    """Fill a buffer from the start of an exchange file."""
     at = 0
-    while at < len(into):
-        got = os.preadv(handle, [into[at:]], at)
-        if not got:
-            raise Died
-        at += got
+    while at < len(buffer):
+        count = os.preadv(handle, [buffer[at:]], at)
+        if not count:
+            raise ChildDied
+        at += count
 
 
-def whole(handle: int, size: int) -> bytes:
-    """The first bytes of an exchange file."""
+def read_exchange(handle: int, size: int) -> bytes:
+    """The first `size` bytes of an exchange file."""
     data = os.pread(handle, size, 0)
     while len(data) < size:
         more = os.pread(handle, size - len(data), len(data))
         if not more:
-            raise Died
+            raise ChildDied
         data += more
     return data
 
 
-def _trim(handle: int) -> None:
-    if os.fstat(handle).st_size > _KEPT:
+def _empty_if_large(handle: int) -> None:
+    if os.fstat(handle).st_size > _MAX_KEPT:
         os.ftruncate(handle, 0)
+
+
+def keep_memory() -> None:
+    """Let this process keep freed memory for the next film, which takes a tenth of the time of asking for it anew."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:  # only glibc has it
+        mallopt(_MMAP_THRESHOLD, _LARGEST_HEAP_BLOCK)
+        mallopt(_TRIM_THRESHOLD, _MAX_FREE_MEMORY)

@@ -1,15 +1,15 @@
-"""Grey values to brightness: the header's window, or the span that nearly all pixels lie in."""
+"""Grey values to brightness, by the header's window or by the range that contains nearly all pixels."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-LOWEST, HIGHEST = 0.5, 99.5  # per cent
+LOWEST, HIGHEST = 0.5, 99.5  # percentiles that are shown as black and as white
 
 
-def span(pixels: NDArray[Any], window: tuple[float, float] | None) -> tuple[float, float]:
-    """The values shown as black and as white. A window that shows next to nothing is not believed."""
+def find_grey_range(pixels: NDArray[Any], window: tuple[float, float] | None) -> tuple[float, float]:
+    """The values shown as black and as white. A window that contains hardly any pixels is ignored."""
     if pixels.ndim == 3:
         return 0.0, 255.0
     sample = sampled(pixels)
@@ -25,31 +25,31 @@ def span(pixels: NDArray[Any], window: tuple[float, float] | None) -> tuple[floa
 
 
 def sampled(pixels: NDArray[Any]) -> NDArray[Any]:
-    """Some 60,000 pixels on a grid: percentiles of a film to well under a grey level."""
+    """About 60,000 pixels on a grid: enough for a film's percentiles to well under one grey level."""
     step = max(1, int((pixels.shape[0] * pixels.shape[1] / 60_000) ** 0.5))
     return pixels[::step, ::step].reshape(-1)
 
 
 def to_unit(pixels: NDArray[Any], window: tuple[float, float] | None) -> NDArray[np.float32]:
-    """Pixels as 0 .. 1; colour by its full range."""
+    """Pixels as 0 .. 1; colours by their full range."""
     if pixels.ndim == 3:
         return pixels.astype(np.float32) / np.float32(255)
-    low, high = span(pixels, window)
+    low, high = find_grey_range(pixels, window)
     scaled = (pixels.astype(np.float32) - np.float32(low)) / np.float32(high - low)
     return np.clip(scaled, 0, 1, out=scaled)
 
 
 def to_bytes(pixels: NDArray[Any], window: tuple[float, float] | None) -> NDArray[np.uint8]:
     """Pixels as 0 .. 255."""
-    return shown(pixels, span(pixels, window))
+    return apply_grey_range(pixels, find_grey_range(pixels, window))
 
 
-def shown(pixels: NDArray[Any], black_white: tuple[float, float]) -> NDArray[np.uint8]:
-    """Pixels as 0 .. 255 between the values for black and white; colour as it is."""
+def apply_grey_range(pixels: NDArray[Any], black_white: tuple[float, float]) -> NDArray[np.uint8]:
+    """Pixels as 0 .. 255 between the values for black and white; colours are not changed."""
     if pixels.ndim == 3:
         return pixels.astype(np.uint8, copy=False)
     low, high = black_white
-    # By a table: a film has far more pixels than levels. A joint has fewer.
+    # A film has far more pixels than grey levels, so it goes through a table; a joint has fewer.
     count = np.iinfo(pixels.dtype).max + 1
     levels = (np.arange(count) if pixels.size > count else pixels).astype(np.float32)
     scaled = np.clip((levels - np.float32(low)) * np.float32(255 / (high - low)) + np.float32(0.5), 0, 255)

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from rajobs.imaging.clinical_picture import number
+from rajobs.imaging.clinical_picture import finding_value
 from rajobs.imaging.rows import Visit
 from rajobs.learning.study import Study
 from rajobs.learning.targets import MISSING, Target, encode, predicted
@@ -45,7 +45,7 @@ def variables(found: Sequence[Visit], study: Study) -> dict[str, Numbers]:
     answers = {target.name for target in study.targets}
     return {
         visit.image_id: np.array(
-            [np.nan if (value := number(finding)) is None else value
+            [np.nan if (value := finding_value(finding)) is None else value
              for name, finding in visit.findings.items() if name not in answers]
         )
         for visit in found

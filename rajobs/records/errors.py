@@ -108,7 +108,7 @@ REJECT_REASONS = (
 
 REJECT_STAGES = ("archive", "header", "decode", "region")
 
-IGNORE_REASONS = ("not-an-image", "duplicate", "directory-record", "beyond-limit")
+IGNORE_REASONS = ("not-an-image", "duplicate", "directory-record")
 
 
 class Reject(Exception):

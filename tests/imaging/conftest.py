@@ -1,4 +1,4 @@
-"""What the imaging tests share."""
+"""Fixtures of the imaging tests."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ REAL = Path(__file__).parents[3] / "shared" / "data" / "dicom"
 
 @pytest.fixture(scope="session")
 def real_files():
-    """The real files beside the repository, by name; the tests that look at them are left out where there are none."""
+    """The real files, which may lie next to the repository, by name; without them their tests are skipped."""
     if not REAL.is_dir():
         pytest.skip("no real files here")
     return {path.stem: path.read_bytes() for path in sorted(REAL.glob("*.dcm"))}
@@ -19,5 +19,5 @@ def real_files():
 
 @pytest.fixture(scope="session")
 def decoder():
-    with Decoder() as living:
-        yield living
+    with Decoder() as shared:
+        yield shared

@@ -1,4 +1,4 @@
-"""Small DICOM files for the tests, written by pydicom and coded by other libraries than the reader's where possible."""
+"""Small DICOM files for the tests, written by pydicom and, where possible, not coded by the reader's own libraries."""
 
 import io
 from typing import Any
@@ -15,7 +15,7 @@ CR, US = "1.2.840.10008.5.1.4.1.1.1", "1.2.840.10008.5.1.4.1.1.6.1"
 
 
 def film(rows=64, columns=48, bits=12, seed=0):
-    """A smooth film with some noise, of so many bits."""
+    """A smooth film with some noise."""
     draw = np.random.default_rng(seed)
     slope = np.linspace(0, (1 << bits) * 0.9, rows * columns).reshape(rows, columns)
     out = np.clip(slope + draw.normal(0, 3, (rows, columns)), 0, (1 << bits) - 1)
@@ -31,7 +31,7 @@ def scan_rgb(rows=32, columns=48, seed=0):
 
 
 def dicom(pixels, *, syntax=EXPLICIT, frames: list[bytes] | None = None, bits: int | None = None, **changes: Any):
-    """A file with these pixels, or with these coded frames; `changes` set or (None) remove elements."""
+    """A file with these pixels, or with coded `frames` of them; `changes` set elements, or remove them if None."""
     samples = pixels.shape[-1] if pixels.ndim >= 3 and pixels.shape[-1] == 3 else 1
     image = pixels[0] if pixels.ndim - (samples == 3) == 3 else pixels
     ds = Dataset()
@@ -69,7 +69,7 @@ def dicom(pixels, *, syntax=EXPLICIT, frames: list[bytes] | None = None, bits: i
 
 
 def region(x0, y0, x1, y1, spatial=1):
-    """An item of the ultrasound region sequence."""
+    """An item of the sequence of ultrasound regions."""
     item = Dataset()
     item.RegionSpatialFormat, item.RegionDataType, item.RegionFlags = spatial, 1, 0
     item.RegionLocationMinX0, item.RegionLocationMinY0 = x0, y0

@@ -1,4 +1,4 @@
-"""The clinic's findings as a picture: Table 2's colours, a place of its own for each finding, and the settings."""
+"""The clinic's findings as a picture: Table 2's colours, a square for each finding, and the settings."""
 
 import numpy as np
 import pytest
@@ -15,8 +15,8 @@ from rajobs.imaging.clinical_picture import (
     WIDTH,
     YELLOW,
     clinical,
-    number,
-    picture,
+    draw_findings,
+    finding_value,
 )
 from rajobs.imaging.rows import Finding, Row
 from rajobs.phantoms.clinic.printed_tables import BOUNDS
@@ -44,7 +44,7 @@ TABLE_2 = [
 
 
 def colour_of(drawn: np.ndarray, name: str) -> tuple[int, ...]:
-    """The one colour of a finding's square."""
+    """The colour of a finding's square, which has only one."""
     left, top, side = BLOCKS[name]
     (colour,) = np.unique(drawn[top : top + side, left : left + side].reshape(-1, 3), axis=0)
     return tuple(int(value) for value in colour)
@@ -52,55 +52,55 @@ def colour_of(drawn: np.ndarray, name: str) -> tuple[int, ...]:
 
 @pytest.mark.parametrize(("name", "value", "colour"), TABLE_2)
 def test_a_finding_has_the_colour_of_table_2(name: str, value: float | str, colour: tuple[int, ...]) -> None:
-    # The clinic table keeps short floats: 0.3 and 37.4 must not slip over a bound by that.
-    kept: Finding = value if isinstance(value, str) else float(np.float32(value))
-    drawn = picture({name: kept})
+    # The clinic table stores 32-bit floats: rounding must not move 0.3 or 37.4 across a bound.
+    stored: Finding = value if isinstance(value, str) else float(np.float32(value))
+    drawn = draw_findings({name: stored})
     assert colour_of(drawn, name) == colour
-    assert {colour_of(drawn, other) for other in BLOCKS if other != name} == {GREY}, "nobody looked at the others"
+    assert {colour_of(drawn, other) for other in BLOCKS if other != name} == {GREY}, "the others were not examined"
 
 
-def test_phantoms_keep_a_variant_in_the_bands_of_the_same_table() -> None:
+def test_phantoms_use_the_same_bounds() -> None:
     assert all(ITEMS[name].bounds == bounds for name, bounds in BOUNDS.items())
 
 
-def test_every_finding_of_the_table_has_a_place_and_none_hides_another() -> None:
-    whose = {"patient", "visit_date", "reader", "derived_from", "ra_clinical"}
-    assert set(BLOCKS) == set(CLINIC.names) - whose, "the answer is not in the picture"
+def test_every_finding_of_the_clinic_table_has_a_square_and_no_squares_overlap() -> None:
+    not_findings = {"patient", "visit_date", "reader", "derived_from", "ra_clinical"}
+    assert set(BLOCKS) == set(CLINIC.names) - not_findings, "the diagnosis must not be in the picture"
     count = np.zeros((HEIGHT, WIDTH), int)
     for left, top, side in BLOCKS.values():
         assert min(left, top) >= 0 and left + side <= WIDTH and top + side <= HEIGHT
         count[top : top + side, left : left + side] += 1
     assert count.max() == 1
-    drawn = picture({})
+    drawn = draw_findings({})
     assert drawn.shape == (494, 871, 3) and {tuple(map(int, c)) for c in drawn[count == 0]} == {WHITE}
 
 
 def test_the_hands_are_mirror_images() -> None:
-    one = picture(
+    left = draw_findings(
         {f"L_{joint}_{finding}": 1 for joint in ("wrist", "IP", "DIP5") for finding in ("symptom", "swollen")}
     )
-    other = picture(
+    right = draw_findings(
         {f"R_{joint}_{finding}": 1 for joint in ("wrist", "IP", "DIP5") for finding in ("symptom", "swollen")}
     )
     hands = np.s_[: min(BLOCKS[name][1] for name in ITEMS)]
-    assert (one[hands] == other[hands][:, ::-1]).all() and (one != other).any()
+    assert (left[hands] == right[hands][:, ::-1]).all() and (left != right).any()
 
 
-def test_settings_leave_out_flip_and_fill() -> None:
-    found: dict[str, Finding] = {"acpa": 0.0, "rf": 100.0, "L_PIP3_pd": 2.0}
-    for shows, there, white in (("squares", "rf", "L_PIP3_pd"), ("cruciforms", "L_PIP3_pd", "rf")):
-        drawn = picture(found, shows=shows)
-        assert colour_of(drawn, there) in (RED, ORANGE) and colour_of(drawn, white) == WHITE
-    assert colour_of(picture(found, acpa="flipped"), "acpa") == RED
-    assert colour_of(picture({"acpa": 9.0}, acpa="flipped"), "acpa") == GREEN
-    assert colour_of(picture({}, acpa="flipped"), "acpa") == GREY, "what was not measured cannot be flipped"
-    filled = picture({}, missing="green")
+def test_settings_leave_out_findings_flip_acpa_and_fill_missing_ones() -> None:
+    findings: dict[str, Finding] = {"acpa": 0.0, "rf": 100.0, "L_PIP3_pd": 2.0}
+    for shows, drawn_name, left_out in (("squares", "rf", "L_PIP3_pd"), ("cruciforms", "L_PIP3_pd", "rf")):
+        drawn = draw_findings(findings, shows=shows)
+        assert colour_of(drawn, drawn_name) in (RED, ORANGE) and colour_of(drawn, left_out) == WHITE
+    assert colour_of(draw_findings(findings, acpa="flipped"), "acpa") == RED
+    assert colour_of(draw_findings({"acpa": 9.0}, acpa="flipped"), "acpa") == GREEN
+    assert colour_of(draw_findings({}, acpa="flipped"), "acpa") == GREY, "what was not measured cannot be flipped"
+    filled = draw_findings({}, missing="green")
     assert colour_of(filled, "L_PIP3_pd") == GREEN and colour_of(filled, "crp") == YELLOW
     with pytest.raises(UnknownName, match="did you mean squares"):
-        picture({}, shows="square")
+        draw_findings({}, shows="square")
 
 
-def test_a_network_gets_it_at_its_size() -> None:
+def test_the_view_has_the_network_s_size() -> None:
     settings = {"shows": "all", "acpa": "as_is", "missing": "own"}
     small = clinical({"rf": 100.0}, Row(image_id="i", at=0), size=64, **settings)
     assert small.shape == (64, 64, 3) and small.dtype == np.uint8
@@ -109,5 +109,10 @@ def test_a_network_gets_it_at_its_size() -> None:
     assert np.allclose(small[y, x], RED, atol=3)
 
 
-def test_a_number_that_is_none_is_missing() -> None:
-    assert number(float("nan")) is None and number(None) is None and number("F") == 1 and number(0.0) == 0
+def test_nan_and_none_are_missing_findings() -> None:
+    assert (
+        finding_value(float("nan")) is None
+        and finding_value(None) is None
+        and finding_value("F") == 1
+        and finding_value(0.0) == 0
+    )

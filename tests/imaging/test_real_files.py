@@ -1,11 +1,10 @@
-"""Twelve real files, each looked at: its fate, its shape and which way round its greys are."""
+"""Twelve real files: which are rejected, and the size, header and polarity of the others."""
 
 import numpy as np
 import pytest
 
-from rajobs.imaging.fates import Ignored
 from rajobs.imaging.formats import reader
-from rajobs.imaging.image import ReadOptions
+from rajobs.imaging.image import Ignored, ReadOptions
 from rajobs.records.errors import Reject
 
 FILMS = {
@@ -25,12 +24,12 @@ REJECTS = {
 }
 
 
-def test_every_real_file_has_a_fate_here(real_files):
+def test_every_real_file_is_listed_here(real_files):
     assert set(real_files) == {*FILMS, *REJECTS, "us_palette16"}
 
 
 @pytest.mark.parametrize("name", FILMS)
-def test_films(real_files, decoder, name):
+def test_films_have_their_size_depth_and_header(real_files, decoder, name):
     (image,) = decoder.read(real_files[name], ReadOptions())
     shape, bits, part, maker = FILMS[name]
     assert image.pixels.shape == shape
@@ -41,33 +40,33 @@ def test_films(real_files, decoder, name):
     assert not image.doppler
 
 
-def test_bones_are_light(real_files, decoder):
+def test_bones_are_bright(real_files, decoder):
     chest = decoder.read(real_files["chest_cr_mono1_j2k"], ReadOptions())[0].pixels
-    # The spine and the upper abdomen against the lung beside the spine.
+    # The spine is brighter than the lung next to it.
     assert np.median(chest[400:1200, 880:960]) > np.median(chest[500:800, 500:650]) + 2000
     hand = decoder.read(real_files["hand_cr_kodak_j2k"], ReadOptions())[0]
     assert np.median(hand.pixels[1950:2050, 950:1100]) > 2 * np.median(hand.pixels[1000:1200, 100:300])
     assert hand.window == (2048, 4096)
     assert hand.header.spacing_mm == pytest.approx(0.115)
     leg = decoder.read(real_files["lower_leg_cr_mono1_j2k"], ReadOptions())[0].pixels
-    # Down the shaft the cortex is lighter than the soft tissue beside it.
+    # Across the shaft the cortex is brighter than the soft tissue next to it.
     assert leg[880, 640:1100].max() > np.median(leg[880, 760:790])
 
 
-def test_two_codings_of_one_film(real_files, decoder):
+def test_two_codings_of_one_film_give_the_same_pixels(real_files, decoder):
     one, other = (decoder.read(real_files[f"hip_cr_{kind}"], ReadOptions())[0] for kind in ("jpeglossless", "jpegls"))
     assert np.array_equal(one.pixels, other.pixels)
     assert one.window == other.window
 
 
 @pytest.mark.parametrize("name", REJECTS)
-def test_rejects(real_files, decoder, name):
+def test_rejects_have_their_reason(real_files, decoder, name):
     with pytest.raises(Reject) as caught:
         decoder.read(real_files[name], ReadOptions())
     assert (caught.value.reason, caught.value.detail) == REJECTS[name]
 
 
-def test_power_doppler_in_two_codings(real_files, decoder):
+def test_two_codings_of_one_power_doppler_give_the_same_pixels(real_files, decoder):
     options = ReadOptions(ultrasound_regions="all")
     (one,) = decoder.read(real_files["us_power_doppler_rgb"], options)
     (other,) = decoder.read(real_files["us_power_doppler_ybr_rct"], options)
@@ -75,23 +74,23 @@ def test_power_doppler_in_two_codings(real_files, decoder):
     assert np.array_equal(one.pixels, other.pixels)
     assert one.doppler
     assert other.doppler
-    red, _, blue = one.pixels[230, 180].astype(int)  # within the signal: yellow to red
+    red, _, blue = one.pixels[230, 180].astype(int)  # in the signal, which is yellow to red
     assert red > blue
 
 
-def test_segmented_palette_keeps_its_regions_only(real_files, decoder):
+def test_only_the_regions_of_a_palette_image_are_kept(real_files, decoder):
     (image,) = decoder.read(real_files["us_palette16"], ReadOptions())
     assert image.pixels.shape == (480, 640, 3)
-    assert not image.pixels[420:].any()  # the line of text with the patient's data
+    assert not image.pixels[420:].any()  # the text line with the patient's data
     assert not image.pixels[:20].any()
     assert image.pixels[100:400, 100:300].any()
-    assert not image.doppler  # green markers are no signal
+    assert not image.doppler  # green markers are not a signal
     assert image.header.laterality == "R"
     assert image.header.spacing_mm == pytest.approx(0.3827, abs=1e-4)
 
 
-def test_mutants_never_crash(real_files, decoder):
-    """A few hundred here; `benchmarks/mutated_files.py` for thousands."""
+def test_damaged_files_never_crash_the_reader(real_files, decoder):
+    """A few hundred files; `benchmarks/mutated_files.py` reads thousands."""
     draw = np.random.default_rng(3)
     small = {name: data for name, data in real_files.items() if len(data) < 1_000_000}
     options = ReadOptions(ultrasound_regions="all")
@@ -103,8 +102,8 @@ def test_mutants_never_crash(real_files, decoder):
             if draw.random() < 0.3:
                 del broken[int(draw.integers(140, len(broken))) :]
             try:
-                planned = reader.plan(bytes(broken), options)
-                images = decoder.finish(planned) if planned.safe else []  # the risky ones cost too much here
+                plan = reader.plan_read(bytes(broken), options)
+                images = decoder.read_planned(plan) if plan.is_safe else []  # the others take too long here
                 assert all(image.pixels.size for image in images)
             except (Reject, Ignored):
                 continue

@@ -1,3 +1,5 @@
+"""Grey values to brightness."""
+
 import numpy as np
 import pytest
 
@@ -5,8 +7,8 @@ from rajobs.imaging.windowing import to_bytes
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
-def test_a_joint_is_shown_in_the_film_s_shades(kind: type[np.unsignedinteger]) -> None:
-    """A large array goes through a table, a small one does not: the shades are the same."""
+def test_a_joint_has_the_same_shades_as_its_film(kind: type[np.unsignedinteger]) -> None:
+    """A large array goes through a lookup table and a small one does not, with the same result."""
     top = int(np.iinfo(kind).max)
     film = np.random.default_rng(0).integers(0, top + 1, (300, 300)).astype(kind)
     window = (top / 2, top / 3)

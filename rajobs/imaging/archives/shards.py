@@ -1,7 +1,7 @@
-"""Archives and folders as shards: bounded, deterministic pieces of work that name members without listing them.
+"""Archives and folders split into shards: bounded, deterministic pieces of work that do not list their members' names.
 
-An archive is known by its content. A zip is cut by its central directory, a tar by its headers, both by range reads;
-what can't be sought in (tar.gz and the like) is one stream. Loose files are gathered into shards of their own.
+An archive is recognised by its content. Zips are split by their central directory and tars by their headers, both with
+range reads; what cannot seek (tar.gz and the like) is one shard, read as a stream. Loose files are grouped into shards.
 """
 
 import hashlib
@@ -11,23 +11,30 @@ from dataclasses import dataclass
 from typing import Any
 
 from rajobs.imaging import file_types
-from rajobs.imaging.archives import tars, walk, zips
-from rajobs.imaging.archives.walk import ArchiveMember
-from rajobs.imaging.limits import DEFAULT, MIB, Limits
+from rajobs.imaging.archives import tar_archive, zip_archive
+from rajobs.imaging.archives.archive_members import (
+    ArchiveMember,
+    BrokenArchive,
+    read_archive,
+    read_tar_member,
+    read_zip_member,
+)
+from rajobs.imaging.archives.tar_archive import BLOCK, SeekableTar, padded_size
+from rajobs.imaging.limits import DEFAULT_LIMITS, MIB, Limits
 from rajobs.records.errors import Reject
 from rajobs.records.store import Entry, Store
 from rajobs.records.store.seekable import open_object
 
-_HEAD = 512
-_BUFFER = 64 << 10  # small members' bytes come along with the next header
+_BUFFER = 64 << 10  # reading a header also reads the small members behind it
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shard:
-    """A piece of a source: loose files, a run of an archive's members, or an archive that is read in one go.
+    """A piece of a source: loose files, consecutive members of an archive, or an archive that is read as a stream.
 
-    `members` is the entries of `files`; for `zip` (first, stop, first and last byte of their slice of the directory,
-    bytes before the archive), for `tar` (first, stop, first and last byte), for `stream` nothing.
+    `members` depends on `kind`. files: the files' entries. zip: first and last index (exclusive), the same of the bytes
+    of their entries in the central directory, and the number of bytes before the archive. tar: first and last index
+    (exclusive), the same of their bytes. stream: empty.
     """
 
     source: str
@@ -39,21 +46,21 @@ class Shard:
 
     @property
     def id(self) -> str:
-        """A hash of what it is: the same archive elsewhere, or copied later, has the same shards."""
+        """A hash of the content: the same archive in another source, or copied later, has the same shards."""
         members = [(e.key, e.size, e.etag) for e in self.members] if self.kind == "files" else self.members
-        what = json.dumps([self.key, self.kind, members, self.size, self.etag])
-        return hashlib.sha256(what.encode()).hexdigest()[:24]
+        content = json.dumps([self.key, self.kind, members, self.size, self.etag])
+        return hashlib.sha256(content.encode()).hexdigest()[:24]
 
     @property
     def origin(self) -> str:
-        """The archive, and where in it a later run begins: a name may stand in an archive twice."""
+        """The archive, and the index of the first member unless it is 0: an archive may hold one name twice."""
         first = self.members[0] if self.kind in ("zip", "tar") else 0
         return f"{self.etag}/{first}" if first else self.etag
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Place:
-    """A member's index, the bytes to find it by and the bytes it counts for."""
+class _MemberRange:
+    """A member's index, the range of bytes by which it is located, and the bytes that it counts for."""
 
     index: int
     start: int
@@ -61,139 +68,119 @@ class _Place:
     weight: int
 
 
-def list_sources(store: Store) -> Iterator[Entry]:
-    """Everything there is in a source, archives and loose files, in the order of keys."""
-    return store.list()
-
-
-def inventory(store: Store, *, max_bytes: int = 64 * MIB, max_members: int = 512) -> Iterator[Shard]:
-    """All shards of a source."""
-    return cut(store, list_sources(store), max_bytes=max_bytes, max_members=max_members)
-
-
-def cut(
+def split_into_shards(
     store: Store, entries: Iterable[Entry], *, max_bytes: int = 64 * MIB, max_members: int = 512
 ) -> Iterator[Shard]:
-    """The shards of some entries: archives cut, neighbouring loose files gathered."""
+    """The shards of a source's entries: every archive split, adjacent loose files grouped."""
     loose: list[Entry] = []
-    held = 0
+    loose_bytes = 0
     for entry in entries:
-        if is_archive(store, entry):
-            yield from cut_archive(store, entry, max_bytes=max_bytes, max_members=max_members)
+        kind = _archive_kind(store, entry)
+        if kind is not None:
+            yield from _split_archive(store, entry, kind, max_bytes, max_members)
             continue
-        if loose and (held + entry.size > max_bytes or len(loose) >= max_members):
-            yield _gathered(store, loose)
-            loose, held = [], 0
+        if loose and (loose_bytes + entry.size > max_bytes or len(loose) >= max_members):
+            yield _files_shard(store, loose)
+            loose, loose_bytes = [], 0
         loose.append(entry)
-        held += entry.size
+        loose_bytes += entry.size
     if loose:
-        yield _gathered(store, loose)
+        yield _files_shard(store, loose)
 
 
-def is_archive(store: Store, entry: Entry) -> bool:
-    """Whether an object is an archive, by its first bytes."""
-    return _kind(store, entry) is not None
+def _archive_kind(store: Store, entry: Entry) -> str | None:
+    return file_types.detect_archive_type(store.read_range(entry.key, 0, min(file_types.HEAD_BYTES, entry.size)))
 
 
-def _kind(store: Store, entry: Entry) -> str | None:
-    return file_types.archive_of(store.read_range(entry.key, 0, min(_HEAD, entry.size)))
-
-
-def _gathered(store: Store, entries: list[Entry]) -> Shard:
+def _files_shard(store: Store, entries: list[Entry]) -> Shard:
     first, size = entries[0], sum(entry.size for entry in entries)
     return Shard(source=store.uri, key=first.key, kind="files", members=tuple(entries), size=size, etag=first.etag)
 
 
-def cut_archive(
-    store: Store, entry: Entry, *, max_bytes: int = 64 * MIB, max_members: int = 512, limits: Limits = DEFAULT
-) -> list[Shard]:
-    """The shards of one archive. One that can't be opened is a stream, and reading it tells why."""
-    kind = _kind(store, entry)
+def _split_archive(store: Store, entry: Entry, kind: str, max_bytes: int, max_members: int) -> list[Shard]:
+    """The shards of an archive. One that cannot be opened is read as a stream, which then reports the reason."""
+    runs = None
     if kind == "zip":
-        runs = _zip_runs(store, entry, max_bytes, max_members, limits)
+        runs = _split_zip(store, entry, max_bytes, max_members)
     elif kind == "tar":
-        runs = list(_runs(_tar_places(store, entry, limits), max_bytes, max_members))
-    else:
-        runs = None
+        runs = list(_group_into_runs(_tar_ranges(store, entry), max_bytes, max_members))
     if runs is None:
-        return [_shard(store, entry, "stream", ())]
-    return [_shard(store, entry, str(kind), run) for run in runs]
+        return [_archive_shard(store, entry, "stream", ())]
+    return [_archive_shard(store, entry, kind, run) for run in runs]
 
 
-def _shard(store: Store, entry: Entry, kind: str, run: tuple[int, ...]) -> Shard:
+def _archive_shard(store: Store, entry: Entry, kind: str, run: tuple[int, ...]) -> Shard:
     return Shard(source=store.uri, key=entry.key, kind=kind, members=run, size=entry.size, etag=entry.etag)
 
 
-def _zip_runs(
-    store: Store, entry: Entry, max_bytes: int, max_members: int, limits: Limits
-) -> list[tuple[int, ...]] | None:
-    """The runs of a zip, None where it has to be looked at as a whole: broken, or encrypted throughout."""
+def _split_zip(store: Store, entry: Entry, max_bytes: int, max_members: int) -> list[tuple[int, ...]] | None:
+    """The runs of a zip, None if it must be judged as a whole because it is broken or all its members are encrypted."""
     try:
         with open_object(store, entry.key, buffer=_BUFFER) as file:
-            directory = zips.read_directory(file)
-            places = (
-                _Place(index=m.index, start=m.at, stop=m.end, weight=max(m.compressed, m.size))
-                for m in zips.all_members(file, directory, limits)
+            directory = zip_archive.find_directory(file)
+            ranges = (
+                _MemberRange(index=m.index, start=m.entry_start, stop=m.entry_stop, weight=max(m.compressed, m.size))
+                for m in zip_archive.iterate_all_members(file, directory, DEFAULT_LIMITS)
             )
-            return [(*run, directory.shift) for run in _runs(places, max_bytes, max_members)]
+            return [(*run, directory.shift) for run in _group_into_runs(ranges, max_bytes, max_members)]
     except Reject:
         return None
 
 
-def _tar_places(store: Store, entry: Entry, limits: Limits) -> Iterator[_Place]:
-    """The members of a tar; where it breaks, one place more, so that reading the last run meets the break."""
+def _tar_ranges(store: Store, entry: Entry) -> Iterator[_MemberRange]:
+    """The members of a tar; if it breaks off, one range more, so that reading the last run comes to the break."""
     with open_object(store, entry.key, buffer=_BUFFER) as file:
-        source = tars.Seekable(file, 0, entry.size)
-        index = at = 0
+        index = stop = 0
         try:
-            for member in tars.members(source, limits):
-                at = member.data + -(-member.size // _HEAD) * _HEAD
-                yield _Place(index=index, start=member.at, stop=at, weight=member.size)
+            for member in tar_archive.iterate_members(SeekableTar(file, 0, entry.size), DEFAULT_LIMITS):
+                stop = member.data_start + padded_size(member.size)
+                yield _MemberRange(index=index, start=member.header_start, stop=stop, weight=member.size)
                 index += 1
         except Reject:
-            yield _Place(index=index, start=at, stop=entry.size + _HEAD, weight=0)
+            yield _MemberRange(index=index, start=stop, stop=entry.size + BLOCK, weight=0)
 
 
-def _runs(places: Iterator[_Place], max_bytes: int, max_members: int) -> Iterator[tuple[int, ...]]:
-    """Runs of members, bounded in bytes and in number."""
+def _group_into_runs(ranges: Iterator[_MemberRange], max_bytes: int, max_members: int) -> Iterator[tuple[int, ...]]:
+    """Runs of consecutive members, bounded in bytes and in number: first and last index, first and last byte."""
     run: list[int] = []
-    held = 0
-    for place in places:
-        if run and (held + place.weight > max_bytes or place.index - run[0] >= max_members):
+    run_bytes = 0
+    for member in ranges:
+        if run and (run_bytes + member.weight > max_bytes or member.index - run[0] >= max_members):
             yield tuple(run)
-            run, held = [], 0
-        run = [run[0] if run else place.index, place.index + 1, run[2] if run else place.start, place.stop]
-        held += place.weight
+            run, run_bytes = [], 0
+        first, start = (run[0], run[2]) if run else (member.index, member.start)
+        run = [first, member.index + 1, start, member.stop]
+        run_bytes += member.weight
     if run:
         yield tuple(run)
 
 
-def read_members(store: Store, shard: Shard, limits: Limits = DEFAULT) -> Iterator[ArchiveMember]:
-    """The input objects of a shard, one after the other, those that can't be read with their reject."""
+def read_members(store: Store, shard: Shard, limits: Limits = DEFAULT_LIMITS) -> Iterator[ArchiveMember]:
+    """The files of a shard, one after the other; those that cannot be read come with their reject."""
     if shard.kind == "files":
         for entry in shard.members:
-            yield _loose(store, entry, limits)
+            yield _read_loose_file(store, entry, limits)
         return
     with open_object(store, shard.key) as file:
         if shard.kind == "stream":
-            yield from walk.container(shard.key, file, 1, limits, file)
+            yield from read_archive(shard.key, file, 1, limits, file)
             return
         try:
             if shard.kind == "zip":
                 first, _, start, stop, shift = shard.members
-                for zipped in zips.members(file, start, stop, first, limits):
-                    yield from walk.zip_member(shard.key, file, zipped, shift, 1, limits)
+                for zip_member in zip_archive.iterate_members(file, start, stop, first, limits):
+                    yield from read_zip_member(shard.key, file, zip_member, shift, 1, limits)
             else:
                 _, _, start, stop = shard.members
-                source = tars.Seekable(file, start, shard.size)
-                for tarred in tars.members(source, limits, stop=stop):
-                    yield from walk.tar_member(shard.key, source, tarred, 1, limits)
-        except (Reject, walk.Broken) as error:
-            reject = error.reject if isinstance(error, walk.Broken) else error
+                tar = SeekableTar(file, start, shard.size)
+                for tar_member in tar_archive.iterate_members(tar, limits, stop=stop):
+                    yield from read_tar_member(shard.key, tar, tar_member, 1, limits)
+        except (Reject, BrokenArchive) as error:
+            reject = error.reject if isinstance(error, BrokenArchive) else error
             yield ArchiveMember(path=shard.key, reject=reject, size=shard.size)
 
 
-def _loose(store: Store, entry: Entry, limits: Limits) -> ArchiveMember:
+def _read_loose_file(store: Store, entry: Entry, limits: Limits) -> ArchiveMember:
     if entry.size > limits.member_bytes:
         reject = Reject("too-large", "archive", "a file above the limit")
         return ArchiveMember(path=entry.key, reject=reject, size=entry.size)

@@ -1,4 +1,4 @@
-"""The closed lists of code strings that may leave a header, and how what is found there is brought onto them."""
+"""The closed lists of code strings that may leave a header, and the mapping of header values to them."""
 
 import re
 
@@ -16,31 +16,14 @@ OTHER_MODALITIES = (
     *("SR", "SRF", "STAIN", "TEXTUREMAP", "TG", "VA", "XA", "XC"),
 )
 
-# Of these, the ones whose objects are no images at all: reports, plans, measurements, annotations.
+# Those of them whose objects are not images: reports, plans, measurements, annotations.
 NO_IMAGES = (
-    *(
-        "AR",
-        "AU",
-        "DOC",
-        "ECG",
-        "EEG",
-        "EMG",
-        "EPS",
-        "FID",
-        "HC",
-        "HD",
-        "IOL",
-        "KER",
-        "KO",
-        "LEN",
-        "OAM",
-        "PLAN",
-        "POS",
-    ),
-    *("PR", "REG", "RESP", "RTDOSE", "RTPLAN", "RTRECORD", "RTSTRUCT", "RWV", "SMR", "SR", "SRF", "STAIN", "VA"),
+    *("AR", "AU", "DOC", "ECG", "EEG", "EMG", "EPS", "FID", "HC", "HD", "IOL", "KER", "KO", "LEN", "OAM", "PLAN"),
+    *("POS", "PR", "REG", "RESP", "RTDOSE", "RTPLAN", "RTRECORD", "RTSTRUCT", "RWV", "SMR", "SR", "SRF", "STAIN"),
+    "VA",
 )
 
-MODALITY_OF_CLASS = {
+_MODALITY_OF_CLASS = {
     "1.2.840.10008.5.1.4.1.1.1": "CR",
     "1.2.840.10008.5.1.4.1.1.1.1": "DX",
     "1.2.840.10008.5.1.4.1.1.1.1.1": "DX",
@@ -49,9 +32,9 @@ MODALITY_OF_CLASS = {
     "1.2.840.10008.5.1.4.1.1.3": "US",
     "1.2.840.10008.5.1.4.1.1.3.1": "US",
 }
-DIRECTORY_CLASS = "1.2.840.10008.1.3.10"
+DIRECTORY_CLASS = "1.2.840.10008.1.3.10"  # of a DICOMDIR
 
-# What is found in headers beside the schema's own codes (PS3.16 annex L and common habits).
+# Other words that headers use for the schema's codes (PS3.16 annex L and common habits).
 _BODY_NAMES = {
     **{"HANDS": "HAND", "CARPUS": "WRIST", "WRISTS": "WRIST", "FINGERS": "FINGER", "FEET": "FOOT", "TOES": "TOE"},
     **{"TARSUS": "FOOT", "TIBIA": "TIBFIB", "FIBULA": "TIBFIB", "TIBIAFIBULA": "TIBFIB", "THIGH": "FEMUR"},
@@ -62,17 +45,11 @@ _BODY_NAMES = {
 _VIEW_NAMES = {"LATERAL": "LAT", "OBLIQUE": "OBL"}
 _SIDE_NAMES = {"LEFT": "L", "RIGHT": "R", "BOTH": "B", "BILATERAL": "B"}
 
-LATERALITIES = ("L", "R", "B", "U")
+_LATERALITIES = ("L", "R", "B", "U")
+_SEXES = ("M", "F", "O")
 
-SEXES = ("M", "F", "O")
-
-MANUFACTURERS = (
-    *("AGFA", "ALOKA", "BK", "CANON", "CARESTREAM", "DEL MEDICAL", "ESAOTE", "FUJIFILM", "GE", "HITACHI", "HOLOGIC"),
-    *("KODAK", "KONICA MINOLTA", "MINDRAY", "ORIGIN", "PHILIPS", "SAMSUNG", "SHIMADZU", "SIEMENS", "SONOSITE"),
-    *("SUPERSONIC", "SWISSRAY", "TOSHIBA", "VIDAR", "ZIEHM"),
-)
-# The first pattern that fits wins: a maker's older and longer names before its short one.
-_MAKERS = (
+# The first matching pattern counts: a maker's older and longer names come before its short one.
+_MANUFACTURERS = (
     (r"sonosite", "SONOSITE"),
     (r"aloka", "ALOKA"),
     (r"carestream", "CARESTREAM"),
@@ -101,39 +78,39 @@ _MAKERS = (
 )
 
 
-def modality(text: str | None, sop_class: str | None) -> str | None:
-    """The modality of a header, or of its SOP class where the header has none; else None."""
+def to_modality(text: str | None, sop_class: str | None) -> str | None:
+    """The modality's code, whether it is in a list or not; by the SOP class where the header has none."""
     code = (text or "").strip().upper()
-    return _MODALITY_NAMES.get(code, code) if code else MODALITY_OF_CLASS.get(sop_class or "")
+    return _MODALITY_NAMES.get(code, code) if code else _MODALITY_OF_CLASS.get(sop_class or "")
 
 
-def _listed(text: str | None, allowed: tuple[str, ...], names: dict[str, str]) -> str | None:
+def _find_code(text: str | None, allowed: tuple[str, ...], synonyms: dict[str, str]) -> str | None:
     code = re.sub(r"[ _\-.]", "", text or "").upper()
-    code = names.get(code, code)
+    code = synonyms.get(code, code)
     return code if code in allowed else None
 
 
-def body_part(text: str | None) -> str | None:
-    """A body part of the closed list."""
-    return _listed(text, BODY_PARTS, _BODY_NAMES)
+def to_body_part(text: str | None) -> str | None:
+    """A body part of the closed list, or None."""
+    return _find_code(text, BODY_PARTS, _BODY_NAMES)
 
 
-def view_position(text: str | None) -> str | None:
-    """A view of the closed list."""
-    return _listed(text, VIEW_POSITIONS, _VIEW_NAMES)
+def to_view_position(text: str | None) -> str | None:
+    """A view of the closed list, or None."""
+    return _find_code(text, VIEW_POSITIONS, _VIEW_NAMES)
 
 
-def laterality(text: str | None) -> str | None:
-    """L, R, B or U."""
-    return _listed(text, LATERALITIES, _SIDE_NAMES)
+def to_laterality(text: str | None) -> str | None:
+    """L, R, B, U or None."""
+    return _find_code(text, _LATERALITIES, _SIDE_NAMES)
 
 
-def sex(text: str | None) -> str | None:
-    """M, F or O."""
-    return _listed(text, SEXES, {})
+def to_sex(text: str | None) -> str | None:
+    """M, F, O or None."""
+    return _find_code(text, _SEXES, {})
 
 
-def manufacturer(text: str | None) -> str | None:
-    """A maker of the closed list, whatever its company form or city."""
-    low = (text or "").strip().lower()
-    return next((name for pattern, name in _MAKERS if re.search(pattern, low)), None)
+def to_manufacturer(text: str | None) -> str | None:
+    """A manufacturer of the closed list, whatever its legal form or city, or None."""
+    lowercase = (text or "").strip().lower()
+    return next((name for pattern, name in _MANUFACTURERS if re.search(pattern, lowercase)), None)

@@ -1,7 +1,7 @@
-"""What a compressed frame says of itself, and whether it is whole: JPEG, JPEG-LS and JPEG 2000 markers.
+"""The markers of JPEG, JPEG-LS and JPEG 2000: what a compressed frame says about itself, and whether it is complete.
 
-Decoders fill in what is missing without a word; so a codestream that is cut, or whose lengths do not lead from marker
-to marker, is refused before any of them sees it.
+Decoders silently fill in what is missing. A codestream that is cut off, or whose lengths do not lead from one marker to
+the next, is therefore rejected before any decoder reads it.
 """
 
 import struct
@@ -11,14 +11,14 @@ import numpy as np
 
 from rajobs.records.errors import Reject
 
-_SOF = {0xC0: "dct", 0xC1: "dct", 0xC2: "dct", 0xC3: "lossless", 0xF7: "ls"}
-_SOF_OTHER = {*range(0xC5, 0xD0)} - {0xC8, 0xCC}
-_BARE = {0x01, *range(0xD0, 0xD8)}  # markers without a length
+_FRAME_HEADERS = {0xC0: "dct", 0xC1: "dct", 0xC2: "dct", 0xC3: "lossless", 0xF7: "ls"}
+_UNSUPPORTED_FRAME_HEADERS = {*range(0xC5, 0xD0)} - {0xC8, 0xCC}
+_WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD8)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Codestream:
-    """One frame's coding: `kind` is dct, lossless, ls, j2k or htj2k; `rgb` is what a JPEG says of its colours."""
+    """One compressed frame. `kind` is dct, lossless, ls, j2k or htj2k; `rgb` is None where a JPEG does not say it."""
 
     kind: str
     data: bytes | memoryview
@@ -34,32 +34,32 @@ def _corrupt(detail: str) -> Reject:
     return Reject("corrupt", "decode", detail)
 
 
-def trimmed(data: memoryview) -> memoryview:
-    """The codestream without padding bytes; it must end in its end marker (FFD9 for all of them)."""
+def _strip_padding(data: memoryview) -> memoryview:
+    """The codestream without padding bytes; it must end with the end marker, which is FFD9 in all codings."""
     tail = bytes(data[-64:])
-    kept = tail.rstrip(b"\x00")
-    if kept.endswith(b"\xff\xd9"):
-        return data[: len(data) - len(tail) + len(kept)]
-    if kept.endswith(b"\xff\xd9\xff"):  # an odd length padded with FF
-        return data[: len(data) - len(tail) + len(kept) - 1]
+    unpadded = tail.rstrip(b"\x00")
+    if unpadded.endswith(b"\xff\xd9"):
+        return data[: len(data) - len(tail) + len(unpadded)]
+    if unpadded.endswith(b"\xff\xd9\xff"):  # an odd length padded with FF
+        return data[: len(data) - len(tail) + len(unpadded) - 1]
     raise Reject("truncated", "decode", "codestream without its end marker")
 
 
-def parse(data: memoryview) -> Codestream:
-    """The codestream in `data`, checked from its first marker to its last."""
+def parse_codestream(data: memoryview) -> Codestream:
+    """Parse a codestream and check it from its first marker to its last."""
     head = bytes(data[:12])
     if head.startswith(b"\xff\xd8\xff"):
-        return _parse_jpeg(trimmed(data))
+        return _parse_jpeg(_strip_padding(data))
     if head.startswith(b"\x00\x00\x00\x0cjP  "):
-        data = _unboxed(data)
+        data = _extract_from_jp2(data)
         head = bytes(data[:4])
     if head.startswith(b"\xff\x4f\xff\x51"):
-        return _parse_j2k(trimmed(data))
+        return _parse_j2k(_strip_padding(data))
     raise _corrupt("no codestream")
 
 
-def _unboxed(data: memoryview) -> memoryview:
-    """The codestream inside a JP2 file, which some writers put into DICOM."""
+def _extract_from_jp2(data: memoryview) -> memoryview:
+    """The codestream in a JP2 file, which some writers put into DICOM."""
     at = 0
     while at + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, at)
@@ -78,35 +78,36 @@ def _unboxed(data: memoryview) -> memoryview:
 
 
 def _parse_jpeg(data: memoryview) -> Codestream:
-    frame: tuple[str, int, int, int, int, bytes] | None = None
+    frame_header: tuple[str, int, int, int, int, bytes] | None = None
     applications: dict[int, bytes] = {}
     at, marker = 2, 0
     while marker != 0xDA:
-        marker, body, at = _segment(data, at)
-        if marker in _SOF:
-            if frame:
+        marker, body, at = _read_segment(data, at)
+        if marker in _FRAME_HEADERS:
+            if frame_header:
                 raise _corrupt("two frame headers")
-            frame = _frame_header(marker, body)
-        elif marker in _SOF_OTHER:
+            frame_header = _parse_frame_header(marker, body)
+        elif marker in _UNSUPPORTED_FRAME_HEADERS:
             raise Reject("unsupported-syntax", "decode", "hierarchical or arithmetic JPEG")
         elif marker in (0xE0, 0xEE):
             applications.setdefault(marker, body)
-    if frame is None:
+    if frame_header is None:
         raise _corrupt("scan without a frame header")
-    kind, precision, rows, columns, samples, ids = frame
+    kind, precision, rows, columns, samples, component_ids = frame_header
     if kind != "ls":
         _check_scan(data, at)
-    rgb = _says_rgb(applications, ids)
+    rgb = _is_rgb(applications, component_ids)
     return Codestream(kind=kind, data=data, rows=rows, columns=columns, samples=samples, precision=precision, rgb=rgb)
 
 
-def _segment(data: memoryview, at: int) -> tuple[int, bytes, int]:
+def _read_segment(data: memoryview, at: int) -> tuple[int, bytes, int]:
+    """The marker, body and end of the segment at a position."""
     while at + 1 < len(data) and data[at] == 0xFF and data[at + 1] == 0xFF:
         at += 1  # fill bytes
     if at + 4 > len(data) or data[at] != 0xFF:
         raise _corrupt("markers that do not follow each other")
     marker = data[at + 1]
-    if marker in _BARE:
+    if marker in _WITHOUT_LENGTH:
         return marker, b"", at + 2
     (length,) = struct.unpack_from(">H", data, at + 2)
     if length < 2 or at + 2 + length > len(data):
@@ -114,41 +115,41 @@ def _segment(data: memoryview, at: int) -> tuple[int, bytes, int]:
     return marker, bytes(data[at + 4 : at + 2 + length]), at + 2 + length
 
 
-def _frame_header(marker: int, body: bytes) -> tuple[str, int, int, int, int, bytes]:
+def _parse_frame_header(marker: int, body: bytes) -> tuple[str, int, int, int, int, bytes]:
     if len(body) < 6:
         raise _corrupt("frame header")
     precision, rows, columns, samples = struct.unpack_from(">BHHB", body)
     if len(body) != 6 + 3 * samples or not rows or not columns or not 2 <= precision <= 16:
         raise _corrupt("frame header")
-    return _SOF[marker], precision, rows, columns, samples, body[6::3]
+    return _FRAME_HEADERS[marker], precision, rows, columns, samples, body[6::3]
 
 
-def _says_rgb(applications: dict[int, bytes], ids: bytes) -> bool | None:
-    """Whether the colours are RGB, by Adobe's segment, the components' names or a JFIF segment, in this order."""
+def _is_rgb(applications: dict[int, bytes], component_ids: bytes) -> bool | None:
+    """Whether the colours are RGB, by Adobe's segment, else the components' ids, else a JFIF segment (never RGB)."""
     adobe = applications.get(0xEE, b"")
     if adobe[:5] == b"Adobe" and len(adobe) >= 12:
         return adobe[11] == 0
-    if ids == b"RGB":
+    if component_ids == b"RGB":
         return True
     return False if applications.get(0xE0, b"")[:4] == b"JFIF" else None
 
 
 def _check_scan(data: memoryview, at: int) -> None:
-    """Within a scan only stuffed zeros and restart markers in their order may follow FF, until the next segment."""
+    """In a scan only stuffed zeros and restart markers in their order may follow FF, until the next segment."""
     scan = np.frombuffer(data, np.uint8)[at:]
     first, second = scan[:-1], scan[1:]
-    marked = np.flatnonzero((first == 0xFF) & (second != 0) & (second != 0xFF))
-    found = second[marked]
-    others = np.flatnonzero((found < 0xD0) | (found > 0xD7))
+    positions = np.flatnonzero((first == 0xFF) & (second != 0) & (second != 0xFF))
+    markers = second[positions]
+    others = np.flatnonzero((markers < 0xD0) | (markers > 0xD7))
     if not len(others):
         raise Reject("truncated", "decode", "scan without end")
-    restarts = found[: others[0]]
+    restarts = markers[: others[0]]
     if not np.array_equal(restarts, 0xD0 + np.arange(len(restarts)) % 8):
         raise _corrupt("restart markers out of order")
-    code, end = int(found[others[0]]), int(marked[others[0]]) + 2
-    if code == 0xD9 and end != len(scan):
+    marker, end = int(markers[others[0]]), int(positions[others[0]]) + 2
+    if marker == 0xD9 and end != len(scan):
         raise _corrupt("data after the end marker")
-    if code not in (0xD9, 0xC4, 0xDA, 0xDB, 0xDD, 0xFE) and not 0xE0 <= code <= 0xEF:
+    if marker not in (0xD9, 0xC4, 0xDA, 0xDB, 0xDD, 0xFE) and not 0xE0 <= marker <= 0xEF:
         raise _corrupt("a marker within a scan")
 
 
@@ -166,9 +167,9 @@ def _parse_j2k(data: memoryview) -> Codestream:
             break
         (length,) = struct.unpack_from(">H", data, at + 2)
         if marker == 0x51:
-            size = _image_size(data[at + 4 : at + 2 + length])
+            size = _parse_image_size(data[at + 4 : at + 2 + length])
         elif marker == 0x50:
-            kind = "htj2k"  # the capabilities segment comes with part 15
+            kind = "htj2k"  # only part 15 has the capabilities segment
         at += 2 + length
     if size is None:
         raise _corrupt("no image size")
@@ -179,7 +180,7 @@ def _parse_j2k(data: memoryview) -> Codestream:
     )
 
 
-def _image_size(body: memoryview) -> tuple[int, int, int, int, bool]:
+def _parse_image_size(body: memoryview) -> tuple[int, int, int, int, bool]:
     if len(body) < 36:
         raise _corrupt("image size")
     x1, y1, x0, y0, tile_x, tile_y, _, _, samples = struct.unpack_from(">8IH", body, 2)
@@ -187,14 +188,14 @@ def _image_size(body: memoryview) -> tuple[int, int, int, int, bool]:
         raise _corrupt("image size")
     if -(-(x1 - x0) // tile_x) * -(-(y1 - y0) // tile_y) > 65535:
         raise _corrupt("tiles")
-    parts = bytes(body[36:])
-    if len({parts[i : i + 3] for i in range(0, len(parts), 3)}) != 1:
+    components = bytes(body[36:])
+    if len({components[i : i + 3] for i in range(0, len(components), 3)}) != 1:
         raise Reject("unsupported-syntax", "decode", "JPEG 2000 components of different size or depth")
-    return y1 - y0, x1 - x0, samples, (parts[0] & 0x7F) + 1, bool(parts[0] & 0x80)
+    return y1 - y0, x1 - x0, samples, (components[0] & 0x7F) + 1, bool(components[0] & 0x80)
 
 
 def _check_tiles(data: memoryview, at: int) -> None:
-    """Each tile-part's length must lead to the next one, the last to the end marker."""
+    """Each tile-part's length must lead to the next tile-part, the last one to the end marker."""
     end = len(data) - 2
     while at < end:
         if at + 12 > end or bytes(data[at : at + 4]) != b"\xff\x90\x00\x0a":

@@ -1,4 +1,4 @@
-"""A DICOM file's header: what it is, whether it is wanted, and the allow-listed part of it."""
+"""A DICOM file's header: whether its image is wanted, how its samples are stored, and the allow-listed part of it."""
 
 import logging
 import math
@@ -13,159 +13,145 @@ from typing import Any
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
-from rajobs.imaging.fates import Ignored
-from rajobs.imaging.formats import code_strings, dicom_elements, transfer_syntaxes, ultrasound_regions
-from rajobs.imaging.formats.dicom_elements import Elements
+from rajobs.imaging.formats import code_strings, transfer_syntaxes, ultrasound_regions
+from rajobs.imaging.formats.dicom_elements import Elements, read_elements
 from rajobs.imaging.formats.transfer_syntaxes import Layout
-from rajobs.imaging.image import Box, Header, ReadOptions
+from rajobs.imaging.image import Box, Header, Ignored, ReadOptions
 from rajobs.imaging.limits import Limits
 from rajobs.records.errors import Reject
 
-_WANTED = (
+_COLOURS = ("Red", "Green", "Blue")
+_WANTED_NAMES = (
     *("SpecificCharacterSet", "SOPClassUID", "SOPInstanceUID", "PatientID", "StudyInstanceUID", "SeriesInstanceUID"),
     *("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate", "PatientSex", "PatientAge", "PatientBirthDate"),
     *("Modality", "BodyPartExamined", "ViewPosition", "Laterality", "ImageLaterality", "Manufacturer"),
     *("ManufacturerModelName", "PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"),
     *("BurnedInAnnotation", "SourceImageSequence", "SequenceOfUltrasoundRegions", "SamplesPerPixel"),
-    *(
-        "PhotometricInterpretation",
-        "PlanarConfiguration",
-        "NumberOfFrames",
-        "Rows",
-        "Columns",
-        "BitsAllocated",
-        "BitsStored",
-        "HighBit",
-    ),
-    *("PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit", "WindowCenter", "WindowWidth"),
-    *("RescaleIntercept", "RescaleSlope", "ModalityLUTSequence", "VOILUTSequence"),
-    *(f"{colour}PaletteColorLookupTableDescriptor" for colour in ("Red", "Green", "Blue")),
-    *(f"{colour}PaletteColorLookupTableData" for colour in ("Red", "Green", "Blue")),
-    *(f"Segmented{colour}PaletteColorLookupTableData" for colour in ("Red", "Green", "Blue")),
+    *("PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "Rows", "Columns", "BitsAllocated"),
+    *("BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit"),
+    *("WindowCenter", "WindowWidth", "RescaleIntercept", "RescaleSlope", "ModalityLUTSequence", "VOILUTSequence"),
+    *(f"{colour}PaletteColorLookupTableDescriptor" for colour in _COLOURS),
+    *(f"{colour}PaletteColorLookupTableData" for colour in _COLOURS),
+    *(f"Segmented{colour}PaletteColorLookupTableData" for colour in _COLOURS),
 )
-OVERLAY_BITS = tuple(range(0x60000102, 0x60200102, 0x20000))
-WANTED = frozenset((*(int(Tag(name)) for name in _WANTED), *OVERLAY_BITS))
+OVERLAY_BIT_POSITIONS = tuple(range(0x60000102, 0x60200102, 0x20000))
+_WANTED_TAGS = frozenset((*(int(Tag(name)) for name in _WANTED_NAMES), *OVERLAY_BIT_POSITIONS))
 _GREY = ("MONOCHROME1", "MONOCHROME2")
 _COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_422", "YBR_PARTIAL_420", "YBR_RCT", "YBR_ICT")
 PALETTE = "PALETTE COLOR"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Scan:
-    """A DICOM image that is wanted: its header, its samples' layout and where on the screen the ultrasound is."""
+class DicomFile:
+    """A DICOM file whose image is wanted, before its pixels are decoded."""
 
     dataset: Dataset
     header: Header
     layout: Layout
     pixels: memoryview
-    boxes: tuple[Box, ...] | None  # None: all of it
+    boxes: tuple[Box, ...] | None  # where the ultrasound is on the screen; None: the whole image is kept
 
     @property
-    def safe(self) -> bool:
-        """Nothing in it needs a decoder that could hang or crash."""
+    def is_safe(self) -> bool:
+        """Whether no decoder is needed that could hang or crash."""
         native = self.layout.syntax in (*transfer_syntaxes.NATIVE, transfer_syntaxes.RLE)
         return native and self.layout.photometric != PALETTE
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Keeps pydicom's warnings to itself, for they quote the header; its log stays quiet from here on."""
+def silence_pydicom() -> Iterator[None]:
+    """Suppress pydicom's warnings, which quote the header; its log stays silent afterwards, too."""
     logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
-def scan(data: bytes, options: ReadOptions) -> Scan:
-    """The image in a DICOM file, or the Reject or Ignored that it ends in; pixels are not looked at."""
-    found = dicom_elements.read_elements(data, WANTED, options.limits)
-    with quiet():
-        dataset = found.dataset
-        modality = _modality(found, options)
-        header = read_header(dataset, modality)
-        if found.pixels is None:
-            raise Reject("truncated" if found.cut else "no-pixels", "header")
+def parse_dicom_file(data: bytes, options: ReadOptions) -> DicomFile:
+    """Parse everything but the pixels, or raise the file's Reject or Ignored."""
+    elements = read_elements(data, _WANTED_TAGS, options.limits)
+    with silence_pydicom():
+        modality = _wanted_modality(elements, options)
+        header = read_header(elements.dataset, modality)
+        if elements.pixels is None:
+            raise Reject("truncated" if elements.is_truncated else "no-pixels", "header")
         boxes = None
         if modality == code_strings.ULTRASOUND:
-            boxes = _boxes(dataset, options)
+            boxes = _select_boxes(elements.dataset, options)
         elif header.burned_in and not options.burned_in:
             raise Reject("burned-in-annotation", "header")
-        layout = _layout(found, options.limits)
-    if found.cut:
+        layout = _read_layout(elements, options.limits)
+    if elements.is_truncated:
         raise Reject("truncated", "header", "pixel data ends before its length says")
-    if found.open == (layout.syntax in transfer_syntaxes.NATIVE):
+    if elements.encapsulated == (layout.syntax in transfer_syntaxes.NATIVE):
         raise Reject("corrupt", "header", "encapsulation that contradicts the transfer syntax")
-    return Scan(dataset=dataset, header=header, layout=layout, pixels=found.pixels, boxes=boxes)
+    return DicomFile(dataset=elements.dataset, header=header, layout=layout, pixels=elements.pixels, boxes=boxes)
 
 
-def _modality(found: Elements, options: ReadOptions) -> str:
-    dataset = found.dataset
-    sop_class = text(dataset, "SOPClassUID") or found.stated_class or None
+def _wanted_modality(elements: Elements, options: ReadOptions) -> str:
+    """The modality, if it is that of a radiograph or of ultrasound, or the file's Reject or Ignored."""
+    sop_class = read_text(elements.dataset, "SOPClassUID") or elements.meta_sop_class or None
     if sop_class == code_strings.DIRECTORY_CLASS:
         raise Ignored("directory-record")
-    code = code_strings.modality(text(dataset, "Modality"), sop_class)
+    code = code_strings.to_modality(read_text(elements.dataset, "Modality"), sop_class)
     if code in (*code_strings.RADIOGRAPHS, code_strings.ULTRASOUND):
         return code
     if code in code_strings.NO_IMAGES:
         raise Ignored("not-an-image")  # a report, a presentation state, a plan
     if code is not None:
         raise Reject("not-a-joint-modality", "header", code if code in code_strings.OTHER_MODALITIES else "")
-    if found.cut:
+    if elements.is_truncated:
         raise Reject("truncated", "header")
-    if found.pixels is not None:
-        return _assumed(options)
+    if elements.pixels is not None:
+        return _assume_modality(options)
     raise Reject("corrupt", "header", "neither a modality nor pixels")
 
 
-def _assumed(options: ReadOptions) -> str:
+def _assume_modality(options: ReadOptions) -> str:
     if options.pictures is None:
         raise Reject("no-modality", "header")
     return code_strings.ULTRASOUND if options.pictures == "ultrasound" else "RG"
 
 
-def _boxes(dataset: Dataset, options: ReadOptions) -> tuple[Box, ...] | None:
-    return ultrasound_regions.kept(
-        ultrasound_regions.tagged(dataset),
+def _select_boxes(dataset: Dataset, options: ReadOptions) -> tuple[Box, ...] | None:
+    return ultrasound_regions.select_boxes(
+        ultrasound_regions.read_region_boxes(dataset),
         options,
-        manufacturer=text(dataset, "Manufacturer"),
-        model=text(dataset, "ManufacturerModelName"),
-        rows=number(dataset, "Rows") or 0,
-        columns=number(dataset, "Columns") or 0,
+        manufacturer=read_text(dataset, "Manufacturer"),
+        model=read_text(dataset, "ManufacturerModelName"),
+        rows=read_int(dataset, "Rows") or 0,
+        columns=read_int(dataset, "Columns") or 0,
     )
 
 
 # ---- The layout of the samples
 
 
-def _layout(found: Elements, limits: Limits) -> Layout:
-    dataset = found.dataset
-    if found.syntax not in (*transfer_syntaxes.NATIVE, transfer_syntaxes.RLE, *transfer_syntaxes.COMPRESSED):
+def _read_layout(elements: Elements, limits: Limits) -> Layout:
+    dataset = elements.dataset
+    if elements.syntax not in (*transfer_syntaxes.NATIVE, transfer_syntaxes.RLE, *transfer_syntaxes.COMPRESSED):
         raise Reject("unsupported-syntax", "header")
-    photometric = (text(dataset, "PhotometricInterpretation") or "").upper()
-    allocated = number(dataset, "BitsAllocated") or 0
+    allocated = read_int(dataset, "BitsAllocated") or 0
+    high = read_int(dataset, "HighBit")
     layout = Layout(
-        syntax=found.syntax,
-        rows=number(dataset, "Rows") or 0,
-        columns=number(dataset, "Columns") or 0,
-        samples=number(dataset, "SamplesPerPixel") or 1,
-        frames=number(dataset, "NumberOfFrames") or 1,
+        syntax=elements.syntax,
+        rows=read_int(dataset, "Rows") or 0,
+        columns=read_int(dataset, "Columns") or 0,
+        samples=read_int(dataset, "SamplesPerPixel") or 1,
+        frames=read_int(dataset, "NumberOfFrames") or 1,
         allocated=allocated,
-        stored=number(dataset, "BitsStored") or allocated,
-        high=_or(number(dataset, "HighBit"), (number(dataset, "BitsStored") or allocated) - 1),
-        signed=number(dataset, "PixelRepresentation") == 1,
-        photometric=photometric,
-        planar=number(dataset, "PlanarConfiguration") or 0,
-        words=found.pixel_vr == "OW",
+        stored=read_int(dataset, "BitsStored") or allocated,
+        high=(read_int(dataset, "BitsStored") or allocated) - 1 if high is None else high,
+        signed=read_int(dataset, "PixelRepresentation") == 1,
+        photometric=(read_text(dataset, "PhotometricInterpretation") or "").upper(),
+        planar=read_int(dataset, "PlanarConfiguration") or 0,
+        words=elements.pixel_vr == "OW",
     )
-    check_layout(layout, limits)
+    _check_layout(layout, limits)
     return layout
 
 
-def _or(value: int | None, other: int) -> int:
-    return other if value is None else value
-
-
-def check_layout(layout: Layout, limits: Limits) -> None:
+def _check_layout(layout: Layout, limits: Limits) -> None:
     """Reject a layout that contradicts itself, is neither grey nor colour, or is beyond the limits."""
     if layout.rows <= 0 or layout.columns <= 0 or layout.frames <= 0:
         raise Reject("corrupt", "header", "rows, columns or frames")
@@ -187,97 +173,101 @@ def check_layout(layout: Layout, limits: Limits) -> None:
 
 
 def read_header(dataset: Dataset, modality: str) -> Header:
-    """The header's allow-listed part; what is missing or malformed is None, never an error."""
-    studied = next(
-        (d for k in ("StudyDate", "AcquisitionDate", "SeriesDate", "ContentDate") if (d := _date(text(dataset, k)))),
-        None,
-    )
+    """The allow-listed part of a header; a missing or malformed value is None, never an error."""
+    date_names = ("StudyDate", "AcquisitionDate", "SeriesDate", "ContentDate")
+    study_date = next((day for name in date_names if (day := _parse_date(read_text(dataset, name)))), None)
+    is_ultrasound = modality == code_strings.ULTRASOUND
     return Header(
-        sop_uid=text(dataset, "SOPInstanceUID"),
-        patient_id=text(dataset, "PatientID"),
-        study_uid=text(dataset, "StudyInstanceUID"),
-        series_uid=text(dataset, "SeriesInstanceUID"),
-        study_date=studied,
-        sex=code_strings.sex(text(dataset, "PatientSex")),
-        age_years=_age(text(dataset, "PatientAge"), _date(text(dataset, "PatientBirthDate")), studied),
+        sop_uid=read_text(dataset, "SOPInstanceUID"),
+        patient_id=read_text(dataset, "PatientID"),
+        study_uid=read_text(dataset, "StudyInstanceUID"),
+        series_uid=read_text(dataset, "SeriesInstanceUID"),
+        study_date=study_date,
+        sex=code_strings.to_sex(read_text(dataset, "PatientSex")),
+        age_years=_age_years(
+            read_text(dataset, "PatientAge"), _parse_date(read_text(dataset, "PatientBirthDate")), study_date
+        ),
         modality=modality,
-        body_part=code_strings.body_part(text(dataset, "BodyPartExamined")),
-        view_position=code_strings.view_position(text(dataset, "ViewPosition")),
-        laterality=code_strings.laterality(text(dataset, "Laterality") or text(dataset, "ImageLaterality")),
-        manufacturer=code_strings.manufacturer(text(dataset, "Manufacturer")),
-        spacing_mm=ultrasound_regions.spacing_mm(dataset) if modality == code_strings.ULTRASOUND else _spacing(dataset),
-        source_uid=_source(dataset),
-        burned_in={"YES": True, "NO": False}.get((text(dataset, "BurnedInAnnotation") or "").upper()),
+        body_part=code_strings.to_body_part(read_text(dataset, "BodyPartExamined")),
+        view_position=code_strings.to_view_position(read_text(dataset, "ViewPosition")),
+        laterality=code_strings.to_laterality(
+            read_text(dataset, "Laterality") or read_text(dataset, "ImageLaterality")
+        ),
+        manufacturer=code_strings.to_manufacturer(read_text(dataset, "Manufacturer")),
+        spacing_mm=ultrasound_regions.read_spacing_mm(dataset) if is_ultrasound else _read_spacing_mm(dataset),
+        source_uid=_read_source_uid(dataset),
+        burned_in={"YES": True, "NO": False}.get((read_text(dataset, "BurnedInAnnotation") or "").upper()),
     )
 
 
-def _source(dataset: Dataset) -> str | None:
+def _read_source_uid(dataset: Dataset) -> str | None:
     """The first instance that the header says the image was derived from."""
-    found = value(dataset, "SourceImageSequence")
-    return text(found[0], "ReferencedSOPInstanceUID") if found else None
+    items = read_value(dataset, "SourceImageSequence")
+    return read_text(items[0], "ReferencedSOPInstanceUID") if items else None
 
 
-def value(dataset: Dataset, name: str | int) -> Any:
+def read_value(dataset: Dataset, name: str | int) -> Any:
     """An element's value, or None where it is missing, empty or malformed."""
     try:
-        found = dataset[name].value if name in dataset else None
-    except Exception:  # noqa: BLE001 - a hostile value may make pydicom raise anything; a missing one is what it is
+        value = dataset[name].value if name in dataset else None
+    except Exception:  # noqa: BLE001 - a hostile value may make pydicom raise anything; it counts as missing
         return None
-    return None if found is None or found == "" else found
+    return None if value is None or value == "" else value
 
 
-def _first(found: Any) -> Any:
-    """The first of several values."""
-    if isinstance(found, (str, bytes)) or not hasattr(found, "__getitem__"):
-        return found
-    return found[0] if len(found) else None
+def _first_value(value: Any) -> Any:
+    """The first value of an element that may have several."""
+    if isinstance(value, (str, bytes)) or not hasattr(value, "__getitem__"):
+        return value
+    return value[0] if len(value) else None
 
 
-def text(dataset: Dataset, name: str) -> str | None:
+def read_text(dataset: Dataset, name: str) -> str | None:
     """A text value, stripped, or None."""
-    found = _first(value(dataset, name))
-    return str(found).strip("\0 ") or None if isinstance(found, str) else None
+    text = _first_value(read_value(dataset, name))
+    return str(text).strip("\0 ") or None if isinstance(text, str) else None
 
 
-def _parsed(dataset: Dataset, name: str | int, kind: Callable[[Any], Any]) -> Any:
+def _convert_value(dataset: Dataset, name: str | int, convert: Callable[[Any], Any]) -> Any:
     try:
-        return kind(_first(value(dataset, name)))
+        return convert(_first_value(read_value(dataset, name)))
     except (TypeError, ValueError, OverflowError):
         return None
 
 
-def number(dataset: Dataset, name: str | int) -> int | None:
+def read_int(dataset: Dataset, name: str | int) -> int | None:
     """A whole number, or None."""
-    found: int | None = _parsed(dataset, name, int)
-    return found
+    number: int | None = _convert_value(dataset, name, int)
+    return number
 
 
-def real(dataset: Dataset, name: str) -> float | None:
+def read_float(dataset: Dataset, name: str) -> float | None:
     """A finite number, or None."""
-    found: float | None = _parsed(dataset, name, float)
-    return found if found is not None and math.isfinite(found) else None
+    number: float | None = _convert_value(dataset, name, float)
+    return number if number is not None and math.isfinite(number) else None
 
 
-def _date(found: str | None) -> date | None:
-    match = re.match(r"(\d{4})[.\-/]?(\d{2})[.\-/]?(\d{2})", found or "")
+def _parse_date(text: str | None) -> date | None:
+    match = re.match(r"(\d{4})[.\-/]?(\d{2})[.\-/]?(\d{2})", text or "")
     try:
         return date(*(int(part) for part in match.groups())) if match else None
     except ValueError:
         return None
 
 
-def _age(age: str | None, birth: date | None, studied: date | None) -> int | None:
+def _age_years(age: str | None, birth_date: date | None, study_date: date | None) -> int | None:
     match = re.fullmatch(r"(\d{1,3})([DWMY])", (age or "").upper())
     if match:
         return int(int(match[1]) * {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1}[match[2]])
-    if birth is None or studied is None or birth > studied:
+    if birth_date is None or study_date is None or birth_date > study_date:
         return None
-    return studied.year - birth.year - ((studied.month, studied.day) < (birth.month, birth.day))
+    before_birthday = (study_date.month, study_date.day) < (birth_date.month, birth_date.day)
+    return study_date.year - birth_date.year - before_birthday
 
 
-def _spacing(dataset: Dataset) -> float | None:
+def _read_spacing_mm(dataset: Dataset) -> float | None:
     for name in ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"):
-        spacing = real(dataset, name)
+        spacing = read_float(dataset, name)
         if spacing is not None and 0.005 <= spacing <= 5:
             return spacing
     return None

@@ -1,7 +1,7 @@
-"""Whether the scans of an 8-bit JPEG are sound: the library behind every decoder here guesses on and prints a warning.
+"""Checks the scans of an 8-bit JPEG: on damage libjpeg, which all decoders here use, guesses and prints a warning.
 
-Nothing but its standard error tells; OpenCV lets the warning through. The decoding is a second one at an eighth of the
-size, which reads every code but computes few pixels.
+The warning reaches nothing but standard error, and only through OpenCV. So the JPEG is decoded a second time with it,
+at an eighth of the size, which reads every code but computes few pixels.
 """
 
 import os
@@ -15,30 +15,30 @@ import numpy as np
 
 from rajobs.records.errors import Reject
 
-_COMPLAINTS = (b"Corrupt JPEG data", b"Premature end of JPEG")
+_WARNINGS = (b"Corrupt JPEG data", b"Premature end of JPEG")
 
 
-def check(data: bytes) -> None:
-    """Reject a JPEG that libjpeg complains of."""
+def check_jpeg_scans(data: bytes) -> None:
+    """Reject a JPEG that libjpeg warns about."""
     import cv2
 
-    with _captured() as file:
+    with _capture_stderr() as file:
         cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_REDUCED_GRAYSCALE_8)
         file.seek(0)
-        said = file.read()
-    if any(complaint in said for complaint in _COMPLAINTS):
+        printed = file.read()
+    if any(warning in printed for warning in _WARNINGS):
         raise Reject("corrupt", "decode", "JPEG scan")
 
 
 @contextmanager
-def _captured() -> Iterator[BinaryIO]:
-    """The process's standard error in a file; for the decoding child, which has one thread."""
+def _capture_stderr() -> Iterator[BinaryIO]:
+    """Write the process's standard error to a file; for the decoder process, which has one thread."""
     sys.stderr.flush()
-    kept = os.dup(2)
+    stderr = os.dup(2)
     with tempfile.TemporaryFile() as file:
         os.dup2(file.fileno(), 2)
         try:
             yield file
         finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+            os.dup2(stderr, 2)
+            os.close(stderr)

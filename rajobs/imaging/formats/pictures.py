@@ -1,4 +1,4 @@
-"""Pictures without a header: PNG, JPEG, TIFF and BMP, whole or not at all."""
+"""Pictures without a DICOM header: PNG, JPEG, TIFF and BMP, read completely or not at all."""
 
 import io
 import struct
@@ -10,15 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rajobs.imaging import file_types
-from rajobs.imaging.formats import codestreams, jpeg_scans, ultrasound_regions
-from rajobs.imaging.formats.pixel_values import grey_of
+from rajobs.imaging.formats import ultrasound_regions
+from rajobs.imaging.formats.codestreams import parse_codestream
+from rajobs.imaging.formats.jpeg_scans import check_jpeg_scans
+from rajobs.imaging.formats.pixel_values import rgb_to_grey
 from rajobs.imaging.image import Box, Header, Image, ReadOptions
 from rajobs.imaging.limits import Limits
 from rajobs.records.errors import Reject
 
 
 def check_wanted(kind: str, options: ReadOptions) -> None:
-    """Reject a picture or loop that can't be read, or of which nobody says what it shows."""
+    """Reject a picture or loop that cannot be read, or of which neither user nor labels say what it shows."""
     if kind == file_types.OTHER:
         raise Reject("unsupported-picture", "header")
     if options.pictures is None:
@@ -29,43 +31,43 @@ def check_wanted(kind: str, options: ReadOptions) -> None:
         raise Reject("no-region", "region")
 
 
-def header_of(options: ReadOptions) -> Header:
-    """All that is known of a picture or loop."""
+def make_header(options: ReadOptions) -> Header:
+    """The header of a picture or loop: all that is known is its modality."""
     return Header(modality="US" if options.pictures == "ultrasound" else "RG")
 
 
-def boxes_of(rows: int, columns: int, options: ReadOptions) -> tuple[Box, ...] | None:
-    """What is kept of a picture: a radiograph whole, ultrasound by mask."""
+def boxes_to_keep(rows: int, columns: int, options: ReadOptions) -> tuple[Box, ...] | None:
+    """The boxes of a picture that are kept, by a mask for ultrasound; None: all of it, as for a radiograph."""
     if options.pictures == "radiograph":
         return None
-    return ultrasound_regions.kept((), options, manufacturer=None, model=None, rows=rows, columns=columns)
+    return ultrasound_regions.select_boxes((), options, manufacturer=None, model=None, rows=rows, columns=columns)
 
 
-def images(data: bytes, kind: str, options: ReadOptions) -> Iterator[Image]:
-    """The picture as an image; the pages of a TIFF as frames."""
+def decode_pages(data: bytes, kind: str, options: ReadOptions) -> Iterator[Image]:
+    """A picture as one image, or the pages of a TIFF as several."""
     if kind == "jpeg":
-        jpeg_scans.check(data)
-    header = header_of(options)
-    for index, (pixels, bits) in enumerate(_decoded(data, options.limits)):
-        yield image_of(pixels, bits, index, header, options)
+        check_jpeg_scans(data)
+    header = make_header(options)
+    for index, (pixels, bits) in enumerate(_decode(data, options.limits)):
+        yield make_image(pixels, bits, index, header, options)
 
 
-def image_of(pixels: NDArray[Any], bits: int, index: int, header: Header, options: ReadOptions) -> Image:
-    """Pixels of a picture or loop, blanked where they must be, as an image."""
-    pixels = ultrasound_regions.blanked(pixels, boxes_of(pixels.shape[0], pixels.shape[1], options))
+def make_image(pixels: NDArray[Any], bits: int, index: int, header: Header, options: ReadOptions) -> Image:
+    """The pixels of a picture or loop as an image, with what may identify the patient blanked."""
+    pixels = ultrasound_regions.blank_outside(pixels, boxes_to_keep(pixels.shape[0], pixels.shape[1], options))
     radiograph = header.modality != "US"
     if radiograph and pixels.ndim == 3:
-        pixels = grey_of(pixels)
-    doppler = not radiograph and ultrasound_regions.has_colour(pixels)
+        pixels = rgb_to_grey(pixels)
+    doppler = not radiograph and ultrasound_regions.has_doppler_colour(pixels)
     return Image(pixels=pixels, bits=bits, window=None, frame=index, doppler=doppler, header=header)
 
 
-def check_whole(data: bytes, kind: str) -> None:
-    """Reject what its own lengths and sums say is cut or changed: decoders fill in without a word."""
+def check_complete(data: bytes, kind: str) -> None:
+    """Reject a picture that its own lengths and checksums show to be cut or changed: decoders fill in silently."""
     if kind == "png":
         _check_png(data)
     elif kind == "jpeg":
-        codestreams.parse(memoryview(data))
+        parse_codestream(memoryview(data))
     elif kind == "bmp":
         (size,) = struct.unpack_from("<I", data, 2)
         if size > len(data):
@@ -87,12 +89,12 @@ def _check_png(data: bytes) -> None:
     raise Reject("truncated", "decode", "PNG")
 
 
-def _decoded(data: bytes, limits: Limits) -> Iterator[tuple[NDArray[Any], int]]:
-    """Pages as grey or RGB with their bits."""
+def _decode(data: bytes, limits: Limits) -> Iterator[tuple[NDArray[Any], int]]:
+    """The pages, as grey or RGB, with their bits."""
     from PIL import Image as Pillow
     from PIL import ImageSequence, UnidentifiedImageError
 
-    # Our own limits apply: Pillow's warning for large films would quote nothing but still be noise.
+    # The limits below apply; Pillow would warn about large films.
     Pillow.MAX_IMAGE_PIXELS = None
     try:
         with Pillow.open(io.BytesIO(data), formats=("PNG", "JPEG", "TIFF", "BMP", "MPO")) as picture:
@@ -100,40 +102,41 @@ def _decoded(data: bytes, limits: Limits) -> Iterator[tuple[NDArray[Any], int]]:
             for index, page in enumerate(ImageSequence.Iterator(picture)):
                 if picture.format == "MPO" and index:
                     break  # a camera's second view
-                total += _checked(page.size, index, len(data), total, limits)
-                yield _samples(page)
+                total += _check_page(page.size, index, len(data), total, limits)
+                yield _to_array(page)
     except UnidentifiedImageError:
         raise Reject("corrupt", "decode", "picture") from None
-    except KeyError:  # Pillow's tables of codings and sample layouts
+    except KeyError:  # a coding or sample layout that is not in Pillow's tables
         raise Reject("unsupported-picture", "decode") from None
     except (OSError, SyntaxError, ValueError, TypeError, IndexError, EOFError, struct.error) as error:
-        cut = "truncated" in str(error)
-        raise Reject("truncated" if cut else "corrupt", "decode", type(error).__name__) from None
+        truncated = "truncated" in str(error)
+        raise Reject("truncated" if truncated else "corrupt", "decode", type(error).__name__) from None
 
 
-def _checked(size: tuple[int, int], index: int, length: int, total: int, limits: Limits) -> int:
+def _check_page(size: tuple[int, int], index: int, file_size: int, total: int, limits: Limits) -> int:
+    """The decoded bytes of a page, or a Reject if it goes beyond the limits; `total` is that of the pages before."""
     pixels = size[0] * size[1]
     if pixels > limits.pixels or index >= limits.frames or total + pixels * 3 > limits.decoded_bytes:
         raise Reject("too-large", "decode", "pixels or pages above the limits")
-    if pixels > limits.ratio_from and pixels > limits.ratio * length:
+    if pixels > limits.ratio_from and pixels > limits.ratio * file_size:
         raise Reject("too-large", "decode", "compression ratio above the limit")
     return pixels * 3
 
 
-def _samples(page: Any) -> tuple[NDArray[Any], int]:
+def _to_array(page: Any) -> tuple[NDArray[Any], int]:
     mode = page.mode
     if mode == "1":
         return np.asarray(page, np.uint8) * np.uint8(255), 8
     if mode == "L":
         return np.asarray(page), 8
     if mode.startswith("I"):
-        return _grey16(np.asarray(page))
+        return _to_grey16(np.asarray(page))
     if mode in ("RGB", "RGBA", "P", "PA", "LA", "CMYK", "YCbCr"):
         return np.asarray(page.convert("L" if mode == "LA" else "RGB")), 8
     raise Reject("not-grey-or-colour", "decode", "sample layout of a picture")
 
 
-def _grey16(samples: NDArray[Any]) -> tuple[NDArray[Any], int]:
+def _to_grey16(samples: NDArray[Any]) -> tuple[NDArray[Any], int]:
     low, high = int(samples.min()), int(samples.max())
     if low < 0 or high > 65535:
         raise Reject("not-grey-or-colour", "decode", "values beyond 16 bits")

@@ -1,76 +1,89 @@
-"""Bytes to images, by what is in them: DICOM, a picture or a loop. Everything else is no image."""
+"""Files to images by their content: DICOM, a picture or a loop. Everything else is not an image."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rajobs.imaging import file_types
-from rajobs.imaging.fates import Ignored
-from rajobs.imaging.formats import dicom_header, pictures, pixel_values, video
-from rajobs.imaging.formats.dicom_header import Scan
-from rajobs.imaging.image import Image, ReadOptions
+from rajobs.imaging.formats import pictures, pixel_values, video
+from rajobs.imaging.formats.dicom_header import DicomFile, parse_dicom_file
+from rajobs.imaging.formats.transfer_syntaxes import Layout
+from rajobs.imaging.image import Ignored, Image, ReadOptions
+from rajobs.imaging.limits import Limits
 from rajobs.records.errors import Reject
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Plan:
-    """An object that is wanted, before its pixels are read; `safe` needs no child process."""
+class ReadPlan:
+    """A file that is wanted, with its header parsed and its pixels not yet decoded."""
 
     data: bytes
     kind: str
-    scan: Scan | None
+    dicom: DicomFile | None
     options: ReadOptions
 
     @property
-    def safe(self) -> bool:
-        return self.scan is not None and self.scan.safe
+    def is_safe(self) -> bool:
+        """Whether it can be decoded in this process: no decoder is needed that could hang or crash."""
+        return self.dicom is not None and self.dicom.is_safe
 
-    def images(self) -> Iterator[Image]:
+    @property
+    def frame_seconds(self) -> float:
+        """The CPU time that decoding a frame may take."""
+        return frame_seconds(self.options.limits, self.dicom.layout if self.dicom else None)
+
+    def decode(self) -> Iterator[Image]:
         """The images, one after the other."""
-        if self.scan is not None:
-            return pixel_values.images(self.scan, self.options.limits)
+        if self.dicom is not None:
+            return pixel_values.decode_images(self.dicom, self.options.limits)
         if self.kind in file_types.LOOPS:
-            return video.images(self.data, self.options)
-        return pictures.images(self.data, self.kind, self.options)
+            return video.decode_frames(self.data, self.options)
+        return pictures.decode_pages(self.data, self.kind, self.options)
 
 
-def plan(data: bytes, options: ReadOptions) -> Plan:
-    """What an object is and whether it is wanted, or the Reject or Ignored that it ends in."""
-    kind = file_types.kind_of(data)
+def frame_seconds(limits: Limits, layout: Layout | None) -> float:
+    """The CPU time that decoding a frame may take; a tenth of the largest frame's where its size is not known."""
+    megapixels = layout.rows * layout.columns / 1e6 if layout else limits.pixels / 1e7
+    return limits.decode_seconds + limits.decode_seconds_per_megapixel * megapixels
+
+
+def plan_read(data: bytes, options: ReadOptions) -> ReadPlan:
+    """Parse a file's header and decide whether it is wanted: the plan, or the file's Reject or Ignored."""
+    kind = file_types.detect_file_type(data)
     if kind is None:
         raise Ignored("not-an-image")
     if kind == file_types.DAMAGED:
         raise Reject("truncated" if len(data) <= 132 else "corrupt", "header", "first bytes")
-    scan = None
+    dicom = None
     try:
         if kind == "dicom":
-            scan = dicom_header.scan(data, options)
+            dicom = parse_dicom_file(data, options)
         else:
-            pictures.check_whole(data, kind)
+            pictures.check_complete(data, kind)
             pictures.check_wanted(kind, options)
     except (Reject, Ignored):
         raise
-    except Exception as error:  # noqa: BLE001 - a hostile header may make a library raise anything: the file's fate
+    except Exception as error:  # noqa: BLE001 - a hostile header may make a library raise anything
         raise Reject("corrupt", "header", type(error).__name__) from None
-    return Plan(data=data, kind=kind, scan=scan, options=options)
+    return ReadPlan(data=data, kind=kind, dicom=dicom, options=options)
 
 
 def read_file(data: bytes, options: ReadOptions) -> list[Image]:
-    """All images of an object, in this process: see sandbox.Decoder for files that are not trusted."""
-    return list(frames(plan(data, options)))
+    """All images of a file, decoded in this process: use sandbox.Decoder for files that are not trusted."""
+    return list(read_planned(plan_read(data, options)))
 
 
-def frames(planned: Plan) -> Iterator[Image]:
-    """A plan's images; whatever goes wrong is a Reject."""
-    found = 0
+def read_planned(plan: ReadPlan) -> Iterator[Image]:
+    """The images of a planned read; whatever goes wrong is raised as a Reject."""
+    count = 0
     try:
-        for image in planned.images():
-            found += 1
+        for image in plan.decode():
+            count += 1
             yield image
     except (Reject, Ignored):
         raise
     except MemoryError:
         raise Reject("too-large", "decode", "memory") from None
-    except Exception as error:  # noqa: BLE001 - a hostile file may make a decoder raise anything: the file's fate
+    except Exception as error:  # noqa: BLE001 - a hostile file may make a decoder raise anything
         raise Reject("corrupt", "decode", type(error).__name__) from None
-    if not found:
+    if not count:
         raise Reject("corrupt", "decode", "no frames")

@@ -1,7 +1,7 @@
-"""Transfer syntaxes: which there are, which decoder each gets, and its frames as arrays.
+"""Transfer syntaxes: their decoders, which turn the pixel data into one array of samples per frame.
 
-One function a coding, frame bytes to array, checked against what header and codestream say. The decoders that can
-hang or crash on a hostile frame are named as such: the sandbox runs them in a child process.
+What is decoded is checked against the header and the codestream. Decoders other than those for NATIVE and RLE may hang
+or crash on a hostile frame: the sandbox runs them in a child process.
 """
 
 from collections.abc import Iterator
@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rajobs.imaging.formats import codestreams, jpeg_scans, lossless_jpeg
-from rajobs.imaging.formats.codestreams import Codestream
+from rajobs.imaging.formats.codestreams import Codestream, parse_codestream
+from rajobs.imaging.formats.jpeg_scans import check_jpeg_scans
+from rajobs.imaging.formats.lossless_jpeg import check_lossless_jpeg
 from rajobs.imaging.limits import Limits
 from rajobs.records.errors import Reject
 
@@ -22,7 +23,7 @@ BIG_ENDIAN = "1.2.840.10008.1.2.2"
 NATIVE = (IMPLICIT, EXPLICIT, DEFLATED, BIG_ENDIAN)
 RLE = "1.2.840.10008.1.2.5"
 
-# Which codings may stand in a frame of each compressed syntax.
+# The kinds of codestream that each compressed syntax allows.
 COMPRESSED: dict[str, tuple[str, ...]] = {
     "1.2.840.10008.1.2.4.50": ("dct",),
     "1.2.840.10008.1.2.4.51": ("dct",),
@@ -40,7 +41,7 @@ COMPRESSED: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """How the samples of an image lie in its pixel data."""
+    """How the samples of an image are stored in its pixel data."""
 
     syntax: str
     rows: int
@@ -53,7 +54,7 @@ class Layout:
     signed: bool
     photometric: str
     planar: int
-    words: bool  # the element is OW: 8-bit samples are swapped in big endian
+    words: bool  # the element's VR is OW: 8-bit samples are swapped in big endian
 
     @property
     def dtype(self) -> np.dtype[np.generic]:
@@ -63,7 +64,7 @@ class Layout:
 
     @property
     def subsampled(self) -> bool:
-        """Native 4:2:2: a chroma pair for each two pixels."""
+        """Whether it is native 4:2:2, with one pair of chroma samples per two pixels."""
         return self.photometric in ("YBR_FULL_422", "YBR_PARTIAL_422") and self.syntax in NATIVE
 
     @property
@@ -74,28 +75,28 @@ class Layout:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Frame:
-    """One frame's samples before any meaning: rows x columns (x 3), and how many bits of each the coding used."""
+    """One frame's samples as stored: rows x columns (x 3); `precision` is the codestream's bits per sample."""
 
     samples: NDArray[np.generic]
     photometric: str
     precision: int | None = None
 
 
-def native_frames(layout: Layout, data: memoryview) -> Iterator[Frame]:
-    """The frames of uncompressed pixel data, without a copy where their order allows it."""
+def decode_native(layout: Layout, data: memoryview) -> Iterator[Frame]:
+    """The frames of uncompressed pixel data, without a copy where their byte order allows it."""
     total = layout.frame_bytes * layout.frames
     excess = len(data) - total
     if excess < 0:
         raise Reject("truncated", "decode", "pixel data shorter than rows x columns x frames")
-    # A pad byte makes lengths even; some writers pad to a block. More, or anything but zeros, is a wrong header.
+    # A pad byte makes the length even, and some writers pad to a block. A longer or non-zero rest means a wrong header.
     if excess > 1 and (excess >= layout.frame_bytes // layout.rows or any(data[total:])):
         raise Reject("corrupt", "decode", "pixel data longer than rows x columns x frames")
     for index in range(layout.frames):
         part = data[index * layout.frame_bytes : (index + 1) * layout.frame_bytes]
-        yield Frame(samples=_native(layout, part, index), photometric=layout.photometric)
+        yield Frame(samples=_decode_native_frame(layout, part, index), photometric=layout.photometric)
 
 
-def _native(layout: Layout, part: memoryview, index: int) -> NDArray[np.generic]:
+def _decode_native_frame(layout: Layout, part: memoryview, index: int) -> NDArray[np.generic]:
     if layout.syntax == BIG_ENDIAN and layout.allocated == 8 and layout.words:
         if len(part) % 2 or (index * len(part)) % 2:
             raise Reject("unsupported-syntax", "decode", "8-bit words of odd length")
@@ -105,11 +106,11 @@ def _native(layout: Layout, part: memoryview, index: int) -> NDArray[np.generic]
     if not flat.dtype.isnative:
         flat = flat.astype(flat.dtype.newbyteorder("="))
     if layout.subsampled:
-        return _upsampled(flat, layout)
-    return _shaped(flat, layout)
+        return _upsample(flat, layout)
+    return _reshape(flat, layout)
 
 
-def _shaped(flat: NDArray[np.generic], layout: Layout) -> NDArray[np.generic]:
+def _reshape(flat: NDArray[np.generic], layout: Layout) -> NDArray[np.generic]:
     if layout.samples == 1:
         return flat.reshape(layout.rows, layout.columns)
     if layout.planar:
@@ -117,7 +118,7 @@ def _shaped(flat: NDArray[np.generic], layout: Layout) -> NDArray[np.generic]:
     return flat.reshape(layout.rows, layout.columns, layout.samples)
 
 
-def _upsampled(flat: NDArray[np.generic], layout: Layout) -> NDArray[np.generic]:
+def _upsample(flat: NDArray[np.generic], layout: Layout) -> NDArray[np.generic]:
     if layout.columns % 2 or layout.allocated != 8:
         raise Reject("unsupported-syntax", "decode", "4:2:2 with odd columns or more than 8 bits")
     pairs = flat.reshape(layout.rows, layout.columns // 2, 4)
@@ -130,17 +131,17 @@ def _upsampled(flat: NDArray[np.generic], layout: Layout) -> NDArray[np.generic]
 # ---- Encapsulated pixel data
 
 
-def encapsulated_frames(layout: Layout, data: memoryview, limits: Limits) -> Iterator[Frame]:
-    """The frames of compressed pixel data: fragments to codestreams to samples."""
-    for part in _frame_parts(layout, data):
+def decode_encapsulated(layout: Layout, data: memoryview, limits: Limits) -> Iterator[Frame]:
+    """The frames of compressed pixel data."""
+    for part in _split_into_frames(layout, data):
         if layout.syntax == RLE:
             yield Frame(samples=_decode_rle(layout, part), photometric=layout.photometric)
         else:
             yield _decode_codestream(layout, part, limits)
 
 
-def _fragments(data: memoryview) -> tuple[bytes, list[memoryview]]:
-    """The offset table and the fragments. A missing delimiter at the very end is forgiven, a cut item is not."""
+def _read_fragments(data: memoryview) -> tuple[bytes, list[memoryview]]:
+    """The offset table and the fragments. A missing delimiter at the end is tolerated, a cut item is not."""
     items: list[memoryview] = []
     at = 0
     while at < len(data):
@@ -158,8 +159,9 @@ def _fragments(data: memoryview) -> tuple[bytes, list[memoryview]]:
     return bytes(items[0]), items[1:]
 
 
-def _frame_parts(layout: Layout, data: memoryview) -> list[memoryview]:
-    table, fragments = _fragments(data)
+def _split_into_frames(layout: Layout, data: memoryview) -> list[memoryview]:
+    """The bytes of each frame; a frame may be spread over several fragments."""
+    table, fragments = _read_fragments(data)
     count = layout.frames
     if len(fragments) < count:
         raise Reject("truncated", "decode", "fewer fragments than frames")
@@ -167,27 +169,28 @@ def _frame_parts(layout: Layout, data: memoryview) -> list[memoryview]:
         return fragments
     if layout.syntax == RLE:
         raise Reject("corrupt", "decode", "more RLE fragments than frames")
-    starts = _starts(fragments)
-    if len(starts) != count or (len(table) == 4 * count and _table_starts(table, fragments) != starts):
+    starts = _find_frame_starts(fragments)
+    if len(starts) != count or (len(table) == 4 * count and _read_frame_starts(table, fragments) != starts):
         raise Reject("corrupt", "decode", "frames in the pixel data differ from the header's number")
     stops = [*starts[1:], len(fragments)]
-    return [memoryview(b"".join(fragments[a:b])) for a, b in zip(starts, stops)]
+    return [memoryview(b"".join(fragments[start:stop])) for start, stop in zip(starts, stops)]
 
 
-def _starts(fragments: list[memoryview]) -> list[int]:
-    """Indices of the fragments that begin a codestream."""
+def _find_frame_starts(fragments: list[memoryview]) -> list[int]:
+    """The indices of the fragments that begin with a codestream's first bytes."""
     heads = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0cjP  ")
     return [i for i, part in enumerate(fragments) if bytes(part[:8]).startswith(heads)]
 
 
-def _table_starts(table: bytes, fragments: list[memoryview]) -> list[int]:
+def _read_frame_starts(table: bytes, fragments: list[memoryview]) -> list[int]:
+    """The indices of the fragments that the offset table points to, -1 for an offset within a fragment."""
     offsets = np.cumsum([0, *(len(part) + 8 for part in fragments)]).tolist()
-    found = np.frombuffer(table, "<u4").tolist()
-    return [offsets.index(offset) if offset in offsets else -1 for offset in found]
+    stated = np.frombuffer(table, "<u4").tolist()
+    return [offsets.index(offset) if offset in offsets else -1 for offset in stated]
 
 
 def _decode_rle(layout: Layout, part: memoryview) -> NDArray[np.generic]:
-    # Not pylibjpeg-rle: it panics on some broken segments, which is no Exception and would end a whole task.
+    # Not pylibjpeg-rle: it panics on some broken segments, which no `except Exception` catches: the worker would end.
     from imagecodecs import DicomrleError, dicomrle_decode
 
     _check_rle(part, layout.samples * layout.allocated // 8)
@@ -213,7 +216,7 @@ def _check_rle(part: memoryview, segments: int) -> None:
 
 
 def _decode_codestream(layout: Layout, part: memoryview, limits: Limits) -> Frame:
-    stream = codestreams.parse(part)
+    stream = parse_codestream(part)
     if stream.kind not in COMPRESSED[layout.syntax] and not (
         stream.kind == "htj2k" and "j2k" in COMPRESSED[layout.syntax]
     ):
@@ -222,23 +225,23 @@ def _decode_codestream(layout: Layout, part: memoryview, limits: Limits) -> Fram
         raise Reject("corrupt", "decode", "codestream of another size than the header's")
     if stream.precision > layout.allocated:
         raise Reject("corrupt", "decode", "codestream of more bits than allocated")
-    check_ratio(stream.rows * stream.columns * stream.samples * layout.allocated // 8, len(stream.data), limits)
-    samples = decode(stream, rgb=layout.photometric == "RGB")
-    # The decoder undoes the colour transforms that belong to the coding; what the header means is left to pixels.py.
-    undone = stream.samples == 3 and stream.kind == "dct"
-    undone |= stream.kind in ("j2k", "htj2k") and layout.photometric in ("YBR_RCT", "YBR_ICT")
-    photometric = "RGB" if undone else layout.photometric
+    _check_ratio(stream.rows * stream.columns * stream.samples * layout.allocated // 8, len(stream.data), limits)
+    samples = _decode_samples(stream, rgb=layout.photometric == "RGB")
+    # The decoder undoes a colour transform of the coding; one that only the header states is left to pixel_values.py.
+    is_rgb = stream.samples == 3 and stream.kind == "dct"
+    is_rgb |= stream.kind in ("j2k", "htj2k") and layout.photometric in ("YBR_RCT", "YBR_ICT")
+    photometric = "RGB" if is_rgb else layout.photometric
     return Frame(samples=samples, photometric=photometric, precision=stream.precision)
 
 
-def check_ratio(size: int, compressed: int, limits: Limits) -> None:
-    """Refuse a frame that claims to have been compressed beyond belief."""
+def _check_ratio(size: int, compressed: int, limits: Limits) -> None:
+    """Reject a frame whose stated size is implausibly large for its compressed size."""
     if size > limits.ratio_from and size > limits.ratio * compressed:
         raise Reject("too-large", "decode", "compression ratio above the limit")
 
 
-def decode(stream: Codestream, *, rgb: bool) -> NDArray[np.generic]:
-    """A checked codestream as samples; `rgb` says what colours are where the codestream does not."""
+def _decode_samples(stream: Codestream, *, rgb: bool) -> NDArray[np.generic]:
+    """The samples of a checked codestream; `rgb` counts where the codestream does not say what its colours are."""
     import imagecodecs
 
     data = bytes(stream.data)
@@ -246,7 +249,7 @@ def decode(stream: Codestream, *, rgb: bool) -> NDArray[np.generic]:
         if stream.kind == "ls":
             samples = imagecodecs.jpegls_decode(data)
         elif stream.kind in ("j2k", "htj2k"):
-            # Not OpenJPH for the latter, though twice as fast: here its errors are printed and forgotten.
+            # OpenJPH decodes HTJ2K twice as fast, but imagecodecs only prints its errors.
             samples = imagecodecs.jpeg2k_decode(data)
         else:
             samples = _decode_jpeg(stream, data, rgb)
@@ -256,9 +259,9 @@ def decode(stream: Codestream, *, rgb: bool) -> NDArray[np.generic]:
     if samples.shape != expected:
         raise Reject("corrupt", "decode", "decoded to another size than the codestream's")
     if stream.kind == "lossless":
-        lossless_jpeg.check(stream, samples)
+        check_lossless_jpeg(stream, samples)
     elif stream.kind == "dct" and stream.precision == 8:
-        jpeg_scans.check(data)
+        check_jpeg_scans(data)
     return samples
 
 
@@ -269,7 +272,7 @@ def _decode_jpeg(stream: Codestream, data: bytes, rgb: bool) -> NDArray[np.gener
         return imagecodecs.jpeg8_decode(data)
     if stream.samples != 3:
         raise Reject("not-grey-or-colour", "decode", f"{stream.samples} components")
-    if stream.kind == "lossless":  # colours as they are: what they mean stands in the header
+    if stream.kind == "lossless":  # without a colour transform: the header says what the colours are
         return imagecodecs.jpeg8_decode(data, colorspace="RGB", outcolorspace="RGB")
     is_rgb = rgb if stream.rgb is None else stream.rgb
     return imagecodecs.jpeg8_decode(data, colorspace="RGB" if is_rgb else "YCBCR", outcolorspace="RGB")

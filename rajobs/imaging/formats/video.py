@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rajobs.imaging.formats.pictures import boxes_of, header_of, image_of
+from rajobs.imaging.formats.pictures import boxes_to_keep, make_header, make_image
 from rajobs.imaging.image import Image, ReadOptions
 from rajobs.records.errors import Reject
 
 
-def images(data: bytes, options: ReadOptions) -> Iterator[Image]:
+def decode_frames(data: bytes, options: ReadOptions) -> Iterator[Image]:
     """The frames of a loop; one that ends before its header says is rejected."""
     import cv2
 
-    _check_lengths(data)
+    _check_chunks(data)
     cv2.setNumThreads(1)
     stream: Any = io.BytesIO(data)
     capture = cv2.VideoCapture(stream, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
@@ -27,12 +27,12 @@ def images(data: bytes, options: ReadOptions) -> Iterator[Image]:
         stated = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
         rows, columns = int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)), int(capture.get(cv2.CAP_PROP_FRAME_WIDTH))
         _check_size(rows, columns, stated, options)
-        boxes_of(rows, columns, options)
-        header, count = header_of(options), 0
-        for frame in _frames(capture):
+        boxes_to_keep(rows, columns, options)  # rejects the loop before it is decoded
+        header, count = make_header(options), 0
+        for frame in _read_frames(capture):
             if frame.shape[:2] != (rows, columns) or count >= options.limits.frames:
                 raise Reject("corrupt", "decode", "frames that differ from the header")
-            yield image_of(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), 8, count, header, options)
+            yield make_image(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), 8, count, header, options)
             count += 1
         if count < stated:
             raise Reject("truncated", "decode", "fewer frames than the header says")
@@ -40,10 +40,10 @@ def images(data: bytes, options: ReadOptions) -> Iterator[Image]:
         capture.release()
 
 
-def _frames(capture: Any) -> Iterator[NDArray[np.uint8]]:
+def _read_frames(capture: Any) -> Iterator[NDArray[np.uint8]]:
     while True:
-        there, frame = capture.read()
-        if not there:
+        success, frame = capture.read()
+        if not success:
             return
         yield frame
 
@@ -57,22 +57,25 @@ def _check_size(rows: int, columns: int, frames: int, options: ReadOptions) -> N
         raise Reject("too-large", "decode", "pixels or frames above the limits")
 
 
-def _check_lengths(data: bytes) -> None:
-    """The file's chunks must lead from one to the next up to its end."""
-    at, order = (0, "<") if data[:4] == b"RIFF" else (0, ">")
+def _check_chunks(data: bytes) -> None:
+    """Each chunk's length must lead to the next chunk, the last one to the end of the file."""
+    chunk_length = _riff_length if data[:4] == b"RIFF" else _box_length
+    at = 0
     while at + 8 <= len(data):
-        length = _riff_length(data, at) if order == "<" else _box_length(data, at)
+        length = chunk_length(data, at)
         if length < 8 or at + length > len(data) + 1:
             raise Reject("truncated", "decode", "a loop's chunk")
         at += length
 
 
 def _riff_length(data: bytes, at: int) -> int:
+    """The length of a chunk of an AVI file, with its header and padding."""
     (length,) = struct.unpack_from("<I", data, at + 4)
     return 8 + int(length) + int(length) % 2
 
 
 def _box_length(data: bytes, at: int) -> int:
+    """The length of a box of an MP4 file, with its header."""
     (length,) = struct.unpack_from(">I", data, at)
     if length == 0:
         return len(data) - at

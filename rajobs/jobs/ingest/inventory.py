@@ -17,7 +17,7 @@ from typing import IO
 
 import ray
 
-from rajobs.imaging.archives.shards import Shard, cut, list_sources
+from rajobs.imaging.archives.shards import Shard, split_into_shards
 from rajobs.imaging.limits import GIB
 from rajobs.jobs.ingest.markers import DoneShards
 from rajobs.records.errors import StoreError
@@ -79,7 +79,7 @@ def take_inventory(uris: Sequence[str], spool: LineSpool) -> Inventory:
 def _source(uri: str) -> tuple[Store, Iterator[Entry]]:
     """A source and what it holds: the objects below a folder or prefix, else the one file that it names itself."""
     store = open_store(uri)
-    entries = list_sources(store)
+    entries = store.list()
     first = next(entries, None)
     if first is not None:
         return store, chain((first,), entries)
@@ -141,7 +141,7 @@ def cut_batch(line: str, done: DoneShards) -> Cut:
     uri, plain = json.loads(line)
     entries = [Entry(key=key, size=size, etag=etag) for key, size, etag in plain]
     found: Cut = []
-    for shard in cut(open_store(uri), entries):
+    for shard in split_into_shards(open_store(uri), entries):
         left = None if shard.id in done.shards else shard if shard.id in done.again else _left(shard, done)
         found.append(((left or shard).id, _members(shard), None if left is None else to_text(left)))
     return found

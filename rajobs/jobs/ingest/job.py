@@ -15,7 +15,7 @@ import pyarrow as pa
 import ray
 
 from rajobs.imaging.image import ReadOptions
-from rajobs.imaging.intake import image_id, path_name, source_id
+from rajobs.imaging.ingest_rows import image_id, path_name, source_id
 from rajobs.imaging.limits import GIB, MIB
 from rajobs.jobs import cluster, console
 from rajobs.jobs.ingest import duplicates

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rajobs.imaging.archives.walk import ArchiveMember
+from rajobs.imaging.archives.archive_members import ArchiveMember
 from rajobs.records.errors import Reject
 from rajobs.records.manifest import to_json
 from rajobs.records.store import Store, get_many

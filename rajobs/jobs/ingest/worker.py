@@ -11,11 +11,10 @@ import pyarrow as pa
 from rajobs import studies
 from rajobs.imaging.archives.shards import read_members
 from rajobs.imaging.image import Image, ReadOptions
-from rajobs.imaging.intake import Intake, Taker
-from rajobs.imaging.memory import keep_memory
+from rajobs.imaging.ingest_rows import IngestRows, RowBuilder
 from rajobs.imaging.rows import KINDS
 from rajobs.imaging.rows import POSITION_STUDY as WHERE
-from rajobs.imaging.sandbox import Decoder
+from rajobs.imaging.sandbox import Decoder, keep_memory
 from rajobs.jobs.ingest.duplicates import UNIQUE_SUFFIX
 from rajobs.jobs.ingest.inventory import entry_name, from_text
 from rajobs.jobs.ingest.markers import Attempts, has_marker, put_marker, read_marker
@@ -84,7 +83,7 @@ class IngestWorker:
     def __call__(self, item: dict[str, Any]) -> dict[str, Any]:
         shard = from_text(item["shard"])
         settings = digest_options(self.options)
-        taker = Taker(
+        builder = RowBuilder(
             key=self.key, read=self._read, origin=shard.origin,
             patients=self.hints.patients, shows=self.hints.shows, sources=self.hints.sources,
         )  # fmt: skip
@@ -95,9 +94,9 @@ class IngestWorker:
         source = self.opened.setdefault(shard.source, open_store(shard.source))
         how = digest([settings, self.hinted]) if self.hinted else settings
         name = f"part-{shard.id}" + (f"-{how}" if how else "")
-        for number, lot in enumerate(taker.take_in(attempts.watch(read_members(source, shard)))):
+        for number, lot in enumerate(builder.build_rows(attempts.watch(read_members(source, shard)))):
             written += self._put(name + (f"-{number:04d}" if number else ""), lot)
-            untold += lot.untold
+            untold += lot.paths_without_modality
             counts += lot.counts
         files = [entry_name(entry) for entry in shard.members] if shard.kind == "files" else []
         self._forget(shard.id, written)
@@ -112,7 +111,7 @@ class IngestWorker:
             options = dataclasses.replace(options, pictures=shows)
         return self.decoder.read(data, options)
 
-    def _put(self, name: str, lot: Intake) -> list[str]:
+    def _put(self, name: str, lot: IngestRows) -> list[str]:
         put = []
         lots: list[tuple[TableSchema, list[dict[str, object]]]] = [
             (IMAGES, lot.images), (REJECTS, lot.rejects), (IGNORED, lot.ignored), (OBJECT_PLACES, lot.places),

@@ -8,11 +8,11 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from rajobs.imaging.coding import small
-from rajobs.imaging.formats.ultrasound_regions import blanked
+from rajobs.imaging.coding import shrink_to_preview
+from rajobs.imaging.formats.ultrasound_regions import blank_outside
 from rajobs.imaging.rows import Position, Row, rows_of_image
 from rajobs.imaging.views import ViewInput, from_zero
-from rajobs.imaging.windowing import shown, span, to_bytes
+from rajobs.imaging.windowing import apply_grey_range, find_grey_range, to_bytes
 from rajobs.learning.points import points_in_view
 from rajobs.learning.study import Array, Study
 from rajobs.phantoms.picture import Picture
@@ -93,7 +93,7 @@ def _drawn_scans(
         for name, values in labels.items():
             values.append(told.get(name))
         assert picture.region is not None
-        frame = blanked(picture.frames[0].astype(np.uint8), (picture.region,))  # as ingest keeps it
+        frame = blank_outside(picture.frames[0].astype(np.uint8), (picture.region,))  # as ingest keeps it
         arrays.append(draw(ViewInput(pixels=frame), Row(image_id=f"drawn-{number}", at=number), **dict(settings)))
     return cast(Array, np.stack(arrays)), labels
 
@@ -114,7 +114,7 @@ def _shown(picture: Picture, reads: str) -> ViewInput:
     top = (1 << picture.bits) - 1
     deep = (np.subtract(top, frame) if picture.inverted else frame).astype(np.uint16)
     if reads == "preview":
-        preview = shown(small(deep), span(deep, picture.window))
+        preview = apply_grey_range(shrink_to_preview(deep), find_grey_range(deep, picture.window))
         return ViewInput(pixels=preview, scale=preview.shape[1] / deep.shape[1])
     return ViewInput(pixels=to_bytes(deep, picture.window), deep=from_zero(deep))
 

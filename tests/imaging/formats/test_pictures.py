@@ -1,4 +1,4 @@
-"""Pictures and loops without a header, and the coding and previews of what is stored."""
+"""Pictures and loops without a DICOM header, the coding of stored pixels, and previews."""
 
 import io
 
@@ -17,13 +17,13 @@ RADIOGRAPH = ReadOptions(pictures="radiograph")
 SCREEN = ReadOptions(pictures="ultrasound", ultrasound_regions="all")
 
 
-def saved(array, kind, **options):
+def encode_picture(array, kind, **options):
     buffer = io.BytesIO()
     Pillow.fromarray(array).save(buffer, kind, **options)
     return buffer.getvalue()
 
 
-def loop(path, code, frames):
+def write_loop(path, code, frames):
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*code), 20, frames[0].shape[1::-1])
     for frame in frames:
         writer.write(frame[..., ::-1])
@@ -33,37 +33,37 @@ def loop(path, code, frames):
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "BMP"])
 @pytest.mark.parametrize("bits", [8, 16])
-def test_grey_pictures(kind, bits):
+def test_grey_pictures_are_read_exactly(kind, bits):
     if kind == "BMP" and bits == 16:
         return
     image = film(bits=bits)
-    (found,) = reader.read_file(saved(image, kind), RADIOGRAPH)
-    assert np.array_equal(found.pixels, image)
-    assert (found.bits, found.header.modality, found.header.patient_id) == (bits, "RG", None)
+    (decoded,) = reader.read_file(encode_picture(image, kind), RADIOGRAPH)
+    assert np.array_equal(decoded.pixels, image)
+    assert (decoded.bits, decoded.header.modality, decoded.header.patient_id) == (bits, "RG", None)
 
 
-def test_colour_pictures_and_what_they_show():
+def test_a_colour_picture_is_read_by_what_the_user_says_it_shows():
     image = scan_rgb()
-    data = saved(image, "PNG")
-    (found,) = reader.read_file(data, SCREEN)
-    assert np.array_equal(found.pixels, image)
-    assert found.doppler
+    data = encode_picture(image, "PNG")
+    (decoded,) = reader.read_file(data, SCREEN)
+    assert np.array_equal(decoded.pixels, image)
+    assert decoded.doppler
     assert reader.read_file(data, RADIOGRAPH)[0].pixels.ndim == 2
     with pytest.raises(Reject, match="no-modality"):
         reader.read_file(data, ReadOptions())
     with pytest.raises(Reject, match="no-region"):
         reader.read_file(data, ReadOptions(pictures="ultrasound"))
     mask = Mask(manufacturer=None, model=None, rows=32, columns=48, boxes=((10, 8, 29, 19),))
-    (kept,) = reader.read_file(data, ReadOptions(pictures="ultrasound", masks=(mask,)))
-    assert np.array_equal(kept.pixels[8:20, 10:30], image[8:20, 10:30])
-    assert not kept.pixels[:8].any()
+    (masked,) = reader.read_file(data, ReadOptions(pictures="ultrasound", masks=(mask,)))
+    assert np.array_equal(masked.pixels[8:20, 10:30], image[8:20, 10:30])
+    assert not masked.pixels[:8].any()
     with pytest.raises(Reject, match="unsupported-picture"):
-        reader.read_file(saved(image, "GIF"), SCREEN)
+        reader.read_file(encode_picture(image, "GIF"), SCREEN)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "BMP"])
 def test_cut_pictures_are_rejected(kind):
-    data = saved(scan_rgb(200, 300), kind)
+    data = encode_picture(scan_rgb(200, 300), kind)
     assert reader.read_file(data, SCREEN)
     for share in (0.3, 0.7, 0.98):
         with pytest.raises(Reject):
@@ -71,32 +71,32 @@ def test_cut_pictures_are_rejected(kind):
 
 
 def test_a_flipped_png_is_rejected():
-    data = bytearray(saved(scan_rgb(), "PNG"))
+    data = bytearray(encode_picture(scan_rgb(), "PNG"))
     data[len(data) // 2] ^= 4
     with pytest.raises(Reject, match="corrupt"):
         reader.read_file(bytes(data), SCREEN)
 
 
-def test_damage_that_a_jpeg_decoder_only_mumbles_about_is_rejected(decoder):
+def test_damage_that_a_jpeg_decoder_only_warns_about_is_rejected(decoder):
     image = np.random.default_rng(0).integers(0, 255, (160, 200), np.uint8)
-    data = saved(image, "JPEG", quality=90)
+    data = encode_picture(image, "JPEG", quality=90)
     draw = np.random.default_rng(1)
-    seen = 0
+    rejected = 0
     for at in draw.integers(len(data) // 3, len(data) - 40, 20).tolist():
         try:
             decoder.read(data[:at] + draw.bytes(12) + data[at + 12 :], RADIOGRAPH)
         except Reject:
-            seen += 1
-    assert seen >= 12
+            rejected += 1
+    assert rejected >= 12
 
 
 @pytest.mark.parametrize(("name", "code"), [("a.avi", "MJPG"), ("a.mp4", "mp4v")])
-def test_loops(tmp_path, decoder, name, code):
+def test_loops_are_read_frame_by_frame_and_cut_ones_are_rejected(tmp_path, decoder, name, code):
     frames = [np.full((64, 96, 3), 15 * k, np.uint8) for k in range(9)]
-    data = loop(tmp_path / name, code, frames)
-    found = decoder.read(data, SCREEN)
-    assert [image.frame for image in found] == list(range(9))
-    assert all(abs(int(image.pixels.mean()) - 15 * k) < 6 for k, image in enumerate(found))
+    data = write_loop(tmp_path / name, code, frames)
+    images = decoder.read(data, SCREEN)
+    assert [image.frame for image in images] == list(range(9))
+    assert all(abs(int(image.pixels.mean()) - 15 * k) < 6 for k, image in enumerate(images))
     with pytest.raises(Reject, match=r"truncated|corrupt"):
         decoder.read(data[: len(data) * 2 // 3], SCREEN)
     with pytest.raises(Reject, match="not-a-joint-modality"):
@@ -105,18 +105,18 @@ def test_loops(tmp_path, decoder, name, code):
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 5), (33, 70), (1, 1, 3), (31, 17, 3)])
 @pytest.mark.parametrize("word", [np.uint8, np.uint16])
-def test_stored_pixels_come_back(shape, word):
+def test_the_stored_coding_is_lossless(shape, word):
     if len(shape) == 3 and word is np.uint16:
         return
     draw = np.random.default_rng(0)
     for top in (1, 255, np.iinfo(word).max):
         pixels = draw.integers(0, top, shape, word, endpoint=True)
-        back = coding.decode(coding.encode(pixels))
-        assert back.dtype == word
-        assert np.array_equal(back, pixels)
+        decoded = coding.decode(coding.encode(pixels))
+        assert decoded.dtype == word
+        assert np.array_equal(decoded, pixels)
 
 
-def test_previews():
+def test_a_preview_is_small_and_windowed():
     image = film(600, 300)
     shown = cv2.imdecode(np.frombuffer(coding.preview(image, (2048, 4096)), np.uint8), cv2.IMREAD_UNCHANGED)
     assert shown.shape == (256, 128)
@@ -124,13 +124,13 @@ def test_previews():
     colour = cv2.imdecode(np.frombuffer(coding.preview(scan_rgb(), None), np.uint8), cv2.IMREAD_UNCHANGED)
     assert colour.shape == (32, 48, 3)
     assert colour[10, 20].tolist() == [20, 40, 220]  # OpenCV's order
-    nonsense = windowing.to_unit(image, (60000, 1))  # a window beside all values is not believed
-    assert 0.2 < nonsense.mean() < 0.8
+    wrong_window = windowing.to_unit(image, (60000, 1))  # it contains no pixel and is ignored
+    assert 0.2 < wrong_window.mean() < 0.8
 
 
-def test_content_tells_not_names():
-    assert file_types.kind_of(b"") is None
-    assert file_types.kind_of(b"BM is how this text begins, and it is no picture at all") is None
-    assert file_types.kind_of(bytes(128) + b"DICM") == "dicom"
-    assert file_types.archive_of(b"PK\x03\x04") == "zip"
-    assert file_types.archive_of(bytes(512)) is None
+def test_file_types_are_detected_by_content():
+    assert file_types.detect_file_type(b"") is None
+    assert file_types.detect_file_type(b"BM is how this text begins, and it is no picture at all") is None
+    assert file_types.detect_file_type(bytes(128) + b"DICM") == "dicom"
+    assert file_types.detect_archive_type(b"PK\x03\x04") == "zip"
+    assert file_types.detect_archive_type(bytes(512)) is None

@@ -1,4 +1,4 @@
-"""What stored values mean: modality LUTs, signs, padding, windows, wrong bits, regions, and the allow-list."""
+"""What stored values mean: modality LUTs, signs, padding, windows, wrong bits and regions; and the allow-list."""
 
 import dataclasses
 from datetime import date
@@ -9,21 +9,20 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from rajobs.imaging.fates import Ignored
 from rajobs.imaging.formats import reader, ultrasound_regions
-from rajobs.imaging.image import Mask, ReadOptions
+from rajobs.imaging.image import Ignored, Mask, ReadOptions
 from rajobs.records.errors import BadTable, Reject
 from tests.imaging.dicom_files import IMPLICIT, dicom, film, region, scan_rgb
 
 ALL = ReadOptions(ultrasound_regions="all")
 
 
-def one(data, options=ALL):
+def read_one(data, options=ALL):
     (image,) = reader.read_file(data, options)
     return image
 
 
-def table(values, first=0, bits=16, explicit=True):
+def make_lut(values, first=0, bits=16):
     item = Dataset()
     item.LUTDescriptor = [len(values), first, bits]
     item.LUTData = [int(v) for v in values]
@@ -35,73 +34,83 @@ def table(values, first=0, bits=16, explicit=True):
 
 def test_whole_number_rescale_is_applied_and_shifted_to_zero():
     image = film()
-    up = one(dicom(image, bits=12, RescaleSlope="2", RescaleIntercept="10", WindowCenter="3000", WindowWidth="900"))
-    assert np.array_equal(up.pixels, image * 2 + 10)
-    assert up.window == (3000, 900)
-    down = one(dicom(image, bits=12, RescaleSlope="1", RescaleIntercept="-1024", WindowCenter="40", WindowWidth="400"))
-    assert np.array_equal(down.pixels, image)
-    assert down.window == (1064, 400)
+    doubled = read_one(
+        dicom(image, bits=12, RescaleSlope="2", RescaleIntercept="10", WindowCenter="3000", WindowWidth="900")
+    )
+    assert np.array_equal(doubled.pixels, image * 2 + 10)
+    assert doubled.window == (3000, 900)
+    shifted = read_one(
+        dicom(image, bits=12, RescaleSlope="1", RescaleIntercept="-1024", WindowCenter="40", WindowWidth="400")
+    )
+    assert np.array_equal(shifted.pixels, image)
+    assert shifted.window == (1064, 400)
 
 
 def test_fractional_and_negative_slopes_keep_the_stored_levels():
     image = film()
-    half = one(dicom(image, bits=12, RescaleSlope="0.5", RescaleIntercept="3", WindowCenter="1003", WindowWidth="200"))
+    half = read_one(
+        dicom(image, bits=12, RescaleSlope="0.5", RescaleIntercept="3", WindowCenter="1003", WindowWidth="200")
+    )
     assert np.array_equal(half.pixels, image)
     assert half.window == (2000, 400)
-    turned = one(dicom(image, bits=12, RescaleSlope="-1", RescaleIntercept="4095", WindowCenter="95", WindowWidth="50"))
-    assert np.array_equal(turned.pixels, 4095 - image)
-    back = one(dicom(4095 - image, bits=12, WindowCenter="95", WindowWidth="50"))
-    assert turned.window[0] == pytest.approx(4095 - 4000 + 1)
-    assert back.bits == turned.bits == 12
+    inverted = read_one(
+        dicom(image, bits=12, RescaleSlope="-1", RescaleIntercept="4095", WindowCenter="95", WindowWidth="50")
+    )
+    assert np.array_equal(inverted.pixels, 4095 - image)
+    plain = read_one(dicom(4095 - image, bits=12, WindowCenter="95", WindowWidth="50"))
+    assert inverted.window[0] == pytest.approx(4095 - 4000 + 1)
+    assert plain.bits == inverted.bits == 12
 
 
 @pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.1", IMPLICIT])
-def test_modality_table(syntax):
+def test_modality_lut_is_applied(syntax):
     values = (np.arange(4096) ** 2 // 400).astype(np.uint16)
     image = film()
-    mapped = one(dicom(image, syntax=syntax, bits=12, ModalityLUTSequence=table(values)))
+    mapped = read_one(dicom(image, syntax=syntax, bits=12, ModalityLUTSequence=make_lut(values)))
     assert np.array_equal(mapped.pixels, values[image])
     signed = image.astype(np.int16) - 2048
-    mapped = one(dicom(signed, syntax=syntax, bits=12, ModalityLUTSequence=table(values, first=-2048)))
+    mapped = read_one(dicom(signed, syntax=syntax, bits=12, ModalityLUTSequence=make_lut(values, first=-2048)))
     assert np.array_equal(mapped.pixels, values[image])
-    inverted = one(
-        dicom(image, syntax=syntax, bits=12, ModalityLUTSequence=table(values), PhotometricInterpretation="MONOCHROME1")
+    inverted = read_one(
+        dicom(
+            image, syntax=syntax, bits=12, ModalityLUTSequence=make_lut(values), PhotometricInterpretation="MONOCHROME1"
+        )
     )
     assert np.array_equal(inverted.pixels, 65535 - values[image])
 
 
-def test_voi_table_becomes_a_window():
+def test_voi_lut_becomes_a_window():
     values = np.concatenate((np.zeros(1000), np.linspace(0, 65535, 2000), np.full(1096, 65535)))
-    centre, width = one(dicom(film(), bits=12, VOILUTSequence=table(values))).window
+    centre, width = read_one(dicom(film(), bits=12, VOILUTSequence=make_lut(values))).window
     assert centre == pytest.approx(2000, abs=5)
     assert width == pytest.approx(1960, abs=20)
 
 
-def test_inversion_turns_the_window_too():
+def test_inversion_also_inverts_the_window():
     image = film()
-    plain = one(dicom(image, bits=12, WindowCenter=["1000", "5"], WindowWidth=["300", "5"]))
-    turned = one(
+    plain = read_one(dicom(image, bits=12, WindowCenter=["1000", "5"], WindowWidth=["300", "5"]))
+    inverted = read_one(
         dicom(4095 - image, bits=12, PhotometricInterpretation="MONOCHROME1", WindowCenter="3096", WindowWidth="300")
     )
-    assert np.array_equal(plain.pixels, turned.pixels)
-    assert plain.window == turned.window == (1000, 300)
+    assert np.array_equal(plain.pixels, inverted.pixels)
+    assert plain.window == inverted.window == (1000, 300)
 
 
-def test_padding_is_black_whichever_way_round():
+def test_padding_is_black_in_either_polarity():
     image = film()
     image[:10] = 4000
     for photometric in ("MONOCHROME1", "MONOCHROME2"):
-        found = one(dicom(image, bits=12, PhotometricInterpretation=photometric, PixelPaddingValue=4000)).pixels
-        assert not found[:10].any()
-        assert found[11:].any()
+        pixels = read_one(dicom(image, bits=12, PhotometricInterpretation=photometric, PixelPaddingValue=4000)).pixels
+        assert not pixels[:10].any()
+        assert pixels[11:].any()
 
 
-def test_wrong_bits_stored_and_left_justified_samples():
+def test_wrong_bits_stored_and_left_justified_samples_are_corrected():
     image = film(bits=12)
-    wide = one(dicom(image, bits=10))
+    wide = read_one(dicom(image, bits=10))
     assert np.array_equal(wide.pixels, image)
     assert wide.bits == 12
-    shifted = one(dicom(image << 4, bits=12, HighBit=15))
+    shifted = read_one(dicom(image << 4, bits=12, HighBit=15))
     assert np.array_equal(shifted.pixels, image)
 
 
@@ -112,73 +121,78 @@ def test_overlay_bits_are_masked():
     plain = dicom(drawn, bits=12)
     element = b"\x00\x60\x02\x01US\x02\x00\x0f\x00"  # overlay bit position 15
     at = plain.index(b"\xe0\x7f\x10\x00OW")
-    found = one(plain[:at] + element + plain[at:])
-    assert np.array_equal(found.pixels, image)
-    assert found.bits == 12
+    masked = read_one(plain[:at] + element + plain[at:])
+    assert np.array_equal(masked.pixels, image)
+    assert masked.bits == 12
 
 
-def test_lengths_must_fit():
+def test_pixel_data_of_another_length_than_the_header_s_is_rejected():
     image = film(63, 47, bits=8)  # odd: one byte of padding
     data = dicom(image)
-    assert np.array_equal(one(data).pixels, image)
+    assert np.array_equal(read_one(data).pixels, image)
     with pytest.raises(Reject, match="corrupt"):
-        one(dicom(image, Rows=61))
+        read_one(dicom(image, Rows=61))
     with pytest.raises(Reject, match="truncated"):
-        one(dicom(image, Rows=64))
+        read_one(dicom(image, Rows=64))
     with pytest.raises(Reject, match="truncated"):
-        one(data[:-40])
+        read_one(data[:-40])
     with pytest.raises(Reject, match="truncated"):
-        one(dicom(image, NumberOfFrames=2))
+        read_one(dicom(image, NumberOfFrames=2))
 
 
-def test_ultrasound_keeps_its_regions_only():
+def test_only_the_regions_of_an_ultrasound_image_are_kept():
     image = scan_rgb()
     tagged = dicom(image, SequenceOfUltrasoundRegions=Sequence([region(5, 4, 40, 25), region(0, 0, 47, 3, spatial=0)]))
-    found = one(tagged, ReadOptions())
+    kept = read_one(tagged, ReadOptions())
     expected = np.zeros_like(image)
     expected[4:26, 5:41] = image[4:26, 5:41]
-    assert np.array_equal(found.pixels, expected)
-    assert found.header.spacing_mm == pytest.approx(0.125)
+    assert np.array_equal(kept.pixels, expected)
+    assert kept.header.spacing_mm == pytest.approx(0.125)
     bare = dicom(image, Manufacturer="ACME", ManufacturerModelName="One")
     with pytest.raises(Reject, match="no-region"):
-        one(bare, ReadOptions())
+        read_one(bare, ReadOptions())
     text = "manufacturer,model,rows,columns,x0,y0,x1,y1\nacme,one,32,48,5,4,40,25\n"
     masks = ultrasound_regions.load_masks(text)
     assert ultrasound_regions.load_masks("\ufeff" + text.replace(",", ";").replace("\n", "\r\n")) == masks, (
         "as Excel saves it"
     )
     assert masks == (Mask(manufacturer="acme", model="one", rows=32, columns=48, boxes=((5, 4, 40, 25),)),)
-    assert np.array_equal(one(bare, ReadOptions(masks=masks)).pixels, expected)
-    assert np.array_equal(one(bare).pixels, image)
+    assert np.array_equal(read_one(bare, ReadOptions(masks=masks)).pixels, expected)
+    assert np.array_equal(read_one(bare).pixels, image)
     with pytest.raises(BadTable, match="line 2"):
         ultrasound_regions.load_masks("manufacturer,model,rows,columns,x0,y0,x1,y1\n,,32,48,5,4,40,99\n")
 
 
-def test_doppler_is_colour_not_tint():
+def test_a_tint_is_not_a_doppler_signal():
     grey = np.repeat(film(64, 64, bits=8)[..., None], 3, axis=2)
     tint = (grey * (1, 0.9, 0.75)).astype(np.uint8)
     marks = grey.copy()
     marks[::7, ::9] = (0, 255, 0)
-    assert [ultrasound_regions.has_colour(p) for p in (grey, tint, marks, scan_rgb())] == [False, False, False, True]
+    assert [ultrasound_regions.has_doppler_colour(p) for p in (grey, tint, marks, scan_rgb())] == [
+        False,
+        False,
+        False,
+        True,
+    ]
 
 
 @pytest.mark.parametrize("tint", [(1, 0.85, 0.65), (1, 0.75, 0.35), (0.6, 0.8, 1)])
-def test_doppler_is_judged_against_the_frame_s_own_tint(tint):
+def test_a_doppler_signal_is_judged_against_the_frame_s_own_tint(tint):
     speckle = np.clip(np.random.default_rng(0).rayleigh(70, (240, 320, 1)), 0, 255)
     tinted = (speckle * tint).astype(np.uint8)
-    _, packed = cv2.imencode(".jpg", tinted, [cv2.IMWRITE_JPEG_QUALITY, 85])  # colour is smeared a little
+    _, packed = cv2.imencode(".jpg", tinted, [cv2.IMWRITE_JPEG_QUALITY, 85])  # JPEG smears colours a little
     smeared = cv2.imdecode(packed, cv2.IMREAD_UNCHANGED)
     maps = {"gold": ((110, 0, 0), (222, 63, 0), (255, 250, 0)), "away": ((0, 0, 120), (0, 50, 215), (40, 150, 255))}
     for frame in (tinted, smeared):
-        assert not ultrasound_regions.has_colour(frame)
+        assert not ultrasound_regions.has_doppler_colour(frame)
         for colours in maps.values():
             lit = frame.copy()
             lit[100:103, 150:171] = np.repeat(colours, 7, axis=0)  # a small vessel
-            assert ultrasound_regions.has_colour(lit)
+            assert ultrasound_regions.has_doppler_colour(lit)
 
 
-def test_header_is_the_allow_list_and_no_more(caplog):
-    image = one(
+def test_only_allow_listed_header_values_are_read(caplog):
+    image = read_one(
         dicom(
             film(), bits=12, PatientName="CANARY^NAME", InstitutionName="CANARY", PatientAge="045Y", PatientSex="F",
             StudyDate="20200131", BodyPartExamined="hand ", ViewPosition="pa", Laterality="r", Manufacturer="Canary GE",
@@ -191,26 +205,26 @@ def test_header_is_the_allow_list_and_no_more(caplog):
     assert header.manufacturer == "GE"
     assert header.spacing_mm == pytest.approx(0.15)
     assert "CANARY" not in repr(dataclasses.asdict(header)).upper()
-    odd = one(
+    malformed = read_one(
         dicom(film(), bits=12, PatientAge="CANARY", BodyPartExamined="CANARY", Laterality="CANARY", PatientSex="CANARY",
               Manufacturer="CANARY", StudyDate="20209999", PatientBirthDate="19800101")
     ).header  # fmt: skip
-    kept = {k: v for k, v in dataclasses.asdict(odd).items() if v is not None}
+    values = {k: v for k, v in dataclasses.asdict(malformed).items() if v is not None}
     assert not caplog.text  # pydicom would quote the values
-    assert set(kept) == {"sop_uid", "patient_id", "study_uid", "series_uid", "modality"}
+    assert set(values) == {"sop_uid", "patient_id", "study_uid", "series_uid", "modality"}
 
 
-def test_fates_by_header():
+def test_unwanted_files_are_rejected_or_ignored_by_their_header():
     with pytest.raises(Reject, match="burned-in"):
-        one(dicom(film(), bits=12, BurnedInAnnotation="YES"))
-    assert one(dicom(film(), bits=12, BurnedInAnnotation="YES"), ReadOptions(burned_in=True)).pixels.any()
+        read_one(dicom(film(), bits=12, BurnedInAnnotation="YES"))
+    assert read_one(dicom(film(), bits=12, BurnedInAnnotation="YES"), ReadOptions(burned_in=True)).pixels.any()
     with pytest.raises(Reject, match="not-a-joint-modality"):
-        one(dicom(film(), Modality="MG"))
-    assert one(dicom(film(), bits=12, Modality=None)).header.modality == "CR"  # by its class
+        read_one(dicom(film(), Modality="MG"))
+    assert read_one(dicom(film(), bits=12, Modality=None)).header.modality == "CR"  # by its SOP class
     with pytest.raises(Reject, match="unsupported-syntax"):
-        one(dicom(film(), PhotometricInterpretation="CMYK"))
+        read_one(dicom(film(), PhotometricInterpretation="CMYK"))
     with pytest.raises(Ignored):
-        one(dicom(film(), Modality="SR"))
+        read_one(dicom(film(), Modality="SR"))
     for data in (b"", b"plain text, no image " * 40, b"%PDF-1.7" + bytes(500)):
         with pytest.raises(Ignored):
-            one(data)
+            read_one(data)

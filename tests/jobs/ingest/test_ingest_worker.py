@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from rajobs.imaging.archives.walk import ArchiveMember
+from rajobs.imaging.archives.archive_members import ArchiveMember
 from rajobs.imaging.image import Box, Mask, ReadOptions
 from rajobs.jobs.ingest import duplicates
 from rajobs.jobs.ingest.inventory import LineSpool, cut_batch, from_text, take_inventory

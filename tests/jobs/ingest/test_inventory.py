@@ -18,8 +18,8 @@ from rajobs.records.store import open_store
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches and shards of a few files."""
     monkeypatch.setattr(inventory, "BATCH", 6)
-    cut = inventory.cut
-    monkeypatch.setattr(inventory, "cut", lambda store, entries: cut(store, entries, max_bytes=100))
+    split = inventory.split_into_shards
+    monkeypatch.setattr(inventory, "split_into_shards", lambda store, entries: split(store, entries, max_bytes=100))
 
 
 def fill(folder: Path, sizes: dict[str, int]) -> str:

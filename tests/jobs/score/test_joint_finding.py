@@ -237,7 +237,7 @@ def test_the_models_of_the_package_find_the_joints_of_a_real_hand(ray_cluster: N
 
 def _cut(film: Path, out: Path, at: dict[str, np.ndarray]) -> np.ndarray:
     """Three fingers and a thumb without tips and wrist, as a picture; where it begins on the film."""
-    (image,) = reader.plan(film.read_bytes(), ReadOptions()).images()
+    (image,) = reader.read_file(film.read_bytes(), ReadOptions())
     pixels, places = to_bytes(image.pixels, image.window), np.array(list(at.values()))
     top = min(where[1] for site, where in at.items() if site.startswith("PIP")) - 0.02 * len(pixels)
     bottom, edge = places[:, 1].max() + 0.03 * len(pixels), 0.05 * len(pixels)

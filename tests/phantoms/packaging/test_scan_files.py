@@ -12,7 +12,7 @@ import pytest
 from rajobs.imaging import coding
 from rajobs.imaging.archives import shards
 from rajobs.imaging.image import Image, Mask, ReadOptions
-from rajobs.imaging.intake import Intake, Taker
+from rajobs.imaging.ingest_rows import IngestRows, RowBuilder
 from rajobs.imaging.sandbox import Decoder
 from rajobs.phantoms.likeness import write_like
 from rajobs.phantoms.packaging.canaries import canaries, identity, leaks
@@ -33,23 +33,27 @@ PATIENTS, SEED = 5, 2
 LOSSLESS = ("rgb", "planar", "rct")
 
 
-def take_in(out: Path, options: ReadOptions | None = None) -> Intake:
+def take_in(out: Path, options: ReadOptions | None = None) -> IngestRows:
     """All of a phantom's archives as ingest takes them, in one lot."""
     labels, options = read_labels(str(out / "labels.csv")), options or ReadOptions()
     by_path = headerless(labels)
     shows = dict.fromkeys(by_path.column("image").to_pylist(), "ultrasound")
-    store, lot = open_store(str(out / "archives")), Intake()
+    store, lot = open_store(str(out / "archives")), IngestRows()
     with Decoder() as decoder:
 
         def read(data: bytes, shown: str | None) -> list[Image]:
             return decoder.read(data, dataclasses.replace(options, pictures=shown))
 
-        taker = Taker(
+        taker = RowBuilder(
             key=KEY, read=read, origin="", patients=named(by_path, "patient"), shows=shows,
             sources=named(labels, "derived_from"),
         )  # fmt: skip
-        members = (member for shard in shards.inventory(store) for member in shards.read_members(store, shard))
-        for part in taker.take_in(members):
+        members = (
+            member
+            for shard in shards.split_into_shards(store, store.list())
+            for member in shards.read_members(store, shard)
+        )
+        for part in taker.build_rows(members):
             for name in ("images", "rejects", "ignored", "places", "crosswalk"):
                 getattr(lot, name).extend(getattr(part, name))
     return lot
@@ -72,7 +76,7 @@ def phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def lot(phantom: Path) -> Intake:
+def lot(phantom: Path) -> IngestRows:
     return take_in(phantom)
 
 
@@ -81,7 +85,7 @@ def scans() -> list[Picture]:
     return list(draw_scans(patients=PATIENTS, seed=SEED))
 
 
-def fates(lot: Intake) -> dict[str, tuple[str, str, int]]:
+def fates(lot: IngestRows) -> dict[str, tuple[str, str, int]]:
     paths = {row["source"]: str(row["path"]) for row in lot.crosswalk}
     found = {paths[row["source"]]: ("images", "", int(str(row["frames"]))) for row in lot.places}
     for name in ("rejects", "ignored"):
@@ -89,7 +93,7 @@ def fates(lot: Intake) -> dict[str, tuple[str, str, int]]:
     return found
 
 
-def test_every_file_ends_where_it_must(phantom: Path, lot: Intake, scans: list[Picture]) -> None:
+def test_every_file_ends_where_it_must(phantom: Path, lot: IngestRows, scans: list[Picture]) -> None:
     expected = rows(phantom, "expected.csv")
     assert fates(lot) == {row["object"]: (row["fate"], row["reason"], int(row["frames"])) for row in expected}
     kinds = Counter(row["kind"] for row in expected)
@@ -110,7 +114,9 @@ def instances(phantom: Path, scans: list[Picture]) -> Iterator[tuple[Picture, st
             yield scan, instance, kinds[instance].rpartition(":")[2]
 
 
-def test_the_region_is_kept_as_it_was_drawn_and_nothing_else(phantom: Path, lot: Intake, scans: list[Picture]) -> None:
+def test_the_region_is_kept_as_it_was_drawn_and_nothing_else(
+    phantom: Path, lot: IngestRows, scans: list[Picture]
+) -> None:
     by_id = {str(row["image_id"]): row for row in lot.images}
     ids = {row["sop_uid"]: row["image_ids"] for row in lot.crosswalk if row.get("sop_uid")}
     seen = Counter[str]()
@@ -167,7 +173,7 @@ def test_a_loop_without_a_header_can_be_read_where_a_mask_tells_its_region(scans
         assert image.pixels.sum(dtype=np.int64) == inside.sum()
 
 
-def test_labels_find_the_scans_that_were_taken(phantom: Path, lot: Intake, scans: list[Picture]) -> None:
+def test_labels_find_the_scans_that_were_taken(phantom: Path, lot: IngestRows, scans: list[Picture]) -> None:
     ids = {(str(row["sop_uid"]), 0): str(row["image_ids"][0]) for row in lot.crosswalk if row.get("sop_uid")}  # type: ignore[index]
     found, lost = label_rows(read_labels(str(phantom / "labels.csv")), ids)
     refused = {row["sop_uid"] for row in rows(phantom, "expected.csv") if row["reason"] == "no-region"}
@@ -189,7 +195,7 @@ def test_films_and_scans_of_a_visit_lie_together(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def predictions(lot: Intake, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def predictions(lot: IngestRows, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A table in which the first answer about each of three scans is wrong, beside the data it was made on."""
     data = tmp_path_factory.mktemp("data")
     (data / "images").mkdir()
@@ -212,7 +218,7 @@ def _predictions(data: Path, ids: list[str], *, wrong: int, target: str = "grade
 
 
 def test_drawings_like_errors_name_what_they_were_modelled_on(
-    predictions: Path, phantom: Path, lot: Intake, tmp_path: Path
+    predictions: Path, phantom: Path, lot: IngestRows, tmp_path: Path
 ) -> None:
     summary = write_like(str(tmp_path / "like"), str(predictions), drawings=5)
     assert (summary.pictures, summary.fates["images"]) == (5, 5)
@@ -230,7 +236,7 @@ def test_drawings_like_errors_name_what_they_were_modelled_on(
     assert write_like(str(tmp_path / "each"), str(predictions)).pictures == 3, "one for each error"
 
 
-def test_what_cannot_be_drawn_like_is_said_in_a_line(predictions: Path, lot: Intake, tmp_path: Path) -> None:
+def test_what_cannot_be_drawn_like_is_said_in_a_line(predictions: Path, lot: IngestRows, tmp_path: Path) -> None:
     data, ids = predictions.parent, [str(row["image_id"]) for row in lot.images[:3]]
     out = str(tmp_path / "out")
     with pytest.raises(DataError, match="no wrong answer"):

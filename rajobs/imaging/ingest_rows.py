@@ -1,0 +1,177 @@
+"""The rows that ingest writes for the files it reads: each file becomes images, a reject or ignored, exactly once.
+
+What identifies a patient is in these rows only as keyed pseudonyms, except in the crosswalk, which goes to the ledger.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from rajobs.imaging.archives.archive_members import ArchiveMember
+from rajobs.imaging.coding import encode, preview
+from rajobs.imaging.image import Header, Ignored, Image
+from rajobs.records.errors import Reject
+from rajobs.records.identity import IMAGE_ID, OLDEST, Key
+
+PART_BYTES = 256 << 20  # coded pixels after which the rows continue in another numbered part
+
+Rows = list[dict[str, object]]
+Read = Callable[[bytes, str | None], list[Image]]
+"""A file's bytes, and what the labels say a picture without a header shows (radiograph, ultrasound), to its images."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class IngestRows:
+    """The rows of some files, by table, and their counts."""
+
+    images: Rows = field(default_factory=list)
+    rejects: Rows = field(default_factory=list)
+    ignored: Rows = field(default_factory=list)
+    places: Rows = field(default_factory=list)
+    crosswalk: Rows = field(default_factory=list)
+    paths_without_modality: list[str] = field(default_factory=list)  # pseudonyms: pictures that labels do not describe
+    counts: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def coded_bytes(self) -> int:
+        return self.counts["coded_bytes"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowBuilder:
+    """Makes the rows of an archive's members, with what the labels say about files without a header."""
+
+    key: Key
+    read: Read
+    origin: str  # see Shard.origin: it tells members of the same path apart
+    patients: Mapping[str, str]  # path -> patient, for files without a header
+    shows: Mapping[str, str]  # path -> radiograph | ultrasound, for files without a header
+    sources: Mapping[str, str] = field(default_factory=dict)  # path or SOP instance UID -> image it was derived from
+
+    def build_rows(self, members: Iterable[ArchiveMember]) -> Iterator[IngestRows]:
+        """The members' rows in their order, in parts of bounded size."""
+        image_ids: set[str] = set()
+        path_counts: Counter[str] = Counter()
+        rows = IngestRows()
+        for member in members:
+            path_counts[member.path] += 1
+            self._add_member(rows, member, image_ids, path_counts[member.path])
+            if rows.coded_bytes >= PART_BYTES:
+                yield rows
+                rows = IngestRows()
+        yield rows
+
+    def _add_member(self, rows: IngestRows, member: ArchiveMember, image_ids: set[str], occurrence: int) -> None:
+        """Add a member's rows, and its images to `image_ids`; `occurrence` counts members of the same path."""
+        repeated = f"\0{occurrence}" if occurrence > 1 else ""  # an archive may hold several files of one name
+        source = self.key.pseudonym("source", f"{self.origin}/{member.path}{repeated}")
+        rows.counts["objects"] += 1
+        place: dict[str, object] = {"source": source, "bytes": len(member.data) or member.size}
+        ids: list[str] = []
+        header = None
+        try:
+            if member.reject is not None:
+                raise member.reject
+            images = self.read(member.data, self.shows.get(member.path))
+            header = images[0].header
+            image_rows = [self._image_row(image, member) for image in images]
+            ids = [str(row["image_id"]) for row, _ in image_rows]
+            if ids[0] in image_ids:
+                raise Ignored("duplicate")
+            image_ids.update(ids)
+            rows.images.extend(row for row, _ in image_rows)
+            path = path_name(self.key, member.path)
+            rows.places.append({**place, "path": path, "image_id": ids[0], "frames": len(ids)})
+            rows.counts["images"] += 1
+            rows.counts["frames"] += len(image_rows)
+            rows.counts["coded_bytes"] += sum(coded_bytes for _, coded_bytes in image_rows)
+        except Reject as reject:
+            rows.rejects.append({**place, "stage": reject.stage, "reason": reject.reason, "detail": reject.detail})
+            rows.counts[f"reject:{reject.reason}"] += 1
+            if reject.reason == "no-modality":
+                rows.paths_without_modality.append(path_name(self.key, member.path))
+        except Ignored as ignored:
+            rows.ignored.append({**place, "reason": ignored.reason})
+            rows.counts[f"ignored:{ignored.reason}"] += 1
+        rows.crosswalk.append(self._crosswalk_row(source, member, header, ids))
+
+    def _image_row(self, image: Image, member: ArchiveMember) -> tuple[dict[str, object], int]:
+        """An image's row, and the number of bytes of its coded pixels."""
+        header, key = image.header, self.key
+        pixels = encode(image.pixels)
+        patient = self._find_patient(header, member)
+        window = image.window or (None, None)
+        row: dict[str, object] = {
+            "image_id": image_id(key, header.sop_uid or content_name(member.data), image.frame),
+            "patient": key.pseudonym("patient", patient),
+            "exam": key.pseudonym("uid", header.study_uid) if header.study_uid else None,
+            "series": key.pseudonym("uid", header.series_uid) if header.series_uid else None,
+            "derived_from": self._find_source_id(header, member),
+            "visit_date": key.shift(patient, header.study_date) if header.study_date else None,
+            "sex": header.sex,
+            "age_years": None if header.age_years is None else min(header.age_years, OLDEST),
+            "modality": header.modality,
+            "body_part": header.body_part,
+            "view_position": header.view_position,
+            "laterality": header.laterality,
+            "manufacturer": header.manufacturer,
+            "rows": image.pixels.shape[0],
+            "columns": image.pixels.shape[1],
+            "bits": image.bits,
+            "spacing_mm": header.spacing_mm,
+            "window_centre": window[0],
+            "window_width": window[1],
+            "frame": image.frame,
+            "doppler": image.doppler,
+            "preview": preview(image.pixels, image.window),
+            "pixels": pixels,
+        }
+        return row, len(pixels)
+
+    def _find_patient(self, header: Header, member: ArchiveMember) -> str:
+        """The header's patient, else the labels', else the folder (and archive) that the picture is in."""
+        return header.patient_id or self.patients.get(member.path) or f"folder {member.path.rpartition('/')[0]}"
+
+    def _find_source_id(self, header: Header, member: ArchiveMember) -> str | None:
+        """The image_id of the image that this one was derived from, by the labels, else by the header."""
+        source = self.sources.get(header.sop_uid or "") or self.sources.get(member.path) or header.source_uid
+        return None if source is None else source_id(self.key, source)
+
+    def _crosswalk_row(
+        self, source: str, member: ArchiveMember, header: Header | None, ids: list[str]
+    ) -> dict[str, object]:
+        path = member.path.encode(errors="surrogateescape").decode(errors="replace")  # a name may not be UTF-8
+        row: dict[str, object] = {"source": source, "path": path, "image_ids": ids}
+        if header is None:
+            return row
+        patient = self._find_patient(header, member)
+        return {
+            **row,
+            "patient": self.key.pseudonym("patient", patient),
+            "patient_id": patient,
+            "sop_uid": header.sop_uid,
+            "exam_uid": header.study_uid,
+            "series_uid": header.series_uid,
+            "exam_date": header.study_date,
+        }
+
+
+def content_name(data: bytes) -> str:
+    """What identifies a file without a SOP instance UID: a hash of its bytes."""
+    return f"sha256 {hashlib.sha256(data).hexdigest()}"
+
+
+def path_name(key: Key, path: str) -> str:
+    """The pseudonym of a path, by which labels are matched to the images of files without a header."""
+    return key.pseudonym("path", path)
+
+
+def source_id(key: Key, source: str) -> str:
+    """The image_id of the image that another was derived from, which labels name by image_id or SOP instance UID."""
+    return source if IMAGE_ID.fullmatch(source) else image_id(key, source, 0)
+
+
+def image_id(key: Key, name: str, frame: int) -> str:
+    """The stable id of a frame: a keyed hash of the file's SOP instance UID or content name, and the frame."""
+    return key.pseudonym("image", name if frame == 0 else f"{name} frame {frame}")
