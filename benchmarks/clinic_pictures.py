@@ -47,7 +47,7 @@ from rajobs.learning.recipe import Member, Recipe, Training, to_toml
 from rajobs.learning.tabular_baseline import verdict
 from rajobs.phantoms.clinic.visits import ClinicRow, clinic_table, draw_clinic
 from rajobs.records import count_statistics, metrics
-from rajobs.records.intervals import kappa_span
+from rajobs.records.intervals import kappa_interval
 from rajobs.records.store import open_store
 from rajobs.reports.answers import given
 
@@ -297,12 +297,12 @@ def best_trial(seen: Evaluation, seed: int, paper: Beside) -> None:
         print(f"  {name:<4} TP {cells.tp}, FN {cells.fn}, FP {cells.fp}, TN {cells.tn}")
     printed = paper.take("AlexNet's third trial, RA").numbers
     for name, entry in printed.items():
-        print(f"  its {name}: {entry.text} in 000, {count_statistics.OF_TABLE[name](mine):.0%} here")
+        print(f"  its {name}: {entry.text} in 000, {count_statistics.TWO_BY_TWO_STATISTICS[name](mine):.0%} here")
     print(f"  its kappa with three simulated experts, each wrong on its own in {EXPERT_ERRS:.0%} of the patients")
     for at, order in enumerate(("first", "second", "third")):
         errs = np.random.default_rng([seed, at]).random(len(given.truth)) < EXPERT_ERRS
         table = metrics.confusion(replace(given, truth=np.where(errs, 1 - given.truth, given.truth)))
-        low, high = kappa_span(table, 0)
+        low, high = kappa_interval(table, 0)
         ours = (
             f"{count_statistics.kappa_unweighted(table):.2f} ({low:.2f} to {high:.2f}) here, {int(errs.sum())} errors"
         )

@@ -45,8 +45,8 @@ from rajobs.phantoms.ultrasound.scans import draw_published, sample_scan
 from rajobs.phantoms.ultrasound.variation_ranges import RANGES
 from rajobs.phantoms.write import write_pictures
 from rajobs.records import metrics
-from rajobs.records.count_statistics import OF_TABLE, Ints, kappa_linear, one_vs_rest
-from rajobs.records.intervals import kappa_span
+from rajobs.records.count_statistics import TWO_BY_TWO_STATISTICS, Ints, kappa_linear, one_vs_rest
+from rajobs.records.intervals import kappa_interval
 from rajobs.records.store import open_store
 from rajobs.records.tables.parquet_parts import iterate_parts, read_table, to_parquet
 from rajobs.records.tables.schemas import IMAGES, LABELS, PREDICTIONS
@@ -245,7 +245,7 @@ def raters(seed: int, paper: Beside) -> None:
     one, other = (np.array([simulate_reading(rng, int(grade), GRADES[-1], exact) for grade in truth]) for _ in range(2))
     table = np.zeros((len(GRADES), len(GRADES)), np.int64)
     np.add.at(table, (one, other), 1)
-    low, high = kappa_span(table, 1)
+    low, high = kappa_interval(table, 1)
     told = paper.take("weighted kappa of the two raters")["printed"]
     ours = f"{kappa_linear(table):.2f} ({low:.2f} to {high:.2f}) here, simulated, each right on {exact:.1%}"
     print(f"  linear kappa of two raters: {told} in the paper, {ours}")
@@ -270,13 +270,15 @@ def tell(judged: Judged, name: str, paper: Beside) -> None:
     print(f"  the paper's matrix {paper.paper.matrices[name].tolist()}")
     for number, trial in enumerate(judged.trials, 1):
         matrix = metrics.confusion(trial)
-        low, high = kappa_span(matrix, 1)
+        low, high = kappa_interval(matrix, 1)
         print(f"  ours, trial {number}      {matrix.tolist()}: linear kappa {kappa_linear(matrix):.2f}, {low:.2f} to "
               f"{high:.2f} if each image were a patient's only one")  # fmt: skip
 
 
 def _of_grade(judged: Judged, grade: int, rule: str) -> float:
-    return float(np.mean([OF_TABLE[rule](one_vs_rest(metrics.confusion(trial), grade)) for trial in judged.trials]))
+    return float(
+        np.mean([TWO_BY_TWO_STATISTICS[rule](one_vs_rest(metrics.confusion(trial), grade)) for trial in judged.trials])
+    )
 
 
 def _area(answers: metrics.Answers, grade: int) -> float:

@@ -28,7 +28,7 @@ from rajobs.jobs.score import job as score_job
 from rajobs.learning.samples.row_arrays import draw_views
 from rajobs.learning.voting import VotingModels, list_bundles
 from rajobs.records import metrics
-from rajobs.records.scan_grades import LIVELY, WITHOUT_COLOUR, P, grade_of, loops, of_scan
+from rajobs.records.scan_grades import LIVELY, WITHOUT_COLOUR, P, loop_grade, scan_grade, split_into_scans
 from rajobs.records.store import open_store
 from rajobs.records.tables.parquet_parts import iterate_parts, list_parts, read_part, read_table
 from rajobs.records.tables.schemas import CROSSWALK, IMAGES, ULTRASOUND
@@ -37,10 +37,10 @@ STUDY, GRADES = "ultrasound_grading", 4
 Scan = Sequence[Mapping[str, Any]]
 """The frames of one."""
 RULES: Mapping[str, Callable[[P], int]] = {
-    f"of the frame that {1 - LIVELY:.0%} exceed, as score does": grade_of,
-    "of the highest frame": lambda p: grade_of(p, 1.0),
-    "of the middle frame": lambda p: grade_of(p, 0.5),
-    "of the first frame": lambda p: grade_of(p[:1]),
+    f"of the frame that {1 - LIVELY:.0%} exceed, as score does": loop_grade,
+    "of the highest frame": lambda p: loop_grade(p, 1.0),
+    "of the middle frame": lambda p: loop_grade(p, 0.5),
+    "of the first frame": lambda p: loop_grade(p[:1]),
 }
 
 
@@ -84,7 +84,9 @@ def scans_of(tables: str, judged: Path) -> Iterator[tuple[str, Scan]]:
     for _, table in iterate_parts(store, "ultrasound", ULTRASOUND, ULTRASOUND.names):
         for _, frames in groupby(table.to_pylist(), key=lambda row: (row["patient"], row["visit_date"])):
             yield from (
-                (truth[scan[0]["image_id"]], scan) for scan in loops(list(frames)) if scan[0]["image_id"] in truth
+                (truth[scan[0]["image_id"]], scan)
+                for scan in split_into_scans(list(frames))
+                if scan[0]["image_id"] in truth
             )
 
 
@@ -96,7 +98,7 @@ def rules(tables: str, judged: Path) -> bool:
     nothing = sum(truth == "0" for truth, _ in found)
     print(f"  {len(dark)} of {len(found)} scans show no colour: {lost} of them with a true grade above 0;")
     print(f"  of {nothing} without a true signal these visits stay open about: {sum(t == '0' for t in dark)}")
-    long = [(truth, scan) for truth, scan in found if len(scan) > 1 and of_scan(scan) is not None]
+    long = [(truth, scan) for truth, scan in found if len(scan) > 1 and scan_grade(scan) is not None]
     patients = np.array([scan[0]["patient"] for _, scan in long], np.str_)
     truth = np.array([int(true) for true, _ in long])
     for harm, harmed in HARMS.items():
@@ -144,7 +146,7 @@ def _without_rule(data: str, models: str) -> dict[str, int]:
         rows = rows_of_part("ultrasound", images, {})
         if rows:
             vote = panel.vote(rows, draw_views(store, key, panel.view_requests(rows)))["grade"]
-            found |= {row.image_id: grade_of(p[None]) for row, p in zip(rows, vote.p)}
+            found |= {row.image_id: loop_grade(p[None]) for row, p in zip(rows, vote.p)}
     return found
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from rajobs import __version__
-from rajobs.records.errors import TRACEBACK, RajobsError, place
+from rajobs.records.errors import TRACEBACK, RajobsError, internal_error_line
 
 Command = Callable[..., Any]
 
@@ -222,7 +222,7 @@ def main(arguments: list[str] | None = None) -> None:
     except Exception as error:
         if os.environ.get(TRACEBACK):
             raise
-        click.echo(f"rajobs: {place(error)}", err=True)
+        click.echo(f"rajobs: {internal_error_line(error)}", err=True)
         sys.exit(1)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import ray
 import ray.exceptions
 
-from rajobs.records.errors import TRACEBACK, RajobsError, place
+from rajobs.records.errors import TRACEBACK, RajobsError, internal_error_line
 
 QUIET = {
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
@@ -118,7 +118,7 @@ class _Worker:
         except Exception as error:
             if os.environ.get(TRACEBACK):
                 raise
-            return {"answer": "", "failed": place(error)}
+            return {"answer": "", "failed": internal_error_line(error)}
 
 
 @contextmanager

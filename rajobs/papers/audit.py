@@ -133,19 +133,19 @@ def _as(finding: Finding) -> str:
 
 def _definitions() -> str:
     registries: tuple[tuple[str, Mapping[str, Callable[..., object]]], ...] = (
-        ("one class against the rest", count_statistics.OF_TABLE),
-        ("a matrix of classes", count_statistics.OF_MATRIX),
+        ("one class against the rest", count_statistics.TWO_BY_TWO_STATISTICS),
+        ("a matrix of classes", count_statistics.MATRIX_STATISTICS),
         (
             "answers with probabilities",
-            {k: v for k, v in metrics.METRICS.items() if k not in count_statistics.OF_MATRIX},
+            {k: v for k, v in metrics.METRICS.items() if k not in count_statistics.MATRIX_STATISTICS},
         ),
         ("counts", {"share": count_statistics.share}),
-        ("folds or trials", count_statistics.OF_RUNS),
+        ("folds or trials", count_statistics.RUN_STATISTICS),
         ("two lists", {"pearson": count_statistics.pearson}),
-        ("interval of a share", intervals.OF_SHARE),
-        ("interval of a kappa", {"standard error": intervals.kappa_span}),
+        ("interval of a share", intervals.SHARE_INTERVALS),
+        ("interval of a kappa", {"standard error": intervals.kappa_interval}),
         ("interval of any metric", {"bootstrap by patient": metrics.interval}),
-        ("two groups", intervals.OF_TWO_GROUPS),
+        ("two groups", intervals.TWO_GROUP_TESTS),
     )
     rows = (
         (of, f"`{name}`", (rule.__doc__ or "").strip())

@@ -8,7 +8,7 @@ import numpy as np
 
 from rajobs.papers.printed import Entry
 from rajobs.records import count_statistics, intervals, metrics
-from rajobs.records.count_statistics import OF_MATRIX, OF_TABLE, Ints, one_vs_rest
+from rajobs.records.count_statistics import MATRIX_STATISTICS, TWO_BY_TWO_STATISTICS, Ints, one_vs_rest
 
 AS_NAMED = "reproduced"
 OTHERWISE = "reproduced by another definition"
@@ -69,12 +69,12 @@ def search(entry: Entry, name: str, values: Mapping[str, float], right: tuple[st
 
 def of_class(entry: Entry, matrices: Mapping[str, Ints]) -> Iterator[Finding]:
     table = one_vs_rest(matrices[entry["matrix"]], entry["class"])
-    values = {name: rule(table) for name, rule in OF_TABLE.items()}
+    values = {name: rule(table) for name, rule in TWO_BY_TWO_STATISTICS.items()}
     return (search(entry, name, values) for name in entry.numbers)
 
 
 def of_matrix(entry: Entry, matrices: Mapping[str, Ints]) -> Iterator[Finding]:
-    values = {name: rule(matrices[entry["matrix"]]) for name, rule in OF_MATRIX.items()}
+    values = {name: rule(matrices[entry["matrix"]]) for name, rule in MATRIX_STATISTICS.items()}
     weighted = ("kappa_linear", "qwk")  # a paper that says "weighted kappa" may mean either
     return (search(entry, name, values, weighted if name == "weighted_kappa" else ()) for name in entry.numbers)
 
@@ -84,7 +84,7 @@ def kappa_interval(entry: Entry, matrices: Mapping[str, Ints]) -> Iterator[Findi
     answers = as_answers(matrix)
     spans = {}
     for power, name in enumerate(("kappa_unweighted", "kappa_linear", "qwk")):
-        spans[f"{name}, standard error"] = intervals.kappa_span(matrix, power)
+        spans[f"{name}, standard error"] = intervals.kappa_interval(matrix, power)
         spans[f"{name}, bootstrap by image"] = metrics.interval(metrics.METRICS[name], answers)
     for at, name in enumerate(entry.numbers):
         values = {definition: span[at] for definition, span in spans.items()}
@@ -114,7 +114,7 @@ def share(entry: Entry, _: Mapping[str, Ints]) -> Iterator[Finding]:
 
 def two_groups(entry: Entry, _: Mapping[str, Ints]) -> Iterator[Finding]:
     (name,) = entry.numbers
-    tests = intervals.OF_TWO_GROUPS
+    tests = intervals.TWO_GROUP_TESTS
     values = {test: rule(tuple(entry["one"]), tuple(entry["other"])) for test, rule in tests.items()}
     yield search(entry, name, values)
 

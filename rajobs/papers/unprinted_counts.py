@@ -8,7 +8,7 @@ import numpy as np
 from rajobs.papers.definitions import AS_NAMED, NO_COUNTS, NOT, OTHERWISE, POSSIBLE, Finding, told
 from rajobs.papers.printed import Entry, Number
 from rajobs.records import count_statistics
-from rajobs.records.count_statistics import OF_TABLE, Ints, TwoByTwo
+from rajobs.records.count_statistics import TWO_BY_TWO_STATISTICS, Ints, TwoByTwo
 
 
 def whole(entry: Entry, _: Mapping[str, Ints]) -> Iterator[Finding]:
@@ -43,15 +43,15 @@ def _by_chance(number: Number, whole: int) -> str:
 
 def two_by_two(entry: Entry, _: Mapping[str, Ints]) -> Iterator[Finding]:
     """Figures of a table that is not printed: all tables with its row sums are tried."""
-    numbers = {name: number for name, number in entry.numbers.items() if name in OF_TABLE}
+    numbers = {name: number for name, number in entry.numbers.items() if name in TWO_BY_TWO_STATISTICS}
     yes, no = entry["yes"], entry["no"]
     every = (TwoByTwo(tp=yes - fn, fn=fn, fp=fp, tn=no - fp) for fn, fp in product(range(yes + 1), range(no + 1)))
-    fit = [t for t in every if all(number.rounds(OF_TABLE[name](t)) for name, number in numbers.items())]
+    fit = [t for t in every if all(number.rounds(TWO_BY_TWO_STATISTICS[name](t)) for name, number in numbers.items())]
     assert fit, "a row that no table gives needs a search of its own"
     table = fit[0]
     said = f"TP {table.tp}, FN {table.fn}, FP {table.fp}, TN {table.tn}: "
     said += "the only counts that give all four." if len(fit) == 1 else f"one of {len(fit)} that give all four."
-    values = {name: rule(table) for name, rule in OF_TABLE.items()}
+    values = {name: rule(table) for name, rule in TWO_BY_TWO_STATISTICS.items()}
     for name, number in entry.numbers.items():
         if name in numbers:
             given_by = (name, *(one for one in values if one != name and number.rounds(values[one])))
@@ -120,12 +120,12 @@ def staging(entry: Entry, _: Mapping[str, Ints]) -> Iterator[Finding]:
     ]
     numbers = entry.numbers
     for name in ("sensitivity", "specificity", "f1"):
-        macro = float(np.mean([OF_TABLE[name](table) for table in tables]))
+        macro = float(np.mean([TWO_BY_TWO_STATISTICS[name](table) for table in tables]))
         assert numbers[name].rounds(macro), "the witness must give what is printed"
     yield told(entry, "auc", verdict=NO_COUNTS, note=_not_one_point(numbers))
     yield _staging_accuracy(entry, whole, len(sizes))
     for name in ("sensitivity", "specificity", "f1"):
-        value = float(np.mean([OF_TABLE[name](table) for table in tables]))
+        value = float(np.mean([TWO_BY_TWO_STATISTICS[name](table) for table in tables]))
         note = _not_plain(numbers[name], name, whole, sizes)
         note += "Counts of six tables exist that give this row's four figures together; they are not printed."
         computed, given_by = numbers[name].show(value), (f"mean of one-vs-rest {name}",)
@@ -194,7 +194,7 @@ def damage(entry: Entry, _: Mapping[str, Ints]) -> Iterator[Finding]:
     note = f"Counts of {entry['of']} joints that give all four and allow the exact agreement of table 3: {said}."
     for name, number in entry.numbers.items():
         measure = name.partition(",")[0]
-        values = (OF_TABLE[measure](table) for table in fit[0])
+        values = (TWO_BY_TWO_STATISTICS[measure](table) for table in fit[0])
         computed = number.show(next(value for value in values if number.rounds(value)))
         yield told(entry, name, verdict=POSSIBLE, given_by=(f"any_{measure}",), computed=computed, note=note)
         note = "As in the row above."

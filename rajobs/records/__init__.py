@@ -1,1 +1,1 @@
-"""The ground floor: tables, anatomy, identity, splits, metrics, the store, errors."""
+"""The ground floor: tables, anatomy, pseudonyms, splits, metrics, the store, errors."""

@@ -14,7 +14,7 @@ THUMB_IP = "IP"
 MTP = ("MTP1", "MTP2", "MTP3", "MTP4", "MTP5")
 TOE_IP = "IP1"
 
-# 004 scores these ten; the thumb's IP has no JSN in the method (an extra there).
+# Paper 004 scores these ten. The thumb's IP has no JSN in the method: 004 scores it as an extra.
 FINGER_JOINTS = (*MCP, THUMB_IP, *PIP)
 
 CARPAL_JSN = ("CMC3", "CMC4", "CMC5", "STT", "CNL", "RC")
@@ -22,12 +22,12 @@ CARPAL_JSN = ("CMC3", "CMC4", "CMC5", "STT", "CNL", "RC")
 CARPAL_EROSION = ("CMC1", "trapezium", "scaphoid", "lunate", "radius", "ulna")
 
 CLINIC_JOINTS = ("wrist", *MCP, *PIP, THUMB_IP, *DIP)
-"""The 15 joints a hand of 000's picture."""
+"""The 15 joints per hand in the picture of paper 000."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """A scored place: highest JSN and erosion (None: not scored), and whether the JSN counts in the method's total."""
+    """A scored place: highest JSN and erosion (None: not scored), and whether its JSN counts in the method's total."""
 
     name: str
     part: str
@@ -61,5 +61,5 @@ JOINT_KINDS = {
     **dict.fromkeys(MTP, "MTP"),
     TOE_IP: "toe IP",
 }
-"""Sites that look alike, and are learnt alike."""
+"""Sites of one kind look alike, so that one network can learn them together."""
 assert JOINT_KINDS.keys() == SITES.keys()

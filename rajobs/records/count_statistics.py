@@ -1,4 +1,4 @@
-"""What counts come to: figures of a two-by-two table, of a matrix of classes, and of runs; one definition an id."""
+"""Statistics of counts: of a two-by-two table, of a confusion matrix, and of several runs; one definition per id."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ Reals = NDArray[np.float64]
 
 
 def ratio(part: float, whole: float) -> float:
-    """A share; not a number where there is nothing to take it of."""
+    """A share; NaN where there is nothing to take it of."""
     return float(part / whole) if whole else float("nan")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TwoByTwo:
-    """Answers to a yes-or-no question, counted."""
+    """Counts of the answers to a yes-or-no question."""
 
     tp: int
     fn: int
@@ -26,14 +26,14 @@ class TwoByTwo:
 
     @property
     def matrix(self) -> Ints:
-        """The same as a matrix, no before yes."""
+        """The same counts as a matrix: truth down, answer across, no before yes."""
         return np.array([[self.tn, self.fp], [self.fn, self.tp]], np.int64)
 
 
 def one_vs_rest(matrix: Ints, at: int) -> TwoByTwo:
     """One class as the yes, all others as the no."""
-    tp, of_class, said = int(matrix[at, at]), int(matrix[at].sum()), int(matrix[:, at].sum())
-    return TwoByTwo(tp=tp, fn=of_class - tp, fp=said - tp, tn=int(matrix.sum()) - of_class - said + tp)
+    tp, true, answered = int(matrix[at, at]), int(matrix[at].sum()), int(matrix[:, at].sum())
+    return TwoByTwo(tp=tp, fn=true - tp, fp=answered - tp, tn=int(matrix.sum()) - true - answered + tp)
 
 
 def any_vs_none(matrix: Ints) -> TwoByTwo:
@@ -43,31 +43,31 @@ def any_vs_none(matrix: Ints) -> TwoByTwo:
     )
 
 
-# Of a two-by-two table
+# Statistics of a two-by-two table
 
 
 def table_accuracy(table: TwoByTwo) -> float:
-    """Share of yes and no answers that are right; of one class among several this is one-vs-rest accuracy."""
+    """Share of answers that are right; for one class among several this is one-vs-rest accuracy."""
     return ratio(table.tp + table.tn, table.tp + table.tn + table.fp + table.fn)
 
 
 def sensitivity(table: TwoByTwo) -> float:
-    """Share of the yes that is found (recall)."""
+    """Share of the positives that are found (recall)."""
     return ratio(table.tp, table.tp + table.fn)
 
 
 def specificity(table: TwoByTwo) -> float:
-    """Share of the no that is left alone."""
+    """Share of the negatives that are called negative."""
     return ratio(table.tn, table.tn + table.fp)
 
 
 def precision(table: TwoByTwo) -> float:
-    """Share of the yes answers that are right (positive predictive value)."""
+    """Share of the positive answers that are right (positive predictive value)."""
     return ratio(table.tp, table.tp + table.fp)
 
 
 def npv(table: TwoByTwo) -> float:
-    """Share of the no answers that are right (negative predictive value)."""
+    """Share of the negative answers that are right (negative predictive value)."""
     return ratio(table.tn, table.tn + table.fn)
 
 
@@ -77,11 +77,11 @@ def f1(table: TwoByTwo) -> float:
 
 
 def one_point_auc(table: TwoByTwo) -> float:
-    """(Sensitivity + specificity) / 2: the area under a ROC curve drawn through the one point of the hard answers."""
+    """(Sensitivity + specificity) / 2: the area under a ROC curve through the one point of the hard answers."""
     return (sensitivity(table) + specificity(table)) / 2
 
 
-OF_TABLE: dict[str, Callable[[TwoByTwo], float]] = {
+TWO_BY_TWO_STATISTICS: dict[str, Callable[[TwoByTwo], float]] = {
     "accuracy": table_accuracy,
     "sensitivity": sensitivity,
     "specificity": specificity,
@@ -92,7 +92,7 @@ OF_TABLE: dict[str, Callable[[TwoByTwo], float]] = {
 }
 
 
-# Of a matrix of counts, truth down and answer across
+# Statistics of a confusion matrix: truth down, answer across
 
 
 def accuracy(matrix: Ints) -> float:
@@ -107,23 +107,23 @@ def multi_class_error(matrix: Ints) -> float:
 
 def within_one(matrix: Ints) -> float:
     """Share of answers at most one class off."""
-    return ratio(matrix[_steps(matrix) <= 1].sum(), matrix.sum())
+    return ratio(matrix[_class_distances(matrix) <= 1].sum(), matrix.sum())
 
 
 def mae(matrix: Ints) -> float:
-    """Mean distance in classes."""
-    return ratio(float((_steps(matrix) * matrix).sum()), matrix.sum())
+    """Mean distance between truth and answer, in classes."""
+    return ratio(float((_class_distances(matrix) * matrix).sum()), matrix.sum())
 
 
-def _steps(matrix: Ints) -> Ints:
-    at = np.arange(len(matrix))
-    return np.abs(at[:, None] - at[None, :])
+def _class_distances(matrix: Ints) -> Ints:
+    numbers = np.arange(len(matrix))
+    return np.abs(numbers[:, None] - numbers[None, :])
 
 
 def kappa_costs(classes: int, power: int) -> Reals:
-    """What a disagreement costs, from 0 to 1: all the same (power 0), by distance (1) or by its square (2)."""
-    away = _steps(np.zeros((classes, classes), np.int64)) / max(classes - 1, 1)
-    return (away > 0).astype(float) if power == 0 else away**power
+    """Cost of each disagreement, from 0 to 1: all the same (power 0), by distance (1) or by its square (2)."""
+    distances = _class_distances(np.zeros((classes, classes), np.int64)) / max(classes - 1, 1)
+    return (distances > 0).astype(float) if power == 0 else distances**power
 
 
 def _kappa(matrix: Ints, power: int) -> float:
@@ -133,7 +133,7 @@ def _kappa(matrix: Ints, power: int) -> float:
 
 
 def kappa_unweighted(matrix: Ints) -> float:
-    """Cohen's kappa: agreement beyond chance, every disagreement counted alike."""
+    """Cohen's kappa: agreement beyond chance; every disagreement counts the same."""
     return _kappa(matrix, 0)
 
 
@@ -148,22 +148,22 @@ def qwk(matrix: Ints) -> float:
 
 
 def by_class(matrix: Ints, rule: Callable[[TwoByTwo], float]) -> Reals:
-    """A figure of each class there is against the rest."""
+    """A statistic of each class that occurs in the truth, against the rest."""
     return np.array([rule(one_vs_rest(matrix, int(at))) for at in np.flatnonzero(matrix.sum(axis=1))])
 
 
 def _macro(matrix: Ints, rule: Callable[[TwoByTwo], float]) -> float:
-    each = by_class(matrix, rule)
-    return ratio(float(each.sum()), len(each))
+    values = by_class(matrix, rule)
+    return ratio(float(values.sum()), len(values))
 
 
 def balanced_accuracy(matrix: Ints) -> float:
-    """Mean recall over the classes there are (macro sensitivity)."""
+    """Mean recall over the classes that occur (macro sensitivity)."""
     return _macro(matrix, sensitivity)
 
 
 def ovr_accuracy(matrix: Ints) -> float:
-    """Mean over classes of accuracy against the rest; never below 1 - 2 / classes if each row has one answer."""
+    """Mean over classes of accuracy against the rest; at least 1 - 2 / classes if each row has one answer."""
     return _macro(matrix, table_accuracy)
 
 
@@ -173,9 +173,9 @@ def macro_specificity(matrix: Ints) -> float:
 
 
 def macro_precision(matrix: Ints) -> float:
-    """Mean over classes of precision; 0 for one that is there and never answered."""
-    each = np.nan_to_num(by_class(matrix, precision))
-    return ratio(float(each.sum()), len(each))
+    """Mean over classes of precision; 0 for a class that occurs and is never answered."""
+    values = np.nan_to_num(by_class(matrix, precision))
+    return ratio(float(values.sum()), len(values))
 
 
 def macro_npv(matrix: Ints) -> float:
@@ -189,13 +189,13 @@ def macro_f1(matrix: Ints) -> float:
 
 
 def weighted_f1(matrix: Ints) -> float:
-    """Mean of the classes' F1, each weighted by how often it is the truth."""
+    """Mean over classes of F1, each weighted by how often it is the truth."""
     support = matrix.sum(axis=1)
     return ratio(float(by_class(matrix, f1) @ support[support > 0]), float(support.sum()))
 
 
 def micro_f1(matrix: Ints) -> float:
-    """F1 of the classes' counts added up; the same as accuracy where each row has one answer."""
+    """F1 of the classes' counts added up; equal to accuracy if each row has one answer."""
     tables = [one_vs_rest(matrix, at) for at in range(len(matrix))]
     tp, fp, fn = (sum(getattr(table, part) for table in tables) for part in ("tp", "fp", "fn"))
     return f1(TwoByTwo(tp=tp, fp=fp, fn=fn, tn=0))
@@ -207,16 +207,16 @@ def macro_one_point_auc(matrix: Ints) -> float:
 
 
 def any_sensitivity(matrix: Ints) -> float:
-    """Share found of those above the first class (a score of at least one)."""
+    """Share of those above the first class (a score of at least one) that are found."""
     return sensitivity(any_vs_none(matrix))
 
 
 def any_specificity(matrix: Ints) -> float:
-    """Share left alone of those in the first class (a score of zero)."""
+    """Share of those in the first class (a score of zero) that are called so."""
     return specificity(any_vs_none(matrix))
 
 
-OF_MATRIX: dict[str, Callable[[Ints], float]] = {
+MATRIX_STATISTICS: dict[str, Callable[[Ints], float]] = {
     "accuracy": accuracy,
     "multi_class_error": multi_class_error,
     "balanced_accuracy": balanced_accuracy,
@@ -238,11 +238,11 @@ OF_MATRIX: dict[str, Callable[[Ints], float]] = {
 }
 
 
-# Of a share, and of several runs
+# Statistics of a share, and of several runs
 
 
 def share(part: int, whole: int) -> float:
-    """Counts over counts: the detection rate or found rate, and any percentage of patients, films or joints."""
+    """A count divided by a count: a detection rate, or any percentage of patients, films or joints."""
     return ratio(part, whole)
 
 
@@ -262,11 +262,11 @@ def runs_median(figures: Sequence[float]) -> float:
 
 
 def runs_best(figures: Sequence[float]) -> float:
-    """The best of several trials; chosen on the test set it is a leak."""
+    """The best of several trials; a leak if it is chosen on the test set."""
     return float(np.max(figures))
 
 
-OF_RUNS: dict[str, Callable[[Sequence[float]], float]] = {
+RUN_STATISTICS: dict[str, Callable[[Sequence[float]], float]] = {
     "mean": runs_mean,
     "sd": runs_sd,
     "median": runs_median,
@@ -275,6 +275,6 @@ OF_RUNS: dict[str, Callable[[Sequence[float]], float]] = {
 
 
 def pearson(one: Sequence[float], other: Sequence[float]) -> float:
-    """Pearson's correlation of two lists, such as the totals of films by model and reader."""
+    """Pearson's correlation of two lists, such as the films' totals by model and by reader."""
     a, b = (np.asarray(values, float) - np.mean(values) for values in (one, other))
     return ratio(float(a @ b), float(np.sqrt((a @ a) * (b @ b))))

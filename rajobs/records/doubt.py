@@ -1,4 +1,4 @@
-"""How far a person should doubt a hand's figures, 0 to 1, and why: what the review queue is ranked by."""
+"""How much a person should doubt a hand's scores, from 0 to 1, and why: the review queue is ranked by it."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -12,19 +12,19 @@ ALLOWED: Mapping[str, float] = MappingProxyType({
     "hands contradict each other": 0.3,
     "answers contradict each other": 0.5,
 })  # fmt: skip
-"""Each reason's measure, 0 to 1, up to which it is none.
+"""The value of each measure, 0 to 1, that is not yet a reason for doubt.
 
-joints missing: share of the method's sites without a score. joints unsure: mean over the finger joints of what a
-model's confidence in their place lacks to certainty, all of it where there is none. scores unsure: mean of what the
-likeliest score lacks to certainty. models disagree: mean difference of their expected scores, as a share of the range.
-view unsure: what the film's view lacks to certainty. hands contradict each other: difference of the two hands' totals,
-as a share of the method's highest. answers contradict each other: stage without RA, RA without a stage, stage 0 with
+joints missing: share of the method's sites without a score. joints unsure: mean over the finger joints of 1 - the
+confidence in their position, 1 for a joint without a position. scores unsure: mean of 1 - the probability of the
+likeliest score. models disagree: mean difference of their expected scores, as a share of the range. view unsure:
+1 - the probability of the film's view. hands contradict each other: difference of the two hands' totals, as a share of
+the method's highest total. answers contradict each other: a stage without RA, RA without a stage, or stage 0 with
 destroyed joints.
 """
 
 
 def doubt(measures: Mapping[str, float]) -> tuple[float, list[str]]:
-    """The largest measure beyond what is allowed, and the reasons, the gravest first; 0 where there is none."""
-    found = {name: value for name, value in measures.items() if value > ALLOWED[name]}
-    reasons = sorted(found, key=lambda name: (-found[name], name))
-    return (min(1.0, max(found.values())) if found else 0.0), reasons
+    """The largest measure above its allowed value, and the reasons, the gravest first; 0 without a reason."""
+    excesses = {name: value for name, value in measures.items() if value > ALLOWED[name]}
+    reasons = sorted(excesses, key=lambda name: (-excesses[name], name))
+    return (min(1.0, max(excesses.values())) if excesses else 0.0), reasons

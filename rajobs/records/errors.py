@@ -1,18 +1,18 @@
-"""The one error tree. Messages name the mistake and the mend; they never quote a header or a place in an archive.
+"""The one error tree. Messages name the mistake and the mend; they never quote a header or a path in an archive.
 
 RajobsError
 |-- UsageError            wrong use: exit status 2
 |   |-- UnknownName         a study, recipe, architecture or setting that does not exist
 |   |-- BadTable            a table or CSV whose columns or values do not fit
 |   |-- BadRecipe           a recipe or tune space that does not fit
-|   |-- BadKey              the pseudonym key is missing, malformed or another one
-|   |-- WrongOutput         OUT holds another run's output
-|   `-- NotThereYet         a part of the contract that this version does not have
+|   |-- BadKey              the pseudonym key is missing, malformed or not the output's
+|   |-- WrongOutput         OUT has another run's output in it
+|   `-- NotThereYet         a planned feature that this version does not have
 |-- StoreError            a store that cannot be reached, read or written: exit status 1
-|-- DataError             inputs that cannot be worked with: exit status 1
+|-- DataError             input data that cannot be used: exit status 1
 |   |-- BadBundle           a model bundle whose files or hashes do not fit
 |   `-- TooManyRejects      more rejects than --max-rejects allows
-`-- Reject                one file's fate, never a job's: a reason of a closed list and a stage
+`-- Reject                ends one file, never a job: a reason from a closed list, and a stage
 """
 
 import difflib
@@ -21,11 +21,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 TRACEBACK = "RAJOBS_TRACEBACK"
-"""Variable of the environment with which faults of ours are shown whole."""
+"""Environment variable with which an internal error is shown with its traceback."""
 
 
 class RajobsError(Exception):
-    """Root of everything a user can cause. Shown as one line."""
+    """Root of everything that a user can cause. Shown as one line."""
 
     status = 1
 
@@ -37,7 +37,7 @@ class UsageError(RajobsError, ValueError):
 
 
 class UnknownName(UsageError):
-    """A name that is not in the list of those there are."""
+    """A name that is not among the known ones."""
 
     @classmethod
     def among(cls, kind: str, name: str, known: Iterable[str]) -> "UnknownName":
@@ -46,10 +46,10 @@ class UnknownName(UsageError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The known name that is nearest to one that is not known, whatever its capitals, or all of them."""
-    names = {each.casefold(): each for each in sorted(known)}
-    near = difflib.get_close_matches(name.casefold(), names, n=1, cutoff=0.5)
-    return f"did you mean {names[near[0]]}?" if near else f"there are: {', '.join(names.values())}"
+    """The known name that is nearest to an unknown one, ignoring case, or all known names."""
+    names = {known_name.casefold(): known_name for known_name in sorted(known)}
+    matches = difflib.get_close_matches(name.casefold(), names, n=1, cutoff=0.5)
+    return f"did you mean {names[matches[0]]}?" if matches else f"there are: {', '.join(names.values())}"
 
 
 class BadTable(UsageError):
@@ -65,11 +65,11 @@ class BadKey(UsageError):
 
 
 class WrongOutput(UsageError):
-    """OUT holds the output of another run."""
+    """OUT has the output of another run in it."""
 
 
 class NotThereYet(UsageError):
-    """A part of the contract that this version does not have."""
+    """A planned feature that this version does not have."""
 
 
 class StoreError(RajobsError):
@@ -77,7 +77,7 @@ class StoreError(RajobsError):
 
 
 class DataError(RajobsError):
-    """The data given cannot be worked with."""
+    """The input data cannot be used."""
 
 
 class BadBundle(DataError):
@@ -89,8 +89,8 @@ class TooManyRejects(DataError):
 
 
 REJECT_REASONS = (
-    "truncated",  # ends before its own lengths say
-    "corrupt",  # a coding or structure that contradicts itself
+    "truncated",  # ends earlier than its own lengths say
+    "corrupt",  # its coding or structure contradicts itself
     "unsupported-syntax",  # a transfer syntax or photometric interpretation outside the list
     "unsupported-picture",  # a picture or loop coding outside the list
     "no-pixels",  # an image object without pixel data
@@ -112,7 +112,7 @@ IGNORE_REASONS = ("not-an-image", "duplicate", "directory-record")
 
 
 class Reject(Exception):
-    """A file that cannot become an image. `detail` holds numbers and names of ours, never header text."""
+    """A file that cannot become an image. `detail` has numbers and fixed words, never header text."""
 
     def __init__(self, reason: str, stage: str, detail: str = "") -> None:
         assert reason in REJECT_REASONS and stage in REJECT_STAGES, (reason, stage)
@@ -120,10 +120,10 @@ class Reject(Exception):
         self.reason, self.stage, self.detail = reason, stage, detail
 
 
-def place(error: Exception) -> str:
-    """A fault of ours in one line, without the exception's own text: it may quote what must not be seen."""
-    at = traceback.extract_tb(error.__traceback__)[-1]
+def internal_error_line(error: Exception) -> str:
+    """An internal error as one line, without the exception's own text: it may quote patient data."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
     return (
-        f"internal error {type(error).__name__} at {Path(at.filename).name}:{at.lineno}; please report it. "
-        f"{TRACEBACK}=1 shows the whole of it, which may name patients"
+        f"internal error {type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}; please report it. "
+        f"{TRACEBACK}=1 shows the traceback, which may name patients"
     )

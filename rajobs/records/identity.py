@@ -1,4 +1,4 @@
-"""Keyed pseudonyms and shifted dates: what stands for a patient, an image and a day in every table."""
+"""Keyed pseudonyms and shifted dates, which replace patients, images and days in every table."""
 
 import hashlib
 import hmac
@@ -10,25 +10,25 @@ from datetime import date, timedelta
 
 from rajobs.records.errors import BadKey
 
-KEY_LENGTH = 32  # characters at the least
+KEY_LENGTH = 32  # least number of characters
 SHIFT_DAYS = 3653  # a date moves back by 1 to this many days
-OLDEST = 90  # years; whoever is older counts as this old
+OLDEST = 90  # years; a higher age is stored as this
 
 IMAGE_ID = re.compile(r"[0-9a-f]{24}")
-"""What a pseudonym looks like, an image's among them."""
+"""The form of every pseudonym, among them an image's."""
 
 HOW_TO = 'make one with: export {name}=$(python3 -c "import secrets; print(secrets.token_hex(32))") and keep it safe'
 
 
 @dataclass(frozen=True, kw_only=True)
 class Key:
-    """The secret that pseudonyms hang on. It is never written; its fingerprint is."""
+    """The secret that pseudonyms are made with. It is never written; its fingerprint is."""
 
     secret: bytes = field(repr=False)
 
     @classmethod
     def from_environment(cls, name: str = "RAJOBS_KEY") -> "Key":
-        """The key in a variable of the environment."""
+        """The key in an environment variable."""
         text = os.environ.get(name, "")
         if not text:
             raise BadKey(f"no key in {name}; {HOW_TO.format(name=name)}")
@@ -40,7 +40,7 @@ class Key:
 
     @classmethod
     def of_node(cls, name: str, fingerprint: str) -> "Key":
-        """The key in a worker's environment, which must be the one its job began with."""
+        """The key in a worker's environment, which must be the key of its job."""
         key = cls.from_environment(name)
         if key.fingerprint != fingerprint:
             raise BadKey(
@@ -51,19 +51,19 @@ class Key:
 
     @property
     def fingerprint(self) -> str:
-        """Tells two keys apart and nothing else."""
+        """Distinguishes two keys and says nothing else about them."""
         return self._digest("fingerprint", "")[:16]
 
     def pseudonym(self, domain: str, value: str) -> str:
-        """The pseudonym of `value`; the same value in another domain has another one."""
+        """The pseudonym of `value`; the same value has another pseudonym in another domain."""
         return self._digest(domain, value)[:24]
 
     def shift(self, patient: str, day: date) -> date:
-        """The day moved back by this patient's own number of days: intervals stay, dates don't."""
+        """The day, moved back by this patient's own number of days: intervals stay as they are."""
         days = 1 + int(self._digest("date", patient)[:12], 16) % SHIFT_DAYS
         return day - timedelta(days=days) if day.toordinal() > days else date.min
 
     def _digest(self, domain: str, value: str) -> str:
-        # The length keeps ("ab", "c") and ("a", "bc") apart.
-        told = f"{len(domain)}:{domain}:{value}".encode(errors="surrogateescape")  # a file's name may be any bytes
-        return hmac.new(self.secret, told, hashlib.sha256).hexdigest()
+        # The length distinguishes ("ab", "c") from ("a", "bc").
+        message = f"{len(domain)}:{domain}:{value}".encode(errors="surrogateescape")  # a file name may be any bytes
+        return hmac.new(self.secret, message, hashlib.sha256).hexdigest()

@@ -1,30 +1,31 @@
-"""Several readers' labels made into one: the consensus a study learns from, and how far the readers agree."""
+"""One label out of several readers' labels: the consensus that a study learns from, and each reader's own values."""
 
 from collections import Counter
 from collections.abc import Iterable
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from rajobs.records.errors import BadTable
 
 ADJUDICATED = ("consensus", "truth")
-"""Readers that stand for all: where one of them has spoken, nobody else is asked."""
+"""Readers whose value is final; the first of them wins."""
 
 Place = tuple[str, str | None, str | None]
-"""image_id, side, site: where a label belongs."""
+"""image_id, side and site of a label."""
 
 
 def consensus(labels: pa.Table, study: str, target: str, *, ordered: bool, whole: bool = False) -> dict[Place, str]:
-    """One value a place: an adjudicated one, else the majority (a tie of scores: the upper median; of names: none).
+    """One value per place: an adjudicated one, else the upper median of scores or the majority of names (a tie: none).
 
-    Of `whole` images a place is the image, whatever side and site a reader names: they all speak of one thing.
+    With `whole` the place is the image, whatever side and site a reader names: all readers mean the same thing.
     """
-    spoken: dict[Place, list[tuple[str, str]]] = {}
-    for row in _of(labels, study, target):
+    readings_by_place: dict[Place, list[tuple[str, str]]] = {}
+    for row in _rows_of_target(labels, study, target):
         place = (row["image_id"], None, None) if whole else (row["image_id"], row["side"], row["site"])
-        spoken.setdefault(place, []).append((row["reader"], row["value"]))
+        readings_by_place.setdefault(place, []).append((row["reader"], row["value"]))
     try:
-        agreed = {place: _agree(readings, ordered) for place, readings in spoken.items()}
+        agreed = {place: _agreed_value(readings, ordered) for place, readings in readings_by_place.items()}
     except ValueError:  # its own message quotes the value
         raise BadTable(
             f"labels {target} of {study} have values that are no numbers; correct them and ingest again"
@@ -33,23 +34,21 @@ def consensus(labels: pa.Table, study: str, target: str, *, ordered: bool, whole
 
 
 def readers(labels: pa.Table, study: str, target: str) -> dict[str, dict[Place, str]]:
-    """Each reader's own values, adjudicated ones apart."""
+    """The values of each reader by place; the adjudicating ones are readers of their own."""
     by_reader: dict[str, dict[Place, str]] = {}
-    for row in _of(labels, study, target):
+    for row in _rows_of_target(labels, study, target):
         by_reader.setdefault(row["reader"], {})[(row["image_id"], row["side"], row["site"])] = row["value"]
     return by_reader
 
 
-def _of(labels: pa.Table, study: str, target: str) -> Iterable[dict[str, str]]:
-    import pyarrow.compute as pc
-
-    mine = pc.and_(pc.equal(labels["study"], study), pc.equal(labels["target"], target))
-    return labels.filter(mine).select(["image_id", "side", "site", "value", "reader"]).to_pylist()
+def _rows_of_target(labels: pa.Table, study: str, target: str) -> Iterable[dict[str, str]]:
+    is_target = pc.and_(pc.equal(labels["study"], study), pc.equal(labels["target"], target))
+    return labels.filter(is_target).select(["image_id", "side", "site", "value", "reader"]).to_pylist()
 
 
-def _agree(readings: list[tuple[str, str]], ordered: bool) -> str | None:
-    for chief in ADJUDICATED:
-        final = [value for reader, value in readings if reader == chief]
+def _agreed_value(readings: list[tuple[str, str]], ordered: bool) -> str | None:
+    for adjudicator in ADJUDICATED:
+        final = [value for reader, value in readings if reader == adjudicator]
         if final:
             return final[-1]
     values = [value for _, value in readings]

@@ -1,4 +1,4 @@
-"""Tables that users bring: read from CSV, their columns checked by name, their identifiers still original."""
+"""Labels and clinic tables that users bring as CSV: read, checked by column, and their patients made pseudonyms."""
 
 import io
 import re
@@ -21,9 +21,9 @@ NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 def read_csv(uri: str, what: str, needs: Sequence[str], may: Sequence[str]) -> pa.Table:
-    """A CSV of text columns: those it needs are there, and none is there that has no meaning."""
-    place, name = split_uri(uri)
-    store = open_store(place)
+    """A CSV as text columns; it must have the columns it needs, and may have no unknown column."""
+    parent, name = split_uri(uri)
+    store = open_store(parent)
     if store.stat(name) is None:
         raise StoreError(f"there is no {what} file {uri}")
     data = store.get(name)
@@ -36,20 +36,22 @@ def read_csv(uri: str, what: str, needs: Sequence[str], may: Sequence[str]) -> p
         table = pyarrow.csv.read_csv(io.BytesIO(data), parse_options=parse, convert_options=options)
     except (pa.ArrowInvalid, UnicodeDecodeError):
         # Arrow's own message quotes the row.
-        raise BadTable(f"the {what} file {uri} is no CSV in UTF-8 whose rows all have the header's columns") from None
+        raise BadTable(
+            f"the {what} file {uri} is no CSV in UTF-8 whose rows all have the header's columns; save it as such"
+        ) from None
     header = [column.strip().lstrip("\ufeff") for column in header]
     _check_header(f"the {what} file {uri}", header, needs, may)
     return table.rename_columns(header)
 
 
 def separator(header: str) -> str:
-    """What stands between the columns, by the first line: Excel writes semicolons where a comma is the decimal sign."""
+    """The separator of the first line: Excel writes semicolons where the decimal sign is a comma."""
     return next((sign for sign in ",;\t" if sign in header), ",")
 
 
 def _check_header(table: str, header: Sequence[str], needs: Sequence[str], may: Sequence[str]) -> None:
     if not {*needs, *may} & set(header):
-        # A file without a header: what stands in its first line is data, and stays out of the message.
+        # A file without a header: its first line is data, and data stay out of messages.
         raise BadTable(f"{table} names none of its columns {', '.join(needs)} in its first line; add a header")
     missing = [column for column in needs if column not in header]
     if missing:
@@ -62,42 +64,43 @@ def _check_header(table: str, header: Sequence[str], needs: Sequence[str], may: 
 
 
 def read_labels(uri: str) -> pa.Table:
-    """A labels CSV; every optional column is there, filled with nulls where the file has none."""
+    """A labels CSV; an optional column that the file lacks is filled with nulls."""
     table = read_csv(uri, "labels", LABEL_NEEDS, LABEL_MAY)
     for column in LABEL_MAY:
         if column not in table.column_names:
             table = table.append_column(column, pa.nulls(table.num_rows, pa.string()))
     for column in LABEL_NEEDS:
         if table.column(column).null_count:
-            raise BadTable(f"the labels file {uri} has {table.column(column).null_count} rows without {column}")
-    for column, fits, what in _CHECKS:
-        wrong = sum(value is not None and not fits(value) for value in table.column(column).to_pylist())
-        if wrong:
-            raise BadTable(f"the labels file {uri} has {wrong} rows whose {column} is {what}")
+            count = table.column(column).null_count
+            raise BadTable(f"the labels file {uri} has {count} rows without {column}; every row needs one")
+    for column, fits, mistake in _CHECKS:
+        count = sum(value is not None and not fits(value) for value in table.column(column).to_pylist())
+        if count:
+            raise BadTable(f"the labels file {uri} has {count} rows whose {column} is {mistake}")
     return table
 
 
 @dataclass(frozen=True, kw_only=True)
-class Labelled:
-    """What labels of a study may name: its targets, and its sites where they are a closed list."""
+class LabelNames:
+    """What labels of a study may name: its targets, and its sites if they are a closed list."""
 
     targets: tuple[str, ...]
     sites: tuple[str, ...] = ()
 
 
-def check_names(uri: str, labels: pa.Table, known: Mapping[str, Labelled]) -> None:
-    """UnknownName where labels name a study, target or site that there is not: nobody would ever read them."""
-    counted = Counter(zip(*(labels.column(name).to_pylist() for name in ("study", "target", "site"))))
-    for (study, target, site), count in counted.items():
-        wrong = f"the labels file {uri} has {count} rows of"
-        # What stands in the cell stays out of the message: where columns are mixed up it may be anything.
+def check_names(uri: str, labels: pa.Table, known: Mapping[str, LabelNames]) -> None:
+    """UnknownName if labels name an unknown study, target or site: no study would ever read such labels."""
+    counts = Counter(zip(*(labels.column(name).to_pylist() for name in ("study", "target", "site"))))
+    for (study, target, site), count in counts.items():
+        rows = f"the labels file {uri} has {count} rows of"
+        # The cell stays out of the message: where columns are mixed up it may name a patient.
         if study not in known:
-            raise UnknownName(f"{wrong} an unknown study; {nearest(study, known)}")
+            raise UnknownName(f"{rows} an unknown study; {nearest(study, known)}")
         targets, sites = known[study].targets, known[study].sites
         if target not in targets:
-            raise UnknownName(f"{wrong} {study} with an unknown target; {nearest(target, targets)}")
+            raise UnknownName(f"{rows} {study} with an unknown target; {nearest(target, targets)}")
         if sites and site is not None and site not in sites:
-            raise UnknownName(f"{wrong} {study} with an unknown site; {nearest(site, sites)}")
+            raise UnknownName(f"{rows} {study} with an unknown site; {nearest(site, sites)}")
 
 
 _SPLITS = ("train", "validation", "test")
@@ -109,14 +112,14 @@ _CHECKS: tuple[tuple[str, Callable[[str], object], str], ...] = (
 )
 
 
-def named(labels: pa.Table, column: str) -> dict[str, str]:
-    """What a column of the labels says of images, where it says something."""
+def values_by_image(labels: pa.Table, column: str) -> dict[str, str]:
+    """The value of a column for each image that has one."""
     pairs = zip(labels.column("image").to_pylist(), labels.column(column).to_pylist())
     return {image: value for image, value in pairs if value}
 
 
-def headerless(labels: pa.Table) -> pa.Table:
-    """The labels of files that are named by their path: what is in a header is not asked of labels."""
+def labels_by_path(labels: pa.Table) -> pa.Table:
+    """The labels that name their image by a path: only a file without a DICOM header needs what labels say of it."""
     paths = [UID.fullmatch(image) is None for image in labels.column("image").to_pylist()]
     return labels.filter(pa.array(paths, pa.bool_()))
 
@@ -124,57 +127,58 @@ def headerless(labels: pa.Table) -> pa.Table:
 def _read_clinic_csv(uri: str) -> pa.Table:
     table = read_csv(uri, "clinic", ("patient", "visit_date"), CLINIC.names)
     if table.column("patient").null_count:
-        raise BadTable(f"the clinic file {uri} has rows without patient")
+        raise BadTable(f"the clinic file {uri} has rows without patient; every row needs one")
     return table
 
 
 def clinic_crosswalk(uri: str, key: Key) -> pa.Table:
-    """The patients of a clinic CSV as the ledger names them: some have no image that would lead back to them."""
+    """The patients of a clinic CSV as rows of the ledger: some patients have no image by which to find them."""
     table = _read_clinic_csv(uri)
-    known = {value for name in _PATIENTS if name in table.column_names for value in table.column(name).to_pylist()}
+    columns = [name for name in _PATIENT_COLUMNS if name in table.column_names]
+    patients = {patient for name in columns for patient in table.column(name).to_pylist()}
     return CROSSWALK.rows([
         {
             "source": key.pseudonym("source", f"clinic {patient}"), "path": "clinic table", "image_ids": [],
             "patient": key.pseudonym("patient", patient), "patient_id": patient,
         }
-        for patient in sorted(known - {None})
+        for patient in sorted(patients - {None})
     ])  # fmt: skip
 
 
-_PATIENTS = ("patient", "derived_from")
+_PATIENT_COLUMNS = ("patient", "derived_from")
 
 
 def read_clinic(uri: str, key: Key) -> pa.Table:
-    """A clinic CSV with pseudonyms and shifted dates; ragged values are counted, never quoted."""
+    """A clinic CSV with pseudonyms and shifted dates; no message quotes a value."""
     table = _read_clinic_csv(uri)
-    names, patients = CLINIC.names, table.column("patient").to_pylist()
-    columns = []
+    columns = {}
     for column in CLINIC.columns:
-        given = table.column(column.name) if column.name in table.column_names else pa.nulls(table.num_rows, TEXT)
+        has_column = column.name in table.column_names
+        values = table.column(column.name) if has_column else pa.nulls(table.num_rows, TEXT)
         try:
-            columns.append(given.cast(column.type))
+            columns[column.name] = values.cast(column.type)
         except pa.ArrowInvalid:
             kind = "a date (YYYY-MM-DD)" if column.name == "visit_date" else "a number (31.5)"
             raise BadTable(f"the clinic file {uri} has a value in {column.name} that is not {kind}") from None
-    found = dict(zip(names, columns))
-    days = found["visit_date"].to_pylist()
-    shifted = [None if day is None else key.shift(who, day) for who, day in zip(patients, days)]
-    found["visit_date"] = pa.array(shifted, pa.date32())
-    for name in _PATIENTS:
-        values = found[name].to_pylist()
-        found[name] = pa.array([None if value is None else key.pseudonym("patient", value) for value in values], TEXT)
-    return CLINIC.check(pa.table(found, schema=CLINIC.arrow))
+    visits = zip(columns["patient"].to_pylist(), columns["visit_date"].to_pylist())
+    shifted = [None if day is None else key.shift(patient, day) for patient, day in visits]
+    columns["visit_date"] = pa.array(shifted, pa.date32())
+    for name in _PATIENT_COLUMNS:
+        patients = columns[name].to_pylist()
+        pseudonyms = [None if patient is None else key.pseudonym("patient", patient) for patient in patients]
+        columns[name] = pa.array(pseudonyms, TEXT)
+    return CLINIC.check(pa.table(columns, schema=CLINIC.arrow))
 
 
 def label_rows(labels: pa.Table, ids: Mapping[tuple[str, int], str]) -> tuple[pa.Table, int]:
-    """Labels under the image_ids of what they name; those that name nothing there are counted."""
+    """Labels with the image_ids of the images they name, and the count of those whose image is not there."""
     rows: list[dict[str, object]] = []
-    lost = 0
+    lost = 0  # labels of images that are not there
     for row in labels.to_pylist():
         image = ids.get((row["image"], int(row["frame"] or 0)))
         if image is None:
             lost += 1
             continue
-        kept = {name: row[name] for name in ("side", "study", "target", "site", "value", "split")}
-        rows.append({"image_id": image, **kept, "reader": row["reader"] or "reader"})
+        label = {name: row[name] for name in ("side", "study", "target", "site", "value", "split")}
+        rows.append({"image_id": image, **label, "reader": row["reader"] or "reader"})
     return LABELS.rows(rows), lost

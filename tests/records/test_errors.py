@@ -1,4 +1,4 @@
-"""The error tree: drawn as it is, a status for each, one line each."""
+"""The error tree is the one in the docstring, and each error has an exit status."""
 
 import inspect
 
@@ -7,14 +7,14 @@ import pytest
 from rajobs.records import errors
 
 
-def test_the_tree_in_the_docstring_is_the_tree_there_is() -> None:
+def test_the_tree_in_the_docstring_is_the_real_one() -> None:
     kinds = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, Exception)]
     assert all(kind.__name__ in (errors.__doc__ or "") for kind in kinds)
-    mine = [kind for kind in kinds if kind is not errors.Reject]
-    assert all(issubclass(kind, errors.RajobsError) for kind in mine)
+    run_errors = [kind for kind in kinds if kind is not errors.Reject]
+    assert all(issubclass(kind, errors.RajobsError) for kind in run_errors)
     assert not issubclass(errors.Reject, errors.RajobsError), "a file's fate must not end a job"
-    assert {kind.__name__ for kind in mine if kind.status == 2} == {
-        kind.__name__ for kind in mine if issubclass(kind, errors.UsageError)
+    assert {kind.__name__ for kind in run_errors if kind.status == 2} == {
+        kind.__name__ for kind in run_errors if issubclass(kind, errors.UsageError)
     }
 
 

@@ -1,4 +1,4 @@
-"""Pseudonyms and dates: what stands for a patient tells nothing of the patient, or of the key."""
+"""Pseudonyms and shifted dates reveal nothing of the patient or of the key."""
 
 from datetime import date, timedelta
 
@@ -11,7 +11,7 @@ KEY = Key(secret=b"0123456789abcdef0123456789abcdef")
 OTHER = Key(secret=b"fedcba9876543210fedcba9876543210")
 
 
-def test_a_pseudonym_hangs_on_key_domain_and_value() -> None:
+def test_a_pseudonym_depends_on_key_domain_and_value() -> None:
     name = KEY.pseudonym("patient", "Doe^Jane")
     assert name == KEY.pseudonym("patient", "Doe^Jane") and len(name) == 24 and "Doe" not in name
     others = {
@@ -37,7 +37,7 @@ def test_the_key_shows_nowhere_and_its_fingerprint_is_no_part_of_it() -> None:
     assert KEY.fingerprint != OTHER.fingerprint and KEY.fingerprint not in KEY.secret.decode()
 
 
-def test_a_key_comes_from_the_environment_or_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_comes_from_the_environment_or_an_error_says_how_to_make_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SITE_KEY", KEY.secret.decode())
     assert Key.from_environment("SITE_KEY") == KEY
     monkeypatch.setenv("SITE_KEY", "tooshort")

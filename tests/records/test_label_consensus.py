@@ -1,4 +1,4 @@
-"""Readers' labels into one value a place."""
+"""Readers' labels become one value per place."""
 
 import pyarrow as pa
 import pytest
@@ -24,8 +24,8 @@ PLACE = ("i", "L", "MCP2")
     [
         ((("a", "3"),), "3"),
         ((("a", "1"), ("b", "4"), ("c", "2")), "2"),
-        ((("a", "1"), ("b", "2")), "2"),  # of two the worse: doubt is not to hide damage
-        ((("a", "9"), ("b", "10")), "10"),  # numbers, not letters
+        ((("a", "1"), ("b", "2")), "2"),  # the worse of two: doubt must not hide damage
+        ((("a", "9"), ("b", "10")), "10"),  # compared as numbers, not as text
         ((("a", "0"), ("b", "0"), ("truth", "4")), "4"),
         ((("truth", "4"), ("consensus", "1")), "1"),
     ],
@@ -50,11 +50,11 @@ def test_places_studies_and_targets_stay_apart() -> None:
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_of_a_whole_image_all_readers_speak_of_one_thing_whatever_side_and_site_they_name(order: int) -> None:
+def test_labels_of_a_whole_image_agree_whatever_side_and_site_they_name(order: int) -> None:
     voices = [labels(("a", "0")), labels(("b", "2"), site="MCP3"), labels(("c", "1"), site=None)]
     read = pa.concat_tables(voices[::order])
     assert consensus(read, "s", "jsn", ordered=True, whole=True) == {("i", None, None): "1"}
-    assert len(consensus(read, "s", "jsn", ordered=True)) == 3, "joints are told apart"
+    assert len(consensus(read, "s", "jsn", ordered=True)) == 3, "joints stay apart"
     read = pa.concat_tables([labels(("truth", "3"), site=None), *voices][::order])
     assert consensus(read, "s", "jsn", ordered=True, whole=True) == {("i", None, None): "3"}
 

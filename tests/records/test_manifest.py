@@ -1,4 +1,4 @@
-"""Whose output a place holds: its own run goes on, any other is refused with nothing written."""
+"""A run resumes in its own output; any other run is refused, and nothing is written."""
 
 from pathlib import Path
 from typing import Any
@@ -15,23 +15,23 @@ def store(tmp_path: Path) -> LocalStore:
     return LocalStore(str(tmp_path / "out"))
 
 
-def held(store: LocalStore) -> dict[str, bytes]:
-    """All that a place holds."""
+def contents(store: LocalStore) -> dict[str, bytes]:
+    """All objects of a store."""
     return {entry.key: store.get(entry.key) for entry in store.list()}
 
 
 def test_a_run_finds_its_own_output_again(store: LocalStore) -> None:
     assert check_claim(store, "ingest", {"key": "k1"}) is False
-    assert held(store) == {} and not store.root.exists(), "a check writes nothing"
+    assert contents(store) == {} and not store.root.exists(), "a check writes nothing"
     claim(store, "ingest", {"key": "k1"})
-    before = held(store)
+    before = contents(store)
     claim(store, "ingest", {"key": "k1"})
-    assert check_claim(store, "ingest", {"key": "k1"}) is True and held(store) == before
+    assert check_claim(store, "ingest", {"key": "k1"}) is True and contents(store) == before
 
 
 def test_another_job_key_or_setting_is_refused(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
     claim(store, "ingest", {"key": "k1", "limit": 3})
-    before = held(store)
+    before = contents(store)
     with pytest.raises(WrongOutput, match="holds the output of rajobs ingest, not of score; choose another OUT"):
         claim(store, "score", {"key": "k1", "limit": 3})
     with pytest.raises(BadKey, match=r"another key \(fingerprint k1, this one is k2\)"):
@@ -41,11 +41,11 @@ def test_another_job_key_or_setting_is_refused(store: LocalStore, monkeypatch: p
     monkeypatch.setattr("rajobs.records.manifest.SCHEMA_VERSION", 99)
     with pytest.raises(WrongOutput, match="schema"):
         claim(store, "ingest", {"key": "k1", "limit": 3})
-    assert held(store) == before
+    assert contents(store) == before
 
 
 @pytest.mark.parametrize(
-    ("held_before", "wanted", "words"),
+    ("earlier", "now", "words"),
     [
         ({"studies": {"a": ["0123456789abcdef"]}}, {"studies": {"a": ["fedcba9876543210"]}}, "with other models;"),
         ({"bundles": ["0123456789abcdef"]}, {"bundles": []}, "with other models;"),
@@ -53,16 +53,16 @@ def test_another_job_key_or_setting_is_refused(store: LocalStore, monkeypatch: p
         ({"space": "0123456789abcdef"}, {"space": "fedcba9876543210"}, "with another tune space;"),
         ({"study": "joint_detection"}, {"study": "hand_filter"}, "with study joint_detection, not hand_filter;"),
         ({"budget": 0.1}, {"budget": 1.0}, "with budget 0.1, not 1.0;"),
-        ({"predictions": None}, {"predictions": "mine.parquet"}, "without predictions;"),
-        ({"predictions": "mine.parquet"}, {"predictions": None}, "with predictions;"),
+        ({"predictions": None}, {"predictions": "own.parquet"}, "without predictions;"),
+        ({"predictions": "own.parquet"}, {"predictions": None}, "with predictions;"),
     ],
 )
-def test_what_differs_is_told_in_words_without_hashes(
-    store: LocalStore, held_before: dict[str, Any], wanted: dict[str, Any], words: str
+def test_a_difference_is_named_in_words_without_hashes(
+    store: LocalStore, earlier: dict[str, Any], now: dict[str, Any], words: str
 ) -> None:
-    claim(store, "score", held_before)
+    claim(store, "score", earlier)
     with pytest.raises(WrongOutput) as refused:
-        check_claim(store, "score", wanted)
+        check_claim(store, "score", now)
     assert str(refused.value) == f"{store.uri} was made {words} choose another OUT"
 
 
@@ -72,10 +72,10 @@ def test_somebody_s_own_files_are_left_alone(store: LocalStore, name: str, conte
     store.put(name, content)
     with pytest.raises(WrongOutput, match="no rajobs ingest wrote; choose an empty place"):
         claim(store, "ingest", {"key": "k1"})
-    assert held(store) == {name: content}
+    assert contents(store) == {name: content}
 
 
-def test_a_manifest_is_written_once_for_one_content(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_equal_manifest_is_not_written_again(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
     assert read_manifest(store) is None
     put_manifest(store, {"job": "ingest", "counts": {"b": 1, "a": 2}})
     monkeypatch.setattr(LocalStore, "put", None)  # would fail if it were called again
@@ -83,6 +83,6 @@ def test_a_manifest_is_written_once_for_one_content(store: LocalStore, monkeypat
     assert (read_manifest(store) or {})["counts"] == {"a": 2, "b": 1}
 
 
-def test_one_content_has_one_form() -> None:
+def test_the_same_content_is_the_same_bytes() -> None:
     assert to_json({"b": [1, 2], "a": "ä"}) == to_json({"a": "ä", "b": (1, 2)})
     assert digest({"a": 1}) != digest({"a": 2}) and len(digest([])) == 16

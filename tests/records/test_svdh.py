@@ -10,14 +10,14 @@ from rajobs.records.tables.schemas import HANDS, ULTRASOUND
 from rajobs.records.visits import build_visits
 
 
-def test_a_whole_hand_s_total_has_no_bounds_beside_it() -> None:
+def test_the_bounds_of_a_fully_scored_hand_are_its_total() -> None:
     jsn, erosion = dict.fromkeys(HAND_JSN_SITES, 4), dict.fromkeys(HAND_EROSION_SITES, 5)
     whole = totals({**jsn, "IP": 4}, erosion)  # the thumb's IP has no JSN in the method
     assert (whole.jsn, whole.erosion, whole.svdh) == (60, 80, 140) and HIGHEST == 140 and SITES_IN_METHOD == 31
     assert whole.coverage == 1 and whole.lowest == whole.highest == 140
 
 
-def test_what_was_not_scored_is_told_by_coverage_and_bounds() -> None:
+def test_missing_sites_show_in_coverage_and_bounds() -> None:
     part = totals({"MCP2": 3, "PIP2": None, "IP": 4}, {"MCP2": 2, "trapezium": 0})
     assert (part.jsn, part.erosion, part.svdh) == (3, 2, 5)
     assert part.coverage == pytest.approx(3 / 31)
@@ -28,7 +28,7 @@ def test_what_was_not_scored_is_told_by_coverage_and_bounds() -> None:
     assert only.jsn is None and only.erosion == only.svdh == 1
 
 
-def test_doubt_is_the_gravest_reason_and_none_where_all_is_allowed() -> None:
+def test_doubt_is_the_gravest_reason_and_0_where_all_is_allowed() -> None:
     assert doubt(dict(ALLOWED)) == (0.0, [])
     assert doubt({"scores unsure": 0.4, "models disagree": 0.9, "view unsure": 0.1}) == (
         0.9, ["models disagree", "scores unsure"],
@@ -74,7 +74,7 @@ def test_a_visit_has_both_hands_and_the_change_since_the_one_before() -> None:
         ((hand("p", JULY, "L", 12, coverage=0.9), hand("p", JULY, "R", 9)), "other numbers of sites"),
     ],
 )
-def test_totals_that_are_not_alike_have_no_change(now: tuple[dict[str, Any], ...], why: str) -> None:
+def test_totals_of_unlike_sites_have_no_change(now: tuple[dict[str, Any], ...], why: str) -> None:
     before = [hand("p", MAY, "L", 10), hand("p", MAY, "R", 4)]
     _, second = build_visits(HANDS.rows([*before, *now]), ULTRASOUND.rows([])).to_pylist()
     assert second["svdh_change"] is None and second["days_since"] == 61, why

@@ -1,4 +1,4 @@
-"""Tables that users bring: whatever is wrong with one is said in a line that quotes no cell of it."""
+"""Tables that users bring: a mistake is named in one line that quotes no cell."""
 
 from datetime import date
 from pathlib import Path
@@ -8,14 +8,14 @@ import pytest
 from rajobs.records.errors import BadTable, RajobsError, StoreError, UnknownName
 from rajobs.records.identity import Key
 from rajobs.records.user_tables import (
-    Labelled,
+    LabelNames,
     check_names,
     clinic_crosswalk,
-    headerless,
     label_rows,
-    named,
+    labels_by_path,
     read_clinic,
     read_labels,
+    values_by_image,
 )
 
 KEY = Key(secret=b"0123456789abcdef0123456789abcdef")
@@ -28,15 +28,15 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "table.csv"
 
 
-def test_labels_fill_up_what_may_be_left_out(path: Path) -> None:
+def test_optional_columns_of_labels_are_filled_with_nulls(path: Path) -> None:
     path.write_text(
         f"\ufeff{HEAD}, patient\r\n1.2.3,hand_filter,view,both,P1\r\nfilms.zip!/a,hand_filter,view,foot,\r\n"
     )
     table = read_labels(str(path))
     assert table.column("image").to_pylist() == ["1.2.3", "films.zip!/a"]
     assert table.column("side").null_count == 2 and table.column("patient").to_pylist() == ["P1", None]
-    assert named(table, "patient") == {"1.2.3": "P1"}
-    assert headerless(table).column("image").to_pylist() == ["films.zip!/a"]
+    assert values_by_image(table, "patient") == {"1.2.3": "P1"}
+    assert labels_by_path(table).column("image").to_pylist() == ["films.zip!/a"]
 
 
 @pytest.mark.parametrize(
@@ -98,8 +98,8 @@ def test_a_file_that_is_not_there(path: Path) -> None:
         ("joints,x,3,mcp2", "joints with an unknown site; did you mean MCP2?"),
     ],
 )
-def test_labels_name_what_there_is(path: Path, row: str, words: str | None) -> None:
-    known = {"films": Labelled(targets=("view",)), "joints": Labelled(targets=("x", "y"), sites=("MCP2", "PIP2"))}
+def test_labels_name_a_known_study_target_and_site(path: Path, row: str, words: str | None) -> None:
+    known = {"films": LabelNames(targets=("view",)), "joints": LabelNames(targets=("x", "y"), sites=("MCP2", "PIP2"))}
     path.write_text(f"{HEAD},site\n1.2.3,{row}\n")
     if words is None:
         check_names(str(path), read_labels(str(path)), known)
@@ -109,7 +109,7 @@ def test_labels_name_what_there_is(path: Path, row: str, words: str | None) -> N
     assert f"has 1 rows of {words}" in str(refused.value) and SECRET not in str(refused.value)
 
 
-def test_labels_find_their_images_and_the_lost_are_counted(path: Path) -> None:
+def test_labels_get_image_ids_and_those_without_an_image_are_counted(path: Path) -> None:
     path.write_text(
         f"{HEAD},frame,reader,patient\n1.2.3,ultrasound_grading,grade,2,4,ann,P1\n1.2.3,s,t,0,,,\nlost,s,t,1,,,\n"
     )
@@ -119,7 +119,7 @@ def test_labels_find_their_images_and_the_lost_are_counted(path: Path) -> None:
     assert "P1" not in str(table.to_pylist()), "a label's patient is an original identifier"
 
 
-def test_a_clinic_table_comes_out_under_pseudonyms(path: Path) -> None:
+def test_a_clinic_table_gets_pseudonyms(path: Path) -> None:
     path.write_text("patient,visit_date,rf,sex,L_MCP2_pd\nP1,2015-05-01,31.5,F,2\nP1,2015-06-01,,F,\n")
     table = read_clinic(str(path), KEY)
     first, second = table.to_pylist()
@@ -129,7 +129,7 @@ def test_a_clinic_table_comes_out_under_pseudonyms(path: Path) -> None:
     assert (first["rf"], first["L_MCP2_pd"], second["rf"]) == (31.5, 2.0, None)
 
 
-def test_every_patient_of_a_clinic_table_stands_in_the_crosswalk(path: Path) -> None:
+def test_every_patient_of_a_clinic_table_is_in_the_crosswalk(path: Path) -> None:
     path.write_text("patient,visit_date,derived_from\nP2,2015-05-01,\nP1,2015-05-01,P0\nP1,2015-06-01,P0\n")
     rows = clinic_crosswalk(str(path), KEY).to_pylist()
     assert [(row["patient"], row["patient_id"]) for row in rows] == [

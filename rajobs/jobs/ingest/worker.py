@@ -25,7 +25,7 @@ from rajobs.records.store import Store, open_store
 from rajobs.records.tables.parquet_parts import to_parquet
 from rajobs.records.tables.schemas import CROSSWALK, IGNORED, IMAGES, OBJECT_PLACES, REJECTS
 from rajobs.records.tables.table_schema import TableSchema
-from rajobs.records.user_tables import Labelled, headerless, named, read_labels
+from rajobs.records.user_tables import LabelNames, labels_by_path, read_labels, values_by_image
 
 
 def digest_options(options: ReadOptions) -> str:
@@ -51,8 +51,10 @@ def label_hints(labels: pa.Table | None) -> LabelHints:
     """What is in a header is not asked of labels, but for what a drawing was modelled on."""
     if labels is None:
         return LabelHints()
-    bare = headerless(labels)
-    return LabelHints(patients=named(bare, "patient"), shows=shown(bare), sources=named(labels, "derived_from"))
+    bare = labels_by_path(labels)
+    return LabelHints(
+        patients=values_by_image(bare, "patient"), shows=shown(bare), sources=values_by_image(labels, "derived_from")
+    )
 
 
 class IngestWorker:
@@ -136,13 +138,13 @@ class IngestWorker:
             self.ledger.delete(f"crosswalk/{name}")
 
 
-def label_vocabulary() -> dict[str, Labelled]:
+def label_vocabulary() -> dict[str, LabelNames]:
     """What labels may name, by the studies there are."""
     found = {}
     for study in map(studies.find, studies.names()):
         axes = ("x", "y") if study.name == WHERE else ()  # where joints lie is told by these
         sites = tuple(SITES) if axes or study.rows == "joints" else ()
-        found[study.name] = Labelled(targets=(*(target.name for target in study.targets), *axes), sites=sites)
+        found[study.name] = LabelNames(targets=(*(target.name for target in study.targets), *axes), sites=sites)
     return found
 
 

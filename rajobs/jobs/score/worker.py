@@ -19,7 +19,7 @@ from rajobs.learning.samples.row_arrays import draw_views
 from rajobs.learning.voting import BundleLocation, Vote, VotingModels
 from rajobs.records.anatomy import SITES
 from rajobs.records.label_consensus import consensus
-from rajobs.records.scan_grades import PLACE, loops, of_frame, place_of
+from rajobs.records.scan_grades import PLACE, frame_grade, scan_place, split_into_scans
 from rajobs.records.store import open_store
 from rajobs.records.tables.parquet_parts import read_part, read_table, to_parquet
 from rajobs.records.tables.schemas import FILMS, HANDS, IMAGES, JOINTS, LABELS, LEDGER, ULTRASOUND, VIEWS
@@ -147,7 +147,7 @@ class ScoreWorker:
             row |= {name: self.scanned.get(scan.image_id, {}).get(name) for name in PLACE}
             for target in panel.study.targets:
                 if target.name in asked and (p := asked[target.name].probabilities_at(at)) is not None:
-                    row |= of_frame(target.name, p, int(asked[target.name].answers[at]), image["doppler"])
+                    row |= frame_grade(target.name, p, int(asked[target.name].answers[at]), image["doppler"])
             rows.append(row)
         return place_scans(rows)
 
@@ -187,7 +187,7 @@ def place_scans(rows: Sequence[Record]) -> list[Record]:
     """Frames, in the order of their tables, with their scan's side and site, which labels name on one of them."""
     found: list[Record] = []
     for _, mine in groupby(rows, key=lambda row: (row["patient"], row["visit_date"])):
-        found += [{**frame, **place_of(scan)} for scan in loops(list(mine)) for frame in scan]
+        found += [{**frame, **scan_place(scan)} for scan in split_into_scans(list(mine)) for frame in scan]
     return found
 
 

@@ -30,7 +30,15 @@ from rajobs.learning.study import POINT_CLASSES, Study
 from rajobs.records.errors import DataError, NotThereYet, StoreError
 from rajobs.records.label_consensus import consensus
 from rajobs.records.manifest import read_manifest
-from rajobs.records.splits import Item, PrintedPatients, PrintedSplit, check_mode, clean_split, published_split, torn
+from rajobs.records.splits import (
+    LabelledImage,
+    PrintedPatients,
+    PrintedSplit,
+    check_mode,
+    clean_split,
+    images_left_out,
+    published_split,
+)
 from rajobs.records.store import Store, open_store
 from rajobs.records.tables.parquet_parts import list_parts, read_file, read_part, read_table, to_parquet
 from rajobs.records.tables.schemas import CLINIC, IMAGES, LABELS, SPLIT
@@ -170,7 +178,7 @@ def _tell_of_later_labels(source: LabelledData, mode: str, split: pa.Table, key:
     if new:
         items, _ = _items(source)
         new &= {item.image_id for item in items}
-        new -= torn(items, part_of) if mode == "clean" else set()
+        new -= images_left_out(items, part_of) if mode == "clean" else set()
     moved = sum(part_of.get(name, part) != part for name, part in given.items())
     what = "visits" if source.study.rows == "visits" else "images"
     told = [f"{len(new)} labelled {what} are not in it"] if new else []
@@ -191,15 +199,16 @@ def _given(source: LabelledData) -> dict[str, str]:
     }
 
 
-def _items(source: LabelledData) -> tuple[list[Item], dict[str, str]]:
+def _items(source: LabelledData) -> tuple[list[LabelledImage], dict[str, str]]:
     """What a split needs to know of the labelled images, and the patient of every image."""
     strata, given = _strata(source), _given(source)
     items, patient_of = [], {}
     for name, patient, derived_from in _whose(source.store):
         patient_of[name] = patient
         if name in strata:
-            items.append(Item(
-                image_id=name, patient=patient, derived_from=derived_from, stratum=strata[name], given=given.get(name),
+            items.append(LabelledImage(
+                image_id=name, patient=patient, derived_from=derived_from, stratum=strata[name],
+                user_part=given.get(name),
             ))  # fmt: skip
     return items, patient_of
 
@@ -213,7 +222,7 @@ def _make_split(source: LabelledData, mode: str) -> pa.Table:
         raise NotThereYet(
             f"{study.name} has no published split of its own; give one in the labels' column split, or use --mode clean"
         )
-    folded = [Item(**{**vars(item), "stratum": study.folds.get(item.stratum, item.stratum)}) for item in items]
+    folded = [LabelledImage(**{**vars(item), "stratum": study.folds.get(item.stratum, item.stratum)}) for item in items]
     if study.rows == "visits" and study.printed_split is not None:
         return _published_visits(read_clinic_visits(source.store, VISIT_COLUMNS), folded, study.printed_split)
     return published_split(folded, study.printed_split, SPLIT_SEED)
@@ -229,7 +238,7 @@ def _whose(store: Store) -> Iterator[tuple[str, str, str | None]]:
 
 
 def _published_visits(
-    found: Sequence[Visit], items: Sequence[Item], printed: PrintedSplit | PrintedPatients
+    found: Sequence[Visit], items: Sequence[LabelledImage], printed: PrintedSplit | PrintedPatients
 ) -> pa.Table:
     """000's split: each patient's first visit by the paper's counts. Its leak: variants of the patients to learn from
     fall on both sides of its 80/20; variants of those who judge take no part."""
@@ -249,7 +258,7 @@ def _published_visits(
     return SPLIT.rows(sorted(rows, key=lambda row: str(row["image_id"])))
 
 
-def _clean(source: LabelledData, items: Sequence[Item], patient_of: Mapping[str, str]) -> pa.Table:
+def _clean(source: LabelledData, items: Sequence[LabelledImage], patient_of: Mapping[str, str]) -> pa.Table:
     """A patient stands in one part, whichever study asks."""
     held: dict[str, str] = {}
     for entry in source.store.list("splits/"):
@@ -267,7 +276,7 @@ def _clean(source: LabelledData, items: Sequence[Item], patient_of: Mapping[str,
     return split
 
 
-def _told(split: pa.Table, items: Sequence[Item]) -> pa.Table:
+def _told(split: pa.Table, items: Sequence[LabelledImage]) -> pa.Table:
     """The split; where it leaves rows out, why."""
     if split.num_rows < len(items):
         console.line(

@@ -6,7 +6,7 @@ import numpy as np
 
 from rajobs.learning.ensemble import LEARNING_PARTS, Dataset
 from rajobs.records.errors import DataError
-from rajobs.records.splits import deal
+from rajobs.records.splits import deal_into_folds
 
 SEED = 0
 
@@ -20,7 +20,7 @@ def fold_datasets(lesson: Dataset, count: int) -> list[Dataset]:
     if len(set(groups)) < count:
         raise DataError(f"folds = {count} needs as many patients to learn from; there are {len(set(groups))}")
     labels = lesson.labels[lesson.study.targets[0].name]
-    fold_of = deal(groups, [labels[at] or "" for at in mine.tolist()], count, SEED)
+    fold_of = deal_into_folds(groups, [labels[at] or "" for at in mine.tolist()], count, SEED)
     fold = np.array([fold_of[name] for name in groups])
     found = []
     for turn in range(count):

@@ -146,7 +146,7 @@ IGNORED = TableSchema(
     ),
 )
 
-# Where each image object came from, in pseudonyms: with it labels that name a path, and duplicates, are found.
+# Where each image object came from, in pseudonyms. Ingest looks up here what labels name by path, and duplicates.
 OBJECT_PLACES = TableSchema(
     name="places",
     key=("source",),

@@ -14,7 +14,7 @@ from rajobs import studies
 from rajobs.jobs.score.worker import GRADES, SCORES
 from rajobs.jobs.train.dataset import LabelledData, frozen_split, open_labelled_data
 from rajobs.records.manifest import to_json
-from rajobs.records.splits import PARTS, Item, clean_split
+from rajobs.records.splits import PARTS, LabelledImage, clean_split
 from rajobs.records.store import Store, open_store
 from rajobs.records.tables.parquet_parts import to_parquet
 from rajobs.records.tables.schemas import IMAGES, LABELS
@@ -149,8 +149,12 @@ def test_where_every_image_has_the_first_target_the_others_change_no_split(tmp_p
     labels = [label(name, "grade", at * at % 4) for at, name in enumerate(scans)]
     labels += [label(name, "grey_grade", 3) for name in scans[:others]]
     source = ingested(tmp_path, GRADES.study, labels)
-    items = [Item(image_id=row["image_id"], patient=f"p {row['image_id']}", derived_from=None, stratum=row["value"])
-             for row in labels if row["target"] == "grade"]  # fmt: skip
+    items = [
+        LabelledImage(
+            image_id=row["image_id"], patient=f"p {row['image_id']}", derived_from=None, stratum=row["value"]
+        )
+        for row in labels if row["target"] == "grade"
+    ]  # fmt: skip
     assert frozen_split(source, "clean")[0] == clean_split(items, 0)
 
 

@@ -26,7 +26,7 @@ from rajobs.records.identity import Key
 from rajobs.records.store import open_store
 from rajobs.records.tables.parquet_parts import to_parquet
 from rajobs.records.tables.schemas import IMAGES, PREDICTIONS
-from rajobs.records.user_tables import headerless, label_rows, named, read_labels
+from rajobs.records.user_tables import label_rows, labels_by_path, read_labels, values_by_image
 
 KEY = Key(secret=b"a key for tests alone, drawn by nobody")
 PATIENTS, SEED = 5, 2
@@ -36,7 +36,7 @@ LOSSLESS = ("rgb", "planar", "rct")
 def take_in(out: Path, options: ReadOptions | None = None) -> IngestRows:
     """All of a phantom's archives as ingest takes them, in one lot."""
     labels, options = read_labels(str(out / "labels.csv")), options or ReadOptions()
-    by_path = headerless(labels)
+    by_path = labels_by_path(labels)
     shows = dict.fromkeys(by_path.column("image").to_pylist(), "ultrasound")
     store, lot = open_store(str(out / "archives")), IngestRows()
     with Decoder() as decoder:
@@ -45,8 +45,8 @@ def take_in(out: Path, options: ReadOptions | None = None) -> IngestRows:
             return decoder.read(data, dataclasses.replace(options, pictures=shown))
 
         taker = RowBuilder(
-            key=KEY, read=read, origin="", patients=named(by_path, "patient"), shows=shows,
-            sources=named(labels, "derived_from"),
+            key=KEY, read=read, origin="", patients=values_by_image(by_path, "patient"), shows=shows,
+            sources=values_by_image(labels, "derived_from"),
         )  # fmt: skip
         members = (
             member

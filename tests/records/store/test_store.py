@@ -1,4 +1,4 @@
-"""The two kinds of store keep one set of promises; what differs has tests of its own."""
+"""Every kind of store keeps the promises of Store; what differs has tests of its own."""
 
 import io
 import os
@@ -82,12 +82,12 @@ def test_zip_and_parquet_are_read_in_place(store: Store, monkeypatch: pytest.Mon
         return ranges(self, key, start, length)
 
     monkeypatch.setattr(type(store), "read_range", counted)
-    with zipfile.ZipFile(open_object(store, "films.zip", buffer=4096)) as found:
-        assert found.read("small") == b"grade"
+    with zipfile.ZipFile(open_object(store, "films.zip", buffer=4096)) as archive:
+        assert archive.read("small") == b"grade"
         assert sum(asked) < 100_000, "a small member costs its own bytes and the directory's, not the archive's"
-        assert found.read("noise") == noise
-    with pq.ParquetFile(open_object(store, "table.parquet", buffer=4096)) as found:
-        assert found.read_row_group(3, columns=["a"]).column("a").to_pylist() == list(range(300, 400))
+        assert archive.read("noise") == noise
+    with pq.ParquetFile(open_object(store, "table.parquet", buffer=4096)) as part:
+        assert part.read_row_group(3, columns=["a"]).column("a").to_pylist() == list(range(300, 400))
 
 
 def test_a_local_write_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,7 +105,7 @@ def test_a_local_write_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: py
     assert [path.name for path in (tmp_path / "images").iterdir()] == ["part"]
 
 
-def test_files_follow_the_umask_and_private_ones_are_their_owner_s(tmp_path: Path) -> None:
+def test_files_follow_the_umask_and_only_their_owner_reads_private_ones(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:
         open_store(tmp_path).put("images/part", b"1")
@@ -118,7 +118,7 @@ def test_files_follow_the_umask_and_private_ones_are_their_owner_s(tmp_path: Pat
     assert modes == {"part": 0o600, "old": 0o600} and (tmp_path / "images/part").stat().st_mode & 0o777 == 0o640
 
 
-def test_what_killed_writers_left_is_swept_away(store: Store) -> None:
+def test_what_killed_writers_left_unfinished_is_removed(store: Store) -> None:
     store.put("images/part", b"whole")
     if isinstance(store, LocalStore):
         (store.root / "images" / ".part-x").write_bytes(b"hal")
@@ -133,7 +133,7 @@ def test_what_killed_writers_left_is_swept_away(store: Store) -> None:
         assert "Uploads" not in store.client.list_multipart_uploads(Bucket=store.bucket)  # type: ignore[attr-defined]
 
 
-def test_a_server_that_hides_its_uploads_stops_no_job(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_lists_no_uploads_stops_no_job(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     store = S3Store(f"{bucket}/some")
     store.put("part", b"whole")
 
@@ -153,7 +153,9 @@ def test_many_objects_come_in_their_order(store: Store) -> None:
     assert list(get_many(store, [])) == []
 
 
-def test_a_folder_that_cannot_be_read_is_no_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_read_is_an_error_and_not_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "closed").mkdir()
     (tmp_path / "film").write_bytes(b"1")
     scan = os.scandir
@@ -179,7 +181,7 @@ def test_a_long_listing_comes_in_pages(bucket: str) -> None:
     assert [entry.key for entry in store.list()] == [f"part-{number}" for number in range(5)]
 
 
-def test_an_s3_store_travels_without_its_client_and_names_a_missing_bucket(bucket: str) -> None:
+def test_an_s3_store_is_pickled_without_its_client_and_names_a_missing_bucket(bucket: str) -> None:
     store = S3Store(f"{bucket}/a")
     store.put("x", b"1")
     assert pickle.loads(pickle.dumps(store)).get("x") == b"1"  # noqa: S301 - our own

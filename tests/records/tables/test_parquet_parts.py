@@ -32,7 +32,7 @@ def test_the_same_rows_are_the_same_bytes_however_they_are_chunked() -> None:
     assert parquet_parts.to_parquet(table, IMAGES) != parquet_parts.to_parquet(images(19), IMAGES)
 
 
-def test_films_come_in_groups_of_sixteen_and_come_back_whole(tmp_path: Path) -> None:
+def test_films_are_in_row_groups_of_sixteen_and_are_read_back_whole(tmp_path: Path) -> None:
     store, table = open_store(tmp_path), images(40)
     store.put("images/part-a.parquet", parquet_parts.to_parquet(table, IMAGES))
     store.put("images/readme.txt", b"no part")
@@ -78,7 +78,7 @@ def test_other_schemas_and_files_that_are_no_parts_are_refused(tmp_path: Path, m
         parquet_parts.read_file(store, "splits/x.parquet", LABELS)
 
 
-def test_a_row_that_does_not_fit_is_not_written() -> None:
+def test_a_table_that_does_not_fit_is_not_written() -> None:
     twice = pa.concat_tables([images(2), images(1)])
     with pytest.raises(BadTable, match="image_id stands twice"):
         parquet_parts.to_parquet(twice, IMAGES)

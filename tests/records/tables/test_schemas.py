@@ -1,4 +1,4 @@
-"""Every table's check refuses what does not fit, in words that hold no cell of the table."""
+"""The check of every table refuses what does not fit, in a message without any cell of the table."""
 
 from datetime import date
 
@@ -23,7 +23,7 @@ def one_row(schema: TableSchema, **changed: object) -> dict[str, object]:
 
 
 def refused(schema: TableSchema, table: pa.Table) -> str:
-    """The words in which a table is refused."""
+    """The message with which a table is refused."""
     with pytest.raises(BadTable) as error:
         schema.check(table)
     assert SECRET not in str(error.value) and "\n" not in str(error.value)
@@ -82,11 +82,11 @@ def test_every_row_that_came_from_models_names_them_and_every_closed_list_is_clo
     for name in ("films", "hands", "joints", "ultrasound", "visits", "predictions"):
         assert "bundles" in TABLES[name].names
     texts: list[Column] = [c for c in TABLES["images"].columns if c.type == pa.string() and not c.values]
-    # What is free text in the images table is a pseudonym, or picked from a list when the header is read.
+    # Free text in the images table is a pseudonym, or chosen from a list when the header is read.
     assert {c.name for c in texts} == {"image_id", "patient", "exam", "series", "derived_from", "manufacturer"}
 
 
-def test_a_table_from_before_a_column_came_has_nulls_in_it() -> None:
+def test_a_table_from_before_a_column_has_nulls_in_it() -> None:
     schema = TABLES["predictions"]
     before = schema.rows([one_row(schema)]).drop_columns(["dissent"])
     assert schema.check(before).schema.names == schema.names
