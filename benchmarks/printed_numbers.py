@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from rajobs.papers.printed import Entry, Paper, read_paper
+from rajobs.papers.paper_data import Entry, Paper, read_paper
 
 Place = tuple[str, str]
 """Where in a paper, and what it prints there."""
