@@ -46,9 +46,5 @@ IGNORE_MEANINGS: Mapping[str, tuple[str, str]] = MappingProxyType({
     "not-an-image": ("text, reports and other files without pixels", "Nothing."),
     "duplicate": ("the same image is there from another file", "Nothing: one of the copies is kept."),
     "directory-record": ("a DICOMDIR", "Nothing: the files it lists are read for themselves."),
-    "beyond-limit": (
-        "kept in the list; this version gives it to no file",
-        "Nothing: `--limit` leaves whole shards for a later start, and they are counted then.",
-    ),
 })  # fmt: skip
 """Meaning and advice."""
