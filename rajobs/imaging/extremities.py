@@ -24,7 +24,7 @@ def upright(image: ViewInput, row: Row, *, size: int) -> NDArray[np.uint8]:
     pixels = image.deep if image.deep is not None else image.pixels
     to_view = upright_place(row, (0, 0), size=size) * size
     to_view[:, 2] -= 0.5  # the centre of a view's pixel is a whole number, too
-    pixels, to_view = _shrink(pixels, to_view)
+    pixels, to_view = _shrink_for_warp(pixels, to_view)
     patch = cv2.warpAffine(pixels, to_view, (size, size), flags=cv2.INTER_LINEAR)
     return to_bytes(patch.astype(pixels.dtype, copy=False), None)
 
@@ -63,25 +63,25 @@ def shrink_views(images: Pixels, share: float) -> tuple[Pixels, Affine]:
     return shrunk, np.column_stack([np.eye(2) * small / side, np.full(2, edge / side)])
 
 
-def move_points(points: NDArray[np.float64], by: Affine) -> NDArray[np.float64]:
+def move_points(points: NDArray[np.float64], affine: Affine) -> NDArray[np.float64]:
     """Points (..., 2) moved by a map."""
-    moved: NDArray[np.float64] = points @ by[:, :2].T + by[:, 2]
+    moved: NDArray[np.float64] = points @ affine[:, :2].T + affine[:, 2]
     return moved
 
 
-def invert(by: Affine) -> Affine:
+def invert(affine: Affine) -> Affine:
     """The inverse map."""
-    return np.asarray(cv2.invertAffineTransform(by), np.float64)
+    return np.asarray(cv2.invertAffineTransform(affine), np.float64)
 
 
-def _shrink(pixels: Pixels, by: Affine) -> tuple[Pixels, Affine]:
-    """The image shrunk by area means to nearly the size that a map gives it, because a warp alone skips pixels."""
-    factor = int(1 / np.linalg.norm(by[:, 0]))
+def _shrink_for_warp(pixels: Pixels, affine: Affine) -> tuple[Pixels, Affine]:
+    """The image shrunk to nearly the size that a map gives it, and the map from there: a warp alone skips pixels."""
+    factor = int(1 / np.linalg.norm(affine[:, 0]))
     if factor < 2:
-        return pixels, by
+        return pixels, affine
     height, width = (side // factor for side in pixels.shape[:2])
     small = cv2.resize(pixels[: height * factor, : width * factor], (width, height), interpolation=cv2.INTER_AREA)
-    larger = by.copy()
-    larger[:, :2] *= factor
-    larger[:, 2] += by[:, :2] @ np.full(2, (factor - 1) / 2)
-    return small, larger
+    from_small = affine.copy()
+    from_small[:, :2] *= factor
+    from_small[:, 2] += affine[:, :2] @ np.full(2, (factor - 1) / 2)
+    return small, from_small

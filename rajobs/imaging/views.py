@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rajobs.imaging.coding import decode
 from rajobs.imaging.rows import Box, Row
-from rajobs.imaging.windowing import HIGHEST, LOWEST, sampled, to_bytes
+from rajobs.imaging.windowing import BLACK_PERCENTILE, WHITE_PERCENTILE, sample_pixels, to_bytes
 from rajobs.records.anatomy import HAND_SITES
 from rajobs.records.errors import UnknownName
 
@@ -147,10 +147,10 @@ def from_zero(deep: NDArray[Any]) -> NDArray[Any]:
 
     A darkest value that is farther off than all the others span is padding or a box of text, and none of the film's.
     """
-    darkest, some = int(deep.min()), sampled(deep)
+    darkest, some = int(deep.min()), sample_pixels(deep)
     rest = some[some > darkest]
     if len(rest):
-        low, high = np.percentile(rest, (LOWEST, HIGHEST))
+        low, high = np.percentile(rest, (BLACK_PERCENTILE, WHITE_PERCENTILE))
         if low - darkest > high - low:
             darkest = int(low)
     return np.maximum(deep, darkest) - deep.dtype.type(darkest) if darkest else deep

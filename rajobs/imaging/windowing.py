@@ -5,26 +5,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-LOWEST, HIGHEST = 0.5, 99.5  # percentiles that are shown as black and as white
+BLACK_PERCENTILE, WHITE_PERCENTILE = 0.5, 99.5  # shown as black and as white without a window
 
 
 def find_grey_range(pixels: NDArray[Any], window: tuple[float, float] | None) -> tuple[float, float]:
     """The values shown as black and as white. A window that contains hardly any pixels is ignored."""
     if pixels.ndim == 3:
         return 0.0, 255.0
-    sample = sampled(pixels)
+    sample = sample_pixels(pixels)
     if window is not None:
         low, high = window[0] - 0.5 - (window[1] - 1) / 2, window[0] - 0.5 + (window[1] - 1) / 2
         inside = np.count_nonzero((sample > low) & (sample < high))
         if high > low and inside > sample.size // 20:
             return low, high
-    low, high = np.percentile(sample, (LOWEST, HIGHEST))
+    low, high = np.percentile(sample, (BLACK_PERCENTILE, WHITE_PERCENTILE))
     if high <= low:
         low, high = float(sample.min()), float(sample.max())
     return float(low), float(max(high, low + 1))
 
 
-def sampled(pixels: NDArray[Any]) -> NDArray[Any]:
+def sample_pixels(pixels: NDArray[Any]) -> NDArray[Any]:
     """About 60,000 pixels on a grid: enough for a film's percentiles to well under one grey level."""
     step = max(1, int((pixels.shape[0] * pixels.shape[1] / 60_000) ** 0.5))
     return pixels[::step, ::step].reshape(-1)

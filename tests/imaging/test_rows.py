@@ -1,4 +1,4 @@
-"""The five kinds of rows: hands out of films, joints out of hands, by the places that are known."""
+"""The five kinds of rows: hands are cut from films and joints from hands, by their known positions."""
 
 from datetime import date
 
@@ -33,12 +33,12 @@ def table(*modalities: str) -> pa.Table:
 
 
 def hand(side: str | None, x: float) -> list[Position]:
-    """Two joints 100 pixels apart, and one more."""
+    """Three joints, of which MCP3 and PIP3 are 100 pixels apart."""
     places = (("MCP3", x, 500.0), ("PIP3", x, 400.0), ("MCP5", x + 60, 520.0))
     return [Position(site=site, side=side, x=at, y=y) for site, at, y in places]
 
 
-def test_films_and_scans_are_rows_of_their_own_kind() -> None:
+def test_films_and_scans_are_separate_kinds_of_rows() -> None:
     images = table("DX", "US", "CR", "RG")
     assert [row.image_id for row in rows_of_part("films", images, {})] == ["i0", "i2", "i3"]
     assert [(row.image_id, row.at, row.box) for row in rows_of_part("ultrasound", images, {})] == [("i1", 1, None)]
@@ -57,7 +57,7 @@ def test_hands_are_numbered_from_left_to_right_and_hold_their_joints() -> None:
     assert left.box is not None and right.box is not None and left.box[2] < right.box[0]
 
 
-def test_a_turned_hand_has_the_same_square_about_it_and_its_angle() -> None:
+def test_a_turned_hand_has_a_box_of_the_same_size_and_its_angle() -> None:
     upright = [
         *hand("R", 400),
         Position(site="MCP1", side="R", x=300, y=560),
@@ -65,7 +65,7 @@ def test_a_turned_hand_has_the_same_square_about_it_and_its_angle() -> None:
     ]
     (straight,) = rows_of_part("hands", table("DX"), {"i0": upright})
     assert straight.angle == pytest.approx(0) and straight.box is not None
-    quarter = [Position(site=p.site, side="R", x=900 - p.y, y=p.x) for p in upright]  # clockwise by a quarter
+    quarter = [Position(site=p.site, side="R", x=900 - p.y, y=p.x) for p in upright]  # turned clockwise by 90 degrees
     (turned,) = rows_of_part("hands", table("DX"), {"i0": quarter})
     assert turned.angle == pytest.approx(90) and turned.box is not None
     assert turned.box[2] - turned.box[0] == pytest.approx(straight.box[2] - straight.box[0])
@@ -74,7 +74,7 @@ def test_a_turned_hand_has_the_same_square_about_it_and_its_angle() -> None:
     assert angles["IP"] == angles["MCP1"] == pytest.approx(-90), "the thumb points to the left"
 
 
-def test_a_joint_s_box_is_a_share_of_its_hand_whatever_the_film_s_scale() -> None:
+def test_a_joint_s_box_scales_with_its_hand() -> None:
     for scale in (1.0, 3.0):
         places = [Position(site=p.site, side=p.side, x=p.x * scale, y=p.y * scale) for p in hand("L", 200)]
         rows = rows_of_part("joints", table("DX"), {"i0": places})
@@ -86,7 +86,7 @@ def test_a_joint_s_box_is_a_share_of_its_hand_whatever_the_film_s_scale() -> Non
             assert ((x0 + x1) / 2, (y0 + y1) / 2) == pytest.approx((place.x, place.y))
 
 
-def test_a_hand_without_its_middle_finger_is_measured_by_what_is_there() -> None:
+def test_a_hand_without_its_middle_finger_is_measured_by_its_other_joints() -> None:
     ring = [Position(site="MCP4", side="L", x=0, y=90), Position(site="PIP4", side="L", x=0, y=0)]
     other = [Position(site="MCP2", side="L", x=0, y=0), Position(site="MCP5", side="L", x=90, y=0)]
     sides = []
@@ -97,25 +97,25 @@ def test_a_hand_without_its_middle_finger_is_measured_by_what_is_there() -> None
     assert sides == pytest.approx([90 * JOINT_SIDE, 30 * JOINT_SIDE, 0])
 
 
-def test_places_come_out_of_labels_of_x_and_y() -> None:
+def test_positions_are_read_from_labels_of_x_and_y() -> None:
     labels = {
         "x": {("i", "L", "MCP2"): "10.5", ("i", "L", "PIP2"): "11", ("i", "L", "elbow"): "1", ("j", None, "MCP2"): "7"},
         "y": {("i", "L", "MCP2"): "20", ("i", "L", "elbow"): "1", ("j", None, "MCP2"): "8"},
     }
     places = positions_from_labels(labels)
-    assert places["i"] == [Position(site="MCP2", side="L", x=10.5, y=20.0)], "neither half a place nor no site"
+    assert places["i"] == [Position(site="MCP2", side="L", x=10.5, y=20.0)], "only known sites with x and y"
     assert places["j"] == [Position(site="MCP2", side=None, x=7.0, y=8.0)]
 
 
 @pytest.mark.parametrize("value", ["12,5", "nan", "inf", "2000000", ""])
-def test_a_place_that_is_none_is_refused_without_its_value(value: str) -> None:
+def test_an_invalid_position_is_refused_without_quoting_its_value(value: str) -> None:
     at = ("i", "L", "MCP2")
     with pytest.raises(BadTable, match="1 labels x or y of joint_detection are no places on a film") as refused:
         positions_from_labels({"x": {at: value}, "y": {at: "20"}})
     assert not value or value not in str(refused.value)
 
 
-def test_a_visit_is_a_patient_s_day_with_its_readers_agreed() -> None:
+def test_a_visit_combines_the_readers_of_a_patient_s_day() -> None:
     first, second = date(2020, 3, 1), date(2020, 6, 1)
     clinic = CLINIC.rows([
         {"patient": "p1", "visit_date": first, "reader": "a", "doctor_vas": 10.0, "skin": 1.0, "sex": "F"},
@@ -125,20 +125,20 @@ def test_a_visit_is_a_patient_s_day_with_its_readers_agreed() -> None:
         {"patient": "p2", "visit_date": first, "reader": "a", "sex": "M", "doctor_vas": 20.0},
         {"patient": "p2", "visit_date": first, "reader": "b", "sex": "F", "doctor_vas": 21.0},
     ])  # fmt: skip
-    found = visits_of_clinic(clinic)
-    assert [(visit.patient, visit.day) for visit in found] == [("p1", first), ("p1", second), ("p2", first)]
-    assert [visit.findings["doctor_vas"] for visit in found] == [30, 5, 21], "of two numbers the higher"
-    assert [visit.findings["sex"] for visit in found] == ["F", None, None], "of two words neither"
-    assert found[0].findings["skin"] == 1 and found[0].findings["L_IP_pd"] is None
+    visits = visits_of_clinic(clinic)
+    assert [(visit.patient, visit.day) for visit in visits] == [("p1", first), ("p1", second), ("p2", first)]
+    assert [visit.findings["doctor_vas"] for visit in visits] == [30, 5, 21], "the upper median of the numbers"
+    assert [visit.findings["sex"] for visit in visits] == ["F", None, None], "a tie between words gives none"
+    assert visits[0].findings["skin"] == 1 and visits[0].findings["L_IP_pd"] is None
     ids = [row.image_id for row in rows_of_part("visits", clinic, {})]
     assert ids == [visit_id("p1", first), visit_id("p1", second), visit_id("p2", first)] and len(set(ids)) == 3
     assert all(IMAGE_ID.fullmatch(name) for name in ids)
 
 
-def test_a_variant_s_variant_belongs_to_the_person_of_the_first() -> None:
+def test_a_variant_of_a_variant_belongs_to_the_original_person() -> None:
     day = date(2020, 3, 1)
-    rows = [{"patient": who, "visit_date": day, "derived_from": source}
-            for who, source in (("v2", "v1"), ("p", None), ("v1", "p"), ("x", "y"), ("y", "x"))]  # fmt: skip
-    found = visits_of_clinic(CLINIC.rows(rows))
-    assert [(visit.patient, visit.derived_from) for visit in found[:3]] == [("p", "p"), ("p", None), ("p", "p")]
-    assert len({visit.image_id for visit in found}) == 5, "and a circle ends"
+    rows = [{"patient": patient, "visit_date": day, "derived_from": source}
+            for patient, source in (("v2", "v1"), ("p", None), ("v1", "p"), ("x", "y"), ("y", "x"))]  # fmt: skip
+    visits = visits_of_clinic(CLINIC.rows(rows))
+    assert [(visit.patient, visit.derived_from) for visit in visits[:3]] == [("p", "p"), ("p", None), ("p", "p")]
+    assert len({visit.image_id for visit in visits}) == 5, "a circle of variants ends"

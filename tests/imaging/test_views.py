@@ -1,4 +1,4 @@
-"""Views: squares that keep what they should, boxes that end in black, and previews that stand for pixels."""
+"""Views: squares, boxes that are black beyond the image, and views of previews and of stored pixels."""
 
 import numpy as np
 import pytest
@@ -15,14 +15,14 @@ PLAIN = {"upright": False, "mirror": False, "levels": "film"}
 
 
 @pytest.mark.parametrize("shape", [(40, 20), (20, 40), (40, 20, 3), (5, 400)])
-def test_padding_keeps_the_shape_and_stretching_fills(shape: tuple[int, ...]) -> None:
+def test_padding_keeps_the_proportions_and_stretching_fills_the_square(shape: tuple[int, ...]) -> None:
     shown = ViewInput(pixels=np.full(shape, 200, np.uint8))
     padded, stretched = whole(shown, ROW, size=32, fit="pad"), whole(shown, ROW, size=32, fit="stretch")
     assert padded.shape == stretched.shape == (32, 32, *shape[2:])
     assert (stretched == 200).all()
     share = float(np.mean(padded == 200))
     assert share == pytest.approx(min(shape[:2]) / max(shape[:2]), abs=1 / 32) and set(np.unique(padded)) == {0, 200}
-    assert (padded[15:17, 15:17] == 200).any(), "the picture stands in the middle"
+    assert (padded[15:17, 15:17] == 200).any(), "the picture is in the middle"
     with pytest.raises(UnknownName, match="did you mean pad"):
         square(shown.pixels, 32, "pads")
 
@@ -33,7 +33,7 @@ def test_shrinking_takes_the_mean_and_does_not_alias() -> None:
     assert (square(stripes, 32, "stretch") == 100).all()
 
 
-def test_a_box_is_black_beyond_the_image_and_follows_the_scale() -> None:
+def test_a_box_is_black_beyond_the_image_and_is_scaled() -> None:
     pixels = np.full((20, 30), 100, np.uint8)
     out = cut(pixels, (-5, 15, 5, 25))
     assert out.shape == (10, 10) and (out[:5, 5:] == 100).all() and int(out.sum()) == 25 * 100
@@ -42,7 +42,7 @@ def test_a_box_is_black_beyond_the_image_and_follows_the_scale() -> None:
     assert widen((10.0, 10.0, 10.0, 10.0), 0.0, 1.0) == (10, 10, 11, 11), "never empty"
 
 
-def test_a_joint_is_found_in_the_pixels_and_in_the_preview_alike() -> None:
+def test_a_joint_s_view_is_the_same_from_the_pixels_and_from_the_preview() -> None:
     pixels = np.full((600, 400), 100, np.uint16)
     pixels[300:340, 200:240] = 3000
     record = {
@@ -60,7 +60,7 @@ def test_a_joint_is_found_in_the_pixels_and_in_the_preview_alike() -> None:
 
 
 @pytest.mark.parametrize("offset", [0, 61_440])
-def test_a_hand_at_a_film_s_edge_is_as_bright_however_high_the_film_is_stored(offset: int) -> None:
+def test_a_hand_at_a_film_s_edge_is_as_bright_with_any_offset_of_the_stored_values(offset: int) -> None:
     film = np.random.default_rng(3).integers(0, 4096, (120, 90)).astype(np.uint16)
     film[0, 0] = 0
     record = {
@@ -69,13 +69,13 @@ def test_a_hand_at_a_film_s_edge_is_as_bright_however_high_the_film_is_stored(of
     }  # fmt: skip
     row = Row(image_id="i", at=0, side="R", box=(-40.0, 10.0, 60.0, 110.0), angle=10.0)
     drawn = upright(show(record, "pixels"), row, size=64)
-    assert drawn.std() > 60 and (drawn[:, :12] == 0).mean() > 0.9, "beyond the film it is as dark as its darkest"
+    assert drawn.std() > 60 and (drawn[:, :12] == 0).mean() > 0.9, "beyond the film it is as dark as the darkest pixel"
     own = boxed(show(record, "pixels"), row, size=64, margin=0.0, upright=True, mirror=False, levels="own")
     assert own.std() > 40 and (own[:, :12] == 0).mean() > 0.9
 
 
 @pytest.mark.parametrize("padded", [1, 30])
-def test_a_film_stored_high_is_not_washed_out_by_padding_stored_as_0(padded: int) -> None:
+def test_a_film_with_a_high_offset_keeps_its_contrast_despite_padding_of_0(padded: int) -> None:
     film = np.random.default_rng(3).integers(0, 4096, (120, 90)).astype(np.uint16)
     high = film + np.uint16(20_000)
     film[:, :padded], high[:, :padded] = 0, 0
@@ -86,7 +86,7 @@ def test_a_film_stored_high_is_not_washed_out_by_padding_stored_as_0(padded: int
     assert np.abs(plain.astype(int) - stored).max() <= 4 and plain.std() > 60
 
 
-def test_colour_stays_red_green_blue() -> None:
+def test_colour_channels_keep_their_order() -> None:
     pixels = np.zeros((30, 20, 3), np.uint8)
     pixels[..., 0] = 250
     record = {
@@ -98,16 +98,16 @@ def test_colour_stays_red_green_blue() -> None:
         assert shown.scale == 1.0 and (shown.pixels == np.array([250, 0, 0])).all()
 
 
-def test_a_box_is_turned_mirrored_and_shown_in_its_own_levels() -> None:
+def test_a_box_is_turned_and_mirrored_and_its_own_levels_are_used() -> None:
     pixels = np.full((400, 400), 500, np.uint16)
-    pixels[180:220, 220:300] = 520  # something that points to the right, a little brighter than the rest
-    pixels[210:220, 220:300] = 540  # and has a brighter side below
+    pixels[180:220, 220:300] = 520  # a bar that points to the right, slightly brighter than the rest
+    pixels[210:220, 220:300] = 540  # its lower side is brighter
     image = ViewInput(pixels=np.zeros((400, 400), np.uint8), deep=pixels)
     row = Row(image_id="i", at=0, box=(100.0, 100.0, 300.0, 300.0), angle=90.0, side="R")
     settings = {"size": 64, "margin": 0.0, "upright": True, "mirror": True}
     upright = boxed(image, row, levels="own", **settings)
     bright = upright > 60
-    assert bright[:28, 26:38].mean() > 0.9 and not bright[36:].any(), "it points up"
+    assert bright[:28, 26:38].mean() > 0.9 and not bright[36:].any(), "the bar points up"
     assert upright[5:20, 36:38].mean() > upright[5:20, 27:29].mean() + 50, "what was below is on the right"
     left = Row(image_id="i", at=0, box=row.box, angle=90.0, side="L")
     assert np.array_equal(boxed(image, left, levels="own", **settings), upright[:, ::-1])
@@ -116,7 +116,7 @@ def test_a_box_is_turned_mirrored_and_shown_in_its_own_levels() -> None:
         boxed(image, row, levels="films", **settings)
 
 
-def test_a_scan_is_cut_out_of_its_blanked_screen_and_is_in_colour() -> None:
+def test_a_scan_is_cropped_from_its_blanked_screen_and_has_three_channels() -> None:
     screen = np.zeros((60, 80, 3), np.uint8)
     screen[10:30, 20:60] = (90, 30, 10)
     drawn = scanned(ViewInput(pixels=screen), ROW, size=32, fit="stretch")
@@ -125,7 +125,7 @@ def test_a_scan_is_cut_out_of_its_blanked_screen_and_is_in_colour() -> None:
     assert not scanned(ViewInput(pixels=np.zeros((9, 9), np.uint8)), ROW, size=8, fit="pad").any()
 
 
-def test_a_hand_s_joints_stand_one_behind_the_other_in_a_fixed_order() -> None:
+def test_a_hand_s_joints_are_channels_in_a_fixed_order() -> None:
     pixels = np.zeros((60, 60), np.uint8)
     pixels[10:20, 10:20], pixels[40:50, 40:50] = 100, 200
     joints = tuple(
@@ -136,7 +136,7 @@ def test_a_hand_s_joints_stand_one_behind_the_other_in_a_fixed_order() -> None:
     shown = handed(ViewInput(pixels=pixels), hand, shows="joints", size=8, margin=0.0, **PLAIN)
     assert shown.shape == (8, 8, 22)
     brightest = {TILES[at]: int(value) for at, value in enumerate(shown.max(axis=(0, 1))) if value}
-    assert brightest == {"MCP1": 100, "PIP2": 200}, "what is not there is black"
+    assert brightest == {"MCP1": 100, "PIP2": 200}, "a missing joint is black"
     whole_hand = handed(ViewInput(pixels=pixels), hand, shows="hand", size=60, margin=0.0, **PLAIN)
     assert (whole_hand == pixels).all()
     with pytest.raises(UnknownName, match="did you mean joints"):

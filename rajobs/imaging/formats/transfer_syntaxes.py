@@ -88,7 +88,7 @@ def decode_native(layout: Layout, data: memoryview) -> Iterator[Frame]:
     excess = len(data) - total
     if excess < 0:
         raise Reject("truncated", "decode", "pixel data shorter than rows x columns x frames")
-    # A pad byte makes the length even, and some writers pad to a block. A longer or non-zero rest means a wrong header.
+    # A pad byte makes the length even, and some writers pad to a block. Anything else after the frames is an error.
     if excess > 1 and (excess >= layout.frame_bytes // layout.rows or any(data[total:])):
         raise Reject("corrupt", "decode", "pixel data longer than rows x columns x frames")
     for index in range(layout.frames):
@@ -190,7 +190,7 @@ def _read_frame_starts(table: bytes, fragments: list[memoryview]) -> list[int]:
 
 
 def _decode_rle(layout: Layout, part: memoryview) -> NDArray[np.generic]:
-    # Not pylibjpeg-rle: it panics on some broken segments, which no `except Exception` catches: the worker would end.
+    # Not pylibjpeg-rle: on some broken segments it panics, which `except Exception` does not catch.
     from imagecodecs import DicomrleError, dicomrle_decode
 
     _check_rle(part, layout.samples * layout.allocated // 8)
