@@ -111,7 +111,7 @@ def clean_split(
 
 
 def images_left_out(images: Sequence[LabelledImage], part_of: Mapping[str, str]) -> set[str]:
-    """Images that a clean split leaves out, because the user put their patient into another part than the group's."""
+    """Images that a clean split leaves out, because the user put their patient into another part than its group."""
     names = groups(images)
     chosen = {image.patient: image.user_part for image in images if image.user_part}
     part_of_group = {name: part_of[image.image_id] for name, image in zip(names, images) if image.image_id in part_of}

@@ -14,14 +14,14 @@ from rajobs.records.identity import IMAGE_ID, Key
 from rajobs.records.store import open_store, split_uri
 from rajobs.records.tables.schemas import CLINIC, CROSSWALK, LABELS, SIDES, TEXT
 
-LABEL_NEEDS = ("image", "study", "target", "value")
-LABEL_MAY = ("side", "site", "reader", "patient", "split", "frame", "derived_from")
+REQUIRED_LABEL_COLUMNS = ("image", "study", "target", "value")
+OPTIONAL_LABEL_COLUMNS = ("side", "site", "reader", "patient", "split", "frame", "derived_from")
 UID = re.compile(r"[0-9]+(\.[0-9]+)+")
 NUMBER = re.compile(r"[0-9]{1,9}")
 
 
-def read_csv(uri: str, what: str, needs: Sequence[str], may: Sequence[str]) -> pa.Table:
-    """A CSV as text columns; it must have the columns it needs, and may have no unknown column."""
+def read_csv(uri: str, what: str, required: Sequence[str], optional: Sequence[str]) -> pa.Table:
+    """A CSV as text columns; a required column must be there, and an unknown one must not."""
     parent, name = split_uri(uri)
     store = open_store(parent)
     if store.stat(name) is None:
@@ -40,7 +40,7 @@ def read_csv(uri: str, what: str, needs: Sequence[str], may: Sequence[str]) -> p
             f"the {what} file {uri} is no CSV in UTF-8 whose rows all have the header's columns; save it as such"
         ) from None
     header = [column.strip().lstrip("\ufeff") for column in header]
-    _check_header(f"the {what} file {uri}", header, needs, may)
+    _check_header(f"the {what} file {uri}", header, required, optional)
     return table.rename_columns(header)
 
 
@@ -49,27 +49,27 @@ def separator(header: str) -> str:
     return next((sign for sign in ",;\t" if sign in header), ",")
 
 
-def _check_header(table: str, header: Sequence[str], needs: Sequence[str], may: Sequence[str]) -> None:
-    if not {*needs, *may} & set(header):
+def _check_header(table: str, header: Sequence[str], required: Sequence[str], optional: Sequence[str]) -> None:
+    if not {*required, *optional} & set(header):
         # A file without a header: its first line is data, and data stay out of messages.
-        raise BadTable(f"{table} names none of its columns {', '.join(needs)} in its first line; add a header")
-    missing = [column for column in needs if column not in header]
+        raise BadTable(f"{table} names none of its columns {', '.join(required)} in its first line; add a header")
+    missing = [column for column in required if column not in header]
     if missing:
         raise BadTable(f"{table} lacks {', '.join(missing)}; it has {', '.join(header)}")
     if len(set(header)) < len(header):
         raise BadTable(f"{table} has two columns of one name; it has {', '.join(header)}")
     for column in header:
-        if column not in (*needs, *may):
-            raise UnknownName.among(f"column in {table}:", column, (*needs, *may))
+        if column not in (*required, *optional):
+            raise UnknownName.among(f"column in {table}:", column, (*required, *optional))
 
 
 def read_labels(uri: str) -> pa.Table:
     """A labels CSV; an optional column that the file lacks is filled with nulls."""
-    table = read_csv(uri, "labels", LABEL_NEEDS, LABEL_MAY)
-    for column in LABEL_MAY:
+    table = read_csv(uri, "labels", REQUIRED_LABEL_COLUMNS, OPTIONAL_LABEL_COLUMNS)
+    for column in OPTIONAL_LABEL_COLUMNS:
         if column not in table.column_names:
             table = table.append_column(column, pa.nulls(table.num_rows, pa.string()))
-    for column in LABEL_NEEDS:
+    for column in REQUIRED_LABEL_COLUMNS:
         if table.column(column).null_count:
             count = table.column(column).null_count
             raise BadTable(f"the labels file {uri} has {count} rows without {column}; every row needs one")

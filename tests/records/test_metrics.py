@@ -68,8 +68,8 @@ def test_two_by_two_statistics_are_scikit_learn_s() -> None:
 
 def test_without_counts_a_statistic_is_nan_and_warns_of_nothing() -> None:
     """A draw of patients may lack a class, or have only one."""
-    nobody = TwoByTwo(tp=0, fn=0, fp=0, tn=0)
-    assert np.isnan([rule(nobody) for rule in count_statistics.TWO_BY_TWO_STATISTICS.values()]).all()
+    no_answers = TwoByTwo(tp=0, fn=0, fp=0, tn=0)
+    assert np.isnan([rule(no_answers) for rule in count_statistics.TWO_BY_TWO_STATISTICS.values()]).all()
     empty = np.zeros((3, 3), np.int64)
     assert all(np.isnan(rule(empty)) for rule in count_statistics.MATRIX_STATISTICS.values())
     one = np.diag([0, 7, 0])

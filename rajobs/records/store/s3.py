@@ -115,7 +115,7 @@ class S3Store:
                     self.client.list_multipart_uploads, Bucket=self.bucket, Prefix=self._full_key(""), **token
                 )
             except StoreError:
-                return  # forbidden by a policy, or unknown to the server: nothing of ours depends on it
+                return  # forbidden by a policy, or unknown to the server; unfinished uploads harm no job
             for upload in page.get("Uploads", []):
                 self._call(
                     self.client.abort_multipart_upload, Bucket=self.bucket, Key=upload["Key"],

@@ -98,7 +98,7 @@ def read_table(store: Store, folder: str, schema: TableSchema, columns: Sequence
 
 
 def read_file(store: Store, key: str, schema: TableSchema) -> pa.Table:
-    """A table that is one Parquet file of ours."""
+    """A table that is one Parquet file, such as a split."""
     if store.stat(key) is None:
         raise StoreError(f"there is no {key} at {store.uri}")
     return read_part(store, key, schema).replace_schema_metadata(None)

@@ -65,7 +65,9 @@ class TableSchema:
             keys = table.select(list(self.key)).group_by(list(self.key)).aggregate([])
             repeated = table.num_rows - keys.num_rows
             if repeated:
-                raise BadTable(f"{self.name} has {repeated} rows whose {'+'.join(self.key)} stands twice")
+                raise BadTable(
+                    f"{self.name} has {repeated} rows whose {'+'.join(self.key)} occurs twice; every row needs its own"
+                )
         return table.select([c.name for c in wanted])
 
     def _check_column(self, column: Column, values: pa.ChunkedArray) -> None:

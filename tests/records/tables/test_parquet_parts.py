@@ -80,5 +80,5 @@ def test_other_schemas_and_files_that_are_no_parts_are_refused(tmp_path: Path, m
 
 def test_a_table_that_does_not_fit_is_not_written() -> None:
     twice = pa.concat_tables([images(2), images(1)])
-    with pytest.raises(BadTable, match="image_id stands twice"):
+    with pytest.raises(BadTable, match="image_id occurs twice; every row needs its own"):
         parquet_parts.to_parquet(twice, IMAGES)
