@@ -32,7 +32,7 @@ from rajobs.learning.recipe import Member, Recipe, replace, to_toml
 from rajobs.records import metrics
 from rajobs.records.store import open_store
 from rajobs.records.tables.schemas import PREDICTIONS
-from rajobs.reports.answers import given
+from rajobs.reports.answers import target_answers
 
 HALVES = 2  # phantoms drawn side by side
 WITHOUT = "no clinical evidence: drawn films"
@@ -156,7 +156,9 @@ def beside(study: str, data: str, out: Path, published: Recipe, times: int, name
     )
     for name in names:
         target, metric = name.split(".")
-        one, other = (given(declared, declared.target(target), tables[n], "test") for n in ("default", "published"))
+        one, other = (
+            target_answers(declared, declared.target(target), tables[n], "test") for n in ("default", "published")
+        )
         for who, each in (("default", one), ("published", other)):
             show(f"{name}, {who}", metrics.figure(metrics.METRICS[metric], each.answers))
         show(f"{name}, difference", metrics.lead(metrics.METRICS[metric], one.answers, other.answers))

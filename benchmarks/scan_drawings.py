@@ -50,7 +50,7 @@ from rajobs.records.intervals import kappa_interval
 from rajobs.records.store import open_store
 from rajobs.records.tables.parquet_parts import iterate_parts, read_table, to_parquet
 from rajobs.records.tables.schemas import IMAGES, LABELS, PREDICTIONS
-from rajobs.reports.answers import given
+from rajobs.reports.answers import target_answers
 
 STUDY, PAPER = "ultrasound_grading", "002"
 TESTED, PATIENTS = (43, 41, 67, 5), 74
@@ -167,7 +167,9 @@ class Run:
         grade = study.target("grade")
         mine = tables[0].filter(pc.equal(tables[0].column("target"), grade.name))
         images = tuple(mine.column("image_id").to_pylist())
-        return Judged(images=images, trials=tuple(given(study, grade, table, "test").answers for table in tables))
+        return Judged(
+            images=images, trials=tuple(target_answers(study, grade, table, "test").answers for table in tables)
+        )
 
     def folded(self, data: str, name: str) -> float:
         """Accuracy on the drawings, each judged by the network that did not learn from it."""

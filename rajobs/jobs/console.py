@@ -1,11 +1,12 @@
 """What a job says while it works: a bar on a terminal, a line now and then in a log, a short table at the end."""
 
-import math
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
+
+from rajobs.reports.wording import format_figure
 
 EVERY = 30.0  # seconds between two lines in a log
 
@@ -23,13 +24,9 @@ def table(title: str, rows: Mapping[str, object]) -> None:
         line(f"  {name:<{width}}  {value:,}" if isinstance(value, int) else f"  {name:<{width}}  {value}")
 
 
-def figure(told: Mapping[str, float | None]) -> str:
-    """A figure with its interval."""
-    values = (told["value"], told["low"], told["high"])
-    known = [value for value in values if value is not None and math.isfinite(value)]
-    if len(known) < 3:
-        return "cannot be told: too few rows"
-    return "{:.3f} ({:.3f} to {:.3f})".format(*known)
+def figure(figure: Mapping[str, float | None]) -> str:
+    """A figure with its interval, or why there is none."""
+    return format_figure(figure) or "unknown: too few rows"
 
 
 class Progress:

@@ -16,6 +16,7 @@ from rajobs.records.errors import UsageError
 from rajobs.records.manifest import read_manifest
 from rajobs.records.store import open_store
 from rajobs.reports.demo_page import demo_page
+from rajobs.reports.page import Step
 
 STUDY = "hand_filter"
 PAGE = "index.html"
@@ -74,7 +75,7 @@ def _key() -> Iterator[None]:
         del os.environ["RAJOBS_KEY"]
 
 
-def _steps(place: dict[str, str]) -> list[dict[str, object]]:
+def _steps(place: dict[str, str]) -> list[Step]:
     data = read_manifest(open_store(place["data"])) or {}
     tables = read_manifest(open_store(place["tables"])) or {}
     figures = evaluate_job.read_metrics(place["evaluation"])["figures"]
@@ -84,22 +85,22 @@ def _steps(place: dict[str, str]) -> list[dict[str, object]]:
     intake |= {name: sum(counts[name].values()) for name in ("rejects", "ignored")}
     scores = {name: console.figure(figure) for name, figure in figures.items()}
     return [
-        {
-            "name": "phantom", "line": "Drawn films in the archives of a hospital, a share of them damaged.",
-            "png": contact, "href": "phantom/contact.png", "link": "Open the contact sheet",
-        },
-        {"name": "ingest", "line": "Archives into tables; every file has one fate.", "counts": intake},
-        {
-            "name": "tune", "line": "A few short trials for a better recipe; a night on a cluster.",
-            "href": f"sweep/{STUDY}/report.html",
-        },
-        {"name": "train", "line": "A model with the recipe that was found."},
-        {
-            "name": "evaluate", "line": "The model judged on patients it never saw.",
-            "href": "evaluation/report.html", "counts": scores,
-        },
-        {
-            "name": "score", "line": "The cohort's tables.", "href": "tables/report.html",
-            "counts": {**tables["fates"], **tables["views"]},
-        },
+        Step(
+            name="phantom", line="Drawn films in the archives of a hospital, a share of them damaged.",
+            png=contact, href="phantom/contact.png", link="Open the contact sheet",
+        ),
+        Step(name="ingest", line="Archives into tables; every file has one fate.", counts=tuple(intake.items())),
+        Step(
+            name="tune", line="A few short trials for a better recipe; a night on a cluster.",
+            href=f"sweep/{STUDY}/report.html",
+        ),
+        Step(name="train", line="A model with the recipe that was found."),
+        Step(
+            name="evaluate", line="The model judged on patients it never saw.",
+            href="evaluation/report.html", counts=tuple(scores.items()),
+        ),
+        Step(
+            name="score", line="The cohort's tables.", href="tables/report.html",
+            counts=(*tables["fates"].items(), *tables["views"].items()),
+        ),
     ]  # fmt: skip

@@ -1,7 +1,7 @@
-"""The readers beside a model: how far each of them agrees with the reference, and they with one another."""
+"""The readers compared with a model: how far each of them agrees with the reference, and they with one another."""
 
 from collections.abc import Mapping
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from rajobs.learning.comparison import Comparison, FigureByMetric
 from rajobs.learning.study import Study
 from rajobs.learning.targets import MISSING, Target, encode
 from rajobs.records import metrics
@@ -23,23 +24,23 @@ def measures(study: Study) -> list[str]:
     return [name for name in study.metrics if name in metrics.BY_COUNTS][:MEASURES]
 
 
-def compare_readers(study: Study, predictions: pa.Table, labels: pa.Table) -> list[dict[str, Any]]:
-    """Comparisons, a row each: `target`, `who`, `against`, `rows`, `figures`, and the model's `lead` over a reader.
+def compare_readers(study: Study, predictions: pa.Table, labels: pa.Table) -> list[Comparison]:
+    """The model and the readers compared with the reference and with one another.
 
     A reader is judged by an adjudicated reference alone: a consensus of the readers would hold their own voice.
     """
-    found = []
+    compared: list[Comparison] = []
     for target in study.targets:
         by_reader = readers(labels, study.name, target.name)
         names = sorted(set(by_reader) - set(ADJUDICATED))
-        mine = predictions.filter(pc.equal(predictions.column("target"), target.name))
-        if names and mine.num_rows:
+        answered = predictions.filter(pc.equal(predictions.column("target"), target.name))
+        if names and answered.num_rows:
             read = {
                 name: {_place(study, *place): value for place, value in by_reader.get(name, {}).items()}
                 for name in (*names, *ADJUDICATED)
             }
-            found += _of_target(study, target, mine, read)
-    return found
+            compared += _compare_on_target(study, target, answered, read)
+    return compared
 
 
 def _place(study: Study, image: str, side: str | None, site: str | None) -> Place:
@@ -47,49 +48,45 @@ def _place(study: Study, image: str, side: str | None, site: str | None) -> Plac
     return (image, side, site) if study.rows in ("hands", "joints") else (image, None, None)
 
 
-def _of_target(
-    study: Study, target: Target, mine: pa.Table, by_reader: Mapping[str, Mapping[Any, str]]
-) -> list[dict[str, Any]]:
-    rows = mine.select(["image_id", "side", "site"]).to_pylist()
+def _compare_on_target(
+    study: Study, target: Target, predictions: pa.Table, by_reader: Mapping[str, Mapping[Any, str]]
+) -> list[Comparison]:
+    rows = predictions.select(["image_id", "side", "site"]).to_pylist()
     places = [_place(study, row["image_id"], row["side"], row["site"] or None) for row in rows]
-    said = {name: encode(target, [read.get(place) for place in places]) for name, read in by_reader.items()}
-    adjudicated = np.any([said.pop(name) != MISSING for name in ADJUDICATED], axis=0)
+    scores = {name: encode(target, [read.get(place) for place in places]) for name, read in by_reader.items()}
+    adjudicated = np.any([scores.pop(name) != MISSING for name in ADJUDICATED], axis=0)
     voices = {
-        MODEL: encode(target, mine.column("predicted").to_pylist()),
-        REFERENCE: np.where(adjudicated, encode(target, mine.column("truth").to_pylist()), MISSING),
+        MODEL: encode(target, predictions.column("predicted").to_pylist()),
+        REFERENCE: np.where(adjudicated, encode(target, predictions.column("truth").to_pylist()), MISSING),
+        **scores,
     }
-    patients = np.array(mine.column("patient").to_pylist(), dtype=np.str_)
+    patients = np.array(predictions.column("patient").to_pylist(), dtype=np.str_)
 
     def answers(who: str, against: str, among: NDArray[np.bool_] | None = None) -> metrics.Answers:
-        one, other = ({**voices, **said}[name] for name in (who, against))
+        one, other = voices[who], voices[against]
         there = (one != MISSING) & (other != MISSING)
         there = there if among is None else there & among
         nothing = np.zeros((int(there.sum()), len(target.classes)))  # counts alone are asked for
         return metrics.Answers(truth=other[there], predicted=one[there], p=nothing, patients=patients[there])
 
-    def row(who: str, against: str, **more: Any) -> dict[str, Any]:
-        given = answers(who, against)
-        if not len(given.truth):
-            return {"rows": 0}
-        figures = {name: metrics.figure(metrics.METRICS[name], given) for name in measures(study)}
-        return {
-            "target": target.name,
-            "who": who,
-            "against": against,
-            "rows": len(given.truth),
-            "figures": figures,
-            **more,
-        }
+    def compare(who: str, against: str, lead: FigureByMetric | None = None) -> list[Comparison]:
+        """None where they have no row in common."""
+        common = answers(who, against)
+        if not len(common.truth):
+            return []
+        figures = {name: metrics.figure(metrics.METRICS[name], common) for name in measures(study)}
+        rows = len(common.truth)
+        return [Comparison(target=target.name, who=who, against=against, rows=rows, figures=figures, lead=lead or {})]
 
-    found = []
-    for reader, read in said.items():
+    compared: list[Comparison] = []
+    for reader, read in scores.items():
         same = answers(reader, REFERENCE)
         if len(same.truth):
             model = answers(MODEL, REFERENCE, read != MISSING)
             lead = {name: metrics.lead(metrics.METRICS[name], model, same) for name in measures(study)}
-            found.append(row(reader, REFERENCE, lead=lead))
-    if found:
-        found.insert(0, row(MODEL, REFERENCE))
-    found += [row(MODEL, reader) for reader in said]
-    found += [row(one, other) for one, other in combinations(said, 2)]
-    return [each for each in found if each["rows"]]
+            compared += compare(reader, REFERENCE, lead)
+    if compared:
+        compared = [*compare(MODEL, REFERENCE), *compared]
+    for one, other in (*product([MODEL], scores), *combinations(scores, 2)):
+        compared += compare(one, other)
+    return compared

@@ -4,7 +4,7 @@ It learns from the same parts of the split and answers the same rows. What is mi
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from rajobs.imaging.clinical_picture import finding_value
 from rajobs.imaging.rows import Visit
+from rajobs.learning.comparison import Comparison
 from rajobs.learning.study import Study
 from rajobs.learning.targets import MISSING, Target, encode, predicted
 from rajobs.records import metrics
@@ -58,50 +59,50 @@ def compare_baseline(
     found: Sequence[Visit],
     learns: Mapping[str, Mapping[str, str]],
     parts: Sequence[str] = ("train",),
-) -> list[dict[str, Any]]:
-    """The study's baseline and the networks on the rows of a predictions table, two comparisons a target.
+) -> list[Comparison]:
+    """The study's baseline and the networks on the rows of a predictions table, two comparisons per target.
 
-    `learns`: by target the labels of the visits to learn from, which stand in these `parts` of the split. Comparisons
-    are shaped as those of readers (learning/reader_agreement.py); the headline's measure, which decides, is last.
+    `learns`: by target the labels of the visits to learn from, which belong to these `parts` of the split. The
+    headline's metric, which decides, is last.
     """
     assert study.baseline is not None and study.rows == "visits", "visits alone have variables"
     model, values = BASELINES[study.baseline], variables(found, study)
-    compared = []
+    compared: list[Comparison] = []
     for target in study.targets:
-        mine = predictions.filter(pc.equal(predictions.column("target"), target.name))
+        answered = predictions.filter(pc.equal(predictions.column("target"), target.name))
         labels = {name: value for name, value in learns[target.name].items() if value in target.classes}
-        asked = mine.column("image_id").to_pylist()
+        asked = answered.column("image_id").to_pylist()
         assert not labels.keys() & set(asked), "what it learns from judges nobody"
         if len(set(labels.values())) > 1 and asked:
             truth = encode(target, list(labels.values()))
             known, new = (np.stack([values[name] for name in names]) for names in (labels, asked))
-            learnt = {"learnt": len(labels), "learnt_from": list(parts)}
-            compared += _compared(study, target, mine, model(known, truth, new, len(target.classes)), learnt)
+            networks, baseline = _compare(study, target, answered, model(known, truth, new, len(target.classes)))
+            compared += [networks, replace(baseline, learnt=len(labels), learnt_from=tuple(parts))]
     return compared
 
 
-def _compared(
-    study: Study, target: Target, mine: pa.Table, p: Numbers, learnt: Mapping[str, Any]
-) -> list[dict[str, Any]]:
-    truth = encode(target, mine.column("truth").to_pylist())
-    patients = np.array(mine.column("patient").to_pylist(), dtype=np.str_)
-    networks = encode(target, mine.column("predicted").to_pylist())
-    given = mine.column("p").to_pylist()
+def _compare(study: Study, target: Target, predictions: pa.Table, p: Numbers) -> tuple[Comparison, Comparison]:
+    """The networks and the baseline, which answered with the probabilities `p`, each compared with the reference."""
+    truth = encode(target, predictions.column("truth").to_pylist())
+    patients = np.array(predictions.column("patient").to_pylist(), dtype=np.str_)
+    networks = encode(target, predictions.column("predicted").to_pylist())
+    probabilities = predictions.column("p").to_pylist()
     there = truth != MISSING
 
-    def answers(said: NDArray[np.int64], sure: Numbers) -> metrics.Answers:
-        return metrics.Answers(truth=truth[there], predicted=said[there], p=sure[there], patients=patients[there])
+    def answers(predicted_classes: NDArray[np.int64], p: Numbers) -> metrics.Answers:
+        return metrics.Answers(
+            truth=truth[there], predicted=predicted_classes[there], p=p[there], patients=patients[there]
+        )
 
-    sure = all(given)
-    one = answers(networks, np.array(given, np.float64) if sure else np.zeros_like(p))
+    sure = all(probabilities)
+    one = answers(networks, np.array(probabilities, np.float64) if sure else np.zeros_like(p))
     other = answers(predicted(target, p), p)
     names = _measures(study, target, sure)
-    told = {"target": target.name, "against": REFERENCE, "rows": int(there.sum())}
     lead = {name: metrics.lead(metrics.METRICS[name], one, other) for name in names}
-    return [
-        {**told, "who": "model", "figures": _figures(names, one)},
-        {**told, "who": MODEL, **learnt, "figures": _figures(names, other), "lead": lead},
-    ]
+    first = Comparison(
+        target=target.name, who="model", against=REFERENCE, rows=int(there.sum()), figures=_figures(names, one)
+    )
+    return first, replace(first, who=MODEL, figures=_figures(names, other), lead=lead)
 
 
 def _measures(study: Study, target: Target, sure: bool) -> list[str]:
@@ -118,10 +119,9 @@ def _figures(names: Sequence[str], answers: metrics.Answers) -> dict[str, dict[s
     return {name: metrics.figure(metrics.METRICS[name], answers) for name in names}
 
 
-def verdict(comparison: Mapping[str, Any]) -> str:
-    """In words, whether the networks win against the baseline by the measure that decides."""
-    name = list(comparison["figures"])[-1]
-    ends = [comparison["lead"][name][end] * (-1 if name in metrics.LESS_IS_BETTER else 1) for end in ("low", "high")]
+def verdict(metric: str, lead: Mapping[str, float]) -> str:
+    """In words, whether the networks win against the baseline by their lead in the metric that decides."""
+    ends = [lead[end] * (-1 if metric in metrics.LESS_IS_BETTER else 1) for end in ("low", "high")]
     if min(ends) > 0:
         return f"The networks win against {MODEL} of the same variables."
     if max(ends) < 0:

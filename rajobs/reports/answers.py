@@ -1,8 +1,7 @@
 """A predictions table as answers: class numbers and probabilities of one target in one part of the split."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,47 +14,50 @@ from rajobs.records import metrics
 
 
 @dataclass(frozen=True, kw_only=True)
-class Given:
-    """The answers to one target; `sure` is false where the table has no probabilities."""
+class TargetAnswers:
+    """The answers to one target; without probabilities in the table, `answers.p` is 1 for the answer and 0 else."""
 
     target: Target
     classes: tuple[str, ...]
     answers: metrics.Answers
-    sure: bool
+    has_probabilities: bool
 
     @property
     def rows(self) -> int:
         return len(self.answers.truth)
 
 
-def given(study: Study, target: Target, predictions: pa.Table, part: str) -> Given:
+def target_answers(study: Study, target: Target, predictions: pa.Table, part: str) -> TargetAnswers:
     """The labelled rows of a part. Where the probabilities are of folded classes, so are the answers."""
-    mine = predictions.filter(
+    rows = predictions.filter(
         pc.and_(pc.equal(predictions.column("target"), target.name), pc.equal(predictions.column("split"), part))
     )
-    said = mine.column("predicted").to_pylist()
-    p = _probabilities(mine)
+    p = _probabilities(rows)
     classes = target.classes if p is None else _classes(study, target, p.shape[1])
-    truth, answer = _numbers(mine.column("truth").to_pylist(), classes), _numbers(said, classes)
-    there = (truth != MISSING) & (answer != MISSING)
-    values = np.eye(len(classes))[np.maximum(answer, 0)] if p is None else p
-    patients = np.array(mine.column("patient").to_pylist(), dtype=np.str_)
-    return Given(
+    truth = _class_numbers(rows.column("truth").to_pylist(), classes)
+    predicted = _class_numbers(rows.column("predicted").to_pylist(), classes)
+    known = (truth != MISSING) & (predicted != MISSING)
+    values = np.eye(len(classes))[np.maximum(predicted, 0)] if p is None else p
+    patients = np.array(rows.column("patient").to_pylist(), dtype=np.str_)
+    return TargetAnswers(
         target=target,
         classes=classes,
-        answers=metrics.Answers(truth=truth[there], predicted=answer[there], p=values[there], patients=patients[there]),
-        sure=p is not None,
+        answers=metrics.Answers(
+            truth=truth[known], predicted=predicted[known], p=values[known], patients=patients[known]
+        ),
+        has_probabilities=p is not None,
     )
 
 
-def surety(study: Study, row: Mapping[str, Any]) -> float | None:
-    """The probability of what a row says, which may not be the likeliest."""
-    p = dict(zip(_classes(study, study.target(row["target"]), len(row["p"])), row["p"])) if row["p"] else {}
-    return p.get(row["predicted"])
+def answer_probability(study: Study, target: str, predicted: str, p: Sequence[float] | None) -> float | None:
+    """The probability of a row's answer, which need not be the likeliest class."""
+    if not p:
+        return None
+    return dict(zip(_classes(study, study.target(target), len(p)), p)).get(predicted)
 
 
 def _classes(study: Study, target: Target, count: int) -> tuple[str, ...]:
-    """What so many probabilities are of: the target's classes, or the folded ones."""
+    """The classes that a row of `count` probabilities is about: the target's, or the folded ones."""
     classes = target.classes
     if count != len(classes):
         classes = tuple(name for name in classes if name not in study.folds)
@@ -63,9 +65,9 @@ def _classes(study: Study, target: Target, count: int) -> tuple[str, ...]:
     return classes
 
 
-def _numbers(values: Sequence[str], classes: Sequence[str]) -> NDArray[np.int64]:
-    number = {name: at for at, name in enumerate(classes)}
-    return np.array([number.get(value, MISSING) for value in values], dtype=np.int64)
+def _class_numbers(values: Sequence[str], classes: Sequence[str]) -> NDArray[np.int64]:
+    numbers = {name: number for number, name in enumerate(classes)}
+    return np.array([numbers.get(value, MISSING) for value in values], dtype=np.int64)
 
 
 def _probabilities(predictions: pa.Table) -> NDArray[np.float64] | None:

@@ -1,92 +1,89 @@
-"""What stands beside the models' answers on the evaluation's page: single members, readers, a plain model."""
+"""The sections that compare the models' answers on evaluate's page: single networks, readers and a plain model."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from rajobs.learning.comparison import Comparison
 from rajobs.learning.tabular_baseline import verdict
-from rajobs.reports.page import Cell, PageTable, Section, Text, interval, shown, words
+from rajobs.reports.page import Cell, PageTable, Section, Text, format_cell
+from rajobs.reports.wording import format_figure, humanize, ratio
 
-Values = Mapping[str, Mapping[str, float]]
 
-
-def members(predictions: pa.Table) -> list[Section]:
-    """How often the networks that answer together differ, and what their answer is worth then."""
-    told = predictions.filter(
+def member_sections(predictions: pa.Table) -> list[Section]:
+    """How often the networks that answer together disagree, and how often their joint answer is right then."""
+    voted = predictions.filter(
         pc.and_(pc.equal(predictions.column("split"), "test"), pc.is_valid(predictions.column("dissent")))
     )
     rows: list[tuple[Cell, ...]] = []
-    for target in dict.fromkeys(told.column("target").to_pylist()):
-        mine = told.filter(pc.equal(told.column("target"), target))
-        right = pc.equal(mine.column("truth"), mine.column("predicted")).to_numpy()
-        differ = mine.column("dissent").to_numpy() > 0
-        for words_, which in (("all members agree", ~differ), ("a member says otherwise", differ)):
-            count = int(which.sum())
-            rows.append((words(target), words_, count, ratio(count, len(which)), ratio(int(right[which].sum()), count)))
+    for target in dict.fromkeys(voted.column("target").to_pylist()):
+        answers = voted.filter(pc.equal(voted.column("target"), target))
+        right = pc.equal(answers.column("truth"), answers.column("predicted")).to_numpy()
+        disagree = answers.column("dissent").to_numpy() > 0
+        for label, chosen in (("all networks agree", ~disagree), ("a network disagrees", disagree)):
+            count = int(chosen.sum())
+            right_share = ratio(int(right[chosen].sum()), count)
+            rows.append((humanize(target), label, count, ratio(count, len(chosen)), right_share))
     if not rows:
         return []
     lead = (
-        "The networks that answer together, asked one by one. Where one of them says something else than they do "
-        "together, look again: the column dissent of the predictions tells the share of those who do."
+        "Each of the networks that answer together was also asked alone. Look again at rows where one of them "
+        "disagrees with the joint answer: the column dissent of the predictions is the share of those that disagree."
     )
-    table = PageTable(
-        columns=("target", "members", "rows", "share", "right"), rows=tuple(rows), caption="Members apart"
-    )
-    return [Section(title="Where members differ", lead=lead, parts=(table,))]
+    table = PageTable(columns=("target", "networks", "rows", "share of rows", "share right"), rows=tuple(rows))
+    return [Section(title="Where the networks disagree", lead=lead, parts=(table,))]
 
 
-def readers(comparisons: Sequence[Mapping[str, Any]]) -> list[Section]:
-    """The readers' own agreement: what a model can be asked to reach."""
+def reader_sections(comparisons: Sequence[Comparison]) -> list[Section]:
+    """The readers' own agreement: what can be expected of a model."""
     if not comparisons:
         return []
     lead = (
-        "Agreement of the model and of each reader with the reference, on the rows that a reader has scored, and with "
-        "one another. A reader is held against an adjudicated reference alone. The lead is paired, row by row."
+        "How well the model and each reader agree with the reference and with each other, on the rows that the reader "
+        "has scored. Readers are compared with an adjudicated reference only. The model's lead is a paired difference "
+        "on the same rows."
     )
-    return [Section(title="The readers", lead=lead, parts=_compared(comparisons, "readers and model"))]
+    return [Section(title="Model and readers", lead=lead, parts=_comparison_tables(comparisons, "model and readers"))]
 
 
-def plain(comparisons: Sequence[Mapping[str, Any]]) -> list[Section]:
-    """Whether it takes networks at all."""
-    if not comparisons:
+def baseline_sections(comparisons: Sequence[Comparison]) -> list[Section]:
+    """Whether the networks are better than a plain model of the same variables."""
+    baselines = [each for each in comparisons if each.lead]
+    if not baselines:
         return []
-    told = Text(paragraphs=tuple(verdict(each) for each in comparisons if "lead" in each))
-    taught = next(each["learnt_from"] for each in comparisons if "lead" in each)
-    source = "train part" if len(taught) == 1 else f"{' and '.join(taught)} parts, as networks with folds do"
+    verdicts = [verdict(each.deciding_metric, each.lead[each.deciding_metric]) for each in baselines]
+    parts = baselines[0].learnt_from
+    source = "train part" if len(parts) == 1 else f"{' and '.join(parts)} parts, as networks with folds do"
     lead = (
-        f"A plain model that learnt from the split's {source}, on the same rows; it sees the numbers themselves. "
-        "The lead is paired, row by row."
+        f"A plain model learnt from the split's {source}. It uses the variables as numbers, without a picture, and "
+        "answers the same rows. The networks' lead is a paired difference on these rows."
     )
-    return [Section(title="A plain model beside it", lead=lead, parts=(told, *_compared(comparisons, "both models")))]
+    tables = _comparison_tables(comparisons, "networks and plain model")
+    return [Section(title="Compared with a plain model", lead=lead, parts=(Text(paragraphs=tuple(verdicts)), *tables))]
 
 
-def _compared(comparisons: Sequence[Mapping[str, Any]], who: str) -> tuple[PageTable, ...]:
+def _comparison_tables(comparisons: Sequence[Comparison], parties: str) -> tuple[PageTable, ...]:
+    """One table per target, one row per comparison."""
     tables = []
-    for target in dict.fromkeys(each["target"] for each in comparisons):
-        mine = [each for each in comparisons if each["target"] == target]
-        names = list(mine[0]["figures"])
-        rows = tuple(
-            (f"{words(each['who'])} and {each['against']}", each["rows"], *_spans(each["figures"]), *_lead(each, names))
-            for each in mine
-        )
-        lead = f"model's lead, {words(names[-1])}"
-        columns = ("who and whom", "rows", *(words(name) for name in names), lead)
-        tables.append(PageTable(columns=columns, rows=rows, caption=f"{words(target)}: {who}"))
+    for target in dict.fromkeys(each.target for each in comparisons):
+        compared = [each for each in comparisons if each.target == target]
+        deciding = compared[0].deciding_metric
+        rows: list[tuple[Cell, ...]] = [
+            (f"{humanize(each.who)} and {each.against}", each.rows, *_figure_cells(each), _lead_cell(each, deciding))
+            for each in compared
+        ]
+        metrics = (humanize(name) for name in compared[0].figures)
+        columns = ("compared", "rows", *metrics, f"model's lead, {humanize(deciding)}")
+        tables.append(PageTable(columns=columns, rows=tuple(rows), caption=f"{humanize(target)}: {parties}"))
     return tuple(tables)
 
 
-def _spans(figures: Values) -> list[str]:
-    """Figures with their intervals, a cell each."""
-    spans = [(shown(each["value"]), interval(each["low"], each["high"])) for each in figures.values()]
-    return [f"{value} ({span})" if span else value for value, span in spans]
+def _figure_cells(comparison: Comparison) -> list[str]:
+    """Each figure with its interval, where it has one."""
+    return [format_figure(figure) or format_cell(figure["value"]) for figure in comparison.figures.values()]
 
 
-def _lead(each: Mapping[str, Any], names: Sequence[str]) -> tuple[str]:
-    held = each.get("lead", {}).get(names[-1])
-    return (f"{held['value']:+.3f} ({held['low']:+.3f} to {held['high']:+.3f})" if held else "",)
-
-
-def ratio(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
+def _lead_cell(comparison: Comparison, metric: str) -> str:
+    lead = comparison.lead.get(metric)
+    return format_figure(lead, signed=True) or "" if lead else ""

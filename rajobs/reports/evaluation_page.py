@@ -1,18 +1,20 @@
-"""The page of `rajobs evaluate`: what the models answered to films they never saw, beside the truth and the paper."""
+"""The page of `rajobs evaluate`: the models' answers to rows that they never saw, beside the truth and the paper."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rajobs.learning.recipe import to_dict
+from rajobs.learning.comparison import Comparison, FigureByMetric
+from rajobs.learning.recipe import Recipe, to_dict
 from rajobs.learning.study import Study
 from rajobs.records import metrics
 from rajobs.reports import figures as draw
-from rajobs.reports.answers import Given, given, surety
-from rajobs.reports.comparisons import members, plain, ratio, readers
+from rajobs.reports.answers import TargetAnswers, answer_probability, target_answers
+from rajobs.reports.comparisons import baseline_sections, member_sections, reader_sections
 from rajobs.reports.page import (
     Cell,
     Facts,
@@ -27,343 +29,335 @@ from rajobs.reports.page import (
     Text,
     Tile,
     Tiles,
-    interval,
+    format_cell,
     render,
-    short_id,
-    shown,
-    words,
 )
+from rajobs.reports.wording import format_interval, format_percent, humanize, ratio, short_id
 
 MOST_WRONG = 12
-PARTS = (("train", "to learn from"), ("validation", "to choose by"), ("test", "to judge by, looked at once"))
-MODES = {
-    "clean": "Clean mode: no patient, and nothing derived from one, stands in two parts of the split. "
-    "Models and thresholds were chosen on the validation part.",
-    "published": "Published mode repeats the paper's protocol, with the leaks that it has. "
-    "Read its figures as too good, and clean mode's as the ones to expect.",
-}
-GIVEN = (
-    "The answers were brought in a table. What gave them, and whether it has learnt from the patients that judge, "
-    "cannot be told from here."
+PARTS = (
+    ("train", "for learning"),
+    ("validation", "for choosing models and thresholds"),
+    ("test", "for judging, used only once"),
 )
+MODES = {
+    "clean": "Clean mode: all rows of a patient, and everything derived from them, are in the same part of the split. "
+    "Models and thresholds were chosen on the validation part.",
+    "published": "Published mode repeats the paper's protocol, including its leaks. "
+    "Its figures are therefore too good; expect those of clean mode.",
+}
+FOREIGN_ANSWERS = (
+    "The answers come from a table of predictions. It does not show which model gave them, or whether that model has "
+    "learnt from the patients on whom it is judged."
+)
+CONFUSION = "Answers (across) of each true class (down). The shade is the share of the row."
 
-Values = Mapping[str, Mapping[str, float]]
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFacts:
+    """One of the models that answered, as its bundle describes it."""
+
+    hash: str
+    recipe: Recipe
+    mode: str
+    seed: int
+    budget: float
+    best: str | None = None  # the member that alone answers, where the recipe keeps the most accurate one
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationFacts:
+    """What the page shows besides the predictions themselves."""
+
+    mode: str
+    budget: float = 1.0  # share of the recipe's epochs and rows; of several models the smallest
+    models: tuple[ModelFacts, ...] = ()  # none where the predictions come from a table
+    rows: Mapping[str, int] = field(default_factory=dict)  # by part of the split
+    figures: FigureByMetric = field(default_factory=dict)  # "<target>.<metric id>" to its figure on the test part
+    rules: tuple[str, ...] = ()  # what was answered without a model, in sentences
+    readers: tuple[Comparison, ...] = ()
+    baseline: tuple[Comparison, ...] = ()
+    why_all_rows: str | None = None  # a sentence, where all labelled rows judge instead of a test part
+
+    @property
+    def judging_rows(self) -> str:
+        return "all labelled rows" if self.why_all_rows else "the test part"
 
 
 def wrong_answers(study: Study, predictions: pa.Table, most: int = MOST_WRONG) -> list[str]:
-    """Images of the test part with the surest wrong answers, surest first: the pictures that the page needs."""
+    """Images of the test part with the most confident wrong answers, in that order: the page needs their pictures."""
     wrong = predictions.filter(
         pc.and_(
             pc.equal(predictions.column("split"), "test"),
             pc.not_equal(predictions.column("truth"), predictions.column("predicted")),
         )
     )
-    told = wrong.select(["image_id", "target", "predicted", "p"]).to_pylist()
-    order = sorted(told, key=lambda row: (-(surety(study, row) or 0.0), row["image_id"]))
+    rows = wrong.select(["image_id", "target", "predicted", "p"]).to_pylist()
+
+    def confidence(row: Mapping[str, Any]) -> float:
+        return answer_probability(study, row["target"], row["predicted"], row["p"]) or 0.0
+
+    order = sorted(rows, key=lambda row: (-confidence(row), row["image_id"]))
     return list(dict.fromkeys(row["image_id"] for row in order))[:most]
 
 
 def evaluation_page(
     study: Study,
-    facts: Mapping[str, Any],
+    facts: EvaluationFacts,
     predictions: pa.Table,
-    figures: Values,
     history: pa.Table | None,
     thumbnails: Mapping[str, bytes],
 ) -> tuple[str, dict[str, bytes]]:
-    """The page and its figures as PNG, by file name.
-
-    `figures` are `Verdict.figures()` of the test part. `facts`: `mode`, `budget`, `bundles` (each the content of a
-    bundle.json), `rows` (a count a part), `rules` (what was answered without a model), `readers` and `baseline` (see
-    learning/reader_agreement.py and tabular_baseline.py), `all_rows` (why all labelled rows judge, where no test part
-    does) and, if the
-    other mode was evaluated too, `other`: {"mode", "figures"}.
-    """
+    """The page as HTML, and its figures as PNG by file name; `thumbnails` by image_id, `history` of the first model."""
     drawn: dict[str, bytes] = {}
-    judges = "all labelled rows" if facts.get("all_rows") else "the test part"
-    tested = [given(study, target, predictions, "test") for target in study.targets]
-    tested = [each for each in tested if each.rows]
+    answered = [target_answers(study, target, predictions, "test") for target in study.targets]
+    answered = [each for each in answered if each.rows]
     sections = [
-        _short(study, facts, tested, figures, judges),
-        *(_answers(study, each, predictions, figures, drawn, judges) for each in tested),
-        *members(predictions),
-        *readers(facts.get("readers", ())),
-        *plain(facts.get("baseline", ())),
-        _paper(study, facts, figures),
-        _mistakes(study, predictions, thumbnails, judges),
-        _making(study, facts, history, drawn),
+        _summary(study, facts, answered),
+        *(_target_section(study, facts, each, predictions, drawn) for each in answered),
+        *member_sections(predictions),
+        *reader_sections(facts.readers),
+        *baseline_sections(facts.baseline),
+        _paper_section(study, facts),
+        _mistakes(study, facts, predictions, thumbnails),
+        _data_and_models(study, facts, history, drawn),
     ]
-    lead = f"{study.question} An evaluation after paper {study.paper}."
-    return render(f"{words(study.name)}: evaluation", lead, sections), drawn
+    lead = f"{study.question} This evaluation follows paper {study.paper}."
+    return render(f"{humanize(study.name)}: evaluation", lead, sections), drawn
 
 
-def _short(study: Study, facts: Mapping[str, Any], tested: Sequence[Given], figures: Values, judges: str) -> Section:
-    parts: list[Part] = [Notice(text=facts["all_rows"])] if facts.get("all_rows") else []
-    if not tested:
-        parts.append(Notice(text=f"No row of {judges} has a label, so there is nothing to judge by."))
-    headline = figures.get(study.headline)
+def _summary(study: Study, facts: EvaluationFacts, answered: Sequence[TargetAnswers]) -> Section:
+    parts: list[Part] = [Notice(text=facts.why_all_rows)] if facts.why_all_rows else []
+    if not answered:
+        labelled = "No row has a label" if facts.why_all_rows else "No row of the test part has a label"
+        parts.append(Notice(text=f"{labelled}, so there is nothing to judge by."))
+    headline = facts.figures.get(study.headline)
     if headline:
-        parts.append(Tiles(tiles=(_headline(study, headline), *_sizes(tested, judges))))
-    protocol = MODES[facts["mode"]] if facts["bundles"] else GIVEN
-    told = () if facts.get("all_rows") else (protocol,)  # of a split that nobody has judged by
-    parts.append(Text(paragraphs=(*told, *facts.get("rules", ()))))
-    if facts["mode"] == "published" and study.folds:
+        parts.append(Tiles(tiles=(_headline(study, headline), *_sizes(answered, facts))))
+    parts.append(Text(paragraphs=(*_protocol(facts), *facts.rules)))
+    if facts.mode == "published" and study.folds:
         folded = ", ".join(f"{name} as {into}" for name, into in study.folds.items())
-        parts.append(Text(paragraphs=(f"The paper has fewer classes: {folded}.",)))
-    for bundle in facts["bundles"]:
-        if bundle.get("best"):
-            parts.append(Notice(text=_best(bundle, judges)))
-    if facts["budget"] < 1:
-        spent = f"{100 * facts['budget']:g} %"
-        parts.append(
-            Notice(
-                text=f"Trained with {spent} of the recipe's epochs and rows. The figures show that the line works; "
-                "they do not show what the recipe can do."
-            )
+        parts.append(Text(paragraphs=(f"The paper has fewer classes: it counts {folded}.",)))
+    parts += [Notice(text=_chosen_member(model, facts)) for model in facts.models if model.best]
+    if facts.budget < 1:
+        text = (
+            f"Trained with {100 * facts.budget:g} % of the recipe's epochs and rows. "
+            "The figures show that the pipeline works; they do not show what the recipe can achieve."
         )
+        parts.append(Notice(text=text))
     return Section(title="In short", parts=tuple(parts))
 
 
-def _best(bundle: Mapping[str, Any], judges: str) -> str:
-    told = f"Of {len(bundle['recipe']['members'])} networks {bundle['best']} answers, the most accurate one"
-    if bundle["mode"] == "published" and judges == "the test part":
-        return f"{told} on this very test part, as in the paper. That is a leak: what judges has chosen."
-    if bundle["mode"] == "published":
-        return f"{told} on the test part of the data that it was made with, as in the paper."
-    return f"{told} on the validation part."
+def _protocol(facts: EvaluationFacts) -> tuple[str, ...]:
+    """How the judging rows were chosen; nothing where all rows judge, since no split was used."""
+    if facts.why_all_rows:
+        return ()
+    return (MODES[facts.mode] if facts.models else FOREIGN_ANSWERS,)
+
+
+def _chosen_member(model: ModelFacts, facts: EvaluationFacts) -> str:
+    text = f"Of {len(model.recipe.members)} networks only {model.best} answers: the most accurate one"
+    if model.mode == "published" and not facts.why_all_rows:
+        return f"{text} on this very test part, as in the paper. That is a leak: the part that judges has chosen."
+    if model.mode == "published":
+        return f"{text} on the test part of the data that it was made with, as in the paper."
+    return f"{text} on the validation part."
 
 
 def _headline(study: Study, figure: Mapping[str, float]) -> Tile:
     target, metric = study.headline.split(".")
-    span = interval(figure["low"], figure["high"])
+    interval = format_interval(figure["low"], figure["high"])
     return Tile(
-        value=shown(figure["value"]),
-        label=f"{words(metric)}, {target.replace('_', ' ')}",
-        note=f"95 % interval {span}" if span else "",
+        value=format_cell(figure["value"]),
+        label=f"{humanize(metric)}, {target.replace('_', ' ')}",
+        note=f"95 % interval {interval}" if interval else "",
     )
 
 
-def _sizes(tested: Sequence[Given], judges: str) -> list[Tile]:
-    rows = sum(each.rows for each in tested)
-    wrong = sum(int(np.sum(each.answers.truth != each.answers.predicted)) for each in tested)
-    patients = {name for each in tested for name in each.answers.patients.tolist()}
+def _sizes(answered: Sequence[TargetAnswers], facts: EvaluationFacts) -> list[Tile]:
+    rows = sum(each.rows for each in answered)
+    wrong = sum(int(np.sum(each.answers.truth != each.answers.predicted)) for each in answered)
+    patients = {name for each in answered for name in each.answers.patients.tolist()}
     return [
-        Tile(value=shown(rows), label="answers judged", note=judges),
-        Tile(value=shown(len(patients)), label="patients" if len(patients) != 1 else "patient"),
-        Tile(value=shown(wrong), label="wrong answers"),
+        Tile(value=format_cell(rows), label="answers judged", note=facts.judging_rows),
+        Tile(value=format_cell(len(patients)), label="patients" if len(patients) != 1 else "patient"),
+        Tile(value=format_cell(wrong), label="wrong answers"),
     ]
 
 
-def _answers(
-    study: Study, each: Given, predictions: pa.Table, figures: Values, drawn: dict[str, bytes], judges: str
+def _target_section(
+    study: Study, facts: EvaluationFacts, answered: TargetAnswers, predictions: pa.Table, drawn: dict[str, bytes]
 ) -> Section:
-    """All of one target: its metrics, its classes and its figures."""
-    name = each.target.name
-    pictures = [Figure(png=draw.confusion(metrics.confusion(each.answers), each.classes), caption=CONFUSION)]
-    drawn[f"{name}-confusion.png"] = pictures[0].png
-    if each.target.ordered:
-        _counts(each, pictures, drawn)
-    if each.sure:
-        _probabilities(study, each, predictions, pictures, drawn)
+    """All about one target: its metrics, its classes and its figures."""
+    name = answered.target.name
+    matrix = draw.confusion(metrics.confusion(answered.answers), answered.classes)
+    figures = {"confusion": Figure(png=matrix, caption=CONFUSION)}
+    if answered.target.ordered:
+        figures["scores"] = _score_counts(answered)
+    if answered.has_probabilities:
+        figures |= _probability_figures(answered, target_answers(study, answered.target, predictions, "train"))
+    drawn |= {f"{name}-{kind}.png": figure.png for kind, figure in figures.items()}
     return Section(
-        title=f"{words(name)}: truth and answer",
-        parts=(_metrics(study, name, figures, judges), _classes(each), Figures(figures=tuple(pictures))),
+        title=f"{humanize(name)}: truth and answers",
+        parts=(
+            _metric_table(study, facts, name),
+            _class_table(answered),
+            Figures(figures=tuple(figures.values())),
+        ),
     )
 
 
-CONFUSION = "Answers (across) of each true class (down). The shade is the share of the row."
-
-
-def _counts(each: Given, pictures: list[Figure], drawn: dict[str, bytes]) -> None:
-    width = len(each.classes)
+def _score_counts(answered: TargetAnswers) -> Figure:
+    width = len(answered.classes)
     groups = {
-        "readers": np.bincount(each.answers.truth, minlength=width),
-        "model": np.bincount(each.answers.predicted, minlength=width),
+        "readers": np.bincount(answered.answers.truth, minlength=width),
+        "model": np.bincount(answered.answers.predicted, minlength=width),
     }
-    image = draw.counts(groups, each.classes, each.target.name.replace("_", " "))
-    drawn[f"{each.target.name}-scores.png"] = image
-    pictures.append(Figure(png=image, caption="How often each score was given, by readers and by the model."))
+    image = draw.counts(groups, answered.classes, answered.target.name.replace("_", " "))
+    return Figure(png=image, caption="How often the readers and the model gave each score.")
 
 
-def _probabilities(
-    study: Study, each: Given, predictions: pa.Table, pictures: list[Figure], drawn: dict[str, bytes]
-) -> None:
-    """The figures that need a probability of each class."""
-    name, answers = each.target.name, each.answers
-    trained = given(study, each.target, predictions, "train")
-    others = {"training": (trained.answers.truth, trained.answers.p)} if trained.rows and trained.sure else {}
-    right, sure = answers.truth == answers.predicted, metrics.sureness(answers)
-    dashed = " Dashed: the part it learnt from." if others else ""
-    made = {
-        "roc": (
-            draw.roc(answers.truth, answers.p, each.classes, others=others),
-            f"ROC, each class against the rest.{dashed}",
+def _probability_figures(answered: TargetAnswers, trained: TargetAnswers) -> dict[str, Figure]:
+    """The figures that need a probability of each class; `trained` are the answers to the training part, if any."""
+    answers, learnt = answered.answers, trained.answers
+    others = {"training": (learnt.truth, learnt.p)} if trained.rows and trained.has_probabilities else {}
+    right, confidence = answers.truth == answers.predicted, metrics.sureness(answers)
+    dashed = " The dashed curves are those of the training part." if others else ""
+    groups = {"right": confidence[right], "wrong": confidence[~right]}
+    return {
+        "roc": Figure(
+            png=draw.roc(answers.truth, answers.p, answered.classes, others=others),
+            caption=f"ROC curves, each class against the rest.{dashed}",
         ),
-        "calibration": (
-            draw.reliability(sure, right),
-            "Is it right as often as it is sure? On the dashed line it is; below, it is too sure.",
+        "calibration": Figure(
+            png=draw.reliability(confidence, right),
+            caption="How often answers are right, by their probability. Below the dashed line the model is "
+            "overconfident.",
         ),
-        "confidence": (
-            draw.histogram({"right": sure[right], "wrong": sure[~right]}, "probability of the answer given"),
-            "How sure the answers are, right and wrong ones.",
+        "confidence": Figure(
+            png=draw.histogram(groups, "probability of the answer"),
+            caption="Right and wrong answers by their probability.",
         ),
     }
-    for kind, (image, caption) in made.items():
-        drawn[f"{name}-{kind}.png"] = image
-        pictures.append(Figure(png=image, caption=caption))
 
 
-def _metrics(study: Study, target: str, figures: Values, judges: str) -> PageTable:
+def _metric_table(study: Study, facts: EvaluationFacts, target: str) -> PageTable:
     rows: list[tuple[Cell, ...]] = []
     for name in study.metrics:
-        figure = figures.get(f"{target}.{name}")
+        figure = facts.figures.get(f"{target}.{name}")
         if figure:
-            meaning = (metrics.METRICS[name].__doc__ or "").strip()
+            definition = (metrics.METRICS[name].__doc__ or "").strip()
             less = " Less is better." if name in metrics.LESS_IS_BETTER else ""
-            span = interval(figure["low"], figure["high"])
-            rows.append((words(name), float(figure["value"]), span, f"{meaning}{less}"))
+            interval = format_interval(figure["low"], figure["high"])
+            rows.append((humanize(name), float(figure["value"]), interval, f"{definition}{less}"))
     return PageTable(
-        columns=("measure", "value", "95 % interval", "what it is"),
+        columns=("metric", "value", "95 % interval", "definition"),
         rows=tuple(rows),
-        caption=f"Measures of {judges}; intervals by drawing patients anew",
+        caption=f"Metrics on {facts.judging_rows}, with intervals by resampling patients",
     )
 
 
-def _classes(each: Given) -> PageTable:
-    """What a clinician asks of each class: how many, how many of them found, how many of those named so are."""
-    matrix = metrics.confusion(each.answers)
+def _class_table(answered: TargetAnswers) -> PageTable:
+    """What a clinician asks of each class: its rows, how many of them were found, how many so named belong to it."""
+    matrix = metrics.confusion(answered.answers)
     rows: list[tuple[Cell, ...]] = []
-    for at, name in enumerate(each.classes):
-        hit, true, said = int(matrix[at, at]), int(matrix[at].sum()), int(matrix[:, at].sum())
-        rest = each.rows - true
-        rows.append((name, true, ratio(hit, true), ratio(rest - (said - hit), rest), ratio(hit, said)))
+    for number, name in enumerate(answered.classes):
+        hits, true, named = int(matrix[number, number]), int(matrix[number].sum()), int(matrix[:, number].sum())
+        rest = answered.rows - true
+        rows.append((name, true, ratio(hits, true), ratio(rest - (named - hits), rest), ratio(hits, named)))
     return PageTable(
         columns=("class", "rows", "sensitivity", "specificity", "precision"), rows=tuple(rows), caption="By class"
     )
 
 
-def _paper(study: Study, facts: Mapping[str, Any], figures: Values) -> Section:
+def _paper_section(study: Study, facts: EvaluationFacts) -> Section:
     rows: list[tuple[Cell, ...]] = []
     for printed in study.printed:
-        ours = figures.get(printed.metric or "")
-        rows.append(
-            (
-                words(printed.what),
-                float(printed.value),
-                float(ours["value"]) if ours else None,
-                interval(ours["low"], ours["high"]) if ours else None,
-            )
-        )
-    parts: list[Part] = []
+        ours = facts.figures.get(printed.metric or "")
+        here = (float(ours["value"]), format_interval(ours["low"], ours["high"])) if ours else (None, None)
+        rows.append((humanize(printed.what), float(printed.value), *here))
+    part: Part = Text(paragraphs=("The paper prints no figure for this question.",))
     if rows:
-        parts.append(PageTable(columns=("what the paper prints", "paper", "here", "95 % interval"), rows=tuple(rows)))
-    else:
-        parts.append(Text(paragraphs=("The paper prints no figure of this question.",)))
-    if facts.get("other"):
-        parts.append(_modes(facts["mode"], figures, facts["other"]["mode"], facts["other"]["figures"]))
-        parts.append(
-            Text(
-                paragraphs=(
-                    "The modes judge different images, so the difference is not paired and has no interval. "
-                    "It tells roughly what the paper's protocol adds.",
-                )
-            )
-        )
+        part = PageTable(columns=("what the paper prints", "paper", "here", "95 % interval"), rows=tuple(rows))
     lead = (
-        f"The figures of paper {study.paper} come from patients and from the authors' own split. "
-        "If the images here are phantoms, the two columns are not comparable: the paper's says where it stood, no more."
+        f"The figures of paper {study.paper} come from patients and from the authors' own split. If the images here "
+        "are phantoms, the two columns are not comparable: the paper's column is for orientation only."
     )
-    return Section(title="Beside the paper", lead=lead, parts=tuple(parts))
+    return Section(title="Compared with the paper", lead=lead, parts=(part,))
 
 
-def _modes(mode: str, figures: Values, other: str, theirs: Values) -> PageTable:
-    rows: list[tuple[Cell, ...]] = []
-    for name in figures:
-        if name in theirs:
-            here, there = float(figures[name]["value"]), float(theirs[name]["value"])
-            rows.append((words(name), here, there, f"{there - here:+.3f}"))
-    return PageTable(
-        columns=("measure", mode, other, "difference"), rows=tuple(rows), caption=f"{words(mode)} and {other}"
-    )
-
-
-def _mistakes(study: Study, predictions: pa.Table, thumbnails: Mapping[str, bytes], judges: str) -> Section:
+def _mistakes(study: Study, facts: EvaluationFacts, predictions: pa.Table, thumbnails: Mapping[str, bytes]) -> Section:
     chosen = wrong_answers(study, predictions)
-    mine = predictions.filter(
+    rows = predictions.filter(
         pc.and_(
             pc.equal(predictions.column("split"), "test"),
             pc.is_in(predictions.column("image_id"), value_set=pa.array(chosen, pa.string())),
         )
     )
-    rows = [row for row in mine.to_pylist() if row["truth"] != row["predicted"]]
+    wrong_rows = [row for row in rows.to_pylist() if row["truth"] != row["predicted"]]
     pictures = []
     for image in chosen:
-        wrong = [row for row in rows if row["image_id"] == image]
+        wrong = [row for row in wrong_rows if row["image_id"] == image]
         pictures.append(
             Picture(
                 png=thumbnails.get(image),
                 title=f"{wrong[0]['predicted']}, truly {wrong[0]['truth']}",
-                lines=tuple(_said(study, row) for row in wrong[:3]),
+                lines=tuple(_describe_answer(study, row) for row in wrong[:3]),
                 code=short_id(image),
             )
         )
+    title = "Most confident mistakes"
     if not pictures:
-        return Section(title="Surest mistakes", parts=(Text(paragraphs=(f"No answer of {judges} is wrong.",)),))
+        return Section(title=title, parts=(Text(paragraphs=(f"No answer on {facts.judging_rows} is wrong.",)),))
     return Section(
-        title="Surest mistakes",
-        lead="The wrong answers that the model was surest of. Look here first for a wrong label or an odd film.",
+        title=title,
+        lead="The wrong answers with the highest probability. Look here first for wrong labels and unusual images.",
         parts=(Pictures(pictures=tuple(pictures)),),
     )
 
 
-def _said(study: Study, row: Mapping[str, Any]) -> str:
-    where = f"{row['site']} " if row["site"] else ""
-    p = surety(study, row)
-    sure = "" if p is None else f", {100 * p:.0f} % sure"
-    return f"{where}{row['target'].replace('_', ' ')}{sure}"
+def _describe_answer(study: Study, row: Mapping[str, Any]) -> str:
+    site = f"{row['site']} " if row["site"] else ""
+    probability = answer_probability(study, row["target"], row["predicted"], row["p"])
+    confidence = "" if probability is None else f", {format_percent(probability)} sure"
+    return f"{site}{row['target'].replace('_', ' ')}{confidence}"
 
 
-def _making(study: Study, facts: Mapping[str, Any], history: pa.Table | None, drawn: dict[str, bytes]) -> Section:
-    rows = facts["rows"]
-    told = {words(part): f"{rows.get(part, 0):,} {study.rows}, {why}" for part, why in PARTS}
-    if facts.get("all_rows"):
-        told.pop(words("test"))
-        told["Judged"] = f"{rows.get('test', 0):,} answers, all labelled rows"
-    parts: list[Part] = [Facts(pairs=tuple(told.items()))]
-    if facts["bundles"]:
+def _data_and_models(
+    study: Study, facts: EvaluationFacts, history: pa.Table | None, drawn: dict[str, bytes]
+) -> Section:
+    pairs = {humanize(part): f"{facts.rows.get(part, 0):,} {study.rows} {purpose}" for part, purpose in PARTS}
+    if facts.why_all_rows:
+        pairs.pop(humanize("test"))
+        pairs["Judged"] = f"{facts.rows.get('test', 0):,} answers: all labelled rows"
+    parts: list[Part] = [Facts(pairs=tuple(pairs.items()))]
+    if facts.models:
         parts.append(
             PageTable(
                 columns=("model", "recipe", "networks", "mode", "seed", "budget"),
-                rows=tuple(_bundle(study, bundle) for bundle in facts["bundles"]),
+                rows=tuple(_model_row(study, model) for model in facts.models),
                 caption="Models that answered",
             )
         )
     if history is not None and history.num_rows:
-        image = draw.losses(_curves(history), words(study.headline.split(".")[1]))
+        image = draw.losses(_curves(history), humanize(study.headline.split(".")[1]))
         drawn["history.png"] = image
-        caption = "Loss while learning, and the headline measure on the validation part."
+        caption = "Loss during training, and the headline metric on the validation part."
         parts.append(Figures(figures=(Figure(png=image, caption=caption, wide=True),)))
-    return Section(title="How it was made", parts=tuple(parts))
+    return Section(title="Data and models", parts=tuple(parts))
 
 
-def _bundle(study: Study, bundle: Mapping[str, Any]) -> tuple[Cell, ...]:
-    known = [name for name, recipe in study.recipes.items() if to_dict(recipe) == bundle["recipe"]]
-    networks = ", ".join(f"{member['name']} ({member['architecture']})" for member in bundle["recipe"]["members"])
-    return (
-        bundle["hash"],
-        known[0] if known else "a file",
-        networks,
-        bundle["mode"],
-        bundle["seed"],
-        f"{bundle['budget']:g}",
-    )
+def _model_row(study: Study, model: ModelFacts) -> tuple[Cell, ...]:
+    same = [name for name, recipe in study.recipes.items() if to_dict(recipe) == to_dict(model.recipe)]
+    networks = ", ".join(f"{member.name} ({member.architecture})" for member in model.recipe.members)
+    return (model.hash, same[0] if same else "a file", networks, model.mode, model.seed, f"{model.budget:g}")
 
 
 def _curves(history: pa.Table) -> dict[str, dict[str, list[float | None]]]:
-    """A history table's columns, a member at a time, in order of epochs."""
-    found: dict[str, dict[str, list[float | None]]] = {}
+    """A history table's columns by member, in the order of epochs."""
+    curves: dict[str, dict[str, list[float | None]]] = {}
     for row in history.sort_by([("member", "ascending"), ("epoch", "ascending")]).to_pylist():
-        columns = found.setdefault(row["member"], {"loss": [], "validation_loss": [], "metric": []})
+        columns = curves.setdefault(row["member"], {"loss": [], "validation_loss": [], "metric": []})
         for name, values in columns.items():
             values.append(row[name])
-    return found
+    return curves

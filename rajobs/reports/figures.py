@@ -1,4 +1,4 @@
-"""Figures as PNG bytes: the same bytes for the same input. No pyplot, so no state of its own and no window."""
+"""Figures as PNG bytes: the same bytes for the same input. Without pyplot, which keeps state and opens windows."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -17,19 +17,19 @@ Reals = NDArray[np.floating]
 Flags = NDArray[np.bool_]
 
 COLOURS = ("#1f6286", "#c8643c", "#3f8f6b", "#7a5c99", "#b58a1f", "#5f6b73", "#a8446a", "#2f9aa8")
-"""Told apart by most colour-blind readers, and in print by their lightness."""
+"""Most colour-blind readers can distinguish them, and so can a black and white print, by their lightness."""
 INK, SOFT, FAINT = "#1b2730", "#5b6a74", "#dde3e7"
 DASHES = ("-", "--", ":")
 
 
-def blank(width: float = 5.6, height: float = 4.0) -> tuple[Figure, Axes]:
-    """A figure with one calm pair of axes; sizes in inches."""
+def new_figure(width: float = 5.6, height: float = 4.0) -> tuple[Figure, Axes]:
+    """A figure with one styled pair of axes; sizes in inches."""
     figure = Figure(figsize=(width, height), dpi=150, layout="constrained", facecolor="white")
-    return figure, calm(figure.add_subplot())
+    return figure, style_axes(figure.add_subplot())
 
 
-def calm(axes: Axes) -> Axes:
-    """Axes with two thin spines and a faint grid."""
+def style_axes(axes: Axes) -> Axes:
+    """Give axes two thin spines and a faint grid."""
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):
@@ -40,8 +40,8 @@ def calm(axes: Axes) -> Axes:
     return axes
 
 
-def png(figure: Figure) -> bytes:
-    """The figure's PNG without a version or a date in it."""
+def to_png(figure: Figure) -> bytes:
+    """The figure's PNG, without a version or a date in it."""
     for text in figure.findobj(Text):
         assert isinstance(text, Text)
         text.set_parse_math(False)  # a dollar sign in a name is a dollar sign
@@ -50,21 +50,21 @@ def png(figure: Figure) -> bytes:
     return out.getvalue()
 
 
-def whole() -> MaxNLocator:
+def whole_number_ticks() -> MaxNLocator:
     """Ticks at whole numbers only."""
     return MaxNLocator(nbins="auto", integer=True, steps=[1, 2, 5, 10])
 
 
-def legend(axes: Axes, place: Literal["best", "lower right", "upper left"] = "best") -> None:
-    """A legend without a frame, where something is named."""
+def add_legend(axes: Axes, place: Literal["best", "lower right", "upper left"] = "best") -> None:
+    """Add a legend without a frame if any artist has a label."""
     if axes.get_legend_handles_labels()[1]:
         axes.legend(frameon=False, fontsize=9, loc=place)
 
 
 def confusion(matrix: Ints, classes: Sequence[str]) -> bytes:
-    """Counts, truth down and answer across; the shade is the share of the row."""
+    """A confusion matrix, truth down and answer across; the shade is the share of the row."""
     size = max(4.2, 1.6 + 0.62 * len(classes))
-    figure, axes = blank(size + 0.9, size)
+    figure, axes = new_figure(size + 0.9, size)
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     shades = LinearSegmentedColormap.from_list("shades", ["#ffffff", "#cfe1ea", COLOURS[0]])
     axes.imshow(share, cmap=shades, vmin=0, vmax=1)
@@ -76,57 +76,57 @@ def confusion(matrix: Ints, classes: Sequence[str]) -> bytes:
     axes.grid(False)
     axes.set_xlabel("answer", color=INK)
     axes.set_ylabel("truth", color=INK)
-    return png(figure)
+    return to_png(figure)
 
 
 def roc(truth: Ints, p: Reals, classes: Sequence[str], *, others: Mapping[str, tuple[Ints, Reals]]) -> bytes:
-    """One-vs-rest curves, a colour a class; `others` (the training part) are thin and dashed."""
-    figure, axes = blank(5.2, 4.8)
+    """One-vs-rest curves, one colour per class; `others` (the training part) are thin and dashed."""
+    figure, axes = new_figure(5.2, 4.8)
     axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1.2)
-    shown = [1] if len(classes) == 2 else list(range(len(classes)))
-    for at in shown:
-        colour = COLOURS[at % len(COLOURS)]
-        for number, (name, (true, values)) in enumerate({"": (truth, p), **others}.items()):
-            curve = roc_curve(true == at, values[:, at])
+    drawn_classes = [1] if len(classes) == 2 else list(range(len(classes)))
+    for number in drawn_classes:
+        colour = COLOURS[number % len(COLOURS)]
+        for order, (name, (true, values)) in enumerate({"": (truth, p), **others}.items()):
+            curve = roc_curve(true == number, values[:, number])
             if curve is None:
                 continue
-            label = None if name else classes[at]
-            axes.plot(*curve, DASHES[min(number, 2)], color=colour, linewidth=1.0 if number else 2.0, label=label)
-    _square(axes, "1 − specificity", "sensitivity")
-    legend(axes, "lower right")
-    return png(figure)
+            label = None if name else classes[number]
+            axes.plot(*curve, DASHES[min(order, 2)], color=colour, linewidth=1.0 if order else 2.0, label=label)
+    _format_unit_square(axes, "1 − specificity", "sensitivity")
+    add_legend(axes, "lower right")
+    return to_png(figure)
 
 
 def roc_curve(positive: Flags, score: Reals) -> tuple[Reals, Reals] | None:
-    """Share of false and of true positives at every threshold, at most 400 of them; None if a side is empty."""
-    up, down = int(positive.sum()), int((~positive).sum())
-    if not up or not down:
+    """False and true positive rates at every threshold, at most 400 of them; None if a class is empty."""
+    positives, negatives = int(positive.sum()), int((~positive).sum())
+    if not positives or not negatives:
         return None
     order = np.argsort(-score, kind="stable")
     ends = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)
-    true = np.concatenate([[0.0], np.cumsum(positive[order])[ends] / up])
-    false = np.concatenate([[0.0], np.cumsum(~positive[order])[ends] / down])
+    true = np.concatenate([[0.0], np.cumsum(positive[order])[ends] / positives])
+    false = np.concatenate([[0.0], np.cumsum(~positive[order])[ends] / negatives])
     keep = np.unique(np.linspace(0, len(true) - 1, 400).astype(int))
     return false[keep], true[keep]
 
 
-def reliability(sure: Reals, right: Flags) -> bytes:
-    """How often answers are right beside how sure they are, in ten bins; a dot's size is its share of the answers."""
-    figure, axes = blank(5.2, 4.8)
-    axes.plot([0, 1], [0, 1], color=SOFT, linewidth=1.0, linestyle="--", label="as sure as it is right")
-    bins = np.minimum((sure * 10).astype(int), 9)
-    there = np.unique(bins)
-    x = np.array([sure[bins == b].mean() for b in there])
-    y = np.array([right[bins == b].mean() for b in there])
-    count = np.array([np.mean(bins == b) for b in there])
+def reliability(confidence: Reals, right: Flags) -> bytes:
+    """How often answers are right, by their probability in ten bins; a dot's size is its share of the answers."""
+    figure, axes = new_figure(5.2, 4.8)
+    axes.plot([0, 1], [0, 1], color=SOFT, linewidth=1.0, linestyle="--", label="perfect calibration")
+    bins = np.minimum((confidence * 10).astype(int), 9)
+    filled = np.unique(bins)
+    x = np.array([confidence[bins == b].mean() for b in filled])
+    y = np.array([right[bins == b].mean() for b in filled])
+    shares = np.array([np.mean(bins == b) for b in filled])
     axes.plot(x, y, color=COLOURS[0], linewidth=1.2)
-    axes.scatter(x, y, s=30 + 300 * count, color=COLOURS[0], zorder=3)
-    _square(axes, "probability of the answer given", "share of these that is right")
-    legend(axes, "upper left")
-    return png(figure)
+    axes.scatter(x, y, s=30 + 300 * shares, color=COLOURS[0], zorder=3)
+    _format_unit_square(axes, "probability of the answer", "share of right answers")
+    add_legend(axes, "upper left")
+    return to_png(figure)
 
 
-def _square(axes: Axes, x: str, y: str) -> None:
+def _format_unit_square(axes: Axes, x: str, y: str) -> None:
     axes.set_xlim(-0.02, 1.02)
     axes.set_ylim(-0.02, 1.02)
     axes.set_aspect("equal")
@@ -137,27 +137,27 @@ def _square(axes: Axes, x: str, y: str) -> None:
 def losses(curves: Mapping[str, Mapping[str, Sequence[float | None]]], metric: str) -> bytes:
     """Curves of each member by epoch: `loss` and `validation_loss` on the left, `metric` on the right."""
     figure = Figure(figsize=(9.2, 3.8), dpi=150, layout="constrained", facecolor="white")
-    left, right = calm(figure.add_subplot(1, 2, 1)), calm(figure.add_subplot(1, 2, 2))
+    left, right = (style_axes(figure.add_subplot(1, 2, column)) for column in (1, 2))
     for number, (member, columns) in enumerate(curves.items()):
         colour = COLOURS[number % len(COLOURS)]
-        _line(left, columns["loss"], f"{member}, training", colour, "--")
-        _line(left, columns["validation_loss"], f"{member}, validation", colour, "-")
-        _line(right, columns["metric"], member, colour, "-")
+        _draw_curve(left, columns["loss"], f"{member}, training", colour, "--")
+        _draw_curve(left, columns["validation_loss"], f"{member}, validation", colour, "-")
+        _draw_curve(right, columns["metric"], member, colour, "-")
     for axes, name in ((left, "loss"), (right, metric)):
         axes.set_xlabel("epoch", color=INK)
         axes.set_ylabel(name, color=INK)
-        axes.xaxis.set_major_locator(whole())
-        legend(axes)
+        axes.xaxis.set_major_locator(whole_number_ticks())
+        add_legend(axes)
     right.set_ylim(top=max(1.0, right.get_ylim()[1]))
-    return png(figure)
+    return to_png(figure)
 
 
-def _line(axes: Axes, values: Sequence[float | None], label: str, colour: str, dash: str) -> None:
+def _draw_curve(axes: Axes, values: Sequence[float | None], label: str, colour: str, dash: str) -> None:
     y = np.array([np.nan if value is None else value for value in values], dtype=float)
     if not len(y) or np.isnan(y).all():
         return
-    dot = "o" if len(y) == 1 else ""
-    axes.plot(range(1, len(y) + 1), y, dash, color=colour, marker=dot, linewidth=1.8, label=label)
+    marker = "o" if len(y) == 1 else ""  # a line of one point cannot be seen
+    axes.plot(range(1, len(y) + 1), y, dash, color=colour, marker=marker, linewidth=1.8, label=label)
 
 
 def histogram(
@@ -168,8 +168,8 @@ def histogram(
     bins: int = 20,
     counts: Mapping[str, Ints] | None = None,
 ) -> bytes:
-    """Counts of values, one group upon the other; `counts`: how often each value came, where that was not once."""
-    figure, axes = blank(5.6, 3.8)
+    """A stacked histogram of groups of values; `counts`: how often each value occurs, where that is not once."""
+    figure, axes = new_figure(5.6, 3.8)
     values = [np.asarray(group, dtype=float) for group in groups.values()]
     colours = [COLOURS[at % len(COLOURS)] for at in range(len(values))]
     if values:
@@ -180,34 +180,34 @@ def histogram(
     axes.set_xlim(*bounds)
     axes.set_xlabel(x, color=INK)
     axes.set_ylabel("rows", color=INK)
-    axes.yaxis.set_major_locator(whole())
-    legend(axes)
-    return png(figure)
+    axes.yaxis.set_major_locator(whole_number_ticks())
+    add_legend(axes)
+    return to_png(figure)
 
 
 def counts(groups: Mapping[str, Ints], classes: Sequence[str], x: str) -> bytes:
-    """Counts of each class side by side: the truth's and the model's, say."""
-    figure, axes = blank(5.6, 3.8)
+    """Counts of each class, one bar per group side by side: those of the truth and of the model, for example."""
+    figure, axes = new_figure(5.6, 3.8)
     width = 0.8 / max(len(groups), 1)
     for at, (name, values) in enumerate(groups.items()):
-        place = np.arange(len(classes)) + (at - (len(groups) - 1) / 2) * width
-        axes.bar(place, values, width * 0.94, color=COLOURS[at % len(COLOURS)], label=name)
+        positions = np.arange(len(classes)) + (at - (len(groups) - 1) / 2) * width
+        axes.bar(positions, values, width * 0.94, color=COLOURS[at % len(COLOURS)], label=name)
     axes.set_xticks(range(len(classes)), classes)
     axes.grid(False, axis="x")
     axes.set_xlabel(x, color=INK)
     axes.set_ylabel("rows", color=INK)
-    axes.yaxis.set_major_locator(whole())
-    legend(axes)
-    return png(figure)
+    axes.yaxis.set_major_locator(whole_number_ticks())
+    add_legend(axes)
+    return to_png(figure)
 
 
-FIVE = (0.05, 0.25, 0.5, 0.75, 0.95)
-"""The shares that a spread shows."""
+SPREAD_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+"""The quantiles that `spread` draws."""
 
 
 def spread(groups: Mapping[str, Sequence[float]], x: str) -> bytes:
-    """How values from 0 to 1 lie in each group, by its five quantiles: a line, a box of the middle half, a mark."""
-    figure, axes = blank(5.6, 0.9 + 0.55 * max(len(groups), 1))
+    """Five quantiles per group of values from 0 to 1: a line, a box of the middle half and a mark at the median."""
+    figure, axes = new_figure(5.6, 0.9 + 0.55 * max(len(groups), 1))
     for at, (name, quantiles) in enumerate(groups.items()):
         colour = COLOURS[at % len(COLOURS)]
         if quantiles:
@@ -221,4 +221,4 @@ def spread(groups: Mapping[str, Sequence[float]], x: str) -> bytes:
     axes.set_ylim(len(groups) - 0.4, -0.6)
     axes.spines["left"].set_visible(False)
     axes.set_xlabel(x, color=INK)
-    return png(figure)
+    return to_png(figure)

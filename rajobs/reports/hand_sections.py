@@ -1,8 +1,6 @@
-"""The part of score's page about hands: scores, a review queue ranked by doubt with drawn overlays, and progression;
-and what scans told the clinic's picture."""
+"""The sections of score's page about hands (scores, review queue with overlays, progression) and clinical findings."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
@@ -21,35 +19,37 @@ from rajobs.reports.page import (
     Text,
     Tile,
     Tiles,
-    short_id,
-    shown,
+    format_cell,
 )
-from rajobs.reports.score_tallies import HandTally, VisitTally, median
+from rajobs.reports.score_tallies import HandTally, ShownHand, VisitTally, median
+from rajobs.reports.wording import format_count, format_percent, short_id
 
 Place = tuple[str, int]
 """image_id and number of the hand."""
 
+SCORE_NAMES = {"jsn": "narrowing (JSN)", "erosion": "erosion"}
+
 
 def hand_sections(hands: HandTally, visits: VisitTally, overlays: Mapping[Place, bytes]) -> list[Section]:
-    """Sections for hands, joints and visits; none where no hand came that far."""
+    """Sections for hands, joints and visits; none where no hand was scored."""
     if not hands.hands:
         return []
     return [_scores(hands), _review(hands, overlays), *_progression(visits)]
 
 
 def _scores(hands: HandTally) -> Section:
-    tiles = [
-        Tile(value=shown(hands.hands), label="hands"),
-        Tile(value=shown(hands.joints), label="joints found"),
-        Tile(value=shown(hands.doubtful), label="hands for review"),
-    ]
-    parts: list[Part] = [Tiles(tiles=tuple(tiles))]
+    tiles = (
+        Tile(value=format_cell(hands.hands), label="hands"),
+        Tile(value=format_cell(hands.joints), label="joints found"),
+        Tile(value=format_cell(hands.doubtful), label="hands for review"),
+    )
+    parts: list[Part] = [Tiles(tiles=tiles)]
     if hands.totals.any():
-        covered = median(hands.coverage)
-        if covered < 1:
+        coverage = median(hands.coverage)
+        if coverage < 1:
             text = (
-                f"Totals are partial Sharp/van der Heijde scores: the median hand has {covered:.0%} of the "
-                "method's sites scored. Its lowest and highest possible total stand beside it in the table."
+                f"Totals are partial Sharp/van der Heijde scores: the median hand has {format_percent(coverage)} of "
+                "the method's sites scored. The hands table also has each hand's lowest and highest possible total."
             )
             parts.append(Notice(text=text))
         parts.append(Figures(figures=tuple(_figures(hands))))
@@ -58,78 +58,84 @@ def _scores(hands: HandTally) -> Section:
 
 def _figures(hands: HandTally) -> list[Figure]:
     values, most = np.arange(HIGHEST + 1.0), float(HIGHEST)
-    found = [
+    figures = [
         Figure(
             png=draw.histogram({"hands": values}, "total", bounds=(0.0, most), counts={"hands": hands.totals}),
-            caption="Hands by their total, of the sites that were scored.",
+            caption="Hands by their total over the scored sites.",
         )
     ]
     for name, counts in hands.scores.items():
         if counts.any():
             image = draw.counts({"joints": counts}, [str(score) for score in range(len(counts))], name)
-            found.append(
-                Figure(png=image, caption=f"How often each {'narrowing' if name == 'jsn' else 'erosion'} score.")
-            )
-    return found
+            figures.append(Figure(png=image, caption=f"Joints by their {SCORE_NAMES[name]} score."))
+    return figures
 
 
 def _review(hands: HandTally, overlays: Mapping[Place, bytes]) -> Section:
     parts: list[Part] = []
-    for rows, title in ((hands.queue, "Look at these first"), (hands.calm, "Not in doubt")):
-        if rows:
-            parts.append(Pictures(pictures=tuple(_picture(row, overlays) for row in rows), title=title))
+    for shown, title in ((hands.queue, "Look at these first"), (hands.calm, "Not in doubt")):
+        if shown:
+            parts.append(Pictures(pictures=tuple(_picture(hand, overlays) for hand in shown), title=title))
     return Section(
-        title="Hands to look at again",
-        lead=f"{hands.doubtful:,} of {hands.hands:,} hands are in doubt, the most doubtful first. Red boxes are "
-        "joints; narrowing (JSN) stands upper left in yellow, erosion lower right in blue.",
+        title="Hands to review",
+        lead=f"{hands.doubtful:,} of {hands.hands:,} hands are in doubt; the most doubtful come first. Red boxes mark "
+        "joints. The narrowing score (JSN) is at the upper left in yellow, the erosion score at the lower right in "
+        "blue.",
         parts=tuple(parts),
     )
 
 
-def _picture(row: Mapping[str, Any], overlays: Mapping[Place, bytes]) -> Picture:
+def _picture(hand: ShownHand, overlays: Mapping[Place, bytes]) -> Picture:
     lines = []
-    if row["svdh_total"] is not None:
-        bounds = f", {row['svdh_lowest']} to {row['svdh_highest']} possible" if row["coverage"] < 1 else ""
-        lines.append(f"total {row['svdh_total']} of {row['coverage']:.0%} of the sites{bounds}")
-    if row["stage"] is not None:
-        lines.append(f"stage {row['stage']}")
-    if row["ra_p"] is not None:
-        lines.append(f"RA {row['ra_p']:.0%}")
-    side = {"L": "left hand", "R": "right hand"}.get(row["side"], "hand")
+    if hand.svdh_total is not None and hand.coverage is not None:
+        bounds = f" ({hand.svdh_lowest} to {hand.svdh_highest} possible)" if hand.coverage < 1 else ""
+        lines.append(f"total {hand.svdh_total} from {format_percent(hand.coverage)} of the sites{bounds}")
+    if hand.stage is not None:
+        lines.append(f"stage {hand.stage}")
+    if hand.ra_p is not None:
+        lines.append(f"RA probability {format_percent(hand.ra_p)}")
+    side = {"L": "left hand", "R": "right hand"}.get(hand.side or "", "hand")
     return Picture(
-        png=overlays.get((row["image_id"], row["hand"])),
-        title=side if not row["doubt"] else f"{side}, doubt {row['doubt']:.2f}",
+        png=overlays.get(hand.place),
+        title=side if not hand.doubt else f"{side}, doubt {hand.doubt:.2f}",
         lines=tuple(lines),
-        code=short_id(row["image_id"]),
-        tags=tuple(row["doubt_reasons"] or ()),
+        code=short_id(hand.image_id),
+        tags=hand.doubt_reasons,
     )
 
 
 def _progression(visits: VisitTally) -> list[Section]:
     if not visits.changes:
         return []
-    rows: list[tuple[Cell, ...]] = []
-    for visit in visits.fastest:
-        both = visit["L_svdh_total"] + visit["R_svdh_total"]
-        change = f"{visit['svdh_change']:+d}"
-        rows.append((short_id(visit["patient"]), both - visit["svdh_change"], both, change, visit["days_since"]))
+    rows: list[tuple[Cell, ...]] = [
+        (
+            short_id(visit.patient), visit.svdh_total - visit.svdh_change, visit.svdh_total, f"{visit.svdh_change:+d}",
+            visit.days_since,
+        )
+        for visit in visits.fastest
+    ]  # fmt: skip
     lead = (
-        f"{visits.changes.total():,} visits have both hands' totals at this visit and the one before, of as many "
-        f"sites: the median change is {median(visits.changes):+.0f}. The largest ones:"
+        f"At {format_count(visits.changes.total(), 'visit')} the totals of both hands can be compared with those of "
+        "the visit before, because as many sites are scored. The median change is "
+        f"{median(visits.changes):+.0f}. The table shows the largest changes."
     )
     table = PageTable(columns=("patient", "before", "now", "change", "days between"), rows=tuple(rows))
     return [Section(title="Progression", lead=lead, parts=(table,))]
 
 
 def clinic_sections(visits: VisitTally) -> list[Section]:
-    """What of the clinic's picture came from scans; nothing where the clinic was not asked or knew all."""
-    if not visits.asked or not visits.squares + visits.placeless:
+    """What scans added to the clinical findings; nothing where no model asked for them or nothing was missing."""
+    if not visits.clinic_visits or not visits.squares_filled + visits.scans_without_place:
         return []
     text = (
-        f"The clinic's models were asked about {visits.asked:,} visits. Grades of scans of the same day filled "
-        f"{visits.squares:,} squares (grey scale and power Doppler of a joint) that the clinic had left empty at "
-        f"{visits.filled:,} of them."
+        f"The clinical models answered for {format_count(visits.clinic_visits, 'visit')}. Each joint has a square for "
+        "grey scale and one for power Doppler in the picture that they see. Ultrasound grades of the same day filled "
+        f"{format_count(visits.squares_filled, 'square')} that the clinic had left empty, at "
+        f"{format_count(visits.visits_filled, 'visit')}."
     )
-    if visits.placeless:
-        text += f" {visits.placeless:,} graded frames filled none: no label names their side and joint."
-    return [Section(title="The clinic's picture", parts=(Text(paragraphs=(text,)),))]
+    if visits.scans_without_place:
+        text += (
+            f" {format_count(visits.scans_without_place, 'graded frame')} could not be used, because no label names "
+            "the side and the joint."
+        )
+    return [Section(title="Clinical findings filled from ultrasound", parts=(Text(paragraphs=(text,)),))]

@@ -1,4 +1,4 @@
-"""The frame that all pages share: one file each, nothing fetched from elsewhere, no script, no clock."""
+"""The frame that all pages share: one file per page, without scripts, clocks or anything fetched from elsewhere."""
 
 import base64
 import math
@@ -16,12 +16,11 @@ from rajobs.learning.card import NO_EVIDENCE
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _NUMBER = re.compile(r"[+−-]?[\d.,]+(\xa0to\xa0[+−-]?[\d.,]+)?")
-_SHORT = ("auc", "esr", "jsn", "mae", "qwk", "ra")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bar:
-    """A cell with a bar behind its text; the share is 0 to 1."""
+    """A cell with a bar behind its text; the share is from 0 to 1."""
 
     text: str
     share: float
@@ -48,7 +47,7 @@ class Notice:
 
 @dataclass(frozen=True, kw_only=True)
 class Tile:
-    """One number that sums a page up."""
+    """One number that summarises a page."""
 
     value: str
     label: str
@@ -73,7 +72,7 @@ class Facts:
 
 @dataclass(frozen=True, kw_only=True)
 class PageTable:
-    """Rows under headings; numbers stand right, `strong` rows are sums or winners."""
+    """Rows under headings. Numbers are aligned right; `strong` rows are sums or winners."""
 
     kind: ClassVar[str] = "table"
     columns: tuple[str, ...]
@@ -83,7 +82,7 @@ class PageTable:
 
     @property
     def numeric(self) -> tuple[bool, ...]:
-        """Which columns hold numbers or intervals only."""
+        """Whether each column holds only numbers or intervals."""
         columns = [[row[at] for row in self.rows if row[at] is not None] for at in range(len(self.columns))]
         return tuple(bool(cells) and all(_is_number(cell) for cell in cells) for cells in columns)
 
@@ -107,12 +106,12 @@ class Figures:
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """A film or frame with what is said of it; without `png` the words stand alone."""
+    """A film or frame with its description, which stands alone where there is no `png`."""
 
     png: bytes | None
     title: str
     lines: tuple[str, ...] = ()
-    code: str = ""  # its id
+    code: str = ""  # the shortened image_id
     tags: tuple[str, ...] = ()
 
 
@@ -127,14 +126,14 @@ class Pictures:
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One step of a line of work, with the page it led to."""
+    """One step of a job sequence, with the page that it made; `href` is relative to this page."""
 
     name: str
     line: str
     counts: tuple[tuple[str, Cell], ...] = ()
     png: bytes | None = None
     href: str | None = None
-    link: str = ""
+    link: str = "Open the report"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +149,7 @@ Part = Text | Notice | Tiles | Facts | PageTable | Figures | Pictures | Steps
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """A heading with what stands under it."""
+    """A heading with its parts below it."""
 
     title: str
     parts: tuple[Part, ...]
@@ -158,7 +157,7 @@ class Section:
 
 
 def render(title: str, lead: str, sections: Sequence[Section]) -> str:
-    """The page. Every text is escaped."""
+    """The page as HTML. Every text is escaped."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("rajobs.reports", "."),
         autoescape=True,
@@ -166,7 +165,7 @@ def render(title: str, lead: str, sections: Sequence[Section]) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"shown": shown, "data_uri": _data_uri, "size": _size}
+    environment.filters |= {"format_cell": format_cell, "data_uri": _data_uri, "size": _size}
     return environment.get_template("page.html.j2").render(
         title=title,
         lead=lead,
@@ -177,8 +176,8 @@ def render(title: str, lead: str, sections: Sequence[Section]) -> str:
     )
 
 
-def shown(value: Cell) -> str:
-    """A cell's text: thousands apart, three decimals, a dash for what is not there."""
+def format_cell(value: Cell) -> str:
+    """A cell's text: thousands separated, three decimals, a dash for an unknown value."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "–"
     if isinstance(value, Bar):
@@ -188,37 +187,18 @@ def shown(value: Cell) -> str:
     return f"{value:,}" if isinstance(value, int) else value
 
 
-def interval(low: float | None, high: float | None) -> str | None:
-    """An interval in words, or None where there is none."""
-    if low is None or high is None or math.isnan(low) or math.isnan(high):
-        return None
-    return f"{low:.3f}\xa0to\xa0{high:.3f}"
-
-
-def words(name: str) -> str:
-    """`hand_filter` as `Hand filter`, `view.auc` as `View, AUC`."""
-    known = [word.upper() if word in _SHORT else word for word in re.split(r"[ _-]", name.replace(".", ", "))]
-    text = " ".join(known)
-    return text[:1].upper() + text[1:]
-
-
-def short_id(image_id: str) -> str:
-    """Enough of an image_id to find it by."""
-    return image_id[:12]
-
-
 def _is_number(cell: Cell) -> bool:
     return isinstance(cell, int | float) or (isinstance(cell, str) and _NUMBER.fullmatch(cell) is not None)
 
 
-def share(part: int, whole: int) -> Bar:
-    """A part of a whole as a bar with its percentage."""
+def share_bar(part: int, whole: int) -> Bar:
+    """The share of a part as a bar with its percentage."""
     fraction = part / whole if whole else 0.0
     return Bar(text=f"{100 * fraction:.1f} %", share=fraction)
 
 
 def _data_uri(png: bytes) -> str:
-    assert png.startswith(_PNG), "pages hold PNG pictures only"
+    assert png.startswith(_PNG), "a page embeds PNG pictures only"
     return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 

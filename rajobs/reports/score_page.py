@@ -1,10 +1,10 @@
-"""The page of `rajobs score`: what came in and where it went, what the films show, and which a person should look at.
+"""The page of `rajobs score`: what came in, what became of it, what the films show, and which need review.
 
-Pictures come from the job, by image_id: a preview with hands and joints drawn on it is only another picture here.
+Pictures come from the job, by image_id: a preview with hands and joints drawn on it is just another picture here.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 from rajobs import studies
 from rajobs.records.tables.schemas import VIEWS
@@ -22,105 +22,130 @@ from rajobs.reports.page import (
     Text,
     Tile,
     Tiles,
+    format_cell,
     render,
-    share,
-    short_id,
-    shown,
-    words,
+    share_bar,
 )
-from rajobs.reports.score_tallies import DISAGREE, UNSURE, FilmTally, Shares, Shown
+from rajobs.reports.score_tallies import DISAGREE, UNSURE, FilmTally, ShareCounts, ShownFilm
+from rajobs.reports.wording import format_count, format_percent, humanize, short_id
 
 FATES = {
-    "kept": "shows a hand, or has joints that labels name; goes on",
-    "no-hand": "no hand on it; its full pixels were never read",
+    "kept": "shows a hand, or labels name joints in it: scored further",
+    "no-hand": "shows no hand; its full pixels were never read",
     "no-model": "no model was there to judge it",
 }
 
 
-def score_page(
-    manifest: Mapping[str, Any],
-    films: FilmTally,
-    previews: Mapping[str, bytes],
-    missing: Sequence[str],
-    hands: Sequence[Section] = (),
-) -> str:
-    """The page.
+@dataclass(frozen=True, kw_only=True)
+class IntakeCounts:
+    """Files as ingest counted them; `frames` are the rows of images that `images` of the files became."""
 
-    `manifest`: `intake` as ingest counted it: {"objects", "images": objects that became images, "frames": rows of
-    images, "rejects": {reason: count}, "ignored": {reason: count}}, and `ultrasound`: rows that are no film.
-    `missing`: studies for which no model was given. `hands`: the sections about hands, where some were scored.
-    """
+    objects: int
+    images: int
+    frames: int
+    rejects: Mapping[str, int]  # by reason
+    ignored: Mapping[str, int]  # by reason
+
+    @property
+    def rejected(self) -> int:
+        return sum(self.rejects.values())
+
+    @property
+    def skipped(self) -> int:
+        return sum(self.ignored.values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreFacts:
+    """What the page shows besides the tallies."""
+
+    intake: IntakeCounts
+    ultrasound: int = 0  # images that are no films
+    missing: tuple[str, ...] = ()  # studies without a model
+
+
+def score_page(
+    facts: ScoreFacts, films: FilmTally, previews: Mapping[str, bytes], hands: Sequence[Section] = ()
+) -> str:
+    """The page as HTML; `hands`: the sections about hands, where some were scored."""
     sections = [
-        _flow(manifest, films),
+        _intake(facts, films),
         *hands,
         _views(films),
-        _sureness(films),
+        _confidence(films),
         _review(films, previews),
-        _shown(films, previews),
-        _missing(missing),
+        _examples(films, previews),
+        _missing(facts.missing),
     ]
-    return render("Score: the cohort's films", "What came in, where it went, and what to look at.", sections)
+    return render("Score: the cohort's films", "What came in, what became of it, and what needs review.", sections)
 
 
-def _flow(manifest: Mapping[str, Any], films: FilmTally) -> Section:
-    intake = manifest["intake"]
-    objects, imaged = intake["objects"], intake["images"]
-    rejected, ignored = sum(intake["rejects"].values()), sum(intake["ignored"].values())
+def _intake(facts: ScoreFacts, films: FilmTally) -> Section:
+    intake = facts.intake
     rows: list[tuple[Cell, ...]] = [
-        ("Files that came in", objects, share(objects, objects)),
-        ("became images", imaged, share(imaged, objects)),
-        ("rejected", rejected, share(rejected, objects)),
-        ("ignored", ignored, share(ignored, objects)),
+        (name, count, share_bar(count, intake.objects))
+        for name, count in (
+            ("Files that came in", intake.objects),
+            ("became images", intake.images),
+            ("rejected", intake.rejected),
+            ("ignored", intake.skipped),
+        )
     ]
     parts: list[Part] = [
-        _tiles(films, objects),
+        _tiles(films, intake.objects),
         PageTable(columns=("files", "count", "share"), rows=tuple(rows), strong=(0,)),
-        Text(paragraphs=(_sum(objects, imaged, rejected, ignored),)),
+        Text(paragraphs=(_sum(intake),)),
     ]
-    why = [("rejected", reason, count) for reason, count in _by_count(intake["rejects"])]
-    why += [("ignored", reason, count) for reason, count in _by_count(intake["ignored"])]
+    why = [("rejected", reason, count) for reason, count in _by_count(intake.rejects)]
+    why += [("ignored", reason, count) for reason, count in _by_count(intake.ignored)]
     if why:
-        reasons = tuple((words(reason), fate, count, share(count, objects)) for fate, reason, count in why)
-        parts.append(PageTable(columns=("reason", "fate", "files", "share of all"), rows=reasons, caption="Why not"))
-    parts.append(_fates(films, intake["frames"], manifest.get("ultrasound", 0)))
-    return Section(title="What came in and where it went", parts=tuple(parts))
+        reasons = tuple(
+            (humanize(reason), fate, count, share_bar(count, intake.objects)) for fate, reason, count in why
+        )
+        columns = ("reason", "fate", "files", "share of all")
+        parts.append(PageTable(columns=columns, rows=reasons, caption="Why files were rejected or ignored"))
+    parts.append(_fates(facts, films))
+    return Section(title="What came in and what became of it", parts=tuple(parts))
 
 
 def _tiles(films: FilmTally, objects: int) -> Tiles:
     return Tiles(
         tiles=(
-            Tile(value=shown(objects), label="files came in"),
-            Tile(value=shown(films.judged), label="films judged"),
-            Tile(value=shown(films.fates.get("kept", 0)), label="show a hand"),
-            Tile(value=shown(sum(films.doubtful.values())), label="for review"),
+            Tile(value=format_cell(objects), label="files came in"),
+            Tile(value=format_cell(films.judged), label="films judged"),
+            Tile(value=format_cell(films.fates.get("kept", 0)), label="show a hand"),
+            Tile(value=format_cell(sum(films.doubtful.values())), label="for review"),
         )
     )
 
 
-def _sum(objects: int, imaged: int, rejected: int, ignored: int) -> str:
-    total = imaged + rejected + ignored
-    if total != objects:
-        return f"The counts do not add up: {objects:,} came in, {total:,} are accounted for."
-    return f"Every file is accounted for: {objects:,} = {imaged:,} + {rejected:,} + {ignored:,}."
+def _sum(intake: IntakeCounts) -> str:
+    total = intake.images + intake.rejected + intake.skipped
+    if total != intake.objects:
+        return f"The counts do not add up: {intake.objects:,} came in, {total:,} are accounted for."
+    terms = f"{intake.images:,} + {intake.rejected:,} + {intake.skipped:,}"
+    return f"Every file is accounted for: {intake.objects:,} = {terms}."
 
 
 def _by_count(reasons: Mapping[str, int]) -> list[tuple[str, int]]:
     return sorted(((name, count) for name, count in reasons.items() if count), key=lambda row: (-row[1], row[0]))
 
 
-def _fates(films: FilmTally, frames: int, ultrasound: int) -> PageTable:
-    rows: list[tuple[Cell, ...]] = [("Images", frames, share(frames, frames), "films, pictures and frames")]
+def _fates(facts: ScoreFacts, films: FilmTally) -> PageTable:
+    frames, ultrasound = facts.intake.frames, facts.ultrasound
+    rows: list[tuple[Cell, ...]] = [("Images", frames, share_bar(frames, frames), "films, pictures and frames")]
     if ultrasound:
-        rows.append(("ultrasound", ultrasound, share(ultrasound, frames), "no film; graded by its own study"))
+        rows.append(("ultrasound", ultrasound, share_bar(ultrasound, frames), "not a film; graded by its own study"))
     for fate, meaning in FATES.items():
         count = films.fates.get(fate, 0)
         if count:
-            rows.append((f"film, {fate.replace('-', ' ')}", count, share(count, frames), meaning))
+            rows.append((f"film, {fate.replace('-', ' ')}", count, share_bar(count, frames), meaning))
     left = frames - ultrasound - films.fates.total()
     if left > 0:
-        rows.append(("not asked", left, share(left, frames), "beyond --limit: the same command without it goes on"))
+        meaning = "beyond --limit: the same command without it scores them"
+        rows.append(("not scored yet", left, share_bar(left, frames), meaning))
     return PageTable(
-        columns=("images", "count", "share", "what that means"), rows=tuple(rows), caption="The images", strong=(0,)
+        columns=("images", "count", "share", "meaning"), rows=tuple(rows), caption="The images", strong=(0,)
     )
 
 
@@ -128,96 +153,96 @@ def _views(films: FilmTally) -> Section:
     if not films.judged:
         return Section(title="What the films show", parts=(Notice(text="No film was judged."),))
     rows: list[tuple[Cell, ...]] = []
-    for view, sure in films.sure.items():
-        middle = sure.quantile(0.5) if len(sure) else None
-        rows.append((words(view), len(sure), share(len(sure), films.judged), middle, films.doubtful[view]))
+    for view, shares in films.certainty.items():
+        middle = shares.quantile(0.5) if len(shares) else None
+        rows.append((humanize(view), len(shares), share_bar(len(shares), films.judged), middle, films.doubtful[view]))
     return Section(
         title="What the films show",
         parts=(PageTable(columns=("view", "films", "share", "median probability", "for review"), rows=tuple(rows)),),
     )
 
 
-def _sureness(films: FilmTally) -> Section:
+def _confidence(films: FilmTally) -> Section:
+    title = "How sure the answers are"
     if not films.judged:
-        return Section(title="How sure the answers are", parts=(Text(paragraphs=("Nothing to show.",)),))
-    values, counts = Shares().values, {view: sure.counts for view, sure in films.sure.items()}
+        return Section(title=title, parts=(Text(paragraphs=("No film was judged, so there is nothing to show.",)),))
+    values, counts = ShareCounts().values, {view: shares.counts for view, shares in films.certainty.items()}
     spread = {
-        f"{view}  ({len(sure):,})": [sure.quantile(at) for at in draw.FIVE] if len(sure) else []
-        for view, sure in films.sure.items()
+        f"{view}  ({len(shares):,})": [shares.quantile(at) for at in draw.SPREAD_QUANTILES] if len(shares) else []
+        for view, shares in films.certainty.items()
     }
-    pictures = [
+    figures = [
         Figure(
-            png=draw.histogram(dict.fromkeys(counts, values), "probability of the view given", counts=counts),
-            caption="Films by the probability of the answer. Films far to the left are the doubtful ones.",
+            png=draw.histogram(dict.fromkeys(counts, values), "probability of the view", counts=counts),
+            caption="Films by the probability of their view. Those far to the left are the doubtful ones.",
         ),
         Figure(
-            png=draw.spread(spread, "probability of the view given"),
-            caption="The same by view: the middle half as a box, 5 % to 95 % as a line.",
+            png=draw.spread(spread, "probability of the view"),
+            caption="The same for each view: the box is the middle half, the line goes from 5 % to 95 %.",
         ),
     ]
-    if films.differ.counts[1:].any():
-        name, counted = "largest difference between models", {"films": films.differ.counts}
-        pictures.append(
+    if films.disagreement.counts[1:].any():
+        groups, counted = {"films": values}, {"films": films.disagreement.counts}
+        figures.append(
             Figure(
-                png=draw.histogram({"films": values}, name, counts=counted),
-                caption="Where several models answer: by how much they differ.",
+                png=draw.histogram(groups, "largest difference between models", counts=counted),
+                caption="Films that several models judged, by how much these differ.",
             )
         )
-    return Section(title="How sure the answers are", parts=(Figures(figures=tuple(pictures)),))
+    return Section(title=title, parts=(Figures(figures=tuple(figures)),))
 
 
 def _review(films: FilmTally, previews: Mapping[str, bytes]) -> Section:
     queue, count = films.queue, sum(films.doubtful.values())
     if not queue:
-        return Section(title="Review queue", parts=(Text(paragraphs=("No film is in doubt.",)),))
-    pictures = tuple(_asked(row, previews) for row in queue)
-    more = f" The first {len(queue)} of {count:,} are shown." if count > len(queue) else ""
+        return Section(title="Films to review", parts=(Text(paragraphs=("No film is in doubt.",)),))
+    pictures = tuple(_doubtful_film(film, previews) for film in queue)
+    more = f" The page shows the {len(queue)} most doubtful of {count:,}." if count > len(queue) else ""
     return Section(
-        title="Review queue",
-        lead=f"{count:,} to look at again: the likeliest view has less than {100 * UNSURE:.0f} %, "
-        f"or models differ by more than {100 * DISAGREE:.0f} points.{more}",
+        title="Films to review",
+        lead=f"{format_count(count, 'film')} to look at again: the likeliest view has a probability below "
+        f"{format_percent(UNSURE)}, or models differ by more than {100 * DISAGREE:.0f} percentage points.{more}",
         parts=(Pictures(pictures=pictures),),
     )
 
 
-def _asked(row: Shown, previews: Mapping[str, bytes]) -> Picture:
-    likely = sorted(VIEWS, key=lambda view: -row[f"{view}_p"])[:2]
+def _doubtful_film(film: ShownFilm, previews: Mapping[str, bytes]) -> Picture:
+    likely = sorted(VIEWS, key=lambda view: -film.probabilities[view])[:2]
     tags = []
-    if row["top"] < UNSURE:
+    if film.top < UNSURE:
         tags.append("unsure")
-    if (row["disagreement"] or 0) > DISAGREE:
+    if (film.disagreement or 0) > DISAGREE:
         tags.append("models disagree")
     return Picture(
-        png=previews.get(row["image_id"]),
-        title=f"{words(row['view'])}?",
-        lines=tuple(f"{view} {100 * row[f'{view}_p']:.0f} %" for view in likely),
-        code=short_id(row["image_id"]),
+        png=previews.get(film.image_id),
+        title=f"{humanize(film.view)}?",
+        lines=tuple(f"{view} {format_percent(film.probabilities[view])}" for view in likely),
+        code=short_id(film.image_id),
         tags=tuple(tags),
     )
 
 
-def _shown(films: FilmTally, previews: Mapping[str, bytes]) -> Section:
+def _examples(films: FilmTally, previews: Mapping[str, bytes]) -> Section:
     parts: list[Part] = []
     for view, chosen in films.examples.items():
         pictures = tuple(
-            Picture(
-                png=previews.get(row["image_id"]), title=f"{100 * row['top']:.0f} %", code=short_id(row["image_id"])
-            )
-            for row in chosen
+            Picture(png=previews.get(film.image_id), title=format_percent(film.top), code=short_id(film.image_id))
+            for film in chosen
         )
         if pictures:
-            parts.append(Pictures(pictures=pictures, title=words(view)))
+            parts.append(Pictures(pictures=pictures, title=humanize(view)))
     lead = "A few films of each view that are not in doubt, with the probability of the view."
-    return Section(title="Examples", lead=lead, parts=tuple(parts) or (Text(paragraphs=("None.",)),))
+    return Section(title="Examples", lead=lead, parts=tuple(parts) or (Text(paragraphs=("There are none.",)),))
 
 
 def _missing(missing: Sequence[str]) -> Section:
+    title = "Studies without a model"
     if not missing:
-        return Section(title="What is not here", parts=(Text(paragraphs=("Every study had a model.",)),))
+        return Section(title=title, parts=(Text(paragraphs=("Every study had a model.",)),))
     known = studies.names()
-    rows = tuple((words(name), studies.find(name).rows if name in known else None) for name in missing)
+    rows = tuple((humanize(name), studies.find(name).rows if name in known else None) for name in missing)
     return Section(
-        title="What is not here",
-        lead="No model was given for these studies. Their columns are empty; a table without any model is not made.",
-        parts=(PageTable(columns=("study", "table"), rows=rows),),
+        title=title,
+        lead="Their columns are empty, and a table that no model fills is not written.",
+        parts=(PageTable(columns=("study", "rows"), rows=rows),),
     )

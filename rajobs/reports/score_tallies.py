@@ -1,10 +1,12 @@
-"""What score's page needs of tables that may be too large to hold: counts, and the few rows that are shown.
+"""What score's page needs of tables that may be too large for memory: counts, and the few rows that it shows.
 
-Tables come part by part, in any order: what is told of them is the same.
+Tables come part by part, in any order, and the order changes nothing.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -13,22 +15,71 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from rajobs.records.svdh import HIGHEST
-from rajobs.records.tables.schemas import VIEWS
+from rajobs.records.tables.schemas import HANDS, VIEWS, VISITS
+from rajobs.records.tables.table_schema import TableSchema
 
-EXAMPLES = 6  # pictures a view, of films that are not in doubt
+EXAMPLES = 6  # pictures per view, of films that are not in doubt
 QUEUE = 18  # pictures of doubtful films
-UNSURE = 0.7  # a film whose likeliest view has less is looked at again
-DISAGREE = 0.3  # and one whose models differ by more in a probability
-HANDS = 12  # overlays of doubtful hands
-CALM = 4  # and of hands that are not in doubt
+UNSURE = 0.7  # a film needs review if its likeliest view has a lower probability
+DISAGREE = 0.3  # or if the probabilities of its models differ by more
+DOUBTFUL_HANDS = 12  # overlays of doubtful hands
+CALM_HANDS = 4  # overlays of hands that are not in doubt
 FASTEST = 10  # visits with the largest change
-SCORES = {"jsn": 5, "erosion": 6}  # how many scores there are of each
-
-Shown = Mapping[str, Any]
-"""A row that the page shows; `part` names the part it stands in."""
+SCORES = {"jsn": 5, "erosion": 6}  # number of different scores of each kind
 
 
-class Shares:
+@dataclass(frozen=True, kw_only=True)
+class ShownFilm:
+    """A film that the page shows."""
+
+    image_id: str
+    patient: str
+    part: str  # file name of the tables' part that it is in
+    view: str
+    probabilities: Mapping[str, float]  # by view
+    disagreement: float | None  # between models
+    doubt: float  # 0 where nobody needs to look at it
+
+    @property
+    def top(self) -> float:
+        return max(self.probabilities.values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShownHand:
+    """A hand that the page shows; unknown values are None."""
+
+    image_id: str
+    hand: int
+    part: str  # file name of the tables' part that it is in
+    side: str | None
+    box: tuple[float, ...]
+    svdh_total: int | None
+    svdh_lowest: int | None
+    svdh_highest: int | None
+    coverage: float | None
+    stage: int | None
+    ra_p: float | None
+    doubt: float
+    doubt_reasons: tuple[str, ...]
+
+    @property
+    def place(self) -> tuple[str, int]:
+        return self.image_id, self.hand
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShownVisit:
+    """A visit with a large change of the total of both hands."""
+
+    patient: str
+    visit_date: date
+    svdh_total: int  # of both hands
+    svdh_change: int  # since the visit before
+    days_since: int
+
+
+class ShareCounts:
     """Numbers from 0 to 1, counted to a thousandth."""
 
     FINE = 1000
@@ -38,15 +89,15 @@ class Shares:
         self.values = (np.arange(self.FINE) + 0.5) / self.FINE
 
     def add(self, values: NDArray[np.floating]) -> None:
-        at = np.minimum((values * self.FINE).astype(np.int64), self.FINE - 1)
-        self.counts += np.bincount(at, minlength=self.FINE)
+        bins = np.minimum((values * self.FINE).astype(np.int64), self.FINE - 1)
+        self.counts += np.bincount(bins, minlength=self.FINE)
 
     def __len__(self) -> int:
         return int(self.counts.sum())
 
     def quantile(self, share: float) -> float:
         """The value below which this share of the numbers lies."""
-        assert len(self), "of no numbers there is none"
+        assert len(self), "no numbers have no quantile"
         return float(self.values[np.searchsorted(np.cumsum(self.counts), max(share * len(self), 1))])
 
 
@@ -55,56 +106,53 @@ class FilmTally:
 
     def __init__(self) -> None:
         self.fates: Counter[str] = Counter()
-        self.sure = {view: Shares() for view in VIEWS}  # of the likeliest view
+        self.certainty = {view: ShareCounts() for view in VIEWS}  # probabilities of the likeliest view
         self.doubtful = dict.fromkeys(VIEWS, 0)
-        self.differ = Shares()  # between models
-        self.queue: list[Shown] = []
-        self.examples: dict[str, list[Shown]] = {view: [] for view in VIEWS}
+        self.disagreement = ShareCounts()  # between models
+        self.queue: list[ShownFilm] = []
+        self.examples: dict[str, list[ShownFilm]] = {view: [] for view in VIEWS}
 
     def add(self, films: pa.Table, part: str = "") -> None:
-        """A part of the films table."""
+        """Count a part of the films table."""
         self.fates.update(films.column("fate").to_pylist())
         judged = films.filter(pc.is_valid(films.column("view")))
         p = np.stack([judged.column(f"{view}_p").to_numpy() for view in VIEWS], axis=1)
-        differ, top = judged.column("disagreement").to_numpy(), p.max(axis=1, initial=0)
-        self.differ.add(differ[~np.isnan(differ)])
-        unsure, apart = 1 - top, np.nan_to_num(differ)
-        doubt = np.where((unsure > 1 - UNSURE) | (apart > DISAGREE), np.maximum(unsure, apart), 0)
-        rows = [
-            {**row, "top": float(each), "doubt": float(asked), "part": part}
-            for row, each, asked in zip(judged.to_pylist(), top, doubt)
-        ]
+        disagreement = judged.column("disagreement").to_numpy()
+        self.disagreement.add(disagreement[~np.isnan(disagreement)])
+        unsure, apart = 1 - p.max(axis=1, initial=0), np.nan_to_num(disagreement)
+        doubts = np.where((unsure > 1 - UNSURE) | (apart > DISAGREE), np.maximum(unsure, apart), 0)
+        rows = [_read_film(part, row, float(doubt)) for row, doubt in zip(judged.to_pylist(), doubts)]
         for view in VIEWS:
-            mine = [row for row in rows if row["view"] == view]
-            self.sure[view].add(np.array([row["top"] for row in mine]))
-            self.doubtful[view] += sum(row["doubt"] > 0 for row in mine)
-            calm = [row for row in mine if not row["doubt"]]
-            self.examples[view] = _one_a_patient([*self.examples[view], *calm])[:EXAMPLES]
-        asked_again = [*self.queue, *(row for row in rows if row["doubt"])]
-        self.queue = sorted(asked_again, key=lambda row: (-row["doubt"], row["image_id"]))[:QUEUE]
+            of_view = [row for row in rows if row.view == view]
+            self.certainty[view].add(np.array([row.top for row in of_view]))
+            self.doubtful[view] += sum(row.doubt > 0 for row in of_view)
+            calm = [row for row in of_view if not row.doubt]
+            self.examples[view] = _one_film_per_patient([*self.examples[view], *calm])[:EXAMPLES]
+        queue = [*self.queue, *(row for row in rows if row.doubt)]
+        self.queue = sorted(queue, key=lambda row: (-row.doubt, row.image_id))[:QUEUE]
 
     @property
     def judged(self) -> int:
-        return sum(map(len, self.sure.values()))
+        return sum(map(len, self.certainty.values()))
 
-    def shown(self) -> list[Shown]:
+    def shown(self) -> list[ShownFilm]:
         """The films whose previews the page shows."""
         return [row for view in VIEWS for row in self.examples[view]] + self.queue
 
 
 class HandTally:
-    """The hands' totals, their joints' scores and what is doubtful."""
+    """The hands' totals, the scores of their joints, and which hands are in doubt."""
 
     def __init__(self) -> None:
         self.hands = self.doubtful = self.joints = 0
         self.totals = np.zeros(HIGHEST + 1, np.int64)
         self.coverage: Counter[float] = Counter()
         self.scores = {name: np.zeros(count, np.int64) for name, count in SCORES.items()}
-        self.queue: list[Shown] = []
-        self.calm: list[Shown] = []
+        self.queue: list[ShownHand] = []
+        self.calm: list[ShownHand] = []
 
     def add(self, hands: pa.Table, joints: pa.Table, part: str = "") -> None:
-        """A part of the hands table, and of the joints table."""
+        """Count a part of the hands table and of the joints table."""
         doubt = hands.column("doubt")
         self.hands += hands.num_rows
         self.doubtful += int(pc.sum(pc.greater(doubt, 0)).as_py() or 0)
@@ -114,63 +162,103 @@ class HandTally:
         self.coverage.update(hands.column("coverage").drop_null().to_pylist())
         for name, counts in self.scores.items():
             counts += np.bincount(joints.column(name).drop_null().to_numpy(), minlength=len(counts))[: len(counts)]
-        self.queue = _best(self.queue, hands.filter(pc.greater(doubt, 0)), "doubt", HANDS, part)
-        # Of those without doubt the highest totals: there is something to see.
-        self.calm = _best(self.calm, hands.filter(pc.equal(doubt, 0)), "svdh_total", CALM, part)
+        doubtful = _highest_rows(hands.filter(pc.greater(doubt, 0)), HANDS, "doubt", DOUBTFUL_HANDS)
+        queue = [*self.queue, *(_read_hand(part, row) for row in doubtful)]
+        self.queue = sorted(queue, key=lambda hand: (-hand.doubt, hand.place))[:DOUBTFUL_HANDS]
+        # Of the hands without doubt those with the highest totals: there is something to see.
+        highest = _highest_rows(hands.filter(pc.equal(doubt, 0)), HANDS, "svdh_total", CALM_HANDS)
+        calm = [*self.calm, *(_read_hand(part, row) for row in highest)]
+        self.calm = sorted(calm, key=lambda hand: (hand.svdh_total is None, -(hand.svdh_total or 0), hand.place))
+        self.calm = self.calm[:CALM_HANDS]
 
-    def shown(self) -> list[Shown]:
-        """The hands that the page shows: the most doubtful ones, then some that nobody has to look at."""
+    def shown(self) -> list[ShownHand]:
+        """The hands that the page shows: the most doubtful ones, then some that are not in doubt."""
         return [*self.queue, *self.calm]
 
 
 class VisitTally:
-    """How totals change from a visit to the next, and what scans told the clinic's picture."""
+    """How totals change between visits, and which clinical findings came from scans."""
 
     def __init__(self) -> None:
-        self.visits = self.asked = self.filled = self.squares = self.placeless = 0
+        self.visits = self.clinic_visits = self.visits_filled = self.squares_filled = self.scans_without_place = 0
         self.changes: Counter[int] = Counter()
-        self.fastest: list[Shown] = []
+        self.fastest: list[ShownVisit] = []
 
     def add(self, visits: pa.Table) -> None:
-        """A part of the visits table."""
-        known = visits.filter(pc.is_valid(visits.column("svdh_change")))
+        """Count a part of the visits table."""
+        changed = visits.filter(pc.is_valid(visits.column("svdh_change")))
         self.visits += visits.num_rows
-        self.changes.update(known.column("svdh_change").to_pylist())
-        self.fastest = _best(self.fastest, known, "svdh_change", FASTEST)
+        self.changes.update(changed.column("svdh_change").to_pylist())
+        fastest = [*self.fastest, *map(_read_visit, _highest_rows(changed, VISITS, "svdh_change", FASTEST))]
+        self.fastest = sorted(fastest, key=lambda visit: (-visit.svdh_change, visit.patient, visit.visit_date))
+        self.fastest = self.fastest[:FASTEST]
         squares = visits.column("squares_filled").drop_null()
-        self.asked += len(squares)
-        self.filled += int(pc.sum(pc.greater(squares, 0)).as_py() or 0)
-        self.squares += int(pc.sum(squares).as_py() or 0)
+        self.clinic_visits += len(squares)
+        self.visits_filled += int(pc.sum(pc.greater(squares, 0)).as_py() or 0)
+        self.squares_filled += int(pc.sum(squares).as_py() or 0)
 
     def add_scans(self, scans: pa.Table) -> None:
-        """A part of the ultrasound table: the graded frames of which nobody says whose joint they show."""
+        """Count a part of the ultrasound table: the graded frames of which no label says whose joint they show."""
         graded = pc.or_(pc.is_valid(scans.column("grade")), pc.is_valid(scans.column("grey_grade")))
         placed = pc.and_(pc.is_valid(scans.column("side")), pc.is_valid(scans.column("site")))
-        self.placeless += int(pc.sum(pc.and_not(graded, placed)).as_py() or 0)
+        self.scans_without_place += int(pc.sum(pc.and_not(graded, placed)).as_py() or 0)
 
 
-def median(counted: Mapping[Any, int]) -> float:
-    """Of numbers of which there are few different ones."""
-    values = np.array(sorted(counted))
-    up_to = np.cumsum([counted[value] for value in sorted(counted)])
+def median(counts: Mapping[Any, int]) -> float:
+    """The median of numbers, from how often each of them occurs."""
+    values = np.array(sorted(counts))
+    up_to = np.cumsum([counts[value] for value in sorted(counts)])
     return float(np.mean(values[np.searchsorted(up_to, [(up_to[-1] + 1) // 2, up_to[-1] // 2 + 1])]))
 
 
-def _one_a_patient(rows: Sequence[Mapping[str, Any]]) -> list[Any]:
-    """The first film of each patient by image_id, whose order is a random one."""
-    order = sorted(rows, key=lambda row: str(row["image_id"]), reverse=True)
-    first = {row["patient"]: row for row in order}
-    return sorted(first.values(), key=lambda row: str(row["image_id"]))
+def _read_film(part: str, row: Mapping[str, Any], doubt: float) -> ShownFilm:
+    return ShownFilm(
+        image_id=row["image_id"],
+        patient=row["patient"],
+        part=part,
+        view=row["view"],
+        probabilities={view: row[f"{view}_p"] for view in VIEWS},
+        disagreement=row["disagreement"],
+        doubt=doubt,
+    )
 
 
-def _best(held: Sequence[Shown], table: pa.Table, column: str, most: int, part: str = "") -> list[Shown]:
-    """The rows with the highest values, of those held and a table's; of equal ones the first by the table's key."""
-    key = [name for name in ("image_id", "patient", "hand", "visit_date") if name in table.column_names]
-    order = [(column, "descending"), *((name, "ascending") for name in key)]
-    rows = table.sort_by(order).slice(0, most).to_pylist()
-    both = [*held, *({**row, "part": part} for row in rows)]
+def _read_hand(part: str, row: Mapping[str, Any]) -> ShownHand:
+    return ShownHand(
+        image_id=row["image_id"],
+        hand=row["hand"],
+        part=part,
+        side=row["side"],
+        box=tuple(row["box"]),
+        svdh_total=row["svdh_total"],
+        svdh_lowest=row["svdh_lowest"],
+        svdh_highest=row["svdh_highest"],
+        coverage=row["coverage"],
+        stage=row["stage"],
+        ra_p=row["ra_p"],
+        doubt=row["doubt"],
+        doubt_reasons=tuple(row["doubt_reasons"] or ()),
+    )
 
-    def place(row: Shown) -> tuple[Any, ...]:
-        return (row[column] is None, -(row[column] or 0), *(row[name] for name in key))
 
-    return sorted(both, key=place)[:most]
+def _read_visit(row: Mapping[str, Any]) -> ShownVisit:
+    return ShownVisit(
+        patient=row["patient"],
+        visit_date=row["visit_date"],
+        svdh_total=row["L_svdh_total"] + row["R_svdh_total"],
+        svdh_change=row["svdh_change"],
+        days_since=row["days_since"],
+    )
+
+
+def _one_film_per_patient(films: Sequence[ShownFilm]) -> list[ShownFilm]:
+    """The first film of each patient by image_id, whose order is random."""
+    first = {film.patient: film for film in sorted(films, key=lambda film: film.image_id, reverse=True)}
+    return sorted(first.values(), key=lambda film: film.image_id)
+
+
+def _highest_rows(table: pa.Table, schema: TableSchema, column: str, most: int) -> list[dict[str, Any]]:
+    """The rows with the highest values, nulls last, ties in the order of the table's key."""
+    order = [(column, "descending"), *((name, "ascending") for name in schema.key)]
+    rows: list[dict[str, Any]] = table.sort_by(order).slice(0, most).to_pylist()
+    return rows

@@ -44,33 +44,33 @@ def labels(**read: tuple[int | None, ...]) -> pa.Table:
 
 def test_readers_and_model_are_judged_on_the_rows_that_a_reader_scored(study: Study) -> None:
     read = labels(truth=(0, 1, 2, 5), anna=(0, 2, 2, None), bert=(1, 2, 2, 5))
-    found = {(row["who"], row["against"]): row for row in compare_readers(study, predictions((0, 1, 2, 5)), read)}
+    found = {(row.who, row.against): row for row in compare_readers(study, predictions((0, 1, 2, 5)), read)}
     assert list(found) == [
         ("model", "reference"), ("anna", "reference"), ("bert", "reference"),
         ("model", "anna"), ("model", "bert"), ("anna", "bert"),
     ]  # fmt: skip
-    accuracy = {pair: row["figures"]["accuracy"]["value"] for pair, row in found.items()}
+    accuracy = {pair: row.figures["accuracy"]["value"] for pair, row in found.items()}
     assert accuracy == {
         ("model", "reference"): 3 / 4, ("anna", "reference"): 2 / 3, ("bert", "reference"): 2 / 4,
         ("model", "anna"): 1 / 3, ("model", "bert"): 1 / 4, ("anna", "bert"): 2 / 3,
     }  # fmt: skip
-    assert found["anna", "reference"]["rows"] == 3
-    assert found["anna", "reference"]["lead"]["accuracy"]["value"] == 0  # two of the three rows that anna scored
-    assert found["bert", "reference"]["lead"]["accuracy"]["value"] == 1 / 4
-    assert found["bert", "reference"]["lead"]["mae"]["value"] == -1 / 4  # 1 step of 4 rows less 2 of 4
-    assert set(found["anna", "reference"]["figures"]) == {"accuracy", "mae"}, "no probability of a reader's is known"
+    assert found["anna", "reference"].rows == 3
+    assert found["anna", "reference"].lead["accuracy"]["value"] == 0  # two of the three rows that anna scored
+    assert found["bert", "reference"].lead["accuracy"]["value"] == 1 / 4
+    assert found["bert", "reference"].lead["mae"]["value"] == -1 / 4  # 1 step of 4 rows less 2 of 4
+    assert set(found["anna", "reference"].figures) == {"accuracy", "mae"}, "no probability of a reader's is known"
 
 
 def test_a_consensus_of_the_readers_judges_none_of_them(study: Study) -> None:
     rows = compare_readers(study, predictions((0, 1, 2, 5)), labels(anna=(0, 1, 2, 5), bert=(0, 1, 2, 4)))
-    assert [(row["who"], row["against"]) for row in rows] == [("model", "anna"), ("model", "bert"), ("anna", "bert")]
-    assert not any("lead" in row for row in rows)
+    assert [(row.who, row.against) for row in rows] == [("model", "anna"), ("model", "bert"), ("anna", "bert")]
+    assert not any(row.lead for row in rows)
 
 
 def test_rows_without_an_adjudicated_score_judge_no_reader(study: Study) -> None:
     read = labels(truth=(0, None, None, None), anna=(0, 1, 1, 1))
     compared = compare_readers(study, predictions((0, 1, 1, 1)), read)
-    assert {(row["who"], row["against"]): row["rows"] for row in compared} == {
+    assert {(row.who, row.against): row.rows for row in compared} == {
         ("model", "reference"): 1, ("anna", "reference"): 1, ("model", "anna"): 4,
     }  # fmt: skip
 
@@ -96,5 +96,5 @@ def test_a_scan_s_readers_are_found_whatever_side_and_site_they_name() -> None:
         for reader, images in {"truth": 4, "anna": 4, "bert": 0}.items()
         for image in ("another", *(f"i{at}" for at in range(images)))
     ])  # fmt: skip
-    found = {(row["who"], row["against"]): row["rows"] for row in compare_readers(scans, said, read)}
+    found = {(row.who, row.against): row.rows for row in compare_readers(scans, said, read)}
     assert found == {("model", "reference"): 4, ("anna", "reference"): 4, ("model", "anna"): 4}

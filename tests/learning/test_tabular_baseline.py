@@ -65,27 +65,25 @@ def test_networks_that_guess_lose_and_the_page_s_words_say_so(clinic: Study, vis
     known, new = visits[:50], visits[50:]
     guess = asked(new, ["1", "0", "0"] * 10, [[0.4, 0.6], [0.6, 0.4], [0.6, 0.4]] * 10)
     networks, plain = compare_baseline(clinic, guess, visits, learns(known))
-    assert (networks["who"], plain["who"], plain["rows"], plain["learnt"]) == ("model", MODEL, 30, 50)
-    assert plain["learnt_from"] == ["train"]
-    assert (
-        plain["figures"]["balanced_accuracy"]["value"] > 0.85 > 0.6 > networks["figures"]["balanced_accuracy"]["value"]
-    )
-    assert list(plain["figures"]) == ["auc", "calibration_error", "balanced_accuracy"], "what decides stands last"
-    lead = plain["lead"]["balanced_accuracy"]
-    both = (each["figures"]["balanced_accuracy"]["value"] for each in (networks, plain))
+    assert (networks.who, plain.who, plain.rows, plain.learnt) == ("model", MODEL, 30, 50)
+    assert plain.learnt_from == ("train",)
+    assert plain.figures["balanced_accuracy"]["value"] > 0.85 > 0.6 > networks.figures["balanced_accuracy"]["value"]
+    assert list(plain.figures) == ["auc", "calibration_error", "balanced_accuracy"], "what decides stands last"
+    lead = plain.lead["balanced_accuracy"]
+    both = (each.figures["balanced_accuracy"]["value"] for each in (networks, plain))
     assert lead["value"] == pytest.approx(next(both) - next(both)) and lead["high"] < 0
-    assert "lose" in verdict(plain)
+    assert "lose" in verdict(plain.deciding_metric, lead)
 
 
 def test_equal_answers_are_no_victory_and_right_ones_are(clinic: Study, visits: list[Visit]) -> None:
     known, new = visits[:50], visits[50:]
     right = [f"{each.findings['ra']:g}" for each in new]
     (_, plain) = compare_baseline(clinic, asked(new, right, [None] * 30), visits, learns(known))
-    assert list(plain["figures"]) == ["balanced_accuracy"], "without probabilities counts alone are compared"
-    assert "do not win" in verdict(plain)
+    assert list(plain.figures) == ["balanced_accuracy"], "without probabilities counts alone are compared"
+    assert "do not win" in verdict(plain.deciding_metric, plain.lead[plain.deciding_metric])
     nothing = [replace(each, findings={**each.findings, "rf": None}) for each in visits]
     (_, plain) = compare_baseline(clinic, asked(new, right, [None] * 30), nothing, learns(known))
-    assert "networks win" in verdict(plain)
+    assert "networks win" in verdict(plain.deciding_metric, plain.lead[plain.deciding_metric])
 
 
 def test_rows_that_it_learnt_from_judge_nobody(clinic: Study, visits: list[Visit]) -> None:

@@ -1,4 +1,4 @@
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -6,12 +6,12 @@ import pyarrow as pa
 import pytest
 
 from rajobs import studies
-from rajobs.learning.recipe import to_dict
+from rajobs.learning.comparison import Comparison
 from rajobs.learning.study import Study
 from rajobs.learning.targets import scores
 from rajobs.records.tables.schemas import HISTORY, PREDICTIONS
 from rajobs.reports import figures as draw
-from rajobs.reports.evaluation_page import evaluation_page, wrong_answers
+from rajobs.reports.evaluation_page import EvaluationFacts, ModelFacts, evaluation_page, wrong_answers
 
 ReadPage = Callable[[str], str]
 FIGURES = {
@@ -26,9 +26,10 @@ def study() -> Study:
 
 
 @pytest.fixture
-def facts(study: Study) -> dict[str, Any]:
-    bundle = {"hash": "b5", "recipe": to_dict(study.recipes["default"]), "mode": "clean", "seed": 7, "budget": 1.0}
-    return {"mode": "clean", "budget": 1.0, "bundles": [bundle], "rows": {"train": 6, "validation": 2, "test": 4}}
+def facts(study: Study) -> EvaluationFacts:
+    model = ModelFacts(hash="b5", recipe=study.recipes["default"], mode="clean", seed=7, budget=1.0)
+    rows = {"train": 6, "validation": 2, "test": 4}
+    return EvaluationFacts(mode="clean", models=(model,), rows=rows, figures=FIGURES)
 
 
 def predictions(rows: Sequence[tuple[str, str, str, list[float] | None]], **more: Any) -> pa.Table:
@@ -51,22 +52,24 @@ FOUR = (
 )
 
 
-def test_the_surest_mistakes_of_the_test_part_come_first(study: Study) -> None:
+def test_the_most_confident_mistakes_of_the_test_part_come_first(study: Study) -> None:
     table = pa.concat_tables(
         [predictions(FOUR), predictions([("t", "both", "foot", [0.0, 0.0, 1.0, 0.0])], split="train")]
     )
     assert wrong_answers(study, table) == ["i3", "i2"]
     assert wrong_answers(study, table, most=1) == ["i3"]
-    unlikely = predictions([("i5", "both", "unilateral", [0.01, 0.0, 0.0, 0.99])])  # not as sure of what it says
+    unlikely = predictions(
+        [("i5", "both", "unilateral", [0.01, 0.0, 0.0, 0.99])]
+    )  # its own answer has a low probability
     assert wrong_answers(study, pa.concat_tables([unlikely, table])) == ["i3", "i2", "i5"]
 
 
 def test_the_page_shows_measures_paper_mistakes_and_making(
-    study: Study, facts: Mapping[str, Any], read_page: ReadPage, film: bytes
+    study: Study, facts: EvaluationFacts, read_page: ReadPage, film: bytes
 ) -> None:
     epoch = {"member": "views", "epoch": 1, "loss": 1.0, "validation_loss": 1.1, "metric": 0.5, "learning_rate": 1e-3}
     history = HISTORY.rows([epoch, {**epoch, "epoch": 2}])
-    page, drawn = evaluation_page(study, facts, predictions(FOUR), FIGURES, history, {"i3": film})
+    page, drawn = evaluation_page(study, facts, predictions(FOUR), history, {"i3": film})
     text = read_page(page)
     assert set(drawn) == {
         "view-confusion.png", "view-roc.png", "view-calibration.png", "view-confidence.png", "history.png",
@@ -80,129 +83,123 @@ def test_the_page_shows_measures_paper_mistakes_and_making(
     assert "epochs and rows" not in text
 
 
-def test_a_small_budget_and_the_other_mode_are_said(
-    study: Study, facts: Mapping[str, Any], read_page: ReadPage
+def test_the_page_names_a_small_budget_rules_and_the_leaks_of_published_mode(
+    study: Study, facts: EvaluationFacts, read_page: ReadPage
 ) -> None:
-    other = {"mode": "clean", "figures": {"view.accuracy": {"value": 0.7125, "low": 0.6, "high": 0.8}}}
-    page, _ = evaluation_page(
-        study, {**facts, "mode": "published", "budget": 0.05, "other": other, "rules": ["Dark films are nought."]},
-        predictions(FOUR), FIGURES, None, {},
-    )  # fmt: skip
-    text = read_page(page)
+    facts = replace(facts, mode="published", budget=0.05, rules=("Dark films are nought.",))
+    text = read_page(evaluation_page(study, facts, predictions(FOUR), None, {})[0])
     assert "Dark films are nought." in text
     assert "with 5 % of the recipe's epochs" in text
-    assert "with the leaks that it has" in text and "foot as other" in text
-    assert "View, accuracy 0.812 0.713 -0.100" in text
+    assert "including its leaks" in text and "foot as other" in text
 
 
-def test_folded_probabilities_are_answers_of_the_papers_classes(study: Study, facts: Mapping[str, Any]) -> None:
+def test_folded_probabilities_are_answers_of_the_papers_classes(study: Study, facts: EvaluationFacts) -> None:
     three = predictions([("i1", "other", "other", [0.1, 0.1, 0.8]), ("i2", "both", "unilateral", [0.6, 0.3, 0.1])])
-    page, _ = evaluation_page(study, facts, three, {}, None, {})
+    page, _ = evaluation_page(study, replace(facts, figures={}), three, None, {})
     assert '<th scope="row" class="">foot</th>' not in page and '<th scope="row" class="">other</th>' in page
 
 
-def test_answers_without_probabilities_leave_out_what_needs_them(study: Study, facts: Mapping[str, Any]) -> None:
-    _, drawn = evaluation_page(study, facts, predictions([("i1", "both", "foot", None)]), {}, None, {})
+def test_answers_without_probabilities_leave_out_what_needs_them(study: Study, facts: EvaluationFacts) -> None:
+    table = predictions([("i1", "both", "foot", None)])
+    _, drawn = evaluation_page(study, replace(facts, figures={}), table, None, {})
     assert set(drawn) == {"view-confusion.png"}
 
 
-def test_scores_in_order_get_the_readers_beside_the_model(study: Study, facts: Mapping[str, Any]) -> None:
+def test_ordered_scores_get_a_figure_of_readers_and_model(study: Study, facts: EvaluationFacts) -> None:
     ordered = replace(study, targets=(scores("stage", 2),), headline="stage.qwk", metrics=("qwk",))
     table = predictions([("i1", "0", "0", [0.8, 0.1, 0.1]), ("i2", "2", "1", [0.2, 0.6, 0.2])], target="stage")
     figures = {"stage.qwk": {"value": 0.4, "low": 0.1, "high": 0.6}}
-    page, drawn = evaluation_page(ordered, facts, table, figures, None, {})
+    page, drawn = evaluation_page(ordered, replace(facts, figures=figures), table, None, {})
     assert "stage-scores.png" in drawn and "QWK, stage" in page
 
 
 def test_an_answer_is_as_sure_as_its_own_probability(
-    study: Study, facts: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch
+    study: Study, facts: EvaluationFacts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ordered = replace(study, targets=(scores("stage", 3),), headline="stage.qwk", metrics=("qwk",))
     table = predictions([("i1", "1", "1", [0.4, 0.25, 0.35, 0.0])], target="stage")  # the median is not the likeliest
-    told: list[float] = []
-    drawn = draw.reliability
-    monkeypatch.setattr(draw, "reliability", lambda sure, right: told.extend(sure.tolist()) or drawn(sure, right))
-    evaluation_page(ordered, facts, table, {}, None, {})
-    assert told == [0.25]
+    probabilities: list[float] = []
+    reliability = draw.reliability
+
+    def record(confidence: draw.Reals, right: draw.Flags) -> bytes:
+        probabilities.extend(confidence.tolist())
+        return reliability(confidence, right)
+
+    monkeypatch.setattr(draw, "reliability", record)
+    evaluation_page(ordered, replace(facts, figures={}), table, None, {})
+    assert probabilities == [0.25]
 
 
-def test_no_test_rows_is_said_and_not_drawn(study: Study, facts: Mapping[str, Any], read_page: ReadPage) -> None:
-    page, drawn = evaluation_page(study, facts, PREDICTIONS.rows([]), {}, None, {})
+def test_without_test_rows_the_page_says_so_and_draws_nothing(
+    study: Study, facts: EvaluationFacts, read_page: ReadPage
+) -> None:
+    page, drawn = evaluation_page(study, replace(facts, figures={}), PREDICTIONS.rows([]), None, {})
     assert "nothing to judge by" in read_page(page) and not drawn
 
 
-def test_the_readers_stand_beside_the_model(study: Study, facts: Mapping[str, Any], read_page: ReadPage) -> None:
-    figure = {"value": 0.75, "low": 0.5, "high": 1.0}
-    row = {"target": "view", "against": "reference", "rows": 4, "figures": {"accuracy": figure}}
-    readers = [
-        {**row, "who": "model"},
-        {**row, "who": "anna", "lead": {"accuracy": {"value": -0.25, "low": -0.5, "high": 0.125}}},
-    ]
-    text = read_page(evaluation_page(study, {**facts, "readers": readers}, predictions(FOUR), FIGURES, None, {})[0])
-    assert "View: readers and model" in text
+FIGURE = {"value": 0.75, "low": 0.5, "high": 1.0}
+MODEL = Comparison(target="view", who="model", against="reference", rows=4, figures={"accuracy": FIGURE})
+LEAD = {"accuracy": {"value": -0.25, "low": -0.5, "high": 0.125}}
+
+
+def test_readers_are_compared_with_the_model(study: Study, facts: EvaluationFacts, read_page: ReadPage) -> None:
+    readers = (MODEL, replace(MODEL, who="anna", lead=LEAD))
+    text = read_page(evaluation_page(study, replace(facts, readers=readers), predictions(FOUR), None, {})[0])
+    assert "View: model and readers" in text
     assert "Anna and reference 4 0.750 (0.500 to 1.000) -0.250 (-0.500 to +0.125)" in text
-    without = read_page(evaluation_page(study, facts, predictions(FOUR), FIGURES, None, {})[0])
-    assert "The readers" not in without
+    without = read_page(evaluation_page(study, facts, predictions(FOUR), None, {})[0])
+    assert "Model and readers" not in without
 
 
-def test_a_plain_model_stands_beside_the_networks(study: Study, facts: Mapping[str, Any], read_page: ReadPage) -> None:
-    figure = {"value": 0.75, "low": 0.5, "high": 1.0}
-    row = {"target": "view", "against": "reference", "rows": 4, "figures": {"accuracy": figure}}
-    worse = {"accuracy": {"value": -0.25, "low": -0.5, "high": 0.125}}
-    plain = {**row, "who": "a plain tabular model", "learnt": 9, "learnt_from": ["train"], "lead": worse}
-    baseline = [{**row, "who": "model"}, plain]
-    text = read_page(evaluation_page(study, {**facts, "baseline": baseline}, predictions(FOUR), FIGURES, None, {})[0])
+def test_a_plain_model_is_compared_with_the_networks(study: Study, facts: EvaluationFacts, read_page: ReadPage) -> None:
+    def page(*parts: str) -> str:
+        plain = replace(MODEL, who="a plain tabular model", learnt=9, learnt_from=parts, lead=LEAD)
+        return read_page(
+            evaluation_page(study, replace(facts, baseline=(MODEL, plain)), predictions(FOUR), None, {})[0]
+        )
+
+    text = page("train")
     assert "The networks do not win against a plain tabular model" in text
     assert "A plain tabular model and reference 4 0.750 (0.500 to 1.000) -0.250 (-0.500 to +0.125)" in text
-    assert "learnt from the split's train part, on the same rows" in text
-    baseline = [baseline[0], {**plain, "learnt_from": ["train", "validation"]}]
-    text = read_page(evaluation_page(study, {**facts, "baseline": baseline}, predictions(FOUR), FIGURES, None, {})[0])
+    assert "learnt from the split's train part." in text
+    text = page("train", "validation")
     assert "learnt from the split's train and validation parts, as networks with folds do" in text
-    without = read_page(evaluation_page(study, facts, predictions(FOUR), FIGURES, None, {})[0])
+    without = read_page(evaluation_page(study, facts, predictions(FOUR), None, {})[0])
     assert "plain" not in without
 
 
-def test_where_members_differ_and_who_was_chosen_on_the_test_part_is_said(
-    study: Study, facts: Mapping[str, Any], read_page: ReadPage
+def test_the_page_shows_where_networks_disagree_and_that_the_test_part_chose_one(
+    study: Study, facts: EvaluationFacts, read_page: ReadPage
 ) -> None:
     apart = pa.concat_tables([
         predictions([row], dissent=share) for row, share in zip(FOUR, (0.0, 0.5, 0.25, 0.0), strict=True)
     ])  # fmt: skip
-    text = read_page(evaluation_page(study, facts, apart, FIGURES, None, {})[0])
-    assert "View all members agree 2 0.500 1.000 View a member says otherwise 2 0.500 0.000" in text
-    assert "Where members differ" not in read_page(
-        evaluation_page(study, facts, predictions(FOUR), FIGURES, None, {})[0]
-    )
-    (bundle,) = facts["bundles"]
-    chosen = {**facts, "mode": "published", "bundles": [{**bundle, "mode": "published", "best": "trial3"}]}
-    text = read_page(evaluation_page(study, chosen, predictions(FOUR), FIGURES, None, {})[0])
-    assert "trial3 answers, the most accurate one on this very test part" in text and "That is a leak" in text
+    text = read_page(evaluation_page(study, facts, apart, None, {})[0])
+    assert "View all networks agree 2 0.500 1.000 View a network disagrees 2 0.500 0.000" in text
+    assert "networks disagree" not in read_page(evaluation_page(study, facts, predictions(FOUR), None, {})[0])
+    (model,) = facts.models
+    chosen = replace(facts, mode="published", models=(replace(model, mode="published", best="trial3"),))
+    text = read_page(evaluation_page(study, chosen, predictions(FOUR), None, {})[0])
+    assert "trial3 answers: the most accurate one on this very test part" in text and "That is a leak" in text
 
 
 @pytest.mark.parametrize("mode", ["clean", "published"])
-def test_where_all_labelled_rows_judge_no_test_part_is_spoken_of(
-    study: Study, facts: Mapping[str, Any], read_page: ReadPage, mode: str
+def test_where_all_labelled_rows_judge_the_page_mentions_no_test_part(
+    study: Study, facts: EvaluationFacts, read_page: ReadPage, mode: str
 ) -> None:
-    (bundle,) = facts["bundles"]
-    foreign = {
-        **facts,
-        "mode": mode,
-        "all_rows": "Nobody can tell.",
-        "bundles": [{**bundle, "best": "x", "mode": mode}],
-    }
+    (model,) = facts.models
+    foreign = replace(facts, mode=mode, why_all_rows="Nobody can tell.", models=(replace(model, best="x", mode=mode),))
     for table in (predictions(FOUR), predictions(FOUR[:1])):
-        page = evaluation_page(study, foreign, table, FIGURES, None, {})[0]
-        text = read_page(page)
+        text = read_page(evaluation_page(study, foreign, table, None, {})[0])
         assert "Nobody can tell." in text and "all labelled rows" in text
-        spoken = text.replace("test part of the data that it was made with", "")
-        assert "test part" not in spoken and "Clean mode" not in spoken and "Published mode" not in spoken
-    assert "test part" in read_page(evaluation_page(study, facts, predictions(FOUR), FIGURES, None, {})[0])
+        text = text.replace("test part of the data that it was made with", "")
+        assert "test part" not in text and "Clean mode" not in text and "Published mode" not in text
+    assert "test part" in read_page(evaluation_page(study, facts, predictions(FOUR), None, {})[0])
 
 
-def test_of_answers_that_were_brought_no_model_is_spoken_of(
-    study: Study, facts: Mapping[str, Any], read_page: ReadPage
+def test_for_answers_from_elsewhere_the_page_mentions_no_model(
+    study: Study, facts: EvaluationFacts, read_page: ReadPage
 ) -> None:
-    page, _ = evaluation_page(study, {**facts, "bundles": []}, predictions(FOUR), FIGURES, None, {})
-    text = read_page(page)
-    assert "The answers were brought in a table." in text
+    text = read_page(evaluation_page(study, replace(facts, models=()), predictions(FOUR), None, {})[0])
+    assert "The answers come from a table of predictions." in text
     assert "Models that answered" not in text and "Clean mode" not in text

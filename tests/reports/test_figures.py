@@ -27,13 +27,13 @@ def test_a_long_curve_keeps_its_ends() -> None:
 
 
 def test_axes_of_a_sweep_are_placed_by_kind() -> None:
-    rate = sweep_figures.scale("learning rate", [1e-4, 1e-3, 1e-2, None])
-    np.testing.assert_allclose(rate.at, [0, 0.5, 1, np.nan])  # in powers
-    batch = sweep_figures.scale("batch", [16, 32, 64])
+    rate = sweep_figures.build_axis("learning rate", [1e-4, 1e-3, 1e-2, None])
+    np.testing.assert_allclose(rate.positions, [0, 0.5, 1, np.nan])  # logarithmic
+    batch = sweep_figures.build_axis("batch", [16, 32, 64])
     assert [label for _, label in batch.ticks] == ["16", "32", "64"]
-    np.testing.assert_allclose(batch.at, [0, 1 / 3, 1])
-    assert sweep_figures.scale("flip", [True, False, True]).ticks == ((0.0, "no"), (1.0, "yes"))
-    assert sweep_figures.scale("width", [16, 16]).at.tolist() == [0.5, 0.5]
+    np.testing.assert_allclose(batch.positions, [0, 1 / 3, 1])
+    assert sweep_figures.build_axis("flip", [True, False, True]).ticks == ((0.0, "no"), (1.0, "yes"))
+    assert sweep_figures.build_axis("width", [16, 16]).positions.tolist() == [0.5, 0.5]
 
 
 @pytest.mark.parametrize("curves", [{}, {"m": {"loss": [1.0], "validation_loss": [None], "metric": [None]}}])

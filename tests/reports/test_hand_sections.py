@@ -7,11 +7,11 @@ import numpy as np
 
 from rajobs.records.tables.schemas import FILMS, HANDS, JOINTS, VISITS
 from rajobs.reports.hand_sections import hand_sections
-from rajobs.reports.overlay import overlay
-from rajobs.reports.score_page import score_page
+from rajobs.reports.overlay import ScoredJoint, overlay
+from rajobs.reports.score_page import IntakeCounts, ScoreFacts, score_page
 from rajobs.reports.score_tallies import FilmTally, HandTally, VisitTally
 
-INTAKE = {"objects": 2, "images": 2, "frames": 2, "rejects": {}, "ignored": {}}
+FACTS = ScoreFacts(intake=IntakeCounts(objects=2, images=2, frames=2, rejects={}, ignored={}))
 
 
 def hand(image: str, doubt: float, total: int | None = 12, **more: Any) -> dict[str, Any]:
@@ -30,37 +30,38 @@ JOINT_ROWS = [joint("MCP2", x=20.0, y=20.0, box=[10.0, 10.0, 30.0, 30.0], jsn=3,
 
 
 def tally(*hands: dict[str, Any]) -> HandTally:
-    found = HandTally()
-    for number, one in enumerate(hands):
-        found.add(HANDS.rows([one]), JOINTS.rows(JOINT_ROWS if not number else []))
-    return found
+    counted = HandTally()
+    for number, row in enumerate(hands):
+        counted.add(HANDS.rows([row]), JOINTS.rows(JOINT_ROWS if not number else []))
+    return counted
 
 
 def visits() -> VisitTally:
     visit = {"patient": "p", "films": 1, "bundles": ["b"]}
-    found = VisitTally()
-    found.add(VISITS.rows([
+    counted = VisitTally()
+    counted.add(VISITS.rows([
         {**visit, "visit_date": date(2012, 1, 1), "L_svdh_total": 10, "R_svdh_total": 4},
         {
             **visit, "visit_date": date(2013, 1, 1), "L_svdh_total": 15, "R_svdh_total": 6, "svdh_change": 7,
             "days_since": 366,
         },
     ]))  # fmt: skip
-    return found
+    return counted
 
 
 def test_the_page_ranks_hands_by_doubt_and_shows_what_was_drawn(read_page: Callable[[str], str], film: bytes) -> None:
-    held = tally(hand("a", 0.4, stage=3, ra_p=0.75), hand("b", 0.9), hand("c", 0.0, total=40), hand("d", 0.0))
-    assert [row["image_id"] for row in held.shown()] == ["b", "a", "c", "d"]
-    sections = hand_sections(held, visits(), {("b", 0): film})
+    hands = tally(hand("a", 0.4, stage=3, ra_p=0.75), hand("b", 0.9), hand("c", 0.0, total=40), hand("d", 0.0))
+    assert [row.image_id for row in hands.shown()] == ["b", "a", "c", "d"]
+    sections = hand_sections(hands, visits(), {("b", 0): film})
     films = FilmTally()
     films.add(FILMS.rows([{"image_id": "a", "patient": "p", "fate": "kept", "bundles": []}]))
-    page = score_page({"intake": INTAKE, "ultrasound": 0}, films, {}, [], sections)
+    page = score_page(FACTS, films, {}, sections)
     text = read_page(page)
     assert text.index("left hand, doubt 0.90") < text.index("left hand, doubt 0.40") < text.index("Not in doubt")
-    assert "total 12 of 50% of the sites, 12 to 90 possible" in text and "stage 3" in text and "RA 75%" in text
+    assert "total 12 from 50 % of the sites (12 to 90 possible)" in text and "stage 3" in text
+    assert "RA probability 75 %" in text
     assert "2 of 4 hands are in doubt" in text and "partial Sharp/van der Heijde" in text
-    assert "p 14 21 +7 366" in text
+    assert "At 1 visit the totals" in text and "p 14 21 +7 366" in text
 
 
 def test_without_hands_there_is_no_section() -> None:
@@ -68,8 +69,11 @@ def test_without_hands_there_is_no_section() -> None:
 
 
 def test_an_overlay_has_red_boxes_yellow_narrowing_and_blue_erosion() -> None:
-    held = JOINTS.rows(JOINT_ROWS).to_pylist()
-    data = overlay(np.full((100, 100), 90, np.uint8), [0.0, 0.0, 100.0, 100.0], held)
+    joints = [
+        ScoredJoint(box=row["box"], jsn=row["jsn"], erosion=row["erosion"])
+        for row in JOINTS.rows(JOINT_ROWS).to_pylist()
+    ]
+    data = overlay(np.full((100, 100), 90, np.uint8), [0.0, 0.0, 100.0, 100.0], joints)
     picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR).astype(int)
     assert max(picture.shape) == 560
     red = (picture[..., 2] > 180) & (picture[..., 0] < 90) & (picture[..., 1] < 90)

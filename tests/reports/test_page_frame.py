@@ -20,11 +20,10 @@ from rajobs.reports.page import (
     Text,
     Tile,
     Tiles,
-    interval,
+    format_cell,
     render,
-    shown,
-    words,
 )
+from rajobs.reports.wording import format_count, format_figure, format_interval, humanize
 
 ReadPage = Callable[[str], str]
 
@@ -59,20 +58,29 @@ def test_only_png_is_embedded() -> None:
 
 
 def test_numbers_are_written_for_people() -> None:
-    assert [shown(value) for value in (1234567, 0.98765, None, float("nan"), "a")] == [
+    assert [format_cell(value) for value in (1234567, 0.98765, None, float("nan"), "a")] == [
         "1,234,567",
         "0.988",
         "–",
         "–",
         "a",
     ]
-    assert words("view.calibration_error") == "View, calibration error" and words("view.auc") == "View, AUC"
-    assert interval(float("nan"), 1.0) is None
+    assert humanize("view.calibration_error") == "View, calibration error" and humanize("view.auc") == "View, AUC"
+    assert format_interval(float("nan"), 1.0) is None
+    assert [format_count(count, "film") for count in (0, 1, 2000)] == ["0 films", "1 film", "2,000 films"]
     table = PageTable(
         columns=("a", "b", "c", "d", "e"),
-        rows=(("x", 1, interval(0.1, 0.2), "+0.040", None), ("3 films", None, None, "-1", None)),
+        rows=(("x", 1, format_interval(0.1, 0.2), "+0.040", None), ("3 films", None, None, "-1", None)),
     )
     assert table.numeric == (False, True, True, True, False)
+
+
+def test_a_figure_without_its_whole_interval_is_unknown() -> None:
+    """A metrics.json has null for what is no number; a table of predictions has NaN."""
+    figure = {"value": 0.75, "low": 0.5, "high": 1.0}
+    assert format_figure(figure) == "0.750 (0.500 to 1.000)"
+    assert format_figure({**figure, "value": -0.25}, signed=True) == "-0.250 (+0.500 to +1.000)"
+    assert format_figure({**figure, "low": None}) is None and format_figure({**figure, "high": float("nan")}) is None
 
 
 def test_reports_need_neither_torch_nor_ray() -> None:

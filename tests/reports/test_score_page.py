@@ -1,18 +1,14 @@
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from rajobs.records.tables.schemas import FILMS, VIEWS
-from rajobs.reports.score_page import FATES, score_page
+from rajobs.reports.score_page import FATES, IntakeCounts, ScoreFacts, score_page
 from rajobs.reports.score_tallies import EXAMPLES, QUEUE, FilmTally
 
 ReadPage = Callable[[str], str]
-INTAKE = {
-    "objects": 12,
-    "images": 8,
-    "frames": 9,
-    "rejects": {"truncated": 2, "too-deep": 1},
-    "ignored": {"duplicate": 1},
-}
+INTAKE = IntakeCounts(objects=12, images=8, frames=9, rejects={"truncated": 2, "too-deep": 1}, ignored={"duplicate": 1})
+FACTS = ScoreFacts(intake=INTAKE)
 
 
 def film_row(image: str, view: str | None, top: float = 0.97, **more: Any) -> dict[str, Any]:
@@ -23,14 +19,14 @@ def film_row(image: str, view: str | None, top: float = 0.97, **more: Any) -> di
 
 
 def tally(*rows: dict[str, Any], part: int = 1000) -> FilmTally:
-    found = FilmTally()
+    films = FilmTally()
     for first in range(0, len(rows), part):
-        found.add(FILMS.rows(list(rows[first : first + part])))
-    return found
+        films.add(FILMS.rows(list(rows[first : first + part])))
+    return films
 
 
 def names(films: FilmTally) -> list[str]:
-    return [row["image_id"] for row in films.shown()]
+    return [film.image_id for film in films.shown()]
 
 
 SIX = (
@@ -49,15 +45,15 @@ def test_every_fate_of_a_film_is_explained() -> None:
 
 
 def test_doubt_is_a_low_probability_or_models_that_differ() -> None:
-    doubts = {row["image_id"]: round(row["doubt"], 2) for row in tally(*SIX).queue}
+    doubts = {film.image_id: round(film.doubt, 2) for film in tally(*SIX).queue}
     assert doubts == {"b": 0.45, "c": 0.6, "d": 0.6}
 
 
-def test_the_page_says_where_all_went_and_shows_the_doubtful(read_page: ReadPage, film: bytes) -> None:
+def test_the_page_accounts_for_all_files_and_shows_the_doubtful_films(read_page: ReadPage, film: bytes) -> None:
     films = tally(*SIX)
     assert names(films) == ["a", "f", "c", "d", "b"]  # examples by view, then the queue
     previews = dict.fromkeys(names(films), film)
-    page = score_page({"intake": INTAKE, "ultrasound": 3}, films, previews, ["hand_filter", "coming"])
+    page = score_page(replace(FACTS, ultrasound=3, missing=("hand_filter", "coming")), films, previews)
     text = read_page(page)
     assert "Every file is accounted for: 12 = 8 + 3 + 1." in text
     assert "Truncated rejected 2 16.7 %" in text and "Duplicate ignored 1" in text
@@ -71,12 +67,12 @@ def test_the_page_says_where_all_went_and_shows_the_doubtful(read_page: ReadPage
 
 
 def test_counts_that_do_not_add_up_are_not_hidden() -> None:
-    page = score_page({"intake": {**INTAKE, "objects": 13}}, tally(*SIX), {}, [])
+    page = score_page(ScoreFacts(intake=replace(INTAKE, objects=13)), tally(*SIX), {})
     assert "do not add up: 13 came in, 12 are accounted for" in page
 
 
-def test_no_film_judged_is_said(read_page: ReadPage) -> None:
-    text = read_page(score_page({"intake": INTAKE}, tally(film_row("a", None)), {}, []))
+def test_the_page_says_that_no_film_was_judged(read_page: ReadPage) -> None:
+    text = read_page(score_page(FACTS, tally(film_row("a", None)), {}))
     assert "No film was judged." in text and "No film is in doubt." in text and "Every study had a model." in text
 
 
@@ -86,9 +82,9 @@ def test_many_films_give_few_pictures_of_different_patients_and_the_worst_doubts
     films = tally(*sure, *unsure)
     chosen = films.shown()
     assert len(chosen) == EXAMPLES + QUEUE
-    assert len({row["patient"] for row in chosen[:EXAMPLES]}) == EXAMPLES
+    assert len({film.patient for film in chosen[:EXAMPLES]}) == EXAMPLES
     assert names(films)[EXAMPLES:] == [f"u{n:03}" for n in range(QUEUE)]
-    page = score_page({"intake": INTAKE}, films, {}, [])
-    assert "The first 18 of 200 are shown." in page
+    page = score_page(FACTS, films, {})
+    assert "The page shows the 18 most doubtful of 200." in page
     again = tally(*reversed([*sure, *unsure]), part=7)
-    assert score_page({"intake": INTAKE}, again, {}, []) == page, "however the films are parted"
+    assert score_page(FACTS, again, {}) == page, "however the table is divided into parts"

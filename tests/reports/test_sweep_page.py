@@ -1,21 +1,23 @@
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from rajobs import studies
-from rajobs.reports.sweep_page import short_names, sweep_page
+from rajobs.reports.sweep_page import PairedDifference, SweepFacts, TrialRow, short_names, sweep_page
 
 ReadPage = Callable[[str], str]
 STUDY = studies.find("hand_filter")
-FACTS: dict[str, Any] = {"mode": "clean", "budget": 1.0}
+FACTS = SweepFacts(budget=1.0)
 RATE = "training.learning_rate"
 
 
-def trial(number: int, score: float | None, rate: float, **more: Any) -> dict[str, Any]:
-    return {
-        "number": number, "name": {0: "published", 1: "default"}.get(number, ""), "state": "finished", "score": score,
-        "settings": {RATE: rate, "training.optimiser": "adam"}, "epochs": 2, "hours": 0.5, "cause": None,
-        "curve": [] if score is None else [score / 2, score], **more,
-    }  # fmt: skip
+def trial(number: int, score: float | None, rate: float, **more: Any) -> TrialRow:
+    row = TrialRow(
+        number=number, name={0: "published", 1: "default"}.get(number, ""), state="finished", score=score,
+        settings={RATE: rate, "training.optimiser": "adam"}, epochs=2, hours=0.5, cause=None,
+        curve=() if score is None else (score / 2, score),
+    )  # fmt: skip
+    return replace(row, **more)
 
 
 FIVE = [
@@ -27,8 +29,8 @@ FIVE = [
 ]
 
 
-def test_trials_stand_best_first_with_failures_and_their_cause(read_page: ReadPage) -> None:
-    page = sweep_page(STUDY, FIVE, {**FACTS, "importance": {RATE: 0.9, "training.optimiser": 0.1}, "best": "best.toml"})
+def test_trials_are_listed_best_first_with_failures_and_their_cause(read_page: ReadPage) -> None:
+    page = sweep_page(STUDY, FIVE, replace(FACTS, importance={RATE: 0.9, "training.optimiser": 0.1}, best="best.toml"))
     text = read_page(page)
     places = [
         text.index(f"{words} finished")
@@ -37,38 +39,43 @@ def test_trials_stand_best_first_with_failures_and_their_cause(read_page: ReadPa
     assert places == sorted(places)
     assert "trial 3 0.700 stopped early" in text
     assert "trial 4 learning_rate must be above 0, not 0.0" in text
-    assert "training.learning_rate 0.002 0.0001" in text and "It stands in best.toml" in text
+    assert "training.learning_rate 0.002 0.0001" in text and "It is in best.toml" in text
     assert "2.00 hours of trials" in text
     assert page.count("data:image/png") == 3  # curves, parallel lines, importance
     assert "training.optimiser adam" in text  # the same in all trials
 
 
-def test_the_best_of_many_is_not_said_to_win_by_its_own_score(read_page: ReadPage) -> None:
+def test_the_best_of_many_does_not_win_by_its_own_score(read_page: ReadPage) -> None:
     text = read_page(sweep_page(STUDY, FIVE, FACTS))
-    assert "trial 2 has 0.900 and trial 0 (published) 0.800, a difference of 0.100." in text
+    assert "Trial 2 has 0.900 and trial 0 (published) 0.800, a difference of 0.100." in text
     assert "looks better than it is" in text and "wins:" not in text
-    assert "Too few trials ended to say how much each setting matters." in text
+    assert "Too few trials finished to say how much each setting matters." in text
 
 
 def test_a_paired_comparison_decides_and_says_so_plainly() -> None:
-    def said(low: float, high: float) -> str:
-        held = {"against": "the published recipe", "difference": 0.02, "low": low, "high": high, "on": "80 test films"}
-        return sweep_page(STUDY, FIVE, {**FACTS, "comparison": held})
+    def page(low: float, high: float) -> str:
+        comparison = PairedDifference(
+            against="the published recipe", difference=0.02, low=low, high=high, on="80 test films"
+        )
+        return sweep_page(STUDY, FIVE, replace(FACTS, comparison=comparison))
 
-    assert "The best recipe wins: +0.020" in said(0.01, 0.03)
-    assert "looks better than it is" in said(0.01, 0.03), "the part that chose it does not prove it"
-    assert "does not clearly win" in said(-0.01, 0.03)
-    assert "The best recipe loses" in said(-0.05, -0.01)
+    assert (
+        "The best recipe wins: +0.020 (+0.010 to +0.030) against the published recipe, paired, on 80 test films."
+        in page(0.01, 0.03)
+    )
+    assert "looks better than it is" in page(0.01, 0.03), "the part that chose it does not prove it"
+    assert "does not clearly win" in page(-0.01, 0.03)
+    assert "The best recipe loses" in page(-0.05, -0.01)
 
 
 def test_a_trial_that_was_stopped_is_never_the_best_and_those_left_are_counted(read_page: ReadPage) -> None:
     late = trial(3, 0.95, 1e-2, state="stopped", cause="out of time")
-    text = read_page(sweep_page(STUDY, [*FIVE[:3], late], {**FACTS, "wanted": 6}))
-    assert "trial 2 has 0.900" in text and "trial 3 0.950 out of time" in text
-    assert "The time was up: 3 trials are left, with which the same command goes on." in text
-    text = read_page(sweep_page(STUDY, [late], {**FACTS, "wanted": 6}))
-    assert "No trial came to its end, so there is no best recipe." in text and "6 trials are left" in text
-    assert "No trial has a score" in read_page(sweep_page(STUDY, [], {**FACTS, "wanted": 6}))
+    text = read_page(sweep_page(STUDY, [*FIVE[:3], late], replace(FACTS, wanted=6)))
+    assert "Trial 2 has 0.900" in text and "trial 3 0.950 out of time" in text
+    assert "The time was up: 3 trials are left. Start the same command again to run the rest." in text
+    text = read_page(sweep_page(STUDY, [late], replace(FACTS, wanted=6)))
+    assert "No trial finished, so there is no best recipe." in text and "6 trials are left" in text
+    assert "No trial has a score" in read_page(sweep_page(STUDY, [], replace(FACTS, wanted=6)))
 
 
 def test_a_sweep_that_the_published_recipe_wins(read_page: ReadPage) -> None:

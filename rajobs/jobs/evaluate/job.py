@@ -24,6 +24,7 @@ from rajobs.jobs.train.dataset import (
 )
 from rajobs.learning import tabular_baseline
 from rajobs.learning.bundle import Model, find_bundles, read_description
+from rajobs.learning.comparison import Comparison
 from rajobs.learning.ensemble import LEARNING_PARTS, Dataset, P, dissent, mean_of_known, target_as_learnt
 from rajobs.learning.evaluation import Evaluation, evaluate_model, figures
 from rajobs.learning.reader_agreement import compare_readers
@@ -38,7 +39,7 @@ from rajobs.records.splits import check_mode
 from rajobs.records.store import Store, absolute, open_store, split_uri
 from rajobs.records.tables.parquet_parts import check_predictions, list_parts, read_file, read_part, to_parquet
 from rajobs.records.tables.schemas import HISTORY, IMAGES, PREDICTIONS, SPLIT
-from rajobs.reports.evaluation_page import evaluation_page, wrong_answers
+from rajobs.reports.evaluation_page import EvaluationFacts, ModelFacts, evaluation_page, wrong_answers
 
 PAGE = "report.html"
 PICTURE = 256  # side of a visit's picture on the page
@@ -89,11 +90,17 @@ def evaluate(order: EvaluateRequest) -> str:
     found, read = _figures(study, test), compare_readers(study, test, source.readings)
     plain = _plain(source, split, test, bundles)
     all_rows = None if order.predictions else all_judge(bundles, source.key)
-    judged = {"budget": _budget(bundles), "figures": found, "readers": read, "baseline": plain}
+    judged = {
+        "budget": _budget(bundles), "figures": found,
+        "readers": [each.to_dict() for each in read], "baseline": [each.to_dict() for each in plain],
+    }  # fmt: skip
     store.put("metrics.json", to_json({**told, **judged, "judges": all_rows or "the test part"}))
-    facts, history = _facts(order, study, bundles, table), _history(order, bundles)
-    beside_it = {"readers": read, "baseline": plain, "all_rows": all_rows}
-    html, pictures = evaluation_page(study, {**facts, **beside_it}, table, found, history, _thumbnails(source, table))
+    facts = replace(
+        _facts(order, study, bundles, table),
+        figures=found, readers=tuple(read), baseline=tuple(plain), why_all_rows=all_rows,
+    )  # fmt: skip
+    history = _history(order, bundles)
+    html, pictures = evaluation_page(study, facts, table, history, _thumbnails(source, table))
     for name, data in pictures.items():
         store.put(f"figures/{name}", data)
     store.put(PAGE, html.encode())
@@ -103,16 +110,15 @@ def evaluate(order: EvaluateRequest) -> str:
     return page
 
 
-def _tell(title: str, found: Mapping[str, dict[str, float]], plain: Sequence[Mapping[str, Any]]) -> None:
+def _tell(title: str, found: Mapping[str, dict[str, float]], plain: Sequence[Comparison]) -> None:
     rows = {name: console.figure(figure) for name, figure in found.items()}
+    baselines = [each for each in plain if each.lead]
     rows |= {
-        f"{each['who']}: {name}": console.figure(figure)
-        for each in plain[1::2]
-        for name, figure in each["figures"].items()
+        f"{each.who}: {name}": console.figure(figure) for each in baselines for name, figure in each.figures.items()
     }
     console.table(title, rows)
-    for each in plain[1::2]:
-        console.line(tabular_baseline.verdict(each))
+    for each in baselines:
+        console.line(tabular_baseline.verdict(each.deciding_metric, each.lead[each.deciding_metric]))
 
 
 def all_judge(bundles: Sequence[Mapping[str, Any]], key: str) -> str | None:
@@ -295,7 +301,7 @@ def _figures(study: Study, table: pa.Table) -> dict[str, dict[str, float]]:
 
 def _plain(
     source: LabelledData, split: pa.Table, table: pa.Table, bundles: Sequence[Mapping[str, Any]]
-) -> list[dict[str, Any]]:
+) -> list[Comparison]:
     """The study's plain model on the same rows; none where the rows are from elsewhere, as it has nothing to learn."""
     part_of = {row["image_id"]: row["split"] for row in split.to_pylist()}
     asked = {part_of.get(name) for name in table.column("image_id").to_pylist()}
@@ -315,14 +321,20 @@ def _budget(bundles: list[dict[str, Any]]) -> float:
     return min((bundle["budget"] for bundle in bundles), default=1.0)
 
 
-def _facts(order: EvaluateRequest, study: Study, bundles: list[dict[str, Any]], table: pa.Table) -> dict[str, Any]:
-    return {
-        "mode": order.mode,
-        "budget": _budget(bundles),
-        "rows": {**(bundles[0]["rows"] if bundles else {}), **Counter(table.column("split").to_pylist())},
-        "bundles": bundles,
-        "rules": [] if order.predictions or order.mode != "clean" else [rule.says for rule in study.rules],
-    }
+def _facts(order: EvaluateRequest, study: Study, bundles: list[dict[str, Any]], table: pa.Table) -> EvaluationFacts:
+    return EvaluationFacts(
+        mode=order.mode,
+        budget=_budget(bundles),
+        rows={**(bundles[0]["rows"] if bundles else {}), **Counter(table.column("split").to_pylist())},
+        models=tuple(_model_facts(bundle) for bundle in bundles),
+        rules=() if order.predictions or order.mode != "clean" else tuple(rule.says for rule in study.rules),
+    )
+
+
+def _model_facts(bundle: Mapping[str, Any]) -> ModelFacts:
+    names = ("hash", "mode", "seed", "budget")
+    recipe = from_dict(bundle["recipe"])
+    return ModelFacts(**{name: bundle[name] for name in names}, recipe=recipe, best=bundle.get("best"))
 
 
 def _history(order: EvaluateRequest, bundles: list[dict[str, Any]]) -> pa.Table | None:

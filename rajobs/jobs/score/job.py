@@ -1,6 +1,6 @@
 """rajobs score: a cohort's images asked every question there is a model for, in one pass, into tables."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,9 +24,9 @@ from rajobs.records.store import Store, absolute, open_store
 from rajobs.records.tables.parquet_parts import list_parts, open_part, read_part, read_table
 from rajobs.records.tables.schemas import IMAGES, JOINTS, LABELS, LEDGER, ULTRASOUND
 from rajobs.reports.hand_sections import clinic_sections, hand_sections
-from rajobs.reports.overlay import overlay
-from rajobs.reports.score_page import score_page
-from rajobs.reports.score_tallies import HandTally, Shown
+from rajobs.reports.overlay import ScoredJoint, overlay
+from rajobs.reports.score_page import IntakeCounts, ScoreFacts, score_page
+from rajobs.reports.score_tallies import HandTally
 
 PAGE = "report.html"
 LABELLED = "labels.txt"  # which labels the scores were made with: they say where joints are
@@ -165,20 +165,25 @@ def _finish(data: Store, out: str, wanted: str, identity: Mapping[str, Any], cli
     found = gather(data, store, VotingModels.load(studies.find(CLINICAL.study), clinical))
     asked = {step.study for step in CHAIN if identity["studies"].get(step.study)}
     missing = [name for name in [*studies.names(), *studies.to_come()] if name not in asked]
-    views = {view: len(sure) for view, sure in found.films.sure.items() if len(sure)}
+    views = {view: len(sure) for view, sure in found.films.certainty.items() if len(sure)}
     content = {
         "job": "score", **identity, "input": wanted, "images": found.rows["ledger"], "rows": found.rows,
         "fates": dict(sorted(found.fates.items())), "views": dict(sorted(views.items())), "without_model": missing,
     }  # fmt: skip
-    intake = (read_manifest(data) or {})["counts"]
-    told = {"intake": intake, "ultrasound": found.rows["ledger"] - found.rows["films"]}
+    counts = (read_manifest(data) or {})["counts"]
+    names = ("objects", "images", "frames", "rejects", "ignored")
+    facts = ScoreFacts(
+        intake=IntakeCounts(**{name: counts[name] for name in names}),
+        ultrasound=found.rows["ledger"] - found.rows["films"],
+        missing=tuple(missing),
+    )
     shown = [
         *hand_sections(found.hands, found.visits, _overlays(data, store, found.hands)),
         *clinic_sections(found.visits),
     ]
     films = found.films.shown()
-    seen = previews(data, {row["image_id"] for row in films}, _keys(films))
-    store.put(PAGE, score_page(told, found.films, seen, missing, shown).encode())
+    seen = previews(data, {film.image_id for film in films}, _keys(film.part for film in films))
+    store.put(PAGE, score_page(facts, found.films, seen, shown).encode())
     put_manifest(store, content)
     counts = {"images": found.rows["ledger"], **{name: found.rows[name] for name in ("films", "hands", "visits")}}
     console.table("scored", {**counts, **found.fates})
@@ -186,24 +191,25 @@ def _finish(data: Store, out: str, wanted: str, identity: Mapping[str, Any], cli
     return f"{out}/{PAGE}"
 
 
-def _keys(rows: Sequence[Shown]) -> list[str]:
-    """The images parts that these rows stand in."""
-    return sorted({f"images/{row['part']}" for row in rows})
+def _keys(parts: Iterable[str]) -> list[str]:
+    """The keys of the images parts with these file names."""
+    return sorted({f"images/{part}" for part in parts})
 
 
 def _overlays(data: Store, store: Store, hands: HandTally) -> dict[tuple[str, int], bytes]:
     """Drawings of the hands that the page shows; their films alone are read."""
-    wanted = {(row["image_id"], row["hand"]): row for row in hands.shown()}
-    joints: dict[tuple[str, int], list[Any]] = {place: [] for place in wanted}
+    wanted = {hand.place: hand for hand in hands.shown()}
+    joints: dict[tuple[str, int], list[ScoredJoint]] = {place: [] for place in wanted}
     named = pa.array(sorted({image for image, _ in wanted}), pa.string())
-    for part in sorted({row["part"] for row in wanted.values()}):
+    for part in sorted({hand.part for hand in wanted.values()}):
         table = read_part(store, f"joints/{part}", JOINTS)
         for row in table.filter(pc.is_in(table.column("image_id"), named)).to_pylist():
-            if (row["image_id"], row["hand"]) in joints:
-                joints[row["image_id"], row["hand"]].append(row)
+            place = row["image_id"], row["hand"]
+            if place in joints:
+                joints[place].append(ScoredJoint(box=row["box"], jsn=row["jsn"], erosion=row["erosion"]))
     found = {}
-    for image, pixels in shown_films(data, set(named.to_pylist()), _keys(hands.shown())):
+    for image, pixels in shown_films(data, set(named.to_pylist()), _keys(hand.part for hand in wanted.values())):
         for place, hand in wanted.items():
             if place[0] == image:
-                found[place] = overlay(pixels, hand["box"], joints[place])
+                found[place] = overlay(pixels, hand.box, joints[place])
     return found

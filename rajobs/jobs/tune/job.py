@@ -44,7 +44,7 @@ from rajobs.records import metrics
 from rajobs.records.errors import DataError, NotThereYet, RajobsError, UsageError
 from rajobs.records.manifest import MANIFEST, RUN, claim, digest, put_manifest, read_manifest, refuse_others
 from rajobs.records.store import absolute, open_store, read_text
-from rajobs.reports.sweep_page import sweep_page, verdict
+from rajobs.reports.sweep_page import PairedDifference, SweepFacts, TrialRow, sweep_page
 
 PAGE = "report.html"
 BEST = "best.toml"
@@ -237,24 +237,31 @@ def _finish(order: TuneRequest, study: Study, space: Space, search: TrialStore, 
         store.delete(key)
     flat = [{**row, "settings": json.dumps(row["settings"]), "recipe": json.dumps(row["recipe"])} for row in rows]
     store.put(TRIALS, pd.DataFrame(flat).to_parquet(index=False))
-    facts: dict[str, Any] = {
-        **search.identity,
-        "importance": importance(space, ended_trials(rows)),
-        "wanted": order.trials,
-    }
     if best is not None:
         store.put(BEST, to_toml(from_dict(best["recipe"])).encode())
-        facts |= {"best": BEST, "comparison": compare(study, search, best, whole)}
-    store.put(PAGE, sweep_page(study, rows, facts).encode())
+    facts = SweepFacts(
+        budget=order.budget,
+        wanted=order.trials,
+        importance=importance(space, ended_trials(rows)),
+        best=None if best is None else BEST,
+        comparison=None if best is None else compare(study, search, best, whole),
+    )
+    store.put(PAGE, sweep_page(study, [trial_row(row) for row in rows], facts).encode())
     if len(ended_trials(rows)) >= order.trials:
         put_manifest(store, {"job": "tune", "input": digest(search.identity), "trials": len(rows)})
-    _summary(order, study, rows, best, facts.get("comparison"))
+    _summary(order, study, rows, best, facts.comparison)
     return f"{order.out}/{study.name}/{BEST}"
+
+
+def trial_row(row: Row) -> TrialRow:
+    """A stored trial as the page shows it."""
+    names = ("number", "name", "state", "score", "settings", "epochs", "hours", "cause")
+    return TrialRow(**{name: row[name] for name in names}, curve=tuple(row["curve"]))
 
 
 def compare(
     study: Study, search: TrialStore, best: Mapping[str, Any], whole: Sequence[Mapping[str, Any]]
-) -> dict[str, Any] | None:
+) -> PairedDifference | None:
     """The best trial beside trial 0 on the rows that both were asked about; None where they are one, or 0 failed."""
     first = next((row for row in whole if row["number"] == 0 and row["fixed"]), None)
     if first is None or first["number"] == best["number"]:
@@ -269,11 +276,11 @@ def compare(
     if math.isnan(found["value"]):
         return None
     patients = len(set(one.patients.tolist()))
-    return {
-        "against": f"the {first['name']} recipe" if first["name"] else "trial 0", "difference": found["value"],
-        "low": found["low"], "high": found["high"],
-        "on": f"{len(one.truth)} {study.rows} of {patients} patients of the validation part",
-    }  # fmt: skip
+    return PairedDifference(
+        against=f"the {first['name']} recipe" if first["name"] else "trial 0", difference=found["value"],
+        low=found["low"], high=found["high"],
+        on=f"{len(one.truth)} {study.rows} of {patients} patients of the validation part",
+    )  # fmt: skip
 
 
 def _summary(
@@ -281,14 +288,13 @@ def _summary(
     study: Study,
     rows: Sequence[Row],
     best: Mapping[str, Any] | None,
-    comparison: Mapping[str, Any] | None,
+    comparison: PairedDifference | None,
 ) -> None:
     told: dict[str, object] = {"best": "none came to its end yet"}
     if best is not None:
         told["best"] = f"{best['name'] or best['number']}, {console.figure({**best, 'value': best['score']})}"
     if comparison:
-        figure = {**comparison, "value": comparison["difference"]}
-        told[f"less {comparison['against']}"] = f"{console.figure(figure)}; {verdict(comparison)}"
+        told[f"less {comparison.against}"] = f"{console.figure(comparison.figure)}; {comparison.verdict}"
     told |= {row["name"]: f"{row['score']:.3f}" for row in rows if row["fixed"] and row["score"] is not None}
     told["failed"] = sum(row["state"] == "failed" for row in rows)
     left = order.trials - len(ended_trials(rows))

@@ -115,7 +115,7 @@ def test_of_predictions_from_elsewhere_the_test_part_alone_judges(
     assert told["figures"]["grade.accuracy"]["value"] == 1, "what it learnt from was all wrong"
     assert {(row["who"], row["rows"]) for row in told["readers"]} == {("model", 8), ("anna", 8)}
     assert "on 8 answers of the test part" in capsys.readouterr().out
-    assert "8 ultrasound, to judge by" in page and "12 ultrasound, to learn from" in page
+    assert "8 ultrasound for judging" in page and "12 ultrasound for learning" in page
     none = [{**row, "split": "train"} for row in graded(tmp_path / "none" / "data")]
     with pytest.raises(BadTable, match="no row is of the test part"):
         evaluate(given(tmp_path / "none", none))

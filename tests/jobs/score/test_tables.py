@@ -102,8 +102,10 @@ def test_the_page_tells_what_was_filled_and_what_could_not_be() -> None:
     told.add(build_visits(HANDS.rows([]), scans, asked))
     told.add_scans(scans)
     (section,) = clinic_sections(told)
-    assert "about 3 visits" in str(section) and "3 squares" in str(section) and "at 1 of them" in str(section)
-    assert "1 graded frames filled none" in str(section)
+    assert (
+        "answered for 3 visits" in str(section) and "filled 3 squares" in str(section) and "at 1 visit." in str(section)
+    )
+    assert "1 graded frame could not be used" in str(section)
     assert clinic_sections(VisitTally()) == []
 
 

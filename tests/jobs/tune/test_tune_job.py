@@ -306,9 +306,9 @@ def test_the_best_is_compared_with_trial_0_on_the_rows_that_both_answered(tmp_pa
     whole = [{"number": number, "name": name, "fixed": bool(name)} for number, name in ((0, "published"), (2, ""))]
     found = compare(study, search, whole[1], whole)
     assert found is not None
-    assert found["on"] == "30 films of 15 patients of the validation part"
-    assert found["against"] == "the published recipe"
-    assert found["difference"] == pytest.approx(np.mean(wrong[10:] != truth[10:])) and found["low"] > 0
+    assert found.on == "30 films of 15 patients of the validation part"
+    assert found.against == "the published recipe"
+    assert found.difference == pytest.approx(np.mean(wrong[10:] != truth[10:])) and found.low > 0
     assert compare(study, search, whole[0], whole) is None, "trial 0 itself is the best"
     assert compare(study, search, whole[1], whole[1:]) is None, "trial 0 did not come to its end"
 
