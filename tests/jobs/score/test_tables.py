@@ -42,7 +42,8 @@ class Eyes:
     def vote(self, rows: Sequence[Row], drawn: Mapping[str, np.ndarray]) -> dict[str, Vote]:
         self.seen += list(drawn["picture"])
         return {"ra_clinical": Vote(
-            p=np.full((len(rows), 2), 0.5), said=np.zeros(len(rows), np.int64), target=ASKED, apart=np.zeros(len(rows)),
+            p=np.full((len(rows), 2), 0.5), answers=np.zeros(len(rows), np.int64), target=ASKED,
+            apart=np.zeros(len(rows)),
         )}  # fmt: skip
 
 
