@@ -27,7 +27,7 @@ from rajobs.reports.wording import format_count, format_percent, short_id
 Place = tuple[str, int]
 """image_id and number of the hand."""
 
-SCORE_NAMES = {"jsn": "narrowing (JSN)", "erosion": "erosion"}
+SCORE_NAMES = {"jsn": "narrowing (JSN) score", "erosion": "erosion score"}
 
 
 def hand_sections(hands: HandTally, visits: VisitTally, overlays: Mapping[Place, bytes]) -> list[Section]:
@@ -66,8 +66,8 @@ def _figures(hands: HandTally) -> list[Figure]:
     ]
     for name, counts in hands.scores.items():
         if counts.any():
-            image = draw.counts({"joints": counts}, [str(score) for score in range(len(counts))], name)
-            figures.append(Figure(png=image, caption=f"Joints by their {SCORE_NAMES[name]} score."))
+            image = draw.counts({"joints": counts}, [str(score) for score in range(len(counts))], SCORE_NAMES[name])
+            figures.append(Figure(png=image, caption=f"Joints by their {SCORE_NAMES[name]}."))
     return figures
 
 
@@ -116,7 +116,7 @@ def _progression(visits: VisitTally) -> list[Section]:
     ]  # fmt: skip
     lead = (
         f"At {format_count(visits.changes.total(), 'visit')} the totals of both hands can be compared with those of "
-        "the visit before, because as many sites are scored. The median change is "
+        "the visit before, because equally many sites are scored. The median change is "
         f"{median(visits.changes):+.0f}. The table shows the largest changes."
     )
     table = PageTable(columns=("patient", "before", "now", "change", "days between"), rows=tuple(rows))

@@ -163,7 +163,7 @@ def _best_recipe(scored: Sequence[TrialRow], best: TrialRow | None, facts: Sweep
     published = next((trial.settings for trial in scored if trial.name == "published"), {})
     names = sorted({*best.settings, *published})
     rows = tuple((name, _setting_cell(best.settings.get(name)), _setting_cell(published.get(name))) for name in names)
-    file = f" It is in {facts.best}, a file for rajobs train --recipe." if facts.best else ""
+    file = f" The best recipe is in {facts.best}, a file for rajobs train --recipe." if facts.best else ""
     return Section(
         title="The best recipe",
         lead=f"The settings of {best.title}, beside those of the published recipe.{file}",

@@ -39,7 +39,7 @@ def test_trials_are_listed_best_first_with_failures_and_their_cause(read_page: R
     assert places == sorted(places)
     assert "trial 3 0.700 stopped early" in text
     assert "trial 4 learning_rate must be above 0, not 0.0" in text
-    assert "training.learning_rate 0.002 0.0001" in text and "It is in best.toml" in text
+    assert "training.learning_rate 0.002 0.0001" in text and "The best recipe is in best.toml" in text
     assert "2.00 hours of trials" in text
     assert page.count("data:image/png") == 3  # curves, parallel lines, importance
     assert "training.optimiser adam" in text  # the same in all trials
