@@ -1,4 +1,4 @@
-"""The command line. Thin: nothing heavy is imported before the job that needs it."""
+"""The command line, kept thin: every command imports its job only when it runs, so that help is quick."""
 
 import os
 import sys
@@ -14,35 +14,40 @@ Command = Callable[..., Any]
 
 
 def ray_option(command: Command) -> Command:
-    """The cluster a job runs on."""
+    """Add --ray, the cluster that a job runs on."""
     return click.option(
-        "--ray", metavar="ADDRESS", help="Ray cluster; else RAY_ADDRESS, else this machine starts one of its own."
+        "--ray",
+        metavar="ADDRESS",
+        help="Ray cluster to use; without it RAY_ADDRESS, and without that a cluster on this machine.",
     )(command)
 
 
 def mode_option(command: Command) -> Command:
-    """Which protocol."""
+    """Add --mode, the protocol of the split."""
     return click.option(
-        "--mode", default="clean", show_default=True, help="clean, or published: the paper's protocol with its leaks."
+        "--mode",
+        default="clean",
+        show_default=True,
+        help="clean, or published: the paper's protocol, including its leaks.",
     )(command)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__)
 def cli() -> None:
-    """Archives of hand radiographs and joint ultrasound into the tables a rheumatology cohort is studied with.
+    """Turn archives of hand radiographs and joint ultrasound into tables for studying a rheumatology cohort.
 
-    OUT, DATA and MODELS are local paths or s3://bucket/prefix. Every job can be started again: it does what is left.
+    OUT, DATA and MODELS are local paths or s3://bucket/prefix. A job that is started again does what is left.
     """
 
 
 @cli.command()
 @click.argument("out")
-@click.option("--patients", type=int, help="Drawn patients (24); with --like, drawings (one for each error).")
+@click.option("--patients", type=int, help="Patients to draw (24); with --like, drawings (one for each error).")
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed draws the same bytes.")
 @click.option("--damage", type=float, help="Share of damaged and hostile files (0.05).")
-@click.option("--only", metavar="films|ultrasound|clinic", help="Draw one kind alone.")
-@click.option("--size", help="FULL (2010x1490), as when nothing is said, or SMALL (a third).")
+@click.option("--only", metavar="films|ultrasound|clinic", help="Draw only this kind.")
+@click.option("--size", help="FULL (2010x1490, the default) or SMALL (a third of that).")
 @click.option("--difficulty", help="Preset of poses, contrast and readers (standard).")
 @click.option("--like", metavar="PREDICTIONS", help="Draw images like the errors of a predictions table.")
 def phantom(
@@ -55,7 +60,7 @@ def phantom(
     difficulty: str | None,
     like: str | None,
 ) -> None:
-    """Draw a cohort and ship it in archives, with its truth: no patient is in it."""
+    """Draw a cohort and write it as archives with the true labels. It contains no patient."""
     from rajobs.jobs.phantom import phantom as run
 
     run(out, patients=patients, seed=seed, damage=damage, only=only, size=size, difficulty=difficulty, like=like)
@@ -66,26 +71,29 @@ def phantom(
 @click.argument("out")
 @click.option("--labels", metavar="FILE", help="CSV of labels; `rajobs studies NAME` prints a template.")
 @click.option("--clinic", metavar="FILE", help="CSV of clinical findings.")
-@click.option("--key-env", default="RAJOBS_KEY", show_default=True, help="Variable that holds the pseudonyms' key.")
-@click.option("--ledger", metavar="URI", help="Where the crosswalk goes that links results back to patients.")
-@click.option("--limit", type=int, help="Stop after about so many files (whole shards): the dry run.")
-@click.option("--max-rejects", type=float, default=0.2, show_default=True, help="Fail above this share of rejects.")
+@click.option(
+    "--key-env", default="RAJOBS_KEY", show_default=True, help="Environment variable with the key of the pseudonyms."
+)
+@click.option("--ledger", metavar="URI", help="Where to write the crosswalk that links results back to patients.")
+@click.option("--limit", type=int, help="Stop after about this many files (whole shards), as a dry run.")
+@click.option(
+    "--max-rejects", type=float, default=0.2, show_default=True, help="Fail if a larger share of files is rejected."
+)
 @click.option("--pictures", help="What files without a header show: ultrasound or radiograph.")
 @click.option(
     "--ultrasound-regions", default="tagged", show_default=True, metavar="tagged|all|FILE",
-    help="Keep tagged regions only, or everything, or what a mask FILE says of machines without tags.",
+    help="Keep only tagged regions, or everything, or, for machines without tags, the regions of a mask FILE.",
 )  # fmt: skip
-@click.option("--keep-burned-in", is_flag=True, help="Keep films whose header says that text is in their pixels.")
+@click.option("--keep-burned-in", is_flag=True, help="Keep films whose header says that their pixels contain text.")
 @ray_option
 def ingest(sources: tuple[str, ...], out: str, **options: Any) -> None:
-    """Archives and folders SRC into tables at OUT. Nothing of a patient's identity leaves the source."""
+    """Turn archives and folders SRC into tables at OUT. No part of a patient's identity leaves the source."""
     from rajobs.imaging.formats.ultrasound_regions import read_options
     from rajobs.jobs.ingest.job import IngestRequest
     from rajobs.jobs.ingest.job import ingest as run
 
-    chosen = (options.pop(name) for name in ("pictures", "ultrasound_regions", "keep_burned_in"))
-    read = read_options(*chosen)
-    run(IngestRequest(sources=sources, out=out, options=read, **options))
+    how_to_read = read_options(*(options.pop(name) for name in ("pictures", "ultrasound_regions", "keep_burned_in")))
+    run(IngestRequest(sources=sources, out=out, options=how_to_read, **options))
 
 
 @cli.command()
@@ -100,7 +108,7 @@ def ingest(sources: tuple[str, ...], out: str, **options: Any) -> None:
 @click.option("--budget", type=float, default=1.0, show_default=True, help="Share of the recipe's epochs and rows.")
 @ray_option
 def train(**options: Any) -> None:
-    """Fit a study's recipe on DATA; a model bundle at OUT."""
+    """Fit a study's recipe on DATA and write a model bundle to OUT."""
     from rajobs.jobs.train.job import TrainRequest
     from rajobs.jobs.train.job import train as run
 
@@ -111,16 +119,16 @@ def train(**options: Any) -> None:
 @click.argument("study")
 @click.argument("data")
 @click.argument("out")
-@click.option("--space", metavar="FILE", help="Tune space; else the study's own.")
+@click.option("--space", metavar="FILE", help="Tune space; by default the study's own.")
 @click.option("--trials", type=int, default=24, show_default=True)
-@click.option("--hours", type=float, help="Start no trial after so many hours; running ones end their epoch.")
-@click.option("--until", metavar="HH:MM", help="The same at a time of day: 07:00 is the next one.")
+@click.option("--hours", type=float, help="Start no trial after this many hours; running trials finish their epoch.")
+@click.option("--until", metavar="HH:MM", help="Like --hours, but at a time of day: the next 07:00, for example.")
 @click.option("--workers", type=int, default=1, show_default=True, help="Workers of one trial.")
 @mode_option
 @click.option("--budget", type=float, default=1.0, show_default=True, help="Share of the recipes' epochs and rows.")
 @ray_option
 def tune(**options: Any) -> None:
-    """Search a study's space for a better recipe; best.toml at OUT is a recipe for train."""
+    """Search a study's space for a better recipe; the result, best.toml at OUT, is a recipe for train."""
     from rajobs.jobs.tune.job import TuneRequest
     from rajobs.jobs.tune.job import tune as run
 
@@ -136,10 +144,10 @@ def tune(**options: Any) -> None:
 @click.option("--predictions", metavar="FILE", help="Judge these predictions instead of asking MODELS.")
 @ray_option
 def evaluate(**options: Any) -> None:
-    """Judge MODELS on the part of DATA that they never saw; figures and a page at OUT.
+    """Judge MODELS on the part of DATA that they never saw; write figures and a page to OUT.
 
-    MODELS is a place that train wrote to, or builtin (the models inside the package). The latter, and models made with
-    another key, are judged on all of DATA, which the page says.
+    MODELS is a place that train wrote to, or builtin (the models inside the package). Models that are built in or were
+    made with another key are judged on all of DATA, and the page says so.
     """
     from rajobs.jobs.evaluate.job import EvaluateRequest
     from rajobs.jobs.evaluate.job import evaluate as run
@@ -151,12 +159,12 @@ def evaluate(**options: Any) -> None:
 @click.argument("data")
 @click.argument("models")
 @click.argument("out")
-@click.option("--limit", type=int, help="Stop after about so many images (whole parts): the dry run.")
+@click.option("--limit", type=int, help="Stop after about this many images (whole parts), as a dry run.")
 @ray_option
 def score(**options: Any) -> None:
-    """Ask every image of DATA all that MODELS can answer; tables and a page at OUT.
+    """Ask MODELS all they can answer about every image of DATA; write tables and a page to OUT.
 
-    MODELS is a place that train wrote to, builtin (the models inside the package), or several with commas between.
+    MODELS is a place that train wrote to, builtin (the models inside the package), or several of these, with commas.
     """
     from rajobs.jobs.score.job import ScoreRequest
     from rajobs.jobs.score.job import score as run
@@ -169,7 +177,7 @@ def score(**options: Any) -> None:
 @click.argument("ledger")
 @click.argument("out")
 def link(table: str, ledger: str, out: str) -> None:
-    """Put the original identifiers back into TABLE, for those who hold the LEDGER; OUT ends in .csv or .parquet."""
+    """Put the original identifiers back into TABLE with the help of LEDGER; OUT ends in .csv or .parquet."""
     from rajobs.jobs.link import link as run
 
     run(table, ledger, out)
@@ -178,7 +186,7 @@ def link(table: str, ledger: str, out: str) -> None:
 @cli.command()
 @click.argument("out")
 def status(out: str) -> None:
-    """Tell what is done and what is left at OUT."""
+    """Show what is done and what is left at OUT."""
     from rajobs.jobs.status import status as run
 
     run(out)
@@ -188,7 +196,7 @@ def status(out: str) -> None:
 @click.argument("out", default="demo")
 @ray_option
 def demo(out: str, ray: str | None) -> None:
-    """The whole line on phantoms, on this machine, ending in a page to open."""
+    """Run the whole pipeline on phantoms, on this machine; it ends with a page to open."""
     from rajobs.jobs.demo import demo as run
 
     run(out, ray)
@@ -197,14 +205,14 @@ def demo(out: str, ray: str | None) -> None:
 @cli.command(name="studies")
 @click.argument("name", required=False)
 def show_studies(name: str | None) -> None:
-    """What there is; for one study its recipes, label columns and a CSV template."""
-    from rajobs.reports.study_catalogue import catalogue, details
+    """List the studies; with NAME show its recipes, label columns and a CSV template."""
+    from rajobs.reports.study_catalogue import describe_study, list_studies
 
-    click.echo(details(name) if name else catalogue())
+    click.echo(describe_study(name) if name else list_studies())
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run a command; a mistake is one line on standard error and an exit status, never a traceback."""
+    """Run a command. A mistake ends in one line on standard error and an exit status, never in a traceback."""
     try:
         cli.main(arguments, prog_name="rajobs", standalone_mode=False)
     except RajobsError as error:
@@ -217,7 +225,7 @@ def main(arguments: list[str] | None = None) -> None:
         click.echo(f"rajobs: {error.format_message()} (see `rajobs --help`)", err=True)
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("rajobs: stopped; the same command goes on where this one was", err=True)
+        click.echo("rajobs: stopped; the same command continues from here", err=True)
         sys.exit(130)
     except Exception as error:
         if os.environ.get(TRACEBACK):

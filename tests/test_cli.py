@@ -1,4 +1,4 @@
-"""The command line: quick to answer, and a mistake is one line with its mend, an exit status, and nothing written."""
+"""The command line answers quickly; a mistake ends in one line with its mend and an exit status, and writes nothing."""
 
 import os
 import resource
@@ -28,7 +28,7 @@ print([name for name in heavy if name in sys.modules], file=sys.stderr)
 
 @pytest.fixture(autouse=True)
 def surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A key, nothing else in the environment, and a Ray that nobody may start."""
+    """An environment with nothing but a key, and a Ray that must not start."""
     for name in [name for name in os.environ if name.startswith(("AWS_", "RAJOBS_")) or name == "RAY_ADDRESS"]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("RAJOBS_KEY", KEY)
@@ -41,7 +41,7 @@ def surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    """A folder with a source of one file, and places that hold something else."""
+    """A folder with a source of one file, and places with other content."""
     for name, content in (("src/a.txt", b"no image"), ("holiday/beach.jpg", b"no table"), ("file", b"no folder")):
         open_store(tmp_path).put(name, content)
     claim(open_store(tmp_path / "scored"), "score", {"key": "k"})
@@ -56,15 +56,15 @@ def snapshot(place: Path) -> dict[str, str]:
 
 
 def mistake(line: str, place: Path, capsys: pytest.CaptureFixture[str], status: tuple[int, ...] = (2,)) -> str:
-    """What is said of a command line that is wrong, once it is found to have written nothing."""
+    """The message about a wrong command line, after a check that the command has written nothing."""
     before = snapshot(place)
     with pytest.raises(SystemExit) as ended:
         main([word.replace("@", str(place)) for word in line.split()])
-    said = capsys.readouterr().err
-    assert ended.value.code in status, said
-    assert said.startswith("rajobs: ") and said.count("\n") == 1 and "Traceback" not in said
-    assert snapshot(place) == before and KEY not in said
-    return said
+    message = capsys.readouterr().err
+    assert ended.value.code in status, message
+    assert message.startswith("rajobs: ") and message.count("\n") == 1 and "Traceback" not in message
+    assert snapshot(place) == before and KEY not in message
+    return message
 
 
 def test_help_is_quick_and_imports_nothing_heavy() -> None:
@@ -83,21 +83,21 @@ def test_help_is_quick_and_imports_nothing_heavy() -> None:
 @pytest.mark.parametrize("name", cli.commands)
 def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     main([name, "--help"])
-    told = capsys.readouterr().out
-    assert told.startswith(f"Usage: rajobs {name}")
+    output = capsys.readouterr().out
+    assert output.startswith(f"Usage: rajobs {name}")
     options = [p for p in cli.commands[name].params if isinstance(p, click.Option)]
-    assert all(option.opts[0] in told for option in options)
+    assert all(option.opts[0] in output for option in options)
 
 
-def test_studies_tells_of_all_and_of_one(capsys: pytest.CaptureFixture[str]) -> None:
+def test_studies_lists_all_and_describes_one(capsys: pytest.CaptureFixture[str]) -> None:
     main(["studies"])
     assert all(name in capsys.readouterr().out for name in studies.names()[:1])
     for name in studies.names():
         main(["studies", name])
-        told = capsys.readouterr().out
+        output = capsys.readouterr().out
         study = studies.find(name)
         template = "--clinic" if study.rows == "visits" else "image,side,study"
-        assert all(target.name in told for target in study.targets) and template in told
+        assert all(target.name in output for target in study.targets) and template in output
     main(["--version"])
     assert __version__ in capsys.readouterr().out
 
@@ -135,7 +135,9 @@ def test_studies_tells_of_all_and_of_one(capsys: pytest.CaptureFixture[str]) -> 
         ("tune hand_filter @/src @/out --space @/latin.toml", "latin.toml"),
     ],
 )
-def test_wrong_use_is_named_and_mended(line: str, words: str, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_use_is_named_with_its_mend(
+    line: str, words: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert words in mistake(line, place, capsys)
 
 
@@ -154,7 +156,7 @@ def test_wrong_use_is_named_and_mended(line: str, words: str, place: Path, capsy
         ("ingest gs://bucket/films @/out", "use a local path or s3://bucket/prefix"),
     ],
 )
-def test_what_is_not_there_is_named(line: str, words: str, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_place_is_named(line: str, words: str, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert words in mistake(line, place, capsys, status=(1, 2))
 
 
@@ -162,22 +164,22 @@ def test_a_key_that_is_too_short_is_not_repeated(
     place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RAJOBS_KEY", "swordfish")
-    said = mistake("ingest @/src @/out", place, capsys)
-    assert "has 9 characters, fewer than 32" in said and "swordfish" not in said
+    message = mistake("ingest @/src @/out", place, capsys)
+    assert "has 9 characters, fewer than 32" in message and "swordfish" not in message
 
 
 @pytest.mark.parametrize(
     "line", ["ingest s3://films/2015 @/out", "ingest @/src s3://films/out", "score s3://d @/src @/out"]
 )
-def test_a_server_that_does_not_answer_is_told_soon(
+def test_a_server_that_does_not_answer_is_named_soon(
     line: str, place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "reader")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     start = time.monotonic()
-    said = mistake(line, place, capsys, status=(1, 2))
-    assert "http://127.0.0.1:9" in said and "is the server up, and AWS_ENDPOINT_URL right?" in said
+    message = mistake(line, place, capsys, status=(1, 2))
+    assert "http://127.0.0.1:9" in message and "is the server up, and AWS_ENDPOINT_URL right?" in message
     assert time.monotonic() - start < 15
 
 
@@ -185,12 +187,12 @@ def test_an_endpoint_without_a_scheme_is_named(
     place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "localhost:9000")
-    said = mistake("ingest s3://films/2015 @/out", place, capsys)
-    assert "localhost:9000 is no address; write AWS_ENDPOINT_URL with its scheme, as http://host:9000" in said
+    message = mistake("ingest s3://films/2015 @/out", place, capsys)
+    assert "localhost:9000 is no address; write AWS_ENDPOINT_URL with its scheme, as http://host:9000" in message
 
 
 def test_rajobs_alone_shows_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main([])
-    told = capsys.readouterr()
-    assert ended.value.code == 2 and f"{told.out}{told.err}".startswith("Usage: rajobs")
+    output = capsys.readouterr()
+    assert ended.value.code == 2 and f"{output.out}{output.err}".startswith("Usage: rajobs")

@@ -258,7 +258,7 @@ def _metric_table(study: Study, facts: EvaluationFacts, target: str) -> PageTabl
 
 
 def _class_table(answered: TargetAnswers) -> PageTable:
-    """What a clinician asks of each class: its rows, how many of them were found, how many so named belong to it."""
+    """What a clinician asks about each class: its rows, and how well the answers tell it from the others."""
     matrix = metrics.confusion(answered.answers)
     rows: list[tuple[Cell, ...]] = []
     for number, name in enumerate(answered.classes):

@@ -1,4 +1,4 @@
-"""What studies there are, and for one of them what its labels look like."""
+"""The texts of `rajobs studies`: which studies there are, and for one of them what its labels look like."""
 
 from rajobs import studies
 from rajobs.imaging.rows import POSITION_STUDY
@@ -6,32 +6,36 @@ from rajobs.learning.study import Study
 from rajobs.records.anatomy import SITES
 
 HEADER = "image,side,study,target,site,value,reader"
-IMAGES = ("1.2.3.4.5", "films.zip!/IM0001")  # by SOP instance UID, and by path
+IMAGES = ("1.2.3.4.5", "films.zip!/IM0001")  # an SOP instance UID, and a path
 SITE = "MCP2"
 POINT = {"x": "812.5", "y": "1203"}
 
 
-def catalogue() -> str:
-    """A line a study."""
-    found = [studies.find(name) for name in studies.names()]
-    width = max(len(study.name) for study in found)
+def list_studies() -> str:
+    """Two lines per study."""
+    declared = [studies.find(name) for name in studies.names()]
+    width = max(len(study.name) for study in declared)
     lines = []
-    for study in found:
-        lines.append(f"{study.name:<{width}}  paper {study.paper}  {study.headline:<26}  {_recipes(study)}")
+    for study in declared:
+        lines.append(f"{study.name:<{width}}  paper {study.paper}  {study.headline:<26}  {_list_recipes(study)}")
         lines.append(f"{'':<{width}}  {study.question}")
     if studies.to_come():
         lines += ["", f"not in this version yet: {', '.join(studies.to_come())}"]
-    return "\n".join([*lines, "", "rajobs studies NAME tells more of one."])
+    return "\n".join([*lines, "", "rajobs studies NAME shows one of them in detail."])
 
 
-def _recipes(study: Study) -> str:
+def _list_recipes(study: Study) -> str:
     return "recipes: " + ", ".join(study.recipes) if study.recipes else "no recipe yet"
 
 
-def details(name: str) -> str:
+def describe_study(name: str) -> str:
     """A study's question, recipes, printed figures, label columns and a CSV template."""
     study = studies.find(name)
-    lines = [study.name, f"  {study.question}", f"  paper {study.paper}; learns from {study.rows}; {_recipes(study)}"]
+    lines = [
+        study.name,
+        f"  {study.question}",
+        f"  paper {study.paper}; learns from {study.rows}; {_list_recipes(study)}",
+    ]
     lines += [f"  headline metric: {study.headline}", "", "Printed by the paper:"]
     lines += [f"  {printed.value:<8g} {printed.what}" for printed in study.printed] or ["  nothing yet"]
     if study.rows == "visits":
@@ -41,30 +45,30 @@ def details(name: str) -> str:
     free = "reader, patient and split" if cut else "side, site, reader, patient and split"
     lines += ["", f"Labels, a CSV for `rajobs ingest --labels`; {free} may be left out:"]
     lines += [f"  target {target.name}: {', '.join(target.classes)}" for target in study.targets]
-    return "\n".join([*lines, *(_places(study) if cut else ()), "", HEADER, *_template(study, cut)])
+    return "\n".join([*lines, *(_describe_places(study) if cut else ()), "", HEADER, *_template(study, cut)])
 
 
-def _places(study: Study) -> list[str]:
-    """What has to be said of labels that are matched by where the joints are."""
+def _describe_places(study: Study) -> list[str]:
+    """How labels of hands and joints are matched, which are cut out of films by the joints' positions."""
     sites = [
         f"  site of a {part}: {', '.join(site.name for site in SITES.values() if site.part == part)}"
         for part in ("hand", "foot")
     ]
     points = "column and row of a joint in the film's pixels, from 0"
     if not study.targets:
-        return [f"  target x, target y: {points}", "  side: L or R; may be left out of films with one hand", *sites]
+        return [f"  target x, target y: {points}", "  side: L or R; may be left out for films with one hand", *sites]
     matched = "side and site" if study.rows == "joints" else "side"
     return [
         f"  {matched}: as in the labels x and y of {POSITION_STUDY}, by which the {study.rows} are cut out of films",
-        *([] if study.rows == "joints" else [f"  site: empty, but in the labels x and y of {POSITION_STUDY}"]),
-        f"  x and y of {POSITION_STUDY}: {points}; the same file must hold them",
-        "  (models find joints for score; train, tune and evaluate go by labels alone)",
+        *([] if study.rows == "joints" else [f"  site: empty, except in the labels x and y of {POSITION_STUDY}"]),
+        f"  x and y of {POSITION_STUDY}: {points}; they must be in the same file",
+        "  (score finds joints with models; train, tune and evaluate use only labels)",
         *sites,
     ]
 
 
 def _template(study: Study, cut: bool) -> list[str]:
-    """Rows of a labels CSV, of two images."""
+    """Rows of a labels CSV for two images."""
     side, site = ("" if study.rows == "films" else "L"), (SITE if study.rows == "joints" else "")
     lines = []
     for target in study.targets:
@@ -72,6 +76,8 @@ def _template(study: Study, cut: bool) -> list[str]:
             lines.append(f"{image},{side},{study.name},{target.name},{site},{value},reader1")
     if cut:
         lines += [
-            f"{name},L,{POSITION_STUDY},{axis},{SITE},{at},reader1" for name in IMAGES for axis, at in POINT.items()
+            f"{name},L,{POSITION_STUDY},{axis},{SITE},{position},reader1"
+            for name in IMAGES
+            for axis, position in POINT.items()
         ]
     return lines

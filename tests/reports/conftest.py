@@ -1,4 +1,4 @@
-"""What every page must keep to, and a picture to put into one."""
+"""The rules that every page must keep, and a picture to put into one."""
 
 from collections.abc import Callable
 from html.parser import HTMLParser
@@ -34,7 +34,7 @@ class Reader(HTMLParser):
 
 @pytest.fixture
 def read_page() -> Callable[[str], str]:
-    """A page's words, once it is found to stand alone, to run nothing and to say what its figures are worth."""
+    """A page's text, after checks that it loads and runs nothing and says what its figures are worth."""
 
     def read(page: str) -> str:
         reader = Reader()

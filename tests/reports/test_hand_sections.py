@@ -78,7 +78,7 @@ def test_an_overlay_has_red_boxes_yellow_narrowing_and_blue_erosion() -> None:
     assert max(picture.shape) == 560
     red = (picture[..., 2] > 180) & (picture[..., 0] < 90) & (picture[..., 1] < 90)
     rows, columns = np.nonzero(red)
-    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (56, 168, 56, 168), "the one joint that was found"
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (56, 168, 56, 168), "only one joint has a place"
     yellow = (picture[..., 1] > 180) & (picture[..., 2] > 200) & (picture[..., 0] < 110)
     blue = (picture[..., 0] > 200) & (picture[..., 2] < 140)
     assert np.mean(np.nonzero(yellow), axis=1).max() < 90 and np.mean(np.nonzero(blue), axis=1).min() > 140

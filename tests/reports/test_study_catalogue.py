@@ -1,4 +1,4 @@
-"""What is said of a study's labels holds where train reads them."""
+"""The description of a study's labels agrees with how train reads them."""
 
 from pathlib import Path
 
@@ -8,35 +8,35 @@ from rajobs import studies
 from rajobs.imaging.rows import POSITION_STUDY
 from rajobs.records.anatomy import SITES
 from rajobs.records.user_tables import read_labels
-from rajobs.reports.study_catalogue import HEADER, details
+from rajobs.reports.study_catalogue import HEADER, describe_study
 
 LABELLED = [name for name in studies.names() if studies.find(name).rows != "visits"]
 
 
 @pytest.mark.parametrize("name", LABELLED)
 def test_a_template_can_be_read_and_places_what_it_labels(name: str, tmp_path: Path) -> None:
-    told, study = details(name), studies.find(name)
-    (tmp_path / "labels.csv").write_text(told[told.index(HEADER) :])
+    text, study = describe_study(name), studies.find(name)
+    (tmp_path / "labels.csv").write_text(text[text.index(HEADER) :])
     rows = read_labels(str(tmp_path / "labels.csv")).to_pylist()
     assert {row["target"] for row in rows if row["study"] == name} >= {target.name for target in study.targets}
     cut = study.rows in ("hands", "joints")
-    assert ("side, site, reader" in told) == (not cut), "where labels are matched by side and site, they are needed"
+    assert ("side, site, reader" in text) == (not cut), "where labels are matched by side and site, they are needed"
     if cut:
         placed = {axis: {(r["image"], r["side"], r["site"]) for r in rows if r["target"] == axis} for axis in "xy"}
         assert placed["x"] == placed["y"] and {row["study"] for row in rows if row["target"] in "xy"} == {
             POSITION_STUDY
         }
-        mine = {(row["image"], row["side"], row["site"]) for row in rows if row["study"] == name}
+        labelled = {(row["image"], row["side"], row["site"]) for row in rows if row["study"] == name}
         if study.rows == "joints":
-            assert mine <= placed["x"]
+            assert labelled <= placed["x"]
         else:
-            assert {where[:2] for where in mine} <= {where[:2] for where in placed["x"]}
-        assert all(site in told.replace(",", " ").split() for site in SITES)
+            assert {place[:2] for place in labelled} <= {place[:2] for place in placed["x"]}
+        assert all(site in text.replace(",", " ").split() for site in SITES)
 
 
 def test_labels_of_single_hands_have_no_site(tmp_path: Path) -> None:
     for name in LABELLED:
-        study, told = studies.find(name), details(name)
-        (tmp_path / "labels.csv").write_text(told[told.index(HEADER) :])
+        study, text = studies.find(name), describe_study(name)
+        (tmp_path / "labels.csv").write_text(text[text.index(HEADER) :])
         sites = {r["site"] for r in read_labels(str(tmp_path / "labels.csv")).to_pylist() if r["study"] == name}
         assert (sites == {None}) == (study.rows != "joints" and name != POSITION_STUDY), name
