@@ -18,7 +18,7 @@ def ray_option(command: Command) -> Command:
     return click.option(
         "--ray",
         metavar="ADDRESS",
-        help="Ray cluster to use; without it RAY_ADDRESS, and without that a cluster on this machine.",
+        help="Ray cluster; by default RAY_ADDRESS, or else a cluster on this machine.",
     )(command)
 
 
@@ -35,7 +35,7 @@ def mode_option(command: Command) -> Command:
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__)
 def cli() -> None:
-    """Turn archives of hand radiographs and joint ultrasound into tables for studying a rheumatology cohort.
+    """Turn archives of hand radiographs and joint ultrasound into tables for rheumatology cohorts.
 
     OUT, DATA and MODELS are local paths or s3://bucket/prefix. A job that is started again does what is left.
     """
@@ -128,7 +128,7 @@ def train(**options: Any) -> None:
 @click.option("--budget", type=float, default=1.0, show_default=True, help="Share of the recipes' epochs and rows.")
 @ray_option
 def tune(**options: Any) -> None:
-    """Search a study's space for a better recipe; the result, best.toml at OUT, is a recipe for train."""
+    """Search a study's space for a better recipe. The result, best.toml at OUT, is a recipe for train."""
     from rajobs.jobs.tune.job import TuneRequest
     from rajobs.jobs.tune.job import tune as run
 
@@ -144,7 +144,7 @@ def tune(**options: Any) -> None:
 @click.option("--predictions", metavar="FILE", help="Judge these predictions instead of asking MODELS.")
 @ray_option
 def evaluate(**options: Any) -> None:
-    """Judge MODELS on the part of DATA that they never saw; write figures and a page to OUT.
+    """Judge MODELS on the part of DATA that they never saw. Writes figures and a page to OUT.
 
     MODELS is a place that train wrote to, or builtin (the models inside the package). Models that are built in or were
     made with another key are judged on all of DATA, and the page says so.
@@ -162,7 +162,7 @@ def evaluate(**options: Any) -> None:
 @click.option("--limit", type=int, help="Stop after about this many images (whole parts), as a dry run.")
 @ray_option
 def score(**options: Any) -> None:
-    """Ask MODELS all they can answer about every image of DATA; write tables and a page to OUT.
+    """Ask MODELS all they can answer about every image of DATA. Writes tables and a page to OUT.
 
     MODELS is a place that train wrote to, builtin (the models inside the package), or several of these, with commas.
     """
@@ -177,7 +177,7 @@ def score(**options: Any) -> None:
 @click.argument("ledger")
 @click.argument("out")
 def link(table: str, ledger: str, out: str) -> None:
-    """Put the original identifiers back into TABLE with the help of LEDGER; OUT ends in .csv or .parquet."""
+    """Put the original identifiers back into TABLE, from LEDGER. OUT ends in .csv or .parquet."""
     from rajobs.jobs.link import link as run
 
     run(table, ledger, out)
