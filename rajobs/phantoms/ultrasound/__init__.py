@@ -1,1 +1,1 @@
-"""Drawn power-Doppler scans: layers, vessels, the machine and its screen."""
+"""Drawn power-Doppler scans: tissue layers, vessels, the ultrasound machine and its screen."""

@@ -1,4 +1,4 @@
-"""Power Doppler's colours: the maps of several machines, stray specks, and power laid over grey."""
+"""The colours of power Doppler: colour maps of several machines, stray specks, and power painted over grey."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -25,53 +25,55 @@ MAPS: Mapping[str, ColourSteps] = MappingProxyType(
         "directional": ((0.0, (110, 0, 0)), (0.4, (215, 20, 0)), (0.75, (255, 110, 20)), (1.0, (255, 225, 90))),
     }
 )  # fmt: skip
-"""Colours of rising power, by the machine's map."""
+"""Colours of rising power (0 to 1), by name of the colour map."""
 MAP_SHARES = (0.46, 0.24, 0.12, 0.10, 0.08)
-_AWAY: ColourSteps = ((0.0, (0, 0, 120)), (0.4, (0, 50, 215)), (0.75, (40, 150, 255)), (1.0, (150, 235, 255)))
+"""Share of machines with each colour map."""
+_AWAY_STEPS: ColourSteps = ((0.0, (0, 0, 120)), (0.4, (0, 50, 215)), (0.75, (40, 150, 255)), (1.0, (150, 235, 255)))
 
 
 @lru_cache(maxsize=2 * len(MAPS))
 def colour_table(name: str, *, away: bool = False) -> Colour:
-    """256 colours of power; `away` those of flow away from the probe, on a directional map."""
-    steps = _AWAY if away else MAPS[name]
-    at, points = [step[0] for step in steps], np.array([step[1] for step in steps], float)
-    table = np.stack([np.interp(np.linspace(0, 1, 256), at, points[:, i]) for i in range(3)], axis=1)
+    """256 colours of rising power; with `away`, those of flow away from the probe on a directional map."""
+    steps = _AWAY_STEPS if away else MAPS[name]
+    levels, colours = [step[0] for step in steps], np.array([step[1] for step in steps], float)
+    table = np.stack([np.interp(np.linspace(0, 1, 256), levels, colours[:, i]) for i in range(3)], axis=1)
     table = np.rint(table).astype(np.uint8)
     table.setflags(write=False)
     return table
 
 
 def colour_bar(name: str, height: int, width: int) -> Colour:
-    """The colour bar beside a scan: power rises from the middle up and down, or towards and away."""
-    half = colour_table(name)[::-1, None]
-    other = colour_table(name, away=name == "directional")[:, None]
+    """The colour bar beside a scan: power rises from the middle to both ends, one end for each flow direction."""
+    upper = colour_table(name)[::-1, None]
+    lower = colour_table(name, away=name == "directional")[:, None]
     size = width, max(1, height // 2)
-    return np.asarray(np.vstack([cv2.resize(part.copy(), size) for part in (half, other)]), np.uint8)
+    return np.asarray(np.vstack([cv2.resize(half.copy(), size) for half in (upper, lower)]), np.uint8)
 
 
-def draw_stray_specks(free: Mask, mean: float, rng: np.random.Generator) -> Grey:
-    """Power of weak stray specks of a few pixels, where `free` lets them be."""
-    power = np.zeros(free.shape, np.float32)
-    rows, columns = free.shape
+def draw_stray_specks(allowed: Mask, mean: float, rng: np.random.Generator) -> Grey:
+    """Power of weak specks a few pixels wide, inside the `allowed` mask; `mean` is their expected number."""
+    power = np.zeros(allowed.shape, np.float32)
+    rows, columns = allowed.shape
     for _ in range(min(int(rng.poisson(mean)), 40)):
         x, y = int(rng.integers(columns)), int(rng.integers(rows))
-        wide, high = int(rng.integers(1, 4)), int(rng.integers(1, 4))
-        power[y : y + high, x : x + wide] = rng.uniform(0.02, 0.30)
-        if wide > 1 and high > 1:
+        width, height = int(rng.integers(1, 4)), int(rng.integers(1, 4))
+        power[y : y + height, x : x + width] = rng.uniform(0.02, 0.30)
+        if width > 1 and height > 1:
             power[y, x] = 0
-    return np.where(free > 0, power, 0).astype(np.float32)
+    return np.where(allowed > 0, power, 0).astype(np.float32)
 
 
 def paint_power(image: Colour, power: Grey, name: str, away: Mask | None = None) -> None:
-    """Lays power over grey, in place."""
-    shown = power > 0
-    level = np.minimum(power[shown] * 255, 255).astype(np.uint8)
-    image[shown] = colour_table(name)[level]
+    """Paints power over a grey image, in place; the `away` mask marks flow away from the probe."""
+    coloured = power > 0
+    level = np.minimum(power[coloured] * 255, 255).astype(np.uint8)
+    image[coloured] = colour_table(name)[level]
     if away is not None:
-        back = shown & (away > 0)
-        image[back] = colour_table(name, away=True)[np.minimum(power[back] * 255, 255).astype(np.uint8)]
+        reversed_flow = coloured & (away > 0)
+        level = np.minimum(power[reversed_flow] * 255, 255).astype(np.uint8)
+        image[reversed_flow] = colour_table(name, away=True)[level]
 
 
 def draw_reversed_flow(shape: tuple[int, int], rng: np.random.Generator) -> Mask:
-    """Where blood flows away from the probe."""
+    """A mask of where blood flows away from the probe."""
     return np.asarray(cut_texture("slow", shape, rng) > 0.3, np.uint8)

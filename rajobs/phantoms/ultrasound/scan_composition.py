@@ -1,4 +1,4 @@
-"""A scan put together: the flattened drawing, vessels and stray colour in the colour box, on the machine's screen."""
+"""Composes a scan: grey layers, vessels and stray colour in the colour box, on the machine's screen."""
 
 from dataclasses import dataclass
 from typing import TypeVar
@@ -15,14 +15,14 @@ from rajobs.phantoms.ultrasound.tissue_layers import GreyScan, draw_layers
 from rajobs.phantoms.ultrasound.variation_ranges import VariationRanges
 from rajobs.phantoms.ultrasound.vessels import spot_power, strand_power, tree_power
 
-Kind = TypeVar("Kind", np.uint8, np.float32)
-_BEAT = 8  # frames
-_CLEAR = 4  # pixels around the synovium without stray colour
+Pixel = TypeVar("Pixel", np.uint8, np.float32)
+_HEART_BEAT = 8  # frames
+_CLEARANCE = 4  # pixels around the synovium without stray colour
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Scan:
-    """Frames and, of the first one, what was drawn where: masks and box are the screen's, the last pixels included."""
+    """The frames of a scan, and masks and colour box of the first frame in screen coordinates."""
 
     frames: tuple[Colour, ...]
     capsule: Mask
@@ -35,81 +35,85 @@ def compose_scan(
     drawing: Drawing, machine: Machine, ranges: VariationRanges, rng: np.random.Generator, *, size: Size, frames: int,
     words: tuple[str, ...],
 ) -> Scan:  # fmt: skip
-    """A scan of one frame or more."""
-    around, inside, stray = rng.spawn(3)  # what lies around the synovium never depends on what is in it
+    """A scan of one or more frames; `words` are written on the screen."""
+    # Separate streams: what lies around the synovium never depends on what is in it.
+    around, inside, stray = rng.spawn(3)
     x0, y0, x1, y1 = machine.region(size)
     shape = y1 - y0 + 1, x1 - x0 + 1
     screen = draw_screen(size, machine, words, around)
-    plate = draw_layers(drawing, machine, shape, around)
-    box = place_colour_box(machine, joint_px=plate.joint_px, head_px=plate.head_px, pitch=plate.pitch, shape=shape)
-    power = _signal(drawing, plate, machine, inside) if box is not None else None
-    grey = plate.grey.astype(np.uint8)
-    shown: list[Colour] = []
-    around_it = _Surroundings(plate, box, ranges, machine, stray) if box is not None else None
+    grey_scan = draw_layers(drawing, machine, shape, around)
+    box = place_colour_box(
+        machine, joint_px=grey_scan.joint_px, head_px=grey_scan.head_px, pitch=grey_scan.pitch, shape=shape
+    )
+    power = _draw_signal(drawing, grey_scan, inside) if box is not None else None
+    grey = grey_scan.grey.astype(np.uint8)
+    screens: list[Colour] = []
+    stray_colour = _StrayColour(grey_scan, box, ranges, machine, stray) if box is not None else None
     away = draw_reversed_flow(shape, stray) if machine.colours == "directional" else None
     drift = stray.normal(0, 1.2, 2)
     for number in range(frames):
-        scan: Colour = np.asarray(cv2.cvtColor(_moved(grey, drift, number), cv2.COLOR_GRAY2RGB), np.uint8)
-        if box is not None and around_it is not None:
-            paint_power(scan, _moved(around_it.power(), drift, number), machine.colours, away)
+        scan: Colour = np.asarray(cv2.cvtColor(_shift_frame(grey, drift, number), cv2.COLOR_GRAY2RGB), np.uint8)
+        if box is not None and stray_colour is not None:
+            paint_power(scan, _shift_frame(stray_colour.draw_frame(), drift, number), machine.colours, away)
             if power is not None:
-                beat = _pulsed(power, plate.capsule, drawing.grade, number)
-                paint_power(scan, _moved(beat * machine.power_gain, drift, number), machine.colours, away)
-            cv2.rectangle(scan, box[:2], box[2:], machine.line, 1)
+                pulsed = _pulse_power(power, grey_scan.capsule, drawing.grade, number) * machine.power_gain
+                paint_power(scan, _shift_frame(pulsed, drift, number), machine.colours, away)
+            cv2.rectangle(scan, box[:2], box[2:], machine.box_colour, 1)
         frame = screen.copy()
         frame[y0 : y1 + 1, x0 : x1 + 1] = scan[:, ::-1] if machine.mirrored else scan
-        shown.append(frame)
+        screens.append(frame)
     signal = np.zeros(shape, np.uint8) if power is None else (power > 0).astype(np.uint8)
     return Scan(
-        frames=tuple(shown), capsule=_on_screen(plate.capsule, machine, size),
-        signal=_on_screen(signal, machine, size), box=box and _box_on_screen(box, machine, size),
-        details=_details(drawing, machine, plate, box, signal),
+        frames=tuple(screens), capsule=_place_on_screen(grey_scan.capsule, machine, size),
+        signal=_place_on_screen(signal, machine, size), box=box and _place_box_on_screen(box, machine, size),
+        details=_describe_scan(drawing, machine, grey_scan, box, signal),
     )  # fmt: skip
 
 
-class _Surroundings:
-    """Colour outside the synovium: a feeding vessel at times, and specks that are others in every frame."""
+class _StrayColour:
+    """Colour outside the synovium: in some scans a feeding vessel, and specks that differ from frame to frame."""
 
     def __init__(
-        self, plate: GreyScan, box: Box, ranges: VariationRanges, machine: Machine, rng: np.random.Generator
+        self, grey_scan: GreyScan, box: Box, ranges: VariationRanges, machine: Machine, rng: np.random.Generator
     ) -> None:
         x0, y0, x1, y1 = box
-        free = np.zeros_like(plate.capsule)
-        free[y0 + 1 : y1, x0 + 1 : x1] = 1
-        blocked = cv2.dilate(plate.capsule, np.ones((2 * _CLEAR + 1, 2 * _CLEAR + 1), np.uint8))
-        self._free: Mask = np.asarray(np.where(blocked > 0, 0, free), np.uint8)
+        in_box = np.zeros_like(grey_scan.capsule)
+        in_box[y0 + 1 : y1, x0 + 1 : x1] = 1
+        blocked = cv2.dilate(grey_scan.capsule, np.ones((2 * _CLEARANCE + 1, 2 * _CLEARANCE + 1), np.uint8))
+        self._allowed: Mask = np.asarray(np.where(blocked > 0, 0, in_box), np.uint8)
         self._rng, self._box = rng, box
-        self._mean = ranges.specks * machine.power_gain * float(rng.gamma(2.0, 0.5))
-        self._vessels = np.zeros(free.shape, np.float32)
-        if rng.random() < ranges.feeding:
-            start = float(rng.uniform(x0, x1)), float(rng.uniform(0.4, 1.1) * plate.head_px)
+        self._mean_specks = ranges.specks * machine.power_gain * float(rng.gamma(2.0, 0.5))
+        self._vessel = np.zeros(in_box.shape, np.float32)
+        if rng.random() < ranges.feeding_vessels:
+            start = float(rng.uniform(x0, x1)), float(rng.uniform(0.4, 1.1) * grey_scan.head_px)
             heading = float(rng.normal(0, 0.4)) + np.pi * (rng.random() < 0.5)
-            length, radius = (float(part) / plate.pitch for part in (rng.uniform(0.8, 3.0), rng.uniform(0.1, 0.2)))
-            vessel = strand_power(free.shape, start, heading, length, radius, rng)
-            self._vessels = np.where((self._free > 0) & (plate.bone == 0), vessel, 0).astype(np.float32)
+            length, radius = (float(mm) / grey_scan.pitch for mm in (rng.uniform(0.8, 3.0), rng.uniform(0.1, 0.2)))
+            vessel = strand_power(in_box.shape, start, heading, length, radius, rng)
+            self._vessel = np.where((self._allowed > 0) & (grey_scan.below_bone == 0), vessel, 0).astype(np.float32)
 
-    def power(self) -> Grey:
-        """The colour of one more frame."""
+    def draw_frame(self) -> Grey:
+        """The power of the next frame."""
         x0, y0, x1, y1 = self._box
-        found = self._vessels.copy()
-        part = found[y0:y1, x0:x1]
-        np.maximum(part, draw_stray_specks(self._free[y0:y1, x0:x1], self._mean, self._rng), out=part)
-        return found
+        power = self._vessel.copy()
+        in_box = power[y0:y1, x0:x1]
+        specks = draw_stray_specks(self._allowed[y0:y1, x0:x1], self._mean_specks, self._rng)
+        np.maximum(in_box, specks, out=in_box)
+        return power
 
 
-def _signal(drawing: Drawing, plate: GreyScan, machine: Machine, rng: np.random.Generator) -> Grey | None:
+def _draw_signal(drawing: Drawing, grey_scan: GreyScan, rng: np.random.Generator) -> Grey | None:
     signal = drawing.signal
-    radius = signal.radius / plate.pitch
+    radius = signal.radius / grey_scan.pitch
     if signal.groups:
-        return spot_power(plate.capsule, signal.groups, radius, rng)
+        return spot_power(grey_scan.capsule, signal.groups, radius, rng)
     if signal.share:
-        return tree_power(plate.capsule, signal.share, signal.centre, radius, rng)
+        return tree_power(grey_scan.capsule, signal.share, signal.centre, radius, rng)
     return None
 
 
-def _pulsed(power: Grey, capsule: Mask, grade: int, number: int) -> Grey:
-    """The power at a moment of the heart beat: weaker, and a little smaller, but always of the same grade."""
-    phase = 0.5 - 0.5 * np.cos(2 * np.pi * number / _BEAT)
+def _pulse_power(power: Grey, capsule: Mask, grade: int, number: int) -> Grey:
+    """The power at a moment of the heart beat: it becomes weaker and a little smaller but keeps its grade."""
+    phase = 0.5 - 0.5 * np.cos(2 * np.pi * number / _HEART_BEAT)
     if not phase:
         return power
     within = power[capsule > 0]
@@ -119,38 +123,38 @@ def _pulsed(power: Grey, capsule: Mask, grade: int, number: int) -> Grey:
     return np.where(power > level, power * (1 - 0.25 * phase), 0).astype(np.float32)
 
 
-def _moved(image: NDArray[Kind], drift: NDArray[np.float64], number: int) -> NDArray[Kind]:
-    """A hand that holds a probe is never quite still."""
+def _shift_frame(image: NDArray[Pixel], drift: NDArray[np.float64], number: int) -> NDArray[Pixel]:
+    """The frame shifted a little, as the hand with the probe is never quite still."""
     if not number:
         return image
     dx, dy = drift * (np.sin(0.7 * number), 0.5 * np.sin(1.1 * number))
-    turn = np.array([[1, 0, round(float(dx))], [0, 1, round(float(dy))]], np.float32)
+    shift = np.array([[1, 0, round(float(dx))], [0, 1, round(float(dy))]], np.float32)
     size = image.shape[1], image.shape[0]
-    moved = cv2.warpAffine(image, turn, size, flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT)
-    return np.asarray(moved, image.dtype)
+    shifted = cv2.warpAffine(image, shift, size, flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT)
+    return np.asarray(shifted, image.dtype)
 
 
-def _on_screen(mask: Mask, machine: Machine, size: Size) -> Mask:
+def _place_on_screen(mask: Mask, machine: Machine, size: Size) -> Mask:
     x0, y0, x1, y1 = machine.region(size)
     screen = np.zeros(size, np.uint8)
     screen[y0 : y1 + 1, x0 : x1 + 1] = mask[:, ::-1] if machine.mirrored else mask
     return screen
 
 
-def _box_on_screen(box: Box, machine: Machine, size: Size) -> Box:
+def _place_box_on_screen(box: Box, machine: Machine, size: Size) -> Box:
     x0, y0, x1, _ = machine.region(size)
     left, right = (x1 - box[2], x1 - box[0]) if machine.mirrored else (x0 + box[0], x0 + box[2])
     return left, y0 + box[1], right, y0 + box[3]
 
 
-def _details(
-    drawing: Drawing, machine: Machine, plate: GreyScan, box: Box | None, signal: Mask
+def _describe_scan(
+    drawing: Drawing, machine: Machine, grey_scan: GreyScan, box: Box | None, signal: Mask
 ) -> dict[str, float | str]:
     return {
-        "drawing": float(drawing.number), "gain": machine.gain, "pitch": plate.pitch, "head_mm": drawing.bone.head,
-        "head_px": plate.head_px, "capsule_px": float(np.count_nonzero(plate.capsule)),
-        "signal_px": float(np.count_nonzero(signal)), "spot_px": drawing.signal.radius / plate.pitch,
+        "drawing": float(drawing.number), "gain": machine.gain, "pitch": grey_scan.pitch, "head_mm": drawing.bone.head,
+        "head_px": grey_scan.head_px, "capsule_px": float(np.count_nonzero(grey_scan.capsule)),
+        "signal_px": float(np.count_nonzero(signal)), "spot_px": drawing.signal.radius / grey_scan.pitch,
         "groups": " ".join(map(str, drawing.signal.groups)), "share": drawing.signal.share,
         "colours": machine.colours if box is not None else "",
-        "box_mm": (box[2] - box[0]) * (box[3] - box[1]) * plate.pitch**2 if box is not None else 0.0,
+        "box_mm": (box[2] - box[0]) * (box[3] - box[1]) * grey_scan.pitch**2 if box is not None else 0.0,
     }  # fmt: skip

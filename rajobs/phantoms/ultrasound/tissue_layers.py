@@ -1,4 +1,4 @@
-"""A drawing flattened: tissue with speckle, bone with its shadow, synovium, each a layer of its own."""
+"""The grey layers of a scan: tissue with speckle, bone with its shadow, and synovium, merged into one image."""
 
 from dataclasses import dataclass
 
@@ -10,11 +10,11 @@ from rajobs.phantoms.ultrasound.doppler_colours import Mask
 from rajobs.phantoms.ultrasound.machine import Machine
 from rajobs.phantoms.ultrasound.speckle import Grey, cut_texture
 
-_SHIFT = 4  # bits of a pixel's fraction in polygons
+_SHIFT = 4  # fractional bits of the coordinates of polygons
 
 
 def bone_line(bone: Bone, x: Grey) -> Grey:
-    """Depth of the bone's surface in mm at places along the joint; deep where the joint space opens."""
+    """Depth of the bone's surface in mm at positions `x` along the joint; it is deep in the joint space."""
     head = bone.head + bone.neck * np.clip((-x - 2.2) / 5.0, 0, 1) ** 1.3
     head = head + 2.0 * np.clip((x + 2.6) / 2.6, 0, 1) ** 2.5
     base = bone.base + 1.8 * np.clip((bone.gap + 1.3 - x) / 1.6, 0, 1) ** 2 + 0.05 * np.clip(x - 3, 0, None)
@@ -23,118 +23,120 @@ def bone_line(bone: Bone, x: Grey) -> Grey:
 
 
 def capsule_lines(capsule: Capsule, bone: Bone, x: Grey) -> tuple[Grey, Grey]:
-    """Upper and lower border of the synovium in mm."""
-    floor = bone_line(bone, x)
+    """Depths of the upper and the lower border of the synovium in mm."""
+    lower = bone_line(bone, x)
     ends = (bone.head + 0.9 * bone.neck * (capsule.proximal > 5), bone.base)
     along = np.interp(x, [-capsule.proximal, 0.0, capsule.distal], [0.0, 1.0, 1.0]).astype(np.float32)
     across = np.clip((x + capsule.proximal) / (capsule.proximal + capsule.distal), 0, 1)
-    lid = np.interp(x, [-capsule.proximal, -2.2, capsule.distal], [ends[0], bone.head, ends[1]])
+    upper = np.interp(x, [-capsule.proximal, -2.2, capsule.distal], [ends[0], bone.head, ends[1]])
     vault = np.abs(np.sin(np.pi * across)) ** 0.6 * (0.65 + 0.35 * along)
-    lid = lid + np.tan(np.deg2rad(bone.tilt)) * x - capsule.height * vault
-    return np.minimum(lid, floor).astype(np.float32), floor
+    upper = upper + np.tan(np.deg2rad(bone.tilt)) * x - capsule.height * vault
+    return np.minimum(upper, lower).astype(np.float32), lower
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class GreyScan:
-    """The grey scan, the synovium and the soft tissue over the bone as masks, all of the region alone."""
+    """The grey scan, and masks of the synovium and of what lies below the bone's surface, of the region alone."""
 
     grey: Grey
     capsule: Mask
-    bone: Mask
-    joint_px: float  # the joint space's place along the scan
-    head_px: float  # the depth of the metacarpal head
-    pitch: float  # mm a pixel
+    below_bone: Mask
+    joint_px: float  # position of the joint space along the scan
+    head_px: float  # depth of the metacarpal head
+    pitch: float  # mm per pixel
 
 
 def draw_layers(drawing: Drawing, machine: Machine, shape: tuple[int, int], rng: np.random.Generator) -> GreyScan:
-    """All layers but the vessels, in one."""
+    """Draws all layers except the vessels and merges them."""
     rows, columns = shape
     pitch = machine.width_mm / columns
-    joint = columns * machine.offset
-    places = np.arange(columns, dtype=np.float32)
-    x = np.asarray((places - joint) * pitch, np.float32)
-    rough = 0.9 * cut_texture("slow", (1, columns), rng)[0] + 0.4 * cut_texture("grain", (1, columns), rng)[0]
-    line = np.asarray(bone_line(drawing.bone, x) / pitch + rough, np.float32)
-    under = _filled(shape, _polygon(places, line, np.full(columns, rows, np.float32)))
-    capsule, lid, within = _capsule(drawing, x, line, pitch, shape)
-    echo = _tissue(drawing, x, shape, pitch, rng)
-    soft = _soft(capsule, 2.2)
-    echo *= 1 - machine.dark * soft
-    shade = _soft(under, 3.0)
-    echo *= 1 - machine.shadow * shade
-    echo += _glow(drawing, x, line, (lid, within), shape, rng)
+    joint_px = columns * machine.joint_offset
+    column = np.arange(columns, dtype=np.float32)
+    x = np.asarray((column - joint_px) * pitch, np.float32)
+    roughness = 0.9 * cut_texture("slow", (1, columns), rng)[0] + 0.4 * cut_texture("grain", (1, columns), rng)[0]
+    line = np.asarray(bone_line(drawing.bone, x) / pitch + roughness, np.float32)
+    below_bone = _fill_polygon(shape, _polygon_between(column, line, np.full(columns, rows, np.float32)))
+    capsule, upper_border, capsule_columns = _draw_capsule(drawing, x, line, pitch, shape)
+    echo = _draw_tissue(drawing, x, shape, pitch, rng)
+    echo *= 1 - machine.synovium_darkness * _soften(capsule, 2.2)
+    echo *= 1 - machine.bone_shadow * _soften(below_bone, 3.0)
+    echo += _draw_bright_borders(drawing, x, line, (upper_border, capsule_columns), shape, rng)
     speckle = cut_texture(machine.speckle, shape, rng)
-    contact = 1 + 0.16 * cut_texture("slow", (1, columns), rng)  # how well the probe lies on the skin
-    depth = np.linspace(1, 1 - machine.fade, rows, dtype=np.float32)[:, None]
+    contact = 1 + 0.16 * cut_texture("slow", (1, columns), rng)  # of the probe with the skin, better or worse
+    depth = np.linspace(1, 1 - machine.depth_fade, rows, dtype=np.float32)[:, None]
     echo *= depth * contact * (155 * machine.gain)
     echo += 4
     echo *= speckle
     return GreyScan(
-        grey=np.clip(echo, 0, 250), capsule=capsule, bone=under, joint_px=joint,
+        grey=np.clip(echo, 0, 250), capsule=capsule, below_bone=below_bone, joint_px=joint_px,
         head_px=drawing.bone.head / pitch, pitch=pitch,
     )  # fmt: skip
 
 
-def _polygon(x: Grey, upper: Grey, lower: Grey) -> np.ndarray:
+def _polygon_between(x: Grey, upper: Grey, lower: Grey) -> np.ndarray:
     points = np.concatenate([np.stack([x, upper], 1), np.stack([x, lower], 1)[::-1]])
     return np.rint(points * (1 << _SHIFT)).astype(np.int32)
 
 
-def _filled(shape: tuple[int, int], polygon: np.ndarray) -> Mask:
+def _fill_polygon(shape: tuple[int, int], polygon: np.ndarray) -> Mask:
     mask = np.zeros(shape, np.uint8)
     cv2.fillPoly(mask, [polygon], 255, shift=_SHIFT)
     return mask
 
 
-def _soft(mask: Mask, sigma: float) -> Grey:
-    side = 2 * round(sigma * 1.1) + 1  # two boxes are nearly a bell, and much quicker
+def _soften(mask: Mask, sigma: float) -> Grey:
+    """The mask as 0 to 1, blurred; two box blurs come close to a Gaussian one and are much faster."""
+    side = 2 * round(sigma * 1.1) + 1
     return np.asarray(cv2.blur(cv2.blur(mask, (side, side)), (side, side)), np.float32) * np.float32(1 / 255)
 
 
-def _capsule(
+def _draw_capsule(
     drawing: Drawing, x: Grey, line: Grey, pitch: float, shape: tuple[int, int]
 ) -> tuple[Mask, Grey, np.ndarray]:
-    """The synovium's mask, its upper border and the columns it lies in."""
-    within = np.flatnonzero((x >= -drawing.capsule.proximal) & (x <= drawing.capsule.distal))
-    floor = line[within]
-    lid = np.minimum(capsule_lines(drawing.capsule, drawing.bone, x[within])[0] / pitch, floor)
-    return _filled(shape, _polygon(within.astype(np.float32), lid, floor)), lid, within
+    """The synovium's mask, its upper border in pixels, and the columns in which it lies."""
+    inside = np.flatnonzero((x >= -drawing.capsule.proximal) & (x <= drawing.capsule.distal))
+    lower = line[inside]
+    upper = np.minimum(capsule_lines(drawing.capsule, drawing.bone, x[inside])[0] / pitch, lower)
+    return _fill_polygon(shape, _polygon_between(inside.astype(np.float32), upper, lower)), upper, inside
 
 
-def _glow(
-    drawing: Drawing, x: Grey, line: Grey, lid: tuple[Grey, np.ndarray], shape: tuple[int, int],
+def _draw_bright_borders(
+    drawing: Drawing, x: Grey, line: Grey, upper_border: tuple[Grey, np.ndarray], shape: tuple[int, int],
     rng: np.random.Generator,
 ) -> Grey:  # fmt: skip
-    """Echoes of bone and capsule: bright where they face the probe."""
+    """Echoes of the surfaces of bone and synovium, bright where they face the probe."""
     bright = np.zeros(shape, np.uint8)
     surface = np.rint(np.stack([np.arange(len(x), dtype=np.float32), line], 1) * (1 << _SHIFT)).astype(np.int32)
-    gap = (x > -0.7) & (x < drawing.bone.gap + 0.4)  # walls of the joint space give no echo
-    for part in (~gap & (x < 0), ~gap & (x > 0)):
-        cv2.polylines(bright, [surface[part]], False, 255, 5, cv2.LINE_AA, _SHIFT)
-    edge = np.rint(np.stack([lid[1], lid[0]], 1) * (1 << _SHIFT)).astype(np.int32)
-    cv2.polylines(bright, [edge], False, 80, 2, cv2.LINE_AA, _SHIFT)
+    gap = (x > -0.7) & (x < drawing.bone.gap + 0.4)  # the walls of the joint space give no echo
+    for side in (~gap & (x < 0), ~gap & (x > 0)):
+        cv2.polylines(bright, [surface[side]], False, 255, 5, cv2.LINE_AA, _SHIFT)
+    rows, columns = upper_border
+    border = np.rint(np.stack([columns, rows], 1) * (1 << _SHIFT)).astype(np.int32)
+    cv2.polylines(bright, [border], False, 80, 2, cv2.LINE_AA, _SHIFT)
     facing = 1 / (1 + 4 * np.gradient(line) ** 2)
-    glow = _soft(bright, 1.8)
+    glow = _soften(bright, 1.8)
     glow *= facing * (1.15 + 0.25 * cut_texture("slow", (1, len(x)), rng))
-    # A faint echo of the bone's echo lies in its shadow.
-    below = np.roll(glow, round(0.55 * float(line.mean())), axis=0)
-    below[: int(line.mean())] = 0
-    return np.asarray(glow + 0.07 * below, np.float32)
+    # A reverberation: the bone's echo appears once more, faintly, in its shadow.
+    repeated = np.roll(glow, round(0.55 * float(line.mean())), axis=0)
+    repeated[: int(line.mean())] = 0
+    return np.asarray(glow + 0.07 * repeated, np.float32)
 
 
-def _tissue(drawing: Drawing, x: Grey, shape: tuple[int, int], pitch: float, rng: np.random.Generator) -> Grey:
-    """Echoes of skin, fat and tendon: bright bands at their depths that bend over the joint, with fibres along them."""
+def _draw_tissue(drawing: Drawing, x: Grey, shape: tuple[int, int], pitch: float, rng: np.random.Generator) -> Grey:
+    """Echoes of skin, fat and tendon: bands with fibres along them, which bend over the joint."""
     tissue, rows = drawing.tissue, shape[0]
-    mm = np.arange(rows, dtype=np.float32) * pitch
-    skin, top, thick = tissue.skin, tissue.tendon, tissue.thick
-    at = [0, 0.2, skin - 0.2, skin, skin + 0.4, top - 0.3, top, top + thick, top + thick + 0.3, 9, 20]
+    depth = np.arange(rows, dtype=np.float32) * pitch
+    skin, top, thickness = tissue.skin, tissue.tendon, tissue.tendon_thickness
+    bottom = top + thickness
+    depths = [0, 0.2, skin - 0.2, skin, skin + 0.4, top - 0.3, top, bottom, bottom + 0.3, 9, 20]
     level = float(rng.uniform(0.8, 1.1))
-    band = np.interp(mm, at, [0.2, 0.7, 0.55, 0.66, 0.24, 0.28, 0.46, 0.42, 0.27, 0.28, 0.24]) * level
-    strength = np.interp(mm, [0, top - 0.3, top, top + thick, top + 2, 20], [0.22, 0.38, 0.34, 0.34, 0.36, 0.28])
+    band = np.interp(depth, depths, [0.2, 0.7, 0.55, 0.66, 0.24, 0.28, 0.46, 0.42, 0.27, 0.28, 0.24]) * level
+    strength = np.interp(depth, [0, top - 0.3, top, bottom, top + 2, 20], [0.22, 0.38, 0.34, 0.34, 0.36, 0.28])
     echo = cut_texture("fibres", shape, rng) * (band * strength).astype(np.float32)[:, None]
     echo += band.astype(np.float32)[:, None]
     bend = np.tan(np.deg2rad(drawing.bone.tilt)) * x + float(rng.uniform(0.2, 0.9)) * (1 - np.exp(-((x / 9) ** 2)))
-    rows_at = np.arange(rows, dtype=np.float32)[:, None] - (bend / pitch).astype(np.float32)[None]
-    columns_at = np.broadcast_to(np.arange(len(x), dtype=np.float32)[None], shape)
-    bent = cv2.remap(echo, np.ascontiguousarray(columns_at), rows_at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    source_rows = np.arange(rows, dtype=np.float32)[:, None] - (bend / pitch).astype(np.float32)[None]
+    source_columns = np.broadcast_to(np.arange(len(x), dtype=np.float32)[None], shape)
+    columns = np.ascontiguousarray(source_columns)
+    bent = cv2.remap(echo, columns, source_rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
     return np.clip(bent, 0.03, 1).astype(np.float32)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rajobs.phantoms.people.activity import joint_activity
 from rajobs.phantoms.people.cohort import plan_patient
 from rajobs.phantoms.picture import Picture
-from rajobs.phantoms.ultrasound.base_drawings import BASES, PUBLISHED_COUNTS, SPOTS, bases_of_grade
+from rajobs.phantoms.ultrasound.base_drawings import BASES, PUBLISHED_COUNTS, SPOT_GROUPS, bases_of_grade
 from rajobs.phantoms.ultrasound.parameter_estimation import colour_mask, estimate_parameters, find_region
 from rajobs.phantoms.ultrasound.scan_composition import Scan
 from rajobs.phantoms.ultrasound.scans import draw_like, draw_scans, sample_scan, sample_scan_with_masks
@@ -51,7 +51,7 @@ def test_the_base_drawings_are_the_papers() -> None:
     assert len(BASES) == 17
     assert [len(bases_of_grade(number)) for number in range(4)] == [5, 4, 4, 4]
     assert sum(PUBLISHED_COUNTS) == 870
-    assert {base.signal.groups for base in bases_of_grade(1)} <= set(SPOTS)
+    assert {base.signal.groups for base in bases_of_grade(1)} <= set(SPOT_GROUPS)
 
 
 def test_signal_within_the_synovium_is_what_the_grades_words_say(drawn: list[list[tuple[Picture, Scan]]]) -> None:
@@ -76,7 +76,7 @@ def assert_spots(colour: NDArray[np.uint8], scan: Scan) -> None:
     _, _, stats, _ = cv2.connectedComponentsWithStats(colour, connectivity=8)
     areas = sorted(stats[1:, cv2.CC_STAT_AREA])
     assert len(areas) == len(groups) <= 3
-    assert tuple(sorted(groups, reverse=True)) in SPOTS
+    assert tuple(sorted(groups, reverse=True)) in SPOT_GROUPS
     if groups[0] < groups[-1]:
         assert areas[-1] > 1.05 * areas[0], "a confluent spot is larger than a single one beside it"
 
