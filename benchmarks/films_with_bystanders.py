@@ -40,7 +40,7 @@ def main() -> None:
         write_pictures(
             args.out, films(args.films, args.difficulty, args.seed), contact_sheet=contact_sheet, seed=args.seed,
             patients=args.films, damage=0.0, arguments={"benchmark": "beside", "difficulty": args.difficulty},
-            progress=lambda _: progress.step(),
+            on_progress=lambda _: progress.step(),
         )  # fmt: skip
 
 

@@ -33,7 +33,7 @@ def phantom(
         drawings = len(wrong_scans(read_predictions(like)[0])) if patients is None else patients
         with console.Progress("scans drawn", drawings) as progress:
             summary = write_like(
-                out, like, drawings=drawings, seed=seed, progress=lambda done: progress.step(done - progress.done)
+                out, like, drawings=drawings, seed=seed, on_progress=lambda done: progress.step(done - progress.done)
             )
     else:
         patients = PATIENTS if patients is None else patients
@@ -41,7 +41,7 @@ def phantom(
             summary = write_phantoms(
                 out, patients=patients, seed=seed, damage=DAMAGE if damage is None else damage, only=only,
                 size=SIZE if size is None else size, difficulty=DIFFICULTY if difficulty is None else difficulty,
-                progress=lambda done: progress.step(done - progress.done),
+                on_progress=lambda done: progress.step(done - progress.done),
             )  # fmt: skip
     _tell(out, summary, clinic=like is None and only in (None, "clinic"))
 

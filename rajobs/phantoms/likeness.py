@@ -1,4 +1,4 @@
-"""New drawings like the scans that a model got wrong: 002's way to better drawings, with their lineage told."""
+"""Draws scans like those that a model graded wrongly, as paper 002 does, each with the scan it is derived from."""
 
 import hashlib
 import json
@@ -17,15 +17,15 @@ from rajobs.records.tables.parquet_parts import check_predictions, list_parts, o
 from rajobs.records.tables.schemas import IMAGES, PREDICTIONS
 
 TARGETS = ("grade", "grey_grade")
-"""What is answered about scans: only they can be drawn like an image."""
+"""The targets of scans; only scans can be drawn like an image."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class WrongScan:
-    """A scan with a wrong answer, and its true Doppler grade where that was asked."""
+    """A scan with a wrong answer."""
 
     image_id: str
-    grade: int | None
+    grade: int | None  # the true Doppler grade, if the predictions contain it
 
 
 def write_like(
@@ -34,9 +34,9 @@ def write_like(
     *,
     drawings: int | None = None,
     seed: int = 0,
-    progress: Callable[[int], None] | None = None,
+    on_progress: Callable[[int], None] | None = None,
 ) -> PhantomSummary:
-    """Draws and writes scans like the errors in a predictions table: one of each, or so many in turn."""
+    """Draws and writes scans like the errors in a predictions table: one for each, or `drawings` of them in turn."""
     from rajobs.phantoms.packaging.contact_sheet import contact_sheet
 
     table, data = read_predictions(predictions)
@@ -45,85 +45,84 @@ def write_like(
     if count < 1:
         raise UsageError(f"at least one drawing is to be made, not {count}")
     wrong = wrong[:count]
-    images = _images(data, wrong)
-    told = hashlib.sha256(json.dumps([(one.image_id, one.grade) for one in wrong]).encode()).hexdigest()[:16]
-    # People and instances of its own: beside the phantom that was learnt from, nobody is two persons.
-    own = int.from_bytes(hashlib.sha256(f"like/{seed}/{told}".encode()).digest()[:4], "big")
+    images = _read_images(data, wrong)
+    errors_hash = hashlib.sha256(json.dumps([(scan.image_id, scan.grade) for scan in wrong]).encode()).hexdigest()[:16]
+    # A seed of its own gives new people and instances, so that none is also in the phantom the model was trained on.
+    own_seed = int.from_bytes(hashlib.sha256(f"like/{seed}/{errors_hash}".encode()).digest()[:4], "big")
     return write_pictures(
         out,
-        _drawn(wrong, images, count, own),
+        _draw_scans(wrong, images, count, own_seed),
         contact_sheet=contact_sheet,
-        seed=own,
+        seed=own_seed,
         patients=count,
         damage=0.0,
-        arguments={"like": told, "asked_seed": seed},
+        arguments={"like": errors_hash, "asked_seed": seed},
         readable=True,
-        progress=progress,
+        on_progress=on_progress,
     )
 
 
 def read_predictions(uri: str) -> tuple[pa.Table, str]:
-    """A predictions table of `rajobs evaluate`, and the place of the data it was made on."""
+    """A predictions table of `rajobs evaluate`, and the URI of the data it was made from."""
     place, key = split_uri(uri)
     store = open_store(place)
     check_predictions(store, key, uri, "--like")
     with open_part(store, key, PREDICTIONS) as file:
         data = (file.schema_arrow.metadata or {}).get(b"data")
     if data is None:
-        raise UsageError(f"{uri} does not tell what data it was made on; make it with `rajobs evaluate`")
+        raise UsageError(f"{uri} does not name the data it was made from; make it with `rajobs evaluate`")
     return read_part(store, key, PREDICTIONS), data.decode()
 
 
 def wrong_scans(table: pa.Table) -> list[WrongScan]:
-    """The scans with a wrong answer, in the table's order, each once."""
-    found = [row for row in table.to_pylist() if row["target"] in TARGETS]
-    if not found:
-        raise UsageError("only ultrasound can be drawn like an image, and these predictions are of something else")
-    grades = {row["image_id"]: int(row["truth"]) for row in found if row["target"] == "grade"}
-    wrong = dict.fromkeys(row["image_id"] for row in found if row["truth"] != row["predicted"])
+    """The scans with a wrong answer, each once, in the order of the table."""
+    rows = [row for row in table.to_pylist() if row["target"] in TARGETS]
+    if not rows:
+        raise UsageError("only ultrasound can be drawn like an image, and these predictions are not of ultrasound")
+    grades = {row["image_id"]: int(row["truth"]) for row in rows if row["target"] == "grade"}
+    wrong = dict.fromkeys(row["image_id"] for row in rows if row["truth"] != row["predicted"])
     if not wrong:
-        raise DataError("these predictions hold no wrong answer to draw new images like")
+        raise DataError("these predictions contain no wrong answer from which to draw new images")
     return [WrongScan(image_id=name, grade=grades.get(name)) for name in wrong]
 
 
-def _images(data: str, wrong: Sequence[WrongScan]) -> dict[str, bytes]:
-    """The coded pixels of scans, by image_id."""
+def _read_images(data: str, wrong: Sequence[WrongScan]) -> dict[str, bytes]:
+    """The encoded pixels of scans, by image_id."""
     store = open_store(data)
-    wanted = {one.image_id for one in wrong}
-    found: dict[str, bytes] = {}
+    wanted = {scan.image_id for scan in wrong}
+    pixels: dict[str, bytes] = {}
     for key in list_parts(store, "images"):
-        if len(found) < len(wanted):
-            found |= _images_of(store, key, wanted)
-    if len(found) < len(wanted):
+        if len(pixels) < len(wanted):
+            pixels |= _read_images_of_part(store, key, wanted)
+    if len(pixels) < len(wanted):
         raise DataError(
-            f"{len(wanted) - len(found)} of {len(wanted)} images with a wrong answer are not at {data}, where the "
+            f"{len(wanted) - len(pixels)} of {len(wanted)} images with a wrong answer are not at {data}, where the "
             "predictions were made; bring them back there"
         )
-    return found
+    return pixels
 
 
-def _images_of(store: Store, key: str, wanted: set[str]) -> dict[str, bytes]:
-    found: dict[str, bytes] = {}
+def _read_images_of_part(store: Store, key: str, wanted: set[str]) -> dict[str, bytes]:
+    pixels: dict[str, bytes] = {}
     ids = read_part(store, key, IMAGES, ["image_id"]).column("image_id").to_pylist()
     if not wanted & set(ids):
-        return found
+        return pixels
     with open_part(store, key, IMAGES) as file:
         for group in range(file.num_row_groups):
             names = file.read_row_group(group, columns=["image_id"]).column("image_id").to_pylist()
             if wanted & set(names):
-                pixels = file.read_row_group(group, columns=["pixels"]).column("pixels")
-                found |= {name: pixels[at].as_py() for at, name in enumerate(names) if name in wanted}
-    return found
+                column = file.read_row_group(group, columns=["pixels"]).column("pixels")
+                pixels |= {name: column[row].as_py() for row, name in enumerate(names) if name in wanted}
+    return pixels
 
 
-def _drawn(wrong: Sequence[WrongScan], images: dict[str, bytes], count: int, seed: int) -> Iterator[Picture]:
+def _draw_scans(wrong: Sequence[WrongScan], images: dict[str, bytes], count: int, seed: int) -> Iterator[Picture]:
     from rajobs.phantoms.ultrasound.scans import draw_like
 
     for number in range(count):
-        model = wrong[number % len(wrong)]
-        pixels = decode(images[model.image_id])
-        shown = pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
-        picture = draw_like(
-            shown, np.random.default_rng([seed, number]), derived_from=model.image_id, grade=model.grade
-        )
+        original = wrong[number % len(wrong)]
+        pixels = decode(images[original.image_id])
+        rgb = pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
+        rng = np.random.default_rng([seed, number])
+        picture = draw_like(rgb, rng, derived_from=original.image_id, grade=original.grade)
         yield replace(picture, patient=replace(picture.patient, number=number))

@@ -1,4 +1,4 @@
-"""Writes a phantom: drawn pictures in archives, the labels, the fate each file must end in, and a page to look at."""
+"""Writes a phantom: drawn pictures in archives, labels, the expected fate of each file, and a contact sheet."""
 
 import heapq
 import json
@@ -21,11 +21,11 @@ MANIFEST, STARTED = "phantom.json", "phantom.started.json"
 
 @dataclass(frozen=True, kw_only=True)
 class PhantomSummary:
-    """What a phantom holds; `already` when it was there before. `people` is how many patients have planted names."""
+    """The contents of a phantom."""
 
     out: str
-    already: bool
-    people: int
+    already: bool  # whether it existed before
+    people: int  # patients with planted names
     pictures: int
     objects: int
     archives: int
@@ -45,10 +45,10 @@ def write_phantoms(
     only: str | None = None,
     size: str = "FULL",
     difficulty: str = "standard",
-    progress: Callable[[int], None] | None = None,
+    on_progress: Callable[[int], None] | None = None,
 ) -> PhantomSummary:
     """Draws and writes a phantom to a folder or a bucket; the same arguments give the same bytes."""
-    _check(patients, damage, only, size, difficulty)
+    _check_arguments(patients, damage, only, size, difficulty)
     from rajobs.phantoms.clinic.visits import clinic_table, draw_clinic
     from rajobs.phantoms.packaging.contact_sheet import contact_sheet
     from rajobs.phantoms.radiographs.films import draw_films
@@ -58,7 +58,7 @@ def write_phantoms(
         patients=patients if only in (None, "films") else 0, seed=seed, size=size, difficulty=difficulty
     )  # fmt: skip
     scans = draw_scans(patients=patients if only in (None, "ultrasound") else 0, seed=seed, difficulty=difficulty)
-    # A visit's films first, then its scans: one exam in one archive.
+    # The films of a visit come first, then its scans, so that an exam lies in one archive.
     pictures = heapq.merge(films, scans, key=lambda picture: (picture.patient.number, picture.visit))
     rows = draw_clinic(patients=patients if only in (None, "clinic") else 0, seed=seed, difficulty=difficulty)
     return write_pictures(
@@ -70,7 +70,7 @@ def write_phantoms(
         damage=damage,
         arguments={"only": only, "size": size, "difficulty": difficulty},
         clinic=None if only not in (None, "clinic") else clinic_table(rows),
-        progress=progress,
+        on_progress=on_progress,
     )
 
 
@@ -85,55 +85,55 @@ def write_pictures(
     arguments: dict[str, Any],
     clinic: bytes | None = None,
     readable: bool = False,
-    progress: Callable[[int], None] | None = None,
+    on_progress: Callable[[int], None] | None = None,
 ) -> PhantomSummary:
-    """Writes pictures of so many patients as a phantom; `arguments` says how they were drawn."""
+    """Writes pictures of so many patients as a phantom; `arguments` record how they were drawn."""
     run = {"version": PHANTOM_VERSION, "seed": seed, "patients": patients, "damage": damage, **arguments}
     store = open_store(out)
-    done = _found(store, run)
-    if done is not None:
-        return PhantomSummary(out=store.uri, already=True, **done)
-    store.put(STARTED, _json(run))
+    counts = _counts_if_written(store, run)
+    if counts is not None:
+        return PhantomSummary(out=store.uri, already=True, **counts)
+    store.put(STARTED, _to_json(run))
     put = make_put_if_absent(store)
-    mixture = ArchiveBuilder(
+    builder = ArchiveBuilder(
         lambda key, data: put(f"{ARCHIVES}/{key}", data), seed=seed, damage=damage, patients=patients, readable=readable
     )  # fmt: skip
     for number, picture in enumerate(pictures, start=1):
-        mixture.add(picture)
-        if progress is not None:
-            progress(number)
-    mixture.finish()
-    put(LABELS, mixture.labels.data())
-    put(EXPECTED, mixture.expected.data())
+        builder.add(picture)
+        if on_progress is not None:
+            on_progress(number)
+    builder.finish()
+    put(LABELS, builder.labels.data())
+    put(EXPECTED, builder.expected.data())
     if clinic is not None:
         put(CLINIC_FILE, clinic)
-    if mixture.shown:
-        put(CONTACT, contact_sheet(mixture.shown))
-    counts = _counts(mixture)
-    put(MANIFEST, _json({**run, "counts": counts}))
+    if builder.contact_pictures:
+        put(CONTACT, contact_sheet(builder.contact_pictures))
+    counts = _count_contents(builder)
+    put(MANIFEST, _to_json({**run, "counts": counts}))
     store.delete(STARTED)
     return PhantomSummary(out=store.uri, already=False, **counts)
 
 
-def _counts(mixture: ArchiveBuilder) -> dict[str, Any]:
+def _count_contents(builder: ArchiveBuilder) -> dict[str, Any]:
     return {
-        "people": mixture.people,
-        "pictures": mixture.pictures,
-        "objects": mixture.fates.total(),
-        "archives": mixture.archives,
-        "labels": mixture.label_count,
-        "bytes": mixture.bytes,
-        "fates": dict(sorted(mixture.fates.items())),
-        "reasons": dict(sorted(mixture.reasons.items())),
-        "kinds": dict(sorted(mixture.kinds.items())),
+        "people": builder.people,
+        "pictures": builder.pictures,
+        "objects": builder.fates.total(),
+        "archives": builder.archives,
+        "labels": builder.label_count,
+        "bytes": builder.bytes,
+        "fates": dict(sorted(builder.fates.items())),
+        "reasons": dict(sorted(builder.reasons.items())),
+        "kinds": dict(sorted(builder.kinds.items())),
     }
 
 
-def _check(patients: int, damage: float, only: str | None, size: str, difficulty: str) -> None:
+def _check_arguments(patients: int, damage: float, only: str | None, size: str, difficulty: str) -> None:
     if patients < 1:
         raise UsageError(f"a phantom needs at least one patient, not {patients}")
     if not 0 <= damage < 1:
-        raise UsageError(f"the damaged share lies from 0 to below 1, not at {damage}")
+        raise UsageError(f"the damaged share must be at least 0 and below 1, not {damage}")
     if size not in SIZES:
         raise UnknownName.among("size", size, SIZES)
     if difficulty not in PRESETS:
@@ -142,29 +142,29 @@ def _check(patients: int, damage: float, only: str | None, size: str, difficulty
         raise UnknownName.among("part of a phantom", only, PARTS)
 
 
-def _found(store: Store, run: dict[str, Any]) -> dict[str, Any] | None:
-    """The counts of the same phantom if it is there already; raises if something else is."""
+def _counts_if_written(store: Store, run: dict[str, Any]) -> dict[str, Any] | None:
+    """The counts of this phantom if OUT contains it already; raises if OUT contains something else."""
     first = next(iter(store.list()), None)
     if first is None:
         return None
     for key in (MANIFEST, STARTED):
         if store.stat(key) is None:
             continue
-        there = _read(store.get(key))
-        if {name: there.get(name) for name in run} != json.loads(_json(run)):
-            raise WrongOutput("OUT holds a phantom of other arguments, or of another version; choose another OUT")
-        counts = there.get("counts")
+        manifest = _parse_manifest(store.get(key))
+        if {name: manifest.get(name) for name in run} != json.loads(_to_json(run)):
+            raise WrongOutput("OUT contains a phantom of other arguments or of another version; choose another OUT")
+        counts = manifest.get("counts")
         return counts if isinstance(counts, dict) else None
-    raise WrongOutput("OUT holds something that is no phantom; choose another OUT, or an empty one")
+    raise WrongOutput("OUT contains something that is no phantom; choose another OUT, or empty it")
 
 
-def _read(data: bytes) -> dict[str, Any]:
+def _parse_manifest(data: bytes) -> dict[str, Any]:
     try:
-        there = json.loads(data)
+        manifest = json.loads(data)
     except ValueError:
         return {}
-    return there if isinstance(there, dict) else {}
+    return manifest if isinstance(manifest, dict) else {}
 
 
-def _json(content: dict[str, Any]) -> bytes:
+def _to_json(content: dict[str, Any]) -> bytes:
     return (json.dumps(content, indent=1, sort_keys=True) + "\n").encode()

@@ -73,7 +73,7 @@ def phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _leaves(name: str, data: bytes) -> Iterator[tuple[str, bytes]]:
-    """Every file below an archive, by a reader of a few lines."""
+    """Every file below an archive, read by a few lines independent of the product."""
     try:
         if name.endswith(".zip"):
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -165,7 +165,7 @@ def test_a_second_start_does_nothing_and_an_interrupted_one_is_completed(phantom
 def test_other_outputs_are_refused_untouched(phantom: Path, tmp_path: Path) -> None:
     with pytest.raises(WrongOutput, match="other arguments"):
         _write(phantom, seed=5)
-    (tmp_path / "thesis.txt").write_text("mine")
+    (tmp_path / "thesis.txt").write_text("text")
     with pytest.raises(WrongOutput, match="no phantom"):
         _write(tmp_path)
     assert list(_files(tmp_path)) == ["thesis.txt"]

@@ -1,1 +1,1 @@
-"""Drawn visits to a clinic, after the tables that 000 prints."""
+"""Drawn clinic visits, after the printed tables of paper 000."""

@@ -1,6 +1,6 @@
-"""What 000 prints of its patients (tables 2, 3 and 4), and the assumptions where it prints nothing.
+"""What paper 000 prints about its patients (tables 2, 3 and 4), and assumptions where it prints nothing.
 
-A continuous variable is given by its known points, (share of the patients, value); in between, the values are
+A continuous variable is described by known points, (share of the patients, value), between which values are
 interpolated with a long upper tail. Shares other than 0, 1/2 and 1 (onset: 1/4 and 3/4) are assumptions.
 """
 
@@ -15,7 +15,7 @@ def _range(median: float, low: float, high: float) -> Points:
 
 
 def _onset(median: float, lower: float, upper: float) -> Points:
-    # Printed are median and quartiles; 1 day to 10 years as the ends is assumed.
+    # Median and quartiles are printed; the ends, 1 day and 10 years, are assumed.
     return (0.0, 1.0), (0.25, lower), (0.5, median), (0.75, upper), (1.0, 3650.0)
 
 
@@ -30,7 +30,7 @@ NUMBERS: Mapping[tuple[str, bool], Mapping[str, Points]] = MappingProxyType(
             "crp": _range(0.63, 0, 14.8),
             "mmp3": _range(116, 16, 706),
             "wbc": _range(7200, 2700, 12200),
-            # Temperatures' medians are not printed. Assumed: 36.5 without RA, 36.6 with it.
+            # The medians of the temperature are not printed. Assumed: 36.5 without RA, 36.6 with it.
             "temperature": _range(36.6, 35.8, 37.4),
             "patient_vas": _range(35, 0, 90),
             "doctor_vas": _range(10, 0, 80),
@@ -82,11 +82,11 @@ SHARES: Mapping[tuple[str, bool], Mapping[str, tuple[int, int]]] = MappingProxyT
         ("testing", False): {"female": (34, 40), "skin": (1, 40), "trunk_pain": (5, 40)},
     }
 )
-"""How many of how many."""
+"""Count of patients and total, by part and RA."""
 
 TITRES = (0, 40, 80, 160, 320, 640, 1280, 2560)
 ANA: Mapping[tuple[str, bool], tuple[float, ...]] = MappingProxyType(
-    {  # Printed are median and highest; how the others are shared out is assumed.
+    {  # Median and maximum are printed; the other shares are assumed.
         ("learning", True): (0.56, 0.18, 0.12, 0.08, 0.04, 0.02, 0.0, 0.0),
         ("learning", False): (0.62, 0.15, 0.10, 0.06, 0.03, 0.02, 0.01, 0.01),
         ("testing", True): (0.25, 0.20, 0.35, 0.20, 0.0, 0.0, 0.0, 0.0),
@@ -95,14 +95,15 @@ ANA: Mapping[tuple[str, bool], tuple[float, ...]] = MappingProxyType(
 )
 
 DIGITS: Mapping[str, int] = MappingProxyType({"acpa": 1, "crp": 3, "mmp3": 1, "temperature": 1})
-TAIL: Mapping[str, float] = MappingProxyType({"temperature": 1.3, "wbc": 1.3, "patient_vas": 1.1})
-"""Bend of the last stretch: 1 is even, more crowds the values at its lower end; assumed, 3 where none is given."""
-FOLLOWS: Mapping[str, float] = MappingProxyType(
+"""Decimal places; 0 for all other variables."""
+TAIL_EXPONENTS: Mapping[str, float] = MappingProxyType({"temperature": 1.3, "wbc": 1.3, "patient_vas": 1.1})
+"""Exponent of the last segment, else 3; assumed. 1 spreads values evenly, more moves them to its lower end."""
+ACTIVITY_CORRELATION: Mapping[str, float] = MappingProxyType(
     {"esr": 0.6, "crp": 0.7, "mmp3": 0.5, "patient_vas": 0.5, "doctor_vas": 0.7, "wbc": 0.2, "temperature": 0.2}
 )
-"""Correlation of a variable's normal deviate with the visit's activity; assumed. The marginals stay as printed."""
+"""Correlation of a variable's normal deviate with the visit's disease activity; assumed. It keeps the marginals."""
 LASTING = ("rf", "acpa")
-"""A patient's for good: they do not change from visit to visit."""
+"""Variables that do not change from visit to visit."""
 
 BOUNDS: Mapping[str, tuple[float, ...]] = MappingProxyType(
     {
@@ -110,16 +111,17 @@ BOUNDS: Mapping[str, tuple[float, ...]] = MappingProxyType(
         "wbc": (4000, 8000), "temperature": (37.5, 38), "patient_vas": (10, 50), "doctor_vas": (10, 50),
     }
 )  # fmt: skip
-"""Where table 2 changes a variable's colour: a variant stays in its band."""
+"""The limits of the colour bands in table 2; a variant of a row stays in its bands."""
 
 PUBLISHED: tuple[tuple[str, bool, int], ...] = (
     ("learning", True, 42), ("learning", False, 157), ("testing", True, 10), ("testing", False, 40),
 )  # fmt: skip
+"""Part of the cohort, RA, number of patients."""
 RA_COPIES, OTHER_COPIES = 6, 5
-"""How many rows one patient's becomes in 000, itself counted."""
+"""The number of rows made from one patient's row in paper 000, including that row."""
 THERAPY = 0.92
-"""Share of patients with RA whose therapy begins within two months; assumed. Nobody else's does."""
+"""Share of patients with RA whose therapy begins within two months; assumed. Patients without RA get none."""
 SECOND_READER = 0.3
-"""Share of visits that a second doctor examines; assumed."""
+"""Share of visits with an examination by a second doctor; assumed."""
 READERS_AGREE: Mapping[str, float] = MappingProxyType({"easy": 0.98, "standard": 0.94, "hard": 0.88})
-"""Share of the joints' findings a second doctor finds like the first, by difficulty; assumed."""
+"""Share of joint findings on which the second doctor agrees with the first, by difficulty; assumed."""

@@ -1,4 +1,4 @@
-"""Files laid out into archives and folders, one after the other, never more than one archive in memory."""
+"""Packs files into zip and tar archives and folders, with at most one archive in memory."""
 
 import gzip
 import io
@@ -30,19 +30,19 @@ CONTAINERS: tuple[tuple[str, ...], ...] = (
     ("tar",),
     ("zip", "zip"),
 )
-"""Kinds of archive, from the outermost inwards; members go to each level in turn. Packing is slow: few do it."""
+"""Kinds of archive in turn, each from the outermost level inwards. Few are compressed, because that is slow."""
 
 ARCHIVE_BYTES = 64 << 20
-_DAY_ONE = (1980, 1, 1, 0, 0, 0)
-_LEVEL = 1  # films hardly shrink: the quickest level will do
+_ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
+_LEVEL = 1  # of compression; films hardly shrink, so the fastest level is enough
 
 Members = Iterable[tuple[str, bytes]]
-"""Names and contents, in order."""
+"""Names and contents of an archive's members, in order."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ArchiveFile:
-    """A file before it is laid into an archive: the folder and name it gets there, and the fate it must end in."""
+    """A file to be packed: its folder and name in the archive, and the fate that ingest must give it."""
 
     folder: str
     name: str
@@ -52,28 +52,28 @@ class ArchiveFile:
 
 @dataclass(frozen=True, kw_only=True)
 class Archive:
-    """A whole archive with the fates of what is in it, by path below it ("" for the archive itself)."""
+    """A finished archive and the fates of its members, by path in it ("" for the archive itself)."""
 
-    ending: str
+    suffix: str
     data: bytes
     fates: tuple[tuple[str, Fate], ...]
 
 
 def pack_zip(members: Members, who: Identity, *, deflate: bool = False) -> bytes:
-    """A zip archive, with a planted comment."""
+    """A zip archive with a planted comment."""
     buffer = io.BytesIO()
     method = zipfile.ZIP_DEFLATED if deflate else zipfile.ZIP_STORED
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.comment = who["archive"].encode()
         for name, data in members:
-            info = zipfile.ZipInfo(name, _DAY_ONE)
+            info = zipfile.ZipInfo(name, _ZIP_EPOCH)
             info.create_system, info.external_attr = 3, 0o644 << 16
             archive.writestr(info, data, compress_type=method, compresslevel=_LEVEL)
     return buffer.getvalue()
 
 
 def pack_tar(members: Members, who: Identity) -> bytes:
-    """A tar archive, with a planted owner."""
+    """A tar archive with a planted owner."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for name, data in members:
@@ -84,10 +84,10 @@ def pack_tar(members: Members, who: Identity) -> bytes:
 
 
 def pack_tar_gz(members: Members, who: Identity) -> bytes:
-    """A compressed tar archive, with a planted file name in its header."""
+    """A compressed tar archive with a planted file name in its header."""
     buffer = io.BytesIO()
-    with gzip.GzipFile(f"{who['archive']}.tar", "wb", _LEVEL, buffer, mtime=0) as packed:
-        packed.write(pack_tar(members, who))
+    with gzip.GzipFile(f"{who['archive']}.tar", "wb", _LEVEL, buffer, mtime=0) as compressed:
+        compressed.write(pack_tar(members, who))
     return buffer.getvalue()
 
 
@@ -105,97 +105,101 @@ _PACKERS: dict[str, tuple[str, Callable[[Members, Identity], bytes]]] = {
 
 
 class ArchivePacker:
-    """Takes files one at a time and puts an archive whenever one is full."""
+    """Collects files one at a time and writes an archive whenever it is full.
+
+    `put` writes an object under a key; `most` is the largest number of files in an archive.
+    """
 
     def __init__(self, put: Callable[[str, bytes], None], *, seed: int, most: int) -> None:
         self._put, self._seed, self._most = put, seed, most
         self._who: Identity = identity(seed, None)
-        self._levels: list[list[tuple[str, bytes]]] = []
-        self._bytes = self._opened = self._last = 0
-        self.number = 0  # of the archive that is being filled, or was filled last
-        self.archives = 0
+        self._levels: list[list[tuple[str, bytes]]] = []  # members of the open archive, by level of nesting
+        self._bytes = self._opened = self._last_number = 0
+        self.number = 0  # of the open archive, or of the last one if none is open
+        self.archives = 0  # archives written so far
 
-    def add(self, member: ArchiveFile, *, patient: int | None, packed: bool = False) -> str:
-        """Lays the file into the archive of the moment and gives its path below the source; `packed`: in no folder."""
-        if packed and self._levels and self._kind == "folder":
+    def add(self, file: ArchiveFile, *, patient: int | None, in_archive: bool = False) -> str:
+        """Adds a file to the open archive and returns its path; with `in_archive`, never to a plain folder."""
+        if in_archive and self._levels and self._kind == "folder":
             self.close()
         if not self._levels:
-            self._open(patient, packed=packed)
+            self._open(patient, in_archive=in_archive)
         level = sum(map(len, self._levels)) % len(self._levels)
-        name = f"{member.folder}/{member.name}" if member.folder else member.name
+        name = f"{file.folder}/{file.name}" if file.folder else file.name
         path = self._prefix(level) + name
         if self._kind == "folder":
-            self._put(path, member.data)
+            self._put(path, file.data)
             self._levels[level].append((name, b""))
         else:
-            self._levels[level].append((name, member.data))
-            self._bytes += len(member.data)
-        # The first ones are small, so that little phantoms have several kinds of archive too.
-        full = min(self._most, 2 + 2 * self._opened)
-        if self._bytes >= ARCHIVE_BYTES or sum(map(len, self._levels)) >= full:
+            self._levels[level].append((name, file.data))
+            self._bytes += len(file.data)
+        # The first archives are small, so that small phantoms contain several kinds of archive too.
+        limit = min(self._most, 2 + 2 * self._opened)
+        if self._bytes >= ARCHIVE_BYTES or sum(map(len, self._levels)) >= limit:
             self.close()
         return path
 
     def add_archive(self, archive: Archive, *, patient: int | None) -> list[tuple[str, Fate]]:
-        """Puts a ready archive under the next number and gives the paths in it with their fates."""
-        self._last += 1
+        """Writes a finished archive under the next number and returns the paths in it with their fates."""
+        self._last_number += 1
         who = identity(self._seed, patient)
-        key = f"{self._last:05d}_{who['archive'].title()}{archive.ending}"
+        key = f"{self._last_number:05d}_{who['archive'].title()}{archive.suffix}"
         self._put(key, archive.data)
         self.archives += 1
-        return [(f"{key}!/{below}" if below else key, fate) for below, fate in archive.fates]
+        return [(f"{key}!/{path}" if path else key, fate) for path, fate in archive.fates]
 
     def close(self) -> None:
-        """Puts the archive that is being filled."""
+        """Writes the open archive, if there is one."""
         if not self._levels:
             return
         if self._kind != "folder":
-            self._put(self._key, self._packed())
+            self._put(self._key, self._pack_levels())
             self.archives += 1
         self._levels, self._bytes = [], 0
 
     @property
-    def _chain(self) -> tuple[str, ...]:
+    def _formats(self) -> tuple[str, ...]:
         return CONTAINERS[(self._opened - 1) % len(CONTAINERS)]
 
     @property
     def _kind(self) -> str:
-        return self._chain[0]
+        return self._formats[0]
 
     @property
     def _key(self) -> str:
-        ending = "" if self._kind == "folder" else _PACKERS[self._kind][0]
-        return f"{self.number:05d}_{self._who['archive'].title()}{ending}"
+        suffix = "" if self._kind == "folder" else _PACKERS[self._kind][0]
+        return f"{self.number:05d}_{self._who['archive'].title()}{suffix}"
 
-    def _open(self, patient: int | None, *, packed: bool) -> None:
-        self._last += 1
-        self.number = self._last
+    def _open(self, patient: int | None, *, in_archive: bool) -> None:
+        self._last_number += 1
+        self.number = self._last_number
         self._opened += 1
-        while packed and self._kind == "folder":
+        while in_archive and self._kind == "folder":
             self._opened += 1
         self._who = identity(self._seed, patient)
-        self._levels = [[] for _ in self._chain]
+        self._levels = [[] for _ in self._formats]
 
-    def _inner(self, level: int) -> str:
-        return f"{self._who['folder'].title()}_{level}{_PACKERS[self._chain[level]][0]}"
+    def _inner_name(self, level: int) -> str:
+        return f"{self._who['folder'].title()}_{level}{_PACKERS[self._formats[level]][0]}"
 
     def _prefix(self, level: int) -> str:
         if self._kind == "folder":
             return f"{self._key}/"
-        return "".join(f"{name}!/" for name in [self._key, *map(self._inner, range(1, level + 1))])
+        return "".join(f"{name}!/" for name in [self._key, *map(self._inner_name, range(1, level + 1))])
 
-    def _packed(self) -> bytes:
+    def _pack_levels(self) -> bytes:
+        """The open archive's bytes, packed from the innermost level outwards."""
         data = b""
         for level in reversed(range(len(self._levels))):
             members = self._levels[level]
             if data:
-                members.append((self._inner(level + 1), data))
-            data = _PACKERS[self._chain[level]][1](members, self._who) if members else b""
+                members.append((self._inner_name(level + 1), data))
+            data = _PACKERS[self._formats[level]][1](members, self._who) if members else b""
         return data
 
 
 def make_put_if_absent(store: Store) -> Callable[[str, bytes], None]:
-    """Puts objects, but those that an interrupted run has put already."""
+    """A function that writes objects, except those that an interrupted run has written already."""
 
     def put(key: str, data: bytes) -> None:
         if store.stat(key) is None:

@@ -1,7 +1,7 @@
-"""The identifiers that are planted in headers, texts, file names and archive names: none of them may leave the source.
+"""The identifiers planted in headers, texts, file names and archive names: none of them may appear in an output.
 
-Every planted string holds one word of twelve letters that stands nowhere else, so that a search without regard to case
-for the words of `canaries()` finds any leak, and `owner()` says whose field it came from.
+Every planted string contains one word of twelve letters that occurs nowhere else. A search for the words of
+`canaries()`, whatever their case, therefore finds every leak.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 FIELDS = (
     "family",
-    "given",
+    "first_name",
     "patient_id",
     "other_id",
     "former_name",
@@ -38,20 +38,20 @@ FIELDS = (
     "archive",
     "text",
 )
-"""What is planted of each person."""
+"""The fields of a person's identity; a word is planted for each."""
 
 STAFF = 0
-"""The person of what belongs to no patient: test exposures, a department's papers. Patient n is person n + 1."""
+"""The person number of files that belong to no patient, such as test exposures. Patient n is person n + 1."""
 
 _CONSONANTS, _VOWELS = "bdfgklmnprstvwxz", "aeio"
 _SYLLABLES = 6
-_SPACE = (len(_CONSONANTS) * len(_VOWELS)) ** _SYLLABLES
-_STEP = 0x9E3779B97 | 1  # odd, so that numbering the words is one to one
-_PLACES = 64  # words kept for each person; more than there are fields
-assert len(FIELDS) <= _PLACES
+_WORDS = (len(_CONSONANTS) * len(_VOWELS)) ** _SYLLABLES  # how many there are
+_STEP = 0x9E3779B97 | 1  # odd, so that different numbers give different words
+_WORDS_PER_PERSON = 64  # reserved; more than there are fields
+assert len(FIELDS) <= _WORDS_PER_PERSON
 
 ACCENTS = ("-Müller", "-Åström", "=山田=やまだ")
-"""Written behind the family name, one kind for each of CHARSETS."""
+"""Appended to the family name, one for each of CHARSETS."""
 CHARSETS: tuple[str | list[str], ...] = ("ISO_IR 100", "ISO_IR 192", ["", "ISO 2022 IR 87"])
 
 
@@ -67,7 +67,7 @@ class Identity:
 
     @property
     def patient_id(self) -> str:
-        """The identifier that joins headers, labels and clinic rows."""
+        """The patient's identifier in headers, labels and clinic rows."""
         return f"{self['patient_id'].upper()}-{self.person:04d}"
 
     @property
@@ -77,10 +77,10 @@ class Identity:
 
     @property
     def name(self) -> str:
-        """The person's name as a header writes it, letters beyond ASCII included."""
-        family, given = self["family"].title(), self["given"].title()
+        """The person's name as in a DICOM header, with letters beyond ASCII."""
+        family, first_name = self["family"].title(), self["first_name"].title()
         accent = ACCENTS[self.person % len(ACCENTS)]
-        return f"{family}^{given}{accent}" if accent.startswith("=") else f"{family}{accent}^{given}"
+        return f"{family}^{first_name}{accent}" if accent.startswith("=") else f"{family}{accent}^{first_name}"
 
     @property
     def address(self) -> str:
@@ -96,9 +96,9 @@ def identity(seed: int, patient_number: int | None) -> Identity:
 
 
 def planted_word(seed: int, person: int, field: str) -> str:
-    """The one word of a person's field: twelve letters, another one for every person, field and seed."""
+    """The word of a person's field: twelve letters, different for every person, field and seed."""
     start = int.from_bytes(hashlib.sha256(f"canary/{seed}".encode()).digest()[:8], "big")
-    rest = (start + (person * _PLACES + FIELDS.index(field)) * _STEP) % _SPACE
+    rest = (start + (person * _WORDS_PER_PERSON + FIELDS.index(field)) * _STEP) % _WORDS
     letters = ""
     for _ in range(_SYLLABLES):
         rest, syllable = divmod(rest, len(_CONSONANTS) * len(_VOWELS))
@@ -107,17 +107,11 @@ def planted_word(seed: int, person: int, field: str) -> str:
 
 
 def canaries(*, seed: int, patients: int) -> tuple[str, ...]:
-    """Every planted word, in lower case, of the staff and of the first `patients` patients."""
+    """Every planted word of the staff and of the first `patients` patients, in lower case."""
     return tuple(planted_word(seed, person, field) for person in range(patients + 1) for field in FIELDS)
 
 
-def owner(found: str, *, seed: int, patients: int) -> tuple[int, str]:
-    """The person and the field of a planted word."""
-    place = canaries(seed=seed, patients=patients).index(found)
-    return place // len(FIELDS), FIELDS[place % len(FIELDS)]
-
-
 def leaks(data: bytes, words: Iterable[str]) -> tuple[str, ...]:
-    """The planted words that stand in `data`, whatever their case."""
+    """The planted words that occur in `data`, whatever their case."""
     text = data.lower()
     return tuple(word for word in words if word.encode() in text)

@@ -1,4 +1,4 @@
-"""The tables beside the archives: labels.csv, the truth of each image, and expected.csv, the fate of each file."""
+"""The CSV tables of a phantom: labels.csv with the labels of each image, expected.csv with the fate of each file."""
 
 import csv
 import io
@@ -9,15 +9,14 @@ from rajobs.records.errors import IGNORE_REASONS, REJECT_REASONS
 
 LABEL_COLUMNS = ("image", "side", "study", "target", "site", "value", "reader", "patient", "derived_from")
 EXPECTED_COLUMNS = ("object", "fate", "reason", "frames", "kind", "sop_uid")
-FATES = ("images", "rejects", "ignored")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fate:
-    """What must become of a file: in `images` with so many frames, or one of the closed lists' reasons."""
+    """What ingest must do with a file: store its frames, or reject or ignore it for a reason from a closed list."""
 
-    name: str
-    kind: str
+    name: str  # images, rejects or ignored
+    kind: str  # of file, such as film:rle or damage:cut-header
     reason: str = ""
     frames: int = 0
     sop_uid: str = ""
@@ -30,7 +29,7 @@ class Fate:
 
 @dataclass(frozen=True, kw_only=True)
 class CsvTable:
-    """Rows of text under named columns, kept as CSV."""
+    """Rows of text under named columns, written as CSV."""
 
     columns: tuple[str, ...]
     text: io.StringIO = field(default_factory=io.StringIO)
@@ -39,23 +38,23 @@ class CsvTable:
         self.add(self.columns)
 
     def add(self, row: tuple[str, ...]) -> None:
-        """One more row."""
+        """Appends a row."""
         assert len(row) == len(self.columns), row
         csv.writer(self.text, lineterminator="\n").writerow(row)
 
     def data(self) -> bytes:
-        """The table as a CSV file."""
+        """The bytes of the CSV file."""
         return self.text.getvalue().encode()
 
 
 def label_rows(
     truths: tuple[Truth, ...], *, image: str, patient: str = "", derived_from: str | None = None
 ) -> list[tuple[str, ...]]:
-    """The rows of one image: by its SOP instance UID, or by its path and its patient where it has no header."""
-    about = patient, derived_from or ""
-    return [(image, t.side or "", t.study, t.target, t.site or "", t.value, t.reader, *about) for t in truths]
+    """The label rows of an image, named by SOP instance UID, or without a header by path and patient."""
+    origin = patient, derived_from or ""
+    return [(image, t.side or "", t.study, t.target, t.site or "", t.value, t.reader, *origin) for t in truths]
 
 
 def expected_row(path: str, fate: Fate) -> tuple[str, ...]:
-    """The row of one file."""
+    """The row of a file in expected.csv."""
     return path, fate.name, fate.reason, str(fate.frames), fate.kind, fate.sop_uid

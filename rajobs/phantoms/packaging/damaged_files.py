@@ -1,4 +1,4 @@
-"""Damaged and hostile files, each with the one fate a careful reader must give it."""
+"""Damaged and hostile files, each with the one fate that ingest must give it."""
 
 import zlib
 from collections.abc import Callable
@@ -23,13 +23,13 @@ from rajobs.phantoms.packaging.picture_files import PICTURE_SUFFIXES, picture_by
 from rajobs.phantoms.packaging.sample_encodings import Draft, draft_film
 from rajobs.phantoms.picture import Picture
 
-_FOREIGN = UID("1.2.826.0.1.3680043.10.9999.1")
-_BLOCK = 8 << 20  # bytes of zeros that one piece of a bomb becomes
+_UNKNOWN_SYNTAX = UID("1.2.826.0.1.3680043.10.9999.1")
+_BLOCK = 8 << 20  # bytes of zeros in one block of a decompression bomb
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Source:
-    """The film a damaged file is made of, under an instance UID of its own."""
+    """The picture from which a damaged file is made, under an instance UID of its own."""
 
     picture: Picture
     seed: int
@@ -38,13 +38,13 @@ class _Source:
     def draft(self) -> Draft:
         return draft_film(self.picture, seed=self.seed, serial=self.serial)
 
-    def coded(self, syntax: str) -> Draft:
+    def encoded(self, syntax: str) -> Draft:
         draft = self.draft()
         encode_pixels(draft, syntax)
         return draft
 
     def file(self, syntax: str) -> bytes:
-        return serialise(self.coded(syntax).dataset, syntax)
+        return serialise(self.encoded(syntax).dataset, syntax)
 
     def stream(self, syntax: str) -> tuple[Draft, bytearray]:
         draft, encode = self.draft(), SYNTAXES[syntax].encode
@@ -59,37 +59,37 @@ class _Source:
 class _Damage:
     reason: str
     make: Callable[[_Source], bytes]
-    kind: str = ""  # of a picture without a header; else it is DICOM
-    labelled: bool = False  # a picture that the labels know
+    picture_kind: str = ""  # of a picture file; empty for DICOM
+    labelled: bool = False  # whether labels.csv names the picture file
 
 
 def damage_kinds() -> tuple[str, ...]:
-    """The names of the kinds of damaged and hostile files."""
+    """The names of all kinds of damaged and hostile files."""
     return tuple(_DAMAGES)
 
 
 def make_damaged(kind: str, picture: Picture, *, seed: int, serial: str) -> tuple[ArchiveFile, bool]:
-    """A damaged file of a kind, of the picture at half its size; and whether labels should name it."""
+    """A damaged file of the picture at half its size, and whether labels should name it."""
     damage = _DAMAGES[kind]
     small = replace(picture, frames=tuple(np.ascontiguousarray(frame[::2, ::2]) for frame in picture.frames[:1]))
     source = _Source(picture=small, seed=seed, serial=serial)
-    instance = "" if damage.kind else make_uid(seed, "instance", serial)
+    instance = "" if damage.picture_kind else make_uid(seed, "instance", serial)
     fate = Fate(name="rejects", reason=damage.reason, kind=f"damage:{kind}", sop_uid=instance)
     folder = identity(seed, picture.patient.number)["folder"].title()
-    name = f"{serial}{PICTURE_SUFFIXES[damage.kind] if damage.kind else ''}"
+    name = f"{serial}{PICTURE_SUFFIXES[damage.picture_kind] if damage.picture_kind else ''}"
     return ArchiveFile(folder=folder, name=name, data=damage.make(source), fate=fate), damage.labelled
 
 
 def truncate(data: bytes) -> bytes:
-    """A file that ends at three fifths of its length."""
+    """The first three fifths of a file."""
     return data[: len(data) * 3 // 5]
 
 
 def deflated_zeros(blocks: int) -> bytes:
-    """A raw deflate stream of `blocks` times 8 MiB of zeros, made without them: about 8 KB for each."""
-    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
-    # After a full flush the next block stands for itself, so the same bytes can follow again and again.
-    return (packer.compress(bytes(_BLOCK)) + packer.flush(zlib.Z_FULL_FLUSH)) * blocks + b"\x03\x00"
+    """A raw deflate stream of `blocks` times 8 MiB of zeros, with about 8 KB for each block."""
+    compressor = zlib.compressobj(9, zlib.DEFLATED, -15)
+    # After a full flush a block does not depend on those before it, so the same compressed bytes can be repeated.
+    return (compressor.compress(bytes(_BLOCK)) + compressor.flush(zlib.Z_FULL_FLUSH)) * blocks + b"\x03\x00"
 
 
 def checksum_of_zeros(blocks: int) -> int:
@@ -114,7 +114,7 @@ def _cut_fragment(source: _Source) -> bytes:
 
 
 def _cut_stream(source: _Source) -> bytes:
-    """All lengths of the file are right, but the JPEG within ends half way, without its end marker."""
+    """All lengths in the file are right, but the JPEG stream ends half way, without an end marker."""
     draft, stream = source.stream("jpeg-lossless")
     encapsulate_frames(draft, [bytes(stream[: len(stream) // 4 * 2])])
     return serialise(draft.dataset, "jpeg-lossless")
@@ -126,33 +126,33 @@ def _cut_deflated(source: _Source) -> bytes:
 
 def _long_element(source: _Source) -> bytes:
     data = bytearray(source.file("explicit"))
-    at = data.index(element_header((0x0009, 0x1002), "UN")) + 8
-    data[at : at + 4] = (0x7FFFFFF0).to_bytes(4, "little")
+    position = data.index(element_header((0x0009, 0x1002), "UN")) + 8
+    data[position : position + 4] = (0x7FFFFFF0).to_bytes(4, "little")
     return bytes(data)
 
 
 def _text_for_number(source: _Source) -> bytes:
     data = source.file("explicit")
-    at = data.index(element_header((0x0028, 0x0010), "US"))
-    return data[:at] + element_header((0x0028, 0x0010), "LO") + b"\x04\x00many" + data[at + 10 :]
+    position = data.index(element_header((0x0028, 0x0010), "US"))
+    return data[:position] + element_header((0x0028, 0x0010), "LO") + b"\x04\x00many" + data[position + 10 :]
 
 
-def _lying_rows(source: _Source) -> bytes:
-    draft = source.coded("jpeg-lossless")
+def _wrong_rows(source: _Source) -> bytes:
+    draft = source.encoded("jpeg-lossless")
     draft.dataset.Rows += 17
     return serialise(draft.dataset, "jpeg-lossless")
 
 
 def _flipped_rle(source: _Source) -> bytes:
     draft, stream = source.stream("rle")
-    stream[11] ^= 0x80  # the second segment begins far behind the end
+    stream[11] ^= 0x80  # the second segment now begins far behind the end
     encapsulate_frames(draft, [bytes(stream)])
     return serialise(draft.dataset, "rle")
 
 
 def _flipped_table(source: _Source) -> bytes:
     draft, stream = source.stream("jpeg-lossless")
-    stream[stream.index(b"\xff\xc4") + 5] ^= 0x80  # 128 codes of one bit
+    stream[stream.index(b"\xff\xc4") + 5] ^= 0x80  # now 128 codes of one bit
     encapsulate_frames(draft, [bytes(stream)])
     return serialise(draft.dataset, "jpeg-lossless")
 
@@ -167,29 +167,29 @@ def _cut_png(source: _Source) -> bytes:
     return truncate(bytes(source.picture_file("png")))
 
 
-def _foreign_tiff(source: _Source) -> bytes:
-    """A TIFF whose samples are said to be JBIG."""
+def _unknown_tiff_compression(source: _Source) -> bytes:
+    """A TIFF whose header gives JBIG as compression."""
     data = source.picture_file("tiff")
-    at = data.index((259).to_bytes(2, "little") + (3).to_bytes(2, "little") + (1).to_bytes(4, "little"))
-    data[at + 8 : at + 10] = (34661).to_bytes(2, "little")
+    position = data.index((259).to_bytes(2, "little") + (3).to_bytes(2, "little") + (1).to_bytes(4, "little"))
+    data[position + 8 : position + 10] = (34661).to_bytes(2, "little")
     return bytes(data)
 
 
-def _letter(source: _Source) -> bytes:
+def _scanned_letter(source: _Source) -> bytes:
     page = replace(source.picture, frames=(np.full((297, 210), 250, np.uint8),), bits=8)
     who = identity(source.seed, source.picture.patient.number)
     return picture_bytes(page, "jpeg", who)
 
 
-def _foreign_syntax(source: _Source) -> bytes:
-    dataset = source.coded("explicit").dataset
+def _unknown_syntax(source: _Source) -> bytes:
+    dataset = source.encoded("explicit").dataset
     whole = serialise(dataset, "explicit")
     body = whole[132 + len(file_meta_bytes(dataset, SYNTAXES["explicit"].uid)) :]
-    return bytes(128) + b"DICM" + file_meta_bytes(dataset, _FOREIGN) + body
+    return bytes(128) + b"DICM" + file_meta_bytes(dataset, _UNKNOWN_SYNTAX) + body
 
 
-def _foreign_colour(source: _Source) -> bytes:
-    dataset = source.coded("explicit").dataset
+def _unknown_colour_space(source: _Source) -> bytes:
+    dataset = source.encoded("explicit").dataset
     dataset.SamplesPerPixel, dataset.PlanarConfiguration, dataset.PhotometricInterpretation = 3, 0, "HSV"
     dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 8, 8, 7
     size = dataset.Rows * dataset.Columns * 3
@@ -198,7 +198,7 @@ def _foreign_colour(source: _Source) -> bytes:
 
 
 def _wide_samples(source: _Source) -> bytes:
-    dataset = source.coded("explicit").dataset
+    dataset = source.encoded("explicit").dataset
     dataset.BitsAllocated = dataset.BitsStored = 32
     dataset.HighBit = 31
     dataset.PixelData = dataset.PixelData * 2
@@ -210,27 +210,27 @@ def _no_pixels(source: _Source) -> bytes:
 
 
 def _burned_in(source: _Source) -> bytes:
-    dataset = source.coded("explicit").dataset
+    dataset = source.encoded("explicit").dataset
     dataset.BurnedInAnnotation = "YES"
     return serialise(dataset, "explicit")
 
 
 def _tomogram(source: _Source) -> bytes:
-    dataset = source.coded("explicit").dataset
+    dataset = source.encoded("explicit").dataset
     dataset.Modality, dataset.SOPClassUID = "CT", CTImageStorage
     return serialise(dataset, "explicit")
 
 
 def _jpeg2000_bomb(source: _Source) -> bytes:
-    """Some hundred bytes that claim 8000 by 7650 samples of 16 bits: 122 MB."""
+    """A stream of some hundred bytes that claims to hold 8000 by 7650 samples of 16 bits, 122 MB."""
     import imagecodecs
 
     draft = source.draft()
     tile = np.zeros((64, 64), np.uint16)
     stream = bytearray(imagecodecs.jpeg2k_encode(tile, codecformat="j2k", reversible=True))
     rows, columns = 8000, 7650
-    for at, size in ((8, columns), (12, rows), (24, columns), (28, rows)):  # of the image, and of its one tile
-        stream[at : at + 4] = size.to_bytes(4, "big")
+    for position, size in ((8, columns), (12, rows), (24, columns), (28, rows)):  # of the image and of its tile
+        stream[position : position + 4] = size.to_bytes(4, "big")
     dataset = draft.dataset
     dataset.Rows, dataset.Columns = rows, columns
     dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, 16, 15
@@ -239,7 +239,7 @@ def _jpeg2000_bomb(source: _Source) -> bytes:
 
 
 def _deflated_bomb(source: _Source) -> bytes:
-    """A deflated file of some 800 KB that becomes 800 MiB."""
+    """A deflated file of about 800 KB that expands to 800 MiB."""
     dataset, side = source.draft().dataset, 20480
     blocks = 2 * side * side // _BLOCK
     dataset.Rows = dataset.Columns = side
@@ -247,20 +247,20 @@ def _deflated_bomb(source: _Source) -> bytes:
     meta = file_meta_bytes(dataset, SYNTAXES["deflated"].uid)
     header = serialise(dataset, "explicit")[132 + len(file_meta_bytes(dataset, SYNTAXES["explicit"].uid)) :]
     header += element_header((0x7FE0, 0x0010), "OW") + b"\0\0" + (blocks * _BLOCK).to_bytes(4, "little")
-    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
-    start = packer.compress(header) + packer.flush(zlib.Z_FULL_FLUSH)
+    compressor = zlib.compressobj(9, zlib.DEFLATED, -15)
+    start = compressor.compress(header) + compressor.flush(zlib.Z_FULL_FLUSH)
     body = start + deflated_zeros(blocks)
     return bytes(128) + b"DICM" + meta + body + b"\0" * (len(body) % 2)
 
 
 def _huge_frame(source: _Source) -> bytes:
-    dataset = source.coded("explicit").dataset
+    dataset = source.encoded("explicit").dataset
     dataset.Rows = dataset.Columns = 65535
     return serialise(dataset, "explicit")
 
 
 def _many_frames(source: _Source) -> bytes:
-    dataset = source.coded("rle").dataset
+    dataset = source.encoded("rle").dataset
     dataset.NumberOfFrames = 2_000_000
     return serialise(dataset, "rle")
 
@@ -271,21 +271,23 @@ _DAMAGES: dict[str, _Damage] = {
     "cut-fragment": _Damage(reason="truncated", make=_cut_fragment),
     "cut-stream": _Damage(reason="truncated", make=_cut_stream),
     "cut-deflated": _Damage(reason="truncated", make=_cut_deflated),
-    "cut-png": _Damage(reason="truncated", make=_cut_png, kind="png", labelled=True),
+    "cut-png": _Damage(reason="truncated", make=_cut_png, picture_kind="png", labelled=True),
     "long-element": _Damage(reason="truncated", make=_long_element),
     "text-for-number": _Damage(reason="corrupt", make=_text_for_number),
-    "lying-rows": _Damage(reason="corrupt", make=_lying_rows),
+    "lying-rows": _Damage(reason="corrupt", make=_wrong_rows),
     "flipped-rle": _Damage(reason="corrupt", make=_flipped_rle),
     "flipped-table": _Damage(reason="corrupt", make=_flipped_table),
-    "flipped-png": _Damage(reason="corrupt", make=_flipped_png, kind="png", labelled=True),
-    "foreign-syntax": _Damage(reason="unsupported-syntax", make=_foreign_syntax),
-    "foreign-colour": _Damage(reason="unsupported-syntax", make=_foreign_colour),
-    "foreign-tiff": _Damage(reason="unsupported-picture", make=_foreign_tiff, kind="tiff", labelled=True),
+    "flipped-png": _Damage(reason="corrupt", make=_flipped_png, picture_kind="png", labelled=True),
+    "foreign-syntax": _Damage(reason="unsupported-syntax", make=_unknown_syntax),
+    "foreign-colour": _Damage(reason="unsupported-syntax", make=_unknown_colour_space),
+    "foreign-tiff": _Damage(
+        reason="unsupported-picture", make=_unknown_tiff_compression, picture_kind="tiff", labelled=True
+    ),
     "wide-samples": _Damage(reason="not-grey-or-colour", make=_wide_samples),
     "no-pixels": _Damage(reason="no-pixels", make=_no_pixels),
     "burned-in": _Damage(reason="burned-in-annotation", make=_burned_in),
     "tomogram": _Damage(reason="not-a-joint-modality", make=_tomogram),
-    "letter": _Damage(reason="no-modality", make=_letter, kind="jpeg"),
+    "letter": _Damage(reason="no-modality", make=_scanned_letter, picture_kind="jpeg"),
     "jpeg2000-bomb": _Damage(reason="too-large", make=_jpeg2000_bomb),
     "deflated-bomb": _Damage(reason="too-large", make=_deflated_bomb),
     "huge-frame": _Damage(reason="too-large", make=_huge_frame),

@@ -1,6 +1,6 @@
-"""A picture as the bytes of a DICOM file, in a transfer syntax and a layout of the file.
+"""Writes a picture as a DICOM file in one of many transfer syntaxes and file layouts.
 
-Both vary as they do in archives, and every one that is offered here must be read.
+Both vary as they do in real archives, and ingest must read all of them.
 """
 
 import io
@@ -22,28 +22,28 @@ from rajobs.phantoms.picture import Picture
 
 LAYOUTS = (
     "plain",
-    "no-preamble",  # begins with the file's meta elements
-    "bare",  # neither preamble nor meta elements: implicit little endian
+    "no-preamble",  # begins with the file meta elements
+    "bare",  # neither preamble nor file meta elements: implicit little endian
     "tiff-preamble",
     "planted-preamble",
-    "odd-vr",  # a wrong type of value that does no harm
+    "odd-vr",  # a wrong but harmless value representation
     "open-sequences",  # of undefined length
     "deep-sequence",  # thousands of levels in a private element
-    "trailing",  # padding behind the pixels
+    "trailing",  # padding after the pixels
 )
-_DEEP = 3000
+_DEEP = 3000  # levels
 
 
 @dataclass(frozen=True, kw_only=True)
 class Syntax:
-    """A transfer syntax and how a frame is coded in it (None: samples as they are)."""
+    """A transfer syntax and its encoder of a frame with so many bits (None: uncompressed)."""
 
     uid: uids.UID
     encode: Callable[[Array, int], bytes] | None = None
-    method: str | None = None  # of a lossy coding, as the header names it
+    method: str | None = None  # LossyImageCompressionMethod of a lossy encoding
 
 
-def _rle(frame: Array, depth: int) -> bytes:
+def _encode_rle(frame: Array, depth: int) -> bytes:
     from rle.utils import encode_pixel_data
 
     samples = 1 if frame.ndim == 2 else frame.shape[2]
@@ -51,7 +51,7 @@ def _rle(frame: Array, depth: int) -> bytes:
     return encode_pixel_data(frame.tobytes(), bits_allocated=8 * frame.itemsize, byteorder="<", **shape)
 
 
-def _jpeg(frame: Array, depth: int) -> bytes:
+def _encode_jpeg(frame: Array, depth: int) -> bytes:
     import imagecodecs
 
     if frame.ndim == 3:
@@ -59,23 +59,23 @@ def _jpeg(frame: Array, depth: int) -> bytes:
     return bytes(imagecodecs.jpeg8_encode(frame, level=95, bitspersample=depth))
 
 
-def _jpeg_lossless(frame: Array, depth: int) -> bytes:
+def _encode_jpeg_lossless(frame: Array, depth: int) -> bytes:
     import imagecodecs
 
-    colours = None if frame.ndim == 2 else "RGB"  # as they are
+    colours = None if frame.ndim == 2 else "RGB"  # no conversion
     data = imagecodecs.jpeg8_encode(
         frame, lossless=True, predictor=1, bitspersample=depth, colorspace=colours, outcolorspace=colours
     )
     return bytes(data)
 
 
-def _jpeg_lossless_six(frame: Array, depth: int) -> bytes:
+def _encode_jpeg_lossless_predictor_6(frame: Array, depth: int) -> bytes:
     import imagecodecs
 
     return bytes(imagecodecs.ljpeg_encode(frame, bitspersample=depth))  # predictor 6
 
 
-def _jpeg_ls(error: int) -> Callable[[Array, int], bytes]:
+def _jpeg_ls_encoder(error: int) -> Callable[[Array, int], bytes]:
     def encode(frame: Array, depth: int) -> bytes:
         import jpeg_ls
 
@@ -84,7 +84,7 @@ def _jpeg_ls(error: int) -> Callable[[Array, int], bytes]:
     return encode
 
 
-def _jpeg2000(level: int | None) -> Callable[[Array, int], bytes]:
+def _jpeg2000_encoder(level: int | None) -> Callable[[Array, int], bytes]:
     def encode(frame: Array, depth: int) -> bytes:
         import imagecodecs
 
@@ -97,7 +97,7 @@ def _jpeg2000(level: int | None) -> Callable[[Array, int], bytes]:
     return encode
 
 
-def _htj2k(level: float | None) -> Callable[[Array, int], bytes]:
+def _htj2k_encoder(level: float | None) -> Callable[[Array, int], bytes]:
     def encode(frame: Array, depth: int) -> bytes:
         import imagecodecs
 
@@ -111,39 +111,38 @@ SYNTAXES = {
     "explicit": Syntax(uid=uids.ExplicitVRLittleEndian),
     "big-endian": Syntax(uid=uids.ExplicitVRBigEndian),
     "deflated": Syntax(uid=uids.DeflatedExplicitVRLittleEndian),
-    "rle": Syntax(uid=uids.RLELossless, encode=_rle),
-    "jpeg-baseline": Syntax(uid=uids.JPEGBaseline8Bit, encode=_jpeg, method="ISO_10918_1"),
-    "jpeg-extended": Syntax(uid=uids.JPEGExtended12Bit, encode=_jpeg, method="ISO_10918_1"),
-    "jpeg-lossless": Syntax(uid=uids.JPEGLosslessSV1, encode=_jpeg_lossless),
-    "jpeg-lossless-any": Syntax(uid=uids.JPEGLossless, encode=_jpeg_lossless_six),
-    "jpeg-ls": Syntax(uid=uids.JPEGLSLossless, encode=_jpeg_ls(0)),
-    "jpeg-ls-near": Syntax(uid=uids.JPEGLSNearLossless, encode=_jpeg_ls(2), method="ISO_14495_1"),
-    "jpeg2000": Syntax(uid=uids.JPEG2000Lossless, encode=_jpeg2000(None)),
-    "jpeg2000-lossy": Syntax(uid=uids.JPEG2000, encode=_jpeg2000(60), method="ISO_15444_1"),
-    "htj2k": Syntax(uid=uids.HTJ2KLossless, encode=_htj2k(None)),
-    "htj2k-lossy": Syntax(uid=uids.HTJ2K, encode=_htj2k(0.0001), method="ISO_15444_15"),
+    "rle": Syntax(uid=uids.RLELossless, encode=_encode_rle),
+    "jpeg-baseline": Syntax(uid=uids.JPEGBaseline8Bit, encode=_encode_jpeg, method="ISO_10918_1"),
+    "jpeg-extended": Syntax(uid=uids.JPEGExtended12Bit, encode=_encode_jpeg, method="ISO_10918_1"),
+    "jpeg-lossless": Syntax(uid=uids.JPEGLosslessSV1, encode=_encode_jpeg_lossless),
+    "jpeg-lossless-any": Syntax(uid=uids.JPEGLossless, encode=_encode_jpeg_lossless_predictor_6),
+    "jpeg-ls": Syntax(uid=uids.JPEGLSLossless, encode=_jpeg_ls_encoder(0)),
+    "jpeg-ls-near": Syntax(uid=uids.JPEGLSNearLossless, encode=_jpeg_ls_encoder(2), method="ISO_14495_1"),
+    "jpeg2000": Syntax(uid=uids.JPEG2000Lossless, encode=_jpeg2000_encoder(None)),
+    "jpeg2000-lossy": Syntax(uid=uids.JPEG2000, encode=_jpeg2000_encoder(60), method="ISO_15444_1"),
+    "htj2k": Syntax(uid=uids.HTJ2KLossless, encode=_htj2k_encoder(None)),
+    "htj2k-lossy": Syntax(uid=uids.HTJ2K, encode=_htj2k_encoder(0.0001), method="ISO_15444_15"),
 }
 
 
 def dicom_bytes(
     picture: Picture, *, seed: int, serial: str, syntax: str = "explicit", form: str = "plain", layout: str = "plain"
 ) -> bytes:
-    """The picture as one DICOM file; `serial` tells the instances of a phantom apart."""
+    """The picture as a DICOM file; `serial` must differ between the instances of a phantom."""
     draft = draft_film(picture, seed=seed, serial=serial, form=form)
     encode_pixels(draft, syntax)
     return serialise(draft.dataset, syntax, layout=layout, preamble=identity(seed, picture.patient.number)["preamble"])
 
 
 def encode_pixels(draft: Draft, syntax: str) -> None:
-    """Codes the frames into the dataset."""
+    """Encodes the frames into the dataset."""
     coding, dataset = SYNTAXES[syntax], draft.dataset
     if coding.encode is None:
         swap = syntax == "big-endian"
         data = b"".join((frame.byteswap() if swap else frame).tobytes() for frame in draft.frames)
         dataset.PixelData = data + b"\0" * (len(data) % 2)
     else:
-        coded = [coding.encode(np.ascontiguousarray(frame), draft.depth) for frame in draft.frames]
-        encapsulate_frames(draft, coded)
+        encapsulate_frames(draft, [coding.encode(np.ascontiguousarray(frame), draft.depth) for frame in draft.frames])
     dataset["PixelData"].VR = "OB" if coding.encode or draft.frames[0].itemsize == 1 else "OW"
     if coding.method is not None:
         raw = sum(frame.nbytes for frame in draft.frames)
@@ -153,7 +152,7 @@ def encode_pixels(draft: Draft, syntax: str) -> None:
 
 
 def encapsulate_frames(draft: Draft, streams: list[bytes]) -> None:
-    """Already coded frames, encapsulated, into the dataset."""
+    """Puts encoded frames into the dataset as encapsulated pixel data."""
     draft.dataset.PixelData = encapsulate(streams)
     draft.dataset["PixelData"].VR = "OB"
     draft.dataset["PixelData"].is_undefined_length = True
@@ -162,22 +161,22 @@ def encapsulate_frames(draft: Draft, streams: list[bytes]) -> None:
 def serialise(
     dataset: Dataset, syntax: str, *, layout: str = "plain", preamble: str = "", about: Dataset | None = None
 ) -> bytes:
-    """The dataset as a file of a layout; `about` names class and instance where the dataset itself does not."""
+    """The dataset as a file; `about` supplies SOP class and instance if the dataset itself has none."""
     assert layout in LAYOUTS, layout
-    body = _body(dataset, syntax, layout)
+    body = _dataset_bytes(dataset, syntax, layout)
     if layout == "bare":
         assert syntax == "implicit", syntax
         return body
     meta = file_meta_bytes(dataset if about is None else about, SYNTAXES[syntax].uid)
     if layout == "no-preamble":
         return meta + body
-    # A film that is also the head of a TIFF, and a name where nobody looks.
+    # A preamble can also be the start of a TIFF file, or contain a name that nobody looks for there.
     first = {"tiff-preamble": b"II*\0\x08\0\0\0", "planted-preamble": preamble.encode()}.get(layout, b"")
     return first.ljust(128, b"\0") + b"DICM" + meta + body
 
 
 def file_meta_bytes(dataset: Dataset, syntax: uids.UID) -> bytes:
-    """The file meta elements."""
+    """The file meta elements as bytes."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
@@ -191,13 +190,13 @@ def file_meta_bytes(dataset: Dataset, syntax: uids.UID) -> bytes:
 
 
 def element_header(tag: tuple[int, int], vr: str) -> bytes:
-    """The first six bytes of an element in explicit little endian: what to look for when a file is altered."""
+    """The first six bytes of an element in explicit little endian, to find it in a file."""
     return tag[0].to_bytes(2, "little") + tag[1].to_bytes(2, "little") + vr.encode()
 
 
-def _body(dataset: Dataset, syntax: str, layout: str) -> bytes:
+def _dataset_bytes(dataset: Dataset, syntax: str, layout: str) -> bytes:
     if layout == "open-sequences":
-        _open_sequences(dataset)
+        _mark_undefined_lengths(dataset)
     buffer = io.BytesIO()
     dcmwrite(buffer, dataset, implicit_vr=syntax == "implicit", little_endian=syntax != "big-endian")
     body = buffer.getvalue()
@@ -211,31 +210,32 @@ def _body(dataset: Dataset, syntax: str, layout: str) -> bytes:
         assert syntax == "explicit", syntax
         body += element_header((0xFFFC, 0xFFFC), "OB") + b"\0\0" + (64).to_bytes(4, "little") + bytes(64)
     if syntax == "deflated":
-        packer = zlib.compressobj(1, zlib.DEFLATED, -15)
-        body = packer.compress(body) + packer.flush()
+        compressor = zlib.compressobj(1, zlib.DEFLATED, -15)
+        body = compressor.compress(body) + compressor.flush()
         body += b"\0" * (len(body) % 2)
     return body
 
 
-def _open_sequences(dataset: Dataset) -> None:
+def _mark_undefined_lengths(dataset: Dataset) -> None:
+    """Marks all sequences and their items as of undefined length."""
     for element in dataset:
         if element.VR == "SQ":
             element.is_undefined_length = True
             for entry in element.value:
                 entry.is_undefined_length_sequence_item = True
-                _open_sequences(entry)
+                _mark_undefined_lengths(entry)
 
 
 def _deep_sequence() -> bytes:
-    """A private element of thousands of sequences one within the other, each of a stated length."""
-    heads: list[bytes] = []
+    """A private element of thousands of nested sequences with explicit lengths."""
+    headers: list[bytes] = []
     length = 0
     sequence, entry = element_header((0x7FE1, 0x1001), "SQ") + b"\0\0", b"\xfe\xff\x00\xe0"
     for _ in range(_DEEP):
-        heads.append(entry + length.to_bytes(4, "little"))
+        headers.append(entry + length.to_bytes(4, "little"))
         length += 8
-        heads.append(sequence + length.to_bytes(4, "little"))
+        headers.append(sequence + length.to_bytes(4, "little"))
         length += 12
     creator = b"CLINIC PRIVATE"
-    owner = element_header((0x7FE1, 0x0010), "LO") + len(creator).to_bytes(2, "little") + creator
-    return owner + b"".join(reversed(heads))
+    creator_element = element_header((0x7FE1, 0x0010), "LO") + len(creator).to_bytes(2, "little") + creator
+    return creator_element + b"".join(reversed(headers))

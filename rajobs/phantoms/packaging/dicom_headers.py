@@ -1,4 +1,4 @@
-"""A film's or scan's header as archives have them: planted identifiers everywhere, and tags not to rely on (003)."""
+"""DICOM headers of films and scans: planted identifiers everywhere, and tags that are often wrong or empty (003)."""
 
 import hashlib
 import random
@@ -18,8 +18,15 @@ from pydicom.uid import (
 from rajobs.phantoms.packaging.canaries import Identity, identity
 from rajobs.phantoms.picture import PHANTOM_VERSION, Picture
 
-_CLASSES = {"CR": ComputedRadiographyImageStorage, "DX": DigitalXRayImageStorageForPresentation}
-_MAKERS = ("Agfa", "FUJIFILM Corporation", "Carestream Health", "Philips Medical Systems", "SIEMENS", "Konica Minolta")
+_SOP_CLASSES = {"CR": ComputedRadiographyImageStorage, "DX": DigitalXRayImageStorageForPresentation}
+_MANUFACTURERS = (
+    "Agfa",
+    "FUJIFILM Corporation",
+    "Carestream Health",
+    "Philips Medical Systems",
+    "SIEMENS",
+    "Konica Minolta",
+)
 _SCANNERS = (
     ("GE Healthcare", "LOGIQ E9"),
     ("Philips Medical Systems", "EPIQ 7G"),
@@ -34,13 +41,13 @@ _LIMBS = ("hand", "foot", "ankle", "knee", "shoulder", "hip", "elbow", "forearm"
 
 
 def make_uid(seed: int, *parts: object) -> str:
-    """A DICOM UID that follows from the seed and what it names."""
+    """A DICOM UID that depends on the seed and on what it identifies."""
     digest = hashlib.sha256("/".join(["uid", str(seed), *map(str, parts)]).encode()).digest()
     return f"2.25.{int.from_bytes(digest[:16], 'big') | 1 << 126}"
 
 
 def make_item(**elements: object) -> Dataset:
-    """A dataset, or a sequence's item, of these elements."""
+    """A dataset, or an item of a sequence, with these elements."""
     dataset = Dataset()
     for keyword, value in elements.items():
         setattr(dataset, keyword, value)
@@ -48,7 +55,7 @@ def make_item(**elements: object) -> Dataset:
 
 
 def make_header(picture: Picture, *, seed: int, serial: str) -> Dataset:
-    """Everything of a film's dataset but its pixels; `serial` tells the instances of a phantom apart."""
+    """A picture's dataset without pixels; `serial` must differ between the instances of a phantom."""
     number = picture.patient.number
     who = identity(seed, number if number >= 0 else None)
     rng = random.Random(f"header/{seed}/{serial}")
@@ -58,14 +65,14 @@ def make_header(picture: Picture, *, seed: int, serial: str) -> Dataset:
     _add_study(dataset, picture, who, rng, seed, serial)
     _add_device(dataset, picture, who, rng)
     if picture.modality == "US":
-        _add_scan(dataset, picture, who, rng)
+        _add_ultrasound(dataset, picture, who, rng)
     _add_view(dataset, picture, who, rng)
-    _plant(dataset, who)
+    _plant_identifiers(dataset, who)
     return dataset
 
 
 def age_in_years(birth: date, day: date) -> int:
-    """Completed years."""
+    """Completed years between two days."""
     return day.year - birth.year - ((day.month, day.day) < (birth.month, birth.day))
 
 
@@ -76,15 +83,15 @@ def _add_patient(dataset: Dataset, picture: Picture, who: Identity, rng: random.
     dataset.PatientID = who.patient_id
     dataset.IssuerOfPatientID = f"KIS {who['institution']}"
     dataset.PatientSex = patient.sex
-    # Some archives keep the date of birth, some the age alone, most both.
-    kept = rng.choice(("both", "both", "both", "birth", "age"))
-    if kept != "age":
+    # Some archives keep the date of birth, some only the age, most of them both.
+    known = rng.choice(("both", "both", "both", "birth", "age"))
+    if known != "age":
         dataset.PatientBirthDate = patient.birth.strftime("%Y%m%d")
-    if kept != "birth":
+    if known != "birth":
         dataset.PatientAge = age
     dataset.PatientAddress = who.address
     dataset.PatientTelephoneNumbers = f"{who['phone']}-30"
-    dataset.PatientBirthName = f"{who['former_name'].title()}^{who['given'].title()}"
+    dataset.PatientBirthName = f"{who['former_name'].title()}^{who['first_name'].title()}"
     dataset.OtherPatientIDsSequence = Sequence([make_item(PatientID=who["other_id"], TypeOfPatientID="TEXT")])
     dataset.PatientComments = f"Tel. {who['phone']}, {who['comment']}"
 
@@ -93,7 +100,7 @@ def _add_study(dataset: Dataset, picture: Picture, who: Identity, rng: random.Ra
     day = picture.taken.strftime("%Y%m%d")
     time = f"{rng.randrange(7, 19):02d}{rng.randrange(60):02d}{rng.randrange(60):02d}.{rng.randrange(1000):03d}"
     ultrasound = UltrasoundImageStorage if len(picture.frames) == 1 else UltrasoundMultiFrameImageStorage
-    dataset.SOPClassUID = _CLASSES.get(picture.modality, ultrasound)
+    dataset.SOPClassUID = _SOP_CLASSES.get(picture.modality, ultrasound)
     dataset.SOPInstanceUID = make_uid(seed, "instance", serial)
     dataset.StudyInstanceUID = make_uid(seed, "exam", who.person, picture.visit)
     dataset.SeriesInstanceUID = make_uid(seed, "series", who.person, picture.visit, picture.body_part)
@@ -108,12 +115,14 @@ def _add_study(dataset: Dataset, picture: Picture, who: Identity, rng: random.Ra
 
 
 def _add_device(dataset: Dataset, picture: Picture, who: Identity, rng: random.Random) -> None:
-    # Somebody's name in a field that a table has a column for: only known makers may pass.
+    # In a tenth of the headers the manufacturer contains a name: ingest must let only known manufacturers through.
     known = rng.random() < 0.9
-    dataset.Manufacturer = rng.choice(_MAKERS) if known else f"Dr. {who['maker'].title()} {who['family'].title()}"
+    dataset.Manufacturer = (
+        rng.choice(_MANUFACTURERS) if known else f"Dr. {who['maker'].title()} {who['family'].title()}"
+    )
     dataset.ManufacturerModelName = rng.choice(("CR 85-X", "DRX-1", "Model 7"))
     if known and picture.modality == "US":
-        # One machine an exam.
+        # All scans of an exam come from one machine.
         machine = (who.person * 5 + picture.visit) % len(_SCANNERS)
         dataset.Manufacturer, dataset.ManufacturerModelName = _SCANNERS[machine]
     dataset.InstitutionName = f"Klinik {who['institution'].title()}"
@@ -131,8 +140,8 @@ def _add_device(dataset: Dataset, picture: Picture, who: Identity, rng: random.R
             dataset.PixelSpacing = [f"{picture.spacing_mm:.4f}"] * 2
 
 
-def _add_scan(dataset: Dataset, picture: Picture, who: Identity, rng: random.Random) -> None:
-    """What only ultrasound says of itself; that names stand in the picture it does not always say, or denies."""
+def _add_ultrasound(dataset: Dataset, picture: Picture, who: Identity, rng: random.Random) -> None:
+    """Adds the elements of ultrasound alone; BurnedInAnnotation is sometimes missing or wrong, as in real headers."""
     dataset.ImageType = ["ORIGINAL", "PRIMARY", "SMALL PARTS"]
     dataset.SeriesDescription = f"PD {who['description']}"
     burned_in = rng.choice(("YES", "YES", "NO", None))
@@ -144,7 +153,7 @@ def _add_scan(dataset: Dataset, picture: Picture, who: Identity, rng: random.Ran
 
 
 def _add_view(dataset: Dataset, picture: Picture, who: Identity, rng: random.Random) -> None:
-    """What the film says it shows: often right, often nothing, at times wrong."""
+    """Adds body part, laterality and view: often right, often empty, sometimes wrong."""
     part = picture.body_part.upper()
     parts = [part, part, part, part.title(), "", None, f"{part} {who['body_part']}"[:64]]
     if picture.body_part in _LIMBS:
@@ -156,17 +165,17 @@ def _add_view(dataset: Dataset, picture: Picture, who: Identity, rng: random.Ran
     view = picture.view_position
     views = [view, view, view, "", None, "AP", "LL"] if picture.modality != "US" else [None, ""]
     keyword = "ImageLaterality" if picture.modality == "DX" else "Laterality"
-    chosen = {"BodyPartExamined": parts, keyword: sides, "ViewPosition": views}
-    for name, options in chosen.items():
+    choices = {"BodyPartExamined": parts, keyword: sides, "ViewPosition": views}
+    for name, options in choices.items():
         value = rng.choice(options)
         if value is not None:
-            # Codes in small letters and longer than they may be: archives are full of them.
+            # Without validation, because real codes are often in lower case or too long.
             dataset.add(DataElement(name, "CS", value, validation_mode=config.IGNORE))
 
 
-def _plant(dataset: Dataset, who: Identity) -> None:
-    """Identifiers where careless readers forget them: private tags, nested sequences, histories."""
-    person = f"{who['private_person'].title()}^{who['given'].title()}"
+def _plant_identifiers(dataset: Dataset, who: Identity) -> None:
+    """Plants identifiers in places that are easily overlooked: private tags, nested sequences, histories."""
+    person = f"{who['private_person'].title()}^{who['first_name'].title()}"
     dataset.add_new(0x00090010, "LO", "CLINIC PRIVATE")
     dataset.add_new(0x00091001, "LO", who["private"])
     dataset.add_new(0x00091002, "UN", f"\x00\x01{who['private_bytes']}\x00".encode())

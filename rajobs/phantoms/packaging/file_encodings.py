@@ -1,4 +1,4 @@
-"""How films, scans and loops are written, in turn, so that a phantom holds what archives hold."""
+"""The encodings in which films, scans and loops are written in turn, as varied as in real archives."""
 
 _RARE: tuple[tuple[str, str, str], ...] = (
     ("explicit", "plain", "plain"),
@@ -54,10 +54,10 @@ _COMMON = (
     ("rle", "plain", "plain"),
 )
 FILM_ENCODINGS = _RARE + 10 * _COMMON
-"""How films are written, in turn: syntax (or kind of picture), form of the samples, layout of the file.
+"""Encodings of films: transfer syntax (or kind of picture file), form of the samples, layout of the file.
 
-Rare ones come first, so that a few patients meet most of them; over all, cheap and common ones prevail. Their number is
-a prime, lest every left hand be a PNG.
+Rare encodings come first, so that even small phantoms contain most of them; overall, cheap and common ones prevail.
+Their number is a prime, so that an encoding does not always meet the same kind of film.
 """
 SCAN_ENCODINGS: tuple[tuple[str, str], ...] = (
     ("explicit", "rgb"),
@@ -76,5 +76,5 @@ SCAN_ENCODINGS: tuple[tuple[str, str], ...] = (
 LOOP_ENCODINGS: tuple[tuple[str, str], ...] = (
     ("jpeg-baseline", "ybr-422"), ("avi", ""), ("explicit", "rgb"), ("jpeg-baseline", "ybr-422"), ("rle", "rgb"),
 )  # fmt: skip
-"""How single scans and loops are written, in turn: syntax (or avi) and form of the samples."""
+"""Encodings of single scans and of loops: transfer syntax (or avi) and form of the samples."""
 LOSSY_SYNTAXES = ("jpeg-baseline", "jpeg-extended", "jpeg-ls-near", "jpeg2000-lossy", "htj2k-lossy")

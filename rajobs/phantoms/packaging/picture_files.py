@@ -1,4 +1,4 @@
-"""A film as a plain picture: PNG, JPEG, TIFF or BMP. It has no header, but comments with planted names."""
+"""Writes a film as a picture file (PNG, JPEG, TIFF or BMP), with planted names in its comments but no header."""
 
 import io
 
@@ -9,20 +9,20 @@ from rajobs.phantoms.packaging.sample_encodings import Array
 from rajobs.phantoms.picture import Picture
 
 PICTURE_SUFFIXES = {"png": ".png", "jpeg": ".jpg", "tiff": ".tif", "bmp": ".bmp"}
-"""The kinds of picture and how their names end."""
+"""Kinds of picture file and the suffixes of their names."""
 
 _TIFF_DESCRIPTION, _TIFF_ARTIST = 270, 315
 
 
 def picture_bytes(picture: Picture, kind: str, who: Identity) -> bytes:
-    """The first frame as a picture of a kind: 16 bits in PNG and TIFF, 8 in JPEG and BMP."""
+    """The first frame as a picture file, with 16 bits in PNG and TIFF and 8 bits in JPEG and BMP."""
     from PIL import Image, PngImagePlugin, TiffImagePlugin
 
     frame, deep = picture.frames[0], kind in ("png", "tiff")
     if picture.inverted:
-        frame = ((1 << picture.bits) - 1 - frame).astype(frame.dtype)  # no tag here says that white is low
+        frame = ((1 << picture.bits) - 1 - frame).astype(frame.dtype)  # a picture file has no tag for inverted grey
     if frame.ndim == 2:
-        frame = _spread(frame, picture.bits, 16 if deep else 8)
+        frame = _scale_bits(frame, picture.bits, 16 if deep else 8)
     image, note = Image.fromarray(frame), f"{who['family']} {who['comment']}"
     buffer = io.BytesIO()
     if kind == "png":
@@ -40,8 +40,8 @@ def picture_bytes(picture: Picture, kind: str, who: Identity) -> bytes:
     return buffer.getvalue()
 
 
-def _spread(frame: Array, bits: int, wanted: int) -> Array:
-    """The samples over the whole range of `wanted` bits."""
+def _scale_bits(frame: Array, bits: int, wanted: int) -> Array:
+    """The samples scaled to the range of `wanted` bits."""
     shift = wanted - bits
-    spread = np.left_shift(frame, shift) if shift >= 0 else np.right_shift(frame, -shift)
-    return spread.astype(np.uint16 if wanted == 16 else np.uint8)
+    scaled = np.left_shift(frame, shift) if shift >= 0 else np.right_shift(frame, -shift)
+    return scaled.astype(np.uint16 if wanted == 16 else np.uint8)

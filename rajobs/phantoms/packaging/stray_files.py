@@ -1,4 +1,4 @@
-"""What lies between the films of an archive and is none: papers, reports, directories, a file manager's leavings."""
+"""Stray files among the films of an archive: letters, reports, directories, files left by file managers."""
 
 from collections.abc import Callable
 from datetime import date
@@ -36,7 +36,7 @@ STRAYS = (
 
 
 def make_stray(kind: str, *, seed: int, serial: str, patient: Patient) -> ArchiveFile:
-    """A file of a kind that is no image, full of the patient's names."""
+    """A stray file, which is no image and contains the patient's identifiers."""
     who = identity(seed, patient.number)
     name, make = _MAKERS[kind]
     reason = "directory-record" if kind == "directory" else "not-an-image"
@@ -47,11 +47,11 @@ def make_stray(kind: str, *, seed: int, serial: str, patient: Patient) -> Archiv
     )
 
 
-def _text(who: Identity, seed: int, serial: str, patient: Patient) -> bytes:
+def _make_text(who: Identity, seed: int, serial: str, patient: Patient) -> bytes:
     return f"Patient: {who.name}\nGeb.: {patient.birth:%d.%m.%Y}\n{who.address}\n{who['text']}\n".encode()
 
 
-def _pdf(who: Identity, seed: int, serial: str, patient: Patient) -> bytes:
+def _make_pdf(who: Identity, seed: int, serial: str, patient: Patient) -> bytes:
     return (
         b"%PDF-1.4\n1 0 obj<</Type/Catalog/Title("
         + who["text"].encode()
@@ -59,23 +59,23 @@ def _pdf(who: Identity, seed: int, serial: str, patient: Patient) -> bytes:
     )
 
 
-def _thumbs(who: Identity, seed: int, serial: str, patient: Patient) -> bytes:
+def _make_thumbs_db(who: Identity, seed: int, serial: str, patient: Patient) -> bytes:
     return b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + f"{who['folder']}.jpg".encode("utf-16-le").ljust(1016, b"\0")
 
 
-def _fork(who: Identity, seed: int, serial: str, patient: Patient) -> bytes:
+def _make_resource_fork(who: Identity, seed: int, serial: str, patient: Patient) -> bytes:
     return b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        " + who["text"].encode().ljust(100, b"\0")
 
 
-def _empty(who: Identity, seed: int, serial: str, patient: Patient) -> bytes:
+def _make_empty(who: Identity, seed: int, serial: str, patient: Patient) -> bytes:
     return b""
 
 
-def _page(who: Identity, seed: int, serial: str, patient: Patient) -> bytes:
+def _make_web_page(who: Identity, seed: int, serial: str, patient: Patient) -> bytes:
     return f"<html><title>{who['text']}</title><body>{who['family']}</body></html>\n".encode()
 
 
-def _header(seed: int, serial: str, patient: Patient, *, modality: str, sop_class: str) -> Dataset:
+def _make_header(seed: int, serial: str, patient: Patient, *, modality: str, sop_class: str) -> Dataset:
     picture = Picture(
         frames=(),
         modality="CR",
@@ -91,8 +91,8 @@ def _header(seed: int, serial: str, patient: Patient, *, modality: str, sop_clas
     return dataset
 
 
-def _report(who: Identity, seed: int, serial: str, patient: Patient) -> bytes:
-    dataset = _header(seed, serial, patient, modality="SR", sop_class=BasicTextSRStorage)
+def _make_report(who: Identity, seed: int, serial: str, patient: Patient) -> bytes:
+    dataset = _make_header(seed, serial, patient, modality="SR", sop_class=BasicTextSRStorage)
     code = make_item(CodeValue="121071", CodingSchemeDesignator="DCM", CodeMeaning="Finding")
     finding = make_item(
         RelationshipType="CONTAINS",
@@ -106,22 +106,22 @@ def _report(who: Identity, seed: int, serial: str, patient: Patient) -> bytes:
     return serialise(dataset, "explicit")
 
 
-def _presentation(who: Identity, seed: int, serial: str, patient: Patient) -> bytes:
-    dataset = _header(seed, serial, patient, modality="PR", sop_class=GrayscaleSoftcopyPresentationStateStorage)
+def _make_presentation_state(who: Identity, seed: int, serial: str, patient: Patient) -> bytes:
+    dataset = _make_header(seed, serial, patient, modality="PR", sop_class=GrayscaleSoftcopyPresentationStateStorage)
     dataset.ContentLabel, dataset.ContentDescription = "MARKS", who["text"]
     dataset.ContentCreatorName = who["operator"].title()
     return serialise(dataset, "implicit")
 
 
-def _encapsulated(who: Identity, seed: int, serial: str, patient: Patient) -> bytes:
-    dataset = _header(seed, serial, patient, modality="DOC", sop_class=EncapsulatedPDFStorage)
-    data = _pdf(who, seed, serial, patient)
+def _make_encapsulated_pdf(who: Identity, seed: int, serial: str, patient: Patient) -> bytes:
+    dataset = _make_header(seed, serial, patient, modality="DOC", sop_class=EncapsulatedPDFStorage)
+    data = _make_pdf(who, seed, serial, patient)
     dataset.DocumentTitle, dataset.MIMETypeOfEncapsulatedDocument = who["text"], "application/pdf"
     dataset.EncapsulatedDocument = data + b"\0" * (len(data) % 2)
     return serialise(dataset, "explicit")
 
 
-def _directory(who: Identity, seed: int, serial: str, patient: Patient) -> bytes:
+def _make_directory(who: Identity, seed: int, serial: str, patient: Patient) -> bytes:
     about = make_item(SOPClassUID=MediaStorageDirectoryStorage, SOPInstanceUID=make_uid(seed, "instance", serial))
     dataset = Dataset()
     record = make_item(
@@ -142,16 +142,16 @@ def _directory(who: Identity, seed: int, serial: str, patient: Patient) -> bytes
 
 
 _MAKERS: dict[str, tuple[str, Callable[[Identity, int, str, Patient], bytes]]] = {
-    "text": ("LIESMICH.TXT", _text),
-    "list": ("patients.csv", _text),
-    "pdf": ("Arztbrief.pdf", _pdf),
-    "thumbs": ("Thumbs.db", _thumbs),
-    "resource-fork": ("._IM0001.dcm", _fork),
-    "empty": ("IM9999", _empty),
-    "web-page": ("INDEX.HTM", _page),
-    "misnamed-text": ("notes.dcm", _text),
-    "report": ("SR000001", _report),
-    "presentation-state": ("PR000001.dcm", _presentation),
-    "encapsulated-pdf": ("DOC00001.dcm", _encapsulated),
-    "directory": ("DICOMDIR", _directory),
+    "text": ("LIESMICH.TXT", _make_text),
+    "list": ("patients.csv", _make_text),
+    "pdf": ("Arztbrief.pdf", _make_pdf),
+    "thumbs": ("Thumbs.db", _make_thumbs_db),
+    "resource-fork": ("._IM0001.dcm", _make_resource_fork),
+    "empty": ("IM9999", _make_empty),
+    "web-page": ("INDEX.HTM", _make_web_page),
+    "misnamed-text": ("notes.dcm", _make_text),
+    "report": ("SR000001", _make_report),
+    "presentation-state": ("PR000001.dcm", _make_presentation_state),
+    "encapsulated-pdf": ("DOC00001.dcm", _make_encapsulated_pdf),
+    "directory": ("DICOMDIR", _make_directory),
 }

@@ -1,4 +1,4 @@
-"""Drawn clinics follow 000's printed tables, agree with the films, and can be read as a user's clinic file."""
+"""Drawn clinic visits follow the printed tables of paper 000, agree with the films, and are read like any clinic.csv."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from rajobs.records.identity import Key
 from rajobs.records.tables.schemas import CLINIC
 from rajobs.records.user_tables import read_clinic
 
-# Tables 3 and 4 of 000: median and range.
+# Tables 3 and 4 of paper 000: median, minimum, maximum.
 PRINTED: dict[tuple[str, bool], dict[str, tuple[float, float, float]]] = {
     ("learning", True): {
         "rf": (68, 0, 2265), "esr": (36, 5, 111), "crp": (0.63, 0, 14.8), "ana": (0, 0, 640), "mmp3": (116, 16, 706),
@@ -62,8 +62,8 @@ def test_variables_follow_the_printed_tables(kind: tuple[str, bool]) -> None:
     lowest, highest = TEMPERATURES[kind]
     assert lowest <= values["temperature"].min() and values["temperature"].max() <= highest
     for name in ("skin", "trunk_pain"):
-        found, of = printed.SHARES[kind][name]
-        assert abs(values[name].mean() - found / of) < 0.035, name
+        count, total = printed.SHARES[kind][name]
+        assert abs(values[name].mean() - count / total) < 0.035, name
 
 
 def test_the_published_cohort_has_its_counts() -> None:
@@ -109,8 +109,7 @@ def test_grades_rise_with_the_damage_on_the_films(rows: list[ClinicRow]) -> None
             film = next(film for film in plan if film.visit == visit and film.part == "hand")
             row = by_visit[identity(2, number).patient_id, film.taken]
             for (side, joint), grades in joint_activity(plan, visit).items():
-                of = f"{side}_{joint}_"
-                assert list(grades) == [row.values[f"{of}gs"], row.values[f"{of}pd"]]
+                assert list(grades) == [row.values[f"{side}_{joint}_gs"], row.values[f"{side}_{joint}_pd"]]
                 if film.patient.ra and not joint.startswith("DIP"):
                     by_damage[joint_damage(film.scores[side], joint)].append(grades[0])
     means = [np.mean(by_damage[band]) for band in range(3)]
@@ -123,27 +122,27 @@ def test_visits_and_readers_of_a_patient_agree(rows: list[ClinicRow]) -> None:
         patients.setdefault(row.patient, []).append(row)
     assert len(patients) == 150
     assert any(row.reader == "doctor2" for row in rows)
-    for own in patients.values():
-        assert len({(r.ra_clinical, r.values["sex"], r.values["rf"], r.values["acpa"]) for r in own}) == 1
-        assert len({(r.visit_date.toordinal() - float(r.values["onset_days"])) for r in own}) == 1
+    for visits in patients.values():
+        assert len({(r.ra_clinical, r.values["sex"], r.values["rf"], r.values["acpa"]) for r in visits}) == 1
+        assert len({(r.visit_date.toordinal() - float(r.values["onset_days"])) for r in visits}) == 1
 
 
 @pytest.mark.parametrize(("ra", "copies"), [(True, printed.RA_COPIES), (False, printed.OTHER_COPIES)])
 def test_variants_keep_the_diagnosis_and_name_their_origin(rows: list[ClinicRow], ra: bool, copies: int) -> None:
     row = next(row for row in rows if row.ra_clinical == ra)
-    made = variants(row, copies, np.random.default_rng(0))
-    assert len(made) == copies and made[0] is row
-    assert len({one.patient for one in made}) == len({one.cells() for one in made}) == copies
-    for one in made[1:]:
-        assert one.ra_clinical == ra and one.derived_from == row.patient
-        assert {n: v for n, v in one.values.items() if n.endswith(("pd", "gs"))} == {
+    multiplied = variants(row, copies, np.random.default_rng(0))
+    assert len(multiplied) == copies and multiplied[0] is row
+    assert len({each.patient for each in multiplied}) == len({each.cells() for each in multiplied}) == copies
+    for variant in multiplied[1:]:
+        assert variant.ra_clinical == ra and variant.derived_from == row.patient
+        assert {n: v for n, v in variant.values.items() if n.endswith(("pd", "gs"))} == {
             n: v for n, v in row.values.items() if n.endswith(("pd", "gs"))
         }
         for name, bounds in printed.BOUNDS.items():
-            assert np.digitize(float(one.values[name]), bounds) == np.digitize(float(row.values[name]), bounds)
+            assert np.digitize(float(variant.values[name]), bounds) == np.digitize(float(row.values[name]), bounds)
 
 
-def test_the_clinic_file_is_read_like_a_users(tmp_path: Path) -> None:
+def test_the_clinic_file_is_read_like_a_users_file(tmp_path: Path) -> None:
     summary = write_phantoms(str(tmp_path), patients=6, seed=5, only="clinic")
     assert summary.pictures == 0 and summary.archives == 0
     assert (tmp_path / "clinic.csv").read_bytes() == clinic_table(draw_clinic(patients=6, seed=5))
@@ -151,7 +150,7 @@ def test_the_clinic_file_is_read_like_a_users(tmp_path: Path) -> None:
     key = Key(secret=b"k" * 32)
     table = read_clinic(str(tmp_path / "clinic.csv"), key)
     assert (tmp_path / "clinic.csv").read_text().splitlines()[0].split(",") == [c.name for c in CLINIC.columns]
-    assert set(table.column("derived_from").to_pylist()) == {None}, "variants are made when a study learns"
+    assert set(table.column("derived_from").to_pylist()) == {None}, "variants are made only when a study is trained"
     assert set(table.column("patient").to_pylist()) == {
         key.pseudonym("patient", identity(5, number).patient_id) for number in range(6)
     }

@@ -1,4 +1,4 @@
-"""The archives' files: every coding decodes to what was drawn, and the damage is the damage that is claimed."""
+"""The files in archives: every encoding decodes to the drawing, and damaged files are damaged as their names say."""
 
 import io
 import struct
@@ -26,7 +26,7 @@ from rajobs.phantoms.packaging.stray_files import STRAYS, make_stray
 from rajobs.phantoms.picture import PHANTOM_VERSION, Patient, Picture, Truth
 
 _ERRORS = {"jpeg-baseline": 4, "jpeg-extended": 40, "jpeg-ls-near": 2, "jpeg2000-lossy": 40, "htj2k-lossy": 20}
-_BY_IMAGECODECS = ("jpeg-extended", "jpeg-lossless", "jpeg-lossless-any")  # pydicom has no decoder of its own
+_BY_IMAGECODECS = ("jpeg-extended", "jpeg-lossless", "jpeg-lossless-any")  # pydicom itself has no decoder for them
 
 
 def _film(number: int = 1, shape: tuple[int, int] = (121, 90), bits: int = 12) -> Picture:
@@ -62,7 +62,7 @@ def _decoded(data: bytes, syntax: str) -> np.ndarray:
 @pytest.mark.parametrize(
     ("syntax", "form", "layout"), sorted({shape for shape in FILM_ENCODINGS if shape[0] not in PICTURE_SUFFIXES})
 )
-def test_every_coding_decodes_to_the_drawing(syntax: str, form: str, layout: str, bits: int) -> None:
+def test_every_encoding_decodes_to_the_drawing(syntax: str, form: str, layout: str, bits: int) -> None:
     film = _film(bits=bits)
     data = dicom_bytes(film, seed=3, serial="a", syntax=syntax, form=form, layout=layout)
     source = draft_film(film, seed=3, serial="a", form=form).frames[0]
@@ -70,7 +70,7 @@ def test_every_coding_decodes_to_the_drawing(syntax: str, form: str, layout: str
     assert error <= _ERRORS.get(syntax, 0)
 
 
-def test_the_mixture_offers_every_syntax_and_layout() -> None:
+def test_films_are_written_in_every_syntax_and_layout() -> None:
     assert {shape[0] for shape in FILM_ENCODINGS} == {*SYNTAXES, *PICTURE_SUFFIXES}
     assert {shape[2] for shape in FILM_ENCODINGS if shape[2]} == set(LAYOUTS)
 
@@ -84,15 +84,15 @@ def test_colour_scans_keep_their_frames_and_region() -> None:
     assert (dataset.pixel_array == np.stack(frames)).all()
 
 
-def test_planted_words_are_unique_and_all_stand_in_the_files() -> None:
+def test_planted_words_are_unique_and_all_appear_in_the_files() -> None:
     words = canaries(seed=3, patients=200)
     assert len(set(words)) == len(words)
     assert not set(words) & set(canaries(seed=4, patients=200))
-    mine = canaries(seed=3, patients=2)[2 * len(FIELDS) :]
+    of_patient = canaries(seed=3, patients=2)[2 * len(FIELDS) :]
     texts = [dicom_bytes(_film(), seed=3, serial=str(n), layout="planted-preamble") for n in range(40)]
     texts += [make_stray(kind, seed=3, serial="9", patient=_film().patient).data for kind in STRAYS]
-    unseen = set(mine) - set(leaks(b"".join(texts), mine))
-    assert {FIELDS[mine.index(word)] for word in unseen} <= {"folder", "archive"}  # of paths
+    missing = set(of_patient) - set(leaks(b"".join(texts), of_patient))
+    assert {FIELDS[of_patient.index(word)] for word in missing} <= {"folder", "archive"}, "these stand in paths only"
 
 
 def test_header_tags_cannot_be_relied_on() -> None:
@@ -114,7 +114,7 @@ _STATED = {
     "huge-frame": ("Columns", 65535),
     "many-frames": ("NumberOfFrames", 2_000_000),
 }
-"""Files that are sound, or too large to try: what their headers say."""
+"""What the headers say in files that are sound, or too large to decode here."""
 _READERS_ERRORS = (
     OSError,
     EOFError,
@@ -129,7 +129,7 @@ _READERS_ERRORS = (
 
 
 @pytest.mark.parametrize("kind", damage_kinds())
-def test_damage_is_what_it_says(kind: str) -> None:
+def test_a_damaged_file_is_damaged_as_its_kind_says(kind: str) -> None:
     member, _ = make_damaged(kind, _film(shape=(242, 180)), seed=3, serial="X1")
     assert member.fate.name == "rejects"
     assert len(member.data) < 2_000_000
@@ -155,13 +155,13 @@ def _read_strictly(data: bytes, name: str) -> None:
         return
     frame = next(generate_frames(dataset.PixelData, number_of_frames=1))
     if imagecodecs.jpeg8_decode(frame).shape != (dataset.Rows, dataset.Columns) or b"\xff\xd9" not in frame[-3:]:
-        raise ValueError("not the frame that the header says")
+        raise ValueError("the frame does not match the header")
 
 
 def _inflated_size(data: bytes) -> int:
     unpacker, size = zlib.decompressobj(-15), 0
-    at = 132 + 12 + struct.unpack("<I", data[140:144])[0]
-    piece = unpacker.decompress(data[at:], 1 << 24)
+    start = 132 + 12 + struct.unpack("<I", data[140:144])[0]
+    piece = unpacker.decompress(data[start:], 1 << 24)
     while piece:
         size += len(piece)
         piece = unpacker.decompress(unpacker.unconsumed_tail, 1 << 24)
@@ -177,28 +177,28 @@ def test_a_jpeg_2000_of_some_hundred_bytes_claims_122_megabytes() -> None:
     assert dataset.Rows * dataset.Columns * 2 == 122_400_000
 
 
-def test_hostile_archives_break_where_they_say() -> None:
-    made = {kind: make_hostile(kind, seed=3, serial="X1") for kind in hostile_kinds()}
+def test_hostile_archives_are_damaged_as_their_kind_says() -> None:
+    archives = {kind: make_hostile(kind, seed=3, serial="X1") for kind in hostile_kinds()}
     for kind in ("cut-zip", "garbled-zip"):
         with pytest.raises(zipfile.BadZipFile):
-            zipfile.ZipFile(io.BytesIO(made[kind].data))
-    with zipfile.ZipFile(io.BytesIO(made["flipped-zip"].data)) as archive:
+            zipfile.ZipFile(io.BytesIO(archives[kind].data))
+    with zipfile.ZipFile(io.BytesIO(archives["flipped-zip"].data)) as archive:
         assert archive.testzip() == "QA1"
-    with zipfile.ZipFile(io.BytesIO(made["encrypted"].data)) as archive:
+    with zipfile.ZipFile(io.BytesIO(archives["encrypted"].data)) as archive:
         assert pydicom.dcmread(archive.open("QA0")).pixel_array.shape == (640, 480)
         with pytest.raises(RuntimeError, match="password"):
             archive.read("IM0001")
-    with zipfile.ZipFile(io.BytesIO(made["bomb"].data)) as archive:
+    with zipfile.ZipFile(io.BytesIO(archives["bomb"].data)) as archive:
         bomb = archive.getinfo("IM0001")
         assert bomb.file_size == 256 << 20
         assert bomb.file_size > 1000 * bomb.compress_size
-        assert archive.testzip() is None  # its checksum is right: nothing but its size is wrong
+        assert archive.testzip() is None  # the checksum is right; only the size is hostile
     for kind in ("cut-tar", "cut-tar-gz"):
         with pytest.raises((EOFError, tarfile.TarError)):
-            _extract(made[kind].data)
-    with tarfile.open(fileobj=io.BytesIO(made["garbled-tar"].data)) as archive:
-        assert archive.getnames() == ["QA0", "QA1"]  # tarfile itself keeps silent
-    with tarfile.open(fileobj=io.BytesIO(made["unsafe-tar"].data)) as archive:
+            _extract(archives[kind].data)
+    with tarfile.open(fileobj=io.BytesIO(archives["garbled-tar"].data)) as archive:
+        assert archive.getnames() == ["QA0", "QA1"]  # tarfile reports no error
+    with tarfile.open(fileobj=io.BytesIO(archives["unsafe-tar"].data)) as archive:
         assert archive.getnames()[1].startswith("../")
 
 

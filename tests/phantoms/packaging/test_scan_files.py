@@ -1,4 +1,4 @@
-"""Scans in archives: taken in as ingest takes them in, each ends where it must, and nothing beside the scan is kept."""
+"""Scans in archives: ingest gives each file its expected fate and stores nothing outside the scan's region."""
 
 import csv
 import dataclasses
@@ -33,18 +33,18 @@ PATIENTS, SEED = 5, 2
 LOSSLESS = ("rgb", "planar", "rct")
 
 
-def take_in(out: Path, options: ReadOptions | None = None) -> IngestRows:
-    """All of a phantom's archives as ingest takes them, in one lot."""
+def ingest_phantom(out: Path, options: ReadOptions | None = None) -> IngestRows:
+    """All of a phantom's archives, ingested in this process."""
     labels, options = read_labels(str(out / "labels.csv")), options or ReadOptions()
     by_path = labels_by_path(labels)
     shows = dict.fromkeys(by_path.column("image").to_pylist(), "ultrasound")
-    store, lot = open_store(str(out / "archives")), IngestRows()
+    store, ingested = open_store(str(out / "archives")), IngestRows()
     with Decoder() as decoder:
 
         def read(data: bytes, shown: str | None) -> list[Image]:
             return decoder.read(data, dataclasses.replace(options, pictures=shown))
 
-        taker = RowBuilder(
+        row_builder = RowBuilder(
             key=KEY, read=read, origin="", patients=values_by_image(by_path, "patient"), shows=shows,
             sources=values_by_image(labels, "derived_from"),
         )  # fmt: skip
@@ -53,10 +53,10 @@ def take_in(out: Path, options: ReadOptions | None = None) -> IngestRows:
             for shard in shards.split_into_shards(store, store.list())
             for member in shards.read_members(store, shard)
         )
-        for part in taker.build_rows(members):
+        for part in row_builder.build_rows(members):
             for name in ("images", "rejects", "ignored", "places", "crosswalk"):
-                getattr(lot, name).extend(getattr(part, name))
-    return lot
+                getattr(ingested, name).extend(getattr(part, name))
+    return ingested
 
 
 def contents(out: Path) -> dict[str, bytes]:
@@ -76,8 +76,8 @@ def phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def lot(phantom: Path) -> IngestRows:
-    return take_in(phantom)
+def ingested(phantom: Path) -> IngestRows:
+    return ingest_phantom(phantom)
 
 
 @pytest.fixture(scope="module")
@@ -85,28 +85,28 @@ def scans() -> list[Picture]:
     return list(draw_scans(patients=PATIENTS, seed=SEED))
 
 
-def fates(lot: IngestRows) -> dict[str, tuple[str, str, int]]:
-    paths = {row["source"]: str(row["path"]) for row in lot.crosswalk}
-    found = {paths[row["source"]]: ("images", "", int(str(row["frames"]))) for row in lot.places}
+def fates_in(ingested: IngestRows) -> dict[str, tuple[str, str, int]]:
+    paths = {row["source"]: str(row["path"]) for row in ingested.crosswalk}
+    fates = {paths[row["source"]]: ("images", "", int(str(row["frames"]))) for row in ingested.places}
     for name in ("rejects", "ignored"):
-        found |= {paths[row["source"]]: (name, str(row["reason"]), 0) for row in getattr(lot, name)}
-    return found
+        fates |= {paths[row["source"]]: (name, str(row["reason"]), 0) for row in getattr(ingested, name)}
+    return fates
 
 
-def test_every_file_ends_where_it_must(phantom: Path, lot: IngestRows, scans: list[Picture]) -> None:
+def test_every_file_has_its_expected_fate(phantom: Path, ingested: IngestRows, scans: list[Picture]) -> None:
     expected = rows(phantom, "expected.csv")
-    assert fates(lot) == {row["object"]: (row["fate"], row["reason"], int(row["frames"])) for row in expected}
+    assert fates_in(ingested) == {row["object"]: (row["fate"], row["reason"], int(row["frames"])) for row in expected}
     kinds = Counter(row["kind"] for row in expected)
     assert sum(kinds[kind] for kind in kinds if kind.startswith(("scan", "loop"))) == len(scans)
     assert kinds["loop:avi"] and kinds["scan:explicit:no-region"] and any(kind.startswith("damage") for kind in kinds)
     forms = {kind.rpartition(":")[2] for kind in kinds if kind.startswith(("scan", "loop"))}
     assert {"rgb", "planar", "ybr", "ybr-422", "rct", "palette"} <= forms
     rejected = sum(row["fate"] == "rejects" for row in expected)
-    assert rejected / len(expected) < 0.2, "what ingest refuses as too many"
+    assert rejected / len(expected) < 0.2, "ingest fails above this share"
 
 
 def instances(phantom: Path, scans: list[Picture]) -> Iterator[tuple[Picture, str, str]]:
-    """Each drawn scan with its instance and the form it was written in."""
+    """Every drawn scan with its SOP instance UID and the form of its samples."""
     kinds = {row["sop_uid"]: row["kind"] for row in rows(phantom, "expected.csv") if row["fate"] == "images"}
     for turn, scan in enumerate(scans):
         instance = make_uid(SEED, "instance", f"scan-{turn}")
@@ -114,11 +114,9 @@ def instances(phantom: Path, scans: list[Picture]) -> Iterator[tuple[Picture, st
             yield scan, instance, kinds[instance].rpartition(":")[2]
 
 
-def test_the_region_is_kept_as_it_was_drawn_and_nothing_else(
-    phantom: Path, lot: IngestRows, scans: list[Picture]
-) -> None:
-    by_id = {str(row["image_id"]): row for row in lot.images}
-    ids = {row["sop_uid"]: row["image_ids"] for row in lot.crosswalk if row.get("sop_uid")}
+def test_ingest_keeps_the_drawn_region_and_nothing_else(phantom: Path, ingested: IngestRows, scans: list[Picture]) -> None:
+    by_id = {str(row["image_id"]): row for row in ingested.images}
+    ids = {row["sop_uid"]: row["image_ids"] for row in ingested.crosswalk if row.get("sop_uid")}
     seen = Counter[str]()
     for scan, instance, form in instances(phantom, scans):
         assert scan.region is not None
@@ -140,10 +138,10 @@ def test_the_region_is_kept_as_it_was_drawn_and_nothing_else(
             )  # fmt: skip
         seen[form] += 1
     assert seen.total() >= 10
-    assert {row["manufacturer"] for row in lot.images} > {"GE"}
+    assert {row["manufacturer"] for row in ingested.images} > {"GE"}
 
 
-def test_names_are_burned_in_around_the_scan_alone(scans: list[Picture]) -> None:
+def test_names_are_burned_in_outside_the_scan_only(scans: list[Picture]) -> None:
     scan = scans[0]
     assert scan.region is not None
     x0, y0, x1, y1 = scan.region
@@ -154,7 +152,7 @@ def test_names_are_burned_in_around_the_scan_alone(scans: list[Picture]) -> None
     assert (other != burn_in(scan, identity(SEED, 0)).frames[0]).any(), "another person's name"
 
 
-def test_a_loop_without_a_header_can_be_read_where_a_mask_tells_its_region(scans: list[Picture]) -> None:
+def test_a_loop_without_a_header_can_be_read_with_a_mask_of_its_region(scans: list[Picture]) -> None:
     loop = next(scan for scan in scans if len(scan.frames) > 1)
     assert loop.region is not None
     x0, y0, x1, y1 = loop.region
@@ -173,34 +171,36 @@ def test_a_loop_without_a_header_can_be_read_where_a_mask_tells_its_region(scans
         assert image.pixels.sum(dtype=np.int64) == inside.sum()
 
 
-def test_labels_find_the_scans_that_were_taken(phantom: Path, lot: IngestRows, scans: list[Picture]) -> None:
-    ids = {(str(row["sop_uid"]), 0): str(row["image_ids"][0]) for row in lot.crosswalk if row.get("sop_uid")}  # type: ignore[index]
-    found, lost = label_rows(read_labels(str(phantom / "labels.csv")), ids)
+def test_labels_match_the_ingested_scans(phantom: Path, ingested: IngestRows, scans: list[Picture]) -> None:
+    ids = {(str(row["sop_uid"]), 0): str(row["image_ids"][0]) for row in ingested.crosswalk if row.get("sop_uid")}  # type: ignore[index]
+    matched, unmatched = label_rows(read_labels(str(phantom / "labels.csv")), ids)
     refused = {row["sop_uid"] for row in rows(phantom, "expected.csv") if row["reason"] == "no-region"}
     labels = rows(phantom, "labels.csv")
     assert len(labels) == sum(len(scan.truths) for scan in scans)
-    assert lost == sum(row["image"] in refused or row["patient"] != "" for row in labels) > 0
-    assert found.num_rows == len(labels) - lost
-    assert set(found.column("target").to_pylist()) == {"grade", "grey_grade"}
-    assert None not in found.column("site").to_pylist() + found.column("side").to_pylist()
+    assert unmatched == sum(row["image"] in refused or row["patient"] != "" for row in labels) > 0
+    assert matched.num_rows == len(labels) - unmatched
+    assert set(matched.column("target").to_pylist()) == {"grade", "grey_grade"}
+    assert None not in matched.column("site").to_pylist() + matched.column("side").to_pylist()
 
 
-def test_films_and_scans_of_a_visit_lie_together(tmp_path: Path) -> None:
+def test_films_and_scans_of_a_visit_are_packed_together(tmp_path: Path) -> None:
     write_phantoms(str(tmp_path / "all"), patients=1, seed=SEED, size="SMALL", damage=0.0)
     kinds = [row["kind"].partition(":")[0] for row in rows(tmp_path / "all", "expected.csv")]
     assert {"film", "scan"} <= set(kinds)
-    assert kinds.index("scan") < len(kinds) - 1 - kinds[::-1].index("film"), "one visit after the other"
+    assert kinds.index("scan") < len(kinds) - 1 - kinds[::-1].index("film"), (
+        "the scans of a visit come before the films of the next"
+    )
     labels = {row["study"] for row in rows(tmp_path / "all", "labels.csv")}
     assert {"ultrasound_grading", "hand_filter"} <= labels
 
 
 @pytest.fixture(scope="module")
-def predictions(lot: IngestRows, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A table in which the first answer about each of three scans is wrong, beside the data it was made on."""
+def predictions(ingested: IngestRows, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A predictions table with three wrong answers, and the data it was made from."""
     data = tmp_path_factory.mktemp("data")
     (data / "images").mkdir()
-    (data / "images" / "part-1.parquet").write_bytes(to_parquet(IMAGES.rows(lot.images[:9]), IMAGES))
-    return _predictions(data, [str(row["image_id"]) for row in lot.images[:9]], wrong=3)
+    (data / "images" / "part-1.parquet").write_bytes(to_parquet(IMAGES.rows(ingested.images[:9]), IMAGES))
+    return _predictions(data, [str(row["image_id"]) for row in ingested.images[:9]], wrong=3)
 
 
 def _predictions(data: Path, ids: list[str], *, wrong: int, target: str = "grade", about: bool = True) -> Path:
@@ -212,32 +212,34 @@ def _predictions(data: Path, ids: list[str], *, wrong: int, target: str = "grade
         for number, name in enumerate(ids)
     ]  # fmt: skip
     file = data / f"{target}-{wrong}-{about}.parquet"
-    told = {"data": str(data)} if about else None
-    file.write_bytes(to_parquet(PREDICTIONS.rows(answers), PREDICTIONS, about=told))
+    metadata = {"data": str(data)} if about else None
+    file.write_bytes(to_parquet(PREDICTIONS.rows(answers), PREDICTIONS, about=metadata))
     return file
 
 
-def test_drawings_like_errors_name_what_they_were_modelled_on(
-    predictions: Path, phantom: Path, lot: IngestRows, tmp_path: Path
+def test_drawings_like_errors_name_the_scan_they_are_derived_from(
+    predictions: Path, phantom: Path, ingested: IngestRows, tmp_path: Path
 ) -> None:
     summary = write_like(str(tmp_path / "like"), str(predictions), drawings=5)
     assert (summary.pictures, summary.fates["images"]) == (5, 5)
-    assert "rejects" not in summary.fates, "a drawing for training is not to be lost"
-    drawn = take_in(tmp_path / "like")
-    wrong = [str(row["image_id"]) for row in lot.images[:3]]
+    assert "rejects" not in summary.fates, "every drawing must be usable for training"
+    drawn = ingest_phantom(tmp_path / "like")
+    wrong = [str(row["image_id"]) for row in ingested.images[:3]]
     assert Counter(row["derived_from"] for row in drawn.images) == {wrong[0]: 2, wrong[1]: 2, wrong[2]: 1}
-    assert not {row["patient"] for row in drawn.images} & {row["patient"] for row in lot.images}
-    assert not {row["image_id"] for row in drawn.images} & {row["image_id"] for row in lot.images}
+    assert not {row["patient"] for row in drawn.images} & {row["patient"] for row in ingested.images}
+    assert not {row["image_id"] for row in drawn.images} & {row["image_id"] for row in ingested.images}
     grades = {row["value"] for row in rows(tmp_path / "like", "labels.csv") if row["target"] == "grade"}
-    assert grades == {"3"}, "the grade that was missed"
+    assert grades == {"3"}, "the true grade of the errors"
     write_like(str(tmp_path / "again"), str(predictions), drawings=5)
     assert contents(tmp_path / "like") == contents(tmp_path / "again")
     assert write_like(str(tmp_path / "like"), str(predictions), drawings=5).already
     assert write_like(str(tmp_path / "each"), str(predictions)).pictures == 3, "one for each error"
 
 
-def test_what_cannot_be_drawn_like_is_said_in_a_line(predictions: Path, lot: IngestRows, tmp_path: Path) -> None:
-    data, ids = predictions.parent, [str(row["image_id"]) for row in lot.images[:3]]
+def test_predictions_that_cannot_be_drawn_like_are_refused_with_the_reason(
+    predictions: Path, ingested: IngestRows, tmp_path: Path
+) -> None:
+    data, ids = predictions.parent, [str(row["image_id"]) for row in ingested.images[:3]]
     out = str(tmp_path / "out")
     with pytest.raises(DataError, match="no wrong answer"):
         write_like(out, str(_predictions(data, ids, wrong=0)))
@@ -245,9 +247,9 @@ def test_what_cannot_be_drawn_like_is_said_in_a_line(predictions: Path, lot: Ing
         write_like(out, str(_predictions(data, ids, wrong=2, target="view")))
     with pytest.raises(UsageError, match="rajobs evaluate"):
         write_like(out, str(_predictions(data, ids, wrong=2, about=False)))
-    (mine := tmp_path / "mine.csv").write_text("image_id,truth\n")
+    (csv_file := tmp_path / "predictions.csv").write_text("image_id,truth\n")
     with pytest.raises(BadTable, match="no Parquet file; --like takes"):
-        write_like(out, str(mine))
+        write_like(out, str(csv_file))
     with pytest.raises(DataError, match="2 of 2 images"):
         write_like(out, str(_predictions(tmp_path, ids, wrong=2)))
     with pytest.raises(StoreError, match="no predictions"):
