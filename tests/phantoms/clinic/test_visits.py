@@ -1,4 +1,4 @@
-"""Drawn clinic visits follow the printed tables of paper 000, agree with the films, and are read like any clinic.csv."""
+"""Drawn clinic visits follow the printed tables of paper 000, agree with the films, and are read like a user's table."""
 
 from pathlib import Path
 
