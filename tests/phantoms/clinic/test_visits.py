@@ -1,4 +1,4 @@
-"""Drawn clinic visits follow the printed tables of paper 000, agree with the films, and are read like a user's table."""
+"""Drawn clinic visits follow the printed tables of paper 000, agree with the films, and are read like a user table."""
 
 from pathlib import Path
 
