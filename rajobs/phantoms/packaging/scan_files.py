@@ -63,7 +63,8 @@ def _avi_header(rows: int, columns: int, count: int, largest: int) -> bytes:
         0, 0, 0, 0,
     )  # fmt: skip
     stream = struct.pack(
-        "<4s4sIHHIIIIIIiI4H", b"vids", b"MJPG", 0, 0, 0, 0, 1, _FRAME_RATE, 0, count, largest, -1, 0, 0, 0, columns, rows,
+        "<4s4sIHHIIIIIIiI4H", b"vids", b"MJPG", 0, 0, 0, 0, 1, _FRAME_RATE, 0, count, largest, -1, 0, 0, 0, columns,
+        rows,
     )  # fmt: skip
     bitmap = struct.pack("<IiiHH4sIiiII", 40, columns, rows, 1, 24, b"MJPG", rows * columns * 3, 0, 0, 0, 0)
     return _riff_chunk(b"avih", main) + _riff_list(b"strl", _riff_chunk(b"strh", stream) + _riff_chunk(b"strf", bitmap))
