@@ -114,7 +114,9 @@ def instances(phantom: Path, scans: list[Picture]) -> Iterator[tuple[Picture, st
             yield scan, instance, kinds[instance].rpartition(":")[2]
 
 
-def test_ingest_keeps_the_drawn_region_and_nothing_else(phantom: Path, ingested: IngestRows, scans: list[Picture]) -> None:
+def test_ingest_keeps_the_drawn_region_and_nothing_else(
+    phantom: Path, ingested: IngestRows, scans: list[Picture]
+) -> None:
     by_id = {str(row["image_id"]): row for row in ingested.images}
     ids = {row["sop_uid"]: row["image_ids"] for row in ingested.crosswalk if row.get("sop_uid")}
     seen = Counter[str]()
