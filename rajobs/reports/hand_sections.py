@@ -76,11 +76,11 @@ def _review(hands: HandTally, overlays: Mapping[Place, bytes]) -> Section:
     for shown, title in ((hands.queue, "Look at these first"), (hands.calm, "Not in doubt")):
         if shown:
             parts.append(Pictures(pictures=tuple(_picture(hand, overlays) for hand in shown), title=title))
+    doubtful = f"{hands.doubtful:,} of {format_count(hands.hands, 'hand')} need review; the most doubtful come first."
     return Section(
         title="Hands to review",
-        lead=f"{hands.doubtful:,} of {hands.hands:,} hands are in doubt; the most doubtful come first. Red boxes mark "
-        "joints. The narrowing score (JSN) is at the upper left in yellow, the erosion score at the lower right in "
-        "blue.",
+        lead=f"{doubtful if hands.doubtful else 'No hand is in doubt.'} Red boxes mark joints. The narrowing score "
+        "(JSN) is at the upper left in yellow, the erosion score at the lower right in blue.",
         parts=tuple(parts),
     )
 

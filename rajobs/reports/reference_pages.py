@@ -202,7 +202,7 @@ def differences(recipe: recipes.Recipe) -> dict[str, Any]:
 
 
 def _differing(value: Any) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    changed: dict[str, Any] = {}
     for each in dataclasses.fields(value):
         now = getattr(value, each.name)
         factory = each.default_factory
@@ -210,12 +210,12 @@ def _differing(value: Any) -> dict[str, Any]:
         if now == usual:
             continue
         if each.name == "members":
-            found[each.name] = [_differing(member) for member in now]
+            changed[each.name] = [_differing(member) for member in now]
         elif dataclasses.is_dataclass(now):
-            found[each.name] = _differing(now)
+            changed[each.name] = _differing(now)
         else:
-            found[each.name] = _plain(now)
-    return found
+            changed[each.name] = _plain(now)
+    return changed
 
 
 def _plain(value: Any) -> Any:

@@ -92,23 +92,23 @@ def _intake(facts: ScoreFacts, films: FilmTally) -> Section:
         )
     ]
     parts: list[Part] = [
-        _tiles(films, intake.objects),
+        _summary_tiles(films, intake.objects),
         PageTable(columns=("files", "count", "share"), rows=tuple(rows), strong=(0,)),
-        Text(paragraphs=(_sum(intake),)),
+        Text(paragraphs=(_account_for_files(intake),)),
     ]
-    why = [("rejected", reason, count) for reason, count in _by_count(intake.rejects)]
-    why += [("ignored", reason, count) for reason, count in _by_count(intake.ignored)]
+    why = [("rejected", reason, count) for reason, count in _sort_by_count(intake.rejects)]
+    why += [("ignored", reason, count) for reason, count in _sort_by_count(intake.ignored)]
     if why:
         reasons = tuple(
             (humanize(reason), fate, count, share_bar(count, intake.objects)) for fate, reason, count in why
         )
         columns = ("reason", "fate", "files", "share of all")
         parts.append(PageTable(columns=columns, rows=reasons, caption="Why files were rejected or ignored"))
-    parts.append(_fates(facts, films))
+    parts.append(_fate_table(facts, films))
     return Section(title="What came in and what became of it", parts=tuple(parts))
 
 
-def _tiles(films: FilmTally, objects: int) -> Tiles:
+def _summary_tiles(films: FilmTally, objects: int) -> Tiles:
     return Tiles(
         tiles=(
             Tile(value=format_cell(objects), label="files came in"),
@@ -119,7 +119,7 @@ def _tiles(films: FilmTally, objects: int) -> Tiles:
     )
 
 
-def _sum(intake: IntakeCounts) -> str:
+def _account_for_files(intake: IntakeCounts) -> str:
     total = intake.images + intake.rejected + intake.skipped
     if total != intake.objects:
         return f"The counts do not add up: {intake.objects:,} came in, {total:,} are accounted for."
@@ -127,11 +127,11 @@ def _sum(intake: IntakeCounts) -> str:
     return f"Every file is accounted for: {intake.objects:,} = {terms}."
 
 
-def _by_count(reasons: Mapping[str, int]) -> list[tuple[str, int]]:
+def _sort_by_count(reasons: Mapping[str, int]) -> list[tuple[str, int]]:
     return sorted(((name, count) for name, count in reasons.items() if count), key=lambda row: (-row[1], row[0]))
 
 
-def _fates(facts: ScoreFacts, films: FilmTally) -> PageTable:
+def _fate_table(facts: ScoreFacts, films: FilmTally) -> PageTable:
     frames, ultrasound = facts.intake.frames, facts.ultrasound
     rows: list[tuple[Cell, ...]] = [("Images", frames, share_bar(frames, frames), "films, pictures and frames")]
     if ultrasound:

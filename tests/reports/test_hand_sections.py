@@ -60,7 +60,7 @@ def test_the_page_ranks_hands_by_doubt_and_shows_what_was_drawn(read_page: Calla
     assert text.index("left hand, doubt 0.90") < text.index("left hand, doubt 0.40") < text.index("Not in doubt")
     assert "total 12 from 50 % of the sites (12 to 90 possible)" in text and "stage 3" in text
     assert "RA probability 75 %" in text
-    assert "2 of 4 hands are in doubt" in text and "partial Sharp/van der Heijde" in text
+    assert "2 of 4 hands need review" in text and "partial Sharp/van der Heijde" in text
     assert "At 1 visit the totals" in text and "p 14 21 +7 366" in text
 
 
