@@ -41,22 +41,22 @@ BASELINES: Mapping[str, Callable[[Numbers, NDArray[np.int64], Numbers, int], Num
 }
 
 
-def variables(found: Sequence[Visit], study: Study) -> dict[str, Numbers]:
-    """All that was found at a visit but the answer, by image_id."""
+def variables(visits: Sequence[Visit], study: Study) -> dict[str, Numbers]:
+    """All findings of each visit except the answers, by image_id."""
     answers = {target.name for target in study.targets}
     return {
         visit.image_id: np.array(
             [np.nan if (value := finding_value(finding)) is None else value
              for name, finding in visit.findings.items() if name not in answers]
         )
-        for visit in found
+        for visit in visits
     }  # fmt: skip
 
 
 def compare_baseline(
     study: Study,
     predictions: pa.Table,
-    found: Sequence[Visit],
+    visits: Sequence[Visit],
     learns: Mapping[str, Mapping[str, str]],
     parts: Sequence[str] = ("train",),
 ) -> list[Comparison]:
@@ -66,7 +66,7 @@ def compare_baseline(
     headline's metric, which decides, is last.
     """
     assert study.baseline is not None and study.rows == "visits", "visits alone have variables"
-    model, values = BASELINES[study.baseline], variables(found, study)
+    model, values = BASELINES[study.baseline], variables(visits, study)
     compared: list[Comparison] = []
     for target in study.targets:
         answered = predictions.filter(pc.equal(predictions.column("target"), target.name))
