@@ -16,8 +16,10 @@ import numpy as np
 from rajobs import studies
 from rajobs.jobs import builtin
 from rajobs.jobs.train import job as train_job
-from rajobs.jobs.train.dataset import build_dataset, frozen_split, open_labelled_data, prepare
-from rajobs.learning.bundle import Model, find_bundles
+from rajobs.jobs.train.dataset import build_dataset, open_labelled_data, prepare
+from rajobs.jobs.train.splits import frozen_split
+from rajobs.learning.bundle import Model
+from rajobs.learning.bundle_description import find_bundles
 from rajobs.learning.evaluation import Evaluation, evaluate_model
 from rajobs.learning.points import LEAST_CONFIDENCE
 from rajobs.records import metrics

@@ -40,8 +40,10 @@ from rajobs import studies
 from rajobs.imaging.clinical_picture import ITEMS, clinical, draw_findings, finding_value
 from rajobs.imaging.rows import Row
 from rajobs.jobs.ingest import job as ingest_job
-from rajobs.jobs.train.dataset import build_dataset, frozen_split, open_labelled_data, prepare, read_clinic_visits
-from rajobs.learning.bundle import Model, find_bundles
+from rajobs.jobs.train.dataset import build_dataset, open_labelled_data, prepare, read_clinic_visits
+from rajobs.jobs.train.splits import frozen_split
+from rajobs.learning.bundle import Model
+from rajobs.learning.bundle_description import find_bundles
 from rajobs.learning.evaluation import Evaluation, evaluate_model
 from rajobs.learning.recipe import Member, Recipe, Training, to_toml
 from rajobs.learning.tabular_baseline import verdict

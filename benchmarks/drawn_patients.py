@@ -9,9 +9,10 @@ from printed_numbers import Beside
 from scipy import stats
 
 from rajobs import studies
+from rajobs.imaging.clinic_visits import Finding
 from rajobs.imaging.clinical_picture import ITEMS
-from rajobs.imaging.rows import Finding
-from rajobs.jobs.train.dataset import frozen_split, open_labelled_data, read_clinic_visits
+from rajobs.jobs.train.dataset import open_labelled_data, read_clinic_visits
+from rajobs.jobs.train.splits import frozen_split
 from rajobs.phantoms.clinic.visits import ClinicRow, draw_published, variants
 from rajobs.records.anatomy import CLINIC_JOINTS, DIP, SIDES
 

@@ -20,11 +20,11 @@ import pyarrow.parquet as pq
 from default_recipes import fitted, make_data, ordered, show
 
 from rajobs import studies
-from rajobs.imaging.rows import visit_id
+from rajobs.imaging.clinic_visits import visit_id
 from rajobs.jobs.ingest import job as ingest_job
 from rajobs.jobs.score import job as score_job
-from rajobs.jobs.score.tables import ask_clinic
-from rajobs.learning.voting import VotingModels, list_bundles
+from rajobs.jobs.score.tables import ask_about_visits
+from rajobs.learning.voting_models import VotingModels, list_bundles
 from rajobs.phantoms.packaging.contact_sheet import contact_sheet
 from rajobs.phantoms.picture import Picture
 from rajobs.phantoms.ultrasound.scans import sample_scan
@@ -172,7 +172,7 @@ def asked(
     panel: VotingModels, clinic: pa.Table, scans: pa.Table, truth: Mapping[str, int]
 ) -> tuple[metrics.Answers, int]:
     """Score's answers to the visits, and how many squares it filled."""
-    told = ask_clinic(panel, clinic, scans)
+    told = ask_about_visits(panel, clinic, scans)
     p = np.array([row["ra_clinical_p"] for row in told])
     given = metrics.Answers(
         truth=np.array([truth[visit_id(row["patient"], row["visit_date"])] for row in told], np.int64),

@@ -22,13 +22,15 @@ import torch
 from numpy.typing import NDArray
 
 from rajobs import studies
-from rajobs.imaging.rows import COLUMNS, Position, rows_of_part
+from rajobs.imaging import rows as row_kinds
+from rajobs.imaging.hand_geometry import Position
+from rajobs.imaging.rows import COLUMNS
 from rajobs.jobs.score import joint_finding
 from rajobs.jobs.score.joint_finding import choose_hands, find_joints, keep_examined
-from rajobs.jobs.score.worker import places
+from rajobs.jobs.score.worker import hand_positions
 from rajobs.learning.points import PointNames
 from rajobs.learning.samples.row_arrays import draw_views
-from rajobs.learning.voting import VotingModels, list_bundles
+from rajobs.learning.voting_models import VotingModels, list_bundles
 from rajobs.records.anatomy import FINGER_JOINTS, HAND_SITES
 from rajobs.records.label_consensus import consensus
 from rajobs.records.store import open_store
@@ -164,10 +166,10 @@ def _tell_calibration(found: pd.DataFrame) -> None:
     print(f"right at a confidence of {'; '.join(told)}")
 
 
-def mistaken(places: PointNames, found: NDArray[np.float64], tag: str | None) -> list[Position]:
+def mistaken(hand_positions: PointNames, found: NDArray[np.float64], tag: str | None) -> list[Position]:
     """Hands as `choose_hands` finds them, each taken for the other side's."""
     other = {"L": "R", "R": "L"}
-    return [replace(place, side=other[place.side or ""]) for place in choose_hands(places, found, tag)]
+    return [replace(place, side=other[place.side or ""]) for place in choose_hands(hand_positions, found, tag)]
 
 
 def main() -> None:
@@ -183,7 +185,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     store = open_store(args.data)
     labels = read_table(store, "labels", LABELS)
-    truth = places(labels)
+    truth = hand_positions(labels)
     views = {name: view for (name, _, _), view in consensus(labels, "hand_filter", "view", ordered=False).items()}
     filters, joints = (
         VotingModels.load(studies.find(name), list_bundles(args.models, name))
@@ -192,7 +194,7 @@ def main() -> None:
     tally, seconds, left = Tally(jsn=_true_jsn(labels)), [0.0, 0.0], args.films
     for key in list_parts(store, "images"):
         images = read_part(store, key, IMAGES, list(dict.fromkeys([*COLUMNS, *TOLD])))
-        films = [row for row in rows_of_part("films", images, {}) if row.image_id in views][:left]
+        films = [row for row in row_kinds.FILMS.rows_of_part(images, {}) if row.image_id in views][:left]
         left -= len(films)
         start = time.perf_counter()
         vote = filters.vote(films, draw_views(store, key, filters.view_requests(films))).get("view") if films else None

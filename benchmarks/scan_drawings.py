@@ -34,7 +34,7 @@ from rajobs.jobs.evaluate import job as evaluate_job
 from rajobs.jobs.ingest import job as ingest_job
 from rajobs.jobs.phantom import phantom
 from rajobs.jobs.train import job as train_job
-from rajobs.learning.bundle import find_bundles, read_description
+from rajobs.learning.bundle_description import find_bundles, read_description
 from rajobs.learning.recipe import Member, Recipe, Training, to_toml
 from rajobs.phantoms.packaging.contact_sheet import contact_sheet
 from rajobs.phantoms.people.severity import simulate_reading

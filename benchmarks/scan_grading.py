@@ -21,12 +21,13 @@ import pyarrow.parquet as pq
 from default_recipes import fitted, make_data, own_key, show
 
 from rajobs import studies
+from rajobs.imaging import rows as row_kinds
 from rajobs.imaging.formats.ultrasound_regions import read_options
-from rajobs.imaging.rows import COLUMNS, rows_of_part
+from rajobs.imaging.rows import COLUMNS
 from rajobs.jobs.ingest import job as ingest_job
 from rajobs.jobs.score import job as score_job
 from rajobs.learning.samples.row_arrays import draw_views
-from rajobs.learning.voting import VotingModels, list_bundles
+from rajobs.learning.voting_models import VotingModels, list_bundles
 from rajobs.records import metrics
 from rajobs.records.scan_grades import LIVELY, WITHOUT_COLOUR, P, loop_grade, scan_grade, split_into_scans
 from rajobs.records.store import open_store
@@ -143,7 +144,7 @@ def _without_rule(data: str, models: str) -> dict[str, int]:
     found: dict[str, int] = {}
     for key in list_parts(store, "images"):
         images = read_part(store, key, IMAGES, COLUMNS)
-        rows = rows_of_part("ultrasound", images, {})
+        rows = row_kinds.ULTRASOUND.rows_of_part(images, {})
         if rows:
             vote = panel.vote(rows, draw_views(store, key, panel.view_requests(rows)))["grade"]
             found |= {row.image_id: loop_grade(p[None]) for row, p in zip(rows, vote.p)}

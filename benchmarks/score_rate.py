@@ -14,76 +14,85 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
+import pyarrow as pa
 import ray
 import torch
 
-from rajobs import studies
-from rajobs.imaging.rows import Row, rows_of_part
+from rajobs.imaging import rows as row_kinds
+from rajobs.imaging.rows import Row
 from rajobs.jobs import builtin, cluster
 from rajobs.jobs.score import job as product
 from rajobs.jobs.score.joint_finding import find_joints
-from rajobs.jobs.score.worker import CHAIN, CLINICAL, FILTER, FINDS, GRADES, KEEPS, TABLES, ScoreWorker, places
-from rajobs.learning.samples.row_arrays import draw_views
-from rajobs.learning.voting import VotingModels, list_bundles
+from rajobs.jobs.score.steps import ScoreSteps
+from rajobs.jobs.score.worker import ScoreWorker, hand_positions
+from rajobs.learning.samples.row_arrays import ViewRequest, draw_views
+from rajobs.learning.voting import Vote
+from rajobs.learning.voting_models import VotingModels, list_bundles
 from rajobs.records.manifest import read_manifest
 from rajobs.records.store import open_store
 from rajobs.records.tables.parquet_parts import list_parts, read_part, read_table
-from rajobs.records.tables.schemas import IMAGES, LABELS, VIEWS
+from rajobs.records.tables.schemas import FILMS, IMAGES, LABELS, VIEWS
 
 COLUMNS = ("image_id", "patient", "derived_from", "modality", "rows", "columns", "laterality")
-ASKED = [step for step in CHAIN if step not in (FILTER, FINDS, CLINICAL, GRADES)]
-"""What is asked of hands and joints."""
+STEPS = ScoreSteps.of_all_studies()
+OF_HANDS = [*STEPS.filling(row_kinds.HANDS), *STEPS.filling(row_kinds.JOINTS)]
+SCANS = STEPS.filling(row_kinds.ULTRASOUND)
 
 
 def load(models: str) -> dict[str, VotingModels]:
     """Every study's models."""
-    return {step.study: VotingModels.load(studies.find(step.study), list_bundles(models, step.study)) for step in CHAIN}
+    return {study.name: VotingModels.load(study, list_bundles(models, study.name)) for study in STEPS.studies}
 
 
-def ask(data: str, key: str, panel: VotingModels, rows: Sequence[Row]) -> Any:
+def ask(data: str, key: str, models: VotingModels, rows: Sequence[Row]) -> dict[str, Vote]:
     """A study's answers to some rows."""
-    return panel.vote(rows, draw_views(open_store(data), key, panel.view_requests(rows))) if rows else {}
+    return models.vote(rows, draw_views(open_store(data), key, models.view_requests(rows))) if rows else {}
 
 
-def kept(data: str, key: str, images: Any, panel: VotingModels) -> list[Row]:
+def finders(models: Mapping[str, VotingModels]) -> tuple[VotingModels, VotingModels]:
+    assert STEPS.hand_finder is not None and STEPS.joint_finder is not None
+    return models[STEPS.hand_finder.name], models[STEPS.joint_finder.name]
+
+
+def kept(data: str, key: str, images: pa.Table, models: Mapping[str, VotingModels]) -> list[Row]:
     """The films that show hands, by the filter."""
-    rows = rows_of_part("films", images, {})
-    views = ask(data, key, panel, rows).get("view")
-    return [row for row, p in zip(rows, views.p if views else ()) if VIEWS[int(p.argmax())] in KEEPS]
+    assert STEPS.filter is not None and STEPS.filter.scores is not None
+    rows, passes = row_kinds.FILMS.rows_of_part(images, {}), STEPS.filter.scores.passes
+    view = ask(data, key, models[STEPS.filter.name], rows).get("view")
+    return [row for row, number in zip(rows, view.answers if view else ()) if VIEWS[number] in passes]
 
 
-def bare(data: str, keys: Sequence[str], panels: dict[str, VotingModels]) -> None:
+def bare(data: str, keys: Sequence[str], models: Mapping[str, VotingModels]) -> None:
     """What one would write by hand: film after film in one process, all cores for torch; nothing is written."""
     store = open_store(data)
     for key in keys:
         images = read_part(store, key, IMAGES, COLUMNS)
-        films = kept(data, key, images, panels[FILTER.study])
-        places = find_joints(store, key, images, films, panels[FILTER.study], panels[FINDS.study])
-        hands = rows_of_part("hands", images, places)
-        rows = {"hands": hands, "joints": [joint for hand in hands for joint in hand.joints]}
-        drawn = draw_views(store, key, {
-            name: each for step in ASKED for name, each in panels[step.study].view_requests(rows[step.rows]).items()
-        })  # fmt: skip
-        for step in ASKED:
-            panels[step.study].vote(rows[step.rows], drawn)
-        ask(data, key, panels[GRADES.study], rows_of_part("ultrasound", images, {}))
+        positions = find_joints(store, key, images, kept(data, key, images, models), *finders(models))
+        hands = row_kinds.HANDS.rows_of_part(images, positions)
+        rows = {row_kinds.HANDS: hands, row_kinds.JOINTS: [joint for hand in hands for joint in hand.joints]}
+        requests: dict[str, ViewRequest] = {}
+        for study in OF_HANDS:
+            requests.update(models[study.name].view_requests(rows[study.rows]))
+        drawn = draw_views(store, key, requests)
+        for study in OF_HANDS:
+            models[study.name].vote(rows[study.rows], drawn)
+        for study in SCANS:
+            ask(data, key, models[study.name], study.rows.rows_of_part(images, {}))
 
 
-def scripts(data: str, keys: Sequence[str], panels: dict[str, VotingModels]) -> None:
-    """A script a model as the papers had them: each goes through the films again, and finds again what it needs."""
+def scripts(data: str, keys: Sequence[str], models: Mapping[str, VotingModels]) -> None:
+    """One script per model, as the papers had them: each goes through the films again, and finds what it needs."""
     store = open_store(data)
     read = {key: read_part(store, key, IMAGES, COLUMNS) for key in keys}
-    films = {key: kept(data, key, images, panels[FILTER.study]) for key, images in read.items()}
-    finders = panels[FILTER.study], panels[FINDS.study]
-    places = {key: find_joints(store, key, images, films[key], *finders) for key, images in read.items()}
-    for step in (*ASKED, GRADES):
+    films = {key: kept(data, key, images, models) for key, images in read.items()}
+    positions = {key: find_joints(store, key, images, films[key], *finders(models)) for key, images in read.items()}
+    for study in (*OF_HANDS, *SCANS):
         for key, images in read.items():
-            ask(data, key, panels[step.study], rows_of_part(step.rows, images, places[key]))
+            ask(data, key, models[study.name], study.rows.rows_of_part(images, positions[key]))
 
 
 def timed(work: Callable[[], object]) -> float:
@@ -126,7 +135,7 @@ def race(asked: argparse.Namespace) -> None:
                 rates[name].append(count / seconds)
                 print(f"  {name:<10} {seconds:7.1f} s {count / seconds:8.1f} images/s", flush=True)
     for name in ("bare loop", "scripts"):
-        ratios = [mine / theirs for mine, theirs in zip(ours, rates[name])]
+        ratios = [own / other for own, other in zip(ours, rates[name])]
         print(f"product to {name}: {statistics.median(ratios):.2f} ({', '.join(f'{r:.2f}' for r in ratios)})")
 
 
@@ -136,8 +145,9 @@ def single(asked: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     keys, _ = limited(asked.data, asked.films)
     store = open_store(asked.data)
-    every = {step.study: list_bundles(asked.models, step.study) for step in CHAIN}
-    alone = {study: found if study == FILTER.study else [] for study, found in every.items()}
+    assert STEPS.filter is not None
+    every = {name: list_bundles(asked.models, name) for name in STEPS.names}
+    alone = {name: bundles if name == STEPS.filter.name else [] for name, bundles in every.items()}
     images = sum(read_part(store, key, IMAGES, ["image_id"]).num_rows for key in keys)
     with tempfile.TemporaryDirectory(prefix="rajobs-bench-") as out:
         filter_only, whole = (ScoreWorker(asked.data, f"{out}/{n}", each) for n, each in enumerate((alone, every)))
@@ -145,11 +155,10 @@ def single(asked: argparse.Namespace) -> None:
             scorer({"key": keys[0]})
         cheap = timed(lambda: [filter_only({"key": key}) for key in keys])
         dear = timed(lambda: [whole({"key": key}) for key in keys])
-        told = [read_part(open_store(f"{out}/1"), f"{name}/{key.rpartition('/')[2]}", TABLES[name])
-                for key in keys for name in ("films",)]  # fmt: skip
+        tables = [read_part(open_store(f"{out}/1"), f"films/{key.rpartition('/')[2]}", FILMS) for key in keys]
     torch.set_num_threads(threads)
-    films = sum(table.num_rows for table in told)
-    hands = sum(table.column("fate").to_pylist().count("kept") for table in told)
+    films = sum(table.num_rows for table in tables)
+    hands = sum(table.column("fate").to_pylist().count("kept") for table in tables)
     print(f"one core, {films} films, {hands} of them with hands, {images - films} scans")
     print(f"  a film without a hand (preview and filter alone): {1000 * cheap / images:.1f} ms (target 10)")
     more = (dear - cheap) / max(hands, 1) + cheap / images
@@ -173,11 +182,11 @@ def peak(command: Sequence[str]) -> float:
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         while process.poll() is None:
             try:
-                told = Path(f"/proc/{process.pid}/status").read_text()
+                text = Path(f"/proc/{process.pid}/status").read_text()
             except OSError:
                 break
             high = max(
-                [high, *(int(line.split()[1]) / 1000 for line in told.splitlines() if line.startswith("RssAnon"))]
+                [high, *(int(line.split()[1]) / 1000 for line in text.splitlines() if line.startswith("RssAnon"))]
             )
             time.sleep(0.2)
     if process.wait():
@@ -196,7 +205,7 @@ def main() -> None:
     asked = parser.parse_args()
     if read_manifest(open_store(asked.data)) is None:
         parser.error(f"{asked.data} holds no finished ingest")
-    if places(read_table(open_store(asked.data), "labels", LABELS)):
+    if hand_positions(read_table(open_store(asked.data), "labels", LABELS)):
         parser.error(f"the labels of {asked.data} say where joints are: score would not look for them, the rest would")
     asked.models = builtin.resolve_models(asked.models)
     for name in asked.only:

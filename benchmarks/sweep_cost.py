@@ -30,12 +30,13 @@ import torch
 
 from rajobs import studies
 from rajobs.jobs.train import job as train_job
-from rajobs.jobs.train.dataset import build_dataset, frozen_split, open_labelled_data, prepare
+from rajobs.jobs.train.dataset import build_dataset, open_labelled_data, prepare
+from rajobs.jobs.train.splits import frozen_split
 from rajobs.jobs.tune import job as tune_job
 from rajobs.learning.bundle import Model
-from rajobs.learning.ensemble import train_member
 from rajobs.learning.evaluation import evaluate_model
 from rajobs.learning.recipe import replace, to_toml
+from rajobs.learning.training.members import train_member
 from rajobs.records import metrics
 from rajobs.records.store import open_store
 

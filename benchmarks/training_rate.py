@@ -19,12 +19,15 @@ import torch
 
 from rajobs import studies
 from rajobs.jobs import cluster
-from rajobs.jobs.train.dataset import build_dataset, frozen_split, open_labelled_data, prepare
+from rajobs.jobs.train.dataset import build_dataset, open_labelled_data, prepare
+from rajobs.jobs.train.splits import frozen_split
 from rajobs.jobs.train.worker import WorkerResources, run_workers
-from rajobs.learning.ensemble import Dataset, build_member, build_run, member_samples, train_member
+from rajobs.learning.ensemble import build_member, member_samples
 from rajobs.learning.recipe import Member, Recipe, to_dict
+from rajobs.learning.samples.dataset import Dataset
 from rajobs.learning.training.augmentation import augment
 from rajobs.learning.training.loop import mixed_precision
+from rajobs.learning.training.members import build_run, train_member
 from rajobs.records.store import absolute
 
 

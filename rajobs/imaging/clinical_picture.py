@@ -17,7 +17,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rajobs.imaging.rows import Finding, Row
+from rajobs.imaging.clinic_visits import Finding
+from rajobs.imaging.rows import Row
 from rajobs.records.anatomy import CLINIC_JOINTS, SIDES
 from rajobs.records.errors import UnknownName
 from rajobs.records.tables.schemas import FINDINGS

@@ -1,39 +1,43 @@
-"""The five kinds of rows, derived in one place: films and scans are images; hands are cut out of films, joints out of
-hands, by positions that come from the labels when a study learns and from the models when a cohort is scored. Visits
-are rows of the clinic table, several readers' made into one."""
+"""The five kinds of rows that studies read: films and scans, hands cut out of films, joints out of hands, and visits.
 
-import hashlib
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+Hands and joints are cut by positions, which come from labels or from models. Visits are rows of the clinic table.
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
-from typing import Any
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from rajobs.records import anatomy
-from rajobs.records.errors import BadTable
+from rajobs.imaging.clinic_visits import visits_of_clinic
+from rajobs.imaging.hand_geometry import (
+    JOINT_SIDE,
+    POSITION_STUDY,
+    Box,
+    Position,
+    Positions,
+    hand_angle,
+    hand_box,
+    joint_angle,
+    middle_finger_length,
+    split_into_hands,
+)
 from rajobs.records.tables.schemas import IMAGES
 
-KINDS = ("films", "hands", "joints", "ultrasound", "visits")
 FILM_MODALITIES = ("CR", "DX", "RG")
-HAND_MARGIN = 0.35  # of the hand's extent, added around its outermost joints: fingertips and wrist lie beyond them
-JOINT_SIDE = 0.56  # side of a joint's box, of the distance MCP3-PIP3 (a joint's width is half of it)
 COLUMNS = ("image_id", "patient", "derived_from", "modality", "rows", "columns")
+"""What is read of the images table to cut its rows."""
+assert set(COLUMNS) <= set(IMAGES.names)
 
-POSITION_STUDY = "joint_detection"
-"""The study whose labels x and y say where joints are, for every study."""
-MOST = 65_535  # columns or rows of a film
+RADIOGRAPH, ULTRASOUND_PICTURE = "radiograph", "ultrasound"
+CLINIC_TABLE, IMAGES_TABLE = "clinic", "images"
 
-Box = tuple[float, float, float, float]
-"""x0, y0, x1, y1 in the film's pixels."""
+LabelPlace = tuple[str, str | None, str | None]
+"""image_id, side and site: where a label belongs; a label of a whole image has neither side nor site."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """What a view draws an array of: an image, or a part of one."""
+    """What a view draws an array of: an image, a part of one, or a visit."""
 
     image_id: str
     at: int  # number of the image in its part
@@ -43,209 +47,95 @@ class Row:
     box: Box | None = None  # None: the whole image; it may reach beyond it
     angle: float = 0.0  # degrees clockwise from the image's top to where the fingers, or this one, point
     joints: tuple["Row", ...] = ()  # of a hand
-    confidence: float | None = None  # that it is where it is said to be; None: a person said so
+    confidence: float | None = None  # that it is where the model puts it; None: a person placed it
+
+
+Cut = Callable[[str, int, Sequence[Position]], list[Row]]
+"""image_id, number of the image in its part, positions of its joints -> its rows."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Position:
-    """Where a site lies in a film."""
+class RowKind:
+    """A kind of rows: the table it comes from, how it is cut out of it, and which labels it takes."""
 
-    site: str
-    side: str | None
-    x: float
-    y: float
-    confidence: float | None = None  # of a model, 0 to 1
+    name: str
+    table: str  # images | clinic: whose parts hold the rows
+    picture: str | None  # radiograph | ultrasound: what its images show; None: it has no image
+    cut: Cut
+    cut_by_positions: bool = False  # by where joints lie
+    labels_name_side: bool = True
+    labels_name_site: bool = False
+    source: str  # how a user brings such rows into DATA
+    noun: str = "images"  # what a message calls what is labelled
 
+    def __str__(self) -> str:
+        return self.name
 
-Positions = Mapping[str, Sequence[Position]]
-"""By image_id."""
+    def rows_of_part(self, table: pa.Table, positions: Positions) -> list[Row]:
+        """The rows of one part of the kind's table, in its order."""
+        if self.table == CLINIC_TABLE:
+            return [Row(image_id=visit.image_id, at=at) for at, visit in enumerate(visits_of_clinic(table))]
+        rows: list[Row] = []
+        for at, image in enumerate(table.select(list(COLUMNS)).to_pylist()):
+            picture = RADIOGRAPH if image["modality"] in FILM_MODALITIES else ULTRASOUND_PICTURE
+            if picture == self.picture:
+                rows += self.cut(image["image_id"], at, positions.get(image["image_id"], ()))
+        return rows
 
-Finding = float | str | None
-"""What the clinic table says of one thing; None: nobody looked."""
-VISIT_COLUMNS = ("patient", "visit_date", "derived_from")
-"""The clinic table's columns that tell whose visit a row is."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Visit:
-    """A patient's visit to the clinic."""
-
-    image_id: str  # see `visit_id`
-    patient: str  # the person: of a made-up variant the one it comes from, so that both stay together
-    derived_from: str | None  # of a variant: that person
-    day: date  # shifted
-    findings: Mapping[str, Finding]
-
-
-def visit_id(patient: str, day: date) -> str:
-    """What stands for a visit where an image's id would: a hash of the patient's pseudonym and the shifted date."""
-    return hashlib.sha256(f"visit:{patient}:{day.isoformat()}".encode()).hexdigest()[:24]
+    def label_place(self, image_id: str, side: str | None, site: str | None) -> LabelPlace:
+        """Where the label of a row belongs: a whole image takes it whatever side and site it names."""
+        return (image_id, side, site or None) if self.cut_by_positions else (image_id, None, None)
 
 
-def visits_of_clinic(clinic: pa.Table) -> list[Visit]:
-    """A row a patient and day out of a part of the clinic table, which has one a reader; in order of first mention."""
-    readings: dict[tuple[str, date], list[dict[str, Any]]] = defaultdict(list)
-    for reading in clinic.to_pylist():
-        readings[reading["patient"], reading["visit_date"]].append(reading)
-    source = {who: mine[0]["derived_from"] for (who, _), mine in readings.items() if mine[0]["derived_from"]}
-    names = [name for name in clinic.column_names if name not in (*VISIT_COLUMNS, "reader")]
-    found = []
-    for (who, day), mine in readings.items():
-        origin = _origin(who, source)
-        agreed = {name: _agreed([reading[name] for reading in mine]) for name in names}
-        variant = origin if origin != who else None
-        found.append(Visit(image_id=visit_id(who, day), patient=origin, derived_from=variant, day=day, findings=agreed))
-    return found
+def _whole_image(image_id: str, at: int, positions: Sequence[Position]) -> list[Row]:
+    return [Row(image_id=image_id, at=at)]
 
 
-def _origin(patient: str, source: Mapping[str, str]) -> str:
-    """The person whom a variant, or a variant's variant, comes from."""
-    passed = {patient}
-    while source.get(patient, patient) not in passed:
-        patient = source[patient]
-        passed.add(patient)
-    return patient
-
-
-def _agreed(said: Sequence[Finding]) -> Finding:
-    """Of several readers' numbers the upper median, of their words the majority's; of a tie between words none."""
-    there = [value for value in said if value is not None and value == value]  # a CSV may say nan
-    if not there:
-        return None
-    if isinstance(there[0], str):
-        (first, most), *rest = Counter(there).most_common(2)
-        return None if rest and rest[0][1] == most else first
-    return sorted(there, key=float)[len(there) // 2]
-
-
-def rows_of_part(kind: str, table: pa.Table, positions: Positions) -> list[Row]:
-    """The rows of one part of the images table, or of the clinic table for visits, in its order."""
-    assert kind in KINDS, kind
-    if kind == "visits":
-        return [Row(image_id=visit.image_id, at=at) for at, visit in enumerate(visits_of_clinic(table))]
-    scans = kind == "ultrasound"
-    found: list[Row] = []
-    for at, image in enumerate(table.select(list(COLUMNS)).to_pylist()):
-        if (image["modality"] not in FILM_MODALITIES) != scans:
-            continue
-        places = positions.get(image["image_id"], ())
-        found += rows_of_image(kind, image["image_id"], at, places)
-    return found
-
-
-def rows_of_image(kind: str, image_id: str, at: int, places: Sequence[Position]) -> list[Row]:
-    """The rows of one image, the hands from left to right."""
-    if kind in ("films", "ultrasound"):
-        return [Row(image_id=image_id, at=at)]
+def _hands(image_id: str, at: int, positions: Sequence[Position]) -> list[Row]:
+    """The hands of one image, from left to right, each with its joints."""
     rows = []
-    for number, hand in enumerate(_hands(places)):
+    for number, hand in enumerate(split_into_hands(positions)):
         side, angle = hand[0].side, hand_angle(hand)
-        half = _scale(hand) * JOINT_SIDE / 2
-        joints = []
-        for place in hand:
-            box = (place.x - half, place.y - half, place.x + half, place.y + half)
-            turn = joint_angle(hand, place.site, angle)
-            joints.append(
-                Row(
-                    image_id=image_id, at=at, hand=number, site=place.site, side=side, box=box, angle=turn,
-                    confidence=place.confidence,
-                )
-            )  # fmt: skip
-        if kind == "joints":
-            rows += joints
-        else:
-            box = _hand_box(hand, angle)
-            rows.append(
-                Row(image_id=image_id, at=at, hand=number, side=side, box=box, angle=angle, joints=tuple(joints))
+        half = middle_finger_length(hand) * JOINT_SIDE / 2
+        joints = tuple(
+            Row(
+                image_id=image_id, at=at, hand=number, site=place.site, side=side,
+                box=(place.x - half, place.y - half, place.x + half, place.y + half),
+                angle=joint_angle(hand, place.site, angle), confidence=place.confidence,
             )
+            for place in hand
+        )  # fmt: skip
+        box = hand_box(hand, angle)
+        rows.append(Row(image_id=image_id, at=at, hand=number, side=side, box=box, angle=angle, joints=joints))
     return rows
 
 
-def _hands(places: Sequence[Position]) -> list[list[Position]]:
-    """A film's positions by hand, the hands from left to right."""
-    by_side: dict[str | None, list[Position]] = defaultdict(list)
-    for place in places:
-        by_side[place.side].append(place)
-    return sorted(by_side.values(), key=lambda hand: float(np.mean([place.x for place in hand])))
+def _joints(image_id: str, at: int, positions: Sequence[Position]) -> list[Row]:
+    return [joint for hand in _hands(image_id, at, positions) for joint in hand.joints]
 
 
-def _scale(hand: Sequence[Position]) -> float:
-    """The distance MCP3-PIP3 in pixels, or what the hand's other joints suggest where one of them is missing."""
-    at = {place.site: np.array([place.x, place.y]) for place in hand}
-    spans = [
-        float(np.linalg.norm(at[one] - at[other]))
-        for one, other in (("MCP3", "PIP3"), ("MCP2", "PIP2"), ("MCP4", "PIP4"), ("MTP1", "IP1"), ("MTP1", "MTP3"))
-        if one in at and other in at
-    ]
-    if spans:
-        return spans[0]
-    x0, y0, x1, y1 = _extent(hand)
-    return max(x1 - x0, y1 - y0) / 3
+_ARCHIVES = "ingest archives that hold some"
+_POSITIONS = (
+    f"they are cut out of films by the labels x and y of {POSITION_STUDY}: ingest again with --labels FILE that holds "
+    "them too (`rajobs studies` shows how)"
+)
 
-
-def _extent(hand: Sequence[Position]) -> Box:
-    xs, ys = [place.x for place in hand], [place.y for place in hand]
-    return min(xs), min(ys), max(xs), max(ys)
-
-
-def _hand_box(hand: Sequence[Position], angle: float) -> Box:
-    """A square around the hand's joints with a margin, as large however the hand is turned."""
-    turn = np.deg2rad(angle)
-    back = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
-    upright = np.array([[place.x, place.y] for place in hand]) @ back.T
-    low, high = upright.min(axis=0), upright.max(axis=0)
-    half = max(float(np.max(high - low)), 1.0) * (0.5 + HAND_MARGIN)
-    x, y = (float(value) for value in (low + high) / 2 @ back)
-    return x - half, y - half, x + half, y + half
-
-
-BONES = (("MCP2", "PIP2"), ("MCP3", "PIP3"), ("MCP4", "PIP4"), ("MCP5", "PIP5"), ("MCP1", "IP"), ("MTP1", "IP1"))
-"""A finger's or toe's joints, the nearer one first: they tell where it points."""
-
-
-def hand_angle(hand: Sequence[Position]) -> float:
-    """Where the fingers point, the thumb only where there are no others; 0 where it cannot be told."""
-    at = {place.site: np.array([place.x, place.y]) for place in hand}
-    for bones in (BONES[:4], BONES[4:]):
-        along = [at[far] - at[near] for near, far in bones if near in at and far in at]
-        if along:
-            return _clockwise(np.sum(along, axis=0))
-    return 0.0
-
-
-def joint_angle(hand: Sequence[Position], site: str, otherwise: float) -> float:
-    """Where the finger of a joint points; as the hand does for joints that are not a finger's."""
-    at = {place.site: np.array([place.x, place.y]) for place in hand}
-    for near, far in BONES:
-        if site in (near, far) and near in at and far in at:
-            return _clockwise(at[far] - at[near])
-    return otherwise
-
-
-def _clockwise(along: NDArray[np.float64]) -> float:
-    return float(np.rad2deg(np.arctan2(along[0], -along[1])))
-
-
-def positions_from_labels(labels: Mapping[str, Mapping[tuple[str, str | None, str | None], str]]) -> Positions:
-    """Positions out of agreed labels of x and y."""
-    found: dict[str, list[Position]] = defaultdict(list)
-    bad = sum(not _is_pixel(value) for axis in "xy" for value in labels[axis].values())
-    if bad:
-        raise BadTable(
-            f"{bad} labels x or y of {POSITION_STUDY} are no places on a film: numbers of its pixels, as 812.5"
-        )
-    for (image_id, side, site), x in sorted(labels["x"].items(), key=lambda item: tuple(map(str, item[0]))):
-        y = labels["y"].get((image_id, side, site))
-        if y is not None and site in anatomy.SITES:
-            found[image_id].append(Position(site=site, side=side, x=float(x), y=float(y)))
-    return found
-
-
-def _is_pixel(value: str) -> bool:
-    try:
-        return abs(float(value)) <= MOST
-    except ValueError:
-        return False
-
-
-assert set(COLUMNS) <= set(IMAGES.names)
+FILMS = RowKind(
+    name="films", table=IMAGES_TABLE, picture=RADIOGRAPH, cut=_whole_image, labels_name_side=False,
+    source=_ARCHIVES,
+)  # fmt: skip
+HANDS = RowKind(
+    name="hands", table=IMAGES_TABLE, picture=RADIOGRAPH, cut=_hands, cut_by_positions=True, source=_POSITIONS
+)
+JOINTS = RowKind(
+    name="joints", table=IMAGES_TABLE, picture=RADIOGRAPH, cut=_joints, cut_by_positions=True, labels_name_site=True,
+    source=_POSITIONS,
+)  # fmt: skip
+ULTRASOUND = RowKind(
+    name="ultrasound", table=IMAGES_TABLE, picture=ULTRASOUND_PICTURE, cut=_whole_image, source=_ARCHIVES
+)
+VISITS = RowKind(
+    name="visits", table=CLINIC_TABLE, picture=None, cut=_whole_image, noun="visits",
+    source="ingest a clinic table that has some, with --clinic FILE",
+)  # fmt: skip
+ROW_KINDS = (FILMS, HANDS, JOINTS, ULTRASOUND, VISITS)

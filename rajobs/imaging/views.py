@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rajobs.imaging.coding import decode
-from rajobs.imaging.rows import Box, Row
+from rajobs.imaging.hand_geometry import Box
+from rajobs.imaging.rows import Row
 from rajobs.imaging.windowing import BLACK_PERCENTILE, WHITE_PERCENTILE, sample_pixels, to_bytes
 from rajobs.records.anatomy import HAND_SITES
 from rajobs.records.errors import UnknownName

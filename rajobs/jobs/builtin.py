@@ -1,46 +1,49 @@
-"""The models inside the package, made from drawings alone: `python -m rajobs.jobs.builtin OUT` (`make builtin`).
+"""Makes the models inside the package, from drawings alone: `python -m rajobs.jobs.builtin OUT` (`make builtin`).
 
-Films are drawn while the networks learn, so that none is seen twice; no patient's pixels are in it. A run that was
-ended goes on where it stopped. About two hours on two cores; with the same seed and machine, the same models.
+Films are drawn while the networks learn, and none is learnt twice; no patient's pixels are in the models. A stopped run
+resumes from its last round. About two hours on two cores; one seed on one machine gives the same models.
 """
 
 import argparse
-import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from torch import nn
 
 import rajobs
 from rajobs import __version__, studies
 from rajobs.jobs import console
 from rajobs.jobs.train.checkpoints import Checkpoints
-from rajobs.learning.bundle import BUNDLE, Model, TrainedMembers, TrainedNetwork, put_bundle
-from rajobs.learning.card import drawn_card
-from rajobs.learning.ensemble import Dataset, build_member, build_run, count_learned_rows
+from rajobs.jobs.train.driver import TrainedRecipe, put_model
+from rajobs.learning.bundle import Model, TrainedMembers, TrainedNetwork
+from rajobs.learning.bundle_description import BUNDLE, BundleDescription, DrawnFilms, Epochs, Figures, Origin
+from rajobs.learning.ensemble import count_learned_rows
 from rajobs.learning.evaluation import evaluate_model, evaluate_points
 from rajobs.learning.networks.architectures import parameters
-from rajobs.learning.recipe import Member, Recipe, to_dict
+from rajobs.learning.recipe import Member, Recipe, Settings
+from rajobs.learning.samples.dataset import Dataset
 from rajobs.learning.samples.drawn_rows import DrawnRow, draw_rows
 from rajobs.learning.samples.prepared import Prepared
 from rajobs.learning.study import Array, Study
 from rajobs.learning.training.loop import pick_device
+from rajobs.learning.training.members import train_in_rounds
 from rajobs.learning.training.state import Epoch, TrainingState
 from rajobs.phantoms.picture import PHANTOM_VERSION
-from rajobs.records.manifest import digest
 from rajobs.records.store import open_store
-from rajobs.records.tables.parquet_parts import to_parquet
-from rajobs.records.tables.schemas import HISTORY, PREPARED
+from rajobs.records.tables.schemas import PREPARED
+
+NAME = "builtin"  # stands for the models inside the package
+DRAWN = "drawn"  # stands in a description where other bundles name their data, key and split
+FILMS_PER_TASK = 50
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class BuiltinModel:
-    """A built-in model: a study's recipe, rounds that it learns, films drawn for each."""
+    """A built-in model: a study's recipe, the rounds it learns, and the films drawn for each."""
 
     study: str
     recipe: str
@@ -57,10 +60,6 @@ BUILTIN_MODELS = (
     BuiltinModel(study="joint_detection", recipe="default", rounds=20, films=1200),
 )
 
-AT_ONCE = 50  # films of a task of drawing
-NAME = "builtin"  # stands for the models inside the package
-DRAWN = "drawn"  # stands where other bundles tell of data, key and split
-
 
 def package_folder() -> str:
     """The folder of the models inside the package."""
@@ -68,181 +67,179 @@ def package_folder() -> str:
 
 
 def resolve_models(models: str) -> str:
-    """A place of models as it was named."""
+    """A place of models, as a user names it."""
     return package_folder() if models == NAME else models
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class BuiltinRequest:
     """How much is drawn and learnt."""
 
     out: str
     rounds: int
-    films: int  # drawn for a round
-    tried: int = 1000  # drawn of another seed, that the model is tried on for its card
+    films: int  # drawn for each round
+    tried: int = 1000  # drawn with another seed: the model is tried on them for its card
     seed: int = 0
     workers: int = 2
 
 
-def make_model(order: BuiltinRequest, study: Study, recipe: Recipe) -> str:
-    """One model; the folder of its bundle."""
-    store = open_store(order.out)
-    facts: dict[str, Any] = {
-        "study": study.name, "recipe": to_dict(recipe), "mode": "drawn", "seed": order.seed, "budget": 1.0,
-        "code": __version__, "phantom": PHANTOM_VERSION, "rounds": order.rounds, "films": order.films * order.rounds,
-        "tried": order.tried,
-    }  # fmt: skip
-    folder = f"{study.name}/{digest(facts)}"
+@dataclass(frozen=True, kw_only=True)
+class FilmDrawer:
+    """Draws the films of rounds in several processes; the order of rows does not depend on them."""
+
+    pool: ProcessPoolExecutor
+    study: Study
+    settings: Settings
+    seed: int
+    films: int
+
+    def start(self, number: int) -> list[Future[list[DrawnRow]]]:
+        """Begin to draw a round's films."""
+        return [
+            self.pool.submit(
+                _draw_films, self.study.name, dict(self.settings), (self.seed, number),
+                range(first, min(first + FILMS_PER_TASK, self.films)),
+            )
+            for first in range(0, self.films, FILMS_PER_TASK)
+        ]  # fmt: skip
+
+    def dataset(self, drawing: Sequence[Future[list[DrawnRow]]], part: str = "train") -> Dataset:
+        return dataset_of_drawn(self.study, [row for task in drawing for row in task.result()], part)
+
+    def rounds(self, first: int, count: int) -> Iterator[Dataset]:
+        """Rounds from `first` on; the next one's films are drawn while the caller learns from one."""
+        drawing = self.start(first)
+        for number in range(first, count):
+            dataset = self.dataset(drawing)
+            if number + 1 < count:
+                drawing = self.start(number + 1)
+            yield dataset
+
+
+def make_model(request: BuiltinRequest, study: Study, recipe: Recipe) -> str:
+    """Make one model; the folder of its bundle."""
+    store = open_store(request.out)
+    drawn = DrawnFilms(
+        phantom=PHANTOM_VERSION, rounds=request.rounds, films=request.films * request.rounds, tried=request.tried
+    )
+    origin = Origin(
+        study=study.name, recipe=recipe, mode=DRAWN, seed=request.seed, budget=1.0, code=__version__, data=DRAWN,
+        key=DRAWN, split=DRAWN, drawn=drawn,
+    )  # fmt: skip
+    folder = f"{study.name}/{origin.version}"
     if store.stat(f"{folder}/{BUNDLE}"):
-        console.line(f"nothing to do: {order.out}/{folder} holds this model already")
+        console.line(f"nothing to do: {request.out}/{folder} holds this model already")
         return folder
     trained: dict[str, list[TrainedNetwork]] = {}
-    history: list[dict[str, object]] = []
-    with ProcessPoolExecutor(order.workers, get_context("spawn")) as pool:
+    states: dict[str, TrainingState] = {}
+    with ProcessPoolExecutor(request.workers, get_context("spawn")) as pool:
+        drawer = FilmDrawer(pool=pool, study=study, settings=recipe.view, seed=request.seed, films=request.films)
         for number, member in enumerate(recipe.members):
             checkpoints = Checkpoints(store=store, folder=f"{folder}/checkpoints", name=member.name)
-            network, state, lesson = _fit(pool, order, study, recipe, member, order.seed * 1000 + number, checkpoints)
-            trained[member.name] = [TrainedNetwork(network=network.eval(), temperature={})]
-            history += [{"member": member.name, **vars(epoch)} for epoch in state.history]
-        tried = draw_dataset(
-            pool, dataclasses.replace(order, films=order.tried, seed=order.seed + 1), study, recipe, 0, "validation"
-        )
-    facts |= {
-        "key": DRAWN, "data": DRAWN, "split": DRAWN, "starts": {}, "shape": list(lesson.arrays.shape),
-        "classes": {target.name: list(target.classes) for target in study.targets},
-        "validation": _figures(recipe, trained, tried),
-        "parameters": {name: parameters(several[0].network) for name, several in trained.items()},
-        "rows": {"train": len(lesson.arrays) * order.rounds, "validation": len(tried.arrays), "test": 0},
-        "epochs": {name: {"run": order.rounds, "kept": order.rounds} for name in trained},
-        "learned": count_learned_rows(lesson),
-    }  # fmt: skip
-    store.put(f"{folder}/history.parquet", to_parquet(HISTORY.rows(history), HISTORY))
-    store.put(f"{folder}/card.md", drawn_card(study, facts).encode())
-    put_bundle(store, folder, trained, facts, short=True)
-    for entry in list(store.list(f"{folder}/checkpoints/")):
-        store.delete(entry.key)
+            network, states[member.name], dataset = _train(
+                drawer, recipe, member, request.rounds, request.seed * 1000 + number, checkpoints
+            )
+            trained[member.name] = [network]
+        another = replace(drawer, seed=request.seed + 1, films=request.tried)
+        tried = another.dataset(another.start(0), "validation")
+    description = BundleDescription(
+        origin=origin,
+        shape=dataset.arrays.shape,
+        classes={target.name: target.classes for target in study.targets},
+        parameters={name: parameters(several[0].network) for name, several in trained.items()},
+        epochs={name: Epochs(run=request.rounds, kept=request.rounds) for name in trained},
+        rows={"train": len(dataset.arrays) * request.rounds, "validation": len(tried.arrays), "test": 0},
+        learned=count_learned_rows(dataset),
+        validation=_figures(recipe, trained, tried),
+    )
+    put_model(store, folder, study, TrainedRecipe(networks=trained, states=states), description, half=True)
     return folder
 
 
-def _figures(recipe: Recipe, trained: TrainedMembers, tried: Dataset) -> dict[str, dict[str, float]]:
-    """What a model tells and shows of films that it never saw."""
-    study, shape = tried.study, tried.arrays.shape
-    model = Model(study=study, recipe=recipe, shape=shape, hash="", trained=trained, device=pick_device())
-    found = evaluate_model(model, tried, "validation").figures() if model.answers_targets else {}
-    if study.points is not None and model.shows_points:
-        shown = dataclasses.replace(tried, study=study.shown())
-        found |= evaluate_points(model, shown, "validation").figures()
-    return found
-
-
-def _fit(
-    pool: ProcessPoolExecutor,
-    order: BuiltinRequest,
-    study: Study,
-    recipe: Recipe,
-    member: Member,
-    seed: int,
-    checkpoints: Checkpoints,
-) -> tuple[nn.Module, TrainingState, Dataset]:
-    """A network, its run and the last round's lesson."""
-    training = dataclasses.replace(recipe.training_of(member), epochs=order.rounds, keep="last")
-    recipe = dataclasses.replace(recipe, training=training)
-    member = dataclasses.replace(member, training=None)
+def _train(
+    drawer: FilmDrawer, recipe: Recipe, member: Member, rounds: int, seed: int, checkpoints: Checkpoints
+) -> tuple[TrainedNetwork, TrainingState, Dataset]:
+    """A member's network, its run, and the last round's dataset."""
+    training = replace(recipe.training_of(member), epochs=rounds, keep="last")
+    of_rounds, member = replace(recipe, training=training), replace(member, training=None)
     state = checkpoints.latest() or TrainingState()
-    with console.Progress(f"rounds of {member.name}", order.rounds) as progress:
-        lesson = draw_dataset(pool, dataclasses.replace(order, films=1), study, recipe, 0)
-        network = build_member(study, member, lesson.arrays.shape, order.seed).to(pick_device())
+    seen: list[Dataset] = []
+    with console.Progress(f"rounds of {member.name}", rounds) as progress:
 
-        def told(epoch: Epoch, now: TrainingState) -> bool:
-            checkpoints.save(epoch.epoch, now, epoch.epoch == order.rounds)
+        def on_epoch(epoch: Epoch, now: TrainingState) -> None:
+            checkpoints.save(epoch.epoch, now, epoch.epoch == rounds)
             progress.step(note=f"loss {epoch.loss:.3f}")
-            return False  # the next round's films are others
+
+        def datasets() -> Iterator[Dataset]:
+            for dataset in drawer.rounds(first, rounds):
+                seen[:] = [dataset]
+                yield dataset
 
         progress.step(len(state.history))
-        first = min(len(state.history), order.rounds - 1)  # the last round's lesson is told of
-        coming = _drawing(pool, order, study, recipe, first)
-        for number in range(first, order.rounds):
-            lesson = drawn_dataset(study, _rows(coming))
-            if number + 1 < order.rounds:  # drawn while this one is learnt
-                coming = _drawing(pool, order, study, recipe, number + 1)
-            if number >= len(state.history):
-                state = build_run(lesson, recipe, member, seed).run(network, told, state)
-    network.load_state_dict(state.weights)
-    return network, state, lesson
+        first = min(len(state.history), rounds - 1)  # the last round's dataset is described, even if it was learnt
+        network, state = train_in_rounds(datasets(), first, of_rounds, member, seed, on_epoch, state)
+    return TrainedNetwork(network=network, temperature={}), state, seen[0]
 
 
-def draw_dataset(
-    pool: ProcessPoolExecutor, order: BuiltinRequest, study: Study, recipe: Recipe, number: int, part: str = "train"
-) -> Dataset:
-    """A round's films, drawn by several processes, in an order that does not hang on them."""
-    return drawn_dataset(study, _rows(_drawing(pool, order, study, recipe, number)), part)
+def _figures(recipe: Recipe, trained: TrainedMembers, tried: Dataset) -> Figures:
+    """What a model answers and shows on films that it never saw."""
+    study = tried.study
+    model = Model(study=study, recipe=recipe, shape=tried.arrays.shape, hash="", trained=trained, device=pick_device())
+    figures = evaluate_model(model, tried, "validation").figures() if model.answers_targets else {}
+    if study.points is not None and model.shows_points:
+        points = replace(tried, study=study.shown())
+        figures |= evaluate_points(model, points, "validation").figures()
+    return figures
 
 
-def _drawing(
-    pool: ProcessPoolExecutor, order: BuiltinRequest, study: Study, recipe: Recipe, number: int
-) -> list[Future[list[DrawnRow]]]:
-    """A round's films, that are being drawn."""
-    return [
-        pool.submit(
-            _draw, study.name, dict(recipe.view), (order.seed, number), range(start, min(start + AT_ONCE, order.films))
-        )
-        for start in range(0, order.films, AT_ONCE)
-    ]
-
-
-def _rows(drawing: Sequence[Future[list[DrawnRow]]]) -> list[DrawnRow]:
-    return [row for lot in drawing for row in lot.result()]
-
-
-def _draw(name: str, settings: dict[str, Any], seed: tuple[int, ...], films: range) -> list[DrawnRow]:
+def _draw_films(name: str, settings: Settings, seed: tuple[int, ...], films: range) -> list[DrawnRow]:
     import cv2
 
     cv2.setNumThreads(1)
     rows = draw_rows(studies.find(name), settings, seed, films)
-    return [dataclasses.replace(row, picture=None) for row in rows]
+    return [replace(row, picture=None) for row in rows]
 
 
-def drawn_dataset(study: Study, rows: Sequence[DrawnRow], part: str = "train") -> Dataset:
-    """DrawnRow rows to learn from, or to be tried on."""
-    told: list[dict[str, object]] = [
+def dataset_of_drawn(study: Study, rows: Sequence[DrawnRow], part: str = "train") -> Dataset:
+    """Drawn rows as a dataset to learn from, or to try a model on."""
+    table = PREPARED.rows([
         {
-            "image_id": row.row.image_id,
-            "hand": row.row.hand,
-            "site": "",
-            "side": row.row.side,
-            "patient": row.row.image_id,
+            "image_id": drawn.row.image_id, "hand": drawn.row.hand, "site": "", "side": drawn.row.side,
+            "patient": drawn.row.image_id,
         }
-        for row in rows
-    ]
-    drawn: Array = np.stack([row.array for row in rows]).astype(np.uint8, copy=False)
-    arrays = Prepared(rows=PREPARED.rows(told), arrays=(drawn,), starts=np.zeros(1, np.int64))
+        for drawn in rows
+    ])  # fmt: skip
+    arrays: Array = np.stack([drawn.array for drawn in rows]).astype(np.uint8, copy=False)
     return Dataset(
-        study=study, arrays=arrays, labels={target.name: [row.view for row in rows] for target in study.targets},
-        points=np.stack([row.points for row in rows if row.points is not None]) if study.points else None,
-        parts=np.full(len(rows), part), groups=np.full(len(rows), ""),
-    )  # fmt: skip
+        study=study,
+        arrays=Prepared(rows=table, arrays=(arrays,), starts=np.zeros(1, np.int64)),
+        labels={target.name: [drawn.view for drawn in rows] for target in study.targets},
+        points=np.stack([drawn.points for drawn in rows if drawn.points is not None]) if study.points else None,
+        parts=np.full(len(rows), part),
+        groups=np.full(len(rows), ""),
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out")
-    parser.add_argument("--rounds", type=int, help="where it is not to be as in the package")
-    parser.add_argument("--films", type=int, help="drawn for a round, the same")
+    parser.add_argument("--rounds", type=int, help="rounds to learn; the models in the package have their own numbers")
+    parser.add_argument("--films", type=int, help="films drawn for each round; likewise")
     parser.add_argument(
         "--tried", type=int, default=BuiltinRequest.tried, help="films of another seed to try a model on"
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=BuiltinRequest.workers, help="processes that draw")
-    parser.add_argument("--only", nargs="*", default=[made.name for made in BUILTIN_MODELS])
+    parser.add_argument("--only", nargs="*", default=[model.name for model in BUILTIN_MODELS])
     args = parser.parse_args(arguments)
-    for made in BUILTIN_MODELS:
-        if made.name in args.only:
-            order = BuiltinRequest(
-                out=args.out, rounds=args.rounds or made.rounds, films=args.films or made.films, tried=args.tried,
+    for model in BUILTIN_MODELS:
+        if model.name in args.only:
+            request = BuiltinRequest(
+                out=args.out, rounds=args.rounds or model.rounds, films=args.films or model.films, tried=args.tried,
                 seed=args.seed, workers=args.workers,
             )  # fmt: skip
-            study = studies.find(made.study)
-            console.line(f"model: {order.out}/{make_model(order, study, study.recipe(made.recipe))}")
+            study = studies.find(model.study)
+            console.line(f"model: {request.out}/{make_model(request, study, study.recipe(model.recipe))}")
 
 
 if __name__ == "__main__":

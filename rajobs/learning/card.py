@@ -1,9 +1,9 @@
-"""A model's card: what it is for, what it was made from, how well it does, and where its word ends."""
+"""A model's card in Markdown: what it is for, what it was made from, its figures, and what they do not show."""
 
 from collections.abc import Mapping
-from typing import Any
 
-from rajobs.learning.recipe import from_dict, to_toml
+from rajobs.learning.bundle_description import BundleDescription, DrawnFilms, Origin
+from rajobs.learning.recipe import to_toml
 from rajobs.learning.study import Study
 
 NO_EVIDENCE = (
@@ -12,63 +12,55 @@ NO_EVIDENCE = (
 )
 
 
-def card(study: Study, facts: Mapping[str, Any]) -> str:
-    """The card in Markdown."""
-    unlearned = _never_learned(study, facts.get("learned", {}))
-    budget = "" if facts["budget"] == 1 else f" Only {facts['budget']:g} of the recipe's epochs and rows were used."
-    return f"""# {study.name}
-
-{study.question} After paper {study.paper}. {NO_EVIDENCE}
-
-Mode {facts["mode"]}, seed {facts["seed"]}, code {facts["code"]}.{budget} Rows: {facts["rows"]["train"]} to learn from,
-{facts["rows"]["validation"]} to choose by; {facts["rows"]["test"]} are kept for `rajobs evaluate`.
-Input {facts["data"]}, split {facts["split"]}.{unlearned}
-
-| validation | value | 95 % interval, patients drawn anew |
-|---|---|---|
-{_figures(facts)}
-
-## Recipe
-
-```toml
-{to_toml(from_dict(facts["recipe"]))}```
-"""
-
-
-def drawn_card(study: Study, facts: Mapping[str, Any]) -> str:
-    """The card of a model that learnt from drawings alone."""
-    return f"""# {study.name}
-
-{study.question} After paper {study.paper}. {NO_EVIDENCE}
-
-Learnt from {facts["films"]:,} drawn films (phantoms of version {facts["phantom"]}, seed {facts["seed"]}), no drawing
-kept from one round to the next, by code {facts["code"]}: `make builtin`. No patient's pixels are in it.
-
-Tried on {facts["tried"]:,} drawn films of another seed, children, badly exposed, cut and turned ones among them:
-
-| figure | value | 95 % interval |
-|---|---|---|
-{_figures(facts)}
-
-What real films it was tried on, and where it fails, stands in README.md beside these models' folders.
-
-## Recipe
-
-```toml
-{to_toml(from_dict(facts["recipe"]))}```
-"""
-
-
-def _figures(facts: Mapping[str, Any]) -> str:
-    return "\n".join(
+def card(study: Study, description: BundleDescription) -> str:
+    """The card of a model that learnt from data, or of a built-in one that learnt from drawings."""
+    origin = description.origin
+    body = _of_drawings(origin, origin.drawn) if origin.drawn is not None else _of_data(study, description)
+    kind = "figure" if origin.drawn is not None else "validation"
+    figures = "\n".join(
         f"| {name} | {figure['value']:.3f} | {figure['low']:.3f} to {figure['high']:.3f} |"
-        for name, figure in facts["validation"].items()
+        for name, figure in description.validation.items()
     )
+    remarks = (
+        "\nWhat real films it was tried on, and where it fails, stands in README.md beside these models' folders.\n"
+        if origin.drawn is not None
+        else ""
+    )
+    return f"""# {study.name}
+
+{study.question} After paper {study.paper}. {NO_EVIDENCE}
+
+{body}
+
+| {kind} | value | 95 % interval, patients drawn anew |
+|---|---|---|
+{figures}
+{remarks}
+## Recipe
+
+```toml
+{to_toml(origin.recipe)}```
+"""
+
+
+def _of_data(study: Study, description: BundleDescription) -> str:
+    origin, rows = description.origin, description.rows
+    budget = "" if origin.budget == 1 else f" Only {origin.budget:g} of the recipe's epochs and rows were used."
+    return f"""Mode {origin.mode}, seed {origin.seed}, code {origin.code}.{budget} Rows: {rows["train"]} to learn from,
+{rows["validation"]} to choose by; {rows["test"]} are kept for `rajobs evaluate`.
+Input {origin.data}, split {origin.split}.{_never_learned(study, description.learned)}"""
+
+
+def _of_drawings(origin: Origin, drawn: DrawnFilms) -> str:
+    return f"""Learnt from {drawn.films:,} drawn films (phantoms of version {drawn.phantom}, seed {origin.seed}), none
+of them shown in two rounds, by code {origin.code}: `make builtin`. No patient's pixels are in it.
+
+Tried on {drawn.tried:,} drawn films of another seed, children, badly exposed, cut and turned ones among them:"""
 
 
 def _never_learned(study: Study, learned: Mapping[str, Mapping[str, int]]) -> str:
-    """The sites that no label of a target was there for."""
-    if study.rows != "joints":
+    """The sites without a label of a target."""
+    if not study.rows.labels_name_site:
         return ""
     lines = [
         f"{target}: {', '.join(sorted(set(study.kinds) - set(sites))) or 'none'}" for target, sites in learned.items()

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rajobs.imaging.extremities import Affine, move_points
-from rajobs.imaging.rows import Position, Row
+from rajobs.imaging.hand_geometry import Position
+from rajobs.imaging.rows import Row
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -45,7 +45,7 @@ def compare_readers(study: Study, predictions: pa.Table, labels: pa.Table) -> li
 
 def _place(study: Study, image: str, side: str | None, site: str | None) -> Place:
     """What a row and its labels have in common: of a whole image not the side and site that a label may name."""
-    return (image, side, site) if study.rows in ("hands", "joints") else (image, None, None)
+    return study.rows.label_place(image, side, site)
 
 
 def _compare_on_target(

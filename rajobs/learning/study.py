@@ -8,12 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rajobs.imaging.extremities import Affine
+from rajobs.imaging.rows import RowKind
 from rajobs.learning.points import Points
 from rajobs.learning.recipe import Recipe
 from rajobs.learning.targets import Nominal, Target
 from rajobs.records.errors import NotThereYet, UnknownName
 from rajobs.records.manifest import digest
 from rajobs.records.splits import PrintedPatients, PrintedSplit
+from rajobs.records.tables.table_schema import Column
 
 POINT_CLASSES = ("not found", "found")
 """Of a point: not there or not where it was said to be, and found within half a joint's width."""
@@ -53,13 +55,35 @@ class Printed:
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """An answer that needs no model: of rows whose image has a value in a column of the images table."""
+    """An answer that needs no model: for rows whose image has a certain value in a column of the images table."""
 
     target: str
     column: str
     value: bool
     answer: str
-    says: str  # in a sentence, for the page
+    sentence: str  # for the page
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnswerColumns:
+    """The columns of a score table that the answers to one target fill."""
+
+    target: str
+    answer: str | None = None  # a text column takes the class, an integer column its number (the score)
+    p: str | None = None  # a list: the probability of each class
+    p_of: Mapping[str, str] = field(default_factory=dict)  # class -> column of its probability
+    disagreement: str | None = None  # largest difference between several models
+    dissent: str | None = None  # share of the members that answer something else
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreStep:
+    """What score does with a study's answers: the table and the columns that they fill."""
+
+    table: str  # films | hands | joints | ultrasound | visits
+    columns: tuple[AnswerColumns, ...] = ()
+    adds: tuple[Column, ...] = ()  # columns that the table has for this study alone
+    passes: tuple[str, ...] = ()  # a filter of films: the answers after which a film goes on to the other studies
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +93,7 @@ class Study:
     name: str
     paper: str
     question: str
-    rows: str  # films | hands | joints | ultrasound | visits
+    rows: RowKind
     view: View
     targets: tuple[Target, ...] = ()
     points: Points | None = None  # what is to be found in an array, by the labels' x and y
@@ -81,6 +105,7 @@ class Study:
     folds: Mapping[str, str] = field(default_factory=dict)  # classes that the paper counts as another
     kinds: Mapping[str, str] = field(default_factory=dict)  # site -> kind of row, for members with a head a kind
     rules: tuple[Rule, ...] = ()  # of score, and of evaluate in clean mode
+    scores: ScoreStep | None = None  # None: score does not ask this study
     baseline: str | None = (
         None  # a plain model of the rows' own numbers beside the networks; see learning/tabular_baseline.py
     )

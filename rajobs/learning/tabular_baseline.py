@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from rajobs.imaging.clinic_visits import Visit
 from rajobs.imaging.clinical_picture import finding_value
-from rajobs.imaging.rows import Visit
+from rajobs.imaging.rows import CLINIC_TABLE
 from rajobs.learning.comparison import Comparison
 from rajobs.learning.study import Study
 from rajobs.learning.targets import MISSING, Target, encode, predicted
@@ -65,7 +66,7 @@ def compare_baseline(
     `learns`: by target the labels of the visits to learn from, which belong to these `parts` of the split. The
     headline's metric, which decides, is last.
     """
-    assert study.baseline is not None and study.rows == "visits", "visits alone have variables"
+    assert study.baseline is not None and study.rows.table == CLINIC_TABLE, "visits alone have variables"
     model, values = BASELINES[study.baseline], variables(visits, study)
     compared: list[Comparison] = []
     for target in study.targets:

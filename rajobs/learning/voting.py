@@ -1,131 +1,190 @@
-"""A study's models, which vote: the mean of their probabilities, and how far they are apart."""
+"""Voting: the members of one recipe, and the models of one study, made into one answer per row.
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+Members vote by their recipe's rule (the mean, first_yes of 003, most_accurate of 000); models by the mean of their
+probabilities. evaluate and score both vote here, and both apply a study's rules here.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rajobs.imaging.rows import Row
-from rajobs.learning.bundle import Model, find_bundles, read_description
-from rajobs.learning.ensemble import P, dissent, target_as_learnt
-from rajobs.learning.samples.row_arrays import ViewRequest
-from rajobs.learning.study import Study
-from rajobs.learning.targets import Target, predicted
-from rajobs.learning.training.loop import Numbers
-from rajobs.records.store import open_store
+from rajobs.learning.recipe import Member, Recipe
+from rajobs.learning.study import Rule, Study
+from rajobs.learning.targets import Nominal, Target, predicted
 
-BundleLocation = tuple[str, str]
-"""A bundle: the URI of a place, and the folder in it."""
+Probabilities = NDArray[np.float64]
+"""Rows by classes; not a number in rows that a model cannot answer."""
+Numbers = NDArray[np.int64]
+MOST_ACCURATE = "most_accurate"
+LEAST_WEIGHT = 1e-6
 
 
-def list_bundles(uri: str, study: str) -> list[BundleLocation]:
-    """A study's bundles at a place."""
-    return [(uri, folder) for folder in find_bundles(open_store(uri), study)]
+@dataclass(frozen=True, kw_only=True)
+class Ballot:
+    """One model's answers to one target, one per row."""
+
+    p: Probabilities
+    answers: Numbers
+    ordered: bool  # whether the model learnt the target's classes in order
+    member_votes: Numbers | None = None  # members x rows: what each of its members answers alone
 
 
 @dataclass(frozen=True, kw_only=True)
 class Vote:
-    """Answers to one target, a row each: probabilities (not a number where no model knows the row's site)."""
+    """All models' answers to one target, one per row."""
 
-    p: P
-    answers: Numbers  # the answers, as evaluate judges them
-    target: Target  # what the answers are to, as the models learnt it: names, or scores in order
-    apart: NDArray[np.float64]  # 0 to 1: the models' largest difference, of a score as a share of its range
-    dissent: NDArray[np.float64] | None = None  # of the members of all models: the share who say something else
+    p: Probabilities
+    answers: Numbers
+    target: Target  # as the models learnt it: names, or scores in order
+    apart: NDArray[np.float64]  # 0 to 1: largest difference between two models, of a score as a share of its range
+    dissent: NDArray[np.float64]  # share of all members that answer something else; not a number if one alone answers
+    by_rule: NDArray[np.bool_]  # answered by a rule of the study
 
-    def probabilities_at(self, at: int) -> P | None:
-        """One row's probabilities, where a model knows what is asked."""
-        return None if np.isnan(self.p[at]).any() else self.p[at]
+    def probabilities_at(self, row: int) -> Probabilities | None:
+        """One row's probabilities; None if no model can answer it."""
+        return None if np.isnan(self.p[row]).any() else self.p[row]
 
-    def dissent_of_row(self, at: int) -> float | None:
-        """One row's dissent, where several members answer."""
-        return None if self.dissent is None or np.isnan(self.dissent[at]) else float(self.dissent[at])
-
-
-@dataclass(frozen=True, kw_only=True)
-class VotingModels:
-    """The models of a study and what each of them learned from, by target and site."""
-
-    study: Study
-    models: tuple[Model, ...]  # that say what things are like
-    finders: tuple[Model, ...]  # that show where they are
-    learned: tuple[Mapping[str, Mapping[str, int]], ...]
-
-    @classmethod
-    def load(cls, study: Study, bundles: Sequence[BundleLocation]) -> "VotingModels":
-        loaded = {at: Model.load(open_store(at[0]), at[1], study) for at in bundles}
-        return cls(
-            study=study,
-            models=tuple(model for model in loaded.values() if model.answers_targets),
-            finders=tuple(model for model in loaded.values() if model.shows_points),
-            learned=tuple(
-                read_description(open_store(uri), folder)["learned"]
-                for (uri, folder), model in loaded.items()
-                if model.answers_targets
-            ),
-        )
-
-    @property
-    def hashes(self) -> list[str]:
-        return list(dict.fromkeys(model.hash for model in (*self.models, *self.finders)))
-
-    def view_requests(self, rows: Sequence[Row], models: Sequence[Model] | None = None) -> dict[str, ViewRequest]:
-        """What has to be drawn for the models: each distinct view once."""
-        found = {}
-        for model in self.models if models is None else models:
-            settings = model.recipe.view
-            found[self._view(settings)] = ViewRequest(view=self.study.view, settings=settings, rows=rows)
-        return found
-
-    def images(self, drawn: Mapping[str, Any], model: Model) -> Any:
-        """What was drawn for a model, as (n, channels, rows, columns)."""
-        images = drawn[self._view(model.recipe.view)]
-        return np.ascontiguousarray(images.transpose(0, 3, 1, 2)) if images.ndim == 4 else images[:, None]
-
-    def vote(self, rows: Sequence[Row], drawn: Mapping[str, Any]) -> dict[str, Vote]:
-        """Every model's answers to the rows as one; nothing where there is no model or no row."""
-        if not self.models or not rows:
-            return {}
-        sites = [row.site for row in rows]
-        kinds = self.study.kind_numbers(sites)
-        given: dict[str, list[P]] = {target.name: [] for target in self.study.targets}
-        said: dict[str, list[Numbers]] = {target.name: [] for target in self.study.targets}
-        voices: dict[str, list[NDArray[np.int64]]] = {target.name: [] for target in self.study.targets}
-        for model, learned in zip(self.models, self.learned):
-            answers, own = model.predict_with_votes(self.images(drawn, model), kinds)
-            for name, (p, answer) in answers.items():
-                known = np.array([site in learned[name] for site in sites])
-                given[name].append(np.where(known[:, None], p, np.nan))
-                said[name].append(answer)
-                voices[name].append(own[name])
-        found = {}
-        for target in self.study.targets:
-            name = target.name
-            if given[name]:
-                p, apart = _agree(np.stack(given[name]), target.ordered)
-                kind = target_as_learnt(
-                    target, (m.answered_targets[name].ordered for m in self.models if name in m.answered_targets)
-                )
-                answer = said[name][0] if len(said[name]) == 1 else predicted(kind, p)
-                differ = dissent(np.concatenate(voices[name]), answer)
-                found[name] = Vote(p=p, answers=answer, target=kind, apart=apart, dissent=differ)
-        return found
-
-    def _view(self, settings: Mapping[str, Any]) -> str:
-        return f"{self.study.rows} {self.study.view.identity(settings)}"
+    def dissent_of_row(self, row: int) -> float | None:
+        """One row's dissent; None if a single member answers."""
+        return None if np.isnan(self.dissent[row]) else float(self.dissent[row])
 
 
-def _agree(given: NDArray[np.float64], ordered: bool) -> tuple[P, NDArray[np.float64]]:
-    """Models x rows x classes as one, and how far they are apart."""
-    there: NDArray[np.bool_] = np.logical_not(np.isnan(given).any(axis=2))
-    count = there.sum(axis=0)
-    p = np.where(there[..., None], given, 0).sum(axis=0) / np.maximum(count, 1)[:, None]
-    p[count == 0] = np.nan
-    scale = np.arange(given.shape[2]) / max(given.shape[2] - 1, 1)
-    said = (given @ scale)[..., None] if ordered else given
-    high = np.where(there[..., None], said, -np.inf).max(axis=0)
-    low = np.where(there[..., None], said, np.inf).min(axis=0)
-    apart = np.where(count > 1, np.where(count[:, None] > 0, high - low, 0).max(axis=1), 0.0)
-    return p, apart
+def combine_votes(target: Target, ballots: Sequence[Ballot]) -> Vote:
+    """The mean of the models' probabilities over those that can answer a row; one model's answers are kept as they are.
+
+    The mean of several is answered in order if at least one of them learnt the order.
+    """
+    learnt = target_as_learnt(target, (ballot.ordered for ballot in ballots))
+    several = np.stack([ballot.p for ballot in ballots])
+    p = mean_of_known(several)
+    answers = ballots[0].answers if len(ballots) == 1 else predicted(learnt, p)
+    votes = [ballot.member_votes for ballot in ballots if ballot.member_votes is not None]
+    rows = len(answers)
+    return Vote(
+        p=p,
+        answers=answers,
+        target=learnt,
+        apart=_largest_difference(several, target.ordered),
+        dissent=dissent(np.concatenate(votes), answers) if len(votes) == len(ballots) else np.full(rows, np.nan),
+        by_rule=np.zeros(rows, bool),
+    )
+
+
+def _largest_difference(several: NDArray[np.float64], ordered: bool) -> NDArray[np.float64]:
+    """How far models (models x rows x classes) are apart in each row; 0 where fewer than two can answer."""
+    known: NDArray[np.bool_] = np.logical_not(np.isnan(several).any(axis=2))
+    count = known.sum(axis=0)
+    scale = np.arange(several.shape[2]) / max(several.shape[2] - 1, 1)
+    compared = (several @ scale)[..., None] if ordered else several
+    high = np.where(known[..., None], compared, -np.inf).max(axis=0)
+    low = np.where(known[..., None], compared, np.inf).min(axis=0)
+    spread = np.where(count[:, None] > 0, high - low, 0).max(axis=1)
+    return np.where(count > 1, spread, 0.0)
+
+
+def apply_rule(vote: Vote, rule: Rule, holds: NDArray[np.bool_]) -> Vote:
+    """The vote with a rule's answer in the rows where it holds: certain, and nobody's dissent."""
+    number = vote.target.classes.index(rule.answer)
+    certain = np.eye(vote.p.shape[1])[number]
+    return replace(
+        vote,
+        p=np.where(holds[:, None], certain, vote.p),
+        answers=np.where(holds, number, vote.answers),
+        dissent=np.where(holds, np.nan, vote.dissent),
+        by_rule=vote.by_rule | holds,
+    )
+
+
+def combine_members(
+    study: Study, recipe: Recipe, answers: Mapping[str, Mapping[str, Probabilities]], best: str | None = None
+) -> dict[str, tuple[Probabilities, Numbers]]:
+    """The members' probabilities (by member, by target) as one: by target, probabilities and answers.
+
+    `best`: the member that answers, in a recipe of which the most accurate one does; while it is unknown, the mean.
+    """
+    rule = _first_yes if recipe.combine == "first_yes" else _mean
+    answering = [member for member in recipe.members if member.name == best] or recipe.members
+    combined = {}
+    for target in study.targets:
+        members = [member for member in answering if target.name in answers[member.name]]
+        if members:
+            combined[target.name] = rule(target, members, [answers[member.name][target.name] for member in members])
+    return combined
+
+
+def target_as_learnt(target: Target, ordered: Iterable[bool]) -> Target:
+    """The target as it is answered: names without an order if none of those who answer learnt the order."""
+    return target if any(ordered) else Nominal(name=target.name, classes=target.classes)
+
+
+def member_votes(
+    study: Study, recipe: Recipe, answers: Mapping[str, Mapping[str, Probabilities]]
+) -> dict[str, Numbers]:
+    """By target, what each member answers alone (members x rows); members with groups of classes have no vote."""
+    votes = {}
+    for target in study.targets:
+        answering = [member for member in recipe.members if target.name in answers[member.name]]
+        own = [
+            _mean(target, [member], [answers[member.name][target.name]])[1] for member in answering if not member.groups
+        ]
+        if answering:
+            rows = len(answers[answering[0].name][target.name])
+            votes[target.name] = np.array(own, np.int64).reshape(len(own), rows)
+    return votes
+
+
+def dissent(votes: Numbers, answers: Numbers) -> NDArray[np.float64]:
+    """Share of the members (members x rows) that answer something else, per row; not a number for a single member."""
+    return np.mean(votes != answers, axis=0) if len(votes) > 1 else np.full(len(answers), np.nan)
+
+
+def _mean(target: Target, members: Sequence[Member], several: Sequence[Probabilities]) -> tuple[Probabilities, Numbers]:
+    p = np.mean([_over_classes(target, member, values) for member, values in zip(members, several)], axis=0)
+    return p, predicted(target_as_learnt(target, (member.ordered for member in members)), p)
+
+
+def _first_yes(
+    target: Target, members: Sequence[Member], several: Sequence[Probabilities]
+) -> tuple[Probabilities, Numbers]:
+    """Members are asked in turn; the first whose first group is likelier than a half has the answer (003)."""
+    left = np.ones(len(several[0]))
+    p = np.zeros((len(left), len(target.classes)))
+    answer = np.full(len(left), -1, np.int64)
+    for member, values in zip(members, several):
+        yes = target.classes.index(member.groups[0][0])
+        p[:, yes] += left * values[:, 0]
+        left = left * values[:, 1]
+        answer[(answer < 0) & (values[:, 0] > 0.5)] = yes
+    rest = target.classes.index(members[-1].groups[1][-1])
+    p[:, rest] += left
+    answer[answer < 0] = rest
+    return p, answer
+
+
+def _over_classes(target: Target, member: Member, values: Probabilities) -> Probabilities:
+    """A member's probabilities over the target's own classes; a group's go to the last of its classes."""
+    if not member.groups:
+        return values
+    p = np.zeros((len(values), len(target.classes)))
+    for at, group in enumerate(member.groups):
+        p[:, target.classes.index(group[-1])] += values[:, at]
+    return p
+
+
+def mean_of_known(several: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The mean over the first axis, leaving out what is not a number; not a number where nothing is known."""
+    known = np.isfinite(several)
+    count = known.sum(axis=0)
+    return np.asarray(np.where(known, several, 0).sum(axis=0) / np.where(count > 0, count, np.nan))
+
+
+def mean_points(several: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Several finders' points (column, row, confidence) as one: mean positions by confidence, and mean confidence."""
+    stacked = np.stack(several)
+    confidence = stacked[..., 2:]
+    weight = np.where(np.isfinite(confidence), np.maximum(confidence, LEAST_WEIGHT), 0)
+    total = weight.sum(axis=0)
+    where = np.where(weight > 0, stacked[..., :2] * weight, 0).sum(axis=0) / np.where(total > 0, total, np.nan)
+    return np.concatenate([where, mean_of_known(confidence)], axis=2)

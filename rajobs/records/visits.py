@@ -10,6 +10,7 @@ import pyarrow as pa
 from rajobs.records.anatomy import SIDES
 from rajobs.records.scan_grades import joint_grades, scan_grade, split_into_scans
 from rajobs.records.tables.schemas import VISITS
+from rajobs.records.tables.table_schema import TableSchema
 
 HAND_COLUMNS = (
     "patient", "visit_date", "image_id", "hand", "side", "svdh_total", "coverage", "stage", "doubt", "bundles",
@@ -18,10 +19,12 @@ SCAN_COLUMNS = (
     "patient", "visit_date", "side", "site", "frame", "doppler", "grade", "grade_p", "grey_grade", "grey_grade_p",
     "bundles",
 )  # fmt: skip
-CLINIC_COLUMNS = ("ra_clinical_p", "ra_clinical_dissent", "squares_filled")
+_OWN = ("patient", "visit_date", "bundles", "kind")
 
 
-def build_visits(hands: pa.Table, scans: pa.Table, clinic: Sequence[Mapping[str, Any]] = ()) -> pa.Table:
+def build_visits(
+    hands: pa.Table, scans: pa.Table, clinic: Sequence[Mapping[str, Any]] = (), *, schema: TableSchema = VISITS
+) -> pa.Table:
     """One row per patient and day; images without a date are in no visit. `clinic`: the models' answers by visit."""
     rows = [{**row, "kind": "hand"} for row in hands.select(list(HAND_COLUMNS)).to_pylist()]
     rows += [{**row, "kind": "scan"} for row in scans.select(list(SCAN_COLUMNS)).to_pylist()]
@@ -29,7 +32,7 @@ def build_visits(hands: pa.Table, scans: pa.Table, clinic: Sequence[Mapping[str,
     visits: list[dict[str, Any]] = []
     for _, rows_of_patient in groupby(_sort_dated(rows), key=lambda row: row["patient"]):
         visits += _visits_of_patient(list(rows_of_patient))
-    return VISITS.rows(visits)
+    return schema.rows(visits)
 
 
 def grades_by_visit(scans: pa.Table) -> dict[tuple[str, date], dict[str, int]]:
@@ -61,7 +64,7 @@ def _visits_of_patient(rows: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, 
             **{f"{side}_svdh_total": best[side].get("svdh_total") for side in SIDES},
             **{f"{side}_stage": best[side].get("stage") for side in SIDES},
             "doppler_highest": max(grades, default=None),
-            **{name: answers[0].get(name) if answers else None for name in CLINIC_COLUMNS},
+            **({name: value for name, value in answers[0].items() if name not in _OWN} if answers else {}),
             "bundles": sorted({name for row in today for name in row["bundles"]}),
         }  # fmt: skip
         if before is not None:

@@ -1,7 +1,8 @@
 """The texts of `rajobs studies`: which studies there are, and for one of them what its labels look like."""
 
 from rajobs import studies
-from rajobs.imaging.rows import POSITION_STUDY
+from rajobs.imaging.hand_geometry import POSITION_STUDY
+from rajobs.imaging.rows import CLINIC_TABLE
 from rajobs.learning.study import Study
 from rajobs.records.anatomy import SITES
 
@@ -19,8 +20,6 @@ def list_studies() -> str:
     for study in declared:
         lines.append(f"{study.name:<{width}}  paper {study.paper}  {study.headline:<26}  {_list_recipes(study)}")
         lines.append(f"{'':<{width}}  {study.question}")
-    if studies.to_come():
-        lines += ["", f"not in this version yet: {', '.join(studies.to_come())}"]
     return "\n".join([*lines, "", "rajobs studies NAME shows one of them in detail."])
 
 
@@ -38,10 +37,10 @@ def describe_study(name: str) -> str:
     ]
     lines += [f"  headline metric: {study.headline}", "", "Printed by the paper:"]
     lines += [f"  {printed.value:<8g} {printed.what}" for printed in study.printed] or ["  nothing yet"]
-    if study.rows == "visits":
+    if study.rows.table == CLINIC_TABLE:
         columns = ", ".join(target.name for target in study.targets)
         return "\n".join([*lines, "", f"Labels: the clinic table's column {columns}, by `rajobs ingest --clinic FILE`"])
-    cut = study.rows in ("hands", "joints")
+    cut = study.rows.cut_by_positions
     free = "reader, patient and split" if cut else "side, site, reader, patient and split"
     lines += ["", f"Labels, a CSV for `rajobs ingest --labels`; {free} may be left out:"]
     lines += [f"  target {target.name}: {', '.join(target.classes)}" for target in study.targets]
@@ -57,10 +56,10 @@ def _describe_places(study: Study) -> list[str]:
     points = "column and row of a joint in the film's pixels, from 0"
     if not study.targets:
         return [f"  target x, target y: {points}", "  side: L or R; may be left out for films with one hand", *sites]
-    matched = "side and site" if study.rows == "joints" else "side"
+    matched = "side and site" if study.rows.labels_name_site else "side"
     return [
         f"  {matched}: as in the labels x and y of {POSITION_STUDY}, by which the {study.rows} are cut out of films",
-        *([] if study.rows == "joints" else [f"  site: empty, except in the labels x and y of {POSITION_STUDY}"]),
+        *([] if study.rows.labels_name_site else [f"  site: empty, except in the labels x and y of {POSITION_STUDY}"]),
         f"  x and y of {POSITION_STUDY}: {points}; they must be in the same file",
         "  (score finds joints with models; train, tune and evaluate use only labels)",
         *sites,
@@ -69,7 +68,7 @@ def _describe_places(study: Study) -> list[str]:
 
 def _template(study: Study, cut: bool) -> list[str]:
     """Rows of a labels CSV for two images."""
-    side, site = ("" if study.rows == "films" else "L"), (SITE if study.rows == "joints" else "")
+    side, site = ("L" if study.rows.labels_name_side else ""), (SITE if study.rows.labels_name_site else "")
     lines = []
     for target in study.targets:
         for image, value in zip(IMAGES, target.classes[:2]):

@@ -1,8 +1,9 @@
 """Will this patient need therapy for rheumatoid arthritis? The clinic's findings, drawn as one picture (paper 000)."""
 
 from rajobs.imaging.clinical_picture import clinical
+from rajobs.imaging.rows import VISITS
 from rajobs.learning.recipe import Augment, Member, Recipe, Training
-from rajobs.learning.study import Printed, Study, View
+from rajobs.learning.study import AnswerColumns, Printed, ScoreStep, Study, View
 from rajobs.learning.targets import Nominal
 from rajobs.records.splits import PrintedSplit
 
@@ -56,9 +57,15 @@ STUDY = Study(
     name="clinical_array",
     paper="000",
     question="Will this patient's therapy for rheumatoid arthritis begin within two months?",
-    rows="visits",
+    rows=VISITS,
     view=View(draw=clinical, version=1, reads="clinic", settings={**VIEW, "size": 64}),
     targets=(Nominal(name="ra_clinical", classes=("0", "1")),),
+    scores=ScoreStep(
+        table="visits",
+        columns=(
+            AnswerColumns(target="ra_clinical", p_of={"1": "ra_clinical_p"}, dissent="ra_clinical_dissent"),
+        ),
+    ),
     headline="ra_clinical.balanced_accuracy",
     metrics=("accuracy", "balanced_accuracy", "any_sensitivity", "any_specificity", "auc", "calibration_error"),
     recipes={

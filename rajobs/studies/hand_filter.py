@@ -1,10 +1,11 @@
 """Which films show a hand? Pixels decide, since a header may say HAND or EXTREMITY of either (paper 003)."""
 
 from rajobs.imaging.extremities import whole_place
+from rajobs.imaging.rows import FILMS
 from rajobs.imaging.views import whole
 from rajobs.learning.points import Points
 from rajobs.learning.recipe import Augment, Member, Recipe, Training
-from rajobs.learning.study import Printed, Study, View
+from rajobs.learning.study import AnswerColumns, Printed, ScoreStep, Study, View
 from rajobs.learning.targets import Nominal
 from rajobs.records.anatomy import HAND_SITES, SIDES
 from rajobs.records.splits import PrintedSplit
@@ -72,10 +73,19 @@ STUDY = Study(
     name="hand_filter",
     paper="003",
     question="Does this film show one hand, both hands, a foot or something else?",
-    rows="films",
+    rows=FILMS,
     view=View(draw=whole, version=1, reads="preview", settings={"size": 128, "fit": "pad"}, place=whole_place),
     targets=(Nominal(name="view", classes=VIEWS),),
     points=Points(name="hands", point_names=tuple((side, site.name) for side in SIDES for site in HAND_SITES)),
+    scores=ScoreStep(
+        table="films",
+        columns=(
+            AnswerColumns(
+                target="view", answer="view", p_of={view: f"{view}_p" for view in VIEWS}, disagreement="disagreement"
+            ),
+        ),
+        passes=("unilateral", "both"),
+    ),
     headline="view.balanced_accuracy",
     recipes={"default": DEFAULT, "published": PUBLISHED, "hands": HANDS},
     printed=(

@@ -1,8 +1,9 @@
 """At which stage is this hand, from none (0) to 5? A hand is as far as its most destroyed joint (paper 001)."""
 
+from rajobs.imaging.rows import HANDS
 from rajobs.imaging.views import handed
 from rajobs.learning.recipe import Member, Recipe
-from rajobs.learning.study import Printed, Study, View
+from rajobs.learning.study import AnswerColumns, Printed, ScoreStep, Study, View
 from rajobs.learning.targets import scores
 from rajobs.records.splits import PrintedSplit
 from rajobs.studies.ra_recognition import JOINTS, PUBLISHED, TRAINING, VIEW
@@ -13,9 +14,10 @@ STUDY = Study(
     name="ra_staging",
     paper="001",
     question="At which stage of joint destruction is this hand?",
-    rows="hands",
+    rows=HANDS,
     view=View(draw=handed, version=3, reads="pixels", settings=VIEW),
     targets=(scores("stage", 5),),
+    scores=ScoreStep(table="hands", columns=(AnswerColumns(target="stage", answer="stage", p="stage_p"),)),
     headline="stage.qwk",
     metrics=(
         "accuracy",

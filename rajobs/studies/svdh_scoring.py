@@ -1,8 +1,9 @@
 """How narrow and how eroded is a joint? Sharp/van der Heijde scores of patches about the joints (paper 004)."""
 
+from rajobs.imaging.rows import JOINTS
 from rajobs.imaging.views import boxed
 from rajobs.learning.recipe import Augment, Member, Recipe, Training
-from rajobs.learning.study import Printed, Study, View
+from rajobs.learning.study import AnswerColumns, Printed, ScoreStep, Study, View
 from rajobs.learning.targets import scores
 from rajobs.records.anatomy import JOINT_KINDS
 from rajobs.records.splits import PrintedPatients
@@ -48,9 +49,13 @@ STUDY = Study(
     name="svdh_scoring",
     paper="004",
     question="How narrow and how eroded is this joint?",
-    rows="joints",
+    rows=JOINTS,
     view=View(draw=boxed, version=3, reads="pixels", settings=VIEW),
     targets=(scores("jsn", 4), scores("erosion", 10)),
+    scores=ScoreStep(
+        table="joints",
+        columns=tuple(AnswerColumns(target=name, answer=name, p=f"{name}_p") for name in ("jsn", "erosion")),
+    ),
     headline="erosion.qwk",
     metrics=(
         "accuracy", "within_one", "qwk", "kappa_linear", "mae", "balanced_accuracy", "any_sensitivity",

@@ -1,8 +1,9 @@
 """How active is this joint in power Doppler, and how thick its synovium? Learnt from drawings first (paper 002)."""
 
+from rajobs.imaging.rows import ULTRASOUND
 from rajobs.imaging.views import scanned
 from rajobs.learning.recipe import Augment, Member, Recipe, Training
-from rajobs.learning.study import Printed, Rule, Study, View
+from rajobs.learning.study import AnswerColumns, Printed, Rule, ScoreStep, Study, View
 from rajobs.learning.targets import scores
 from rajobs.records.scan_grades import FLOW, GREY, WITHOUT_COLOUR
 
@@ -48,14 +49,18 @@ STUDY = Study(
     name="ultrasound_grading",
     paper="002",
     question="How strong is the power-Doppler signal in this joint, and how thick its synovium?",
-    rows="ultrasound",
+    rows=ULTRASOUND,
     view=View(draw=scanned, version=1, reads="pixels", settings={"size": 160, "fit": "pad"}),
     targets=(scores(FLOW, 3), scores(GREY, 3)),
     rules=(
         Rule(
             target=FLOW, column="doppler", value=False, answer=str(WITHOUT_COLOUR),
-            says="A frame without a colour signal has Doppler grade 0 by rule, as in score: no model is asked.",
+            sentence="A frame without a colour signal has Doppler grade 0 by rule, as in score: no model is asked.",
         ),
+    ),
+    scores=ScoreStep(
+        table="ultrasound",
+        columns=tuple(AnswerColumns(target=name, answer=name, p=f"{name}_p") for name in (FLOW, GREY)),
     ),
     headline="grade.qwk",
     metrics=(

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from rajobs.imaging.clinic_visits import Finding
 from rajobs.imaging.clinical_picture import (
     BLOCKS,
     GREEN,
@@ -18,7 +19,7 @@ from rajobs.imaging.clinical_picture import (
     draw_findings,
     finding_value,
 )
-from rajobs.imaging.rows import Finding, Row
+from rajobs.imaging.rows import Row
 from rajobs.phantoms.clinic.printed_tables import BOUNDS
 from rajobs.records.errors import UnknownName
 from rajobs.records.tables.schemas import CLINIC

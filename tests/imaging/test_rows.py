@@ -5,15 +5,10 @@ from datetime import date
 import pyarrow as pa
 import pytest
 
-from rajobs.imaging.rows import (
-    COLUMNS,
-    JOINT_SIDE,
-    Position,
-    positions_from_labels,
-    rows_of_part,
-    visit_id,
-    visits_of_clinic,
-)
+from rajobs.imaging import rows as row_kinds
+from rajobs.imaging.clinic_visits import visit_id, visits_of_clinic
+from rajobs.imaging.hand_geometry import JOINT_SIDE, Position, positions_from_labels
+from rajobs.imaging.rows import COLUMNS
 from rajobs.records.errors import BadTable
 from rajobs.records.identity import IMAGE_ID
 from rajobs.records.tables.schemas import CLINIC, IMAGES
@@ -40,14 +35,18 @@ def hand(side: str | None, x: float) -> list[Position]:
 
 def test_films_and_scans_are_separate_kinds_of_rows() -> None:
     images = table("DX", "US", "CR", "RG")
-    assert [row.image_id for row in rows_of_part("films", images, {})] == ["i0", "i2", "i3"]
-    assert [(row.image_id, row.at, row.box) for row in rows_of_part("ultrasound", images, {})] == [("i1", 1, None)]
-    assert rows_of_part("hands", images, {}) == [] == rows_of_part("joints", images, {"i1": hand("L", 100)})
+    assert [row.image_id for row in row_kinds.FILMS.rows_of_part(images, {})] == ["i0", "i2", "i3"]
+    assert [(row.image_id, row.at, row.box) for row in row_kinds.ULTRASOUND.rows_of_part(images, {})] == [
+        ("i1", 1, None)
+    ]
+    assert (
+        row_kinds.HANDS.rows_of_part(images, {}) == [] == row_kinds.JOINTS.rows_of_part(images, {"i1": hand("L", 100)})
+    )
 
 
 def test_hands_are_numbered_from_left_to_right_and_hold_their_joints() -> None:
     places = {"i0": [*hand("L", 600), *hand("R", 150)]}
-    left, right = rows_of_part("hands", table("DX"), places)
+    left, right = row_kinds.HANDS.rows_of_part(table("DX"), places)
     assert [(row.hand, row.side) for row in (left, right)] == [(0, "R"), (1, "L")]
     for row, places_of in ((left, hand("R", 150)), (right, hand("L", 600))):
         assert row.box is not None
@@ -63,13 +62,13 @@ def test_a_turned_hand_has_a_box_of_the_same_size_and_its_angle() -> None:
         Position(site="MCP1", side="R", x=300, y=560),
         Position(site="IP", side="R", x=250, y=560),
     ]
-    (straight,) = rows_of_part("hands", table("DX"), {"i0": upright})
+    (straight,) = row_kinds.HANDS.rows_of_part(table("DX"), {"i0": upright})
     assert straight.angle == pytest.approx(0) and straight.box is not None
     quarter = [Position(site=p.site, side="R", x=900 - p.y, y=p.x) for p in upright]  # turned clockwise by 90 degrees
-    (turned,) = rows_of_part("hands", table("DX"), {"i0": quarter})
+    (turned,) = row_kinds.HANDS.rows_of_part(table("DX"), {"i0": quarter})
     assert turned.angle == pytest.approx(90) and turned.box is not None
     assert turned.box[2] - turned.box[0] == pytest.approx(straight.box[2] - straight.box[0])
-    angles = {row.site: row.angle for row in rows_of_part("joints", table("DX"), {"i0": upright})}
+    angles = {row.site: row.angle for row in row_kinds.JOINTS.rows_of_part(table("DX"), {"i0": upright})}
     assert angles["MCP3"] == angles["PIP3"] == angles["MCP5"] == pytest.approx(0)
     assert angles["IP"] == angles["MCP1"] == pytest.approx(-90), "the thumb points to the left"
 
@@ -77,7 +76,7 @@ def test_a_turned_hand_has_a_box_of_the_same_size_and_its_angle() -> None:
 def test_a_joint_s_box_scales_with_its_hand() -> None:
     for scale in (1.0, 3.0):
         places = [Position(site=p.site, side=p.side, x=p.x * scale, y=p.y * scale) for p in hand("L", 200)]
-        rows = rows_of_part("joints", table("DX"), {"i0": places})
+        rows = row_kinds.JOINTS.rows_of_part(table("DX"), {"i0": places})
         assert [row.site for row in rows] == ["MCP3", "PIP3", "MCP5"]
         for row, place in zip(rows, places):
             assert row.box is not None
@@ -91,7 +90,7 @@ def test_a_hand_without_its_middle_finger_is_measured_by_its_other_joints() -> N
     other = [Position(site="MCP2", side="L", x=0, y=0), Position(site="MCP5", side="L", x=90, y=0)]
     sides = []
     for places in (ring, other, other[:1]):
-        box = rows_of_part("joints", table("DX"), {"i0": places})[0].box
+        box = row_kinds.JOINTS.rows_of_part(table("DX"), {"i0": places})[0].box
         assert box is not None
         sides.append(box[2] - box[0])
     assert sides == pytest.approx([90 * JOINT_SIDE, 30 * JOINT_SIDE, 0])
@@ -130,7 +129,7 @@ def test_a_visit_combines_the_readers_of_a_patient_s_day() -> None:
     assert [visit.findings["doctor_vas"] for visit in visits] == [30, 5, 21], "the upper median of the numbers"
     assert [visit.findings["sex"] for visit in visits] == ["F", None, None], "a tie between words gives none"
     assert visits[0].findings["skin"] == 1 and visits[0].findings["L_IP_pd"] is None
-    ids = [row.image_id for row in rows_of_part("visits", clinic, {})]
+    ids = [row.image_id for row in row_kinds.VISITS.rows_of_part(clinic, {})]
     assert ids == [visit_id("p1", first), visit_id("p1", second), visit_id("p2", first)] and len(set(ids)) == 3
     assert all(IMAGE_ID.fullmatch(name) for name in ids)
 

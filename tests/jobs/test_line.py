@@ -11,7 +11,8 @@ import pytest
 
 from rajobs import studies
 from rajobs.__main__ import main
-from rajobs.jobs.train.dataset import frozen_split, open_labelled_data
+from rajobs.jobs.train.dataset import open_labelled_data
+from rajobs.jobs.train.splits import frozen_split
 from rajobs.learning.recipe import replace, to_toml
 from rajobs.phantoms.packaging.canaries import canaries, leaks
 from rajobs.records.manifest import digest, to_json

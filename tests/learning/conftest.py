@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from rajobs.imaging.views import whole
-from rajobs.learning.ensemble import Dataset
 from rajobs.learning.recipe import Member, Recipe, Training
+from rajobs.learning.samples.dataset import Dataset
 from rajobs.learning.samples.prepared import Prepared
 from rajobs.learning.study import Study, View
 from rajobs.learning.targets import Nominal

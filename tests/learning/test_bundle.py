@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from rajobs.learning.bundle import Model, TrainedNetwork, calibrate, find_bundles, put_bundle, read_description
+from rajobs.learning.bundle import Model, TrainedNetwork, calibrate, put_bundle
+from rajobs.learning.bundle_description import find_bundles, read_description
 from rajobs.learning.card import NO_EVIDENCE, card
-from rajobs.learning.ensemble import Dataset, build_member
+from rajobs.learning.ensemble import build_member
 from rajobs.learning.evaluation import evaluate_model, figures
 from rajobs.learning.recipe import Member, Recipe, to_dict
+from rajobs.learning.samples.dataset import Dataset
 from rajobs.learning.study import Study
 from rajobs.learning.targets import Nominal, Target, scores
 from rajobs.records.errors import BadBundle, StoreError

@@ -9,22 +9,14 @@ import safetensors.torch
 import torch
 
 from rajobs import studies
-from rajobs.learning.ensemble import (
-    Dataset,
-    build_run,
-    combine_members,
-    dissent,
-    headline_score,
-    mean_points,
-    member_samples,
-    member_targets,
-    member_votes,
-    train_member,
-)
+from rajobs.learning.ensemble import member_samples, member_targets
 from rajobs.learning.networks.starting_weights import apply_weights_option, find_starting_weights
 from rajobs.learning.recipe import Member, Recipe
+from rajobs.learning.samples.dataset import Dataset
 from rajobs.learning.study import Study
 from rajobs.learning.targets import Nominal, scores
+from rajobs.learning.training.members import build_run, headline_score, train_member
+from rajobs.learning.voting import combine_members, dissent, mean_points, member_votes
 from rajobs.records.errors import BadRecipe, UnknownName, UsageError
 from tests.learning.conftest import prepared_of
 

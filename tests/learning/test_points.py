@@ -9,7 +9,8 @@ import torch
 
 from rajobs import studies
 from rajobs.imaging.extremities import invert, move_points, shrink_views, upright, upright_place, whole_place
-from rajobs.imaging.rows import Position, Row
+from rajobs.imaging.hand_geometry import Position
+from rajobs.imaging.rows import Row
 from rajobs.imaging.views import ViewInput, whole
 from rajobs.learning.ensemble import build_member
 from rajobs.learning.networks.landmarks import Landmarks, Whole

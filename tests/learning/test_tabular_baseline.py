@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from rajobs.imaging.rows import Finding, Visit, visit_id
+from rajobs.imaging.clinic_visits import Finding, Visit, visit_id
 from rajobs.learning.study import Study
 from rajobs.learning.tabular_baseline import MODEL, compare_baseline, variables, verdict
 from rajobs.learning.targets import Nominal

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from rajobs import studies
-from rajobs.imaging.rows import POSITION_STUDY
+from rajobs.imaging.hand_geometry import POSITION_STUDY
 from rajobs.records.anatomy import SITES
 from rajobs.records.user_tables import read_labels
 from rajobs.reports.study_catalogue import HEADER, describe_study

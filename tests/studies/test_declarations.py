@@ -9,13 +9,15 @@ import torch
 from rajobs import studies
 from rajobs.imaging.rows import KINDS, Row
 from rajobs.imaging.views import ViewInput
-from rajobs.learning.ensemble import build_member, combine_members, headline_score, member_points, member_targets
+from rajobs.learning.ensemble import build_member, member_points, member_targets
 from rajobs.learning.networks import architectures
 from rajobs.learning.networks.landmarks import Landmarks
 from rajobs.learning.recipe import Recipe, from_toml, to_toml
 from rajobs.learning.space import read_space, space_text
 from rajobs.learning.study import Study
 from rajobs.learning.tabular_baseline import BASELINES
+from rajobs.learning.training.members import headline_score
+from rajobs.learning.voting import combine_members
 from rajobs.records.errors import NotThereYet, UnknownName
 from rajobs.records.metrics import LESS_IS_BETTER, METRICS
 from rajobs.records.splits import PrintedSplit

@@ -10,10 +10,9 @@ import pyarrow as pa
 
 from rajobs import studies
 from rajobs.imaging.archives.shards import read_members
+from rajobs.imaging.hand_geometry import POSITION_STUDY as WHERE
 from rajobs.imaging.image import Image, ReadOptions
 from rajobs.imaging.ingest_rows import IngestRows, RowBuilder
-from rajobs.imaging.rows import KINDS
-from rajobs.imaging.rows import POSITION_STUDY as WHERE
 from rajobs.imaging.sandbox import Decoder, keep_memory
 from rajobs.jobs.ingest.duplicates import UNIQUE_SUFFIX
 from rajobs.jobs.ingest.inventory import entry_name, from_text
@@ -25,7 +24,7 @@ from rajobs.records.store import Store, open_store
 from rajobs.records.tables.parquet_parts import to_parquet
 from rajobs.records.tables.schemas import CROSSWALK, IGNORED, IMAGES, OBJECT_PLACES, REJECTS
 from rajobs.records.tables.table_schema import TableSchema
-from rajobs.records.user_tables import LabelNames, labels_by_path, read_labels, values_by_image
+from rajobs.records.user_tables import Labelled, headerless, named, read_labels
 
 
 def digest_options(options: ReadOptions) -> str:
@@ -51,10 +50,8 @@ def label_hints(labels: pa.Table | None) -> LabelHints:
     """What is in a header is not asked of labels, but for what a drawing was modelled on."""
     if labels is None:
         return LabelHints()
-    bare = labels_by_path(labels)
-    return LabelHints(
-        patients=values_by_image(bare, "patient"), shows=shown(bare), sources=values_by_image(labels, "derived_from")
-    )
+    bare = headerless(labels)
+    return LabelHints(patients=named(bare, "patient"), shows=shown(bare), sources=named(labels, "derived_from"))
 
 
 class IngestWorker:
@@ -138,19 +135,18 @@ class IngestWorker:
             self.ledger.delete(f"crosswalk/{name}")
 
 
-def label_vocabulary() -> dict[str, LabelNames]:
+def label_vocabulary() -> dict[str, Labelled]:
     """What labels may name, by the studies there are."""
     found = {}
     for study in map(studies.find, studies.names()):
         axes = ("x", "y") if study.name == WHERE else ()  # where joints lie is told by these
-        sites = tuple(SITES) if axes or study.rows == "joints" else ()
-        found[study.name] = LabelNames(targets=(*(target.name for target in study.targets), *axes), sites=sites)
+        sites = tuple(SITES) if axes or study.rows.labels_name_site else ()
+        found[study.name] = Labelled(targets=(*(target.name for target in study.targets), *axes), sites=sites)
     return found
 
 
 def shown(labels: pa.Table) -> dict[str, str]:
     """What labelled images show, by the rows that the labels' study learns from."""
-    kinds = {**studies.SEVEN, **{name: studies.find(name).rows for name in studies.names()}}
-    pictures = {kind: "ultrasound" if kind == "ultrasound" else "radiograph" for kind in KINDS if kind != "visits"}
+    picture_of = {study.name: study.rows.picture for study in studies.every()}
     pairs = zip(labels.column("image").to_pylist(), labels.column("study").to_pylist())
-    return {image: pictures[kinds[study]] for image, study in pairs if kinds.get(study) in pictures}
+    return {image: picture for image, study in pairs if (picture := picture_of.get(study)) is not None}

@@ -10,18 +10,19 @@ import pyarrow.compute as pc
 import ray
 
 from rajobs import studies
+from rajobs.imaging.rows import VISITS
 from rajobs.jobs import builtin, cluster, console
-from rajobs.jobs.evaluate.job import previews
-from rajobs.jobs.score.tables import drop_gathered, gather
-from rajobs.jobs.score.worker import CHAIN, CLINICAL, TABLES, ScoreWorker, places, scan_places
-from rajobs.learning.bundle import read_description
-from rajobs.learning.samples.row_arrays import shown_films
-from rajobs.learning.voting import BundleLocation, VotingModels, list_bundles
+from rajobs.jobs.score.steps import ScoreSteps
+from rajobs.jobs.score.tables import GatheredTables, drop_gathered, gather
+from rajobs.jobs.score.worker import ScoreWorker, hand_positions, scan_places
+from rajobs.learning.bundle_description import read_description
+from rajobs.learning.samples.row_arrays import previews, shown_films
+from rajobs.learning.voting_models import BundleLocation, VotingModels, list_bundles
 from rajobs.records.errors import StoreError, UsageError
 from rajobs.records.manifest import MANIFEST, check_claim, claim, digest, put_manifest, put_plan, read_manifest
 from rajobs.records.scan_grades import PLACE
 from rajobs.records.store import Store, absolute, open_store
-from rajobs.records.tables.parquet_parts import list_parts, open_part, read_part, read_table
+from rajobs.records.tables.parquet_parts import lacks_columns, list_parts, read_part, read_table
 from rajobs.records.tables.schemas import IMAGES, JOINTS, LABELS, LEDGER, ULTRASOUND
 from rajobs.reports.hand_sections import clinic_sections, hand_sections
 from rajobs.reports.overlay import ScoredJoint, overlay
@@ -29,7 +30,7 @@ from rajobs.reports.score_page import IntakeCounts, ScoreFacts, score_page
 from rajobs.reports.score_tallies import HandTally
 
 PAGE = "report.html"
-LABELLED = "labels.txt"  # which labels the scores were made with: they say where joints are
+LABELS_USED = "labels.txt"  # which labels the scores were made with: they say where joints are
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,173 +44,184 @@ class ScoreRequest:
     ray: str | None = None
 
 
-def score(order: ScoreRequest) -> str:
+def score(request: ScoreRequest) -> str:
     """Score every image that is not scored yet; the place of the page."""
-    if order.limit is not None and order.limit < 1:
-        raise UsageError(f"--limit must be 1 or more, not {order.limit}")
-    data, store = open_store(order.data), open_store(order.out)
+    if request.limit is not None and request.limit < 1:
+        raise UsageError(f"--limit must be 1 or more, not {request.limit}")
+    data, store = open_store(request.data), open_store(request.out)
     manifest = read_manifest(data)
     if manifest is None or manifest.get("job") != "ingest":
-        raise StoreError(f"{order.data} holds no finished ingest; run `rajobs ingest SRC {order.data}` first")
-    known = find_models(order.models)
-    hashes = {study: sorted(found) for study, found in known.items()}
-    bundles = {study: list(found.values()) for study, found in known.items()}
+        raise StoreError(f"{request.data} holds no finished ingest; run `rajobs ingest SRC {request.data}` first")
+    steps = ScoreSteps.of_all_studies()
+    models = find_models(request.models, steps)
+    hashes = {study: sorted(by_hash) for study, by_hash in models.items()}
+    bundles = {study: list(by_hash.values()) for study, by_hash in models.items()}
     identity = {"key": manifest["key"], "studies": hashes}
     check_claim(store, "score", identity)
-    done = read_manifest(store)
-    wanted = digest([manifest["hash"], hashes, order.limit])
-    if done and done.get("input") == wanted:
-        console.line(f"nothing to do: {order.out} holds these tables already")
-        return f"{order.out}/{PAGE}"
+    before = read_manifest(store)
+    wanted = digest([manifest["hash"], hashes, request.limit])
+    if before and before.get("input") == wanted:
+        console.line(f"nothing to do: {request.out} holds these tables already")
+        return f"{request.out}/{PAGE}"
     claim(store, "score", identity)
     for key in (MANIFEST, PAGE):  # until the last part is there, these are no finished tables
         store.delete(key)
-    drop_gathered(store)
-    _drop_outdated(data, store)
-    todo = _todo(data, store, order.limit)
-    put_plan(store, len(list_parts(store, "ledger")) + len(todo))
-    if todo:
-        with cluster.connected(order.ray), console.Progress("scoring parts", len(todo)) as progress:
-            _run(order, bundles, todo, progress)
-    return _finish(data, order.out, wanted, identity, bundles[CLINICAL.study])
+    drop_gathered(store, steps)
+    _drop_outdated_parts(data, store, steps)
+    keys = _parts_to_score(data, store, steps, request.limit)
+    put_plan(store, len(list_parts(store, "ledger")) + len(keys))
+    if keys:
+        with cluster.connected(request.ray), console.Progress("scoring parts", len(keys)) as progress:
+            _run(request, bundles, keys, progress)
+    return _finish(data, request.out, wanted, identity, steps, bundles)
 
 
-def find_models(models: str) -> dict[str, dict[str, BundleLocation]]:
+def find_models(models: str, steps: ScoreSteps) -> dict[str, dict[str, BundleLocation]]:
     """Each study's bundles by their hash, at the places that are named, one or several with commas between them."""
-    found: dict[str, dict[str, BundleLocation]] = {step.study: {} for step in CHAIN}
+    by_study: dict[str, dict[str, BundleLocation]] = {name: {} for name in steps.names}
     for name in models.split(","):
         place = absolute(builtin.resolve_models(name))
-        here = {study: list_bundles(place, study) for study in found}
+        here = {study: list_bundles(place, study) for study in by_study}
         if not any(here.values()):
             raise StoreError(
-                f"{name} holds no model of {', '.join(found)}; run `rajobs train` first, or name {builtin.NAME}"
+                f"{name} holds no model of {', '.join(by_study)}; run `rajobs train` first, or name {builtin.NAME}"
             )
         for study, bundles in here.items():
             for uri, folder in bundles:
-                found[study].setdefault(read_description(open_store(uri), folder)["hash"], (uri, folder))
-    return found
+                by_study[study].setdefault(read_description(open_store(uri), folder).hash, (uri, folder))
+    return by_study
 
 
-def _todo(data: Store, store: Store, limit: int | None) -> list[str]:
-    """Keys of the images parts that have no ledger part yet; of the first ones, where there is a limit.
+def _parts_to_score(data: Store, store: Store, steps: ScoreSteps, limit: int | None) -> list[str]:
+    """Keys of the images parts that have no ledger part yet; with a limit, of the first ones.
 
-    A part that ingest has written again since, without what an earlier archive holds, takes its scores with it.
+    Scores of a part that ingest has since written again, under another name, are removed.
     """
     keys = list_parts(data, "images")
-    named = {key.rpartition("/")[2] for key in keys}
-    for folder in reversed(TABLES):
+    names = {key.rpartition("/")[2] for key in keys}
+    for folder in reversed(steps.part_tables):
         for key in list_parts(store, folder):
-            if key.rpartition("/")[2] not in named:
-                _drop(store, key)
-    there = {key.rpartition("/")[2] for key in list_parts(store, "ledger")}
+            if key.rpartition("/")[2] not in names:
+                _drop_part(store, steps, key)
+    scored = {key.rpartition("/")[2] for key in list_parts(store, "ledger")}
     if limit is not None:
         counts = np.cumsum([read_part(data, key, IMAGES, ["image_id"]).num_rows for key in keys])
         keys = keys[: int(np.searchsorted(counts, limit)) + 1]
-    return [key for key in keys if key.rpartition("/")[2] not in there]
+    return [key for key in keys if key.rpartition("/")[2] not in scored]
 
 
-def _drop_outdated(data: Store, store: Store) -> None:
-    """Where labels have changed since, parts with joints or scans of theirs are scored again; where a table has got a
-    column since, all parts: none is left without it."""
-    scans = list_parts(store, "ultrasound")
-    if scans and _lacks(store, scans[0]):
-        for key in scans:
-            _drop(store, key)
-    now = digest(list_parts(data, "labels"))
-    held = store.get(LABELLED).decode() if store.stat(LABELLED) else now
-    if held != now:
+def _drop_outdated_parts(data: Store, store: Store, steps: ScoreSteps) -> None:
+    """Remove parts that must be scored again: where labels that place joints or scans have changed since, and all
+    parts where a table has got a column since, so that no table has parts with it and parts without it."""
+    if any(_lacks_columns(store, steps, name) for name in steps.part_tables):
+        for key in list_parts(store, "ledger"):
+            _drop_part(store, steps, key)
+    labels_now = digest(list_parts(data, "labels"))
+    labels_used = store.get(LABELS_USED).decode() if store.stat(LABELS_USED) else labels_now
+    if labels_used != labels_now:
         labels = read_table(data, "labels", LABELS)
-        named = places(labels).keys() | scan_places(labels).keys()
+        placed = hand_positions(labels).keys() | scan_places(labels, steps).keys()
         for key in list_parts(store, "ledger"):
             rows = read_part(store, key, LEDGER, ["image_id", "joints"]).to_pylist()
-            if any(row["joints"] or row["image_id"] in named for row in rows) or _places_scans(store, key):
-                _drop(store, key)
-        store.delete(LABELLED)
-    if not store.stat(LABELLED):
-        store.put(LABELLED, now.encode())
+            if any(row["joints"] or row["image_id"] in placed for row in rows) or _has_placed_scans(store, key):
+                _drop_part(store, steps, key)
+        store.delete(LABELS_USED)
+    if not store.stat(LABELS_USED):
+        store.put(LABELS_USED, labels_now.encode())
 
 
-def _lacks(store: Store, key: str) -> bool:
-    """Whether a part of the ultrasound table was written before one of its columns came."""
-    with open_part(store, key, ULTRASOUND) as file:
-        return not set(ULTRASOUND.names) <= set(file.schema_arrow.names)
+def _lacks_columns(store: Store, steps: ScoreSteps, table: str) -> bool:
+    """Whether a table was written before one of its columns came; all its parts were, or none."""
+    first = next(iter(list_parts(store, table)), None)
+    return first is not None and lacks_columns(store, first, steps.part_tables[table])
 
 
-def _places_scans(store: Store, key: str) -> bool:
-    """Whether a part's scans have a side or a site: labels told it, and may have taken it back since."""
+def _has_placed_scans(store: Store, key: str) -> bool:
+    """Whether a part's scans have a side or a site, which labels gave them and may have taken back since."""
     scans = read_part(store, f"ultrasound/{key.rpartition('/')[2]}", ULTRASOUND, PLACE)
     return any(scans.column(name).null_count < scans.num_rows for name in PLACE)
 
 
-def _drop(store: Store, key: str) -> None:
-    """A part of all tables, the ledger's first: without it the others are no parts."""
-    for folder in reversed(TABLES):
+def _drop_part(store: Store, steps: ScoreSteps, key: str) -> None:
+    """Remove a part of all tables, the ledger's first: without it the part counts as not scored."""
+    for folder in reversed(steps.part_tables):
         store.delete(f"{folder}/{key.rpartition('/')[2]}")
 
 
 def _run(
-    order: ScoreRequest, bundles: Mapping[str, list[BundleLocation]], todo: list[str], progress: console.Progress
+    request: ScoreRequest,
+    bundles: Mapping[str, list[BundleLocation]],
+    keys: list[str],
+    progress: console.Progress,
 ) -> None:
     gpus = int(ray.cluster_resources().get("GPU", 0))
-    workers = min(len(todo), gpus or int(ray.cluster_resources()["CPU"]))
-    items = [{"key": key} for key in todo]
-    arguments = (absolute(order.data), absolute(order.out), dict(bundles))
-    spread = (1, max(workers, 1))
-    for done in cluster.each(items, ScoreWorker, arguments, workers=spread, num_gpus=1 if gpus else None):
-        progress.step(note=f"{done['images']} images in the last")
+    workers = min(len(keys), gpus or int(ray.cluster_resources()["CPU"]))
+    items = [{"key": key} for key in keys]
+    arguments = (absolute(request.data), absolute(request.out), dict(bundles))
+    pool = (1, max(workers, 1))
+    for answer in cluster.each(items, ScoreWorker, arguments, workers=pool, num_gpus=1 if gpus else None):
+        progress.step(note=f"{answer['images']} images in the last")
 
 
-def _finish(data: Store, out: str, wanted: str, identity: Mapping[str, Any], clinical: list[BundleLocation]) -> str:
+def _finish(
+    data: Store,
+    out: str,
+    wanted: str,
+    identity: Mapping[str, Any],
+    steps: ScoreSteps,
+    bundles: Mapping[str, list[BundleLocation]],
+) -> str:
     store = open_store(out)
     store.sweep()
-    found = gather(data, store, VotingModels.load(studies.find(CLINICAL.study), clinical))
-    asked = {step.study for step in CHAIN if identity["studies"].get(step.study)}
-    missing = [name for name in [*studies.names(), *studies.to_come()] if name not in asked]
-    views = {view: len(sure) for view, sure in found.films.certainty.items() if len(sure)}
-    content = {
-        "job": "score", **identity, "input": wanted, "images": found.rows["ledger"], "rows": found.rows,
-        "fates": dict(sorted(found.fates.items())), "views": dict(sorted(views.items())), "without_model": missing,
-    }  # fmt: skip
-    counts = (read_manifest(data) or {})["counts"]
-    names = ("objects", "images", "frames", "rejects", "ignored")
-    facts = ScoreFacts(
-        intake=IntakeCounts(**{name: counts[name] for name in names}),
-        ultrasound=found.rows["ledger"] - found.rows["films"],
-        missing=tuple(missing),
-    )
-    shown = [
-        *hand_sections(found.hands, found.visits, _overlays(data, store, found.hands)),
-        *clinic_sections(found.visits),
-    ]
-    films = found.films.shown()
-    seen = previews(data, {film.image_id for film in films}, _keys(film.part for film in films))
-    store.put(PAGE, score_page(facts, found.films, seen, shown).encode())
-    put_manifest(store, content)
-    counts = {"images": found.rows["ledger"], **{name: found.rows[name] for name in ("films", "hands", "visits")}}
-    console.table("scored", {**counts, **found.fates})
-    console.line(f"tables: {out}/{'  '.join(found.rows)}\nreport: {out}/{PAGE}")
+    of_visits = {study.name: VotingModels.load(study, bundles[study.name]) for study in steps.filling(VISITS)}
+    gathered = gather(data, store, steps, of_visits)
+    without_model = tuple(name for name in studies.names() if not identity["studies"].get(name))
+    store.put(PAGE, _page(data, store, gathered, without_model).encode())
+    views = {view: len(sure) for view, sure in gathered.films.certainty.items() if len(sure)}
+    put_manifest(store, {
+        "job": "score", **identity, "input": wanted, "images": gathered.rows["ledger"], "rows": gathered.rows,
+        "fates": dict(sorted(gathered.fates.items())), "views": dict(sorted(views.items())),
+        "without_model": list(without_model),
+    })  # fmt: skip
+    counts = {"images": gathered.rows["ledger"], **{name: gathered.rows[name] for name in ("films", "hands", "visits")}}
+    console.table("scored", {**counts, **gathered.fates})
+    console.line(f"tables: {out}/{'  '.join(gathered.rows)}\nreport: {out}/{PAGE}")
     return f"{out}/{PAGE}"
 
 
-def _keys(parts: Iterable[str]) -> list[str]:
+def _page(data: Store, store: Store, gathered: GatheredTables, without_model: tuple[str, ...]) -> str:
+    counts = (read_manifest(data) or {})["counts"]
+    intake = IntakeCounts(**{name: counts[name] for name in ("objects", "images", "frames", "rejects", "ignored")})
+    ultrasound = gathered.rows["ledger"] - gathered.rows["films"]
+    facts = ScoreFacts(intake=intake, ultrasound=ultrasound, missing=without_model)
+    sections = [
+        *hand_sections(gathered.hands, gathered.visits, _overlays(data, store, gathered.hands)),
+        *clinic_sections(gathered.visits),
+    ]
+    films = gathered.films.shown()
+    pictures = previews(data, {film.image_id for film in films}, _images_keys(film.part for film in films))
+    return score_page(facts, gathered.films, pictures, sections)
+
+
+def _images_keys(parts: Iterable[str]) -> list[str]:
     """The keys of the images parts with these file names."""
     return sorted({f"images/{part}" for part in parts})
 
 
 def _overlays(data: Store, store: Store, hands: HandTally) -> dict[tuple[str, int], bytes]:
-    """Drawings of the hands that the page shows; their films alone are read."""
-    wanted = {hand.place: hand for hand in hands.shown()}
-    joints: dict[tuple[str, int], list[ScoredJoint]] = {place: [] for place in wanted}
-    named = pa.array(sorted({image for image, _ in wanted}), pa.string())
-    for part in sorted({hand.part for hand in wanted.values()}):
+    """Drawings of the hands that the page shows; only their films are read."""
+    shown = {hand.place: hand for hand in hands.shown()}
+    joints: dict[tuple[str, int], list[ScoredJoint]] = {place: [] for place in shown}
+    images = pa.array(sorted({image for image, _ in shown}), pa.string())
+    for part in sorted({hand.part for hand in shown.values()}):
         table = read_part(store, f"joints/{part}", JOINTS)
-        for row in table.filter(pc.is_in(table.column("image_id"), named)).to_pylist():
+        for row in table.filter(pc.is_in(table.column("image_id"), images)).to_pylist():
             place = row["image_id"], row["hand"]
             if place in joints:
                 joints[place].append(ScoredJoint(box=row["box"], jsn=row["jsn"], erosion=row["erosion"]))
-    found = {}
-    for image, pixels in shown_films(data, set(named.to_pylist()), _keys(hand.part for hand in wanted.values())):
-        for place, hand in wanted.items():
+    drawn = {}
+    for image, pixels in shown_films(data, set(images.to_pylist()), _images_keys(hand.part for hand in shown.values())):
+        for place, hand in shown.items():
             if place[0] == image:
-                found[place] = overlay(pixels, hand.box, joints[place])
-    return found
+                drawn[place] = overlay(pixels, hand.box, joints[place])
+    return drawn

@@ -1,224 +1,230 @@
-"""Where models find hands and joints: roughly on the film's preview, then closely on each hand turned upright."""
+"""Where models find hands and joints: first roughly on the film's preview, then closely on each hand turned upright."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
-from typing import Any
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from rajobs.imaging import rows as row_kinds
 from rajobs.imaging.extremities import invert, move_points, shrink_views
-from rajobs.imaging.rows import Position, Positions, Row, rows_of_part
-from rajobs.learning.bundle import Model
-from rajobs.learning.ensemble import mean_points
+from rajobs.imaging.hand_geometry import Position, Positions
+from rajobs.imaging.rows import Row
+from rajobs.learning.bundle import Images, Model
 from rajobs.learning.points import LEAST_CONFIDENCE, PointNames
 from rajobs.learning.samples.row_arrays import draw_views
-from rajobs.learning.study import Array
-from rajobs.learning.voting import VotingModels
+from rajobs.learning.voting import mean_points
+from rajobs.learning.voting_models import VotingModels
 from rajobs.records.anatomy import SIDES
 from rajobs.records.store import Store
 
-LEAST = 6  # points that make a hand
-TWICE = 0.25  # of the sites: so many that lie in two places make two hands, and a second one may be cut to LEAST
-STEPS = 10  # by which places are parted
-FARTHER = 0.4  # of its size: so a film is looked at again where hands are not found, for they may be too close
-SURE_FAR = 0.9  # of most of a hand's joints, to be believed from there: one taken for the other side's is less sure
-TAG = 0.15  # what a side told by the film's header weighs, of 1
+FEWEST_POINTS = 6  # that make a hand
+TWO_HANDS = 0.25  # share of the sites shown twice, from which a film has two hands; one may be cut to FEWEST_POINTS
+GROUPING_STEPS = 10  # of the grouping of points into two hands
+SECOND_SCALE = 0.4  # a film without a hand is looked at again at this scale: its hand may fill the film
+SURE_AT_SECOND_SCALE = 0.9  # median confidence that a hand needs there: one taken for the other side has less
+TAG_WEIGHT = 0.15  # of 1: what the header's side counts when a hand looks like either side's
 
 Hands = dict[str | None, list[Position]]
 """Their joints, by side."""
-
-Shapes = Mapping[str, tuple[int, int]]
-"""Rows and columns of each film."""
+Shape = tuple[int, int]
+"""Rows and columns of a film."""
+Points = NDArray[np.float64]
+"""Column, row and confidence of each point."""
 
 
 def find_joints(
-    store: Store, key: str, images: pa.Table, films: Sequence[Row], filters: VotingModels, joints: VotingModels
+    store: Store, key: str, images: pa.Table, films: Sequence[Row], hands: VotingModels, joints: VotingModels
 ) -> Positions:
-    """The joints of these films' hands; nothing where there is no model that shows them.
+    """The joints of these films' hands; empty if there is no model that shows them.
 
-    Films of which a hand is not found are looked at once more, from farther away.
+    Films on which a hand is missing are looked at once more, at a smaller scale.
     """
-    if not filters.finders or not joints.finders:
+    if not hands.finders or not joints.finders:
         return {}
-    look = partial(_look, store, key, images, filters, joints)
-    found = look(films, 1.0)
-    lost = [film for film in films if not _whole(found.get(film.image_id, {}))]
-    for name, hands in look(lost, FARTHER).items():
-        sure = {side: hand for side, hand in hands.items() if _median(hand) >= SURE_FAR}
-        if _sureness(sure) > _sureness(found.get(name, {})):
-            found[name] = sure
-    known = {name: [place for hand in hands.values() for place in hand] for name, hands in found.items()}
-    return {name: held for name, held in known.items() if held}
+    finder = JointFinder(store=store, key=key, images=images, hands=hands, joints=joints)
+    by_film = finder.hands_of(films, 1.0)
+    incomplete = [film for film in films if not _is_complete(by_film.get(film.image_id, {}))]
+    for name, smaller in finder.hands_of(incomplete, SECOND_SCALE).items():
+        sure = {side: hand for side, hand in smaller.items() if _median_confidence(hand) >= SURE_AT_SECOND_SCALE}
+        if _total_confidence(sure) > _total_confidence(by_film.get(name, {})):
+            by_film[name] = sure
+    positions = {name: [place for hand in of_film.values() for place in hand] for name, of_film in by_film.items()}
+    return {name: places for name, places in positions.items() if places}
 
 
-def keep_examined(found: Positions, single: Collection[str]) -> Positions:
-    """Of films that are said to show a single hand, the larger of two: the other is a child's, beside it."""
+def keep_examined(positions: Positions, single: Collection[str]) -> Positions:
+    """Of two hands on a film that shows a single one, keep the larger: the other is a child's beside it."""
     kept = {}
-    for name, held in found.items():
-        hands = [[place for place in held if place.side == side] for side in SIDES]
-        kept[name] = max(hands, key=_size) if name in single and all(hands) else held
+    for name, places in positions.items():
+        hands = [[place for place in places if place.side == side] for side in SIDES]
+        kept[name] = max(hands, key=_extent) if name in single and all(hands) else places
     return kept
 
 
-def _size(hand: Sequence[Position]) -> float:
-    """From one end of it to the other, in the film's pixels."""
+def _extent(hand: Sequence[Position]) -> float:
+    """The largest distance between two of its joints, in the film's pixels."""
     return max(float(np.hypot(a.x - b.x, a.y - b.y)) for a in hand for b in hand)
 
 
-def _look(
-    store: Store,
-    key: str,
-    images: pa.Table,
-    filters: VotingModels,
-    joints: VotingModels,
-    films: Sequence[Row],
-    share: float,
-) -> dict[str, Hands]:
-    """The hands of these films, seen at this share of their size, each with its joints; some have none."""
-    if not films:
-        return {}
-    told = images.select(["image_id", "rows", "columns", "laterality"]).to_pylist()
-    shapes = {image["image_id"]: (image["rows"], image["columns"]) for image in told}
-    tags = {image["image_id"]: image["laterality"] for image in told}
-    rough: dict[str, list[Position]] = {}
-    for row, found in zip(films, _seen(store, key, filters, films, shapes, share)):
-        assert filters.study.points is not None
-        hands = choose_hands(filters.study.points.point_names, found, tags[row.image_id])
-        if hands:
-            rough[row.image_id] = hands
-    close: dict[str, Hands] = defaultdict(dict)
-    for row, found in _sided(store, key, joints, rows_of_part("hands", images, rough), shapes):
-        assert joints.study.points is not None
-        close[row.image_id][row.side] = joints_of(joints.study.points.point_names, found, row.side)
-    return close
-
-
-def _whole(hands: Hands) -> bool:
-    """Whether there are hands, and each of them shows joints."""
+def _is_complete(hands: Hands) -> bool:
+    """Whether there are hands, and each of them has joints."""
     return bool(hands) and all(hands.values())
 
 
-def _median(hand: Sequence[Position]) -> float:
-    """How sure its joints are."""
+def _median_confidence(hand: Sequence[Position]) -> float:
     return float(np.median([place.confidence or 0.0 for place in hand])) if hand else 0.0
 
 
-def _sureness(hands: Hands) -> float:
-    """Of all their joints together."""
+def _total_confidence(hands: Hands) -> float:
     return sum(place.confidence or 0.0 for hand in hands.values() for place in hand)
 
 
-def joints_of(places: PointNames, found: NDArray[np.float64], side: str | None) -> list[Position]:
-    """The joints of a hand that are there; too few make no hand."""
-    there = [
-        Position(site=site, side=side, x=x, y=y, confidence=sure)
-        for (_, site), (x, y, sure) in zip(places, found.tolist())
-        if sure >= LEAST_CONFIDENCE
+@dataclass(frozen=True, kw_only=True)
+class JointFinder:
+    """The films of a part, and the models that look at them."""
+
+    store: Store
+    key: str
+    images: pa.Table
+    hands: VotingModels
+    joints: VotingModels
+
+    @property
+    def shapes(self) -> dict[str, Shape]:
+        films = self.images.select(["image_id", "rows", "columns"]).to_pylist()
+        return {film["image_id"]: (film["rows"], film["columns"]) for film in films}
+
+    def hands_of(self, films: Sequence[Row], scale: float) -> dict[str, Hands]:
+        """By film, its hands as seen at this scale, each with its joints; some have none."""
+        if not films:
+            return {}
+        tags = dict(zip(*(self.images.column(name).to_pylist() for name in ("image_id", "laterality"))))
+        rough: dict[str, list[Position]] = {}
+        assert self.hands.study.points is not None and self.joints.study.points is not None
+        for row, points in zip(films, self.points_of(self.hands, films, scale)):
+            hands = choose_hands(self.hands.study.points.point_names, points, tags[row.image_id])
+            if hands:
+                rough[row.image_id] = hands
+        close: dict[str, Hands] = defaultdict(dict)
+        for row, points in self.joints_of(row_kinds.HANDS.rows_of_part(self.images, rough)):
+            names = self.joints.study.points.point_names
+            close[row.image_id][row.side] = positions_of_hand(names, points, row.side)
+        return close
+
+    def joints_of(self, rows: Sequence[Row]) -> list[tuple[Row, Points]]:
+        """Each hand with its joints.
+
+        A hand with too few joints is taken for the other side's if most joints are visible as such.
+        """
+        seen = list(zip(rows, self.points_of(self.joints, rows)))
+        taken = {(row.image_id, row.side) for row in rows}
+        doubtful = []
+        for at, (row, points) in enumerate(seen):
+            other = replace(row, side=next(side for side in SIDES if side != row.side))
+            if _count_visible(points) < FEWEST_POINTS and (row.image_id, other.side) not in taken:
+                doubtful.append((at, other))
+        if doubtful:
+            for (at, other), points in zip(doubtful, self.points_of(self.joints, [row for _, row in doubtful])):
+                if _count_visible(points) > len(points) / 2:  # a part of a hand may look like either side's
+                    seen[at] = other, points
+        return seen
+
+    def points_of(self, models: VotingModels, rows: Sequence[Row], scale: float = 1.0) -> list[Points]:
+        """The points of each row, in the film's pixels, the mean of several models'; `scale`: of the views."""
+        drawn = draw_views(self.store, self.key, models.view_requests(rows, models.finders))
+        view, shapes = models.study.view, self.shapes
+        assert view.place is not None
+        by_model = []
+        for model in models.finders:
+            arrays, settings = models.arrays_for(model, drawn), view.with_settings(model.recipe.view)
+            points = model.locate(arrays) if scale == 1 else _locate_at_scale(model, arrays, scale)
+            for at, row in enumerate(rows):
+                to_film = invert(view.place(row, shapes[row.image_id], **settings))
+                points[at, :, :2] = move_points(points[at, :, :2], to_film)
+            by_model.append(points)
+        return [on_film(points, shapes[row.image_id]) for row, points in zip(rows, mean_points(by_model))]
+
+
+def positions_of_hand(names: PointNames, points: Points, side: str | None) -> list[Position]:
+    """The visible joints of a hand; too few make no hand."""
+    visible = [
+        Position(site=site, side=side, x=x, y=y, confidence=confidence)
+        for (_, site), (x, y, confidence) in zip(names, points.tolist())
+        if confidence >= LEAST_CONFIDENCE
     ]
-    return there if len(there) >= LEAST else []
+    return visible if len(visible) >= FEWEST_POINTS else []
 
 
-def _sided(
-    store: Store, key: str, panel: VotingModels, rows: Sequence[Row], shapes: Shapes
-) -> list[tuple[Row, NDArray[np.float64]]]:
-    """Each hand with its joints; one that shows too few is the other side's if most of its joints are there as such."""
-    seen = list(zip(rows, _seen(store, key, panel, rows, shapes)))
-    taken = {(row.image_id, row.side) for row in rows}
-    again = []
-    for at, (row, found) in enumerate(seen):
-        other = replace(row, side=next(side for side in SIDES if side != row.side))
-        if _there(found) < LEAST and (row.image_id, other.side) not in taken:
-            again.append((at, other))
-    if again:
-        for (at, other), found in zip(again, _seen(store, key, panel, [row for _, row in again], shapes)):
-            if _there(found) > len(found) / 2:  # a part of a hand may look like either side's
-                seen[at] = other, found
-    return seen
+def _count_visible(points: Points) -> int:
+    return int((points[:, 2] >= LEAST_CONFIDENCE).sum())
 
 
-def _there(found: NDArray[np.float64]) -> int:
-    """How many places are."""
-    return int((found[:, 2] >= LEAST_CONFIDENCE).sum())
+def _locate_at_scale(model: Model, arrays: Images, scale: float) -> Points:
+    small, to_small = shrink_views(arrays, scale)
+    points = model.locate(small)
+    return np.concatenate([move_points(points[..., :2], invert(to_small)), points[..., 2:]], axis=2)
 
 
-def _seen(
-    store: Store, key: str, panel: VotingModels, rows: Sequence[Row], shapes: Shapes, share: float = 1.0
-) -> list[NDArray[np.float64]]:
-    """Film column and row, and sureness, of each place in each row: of several models the mean.
-
-    `share`: of its size that a view is made, as seen from farther away.
-    """
-    drawn: Mapping[str, Any] = draw_views(store, key, panel.view_requests(rows, panel.finders))
-    given = []
-    for model in panel.finders:
-        images, settings = panel.images(drawn, model), panel.study.view.with_settings(model.recipe.view)
-        found = model.locate(images) if share == 1 else _from_farther(model, images, share)
-        assert panel.study.view.place is not None
-        for at, row in enumerate(rows):
-            to_film = invert(panel.study.view.place(row, shapes[row.image_id], **settings))
-            found[at, :, :2] = move_points(found[at, :, :2], to_film)
-        given.append(found)
-    return [on_film(found, shapes[row.image_id]) for row, found in zip(rows, mean_points(given))]
-
-
-def _from_farther(model: Model, images: Array, share: float) -> NDArray[np.float64]:
-    small, by = shrink_views(images, share)
-    found = model.locate(small)
-    return np.concatenate([move_points(found[..., :2], invert(by)), found[..., 2:]], axis=2)
-
-
-def on_film(found: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.float64]:
-    """Columns, rows and sureness of places; what lies off the film is not there."""
+def on_film(points: Points, shape: Shape) -> Points:
+    """The points; the confidence of those that lie off the film is 0."""
     rows, columns = shape
-    off = ((found[:, :2] < -0.5) | (found[:, :2] >= (columns - 0.5, rows - 0.5))).any(axis=1)
-    return np.column_stack([found[:, :2], np.where(off, 0.0, found[:, 2])])
+    off = ((points[:, :2] < -0.5) | (points[:, :2] >= (columns - 0.5, rows - 0.5))).any(axis=1)
+    return np.column_stack([points[:, :2], np.where(off, 0.0, points[:, 2])])
 
 
-def choose_hands(places: PointNames, found: NDArray[np.float64], tag: str | None) -> list[Position]:
-    """The positions of the hands that are there, at most one a side."""
-    sure = [
-        Position(site=site, side=side, x=x, y=y, confidence=sure)
-        for (side, site), (x, y, sure) in zip(places, found.tolist())
-        if sure >= LEAST_CONFIDENCE and side is not None
+def choose_hands(names: PointNames, points: Points, tag: str | None) -> list[Position]:
+    """The positions of the hands on a film, at most one per side."""
+    visible = [
+        Position(site=site, side=side, x=x, y=y, confidence=confidence)
+        for (side, site), (x, y, confidence) in zip(names, points.tolist())
+        if confidence >= LEAST_CONFIDENCE and side is not None
     ]
-    if len(sure) < LEAST:
+    if len(visible) < FEWEST_POINTS:
         return []
-    groups = _two_groups(sure)
+    groups = _split_in_two(visible)
     twice = {place.site for place in groups[0]} & {place.site for place in groups[1]}
-    sites = {place.site for place in sure}
-    if len(twice) < TWICE * len(sites):  # one hand, if seen as left and as right
-        hands = {side: _hand([place for place in sure if place.side == side]) for side in SIDES}
-        weight = {side: _weight(hand, side) / len(sites) + TAG * (side == tag) for side, hand in hands.items() if hand}
+    sites = {place.site for place in visible}
+    if len(twice) < TWO_HANDS * len(sites):  # one hand, which may have been seen as left and as right
+        hands = {side: _surest_by_site([place for place in visible if place.side == side]) for side in SIDES}
+        weight = {
+            side: _confidence_as(hand, side) / len(sites) + TAG_WEIGHT * (side == tag)
+            for side, hand in hands.items()
+            if hand
+        }
         return hands[max(weight, key=weight.__getitem__)] if weight else []
-    first, second = sorted(groups, key=lambda group: _weight(group, "R") - _weight(group, "L"))
-    return [replace(place, side=side) for side, hand in (("L", _hand(first)), ("R", _hand(second))) for place in hand]
+    left, right = sorted(groups, key=lambda group: _confidence_as(group, "R") - _confidence_as(group, "L"))
+    return [
+        replace(place, side=side)
+        for side, hand in (("L", _surest_by_site(left)), ("R", _surest_by_site(right)))
+        for place in hand
+    ]
 
 
-def _two_groups(places: Sequence[Position]) -> tuple[list[Position], list[Position]]:
-    """Places parted in two by where they lie: a finder may show some of a left hand's on the right one beside it."""
+def _split_in_two(places: Sequence[Position]) -> tuple[list[Position], list[Position]]:
+    """Places in two groups by where they lie: a finder may show some of a left hand's on the right one beside it."""
     at = np.array([(place.x, place.y) for place in places])
     apart = np.linalg.norm(at[:, None] - at[None], axis=2)
-    middles = at[list(np.unravel_index(int(apart.argmax()), apart.shape))]
-    for _ in range(STEPS):
-        far = np.linalg.norm(at[:, None] - middles[None], axis=2).argmin(axis=1)
-        middles = np.array(
-            [at[far == group].mean(axis=0) if (far == group).any() else middles[group] for group in (0, 1)]
+    centres = at[list(np.unravel_index(int(apart.argmax()), apart.shape))]
+    for _ in range(GROUPING_STEPS):
+        nearest = np.linalg.norm(at[:, None] - centres[None], axis=2).argmin(axis=1)
+        centres = np.array(
+            [at[nearest == group].mean(axis=0) if (nearest == group).any() else centres[group] for group in (0, 1)]
         )
-    one, other = ([place for place, mine in zip(places, far) if mine == group] for group in (0, 1))
+    one, other = ([place for place, own in zip(places, nearest) if own == group] for group in (0, 1))
     return one, other
 
 
-def _weight(places: Sequence[Position], side: str) -> float:
+def _confidence_as(places: Sequence[Position], side: str) -> float:
+    """The confidence of the places that were seen as this side's."""
     return sum(place.confidence or 0.0 for place in places if place.side == side)
 
 
-def _hand(places: Sequence[Position]) -> list[Position]:
-    """The surest position of each site, where there are enough for a hand."""
+def _surest_by_site(places: Sequence[Position]) -> list[Position]:
+    """The surest position of each site, if there are enough for a hand."""
     surest: dict[str, Position] = {}
     for place in sorted(places, key=lambda place: place.confidence or 0.0):
         surest[place.site] = place
-    return list(surest.values()) if len(surest) >= LEAST else []
+    return list(surest.values()) if len(surest) >= FEWEST_POINTS else []

@@ -1,6 +1,6 @@
-"""The last part of score, in the driver: the CSVs, the visits and the page's numbers out of the parts that are there.
+"""The last stage of score, in the driver: the CSVs, the visits and the page's counts out of the parts that are there.
 
-Tables are read part by part: the driver holds counts and the few rows that are shown, however many films there are.
+Tables are read part by part: the driver holds counts and the few rows that the page shows, whatever the cohort's size.
 """
 
 import tempfile
@@ -16,26 +16,27 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rajobs.imaging.rows import Finding, Row, Visit
-from rajobs.imaging.rows import visits_of_clinic as clinic_visits
-from rajobs.jobs.score.worker import TABLES
-from rajobs.learning.samples.row_arrays import draw_visits
-from rajobs.learning.voting import VotingModels
+from rajobs.imaging.clinic_visits import Finding, Visit, visits_of_clinic
+from rajobs.imaging.rows import CLINIC_TABLE, VISITS, Row
+from rajobs.jobs.score.steps import Record, ScoreSteps, Votes
+from rajobs.learning.samples.row_arrays import ViewRequest, draw_visits
+from rajobs.learning.voting_models import VotingModels
 from rajobs.records.store import Store
 from rajobs.records.tables.csv_files import csv_file
 from rajobs.records.tables.parquet_parts import iterate_parts, list_parts, open_part, read_part, to_parquet
-from rajobs.records.tables.schemas import CLINIC, HANDS, ULTRASOUND, VISITS
+from rajobs.records.tables.schemas import CLINIC, HANDS, ULTRASOUND
 from rajobs.records.tables.table_schema import TableSchema
 from rajobs.records.visits import HAND_COLUMNS, SCAN_COLUMNS, build_visits, grades_by_visit
 from rajobs.reports.score_tallies import FilmTally, HandTally, VisitTally
 
-LOT = 50_000  # rows of the small tables that are held while visits are made of them
-ASKED = 256  # visits drawn at one go
+ROWS_PER_LOT = 50_000  # rows of the small tables held in memory while visits are made of them
+VISITS_AT_ONCE = 256  # visits drawn at a time
+VISITS_TABLE = "visits"
 
 
 @dataclass(frozen=True, kw_only=True)
 class GatheredTables:
-    """What the tables hold, in numbers."""
+    """What the tables hold, in counts."""
 
     rows: Counter[str] = field(default_factory=Counter)
     fates: Counter[str] = field(default_factory=Counter)
@@ -44,116 +45,134 @@ class GatheredTables:
     visits: VisitTally = field(default_factory=VisitTally)
 
 
-def drop_gathered(store: Store) -> None:
-    """Remove what an earlier start made of all parts: without the parts that are to come it is not whole."""
-    for name in (*TABLES, "visits"):
+def drop_gathered(store: Store, steps: ScoreSteps) -> None:
+    """Remove what an earlier start made of all parts: it is incomplete once more parts are to come."""
+    for name in (*steps.part_tables, VISITS_TABLE):
         store.delete(f"{name}.csv")
-    for key in list_parts(store, "visits"):
+    for key in list_parts(store, VISITS_TABLE):
         store.delete(key)
 
 
-def gather(data: Store, store: Store, clinical: VotingModels) -> GatheredTables:
-    """Write a CSV of each table, and the visits; the numbers of all."""
-    found = GatheredTables()
-    drop_gathered(store)
+def gather(data: Store, store: Store, steps: ScoreSteps, models: Mapping[str, VotingModels]) -> GatheredTables:
+    """Write a CSV of each table, and the visits, for which `models` are asked; the counts of all."""
+    gathered, tables = GatheredTables(), steps.part_tables
+    drop_gathered(store, steps)
     with ExitStack() as stack:
-        write = {name: stack.enter_context(csv_file(store, f"{name}.csv", of)) for name, of in TABLES.items()}
+        write = {name: stack.enter_context(csv_file(store, f"{name}.csv", schema)) for name, schema in tables.items()}
         for key in list_parts(store, "ledger"):
             part = key.rpartition("/")[2]
-            held = {name: read_part(store, f"{name}/{part}", of) for name, of in TABLES.items()}
-            for name, table in held.items():
+            of_part = {name: read_part(store, f"{name}/{part}", schema) for name, schema in tables.items()}
+            for name, table in of_part.items():
                 write[name](table)
-                found.rows[name] += table.num_rows
-            found.fates.update(held["ledger"].column("fate").to_pylist())
-            found.films.add(held["films"], part)
-            found.hands.add(held["hands"], held["joints"], part)
-            found.visits.add_scans(held["ultrasound"])
-    with csv_file(store, "visits.csv", VISITS) as write_visits:
-        for number, table in enumerate(_visits(data, store, clinical)):
-            store.put(f"visits/part-{number:05}.parquet", to_parquet(table, VISITS))
+                gathered.rows[name] += table.num_rows
+            gathered.fates.update(of_part["ledger"].column("fate").to_pylist())
+            gathered.films.add(of_part["films"], part)
+            gathered.hands.add(of_part["hands"], of_part["joints"], part)
+            gathered.visits.add_scans(of_part["ultrasound"])
+    with csv_file(store, f"{VISITS_TABLE}.csv", steps.visits) as write_visits:
+        for number, table in enumerate(_visits(data, store, steps, models)):
+            store.put(f"{VISITS_TABLE}/part-{number:05}.parquet", to_parquet(table, steps.visits))
             write_visits(table)
-            found.rows["visits"] += table.num_rows
-            found.visits.add(table)
-    return found
+            gathered.rows[VISITS_TABLE] += table.num_rows
+            gathered.visits.add(table)
+    return gathered
 
 
-def _visits(data: Store, store: Store, clinical: VotingModels) -> Iterator[pa.Table]:
-    """The second stage: lots of whole patients, kept on this machine's disk until it is their turn."""
-    sources: dict[str, tuple[Store, str, TableSchema, Sequence[str]]] = {
-        "hands": (store, "hands", HANDS, HAND_COLUMNS),
-        "scans": (store, "ultrasound", ULTRASOUND, SCAN_COLUMNS),
+@dataclass(frozen=True, kw_only=True)
+class _Source:
+    """A table that visits are made of."""
+
+    store: Store
+    folder: str
+    schema: TableSchema
+    columns: Sequence[str]
+
+
+def _visits(data: Store, store: Store, steps: ScoreSteps, models: Mapping[str, VotingModels]) -> Iterator[pa.Table]:
+    """The second stage: lots of whole patients, which wait on this machine's disk for their turn."""
+    sources = {
+        "hands": _Source(store=store, folder="hands", schema=HANDS, columns=HAND_COLUMNS),
+        "scans": _Source(store=store, folder="ultrasound", schema=ULTRASOUND, columns=SCAN_COLUMNS),
     }
-    if clinical.models:
-        sources["clinic"] = (data, "clinic", CLINIC, CLINIC.names)
+    if any(group.models for group in models.values()):
+        sources["clinic"] = _Source(store=data, folder=CLINIC_TABLE, schema=CLINIC, columns=CLINIC.names)
     rows = sum(
-        open_part(place, key, of).metadata.num_rows
-        for place, table, of, _ in sources.values()
-        for key in list_parts(place, table)
+        open_part(source.store, key, source.schema).metadata.num_rows
+        for source in sources.values()
+        for key in list_parts(source.store, source.folder)
     )
     with tempfile.TemporaryDirectory(prefix="rajobs-visits-") as folder:
-        lots = 1 + rows // LOT
+        lots = 1 + rows // ROWS_PER_LOT
         for name, source in sources.items():
-            _by_patient((table for _, table in iterate_parts(*source)), Path(folder) / name, lots)
+            tables = (t for _, t in iterate_parts(source.store, source.folder, source.schema, source.columns))
+            _split_by_patient(tables, Path(folder) / name, lots)
         for lot in range(lots):
-            hands, scans = (_read(Path(folder) / name / str(lot)) for name in ("hands", "scans"))
+            hands, scans = (_read_lot(Path(folder) / name / str(lot)) for name in ("hands", "scans"))
             scans = scans or ULTRASOUND.arrow.empty_table()
-            asked = ask_clinic(clinical, _read(Path(folder) / "clinic" / str(lot)), scans)
-            yield build_visits(hands or HANDS.arrow.empty_table(), scans, asked)
+            asked = ask_about_visits(steps, models, _read_lot(Path(folder) / "clinic" / str(lot)), scans)
+            yield build_visits(hands or HANDS.arrow.empty_table(), scans, asked, schema=steps.visits)
 
 
-def _by_patient(tables: Iterable[pa.Table], folder: Path, lots: int) -> None:
-    """A file a lot: all rows of a patient are in one of them."""
+def _split_by_patient(tables: Iterable[pa.Table], folder: Path, lots: int) -> None:
+    """One file per lot: all rows of a patient are in one of them."""
     folder.mkdir()
     with ExitStack() as stack:
         writers: dict[int, Any] = {}
         for table in tables:
-            whose = np.array([zlib.crc32(name.encode()) % lots for name in table.column("patient").to_pylist()])
-            for lot in np.unique(whose).tolist():
+            lot_of_row = np.array([zlib.crc32(name.encode()) % lots for name in table.column("patient").to_pylist()])
+            for lot in np.unique(lot_of_row).tolist():
                 if lot not in writers:
                     sink = pa.OSFile(str(folder / str(lot)), "wb")
                     writers[lot] = stack.enter_context(pa.ipc.new_stream(stack.enter_context(sink), table.schema))
-                writers[lot].write_table(table.filter(pa.array(whose == lot)))
+                writers[lot].write_table(table.filter(pa.array(lot_of_row == lot)))
 
 
-def _read(file: Path) -> pa.Table | None:
+def _read_lot(file: Path) -> pa.Table | None:
     if not file.exists():
         return None
     with pa.OSFile(str(file), "rb") as source:
         return pa.ipc.open_stream(source).read_all()
 
 
-def ask_clinic(clinical: VotingModels, clinic: pa.Table | None, scans: pa.Table) -> list[dict[str, Any]]:
-    """The models' probability for each visit of the clinic table; variants are no visits.
+def ask_about_visits(
+    steps: ScoreSteps, models: Mapping[str, VotingModels], clinic: pa.Table | None, scans: pa.Table
+) -> list[Record]:
+    """What the models answer about each visit of the clinic table; variants are no visits.
 
     What the clinic left empty of the joints' ultrasound is filled by the grades of scans of the same day; the clinic
     table stays as it is.
     """
     if clinic is None:
         return []
-    told = grades_by_visit(scans)
-    seen = clinic_visits(clinic.filter(pc.is_null(clinic.column("derived_from"))))
-    gaps = [gaps_of(visit, told.get((visit.patient, visit.day), {})) for visit in seen]
-    found = [replace(visit, findings={**visit.findings, **gap}) for visit, gap in zip(seen, gaps)]
-    answers: list[dict[str, Any]] = []
-    for first in range(0, len(found), ASKED):
-        some = found[first : first + ASKED]
-        rows: Sequence[Row] = [Row(image_id=visit.image_id, at=at) for at, visit in enumerate(some)]
-        vote = clinical.vote(rows, draw_visits(some, clinical.view_requests(rows)))["ra_clinical"]
-        answers += [
-            {
-                "patient": visit.patient,
-                "visit_date": visit.day,
-                "ra_clinical_p": float(p[1]),
-                "ra_clinical_dissent": vote.dissent_of_row(at),
-                "squares_filled": len(gaps[first + at]),
-                "bundles": clinical.hashes,
-            }
-            for at, visit in enumerate(some)
-            if (p := vote.probabilities_at(at)) is not None
-        ]
-    return answers
+    grades = grades_by_visit(scans)
+    visits = visits_of_clinic(clinic.filter(pc.is_null(clinic.column("derived_from"))))
+    filled = [missing_findings(visit, grades.get((visit.patient, visit.day), {})) for visit in visits]
+    seen = [replace(visit, findings={**visit.findings, **more}) for visit, more in zip(visits, filled)]
+    records: list[Record] = []
+    for first in range(0, len(seen), VISITS_AT_ONCE):
+        some = seen[first : first + VISITS_AT_ONCE]
+        votes = _votes(steps, models, some)
+        for number, visit in enumerate(some):
+            answers = votes.fill(number)
+            if answers:
+                records.append({
+                    "patient": visit.patient, "visit_date": visit.day, **answers,
+                    "squares_filled": len(filled[first + number]), "bundles": votes.hashes,
+                })  # fmt: skip
+    return records
 
 
-def gaps_of(visit: Visit, told: Mapping[str, Finding]) -> dict[str, Finding]:
-    """Those of some findings of which the visit says nothing."""
-    return {name: told[name] for name, finding in visit.findings.items() if finding is None and name in told}
+def _votes(steps: ScoreSteps, models: Mapping[str, VotingModels], visits: Sequence[Visit]) -> Votes:
+    rows = [Row(image_id=visit.image_id, at=number) for number, visit in enumerate(visits)]
+    studies = steps.filling(VISITS)
+    requests: dict[str, ViewRequest] = {}
+    for study in studies:
+        requests.update(models[study.name].view_requests(rows))
+    drawn = draw_visits(visits, requests)
+    by_study = {study.name: models[study.name].vote(rows, drawn) for study in studies}
+    return Votes(studies=tuple(studies), by_study=by_study, models=models, schema=steps.visits)
+
+
+def missing_findings(visit: Visit, known: Mapping[str, Finding]) -> dict[str, Finding]:
+    """Those of the known findings that the visit lacks."""
+    return {name: known[name] for name, finding in visit.findings.items() if finding is None and name in known}

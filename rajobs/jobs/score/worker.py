@@ -1,210 +1,233 @@
-"""One worker of score: its models loaded once, then part after part. Pixels stay within it.
+"""One worker of score: its models are loaded once, then it takes part after part. Pixels stay within it.
 
-What is asked of a part: films -> a hand or none (previews alone) -> hands and joints, where something says where they
-are -> their scores; scans -> grades. A film's pixels are read and decoded once for all models.
+The filter sees previews alone. On the films that it passes, labels or models place hands and joints, and every study
+that declares a score step is asked about its rows. A film's pixels are read and decoded once for all models.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
-from rajobs import studies
-from rajobs.imaging.rows import POSITION_STUDY, Positions, Row, positions_from_labels, rows_of_part
-from rajobs.jobs.score.extremity_rows import HandInProgress, hand_rows, score_joints
+from rajobs.imaging import rows as row_kinds
+from rajobs.imaging.hand_geometry import POSITION_STUDY, Positions, positions_from_labels
+from rajobs.imaging.rows import Row, RowKind
+from rajobs.jobs.score.extremity_rows import HandInProgress, fill_joints, hand_rows
 from rajobs.jobs.score.joint_finding import find_joints, keep_examined
-from rajobs.learning.samples.row_arrays import draw_views
-from rajobs.learning.voting import BundleLocation, Vote, VotingModels
+from rajobs.jobs.score.steps import Record, ScoreSteps, Votes
+from rajobs.learning.samples.row_arrays import ViewRequest, draw_views
+from rajobs.learning.study import Study
+from rajobs.learning.voting import Vote, apply_rule
+from rajobs.learning.voting_models import BundleLocation, VotingModels
 from rajobs.records.anatomy import SITES
 from rajobs.records.label_consensus import consensus
-from rajobs.records.scan_grades import PLACE, frame_grade, scan_place, split_into_scans
+from rajobs.records.scan_grades import PLACE, scan_place, split_into_scans
 from rajobs.records.store import open_store
 from rajobs.records.tables.parquet_parts import read_part, read_table, to_parquet
-from rajobs.records.tables.schemas import FILMS, HANDS, IMAGES, JOINTS, LABELS, LEDGER, ULTRASOUND, VIEWS
+from rajobs.records.tables.schemas import IMAGES, LABELS
 
-Record = dict[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Step:
-    """A link of the chain: the study that answers, of which rows, into which table."""
-
-    study: str
-    rows: str
-    table: str
-
-
-FILTER, FINDS, SCORES, RECOGNITION, STAGES, GRADES, CLINICAL = CHAIN = (
-    Step(study="hand_filter", rows="films", table="films"),
-    Step(study="joint_detection", rows="hands", table="joints"),
-    Step(study="svdh_scoring", rows="joints", table="joints"),
-    Step(study="ra_recognition", rows="hands", table="hands"),
-    Step(study="ra_staging", rows="hands", table="hands"),
-    Step(study="ultrasound_grading", rows="ultrasound", table="ultrasound"),
-    Step(study="clinical_array", rows="visits", table="visits"),  # in a second stage: jobs/score/tables.py
-)
-"""What score asks. Where joints are is told by the labels' positions, else by models; a study that is not here has no
-table yet."""
-
-KEEPS = ("unilateral", "both")  # views after which a film goes on
-TABLES = {"films": FILMS, "hands": HANDS, "joints": JOINTS, "ultrasound": ULTRASOUND, "ledger": LEDGER}
-"""The tables of a part, in the order they are put: where the ledger's is, the part is done."""
-
+OWNER_COLUMNS = ("image_id", "patient", "visit_date")
 _IMAGES = (
-    "image_id", "patient", "visit_date", "derived_from", "modality", "rows", "columns", "laterality", "frame",
-    "doppler",
+    *OWNER_COLUMNS, "derived_from", "modality", "rows", "columns", "laterality", "frame", "doppler",
 )  # fmt: skip
 
 
 class ScoreWorker:
-    """Takes the key of an images part, writes its parts of the tables."""
+    """Takes the key of an images part, and writes its parts of the tables."""
 
     def __init__(self, data: str, out: str, bundles: Mapping[str, Sequence[BundleLocation]]) -> None:
         self.data, self.out = open_store(data), open_store(out)
-        asked = [step.study for step in CHAIN if step is not CLINICAL]
-        self.panels = {study: VotingModels.load(studies.find(study), bundles[study]) for study in asked}
+        self.steps = ScoreSteps.of_all_studies()
+        self.tables = self.steps.part_tables
+        self.models = {
+            study.name: VotingModels.load(study, bundles[study.name])
+            for study in self.steps.studies
+            if study.rows is not row_kinds.VISITS  # asked in a second stage: jobs/score/tables.py
+        }
+        ruled = [rule.column for study in self.steps.studies for rule in study.rules]
+        self.columns = list(dict.fromkeys((*_IMAGES, *ruled)))
         labels = read_table(self.data, "labels", LABELS)
-        self.positions, self.scanned = places(labels), scan_places(labels)
+        self.positions, self.scan_places = hand_positions(labels), scan_places(labels, self.steps)
 
     def __call__(self, item: Record) -> Record:
-        images = read_part(self.data, item["key"], IMAGES, _IMAGES)
-        told = images.to_pylist()
-        films = self._films(item["key"], images, told)
-        film_of = {film["image_id"]: film for film in films if film["fate"] == "kept"}
-        positions = {**self._found(item["key"], images, film_of), **self.positions}
+        key: str = item["key"]
+        images = read_part(self.data, key, IMAGES, self.columns)
+        records = images.to_pylist()
+        films = self._film_rows(key, images, records)
+        kept = {film["image_id"]: film for film in films if film["fate"] == "kept"}
+        positions = {**self._find_joints(key, images, kept), **self.positions}
         hands = [
-            HandInProgress(row=row, whose=_whose(told[row.at]), film=film_of[row.image_id])
-            for row in rows_of_part("hands", images, positions)
-            if row.image_id in film_of
+            HandInProgress(row=row, owner=_owner(records[row.at]), film=kept[row.image_id])
+            for row in row_kinds.HANDS.rows_of_part(images, positions)
+            if row.image_id in kept
         ]
-        rows = {
-            "hands": [hand.row for hand in hands],
-            "joints": [joint for hand in hands for joint in hand.row.joints],
-            "ultrasound": rows_of_part("ultrasound", images, {}),
-        }
-        votes = self._votes(item["key"], rows)
-        hashes = [*self.panels[FINDS.study].hashes, *self.panels[SCORES.study].hashes]
-        score_joints(hands, votes[SCORES.study], hashes)
-        asked = [name for step in (FINDS, SCORES, RECOGNITION, STAGES) for name in self.panels[step.study].hashes]
-        ra, stage = votes[RECOGNITION.study].get("ra"), votes[STAGES.study].get("stage")
+        scans = row_kinds.ULTRASOUND.rows_of_part(images, {})
+        of_joints, of_hands, of_scans = self._votes(
+            key,
+            records,
+            {
+                row_kinds.JOINTS: [joint for hand in hands for joint in hand.row.joints],
+                row_kinds.HANDS: [hand.row for hand in hands],
+                row_kinds.ULTRASOUND: scans,
+            },
+        )
+        finder = self._hashes(self.steps.joint_finder)
+        fill_joints(hands, of_joints, [*finder, *of_joints.hashes])
         tables: dict[str, list[Record]] = {
             "films": films,
-            "hands": hand_rows(hands, ra, stage, asked),
+            "hands": hand_rows(hands, of_hands, [*finder, *of_joints.hashes, *of_hands.hashes]),
             "joints": [joint for hand in hands for joint in hand.joints],
-            "ultrasound": self._scans(rows["ultrasound"], votes, told),
+            "ultrasound": self._scan_rows(scans, of_scans, records),
         }
-        tables["ledger"] = self._ledger(told, tables)
-        name = item["key"].rpartition("/")[2]
-        for table, found in tables.items():
-            self.out.put(f"{table}/{name}", to_parquet(TABLES[table].rows(found), TABLES[table]))
+        tables["ledger"] = self._ledger_rows(records, tables)
+        name = key.rpartition("/")[2]
+        for table, schema in self.tables.items():
+            self.out.put(f"{table}/{name}", to_parquet(schema.rows(tables[table]), schema))
         return {"images": images.num_rows}
 
-    def _found(self, key: str, images: pa.Table, kept: Mapping[str, Record]) -> Positions:
-        """The joints of the kept films that no label names."""
-        films = [
-            row for row in rows_of_part(FILTER.rows, images, {}) if row.image_id in kept.keys() - self.positions.keys()
+    def _hashes(self, study: Study | None) -> list[str]:
+        return self.models[study.name].hashes if study is not None else []
+
+    def _find_joints(self, key: str, images: pa.Table, kept: Mapping[str, Record]) -> Positions:
+        """The joints of the kept films whose joints no label places."""
+        hand_finder, joint_finder = self.steps.hand_finder, self.steps.joint_finder
+        if hand_finder is None or joint_finder is None:
+            return {}
+        wanted = kept.keys() - self.positions.keys()
+        films = [row for row in row_kinds.FILMS.rows_of_part(images, {}) if row.image_id in wanted]
+        positions = find_joints(
+            self.data, key, images, films, self.models[hand_finder.name], self.models[joint_finder.name]
+        )
+        return keep_examined(positions, {name for name, film in kept.items() if film.get("view") == "unilateral"})
+
+    def _votes(self, key: str, records: Sequence[Record], rows: Mapping[RowKind, Sequence[Row]]) -> list[Votes]:
+        """The votes about rows of some kinds, in their order; everything is drawn in one pass over the part."""
+        studies = {kind: self.steps.filling(kind) for kind in rows}
+        requests: dict[str, ViewRequest] = {}
+        for kind, filling in studies.items():
+            for study in filling:
+                requests.update(self.models[study.name].view_requests(rows[kind]))
+        drawn = draw_views(self.data, key, requests)
+        return [
+            Votes(
+                studies=tuple(filling),
+                by_study={
+                    study.name: _by_rules(study, self.models[study.name].vote(rows[kind], drawn), rows[kind], records)
+                    for study in filling
+                },
+                models=self.models,
+                schema=self.tables[kind.name],
+            )
+            for kind, filling in studies.items()
         ]
-        found = find_joints(self.data, key, images, films, self.panels[FILTER.study], self.panels[FINDS.study])
-        return keep_examined(found, {name for name, film in kept.items() if film.get("view") == "unilateral"})
 
-    def _votes(self, key: str, rows: Mapping[str, Sequence[Row]]) -> dict[str, dict[str, Vote]]:
-        """By study, by target; what is drawn is drawn at one go."""
-        panels = {step: self.panels[step.study] for step in CHAIN if step.rows in rows and step is not FINDS}
-        asks = {}
-        for step, panel in panels.items():
-            asks.update(panel.view_requests(rows[step.rows]))
-        drawn = draw_views(self.data, key, asks)
-        return {step.study: panel.vote(rows[step.rows], drawn) for step, panel in panels.items()}
-
-    def _films(self, key: str, images: pa.Table, told: Sequence[Record]) -> list[Record]:
-        panel, rows = self.panels[FILTER.study], rows_of_part(FILTER.rows, images, {})
-        vote = panel.vote(rows, draw_views(self.data, key, panel.view_requests(rows))).get("view")
-        films = []
-        for at, row in enumerate(rows):
-            film: Record = {**_whose(told[row.at]), "bundles": panel.hashes}
-            if vote is None:  # without a filter the films that have joints are taken for hands
-                film["fate"] = "kept" if row.image_id in self.positions else "no-model"
+    def _film_rows(self, key: str, images: pa.Table, records: Sequence[Record]) -> list[Record]:
+        films = row_kinds.FILMS.rows_of_part(images, {})
+        (votes,) = self._votes(key, records, {row_kinds.FILMS: films})
+        passes = self._filter_passes(votes)
+        rows = []
+        for number, film in enumerate(films):
+            row: Record = {**_owner(records[film.at]), "bundles": votes.hashes, **votes.fill(number)}
+            if passes is None:  # without a filter, films with labelled joints are taken for hands
+                row["fate"] = "kept" if film.image_id in self.positions else "no-model"
             else:
-                view = VIEWS[int(vote.answers[at])]
-                film |= {"view": view, **{f"{name}_p": float(p) for name, p in zip(VIEWS, vote.p[at])}}
-                film["disagreement"] = float(vote.apart[at]) if len(panel.models) > 1 else None
-                film["fate"] = "kept" if view in KEEPS else "no-hand"
-            films.append(film)
-        return films
-
-    def _scans(
-        self, scans: Sequence[Row], votes: Mapping[str, Mapping[str, Vote]], told: Sequence[Record]
-    ) -> list[Record]:
-        panel, asked = self.panels[GRADES.study], votes[GRADES.study]
-        rows: list[Record] = []
-        for at, scan in enumerate(scans):
-            image = told[scan.at]
-            row: Record = {
-                **_whose(image), "frame": image["frame"], "doppler": image["doppler"], "bundles": panel.hashes,
-            }  # fmt: skip
-            row |= {name: self.scanned.get(scan.image_id, {}).get(name) for name in PLACE}
-            for target in panel.study.targets:
-                if target.name in asked and (p := asked[target.name].probabilities_at(at)) is not None:
-                    row |= frame_grade(target.name, p, int(asked[target.name].answers[at]), image["doppler"])
+                row["fate"] = "kept" if passes[number] else "no-hand"
             rows.append(row)
-        return place_scans(rows)
+        return rows
 
-    def _ledger(self, told: Sequence[Record], tables: Mapping[str, Sequence[Record]]) -> list[Record]:
+    def _filter_passes(self, votes: Votes) -> list[bool] | None:
+        """Whether each film goes on; None if no model filters."""
+        for study, _, vote in votes.each():
+            if study.scores is not None and study.scores.passes:
+                passing = [vote.target.classes.index(name) for name in study.scores.passes]
+                passes: list[bool] = np.isin(vote.answers, passing).tolist()
+                return passes
+        return None
+
+    def _scan_rows(self, scans: Sequence[Row], votes: Votes, records: Sequence[Record]) -> list[Record]:
+        rows: list[Record] = []
+        for number, scan in enumerate(scans):
+            image = records[scan.at]
+            labelled = self.scan_places.get(scan.image_id, {})
+            rows.append({
+                **_owner(image), "frame": image["frame"], "doppler": image["doppler"], "bundles": votes.hashes,
+                **{name: labelled.get(name) for name in PLACE}, **votes.fill(number),
+            })  # fmt: skip
+        return spread_places(rows)
+
+    def _ledger_rows(self, records: Sequence[Record], tables: Mapping[str, Sequence[Record]]) -> list[Record]:
         """What became of every image, and why."""
         films = {film["image_id"]: film for film in tables["films"]}
-        graded = bool(self.panels[GRADES.study].models)
-        looked = all(self.panels[study].finders for study in (FILTER.study, FINDS.study))
         rows = []
-        for image in told:
+        for image in records:
             name = image["image_id"]
             hands = sum(hand["image_id"] == name for hand in tables["hands"])
             joints = sum(joint["image_id"] == name and "x" in joint for joint in tables["joints"])
-            fate, why = _film_fate(films[name], hands, looked) if name in films else _scan_fate(graded)
+            fate, why = self._film_fate(films[name], hands) if name in films else self._scan_fate()
             rows.append({"image_id": name, "fate": fate, "why": why, "hands": hands, "joints": joints})
         return rows
 
+    def _film_fate(self, film: Record, hands: int) -> tuple[str, str]:
+        filtering = self.steps.filter.name if self.steps.filter is not None else "a filter"
+        if film["fate"] == "no-model":
+            return "no-model", f"no model of {filtering}, and nothing says where its joints are"
+        why = f"{filtering}: {film['view']}" if film.get("view") else "the labels name its joints"
+        if film["fate"] == "no-hand":
+            return "no-hand", why
+        if hands:
+            return "scored", why
+        finders = [self.steps.hand_finder, self.steps.joint_finder]
+        looked = all(study is not None and self.models[study.name].finders for study in finders)
+        return "no-joints", f"{why}; {'models found no hand on it' if looked else 'nothing says where its joints are'}"
 
-def places(labels: pa.Table) -> Positions:
-    """Where the labels say that the joints of hands are; feet have no table."""
-    found = positions_from_labels({axis: consensus(labels, POSITION_STUDY, axis, ordered=True) for axis in ("x", "y")})
-    hands = {image: [place for place in held if SITES[place.site].part == "hand"] for image, held in found.items()}
-    return {image: held for image, held in hands.items() if held}
+    def _scan_fate(self) -> tuple[str, str]:
+        grading = self.steps.filling(row_kinds.ULTRASOUND)
+        names = " and ".join(study.name for study in grading)
+        graded = any(self.models[study.name].models for study in grading)
+        return ("scored", names) if graded else ("no-model", f"no model of {names}")
 
 
-def scan_places(labels: pa.Table) -> dict[str, dict[str, str]]:
-    """The side and the site that labels of a scan name, as far as they do."""
-    found: dict[str, dict[str, str]] = {}
+def _by_rules(
+    study: Study, votes: Mapping[str, Vote], rows: Sequence[Row], records: Sequence[Record]
+) -> dict[str, Vote]:
+    """The votes with the answers of the study's rules in the rows where these hold."""
+    ruled = dict(votes)
+    for rule in study.rules:
+        if rule.target in ruled:
+            holds = np.array([records[row.at][rule.column] == rule.value for row in rows])
+            ruled[rule.target] = apply_rule(ruled[rule.target], rule, holds)
+    return ruled
+
+
+def hand_positions(labels: pa.Table) -> Positions:
+    """Where the labels place the joints of hands; feet have no table yet."""
+    coordinates = {axis: consensus(labels, POSITION_STUDY, axis, ordered=True) for axis in ("x", "y")}
+    hands = {
+        image: [place for place in positions if SITES[place.site].part == "hand"]
+        for image, positions in positions_from_labels(coordinates).items()
+    }
+    return {image: positions for image, positions in hands.items() if positions}
+
+
+def scan_places(labels: pa.Table, steps: ScoreSteps) -> dict[str, dict[str, str]]:
+    """The side and the site that labels of a scan name, as far as they do, by image_id."""
+    grading = {study.name for study in steps.filling(row_kinds.ULTRASOUND)}
+    places: dict[str, dict[str, str]] = {}
     for row in labels.select(["image_id", "study", *PLACE]).to_pylist():
         named = {name: row[name] for name in PLACE if row[name]}
-        if row["study"] == GRADES.study and named:
-            found[row["image_id"]] = {**found.get(row["image_id"], {}), **named}
-    return found
+        if row["study"] in grading and named:
+            places[row["image_id"]] = {**places.get(row["image_id"], {}), **named}
+    return places
 
 
-def place_scans(rows: Sequence[Record]) -> list[Record]:
-    """Frames, in the order of their tables, with their scan's side and site, which labels name on one of them."""
-    found: list[Record] = []
-    for _, mine in groupby(rows, key=lambda row: (row["patient"], row["visit_date"])):
-        found += [{**frame, **scan_place(scan)} for scan in split_into_scans(list(mine)) for frame in scan]
-    return found
+def spread_places(rows: Sequence[Record]) -> list[Record]:
+    """Frames, in the order of their tables, with the side and site that labels name on one frame of their loop."""
+    spread: list[Record] = []
+    for _, of_day in groupby(rows, key=lambda row: (row["patient"], row["visit_date"])):
+        spread += [{**frame, **scan_place(scan)} for scan in split_into_scans(list(of_day)) for frame in scan]
+    return spread
 
 
-def _whose(image: Record) -> Record:
-    return {name: image[name] for name in ("image_id", "patient", "visit_date")}
-
-
-def _film_fate(film: Record, hands: int, looked: bool) -> tuple[str, str]:
-    if film["fate"] == "no-model":
-        return "no-model", f"no model of {FILTER.study}, and nothing says where its joints are"
-    why = f"{FILTER.study}: {film['view']}" if film.get("view") else "the labels name its joints"
-    if film["fate"] == "no-hand":
-        return "no-hand", why
-    if hands:
-        return "scored", why
-    return "no-joints", f"{why}; {'models found no hand on it' if looked else 'nothing says where its joints are'}"
-
-
-def _scan_fate(graded: bool) -> tuple[str, str]:
-    return ("scored", GRADES.study) if graded else ("no-model", f"no model of {GRADES.study}")
+def _owner(image: Record) -> Record:
+    return {name: image[name] for name in OWNER_COLUMNS}

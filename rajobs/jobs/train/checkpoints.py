@@ -1,4 +1,4 @@
-"""Checkpoints of a network in training: the newest one is there, whatever dies."""
+"""Checkpoints of a network in training: the latest one is on the store, whatever dies."""
 
 import dataclasses
 import math
@@ -12,27 +12,27 @@ CHECKPOINT_SECONDS = 20.0
 
 @dataclasses.dataclass(kw_only=True)
 class Checkpoints:
-    """Keeps one network's newest state in a folder of the store."""
+    """The latest state of one network, in a folder of the store."""
 
     store: Store
     folder: str
     name: str
-    last: float = -math.inf  # when a state was put: the first one is put at once
+    saved_at: float = -math.inf  # clock of the last save; the first state is saved at once
 
     def keys(self) -> list[str]:
         return [entry.key for entry in self.store.list(f"{self.folder}/{self.name}/")]
 
     def latest(self) -> TrainingState | None:
-        found = self.keys()
-        return load_state(self.store.get(found[-1])) if found else None
+        keys = self.keys()
+        return load_state(self.store.get(keys[-1])) if keys else None
 
-    def save(self, epoch: int, state: TrainingState, done: bool) -> None:
-        """Put the state after an epoch, if the last one is some time ago or there is none to come."""
-        if not done and time.monotonic() - self.last < CHECKPOINT_SECONDS:
+    def save(self, epoch: int, state: TrainingState, last: bool) -> None:
+        """Save the state after an epoch, if the last save is some time ago or this is the last epoch."""
+        if not last and time.monotonic() - self.saved_at < CHECKPOINT_SECONDS:
             return
         key = f"{self.folder}/{self.name}/{epoch:05d}.safetensors"
-        older = [held for held in self.keys() if held != key]
+        older = [other for other in self.keys() if other != key]
         self.store.put(key, save_state(state))
-        for held in older:
-            self.store.delete(held)
-        self.last = time.monotonic()
+        for other in older:
+            self.store.delete(other)
+        self.saved_at = time.monotonic()

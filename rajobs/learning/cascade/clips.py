@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rajobs.imaging.rows import BONES
+from rajobs.imaging.hand_geometry import BONES
 from rajobs.learning.cascade.haar import Patches
 from rajobs.learning.points import PointNames, joint_widths
 from rajobs.learning.recipe import Augment

@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from rajobs.imaging.rows import BONES
+from rajobs.imaging.hand_geometry import BONES
 from rajobs.learning.points import WIDTH, PointNames
 
 P = NDArray[np.float64]

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from rajobs.imaging.coding import shrink_to_preview
 from rajobs.imaging.formats.ultrasound_regions import blank_outside
-from rajobs.imaging.rows import Position, Row, rows_of_image
+from rajobs.imaging.hand_geometry import Position
+from rajobs.imaging.rows import Row
 from rajobs.imaging.views import ViewInput, from_zero
 from rajobs.imaging.windowing import apply_grey_range, find_grey_range, to_bytes
 from rajobs.learning.points import points_in_view
@@ -53,12 +54,12 @@ def draw_rows(study: Study, settings: Mapping[str, Any], seed: tuple[int, ...], 
     for number in films:
         rng = np.random.default_rng((*seed, number))
         size, kind, hard = (
-            _choose(rng, shares) for shares in (SIZES[study.rows], VIEW_SHARES[study.rows], DIFFICULTIES)
+            _choose(rng, shares) for shares in (SIZES[study.rows.name], VIEW_SHARES[study.rows.name], DIFFICULTIES)
         )
         view, beside = ("unilateral", True) if kind == "beside" else (kind, None)
         picture = spoil(sample_film(rng, kind=view, size=size, difficulty=hard, beside=beside), rng)
         places, image = positions(picture), _shown(picture, study.view.reads)
-        for row in rows_of_image(study.rows, f"drawn-{number}", number, places):
+        for row in study.rows.cut(f"drawn-{number}", number, places):
             if row.side and rng.random() < MISTAKEN:
                 row = replace(row, side=next(side for side in SIDES if side != row.side))
             yield DrawnRow(

@@ -1,25 +1,26 @@
-"""Prepared arrays: a view of every row, drawn once, put beside the data, read memory-mapped by every trial and epoch.
+"""Prepared arrays: a view of every row, drawn once, stored beside the data, read memory-mapped by all who learn.
 
-    DATA/prepared/<view>/<part>.npy       one array a row
-    DATA/prepared/<view>/<part>.parquet   the rows; put last, so that a part without it is not there
+    DATA/prepared/<view>/<part>.npy       one array per row
+    DATA/prepared/<view>/<part>.parquet   the rows; put last, so that a part without it does not count
 
-A part is named after the part of the images or clinic table that it comes from, and after the positions its rows were
-cut by.
+A part is named after its part of the images or clinic table, and after the positions its rows were cut by.
 """
 
 import io
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rajobs.imaging.rows import COLUMNS, POSITION_STUDY, Positions, rows_of_part, visits_of_clinic
+from rajobs.imaging.clinic_visits import visits_of_clinic
+from rajobs.imaging.hand_geometry import Positions
+from rajobs.imaging.rows import CLINIC_TABLE, COLUMNS, Row
+from rajobs.learning.recipe import Settings
 from rajobs.learning.samples.row_arrays import ViewRequest, draw_views, draw_visits
 from rajobs.learning.study import Array, Study
 from rajobs.records.errors import DataError
@@ -35,7 +36,7 @@ class Prepared:
 
     rows: pa.Table
     arrays: tuple[Array, ...]
-    starts: NDArray[np.int64]  # of each array, in the rows
+    starts: NDArray[np.int64]  # number of each array's first row
 
     def __len__(self) -> int:
         return int(self.rows.num_rows)
@@ -55,110 +56,95 @@ class Prepared:
         return np.ascontiguousarray(out.transpose(0, 3, 1, 2)) if out.ndim == 4 else out[:, None]
 
 
-def folder(study: Study, settings: Mapping[str, Any]) -> str:
-    """Where the arrays of a view lie; views that are the same lie in the same place, whichever study asks."""
-    return f"prepared/{digest([study.rows, study.view.identity(settings)])}"
+def view_folder(study: Study, settings: Settings) -> str:
+    """Where the arrays of a view lie; equal views of several studies share one folder."""
+    return f"prepared/{digest([study.rows.name, study.view.identity(settings)])}"
 
 
-def part_name(images_key: str, positions: Positions, ids: Sequence[str]) -> str:
-    """The name of the prepared part of an images part."""
-    mine = {name: [[p.site, p.side, p.x, p.y] for p in positions[name]] for name in ids if name in positions}
-    stem = Path(images_key).stem
-    return f"{stem}-{digest(mine)}" if mine else stem
+def part_name(source_key: str, positions: Positions, ids: Sequence[str]) -> str:
+    """The name of the prepared part of an images or clinic part."""
+    used = {name: [[p.site, p.side, p.x, p.y] for p in positions[name]] for name in ids if name in positions}
+    stem = Path(source_key).stem
+    return f"{stem}-{digest(used)}" if used else stem
 
 
-def table_of(study: Study) -> str:
-    """The table whose parts a study's rows come from."""
-    return "clinic" if study.rows == "visits" else "images"
-
-
-def missing(store: Store, study: Study, settings: Mapping[str, Any], positions: Positions) -> list[str]:
-    """Keys of the parts whose arrays are not there yet."""
-    there = {entry.key for entry in store.list(f"{folder(study, settings)}/")}
+def missing(store: Store, study: Study, settings: Settings, positions: Positions) -> list[str]:
+    """Keys of the parts whose arrays are still to be drawn."""
+    folder = view_folder(study, settings)
+    present = {entry.key for entry in store.list(f"{folder}/")}
     return [
         key
-        for key in list_parts(store, table_of(study))
-        if f"{folder(study, settings)}/{_name(store, key, study, positions)}.parquet" not in there
+        for key in list_parts(store, study.rows.table)
+        if f"{_place(store, key, study, settings, positions)}.parquet" not in present
     ]
 
 
-def _name(store: Store, key: str, study: Study, positions: Positions) -> str:
-    if study.rows not in ("hands", "joints"):
-        return part_name(key, {}, [])
+def _place(store: Store, key: str, study: Study, settings: Settings, positions: Positions) -> str:
+    """The prepared part of a part, without its ending."""
+    folder = view_folder(study, settings)
+    if not study.rows.cut_by_positions:
+        return f"{folder}/{part_name(key, {}, [])}"
     ids = read_part(store, key, IMAGES, ["image_id"]).column("image_id").to_pylist()
-    return part_name(key, positions, ids)
+    return f"{folder}/{part_name(key, positions, ids)}"
 
 
-def prepare(store: Store, key: str, study: Study, settings: Mapping[str, Any], positions: Positions) -> int:
-    """Draw and put the arrays of one part; how many."""
-    told, arrays = (_visits if study.rows == "visits" else _images)(store, key, study, settings, positions)
-    name = f"{folder(study, settings)}/{_name(store, key, study, positions)}"
+def prepare(store: Store, key: str, study: Study, settings: Settings, positions: Positions) -> int:
+    """Draw and put the arrays of one part; how many there are."""
+    of_kind = _draw_visit_rows if study.rows.table == CLINIC_TABLE else _draw_image_rows
+    rows, arrays = of_kind(store, key, study, settings, positions)
+    place = _place(store, key, study, settings, positions)
     sink = io.BytesIO()
     np.save(sink, arrays, allow_pickle=False)
-    store.put(f"{name}.npy", sink.getvalue())
-    store.put(f"{name}.parquet", to_parquet(PREPARED.rows(told), PREPARED))
-    return len(told)
+    store.put(f"{place}.npy", sink.getvalue())
+    store.put(f"{place}.parquet", to_parquet(PREPARED.rows(rows), PREPARED))
+    return len(rows)
 
 
-def _images(
-    store: Store, key: str, study: Study, settings: Mapping[str, Any], positions: Positions
+def _prepared_row(row: Row, patient: str, derived_from: str | None) -> dict[str, object]:
+    return {
+        "image_id": row.image_id, "hand": row.hand, "site": row.site, "side": row.side, "patient": patient,
+        "derived_from": derived_from,
+    }  # fmt: skip
+
+
+def _draw_image_rows(
+    store: Store, key: str, study: Study, settings: Settings, positions: Positions
 ) -> tuple[list[dict[str, object]], Array]:
     images = read_part(store, key, IMAGES, COLUMNS)
-    rows = rows_of_part(study.rows, images, positions)
+    rows = study.rows.rows_of_part(images, positions)
     patients, sources = images.column("patient").to_pylist(), images.column("derived_from").to_pylist()
-    told: list[dict[str, object]] = [
-        {
-            "image_id": row.image_id, "hand": row.hand, "site": row.site, "side": row.side,
-            "patient": patients[row.at], "derived_from": sources[row.at],
-        }
-        for row in rows
-    ]  # fmt: skip
-    return told, draw_views(store, key, {"": ViewRequest(view=study.view, settings=settings, rows=rows)})[""]
+    arrays = draw_views(store, key, {"": ViewRequest(view=study.view, settings=settings, rows=rows)})[""]
+    return [_prepared_row(row, patients[row.at], sources[row.at]) for row in rows], arrays
 
 
-def _visits(
-    store: Store, key: str, study: Study, settings: Mapping[str, Any], positions: Positions
+def _draw_visit_rows(
+    store: Store, key: str, study: Study, settings: Settings, positions: Positions
 ) -> tuple[list[dict[str, object]], Array]:
     table = read_part(store, key, CLINIC)
-    found, rows = visits_of_clinic(table), rows_of_part(study.rows, table, positions)
-    told: list[dict[str, object]] = []
-    for visit, row in zip(found, rows):
-        whose = {"image_id": visit.image_id, "patient": visit.patient, "derived_from": visit.derived_from}
-        told.append({**whose, "hand": row.hand, "site": row.site, "side": row.side})
-    return told, draw_visits(found, {"": ViewRequest(view=study.view, settings=settings, rows=rows)})[""]
+    visits, rows = visits_of_clinic(table), study.rows.rows_of_part(table, positions)
+    arrays = draw_visits(visits, {"": ViewRequest(view=study.view, settings=settings, rows=rows)})[""]
+    return [_prepared_row(row, visit.patient, visit.derived_from) for visit, row in zip(visits, rows)], arrays
 
 
-def read_prepared(store: Store, study: Study, settings: Mapping[str, Any], positions: Positions) -> Prepared:
+def read_prepared(store: Store, study: Study, settings: Settings, positions: Positions) -> Prepared:
     """All arrays of a view, memory-mapped; from an object store a copy is kept on this machine."""
     tables, arrays = [], []
-    for key in list_parts(store, table_of(study)):
-        name = f"{folder(study, settings)}/{_name(store, key, study, positions)}"
-        rows = read_part(store, f"{name}.parquet", PREPARED)
+    for key in list_parts(store, study.rows.table):
+        place = _place(store, key, study, settings, positions)
+        rows = read_part(store, f"{place}.parquet", PREPARED)
         if rows.num_rows:
             tables.append(rows)
-            arrays.append(np.load(local_path(store, f"{name}.npy"), mmap_mode="r", allow_pickle=False))
+            arrays.append(np.load(local_path(store, f"{place}.npy"), mmap_mode="r", allow_pickle=False))
     if not tables:
         raise DataError(
-            f"{store.uri} has no rows of the kind {study.rows} that {study.name} learns from; {_mend(study)}"
+            f"{store.uri} has no rows of the kind {study.rows} that {study.name} learns from; {study.rows.source}"
         )
     starts = np.cumsum([0, *(len(array) for array in arrays[:-1])])
     return Prepared(rows=pa.concat_tables(tables), arrays=tuple(arrays), starts=starts)
 
 
-def _mend(study: Study) -> str:
-    """Where a study's rows come from."""
-    if study.rows == "visits":
-        return "ingest a clinic table that has some, with --clinic FILE"
-    if study.rows in ("hands", "joints"):
-        return (
-            f"they are cut out of films by the labels x and y of {POSITION_STUDY}: ingest again with --labels FILE "
-            f"that holds them too (`rajobs studies {study.name}` shows how)"
-        )
-    return "ingest archives that hold some"
-
-
 def local_path(store: Store, key: str) -> Path:
-    """An object as a file of this machine: itself, or a copy fetched once to `RAJOBS_CACHE` (or a temporary place)."""
+    """An object as a file of this machine: itself, or a copy fetched once to `RAJOBS_CACHE` (or a temporary folder)."""
     if isinstance(store, LocalStore):
         return store.root / key
     entry = store.stat(key)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rajobs.imaging.rows import POSITION_STUDY
+from rajobs.imaging.hand_geometry import POSITION_STUDY
 from rajobs.phantoms.picture import Picture
 from rajobs.records.anatomy import FINGER_JOINTS
 

@@ -9,7 +9,8 @@ import pytest
 
 from rajobs import studies
 from rajobs.jobs.builtin import DRAWN
-from rajobs.jobs.evaluate.job import EvaluateRequest, _given, all_judge, by_rule, evaluate, read_metrics
+from rajobs.jobs.evaluate.job import EvaluateRequest, _given, by_rule, evaluate, read_metrics
+from rajobs.jobs.evaluate.models import why_all_rows
 from rajobs.jobs.score.worker import GRADES
 from rajobs.jobs.train.dataset import open_labelled_data
 from rajobs.learning.bundle import put_bundle
@@ -50,10 +51,10 @@ def test_a_frame_without_colour_is_answered_by_rule_as_in_score(tmp_path: Path) 
 
 
 def test_models_of_another_key_and_the_package_s_own_are_not_said_to_have_a_test_part() -> None:
-    assert all_judge([{"key": "k"}, {"key": "k"}], "k") is None
-    assert "learnt from drawings alone" in (all_judge([{"key": DRAWN}], "k") or "")
+    assert why_all_rows([{"key": "k"}, {"key": "k"}], "k") is None
+    assert "learnt from drawings alone" in (why_all_rows([{"key": DRAWN}], "k") or "")
     for foreign in ([{"key": "other"}], [{"key": "other"}, {"key": DRAWN}]):
-        said = all_judge(foreign, "k") or ""
+        said = why_all_rows(foreign, "k") or ""
         assert "another key" in said and "all labelled rows judge" in said and "cannot be told from here" in said
 
 

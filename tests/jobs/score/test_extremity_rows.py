@@ -7,12 +7,12 @@ import pytest
 
 from rajobs import studies
 from rajobs.imaging.rows import Row
-from rajobs.jobs.evaluate.job import vote
-from rajobs.jobs.score.extremity_rows import HandInProgress, hand_rows, score_joints
-from rajobs.learning.ensemble import target_as_learnt
+from rajobs.jobs.evaluate.models import vote
+from rajobs.jobs.score.extremity_rows import HandInProgress, fill_joints, hand_rows
 from rajobs.learning.evaluation import Evaluation
 from rajobs.learning.targets import predicted, scores
-from rajobs.learning.voting import Vote, VotingModels, _agree
+from rajobs.learning.voting import Vote, _agree, target_as_learnt
+from rajobs.learning.voting_models import VotingModels
 from rajobs.records.tables.schemas import HANDS, JOINTS
 
 GRADES = studies.find("ultrasound_grading")
@@ -44,7 +44,7 @@ def sure(*given: int | None, classes: int, apart: float = 0.0) -> Vote:
 def test_every_site_has_a_row_and_only_scores_of_the_method() -> None:
     hands = [a_hand(0, "MCP2", "trapezium"), a_hand(1, "STT", "IP", "MCP2")]
     votes = {"jsn": sure(3, 1, 2, 4, None, classes=5), "erosion": sure(5, 2, 3, 1, 4, classes=11)}
-    score_joints(hands, votes, ["b"])
+    fill_joints(hands, votes, ["b"])
     left, right = ({row["site"]: row for row in hand.joints} for hand in hands)
     assert JOINTS.rows([*hands[0].joints, *hands[1].joints]).num_rows == 44
     assert left["MCP2"]["jsn"] == 3 and left["MCP2"]["erosion"] == 5 and len(left["MCP2"]["erosion_p"]) == 6
@@ -59,7 +59,7 @@ def test_probabilities_beyond_what_a_site_can_have_are_shared_among_the_rest() -
     hand = a_hand(0, "MCP2")
     p = np.zeros((1, 11))
     p[0, [2, 5, 9]] = 0.3, 0.2, 0.5
-    score_joints([hand], {"erosion": vote_of(p)}, [])
+    fill_joints([hand], {"erosion": vote_of(p)}, [])
     (row,) = (row for row in hand.joints if row["site"] == "MCP2")
     assert row["erosion_p"] == pytest.approx([0, 0, 0.6, 0, 0, 0.4]) and row["erosion"] == 2
 
@@ -67,7 +67,7 @@ def test_probabilities_beyond_what_a_site_can_have_are_shared_among_the_rest() -
 def test_totals_and_doubt_of_a_film_s_two_hands() -> None:
     hands = [a_hand(0, "MCP2", "MCP3"), a_hand(1, "MCP2", "MCP3", view_p=0.55)]
     votes = {"jsn": sure(4, 4, 0, 0, classes=5), "erosion": sure(5, 5, 0, 0, classes=11, apart=0.5)}
-    score_joints(hands, votes, ["s"])
+    fill_joints(hands, votes, ["s"])
     stage = sure(5, 0, classes=6)
     ra = vote_of(np.array([[0.0, 1.0], [0.2, 0.8]]))
     left, right = hand_rows(hands, ra, stage, ["s", "r"])
@@ -82,7 +82,7 @@ def test_totals_and_doubt_of_a_film_s_two_hands() -> None:
 
 def test_hands_that_nobody_scored_are_not_doubted_for_it() -> None:
     hand = a_hand(0, "MCP2")
-    score_joints([hand], {}, [])
+    fill_joints([hand], {}, [])
     (row,) = hand_rows([hand], None, None, [])
     assert row["svdh_total"] is None and row["coverage"] == 0 and row["doubt"] == 0 and "stage" not in row
 
@@ -141,6 +141,6 @@ def test_a_score_learnt_as_a_name_stays_one_where_a_site_cannot_have_the_highest
     hand, p = a_hand(0, "MCP2"), np.zeros((1, 11))
     p[0, [0, 2, 3, 9]] = 0.4, 0.25, 0.3, 0.05
     target = target_as_learnt(scores("erosion", 10), [False])
-    score_joints([hand], {"erosion": Vote(p=p, answers=np.zeros(1, np.int64), target=target, apart=np.zeros(1))}, [])
+    fill_joints([hand], {"erosion": Vote(p=p, answers=np.zeros(1, np.int64), target=target, apart=np.zeros(1))}, [])
     (row,) = (row for row in hand.joints if row["site"] == "MCP2")
     assert row["erosion"] == 0, "the median would be 2"

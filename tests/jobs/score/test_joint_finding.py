@@ -15,19 +15,21 @@ import pytest
 
 from rajobs import studies
 from rajobs.__main__ import main
+from rajobs.imaging import rows as row_kinds
 from rajobs.imaging.formats import reader
+from rajobs.imaging.hand_geometry import Position
 from rajobs.imaging.image import ReadOptions
-from rajobs.imaging.rows import COLUMNS, Position, Row, rows_of_part
+from rajobs.imaging.rows import COLUMNS, Row
 from rajobs.imaging.windowing import to_bytes
 from rajobs.jobs import builtin
 from rajobs.jobs.score import joint_finding
 from rajobs.jobs.score.joint_finding import choose_hands, find_joints, joints_of, keep_examined, on_film
-from rajobs.jobs.score.worker import _film_fate, places
+from rajobs.jobs.score.worker import _film_fate, hand_positions
 from rajobs.jobs.train import job as train_job
 from rajobs.jobs.train.checkpoints import Checkpoints
 from rajobs.learning.ensemble import count_learned_rows
 from rajobs.learning.recipe import replace, to_toml
-from rajobs.learning.voting import VotingModels, list_bundles
+from rajobs.learning.voting_models import VotingModels, list_bundles
 from rajobs.records.anatomy import FINGER_JOINTS, HAND_SITES
 from rajobs.records.errors import BadBundle, UsageError
 from rajobs.records.store import Store, open_store
@@ -277,7 +279,7 @@ def test_a_hand_taken_for_the_other_side_s_shows_no_joints_and_is_seen_again_as_
         VotingModels.load(studies.find(study), list_bundles(inside, study))
         for study in ("hand_filter", "joint_detection")
     )
-    truth = places(read_table(store, "labels", LABELS))
+    truth = hand_positions(read_table(store, "labels", LABELS))
     known = {name: held[0].side for name, held in truth.items() if len({place.side for place in held}) == 1}
 
     def found() -> dict[str, str | None]:
@@ -285,7 +287,7 @@ def test_a_hand_taken_for_the_other_side_s_shows_no_joints_and_is_seen_again_as_
         told: dict[str, str | None] = {}
         for key in list_parts(store, "images"):
             images = read_part(store, key, IMAGES, [*COLUMNS, "laterality"])
-            films = [row for row in rows_of_part("films", images, {}) if row.image_id in known]
+            films = [row for row in row_kinds.FILMS.rows_of_part(images, {}) if row.image_id in known]
             for name, hand in find_joints(store, key, images, films, filters, joints).items():
                 if sum(place.site in FINGER_JOINTS for place in hand) == len(FINGER_JOINTS):
                     told[name] = hand[0].side
@@ -335,7 +337,7 @@ def test_a_cascade_learns_is_judged_by_the_joints_it_looks_for_and_finds_beside_
     seen = set()
     for key in list_parts(store, "images"):
         images = read_part(store, key, IMAGES, [*COLUMNS, "laterality"])
-        found = find_joints(store, key, images, rows_of_part("films", images, {}), hands, joints)
+        found = find_joints(store, key, images, row_kinds.FILMS.rows_of_part(images, {}), hands, joints)
         seen |= {place.site for places in found.values() for place in places}
     wrist = {site.name for site in HAND_SITES} - set(FINGER_JOINTS)
     assert seen >= wrist, "the network's word on the wrist stands alone, on fingers both have one"

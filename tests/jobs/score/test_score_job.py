@@ -13,10 +13,10 @@ from rajobs import studies
 from rajobs.__main__ import main
 from rajobs.jobs.score.job import find_models
 from rajobs.jobs.score.tables import gather
-from rajobs.jobs.score.worker import CHAIN, CLINICAL, places, scan_places
+from rajobs.jobs.score.worker import CHAIN, CLINICAL, hand_positions, scan_places
 from rajobs.jobs.train.dataset import read_clinic_visits
 from rajobs.learning.recipe import replace, to_toml
-from rajobs.learning.voting import VotingModels
+from rajobs.learning.voting_models import VotingModels
 from rajobs.records.anatomy import HAND_SITES, SITES
 from rajobs.records.errors import StoreError
 from rajobs.records.store import open_store
@@ -104,7 +104,7 @@ def test_every_table_is_there_and_says_the_same(data: Path, tables: Path) -> Non
 
 
 def test_joints_lie_where_the_labels_say_and_have_the_method_s_scores(data: Path, tables: Path) -> None:
-    positions = places(read_table(open_store(str(data)), "labels", schemas.LABELS))
+    positions = hand_positions(read_table(open_store(str(data)), "labels", schemas.LABELS))
     joints = read_table(open_store(str(tables)), "joints", schemas.JOINTS).to_pylist()
     for joint in joints:
         there = {(p.site, p.side): p for p in positions[joint["image_id"]]}.get((joint["site"], joint["side"]))

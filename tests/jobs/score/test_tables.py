@@ -12,7 +12,7 @@ import pytest
 from rajobs import studies
 from rajobs.imaging.rows import Row
 from rajobs.jobs.score.job import _drop_outdated
-from rajobs.jobs.score.tables import ask_clinic
+from rajobs.jobs.score.tables import ask_about_visits
 from rajobs.jobs.score.worker import CLINICAL, GRADES, TABLES, place_scans, scan_places
 from rajobs.learning.samples.row_arrays import ViewRequest
 from rajobs.learning.voting import Vote
@@ -81,7 +81,7 @@ def picture(findings: Mapping[str, Any]) -> np.ndarray:
 
 def test_empty_squares_are_filled_by_scans_of_the_joint_on_that_day_and_the_clinic_s_word_stands() -> None:
     eyes, clinic, scans = Eyes(), CLINIC.rows(list(CLINIC_ROWS)), ULTRASOUND.rows(list(SCANS))
-    asked = ask_clinic(eyes, clinic, scans)  # type: ignore[arg-type]
+    asked = ask_about_visits(eyes, clinic, scans)  # type: ignore[arg-type]
     said = {"R_MCP2_pd": 0.0, "R_MCP2_gs": 1.0}
     assert np.array_equal(eyes.seen[0], picture({**said, **FILLED}))
     assert not np.array_equal(eyes.seen[0], picture(said)) and np.array_equal(eyes.seen[1], picture({"L_MCP2_pd": 1}))
@@ -98,7 +98,7 @@ def test_empty_squares_are_filled_by_scans_of_the_joint_on_that_day_and_the_clin
 
 def test_the_page_tells_what_was_filled_and_what_could_not_be() -> None:
     scans = ULTRASOUND.rows(list(SCANS))
-    asked = ask_clinic(Eyes(), CLINIC.rows(list(CLINIC_ROWS)), scans)  # type: ignore[arg-type]
+    asked = ask_about_visits(Eyes(), CLINIC.rows(list(CLINIC_ROWS)), scans)  # type: ignore[arg-type]
     told = VisitTally()
     told.add(build_visits(HANDS.rows([]), scans, asked))
     told.add_scans(scans)

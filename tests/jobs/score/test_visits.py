@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from rajobs import studies
-from rajobs.imaging.rows import Visit
+from rajobs.imaging.clinic_visits import Visit
 from rajobs.jobs.evaluate.job import _plain
-from rajobs.jobs.train.dataset import LabelledData, frozen_split, open_labelled_data, read_clinic_visits
+from rajobs.jobs.train.dataset import LabelledData, open_labelled_data, read_clinic_visits
+from rajobs.jobs.train.splits import frozen_split
 from rajobs.learning.recipe import replace, to_dict
 from rajobs.learning.study import Study
 from rajobs.phantoms.clinic.visits import ClinicRow, clinic_table, draw_published, variants

@@ -12,7 +12,8 @@ import pytest
 
 from rajobs import studies
 from rajobs.jobs.score.worker import GRADES, SCORES
-from rajobs.jobs.train.dataset import LabelledData, frozen_split, open_labelled_data
+from rajobs.jobs.train.dataset import LabelledData, open_labelled_data
+from rajobs.jobs.train.splits import frozen_split
 from rajobs.records.manifest import to_json
 from rajobs.records.splits import PARTS, LabelledImage, clean_split
 from rajobs.records.store import Store, open_store

@@ -11,10 +11,10 @@ from rajobs.jobs.evaluate import job as evaluate_job
 from rajobs.jobs.evaluate.job import read_metrics
 from rajobs.jobs.score.worker import CHAIN, GRADES, ScoreWorker
 from rajobs.jobs.train import job as train_job
-from rajobs.learning.bundle import find_bundles, read_description
+from rajobs.learning.bundle_description import find_bundles, read_description
 from rajobs.learning.recipe import Member, Recipe, Training, to_toml
 from rajobs.learning.samples.prepared import prepare
-from rajobs.learning.voting import list_bundles
+from rajobs.learning.voting_models import list_bundles
 from rajobs.records.errors import DataError
 from rajobs.records.manifest import to_json
 from rajobs.records.scan_grades import FLOW, GREY

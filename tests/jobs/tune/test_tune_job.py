@@ -21,9 +21,10 @@ import ray
 from rajobs import studies
 from rajobs.__main__ import main
 from rajobs.jobs.tune.job import TuneRequest, _check, _views, compare
-from rajobs.jobs.tune.resources import DRIVER, NAME, SHARE, SMALL, Cluster, check_room
-from rajobs.jobs.tune.search import OUT_OF_TIME, Deadline, SuccessiveHalving, TrialStore, tell_mlflow
-from rajobs.jobs.tune.trial import pack
+from rajobs.jobs.tune.resources import DRIVER, NAME, SHARE, SMALL, ClusterNodes, check_fits
+from rajobs.jobs.tune.results import OUT_OF_TIME, ResultStore
+from rajobs.jobs.tune.search import Deadline, SuccessiveHalving, tell_mlflow
+from rajobs.jobs.tune.trial import pack_answers
 from rajobs.learning.evaluation import Evaluation
 from rajobs.learning.recipe import from_toml
 from rajobs.learning.space import read_space, space_text
@@ -210,7 +211,7 @@ def cluster_settings() -> dict[str, str]:
 
 
 def test_trials_side_by_side_are_no_more_than_find_room_with_their_drivers() -> None:
-    laptop, gpus = Cluster(nodes=((2.0, 0.0),)), Cluster(nodes=((0.0, 0.0), (8.0, 1.0), (8.0, 1.0)))
+    laptop, gpus = ClusterNodes(nodes=((2.0, 0.0),)), ClusterNodes(nodes=((0.0, 0.0), (8.0, 1.0), (8.0, 1.0)))
     for there, workers, parameters, at_once, share in (
         (laptop, 1, SMALL, 2, 0.0),
         (laptop, 2, SMALL, 1, 0.0),
@@ -224,9 +225,9 @@ def test_trials_side_by_side_are_no_more_than_find_room_with_their_drivers() -> 
         assert (there.at_once(room), room.gpus) == (at_once, share), (workers, parameters)
         needed = at_once * ((workers * room.cpus + DRIVER) if workers > 1 else room.cpus)
         assert needed <= sum(cpus for cpus, _ in there.nodes)
-        check_room(there, room)
+        check_fits(there, room)
     with pytest.raises(UsageError, match="--workers 3 needs as many cores; the cluster has 2"):
-        check_room(laptop, laptop.room(3, SMALL))
+        check_fits(laptop, laptop.room(3, SMALL))
 
 
 @pytest.mark.parametrize(
@@ -289,7 +290,7 @@ def refused(given: list[str], words: str, capsys: pytest.CaptureFixture[str]) ->
 
 def test_the_best_is_compared_with_trial_0_on_the_rows_that_both_answered(tmp_path: Path) -> None:
     study, store = studies.find("hand_filter"), open_store(str(tmp_path))
-    search = TrialStore(store=store, identity={"a": 1})
+    search = ResultStore(store=store, identity={"a": 1})
     count = 40
     truth = np.arange(count) % 2
     rows = pa.table({
@@ -302,7 +303,7 @@ def test_the_best_is_compared_with_trial_0_on_the_rows_that_both_answered(tmp_pa
             study=study, at=at, patients=np.array(rows["patient"].to_pylist())[at], truth={"view": truth[at]},
             predicted={"view": predicted[at]}, p={"view": np.eye(4)[predicted[at]]},
         )  # fmt: skip
-        store.put(search.answers_key(number), pack(verdict, rows))
+        store.put(search.answers_key(number), pack_answers(verdict, rows))
     whole = [{"number": number, "name": name, "fixed": bool(name)} for number, name in ((0, "published"), (2, ""))]
     found = compare(study, search, whole[1], whole)
     assert found is not None

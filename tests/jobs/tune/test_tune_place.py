@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rajobs.jobs.tune.job import TuneRequest, tune
-from rajobs.jobs.tune.search import OUT_OF_TIME, TrialStore
+from rajobs.jobs.tune.results import OUT_OF_TIME, ResultStore
 from rajobs.learning.recipe import from_toml, replace, to_dict
 from rajobs.learning.space import Space
 from rajobs.learning.study import Study
@@ -22,7 +22,7 @@ def searched(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Sweeps without a cluster: which data there are, and what becomes of trials on them."""
     there: dict[str, Any] = {"data": "first", "epochs": 3, "state": "finished", "cause": None}
 
-    def search(order: TuneRequest, study: Study, space: Space, search: TrialStore, *_: object) -> None:
+    def search(order: TuneRequest, study: Study, space: Space, search: ResultStore, *_: object) -> None:
         recipe = to_dict(replace(study.recipe("default"), "training.epochs", there["epochs"]))
         for number in range(order.trials):
             search.put_row({
@@ -32,7 +32,8 @@ def searched(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
             })  # fmt: skip
 
     for name, stub in {
-        "_search": search, "prepare": lambda *_: SimpleNamespace(shape=(1, 8, 8)), "frozen_split": lambda *_: (None, "s"),
+        "_search": search, "prepare": lambda *_: SimpleNamespace(shape=(1, 8, 8)),
+        "frozen_split": lambda *_: (None, "s"),
         "open_labelled_data": lambda *_: SimpleNamespace(data_hash=there["data"], key="k"),
     }.items():  # fmt: skip
         monkeypatch.setattr(f"rajobs.jobs.tune.job.{name}", stub)

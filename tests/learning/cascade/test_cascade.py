@@ -12,10 +12,10 @@ from rajobs.learning.cascade.detector import Cascade
 from rajobs.learning.cascade.fitting import fit_cascade
 from rajobs.learning.cascade.haar import Haar, Windows, every_feature, windows
 from rajobs.learning.cascade.joint_naming import Layout, name_finds
-from rajobs.learning.ensemble import mean_of_known
 from rajobs.learning.points import WIDTH, Points
 from rajobs.learning.recipe import Augment, Member, Training
 from rajobs.learning.training.loop import Samples, TrainingRun
+from rajobs.learning.voting import mean_of_known
 from rajobs.records.anatomy import FINGER_JOINTS
 from rajobs.records.errors import BadRecipe, DataError, UnknownName
 from tests.learning.conftest import prepared_of

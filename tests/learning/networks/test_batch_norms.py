@@ -11,10 +11,12 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from rajobs.learning.ensemble import Dataset, build_member, build_run
+from rajobs.learning.ensemble import build_member
 from rajobs.learning.networks import architectures
 from rajobs.learning.networks.batch_norms import LotBatchNorm2d, prepare_norms, settle_norms
 from rajobs.learning.recipe import Recipe
+from rajobs.learning.samples.dataset import Dataset
+from rajobs.learning.training.members import build_run
 from rajobs.learning.training.state import TrainingState
 
 SHARES = {0: 24, 16: 32}  # rows of the first of two workers, by the rows of a lot: shares may be unequal without lots

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rajobs.imaging.coding import encode, preview
-from rajobs.imaging.rows import Position
+from rajobs.imaging.hand_geometry import Position
 from rajobs.imaging.views import boxed, square
 from rajobs.learning.samples import prepared
 from rajobs.learning.study import Study, View

@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 
 from rajobs.learning.bundle import Model, TrainedNetwork, put_bundle
-from rajobs.learning.ensemble import MOST_ACCURATE, Dataset, build_member, train_member
+from rajobs.learning.ensemble import build_member, network_name
 from rajobs.learning.evaluation import choose_most_accurate, evaluate_folds, evaluate_model
 from rajobs.learning.recipe import Recipe, to_dict
+from rajobs.learning.samples.dataset import Dataset
 from rajobs.learning.study import Study
-from rajobs.learning.training.cross_validation import fold_datasets, network_name
+from rajobs.learning.training.cross_validation import fold_datasets
+from rajobs.learning.training.members import train_member
+from rajobs.learning.voting import MOST_ACCURATE
 from rajobs.records.errors import BadRecipe, DataError
 from rajobs.records.store import LocalStore
 

@@ -8,9 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from rajobs.learning.ensemble import Dataset, build_member, build_run, scale_epochs, train_member
+from rajobs.learning.ensemble import build_member
 from rajobs.learning.recipe import OPTIMISERS, Augment, Recipe, Training
+from rajobs.learning.samples.dataset import Dataset
 from rajobs.learning.training.loop import TrainingRun, learning_rate_factor
+from rajobs.learning.training.members import build_run, scale_epochs, train_member
 from rajobs.learning.training.state import Epoch, TrainingState, load_state, save_state
 from rajobs.records.errors import DataError
 

@@ -1,0 +1,160 @@
+"""Which models are evaluated on which rows, and their answers as a predictions table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from rajobs.jobs import builtin, console
+from rajobs.jobs.train.dataset import LabelledData, build_dataset, prepare
+from rajobs.learning.bundle import Model
+from rajobs.learning.bundle_description import BundleDescription, find_bundles, read_description
+from rajobs.learning.evaluation import Evaluation, evaluate_model
+from rajobs.learning.samples.dataset import Dataset
+from rajobs.learning.study import Rule, Study
+from rajobs.learning.targets import MISSING
+from rajobs.learning.voting import Ballot, Vote, apply_rule, combine_votes
+from rajobs.records.errors import StoreError, UsageError
+from rajobs.records.store import Store, open_store
+from rajobs.records.tables.parquet_parts import list_parts, read_part
+from rajobs.records.tables.schemas import IMAGES, PREDICTIONS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle:
+    """A bundle at a place of models."""
+
+    store: Store
+    folder: str
+    description: BundleDescription
+
+    @property
+    def key(self) -> str:
+        """Fingerprint of the key of the data that it learnt from."""
+        return self.description.origin.key
+
+    def answered_targets(self, study: Study) -> list[str]:
+        """The study's targets that it answers."""
+        answered = study.asked(self.description.origin.recipe).targets
+        return [target.name for target in answered if target in study.targets]
+
+
+def read_bundles(models: str, study: Study) -> list[Bundle]:
+    """The bundles of a study at a place that answer one of its targets."""
+    store = open_store(builtin.resolve_models(models))
+    every = [
+        Bundle(store=store, folder=folder, description=read_description(store, folder))
+        for folder in find_bundles(store, study.name)
+    ]
+    bundles = [bundle for bundle in every if bundle.answered_targets(study)]
+    if not bundles:
+        raise StoreError(f"{models} holds no model of {study.name}; run `rajobs train {study.name}` first")
+    return bundles
+
+
+def choose_fair(
+    bundles: Sequence[Bundle], source: LabelledData, split_hash: str, mode: str, models: str, data: str
+) -> list[Bundle]:
+    """The bundles of this split, which did not learn from its test part; else those of another key."""
+    foreign = [bundle for bundle in bundles if bundle.key != source.key]
+    fair = [
+        bundle
+        for bundle in bundles
+        if bundle.key == source.key
+        and bundle.description.origin.mode == mode
+        and bundle.description.origin.split == split_hash
+    ]
+    if bundles and not fair and not foreign:
+        raise UsageError(
+            f"no model of {source.study.name} at {models} was trained in {mode} mode on the split of "
+            f"{data}: what it learnt may be in the test part; train on this data or name another --mode"
+        )
+    return fair or foreign
+
+
+def why_all_rows(bundles: Sequence[Bundle], key: str) -> str | None:
+    """A sentence that says why all labelled rows judge; None if the models have a test part in these data.
+
+    Another key does not prove other patients: the same archives may have been ingested under it.
+    """
+    foreign = {bundle.key for bundle in bundles} - {key}
+    if not foreign:
+        return None
+    if foreign == {builtin.DRAWN}:
+        return "The package's own models, which learnt from drawings alone, are judged here by all labelled rows."
+    return (
+        "The models were made with another key, so all labelled rows judge: whether they have learnt from these "
+        "patients cannot be told from here."
+    )
+
+
+def predict(
+    bundles: Sequence[Bundle], source: LabelledData, split: pa.Table, mode: str, address: str | None
+) -> pa.Table:
+    """All bundles' answers to the rows that judge, as one predictions table."""
+    evaluations: list[Evaluation] = []
+    for bundle in bundles:
+        recipe = bundle.description.origin.recipe
+        arrays = prepare(source, recipe.view, address)
+        dataset = build_dataset(source, arrays, split, recipe)
+        if bundle.key != source.key:  # it has no test part in these data, so all rows judge
+            dataset = replace(dataset, parts=np.full(len(arrays), "test"))
+        with console.step(f"asking {bundle.description.hash}"):
+            model = Model.load(bundle.store, bundle.folder, source.study)
+            evaluations.append(evaluate_model(model, dataset, "test"))
+    most = max(evaluations, key=lambda each: sum(np.sum(truth != MISSING) for truth in each.truth.values()))
+    votes = vote(source.study, evaluations)
+    if mode == "clean":  # the papers' networks were asked about every image
+        images = most.rows(dataset.arrays.rows).column("image_id").to_pylist()
+        for rule in source.study.rules:
+            votes[rule.target] = apply_rule(votes[rule.target], rule, _holds(source.store, rule, images))
+    return predictions_table(most, votes, dataset, [bundle.description.hash for bundle in bundles])
+
+
+def vote(study: Study, evaluations: Sequence[Evaluation]) -> dict[str, Vote]:
+    """By target, all models' answers as one."""
+    votes = {}
+    for target in study.targets:
+        ballots = [
+            Ballot(
+                p=each.p[target.name], answers=each.predicted[target.name],
+                ordered=each.answered_targets.get(target.name, target).ordered,
+                member_votes=each.votes.get(target.name),
+            )
+            for each in evaluations
+            if target.name in each.p
+        ]  # fmt: skip
+        votes[target.name] = combine_votes(target, ballots)
+    return votes
+
+
+def _holds(store: Store, rule: Rule, images: Sequence[str]) -> NDArray[np.bool_]:
+    """Whether a rule holds for each image."""
+    ruled: list[str] = []
+    for key in list_parts(store, "images"):
+        table = read_part(store, key, IMAGES, ["image_id", rule.column])
+        ruled += table.filter(pc.equal(table.column(rule.column), rule.value)).column("image_id").to_pylist()
+    return np.isin(images, ruled)
+
+
+def predictions_table(
+    evaluation: Evaluation, votes: dict[str, Vote], dataset: Dataset, hashes: Sequence[str]
+) -> pa.Table:
+    """Answers to the labelled rows as the contract's table."""
+    rows: list[dict[str, object]] = []
+    known = evaluation.rows(dataset.arrays.rows).to_pylist()
+    for target in dataset.study.targets:
+        answer = votes[target.name]
+        for number, row in enumerate(known):
+            truth = evaluation.truth[target.name][number]
+            if truth != MISSING:
+                place = {name: row[name] for name in ("image_id", "hand", "site", "side", "patient", "derived_from")}
+                rows.append({
+                    **place, "target": target.name, "truth": target.classes[truth], "split": "test",
+                    "predicted": target.classes[answer.answers[number]], "p": answer.p[number].tolist(),
+                    "bundles": list(hashes), "dissent": answer.dissent_of_row(number),
+                })  # fmt: skip
+    return PREDICTIONS.rows(rows)

@@ -1,0 +1,159 @@
+"""What bundle.json says of a model: what it was trained from, what it holds, and the hashes of its weight files."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from rajobs.learning.recipe import Recipe, from_dict, to_dict
+from rajobs.records.errors import BadBundle
+from rajobs.records.manifest import digest, to_json
+from rajobs.records.store import Store
+
+BUNDLE = "bundle.json"
+FORMAT = 2
+
+Figures = Mapping[str, Mapping[str, float | None]]
+"""By metric: value, low and high end of its interval; null where there are too few rows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightFile:
+    """One network's file, its hash, and the temperature of each target."""
+
+    file: str
+    sha256: str
+    temperature: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawnFilms:
+    """The drawings that a built-in model learnt from."""
+
+    phantom: int  # version of the drawings
+    rounds: int
+    films: int
+    tried: int  # films of another seed, on which its figures were made
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epochs:
+    """How many epochs a network ran, and the one whose weights were kept."""
+
+    run: int
+    kept: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Everything that a model follows from; its hash is the model's version."""
+
+    study: str
+    recipe: Recipe
+    mode: str
+    seed: int
+    budget: float
+    code: str  # version of rajobs
+    data: str  # hash of the ingest's manifest
+    key: str  # fingerprint of the pseudonyms' key
+    split: str  # hash of the frozen split
+    starts: Mapping[str, str] = field(default_factory=dict)  # by member: sha256 of the weights it started from
+    drawn: DrawnFilms | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        plain = {name: value for name, value in vars(self).items() if name != "drawn"}
+        plain |= {"recipe": to_dict(self.recipe), "starts": dict(self.starts)}
+        return plain | (vars(self.drawn) if self.drawn is not None else {})
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Origin":
+        drawn = DrawnFilms(**_chosen(DrawnFilms, content)) if "phantom" in content else None
+        own = {name: value for name, value in _chosen(cls, content).items() if name != "drawn"}
+        return cls(**{**own, "recipe": from_dict(content["recipe"])}, drawn=drawn)
+
+    @property
+    def version(self) -> str:
+        return digest(self.to_json())
+
+
+@dataclass(frozen=True, kw_only=True)
+class BundleDescription:
+    """A bundle's content and figures beside its origin."""
+
+    origin: Origin
+    shape: tuple[int, ...]  # channels, rows, columns of a sample
+    classes: Mapping[str, tuple[str, ...]]
+    parameters: Mapping[str, int]
+    epochs: Mapping[str, Epochs]
+    rows: Mapping[str, int]  # by part of the split
+    learned: Mapping[str, Mapping[str, int]]  # rows it learnt from, by target and site
+    validation: Figures
+    best: str | None = None  # the member that answers, where the recipe has the most accurate one do so
+    members: Mapping[str, tuple[WeightFile, ...]] = field(default_factory=dict)
+    hash: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON form without the hash."""
+        return {
+            "format": FORMAT,
+            **self.origin.to_json(),
+            "shape": list(self.shape),
+            "classes": {name: list(classes) for name, classes in self.classes.items()},
+            "parameters": dict(self.parameters),
+            "epochs": {name: vars(epochs) for name, epochs in self.epochs.items()},
+            "rows": dict(self.rows),
+            "learned": {target: dict(sites) for target, sites in self.learned.items()},
+            "validation": {name: dict(figure) for name, figure in self.validation.items()},
+            **({"best": self.best} if self.best else {}),
+            "members": {name: [vars(file) for file in files] for name, files in self.members.items()},
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "BundleDescription":
+        return cls(
+            origin=Origin.from_json(content),
+            shape=tuple(content["shape"]),
+            classes={name: tuple(classes) for name, classes in content["classes"].items()},
+            parameters=content["parameters"],
+            epochs={name: Epochs(**epochs) for name, epochs in content["epochs"].items()},
+            rows=content["rows"],
+            learned=content["learned"],
+            validation=content["validation"],
+            best=content.get("best"),
+            members={name: tuple(WeightFile(**file) for file in files) for name, files in content["members"].items()},
+            hash=content["hash"],
+        )
+
+
+def _chosen(kind: type, content: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a JSON object that a dataclass has fields for."""
+    return {name: content[name] for name in kind.__dataclass_fields__ if name in content}  # type: ignore[attr-defined]
+
+
+def put_description(store: Store, folder: str, description: BundleDescription) -> BundleDescription:
+    """Write bundle.json; the description with its hash."""
+    content = description.to_json()
+    content["hash"] = digest(content)
+    store.put(f"{folder}/{BUNDLE}", to_json(content))
+    return replace(description, hash=content["hash"])
+
+
+def read_description(store: Store, folder: str) -> BundleDescription:
+    """A bundle's description, checked against its own hash."""
+    place = f"{folder}/{BUNDLE}" if folder else BUNDLE
+    try:
+        content: dict[str, Any] = dict(json.loads(store.get(place)))
+    except (ValueError, TypeError):
+        content = {}
+    if content.get("hash") != digest({key: value for key, value in content.items() if key != "hash"}):
+        raise BadBundle(f"{store.uri}/{place} was changed after it was written; train again or restore it")
+    if content["format"] != FORMAT:
+        raise BadBundle(f"{store.uri}/{folder} has bundle format {content['format']}, this version reads {FORMAT}")
+    return BundleDescription.from_json(content)
+
+
+def find_bundles(store: Store, study: str) -> list[str]:
+    """The folders of a study's bundles, in order."""
+    return [
+        entry.key.removesuffix(f"/{BUNDLE}") for entry in store.list(f"{study}/") if entry.key.endswith(f"/{BUNDLE}")
+    ]

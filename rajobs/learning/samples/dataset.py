@@ -1,0 +1,29 @@
+"""A study's dataset: prepared arrays with the agreed labels of each row and its part of the split."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rajobs.learning.samples.prepared import Prepared
+from rajobs.learning.study import Study
+
+LEARNING_PARTS = ("train", "validation")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """What a study's networks learn from and are evaluated on, one entry per row."""
+
+    study: Study
+    arrays: Prepared
+    labels: Mapping[str, Sequence[str | None]]  # by target, one value per row
+    points: NDArray[np.float32] | None = None  # shares of the side, by row and place (learning/points.py)
+    parts: NDArray[np.str_]  # train | validation | test | "" for a row outside the split
+    groups: NDArray[np.str_]  # patients with all that derives from them; no group is in two parts
+    budget: float = 1.0  # share of the recipe's epochs and of the training rows
+
+    def groups_of(self, part: str) -> set[str]:
+        """The groups of patients in a part."""
+        return set(self.groups[self.parts == part].tolist())

@@ -1,0 +1,171 @@
+"""One member of a recipe trained: its rows, drawn ones beside them, and its run of the training loop."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+from torch import nn
+
+from rajobs.imaging.rows import ULTRASOUND_PICTURE
+from rajobs.learning.cascade.fitting import fit_cascade
+from rajobs.learning.ensemble import FittedNetwork, build_member, member_points, member_samples, member_targets
+from rajobs.learning.networks.starting_weights import StartingWeights
+from rajobs.learning.recipe import NONE, Member, Recipe, Training
+from rajobs.learning.samples.dataset import Dataset
+from rajobs.learning.samples.prepared import Prepared
+from rajobs.learning.study import Study
+from rajobs.learning.targets import MISSING, Target, predicted
+from rajobs.learning.training.loop import Numbers, OnEpoch, Samples, TrainingRun, pick_device
+from rajobs.learning.training.state import Epoch, TrainingState
+from rajobs.learning.voting import Probabilities
+from rajobs.records import metrics
+from rajobs.records.errors import BadRecipe, UsageError
+from rajobs.records.tables.schemas import PREPARED
+
+DRAWN_SEED = 2002
+
+Share = Callable[[nn.Module], nn.Module]
+"""Wraps a network so that several workers train it together."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worker:
+    """One of the workers that train a network together."""
+
+    rank: int = 0
+    world: int = 1
+    share: Share | None = None
+
+
+ALONE = Worker()
+
+
+def train_member(
+    dataset: Dataset,
+    recipe: Recipe,
+    member: Member,
+    seed: int,
+    on_epoch: OnEpoch,
+    state: TrainingState | None = None,
+    start: StartingWeights | None = None,
+    worker: Worker = ALONE,
+) -> tuple[FittedNetwork, TrainingState]:
+    """Train one member in this process, from `state` if there is one; its network holds the weights to keep."""
+    if member.weights != NONE and start is None and state is None:
+        raise UsageError(f"{member.name} starts from {member.weights} weights, and none are given: it is no such model")
+    run = build_run(dataset, recipe, member, seed, worker)
+    if member.fit == "cascade":
+        return fit_cascade(run, member, on_epoch)
+    network = build_member(dataset.study, member, dataset.arrays.shape, seed)
+    if start is not None and state is None:
+        start.load_into(network)
+    network = network.to(run.device)
+    state = run.run(worker.share(network) if worker.share is not None else network, on_epoch, state)
+    network.load_state_dict(state.best)
+    return network.eval(), state
+
+
+def train_in_rounds(
+    rounds: Iterable[Dataset],
+    first: int,
+    recipe: Recipe,
+    member: Member,
+    seed: int,
+    on_epoch: Callable[[Epoch, TrainingState], None],
+    state: TrainingState,
+) -> tuple[nn.Module, TrainingState]:
+    """Train one member by an epoch on each dataset, the rounds from number `first` on; those in `state` are skipped."""
+
+    def end_round(epoch: Epoch, now: TrainingState) -> bool:
+        on_epoch(epoch, now)
+        return False
+
+    network: nn.Module | None = None
+    for number, dataset in enumerate(rounds, first):
+        if network is None:
+            network = build_member(dataset.study, member, dataset.arrays.shape, seed).to(pick_device())
+        if number >= len(state.history):
+            state = build_run(dataset, recipe, member, seed).run(network, end_round, state)
+    assert network is not None, "there is at least one round"
+    network.load_state_dict(state.weights)
+    return network.eval(), state
+
+
+def build_run(dataset: Dataset, recipe: Recipe, member: Member, seed: int, worker: Worker = ALONE) -> TrainingRun:
+    """A member's run of the training loop, as one worker sees it."""
+    training = scale_epochs(recipe.training_of(member), dataset.budget)
+    train, validation = member_samples(dataset, member, "train"), member_samples(dataset, member, "validation")
+    if dataset.budget < 1:
+        order = np.random.default_rng(seed).permutation(len(train))
+        train = _chosen_samples(train, np.sort(order[: max(1, round(len(train) * dataset.budget))]))
+    if recipe.drawn:
+        train = _with_drawn_rows(dataset, recipe, member, train)
+    points, targets = member_points(dataset.study, member), member_targets(dataset.study, member)
+    return TrainingRun(
+        targets=targets if points is None else (points, *targets), training=training, train=train,
+        validation=validation, seed=seed, device=pick_device(), rank=worker.rank, world=worker.world,
+        # The outputs of points are too many to hold, so such a member's epoch is chosen by its loss.
+        score=headline_score(dataset.study, targets) if points is None else None,
+    )  # fmt: skip
+
+
+def scale_epochs(training: Training, budget: float) -> Training:
+    """The training with a share of its epochs."""
+    return replace(training, epochs=max(1, round(training.epochs * budget)))
+
+
+def _with_drawn_rows(dataset: Dataset, recipe: Recipe, member: Member, train: Samples) -> Samples:
+    """The rows to learn from and drawn ones beside them; drawn rows neither validate nor test."""
+    from rajobs.learning.samples.drawn_rows import draw_scans  # slow to import, and few recipes need it
+
+    study, count = dataset.study, round(recipe.drawn * len(train))
+    if study.rows.picture != ULTRASOUND_PICTURE:
+        raise BadRecipe(
+            f"drawn = {recipe.drawn}: scans alone are drawn for a recipe, {study.name} learns from {study.rows}"
+        )
+    if not count:
+        return train
+    arrays, labels = draw_scans(study, recipe.view, DRAWN_SEED, count)
+    names = [f"drawn-{number}" for number in range(count)]
+    rows = PREPARED.rows([{"image_id": name, "hand": 0, "site": "", "patient": name} for name in names])
+    of_drawings = replace(
+        dataset, arrays=Prepared(rows=rows, arrays=(arrays,), starts=np.zeros(1, np.int64)), labels=labels, points=None,
+        parts=np.full(count, "train"), groups=np.array(names),
+    )  # fmt: skip
+    drawn, own = member_samples(of_drawings, member, "train"), dataset.arrays
+    both = Prepared(
+        rows=pa.concat_tables([own.rows, rows]), arrays=(*own.arrays, arrays), starts=np.append(own.starts, len(own))
+    )
+    return Samples(
+        arrays=both, at=np.concatenate([train.at, len(own) + drawn.at]),
+        truth={name: np.concatenate([numbers, drawn.truth[name]]) for name, numbers in train.truth.items()},
+        kinds=np.concatenate([train.kinds, drawn.kinds]),
+    )  # fmt: skip
+
+
+def _chosen_samples(samples: Samples, chosen: Numbers) -> Samples:
+    truth = {name: numbers[chosen] for name, numbers in samples.truth.items()}
+    return Samples(arrays=samples.arrays, at=samples.at[chosen], truth=truth, kinds=samples.kinds[chosen])
+
+
+def headline_score(
+    study: Study, targets: Sequence[Target]
+) -> Callable[[Mapping[str, Probabilities], Mapping[str, Numbers]], float] | None:
+    """The study's headline metric as a function of answers; None if the member does not answer its target."""
+    name, _, metric = study.headline.partition(".")
+    headline = next((target for target in targets if target.name == name), None)
+    if headline is None:
+        return None
+
+    def score(p: Mapping[str, Probabilities], truth: Mapping[str, Numbers]) -> float:
+        labelled = truth[name] != MISSING
+        answers = metrics.Answers(
+            truth=truth[name][labelled],
+            predicted=predicted(headline, p[name][labelled]),
+            p=p[name][labelled],
+            patients=np.full(int(labelled.sum()), "", dtype=np.str_),
+        )
+        return metrics.METRICS[metric](answers)
+
+    return score
