@@ -23,6 +23,7 @@ from rajobs import studies
 from rajobs.imaging.clinic_visits import visit_id
 from rajobs.jobs.ingest import job as ingest_job
 from rajobs.jobs.score import job as score_job
+from rajobs.jobs.score.steps import ScoreSteps
 from rajobs.jobs.score.tables import ask_about_visits
 from rajobs.learning.voting_models import VotingModels, list_bundles
 from rajobs.phantoms.packaging.contact_sheet import contact_sheet
@@ -172,14 +173,14 @@ def asked(
     panel: VotingModels, clinic: pa.Table, scans: pa.Table, truth: Mapping[str, int]
 ) -> tuple[metrics.Answers, int]:
     """Score's answers to the visits, and how many squares it filled."""
-    told = ask_about_visits(panel, clinic, scans)
-    p = np.array([row["ra_clinical_p"] for row in told])
+    answers = ask_about_visits(ScoreSteps.of_all_studies(), {CLINICAL: panel}, clinic, scans)
+    p = np.array([row["ra_clinical_p"] for row in answers])
     given = metrics.Answers(
-        truth=np.array([truth[visit_id(row["patient"], row["visit_date"])] for row in told], np.int64),
+        truth=np.array([truth[visit_id(row["patient"], row["visit_date"])] for row in answers], np.int64),
         predicted=(p > 0.5).astype(np.int64), p=np.stack([1 - p, p], axis=1),
-        patients=np.array([row["patient"] for row in told], np.str_),
+        patients=np.array([row["patient"] for row in answers], np.str_),
     )  # fmt: skip
-    return given, sum(row["squares_filled"] for row in told)
+    return given, sum(row["squares_filled"] for row in answers)
 
 
 def filling(out: Path, data: str, models: Path, judged: Path, patients: int, seed: int) -> None:

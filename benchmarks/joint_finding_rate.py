@@ -166,10 +166,10 @@ def _tell_calibration(found: pd.DataFrame) -> None:
     print(f"right at a confidence of {'; '.join(told)}")
 
 
-def mistaken(hand_positions: PointNames, found: NDArray[np.float64], tag: str | None) -> list[Position]:
+def mistaken(names: PointNames, points: NDArray[np.float64], tag: str | None) -> list[Position]:
     """Hands as `choose_hands` finds them, each taken for the other side's."""
     other = {"L": "R", "R": "L"}
-    return [replace(place, side=other[place.side or ""]) for place in choose_hands(hand_positions, found, tag)]
+    return [replace(place, side=other[place.side or ""]) for place in choose_hands(names, points, tag)]
 
 
 def main() -> None:

@@ -175,7 +175,9 @@ class Run:
         """Accuracy on the drawings, each judged by the network that did not learn from it."""
         store = open_store(self.models(data, name, "published", 0, folds=FOLDS))
         (folder,) = find_bundles(store, STUDY)
-        return float(read_description(store, folder)["validation"]["grade.accuracy"]["value"])
+        value = read_description(store, folder).validation["grade.accuracy"]["value"]
+        assert value is not None, "all drawings are labelled"
+        return value
 
 
 def errors(predictions: pa.Table, most: int) -> list[dict[str, object]]:

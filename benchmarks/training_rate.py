@@ -20,10 +20,11 @@ import torch
 from rajobs import studies
 from rajobs.jobs import cluster
 from rajobs.jobs.train.dataset import build_dataset, open_labelled_data, prepare
+from rajobs.jobs.train.driver import TrainingPlan
 from rajobs.jobs.train.splits import frozen_split
 from rajobs.jobs.train.worker import WorkerResources, run_workers
 from rajobs.learning.ensemble import build_member, member_samples
-from rajobs.learning.recipe import Member, Recipe, to_dict
+from rajobs.learning.recipe import Member, Recipe
 from rajobs.learning.samples.dataset import Dataset
 from rajobs.learning.training.augmentation import augment
 from rajobs.learning.training.loop import mixed_precision
@@ -131,12 +132,12 @@ def compare_workers(args: argparse.Namespace, lesson: Dataset, recipe: Recipe, m
 
     def together() -> None:
         with tempfile.TemporaryDirectory(prefix="rajobs-bench-") as out:
-            task = {
-                "study": args.study, "data": absolute(args.data), "out": out, "mode": "clean", "budget": 1.0,
-                "recipe": to_dict(longer), "member": member.name, "name": member.name, "turn": 0, "seed": 0,
-                "folder": "checkpoints", "weights": "none",
-            }  # fmt: skip
-            run_workers(task, WorkerResources(workers=args.workers), lambda epoch: ends.append(time.perf_counter()))
+            plan = TrainingPlan(
+                study=args.study, data=absolute(args.data), out=out, mode="clean", budget=1.0, recipe=longer,
+                weights="none", number=0, folder="checkpoints",
+            )  # fmt: skip
+            (task,) = plan.tasks(longer.members[0])
+            run_workers(WorkerResources(workers=args.workers), task, lambda epoch: ends.append(time.perf_counter()))
 
     def an_epoch(work: Callable[[], None]) -> float:
         ends.clear()

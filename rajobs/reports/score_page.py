@@ -239,8 +239,7 @@ def _missing(missing: Sequence[str]) -> Section:
     title = "Studies without a model"
     if not missing:
         return Section(title=title, parts=(Text(paragraphs=("Every study had a model.",)),))
-    known = studies.names()
-    rows = tuple((humanize(name), studies.find(name).rows if name in known else None) for name in missing)
+    rows = tuple((humanize(name), studies.find(name).rows.name) for name in missing)
     return Section(
         title=title,
         lead="Their columns are empty, and a table that no model fills is not written.",
