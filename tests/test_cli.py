@@ -96,7 +96,7 @@ def test_studies_lists_all_and_describes_one(capsys: pytest.CaptureFixture[str])
         main(["studies", name])
         output = capsys.readouterr().out
         study = studies.find(name)
-        template = "--clinic" if study.rows == "visits" else "image,side,study"
+        template = "--clinic" if study.rows.table == "clinic" else "image,side,study"
         assert all(target.name in output for target in study.targets) and template in output
     main(["--version"])
     assert __version__ in capsys.readouterr().out
@@ -191,7 +191,7 @@ def test_an_endpoint_without_a_scheme_is_named(
     assert "localhost:9000 is no address; write AWS_ENDPOINT_URL with its scheme, as http://host:9000" in message
 
 
-def test_rajobs_alone_shows_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_rajobs_without_a_command_shows_its_usage(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main([])
     output = capsys.readouterr()

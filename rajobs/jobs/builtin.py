@@ -7,7 +7,7 @@ resumes from its last round. About two hours on two cores; one seed on one machi
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -87,7 +87,7 @@ class BuiltinRequest:
 class FilmDrawer:
     """Draws the films of rounds in several processes; the order of rows does not depend on them."""
 
-    pool: ProcessPoolExecutor
+    pool: Executor
     study: Study
     settings: Settings
     seed: int

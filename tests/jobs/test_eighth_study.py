@@ -17,6 +17,7 @@ pytestmark = pytest.mark.ray
 ROOT = Path(__file__).parents[2]
 STUDY = '''"""Is the film wider than it is high?"""
 
+from rajobs.imaging.rows import FILMS
 from rajobs.imaging.views import whole
 from rajobs.learning.recipe import Member, Recipe, Training
 from rajobs.learning.study import Study, View
@@ -26,7 +27,7 @@ STUDY = Study(
     name="toy",
     paper="none",
     question="Is the film wider than it is high?",
-    rows="films",
+    rows=FILMS,
     view=View(draw=whole, version=1, reads="preview", settings={"size": 32, "fit": "pad"}),
     targets=(Nominal(name="wide", classes=("no", "yes")),),
     headline="wide.accuracy",

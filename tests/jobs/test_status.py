@@ -1,20 +1,21 @@
 """What a person is told of an output, from the files that are there: without Ray."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from rajobs import studies
 from rajobs.jobs import builtin
 from rajobs.jobs.score.job import ScoreRequest, score
 from rajobs.jobs.status import status
-from rajobs.records.manifest import claim, put_manifest, put_plan, read_manifest, to_json
+from rajobs.learning.bundle_description import BundleDescription, Origin, put_description
+from rajobs.records.manifest import claim, put_manifest, put_plan, read_manifest
 from rajobs.records.store import Store, open_store
 
 VERSION = "0123456789abcdef"
 
 
-def told(place: Path | str, capsys: pytest.CaptureFixture[str]) -> str:
+def shown_status(place: Path | str, capsys: pytest.CaptureFixture[str]) -> str:
     status(str(place))
     return " ".join(capsys.readouterr().out.split())
 
@@ -26,9 +27,9 @@ def test_nothing_is_finished_while_parts_are_left(tmp_path: Path, capsys: pytest
         store.put(name, b"")
     put_plan(store, 5)
     put_manifest(store, {"job": "score"})
-    assert "parts done 2 parts left 3 state under way or stopped" in told(tmp_path, capsys)
+    assert "parts done 2 parts left 3 state under way or stopped" in shown_status(tmp_path, capsys)
     put_plan(store, 2)
-    assert "parts left 0 state finished" in told(tmp_path, capsys)
+    assert "parts left 0 state finished" in shown_status(tmp_path, capsys)
 
 
 def test_a_score_that_goes_on_is_no_finished_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,8 +46,8 @@ def test_a_score_that_goes_on_is_no_finished_one(tmp_path: Path, monkeypatch: py
         assert read_manifest(out) is None and not [name for name in gathered if out.stat(name)]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("rajobs.jobs.score.job.find_models", lambda _: {})
-    monkeypatch.setattr("rajobs.jobs.score.job._todo", killed)
+    monkeypatch.setattr("rajobs.jobs.score.job.find_models", lambda *_: {})
+    monkeypatch.setattr("rajobs.jobs.score.job._parts_to_score", killed)
     with pytest.raises(KeyboardInterrupt):
         score(ScoreRequest(data=str(tmp_path / "data"), models="", out=str(tmp_path / "out")))
 
@@ -55,11 +56,15 @@ def test_a_score_that_goes_on_is_no_finished_one(tmp_path: Path, monkeypatch: py
 def shared(tmp_path: Path) -> Store:
     """A folder with models and a sweep of one study, one of each under way."""
     store = open_store(tmp_path / "models")
-    bundle: dict[str, Any] = {
-        "study": "hand_filter", "mode": "clean", "seed": 3, "budget": 0.5, "rows": {"train": 1200, "validation": 7},
-        "validation": {"view.accuracy": {"value": 0.5, "low": 0.25, "high": 0.75}},
-    }  # fmt: skip
-    store.put(f"hand_filter/{VERSION}/bundle.json", to_json(bundle))
+    origin = Origin(
+        study="hand_filter", recipe=studies.find("hand_filter").recipe("default"), mode="clean", seed=3, budget=0.5,
+        code="0", data="d", key="k", split="s",
+    )  # fmt: skip
+    description = BundleDescription(
+        origin=origin, shape=(1, 8, 8), classes={}, parameters={}, epochs={}, learned={},
+        rows={"train": 1200, "validation": 7}, validation={"view.accuracy": {"value": 0.5, "low": 0.25, "high": 0.75}},
+    )  # fmt: skip
+    put_description(store, f"hand_filter/{VERSION}", description)
     store.put("hand_filter/fedcba9876543210/checkpoints/views/00001", b"")
     store.put(f"hand_filter/checkpoints/{VERSION}/00004/views/00001", b"")
     store.put(f"hand_filter/trials/{VERSION}/00000.json", b"{}")
@@ -71,16 +76,16 @@ def shared(tmp_path: Path) -> Store:
 def test_models_and_sweeps_are_told_wherever_one_looks(
     shared: Store, below: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = told(f"{shared.uri}/{below}", capsys)
-    assert f"hand_filter model {VERSION} finished" in said
-    assert "hand_filter model fedcba9876543210 under way" in said
-    assert "hand_filter trials under way" in said and "hand_filter trials ended 1" in said
+    text = shown_status(f"{shared.uri}/{below}", capsys)
+    assert f"hand_filter model {VERSION} finished" in text
+    assert "hand_filter model fedcba9876543210 under way" in text
+    assert "hand_filter trials under way" in text and "hand_filter trials ended 1" in text
 
 
 def test_one_model_s_own_place_tells_of_it(shared: Store, capsys: pytest.CaptureFixture[str]) -> None:
-    said = told(f"{shared.uri}/hand_filter/{VERSION}", capsys)
-    assert "job train state finished study hand_filter mode clean seed 3 budget 0.5 rows, train 1,200" in said
-    assert "view.accuracy (validation) 0.500 (0.250 to 0.750)" in said
-    assert "model fedcba9876543210 under way" in told(f"{shared.uri}/hand_filter/fedcba9876543210", capsys)
-    assert "finished" in told(f"{shared.uri}/hand_filter/{VERSION}/", capsys)
-    assert "hand_filter model" in told(builtin.package_folder(), capsys)
+    text = shown_status(f"{shared.uri}/hand_filter/{VERSION}", capsys)
+    assert "job train state finished study hand_filter mode clean seed 3 budget 0.5 rows, train 1,200" in text
+    assert "view.accuracy (validation) 0.500 (0.250 to 0.750)" in text
+    assert "model fedcba9876543210 under way" in shown_status(f"{shared.uri}/hand_filter/fedcba9876543210", capsys)
+    assert "finished" in shown_status(f"{shared.uri}/hand_filter/{VERSION}/", capsys)
+    assert "hand_filter model" in shown_status(builtin.package_folder(), capsys)

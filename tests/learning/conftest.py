@@ -5,7 +5,9 @@ import pyarrow as pa
 import pytest
 import torch
 
+from rajobs.imaging.rows import FILMS
 from rajobs.imaging.views import whole
+from rajobs.learning.bundle_description import BundleDescription, Origin
 from rajobs.learning.recipe import Member, Recipe, Training
 from rajobs.learning.samples.dataset import Dataset
 from rajobs.learning.samples.prepared import Prepared
@@ -38,7 +40,7 @@ def study(recipe: Recipe) -> Study:
         name="toy",
         paper="none",
         question="Which half is bright?",
-        rows="films",
+        rows=FILMS,
         view=View(draw=whole, version=1, reads="preview", settings={"size": SIDE, "fit": "pad"}),
         targets=(Nominal(name="half", classes=HALVES),),
         headline="half.accuracy",
@@ -68,8 +70,19 @@ def prepared_of(pictures: np.ndarray) -> Prepared:
     return Prepared(rows=rows, arrays=(pictures[:cut], pictures[cut:]), starts=np.array([0, cut]))
 
 
+def describe(study: Study, recipe: Recipe) -> BundleDescription:
+    """The description of a bundle without weights."""
+    origin = Origin(
+        study=study.name, recipe=recipe, mode="clean", seed=0, budget=1.0, code="1", data="d", key="k", split="s"
+    )
+    return BundleDescription(
+        origin=origin, shape=(1, SIDE, SIDE), classes={"half": HALVES}, parameters={}, epochs={},
+        rows={"train": 36, "validation": 12, "test": 12}, learned={}, validation={},
+    )  # fmt: skip
+
+
 @pytest.fixture
-def lesson(study: Study) -> Dataset:
+def dataset(study: Study) -> Dataset:
     """60 pictures: 36 to learn from, 12 to choose by, 12 to judge by."""
     pictures, names = draw_halves(60)
     parts = np.array((["train"] * 36) + (["validation"] * 12) + (["test"] * 12))

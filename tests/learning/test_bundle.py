@@ -1,4 +1,4 @@
-"""Bundles: a model comes back as it was put, or not at all; an answer hangs on its own row alone."""
+"""Bundles: a model comes back as it was put, or not at all; an answer depends on its own row alone."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,17 +8,25 @@ import pytest
 import torch
 
 from rajobs.learning.bundle import Model, TrainedNetwork, calibrate, put_bundle
-from rajobs.learning.bundle_description import find_bundles, read_description
+from rajobs.learning.bundle_description import (
+    BundleDescription,
+    DrawnFilms,
+    Epochs,
+    find_bundles,
+    put_description,
+    read_description,
+)
 from rajobs.learning.card import NO_EVIDENCE, card
 from rajobs.learning.ensemble import build_member
 from rajobs.learning.evaluation import evaluate_model, figures
-from rajobs.learning.recipe import Member, Recipe, to_dict
+from rajobs.learning.recipe import Member, Recipe
 from rajobs.learning.samples.dataset import Dataset
 from rajobs.learning.study import Study
 from rajobs.learning.targets import Nominal, Target, scores
 from rajobs.records.errors import BadBundle, StoreError
 from rajobs.records.metrics import Answers
 from rajobs.records.store import LocalStore
+from tests.learning.conftest import describe
 
 FOLDER = "toy/v1"
 
@@ -34,7 +42,7 @@ def store(tmp_path: Path, study: Study, recipe: Recipe) -> LocalStore:
         ]
         for seed, member in enumerate(two.members)
     }
-    put_bundle(store, FOLDER, trained, {"recipe": to_dict(two), "shape": [1, 16, 16], "study": "toy"})
+    put_bundle(store, FOLDER, trained, describe(study, two))
     return store
 
 
@@ -46,18 +54,33 @@ def images() -> np.ndarray:
 def test_a_bundle_comes_back_with_the_same_answers(store: LocalStore, study: Study, images: np.ndarray) -> None:
     assert find_bundles(store, "toy") == [FOLDER] and find_bundles(store, "to") == []
     model = Model.load(store, FOLDER, study)
-    again = put_bundle(LocalStore(str(store.root / "copy")), FOLDER, model.trained, {
-        "recipe": to_dict(model.recipe), "shape": [1, 16, 16], "study": "toy",
-    })  # fmt: skip
-    assert again["hash"] == model.hash == read_description(store, FOLDER)["hash"]
-    p, said = model.predict(images)["half"]
-    back, again_said = Model.load(LocalStore(str(store.root / "copy")), FOLDER, study).predict(images)["half"]
-    assert (p == back).all() and (said == again_said).all()
+    copy = LocalStore(str(store.root / "copy"))
+    again = put_bundle(copy, FOLDER, model.trained, describe(study, model.recipe))
+    assert again.hash == model.hash and again == read_description(store, FOLDER) == read_description(copy, FOLDER)
+    p, answers = model.predict(images)["half"]
+    p_of_copy, answers_of_copy = Model.load(copy, FOLDER, study).predict(images)["half"]
+    assert (p == p_of_copy).all() and (answers == answers_of_copy).all()
     assert p.shape == (70, 3) and p.sum(axis=1) == pytest.approx(np.ones(70))
     assert not any(entry.key.endswith((".pt", ".pkl", ".pth")) for entry in store.list())
 
 
-def test_an_answer_does_not_hang_on_its_neighbours(store: LocalStore, study: Study, images: np.ndarray) -> None:
+def test_a_description_comes_back_as_it_was_put(tmp_path: Path, study: Study, recipe: Recipe) -> None:
+    store, plain = LocalStore(str(tmp_path)), describe(study, recipe)
+    drawn = DrawnFilms(phantom=4, rounds=3, films=60, tried=20)
+    origins = (
+        replace(plain.origin, starts={"net": "0a"}, budget=0.5), replace(plain.origin, mode="drawn", drawn=drawn),
+    )  # fmt: skip
+    assert len({origin.version for origin in (plain.origin, *origins)}) == 3, "each is a model of its own"
+    full = replace(
+        plain, parameters={"net": 7}, epochs={"net": Epochs(run=6, kept=4)}, learned={"half": {"": 48}},
+        validation={"half.auc": {"value": 0.5, "low": None, "high": None}}, best="net",
+    )  # fmt: skip
+    for folder, origin in zip(("toy/v2", "toy/v3"), origins):
+        written = put_description(store, folder, replace(full, origin=origin))
+        assert written == replace(full, origin=origin, hash=written.hash) == read_description(store, folder)
+
+
+def test_an_answer_does_not_depend_on_its_neighbours(store: LocalStore, study: Study, images: np.ndarray) -> None:
     model = Model.load(store, FOLDER, study)
     p, _ = model.predict(images)["half"]
     others = images.copy()
@@ -94,21 +117,24 @@ def test_calibration_finds_the_temperature_that_was_put_in() -> None:
     assert calibrate(target, logits[:0], truth[:0]) == 1.0
 
 
-def test_a_model_is_judged_on_the_labelled_rows_of_a_part(store: LocalStore, study: Study, lesson: Dataset) -> None:
+def test_a_model_is_evaluated_on_the_labelled_rows_of_a_part(store: LocalStore, study: Study, dataset: Dataset) -> None:
     model = Model.load(store, FOLDER, study)
-    some = replace(lesson, labels={"half": [*lesson.labels["half"][:58], None, None]})
-    verdict = evaluate_model(model, some, "test")
-    assert verdict.at.tolist() == list(range(48, 58)) and set(verdict.patients) == {f"p{n}" for n in range(24, 29)}
-    p, said = model.predict(lesson.arrays.take(verdict.at))["half"]
-    assert (verdict.p["half"] == p).all() and (verdict.predicted["half"] == said).all()
-    found = verdict.figures()
-    assert set(found) == {f"half.{name}" for name in study.metrics}
+    some = replace(dataset, labels={"half": [*dataset.labels["half"][:58], None, None]})
+    evaluation = evaluate_model(model, some, "test")
+    assert evaluation.at.tolist() == list(range(48, 58)) and set(evaluation.patients) == {
+        f"p{n}" for n in range(24, 29)
+    }
+    p, answers = model.predict(dataset.arrays.take(evaluation.at))["half"]
+    assert (evaluation.p["half"] == p).all() and (evaluation.predicted["half"] == answers).all()
+    by_metric = evaluation.figures()
+    assert set(by_metric) == {f"half.{name}" for name in study.metrics}
     truth = np.arange(48, 58) % 3
-    assert found["half.accuracy"]["value"] == np.mean(said == truth)
-    assert found["half.accuracy"]["low"] <= found["half.accuracy"]["value"] <= found["half.accuracy"]["high"]
+    accuracy = by_metric["half.accuracy"]
+    assert accuracy["value"] == np.mean(answers == truth)
+    assert accuracy["low"] <= accuracy["value"] <= accuracy["high"]
 
 
-def test_scores_that_were_learnt_as_names_are_answered_as_names_as_long_as_nobody_learnt_their_order(
+def test_scores_are_answered_as_names_unless_a_member_that_answers_learnt_their_order(
     study: Study, recipe: Recipe
 ) -> None:
     ordered, plain = scores("stage", 3), Nominal(name="stage", classes=("0", "1", "2", "3"))
@@ -125,18 +151,20 @@ def test_scores_that_were_learnt_as_names_are_answered_as_names_as_long_as_nobod
 
 def test_classes_that_the_paper_counts_as_one_are_judged_as_one(study: Study) -> None:
     folding = replace(study, folds={"top": "right"}, metrics=("accuracy",))
-    truth, said = np.array([0, 1, 2, 2]), np.array([0, 2, 1, 0])
-    answers = Answers(truth=truth, predicted=said, p=np.eye(3)[said], patients=np.array(list("abcd")))
-    found = figures(folding, {"half": answers})
-    assert found["half.accuracy"]["value"] == 0.25 and found["half.accuracy_as_printed"]["value"] == 0.75
+    truth, predicted = np.array([0, 1, 2, 2]), np.array([0, 2, 1, 0])
+    answers = Answers(truth=truth, predicted=predicted, p=np.eye(3)[predicted], patients=np.array(list("abcd")))
+    by_metric = figures(folding, {"half": answers})
+    assert by_metric["half.accuracy"]["value"] == 0.25 and by_metric["half.accuracy_as_printed"]["value"] == 0.75
     assert figures(folding, {}) == {}
 
 
 def test_a_card_says_what_its_figures_are_worth(study: Study, recipe: Recipe) -> None:
-    facts = {
-        "validation": {"half.accuracy": {"value": 0.5, "low": 0.25, "high": 0.75}}, "recipe": to_dict(recipe),
-        "budget": 0.1, "mode": "clean", "seed": 0, "code": "1", "data": "d", "split": "s",
-        "rows": {"train": 36, "validation": 12, "test": 12},
-    }  # fmt: skip
-    text = card(study, facts)
+    def of(**changed: object) -> BundleDescription:
+        plain = describe(study, recipe)
+        figures = {"half.accuracy": {"value": 0.5, "low": 0.25, "high": 0.75}}
+        return replace(plain, origin=replace(plain.origin, **changed), validation=figures)
+
+    text = card(study, of(budget=0.1))
     assert NO_EVIDENCE in text and "0.500 | 0.250 to 0.750" in text and "Only 0.1 of the recipe's epochs" in text
+    drawings = card(study, of(drawn=DrawnFilms(phantom=4, rounds=3, films=6000, tried=20)))
+    assert NO_EVIDENCE in drawings and "0.500 | 0.250 to 0.750" in drawings and "6,000 drawn films" in drawings

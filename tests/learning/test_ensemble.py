@@ -25,13 +25,13 @@ M2 = Member(name="m2", architecture="compact", groups=(("right",), ("top",)), se
 TWO = Recipe(members=(M1, M2), combine="first_yes")
 
 
-def test_the_first_that_says_yes_has_the_answer(study: Study) -> None:
+def test_the_first_member_that_says_yes_has_the_answer(study: Study) -> None:
     asked = {
         "m1": {"half": np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]])},
         "m2": {"half": np.array([[1.0, 0.0], [0.7, 0.3], [0.1, 0.9]])},
     }
     p, answer = combine_members(study, TWO, asked)["half"]
-    assert answer.tolist() == [0, 1, 2], "M2's certainty counts for nothing where M1 has said yes"
+    assert answer.tolist() == [0, 1, 2], "M2's certainty counts for nothing where M1 has answered yes"
     assert p == pytest.approx(np.array([[0.9, 0.1, 0.0], [0.4, 0.42, 0.18], [0.2, 0.08, 0.72]]))
     assert p.sum(axis=1) == pytest.approx(np.ones(3))
     # The answer is the rule's, even where the shares point elsewhere: 0.45 left, 0.55 * 0.51 right.
@@ -40,7 +40,7 @@ def test_the_first_that_says_yes_has_the_answer(study: Study) -> None:
     assert answer.tolist() == [1] and p.argmax() == 0
 
 
-def test_the_mean_of_members_and_of_groups(study: Study) -> None:
+def test_members_and_groups_of_classes_answer_by_their_mean(study: Study) -> None:
     plain = Member(name="plain", architecture="compact")
     one, other = np.array([[0.2, 0.3, 0.5]]), np.array([[0.6, 0.1, 0.3]])
     both = Recipe(members=(plain, replace(plain, name="again")))
@@ -51,15 +51,15 @@ def test_the_mean_of_members_and_of_groups(study: Study) -> None:
     assert p == pytest.approx(np.array([[0.3, 0.15, 0.55]]))
 
 
-def test_one_member_answers_for_all_and_those_who_say_otherwise_are_counted(study: Study) -> None:
+def test_the_best_member_answers_and_members_that_disagree_are_counted(study: Study) -> None:
     plain = Member(name="plain", architecture="compact")
     best = Recipe(members=(plain, replace(plain, name="again"), replace(plain, name="third")), combine="most_accurate")
     left, right = np.array([[0.9, 0.1, 0.0], [0.8, 0.1, 0.1]]), np.array([[0.1, 0.9, 0.0], [0.7, 0.2, 0.1]])
-    said = {"plain": {"half": left}, "again": {"half": right}, "third": {"half": left}}
-    assert combine_members(study, best, said, "again")["half"][1].tolist() == [1, 0]
-    together = combine_members(study, best, said)["half"][1]
+    answers = {"plain": {"half": left}, "again": {"half": right}, "third": {"half": left}}
+    assert combine_members(study, best, answers, "again")["half"][1].tolist() == [1, 0]
+    together = combine_members(study, best, answers)["half"][1]
     assert together.tolist() == [0, 0], "as long as nobody knows the best they answer together"
-    own = member_votes(study, best, said)["half"]
+    own = member_votes(study, best, answers)["half"]
     assert own.tolist() == [[0, 0], [1, 0], [0, 0]] and dissent(own, together) == pytest.approx([1 / 3, 0])
     assert np.isnan(dissent(own[:1], together)).all(), "one alone has nobody to differ from"
     grouped = member_votes(study, TWO, {"m1": {"half": left[:, :2]}, "m2": {"half": left[:, :2]}})["half"]
@@ -68,17 +68,17 @@ def test_one_member_answers_for_all_and_those_who_say_otherwise_are_counted(stud
         Recipe(members=(plain, M1), combine="most_accurate")
 
 
-def test_a_member_sees_its_rows_with_its_own_classes(lesson: Dataset) -> None:
-    first, second = member_samples(lesson, M1, "train"), member_samples(lesson, M2, "train")
-    names = np.array(lesson.labels["half"])
+def test_a_member_sees_its_rows_with_its_own_classes(dataset: Dataset) -> None:
+    first, second = member_samples(dataset, M1, "train"), member_samples(dataset, M2, "train")
+    names = np.array(dataset.labels["half"])
     assert len(first) == 36 and first.truth["half"].tolist() == [int(n != "left") for n in names[first.at]]
     assert set(names[second.at]) == {"right", "top"} and len(second) == 24
     assert second.truth["half"].tolist() == [int(n == "top") for n in names[second.at]]
-    assert set(member_samples(lesson, M1, "test").at) == set(range(48, 60))
+    assert set(member_samples(dataset, M1, "test").at) == set(range(48, 60))
 
 
-def test_a_row_without_any_label_is_not_seen(lesson: Dataset) -> None:
-    some = replace(lesson, labels={"half": [None, "sideways", *lesson.labels["half"][2:]]})
+def test_a_row_without_any_label_is_not_seen(dataset: Dataset) -> None:
+    some = replace(dataset, labels={"half": [None, "sideways", *dataset.labels["half"][2:]]})
     assert member_samples(some, Member(name="n", architecture="compact"), "train").at.tolist() == list(range(2, 36))
 
 
@@ -92,13 +92,13 @@ def test_members_that_do_not_fit_the_study_are_refused(study: Study) -> None:
         member_targets(ordered, M1)
 
 
-def test_a_network_that_starts_from_weights_is_not_started_at_random(lesson: Dataset, recipe: Recipe) -> None:
+def test_a_network_that_starts_from_weights_is_not_started_at_random(dataset: Dataset, recipe: Recipe) -> None:
     pretrained = replace(recipe.members[0], weights="imagenet")
     with pytest.raises(UsageError, match="starts from imagenet weights, and none are given"):
-        train_member(lesson, recipe, pretrained, 0, lambda epoch, state: True)
+        train_member(dataset, recipe, pretrained, 0, lambda epoch, state: True)
 
 
-def test_the_headline_is_scored_by_who_answers_it(study: Study) -> None:
+def test_the_headline_is_scored_for_a_member_that_answers_its_target(study: Study) -> None:
     assert headline_score(study, (Nominal(name="other", classes=("a", "b")),)) is None
     score = headline_score(study, study.targets)
     assert score is not None
@@ -107,15 +107,17 @@ def test_the_headline_is_scored_by_who_answers_it(study: Study) -> None:
     assert score(p, {"half": np.array([0, 2, 1])}) == pytest.approx(1 / 3)
 
 
-def test_weights_that_nobody_asked_for_start_every_member(lesson: Dataset, recipe: Recipe, tmp_path: Path) -> None:
-    _, state = train_member(lesson, recipe, recipe.members[0], 3, lambda epoch, now: False)
+def test_weights_that_the_recipe_does_not_name_start_every_member(
+    dataset: Dataset, recipe: Recipe, tmp_path: Path
+) -> None:
+    _, state = train_member(dataset, recipe, recipe.members[0], 3, lambda epoch, now: False)
     file = tmp_path / "weights-net.safetensors"
     file.write_bytes(safetensors.torch.save(dict(state.weights)))
-    given = apply_weights_option(recipe, str(file))
-    assert [member.weights for member in given.members] == ["given"]
-    start = find_starting_weights(given, str(file))["net"]
-    still = replace(given, training=replace(given.training, learning_rate=1e-9, weight_decay=0.0, epochs=1))
-    network, _ = train_member(lesson, still, still.members[0], 4, lambda epoch, now: True, start=start)
+    started = apply_weights_option(recipe, str(file))
+    assert [member.weights for member in started.members] == ["given"]
+    start = find_starting_weights(started, str(file))["net"]
+    still = replace(started, training=replace(started.training, learning_rate=1e-9, weight_decay=0.0, epochs=1))
+    network, _ = train_member(dataset, still, still.members[0], 4, lambda epoch, now: True, start=start)
     moved = {name: tensor for name, tensor in network.state_dict().items() if "running" not in name}
     for name, tensor in moved.items():
         if name.startswith("trunk.") and tensor.is_floating_point():
@@ -123,22 +125,24 @@ def test_weights_that_nobody_asked_for_start_every_member(lesson: Dataset, recip
     assert apply_weights_option(recipe, None) == apply_weights_option(recipe, "none") == recipe
 
 
-def test_finders_that_are_not_sure_of_a_place_do_not_pull_it_away() -> None:
+def test_models_that_are_unsure_of_a_point_do_not_pull_it_away() -> None:
     sure, unsure, none = [[0.2, 0.3, 0.98]], [[0.8, 0.3, 0.02]], [[np.nan] * 3]
-    (found,) = mean_points([np.array([sure]), np.array([unsure]), np.array([none])])
-    assert found[0].tolist() == pytest.approx([0.212, 0.3, 0.5])
+    (mean,) = mean_points([np.array([sure]), np.array([unsure]), np.array([none])])
+    assert mean[0].tolist() == pytest.approx([0.212, 0.3, 0.5])
     assert np.isnan(mean_points([np.array([none])])).all()
 
 
-def test_drawings_teach_beside_the_data_and_choose_nothing(study: Study, lesson: Dataset, recipe: Recipe) -> None:
+def test_drawn_rows_are_learnt_from_beside_the_data_and_never_validate(
+    study: Study, dataset: Dataset, recipe: Recipe
+) -> None:
     scans, size = studies.find("ultrasound_grading"), 24
     frames = np.random.default_rng(0).integers(0, 255, (40, size, size, 3), dtype=np.uint8)
-    given = replace(
-        lesson, study=scans, arrays=prepared_of(frames), parts=np.array(["train"] * 30 + ["validation"] * 10),
+    of_scans = replace(
+        dataset, study=scans, arrays=prepared_of(frames), parts=np.array(["train"] * 30 + ["validation"] * 10),
         labels={"grade": ["1", None] * 20, "grey_grade": ["2"] * 40}, groups=np.array([f"p{n}" for n in range(40)]),
     )  # fmt: skip
     mixed = Recipe(view={"size": size}, members=(Member(name="n", architecture="compact"),), drawn=0.4)
-    run = build_run(given, mixed, mixed.members[0], 0)
+    run = build_run(of_scans, mixed, mixed.members[0], 0)
     assert len(run.train) == 30 + 12 and run.validation is not None and len(run.validation) == 10
     assert run.train.truth["grade"][:30].tolist() == [1, -1] * 15
     assert run.train.truth["grade"][30:].tolist() == [0, 1, 2, 3] * 3
@@ -147,9 +151,9 @@ def test_drawings_teach_beside_the_data_and_choose_nothing(study: Study, lesson:
     assert shown.shape == (42, 3, size, size) and (shown[:30] == frames[:30].transpose(0, 3, 1, 2)).all()
     signal = (shown[30:].max(axis=1).astype(int) - shown[30:].min(axis=1) > 60).mean(axis=(1, 2))
     assert signal[3::4].mean() > signal[::4].mean(), "the drawn pixels belong to their grades"
-    again = build_run(given, mixed, mixed.members[0], 1).train
+    again = build_run(of_scans, mixed, mixed.members[0], 1).train
     assert (again.arrays.take(again.at) == shown).all(), "workers draw the same"
     with pytest.raises(BadRecipe, match="scans alone are drawn for a recipe, toy learns from"):
-        build_run(lesson, replace(recipe, drawn=0.5), recipe.members[0], 0)
+        build_run(dataset, replace(recipe, drawn=0.5), recipe.members[0], 0)
     with pytest.raises(BadRecipe, match="drawn must be 0"):
         replace(recipe, drawn=-1.0)

@@ -1,4 +1,4 @@
-"""Points: found where they are, carried along when images move, and put back into the film they come from."""
+"""Points: located where they are, carried along when images move, and put back into the film they come from."""
 
 from dataclasses import replace
 
@@ -44,9 +44,9 @@ def logits_for(where: np.ndarray, there: bool = True) -> torch.Tensor:
 
 def test_an_answer_is_the_middle_of_the_spot_and_the_loss_is_least_there() -> None:
     where = np.array([[0.31, 0.62], [0.75, 0.2]])
-    found = TWO.answer(logits_for(where))[0].numpy()
-    assert np.abs(found[:, :2] - where).max() < 0.1 / SIDE
-    assert found[:, 2].min() > 0.5 and TWO.answer(logits_for(where, there=False))[0, :, 2].max() < 0.01
+    located = TWO.answer(logits_for(where))[0].numpy()
+    assert np.abs(located[:, :2] - where).max() < 0.1 / SIDE
+    assert located[:, 2].min() > 0.5 and TWO.answer(logits_for(where, there=False))[0, :, 2].max() < 0.01
     truth, none = torch.from_numpy(where[None]).float(), torch.full((1, 2, 2), torch.nan)
     right = float(TWO.loss(logits_for(where), truth, torch.ones(1)))
     assert right < float(TWO.loss(logits_for(where + 0.05), truth, torch.ones(1)))
@@ -67,29 +67,29 @@ def test_a_second_look_corrects_the_first() -> None:
     assert float(TWO.loss(both, truth, torch.ones(1))) < float(TWO.loss(away, truth, torch.ones(1)))
 
 
-def test_how_sure_a_second_look_is_all_points_tell_together() -> None:
+def test_all_points_together_decide_how_sure_a_second_look_is() -> None:
     where = np.array([[0.31, 0.62], [0.75, 0.2]])
     truth = torch.from_numpy(where[None]).float()
     closer = torch.zeros(1, 2, SECOND_LOOK_NUMBERS)
     closer[..., :2] = truth
     closer[..., 5] = torch.tensor([4.0, -4.0])
-    told = torch.cat([logits_for(where), closer], dim=2)
-    assert torch.allclose(TWO.answer(told)[0, :, 2], torch.tensor([0.982, 0.018]), atol=1e-3)
-    doubted = told.clone()
+    both = torch.cat([logits_for(where), closer], dim=2)
+    assert torch.allclose(TWO.answer(both)[0, :, 2], torch.tensor([0.982, 0.018]), atol=1e-3)
+    doubted = both.clone()
     doubted[..., -1] = -4.0
-    assert float(TWO.loss(told, truth, torch.ones(1))) < float(TWO.loss(doubted, truth, torch.ones(1))), (
+    assert float(TWO.loss(both, truth, torch.ones(1))) < float(TWO.loss(doubted, truth, torch.ones(1))), (
         "both are right"
     )
     whole = Whole(2)
-    given = [torch.rand(3, 2, 2, requires_grad=True), *(torch.rand(3, 2, requires_grad=True) for _ in range(2))]
-    whole(*given).sum().backward()
-    assert all(each.grad is None for each in given), "what is judged does not learn to please the judge"
-    other = given[0].detach().clone()
+    inputs = [torch.rand(3, 2, 2, requires_grad=True), *(torch.rand(3, 2, requires_grad=True) for _ in range(2))]
+    whole(*inputs).sum().backward()
+    assert all(each.grad is None for each in inputs), "what is judged does not learn to please the judge"
+    other = inputs[0].detach().clone()
     other[:, 1] += 0.3
-    assert not torch.allclose(whole(*given)[:, 0], whole(other, *given[1:])[:, 0]), "a place is judged by the others"
+    assert not torch.allclose(whole(*inputs)[:, 0], whole(other, *inputs[1:])[:, 0]), "a place is judged by the others"
 
 
-def test_rows_of_which_nobody_named_the_points_teach_nothing() -> None:
+def test_rows_without_known_points_teach_nothing() -> None:
     unknown, known = torch.full((1, 2, 2), UNKNOWN), torch.full((1, 2, 2), 0.4)
     both = torch.cat([unknown, known])
     lost = TWO.loss(logits_for(np.array([[0.1, 0.1], [0.9, 0.9]])).repeat(2, 1, 1), both, torch.ones(1))
@@ -99,7 +99,7 @@ def test_rows_of_which_nobody_named_the_points_teach_nothing() -> None:
     assert torch.equal(moved[:1], unknown) and not torch.allclose(moved[1:], known)
 
 
-def test_a_network_tells_and_shows_alone_what_it_answers_at_once() -> None:
+def test_a_network_gives_points_alone_and_targets_alone_as_it_gives_both_together() -> None:
     study = studies.find("hand_filter")
     member = replace(study.recipe("hands").members[0], settings={"width": 4, "closer": False})
     network = build_member(study, member, (1, 256, 256), 0).eval()
@@ -117,9 +117,9 @@ def test_points_follow_their_image() -> None:
     images = torch.from_numpy(image)[None, None].float().repeat(20, 1, 1, 1)
     how = Augment(rotate=180, shift=0.1, zoom=0.3, shear=8, flip_horizontal=True)
     moved, maps = augment(images, how, torch.Generator().manual_seed(0))
-    for picture, told in zip(moved, TWO.follow(where, maps)):
+    for picture, point in zip(moved, TWO.follow(where, maps)):
         x, y = middle(picture[0].numpy())
-        assert abs((x + 0.5) / 101 - float(told[0, 0])) < 0.01 and abs((y + 0.5) / 101 - float(told[0, 1])) < 0.01
+        assert abs((x + 0.5) / 101 - float(point[0, 0])) < 0.01 and abs((y + 0.5) / 101 - float(point[0, 1])) < 0.01
 
 
 @pytest.mark.parametrize("side", ["L", "R"])
@@ -129,20 +129,20 @@ def test_a_hand_s_view_shows_a_place_where_it_says_so_and_there_is_a_way_back(si
     row = Row(image_id="a", at=0, side=side, box=(300.0, 200.0, 1100.0, 1000.0), angle=angle)
     shown = upright(ViewInput(pixels=(film >> 4).astype(np.uint8), deep=film), row, size=256)
     to_view = upright_place(row, film.shape, size=256)
-    found = points_in_view(((None, "MCP3"),), row, [Position(site="MCP3", side=side, x=700, y=450)], to_view)[0]
+    point = points_in_view(((None, "MCP3"),), row, [Position(site="MCP3", side=side, x=700, y=450)], to_view)[0]
     x, y = middle(shown)
-    assert np.abs(found - [(x + 0.5) / 256, (y + 0.5) / 256]).max() < 0.004
-    assert np.allclose(move_points(found[None].astype(float), invert(to_view)), [[700, 450]], atol=0.01)
+    assert np.abs(point - [(x + 0.5) / 256, (y + 0.5) / 256]).max() < 0.004
+    assert np.allclose(move_points(point[None].astype(float), invert(to_view)), [[700, 450]], atol=0.01)
 
 
 @pytest.mark.parametrize("shape", [(300, 200), (180, 400)])
-def test_a_whole_film_s_view_too(shape: tuple[int, int]) -> None:
+def test_a_whole_film_s_view_shows_a_place_where_it_says_so(shape: tuple[int, int]) -> None:
     film = (255 * dot(120.0, 90.0, shape, 6.0)).astype(np.uint8)
     row = Row(image_id="a", at=0)
     x, y = middle(whole(ViewInput(pixels=film), row, size=256, fit="pad"))
     to_view = whole_place(row, shape, size=256, fit="pad")
-    found = move_points(np.array([[120.0, 90.0]]), to_view)[0]
-    assert np.abs(found - [(x + 0.5) / 256, (y + 0.5) / 256]).max() < 0.003
+    point = move_points(np.array([[120.0, 90.0]]), to_view)[0]
+    assert np.abs(point - [(x + 0.5) / 256, (y + 0.5) / 256]).max() < 0.003
 
 
 @pytest.mark.parametrize("share", [0.4, 0.75])
@@ -158,12 +158,12 @@ def test_views_from_farther_away_show_all_in_their_middle_and_say_where(share: f
         assert np.abs(move_points(at, invert(by)) * 64 - (x + 4, y + 4)).max() < 0.8
 
 
-def test_a_width_is_told_by_the_middle_finger() -> None:
+def test_a_joint_s_width_follows_from_the_middle_finger() -> None:
     where = np.array([[[0.5, 0.5], [0.5, 0.3]], [[0.5, 0.5], [np.nan, np.nan]]])
-    assert np.allclose(joint_widths(TWO.places, where), [[0.056, 0.056], [0.05, 0.05]])
+    assert np.allclose(joint_widths(TWO.point_names, where), [[0.056, 0.056], [0.05, 0.05]])
 
 
-def test_a_hand_taken_for_the_other_side_s_has_no_joints_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hand_taken_for_one_of_the_other_side_has_no_joints_of_that_side(monkeypatch: pytest.MonkeyPatch) -> None:
     study = studies.find("joint_detection")
 
     def rows(share: float) -> list[drawn_rows.DrawnRow]:

@@ -17,16 +17,16 @@ def study() -> Study:
 
 
 SITES = ("MCP2", "MCP3", "MCP4", "PIP2")
-SAID = (0, 1, 3, 5)
+PREDICTED = (0, 1, 3, 5)
 
 
 def predictions(truth: tuple[int, ...]) -> pa.Table:
     return PREDICTIONS.rows([
         {
             "image_id": "i", "hand": 0, "site": site, "side": "L", "patient": f"p{at % 2}", "target": "erosion",
-            "truth": str(true), "predicted": str(said), "p": [0.0] * 6, "split": "test", "bundles": ["b"],
+            "truth": str(true), "predicted": str(answer), "p": [0.0] * 6, "split": "test", "bundles": ["b"],
         }
-        for at, (site, said, true) in enumerate(zip(SITES, SAID, truth, strict=True))
+        for at, (site, answer, true) in enumerate(zip(SITES, PREDICTED, truth, strict=True))
     ])  # fmt: skip
 
 
@@ -36,29 +36,29 @@ def labels(**read: tuple[int | None, ...]) -> pa.Table:
             "image_id": "i", "side": "L", "study": "svdh_scoring", "target": "erosion", "site": site,
             "value": str(score), "reader": reader,
         }
-        for reader, given in read.items()
-        for site, score in zip(SITES, given, strict=True)
+        for reader, scores_of_reader in read.items()
+        for site, score in zip(SITES, scores_of_reader, strict=True)
         if score is not None
     ])  # fmt: skip
 
 
 def test_readers_and_model_are_judged_on_the_rows_that_a_reader_scored(study: Study) -> None:
     read = labels(truth=(0, 1, 2, 5), anna=(0, 2, 2, None), bert=(1, 2, 2, 5))
-    found = {(row.who, row.against): row for row in compare_readers(study, predictions((0, 1, 2, 5)), read)}
-    assert list(found) == [
+    compared = {(row.who, row.against): row for row in compare_readers(study, predictions((0, 1, 2, 5)), read)}
+    assert list(compared) == [
         ("model", "reference"), ("anna", "reference"), ("bert", "reference"),
         ("model", "anna"), ("model", "bert"), ("anna", "bert"),
     ]  # fmt: skip
-    accuracy = {pair: row.figures["accuracy"]["value"] for pair, row in found.items()}
+    accuracy = {pair: row.figures["accuracy"]["value"] for pair, row in compared.items()}
     assert accuracy == {
         ("model", "reference"): 3 / 4, ("anna", "reference"): 2 / 3, ("bert", "reference"): 2 / 4,
         ("model", "anna"): 1 / 3, ("model", "bert"): 1 / 4, ("anna", "bert"): 2 / 3,
     }  # fmt: skip
-    assert found["anna", "reference"].rows == 3
-    assert found["anna", "reference"].lead["accuracy"]["value"] == 0  # two of the three rows that anna scored
-    assert found["bert", "reference"].lead["accuracy"]["value"] == 1 / 4
-    assert found["bert", "reference"].lead["mae"]["value"] == -1 / 4  # 1 step of 4 rows less 2 of 4
-    assert set(found["anna", "reference"].figures) == {"accuracy", "mae"}, "no probability of a reader's is known"
+    assert compared["anna", "reference"].rows == 3
+    assert compared["anna", "reference"].lead["accuracy"]["value"] == 0  # two of the three rows that anna scored
+    assert compared["bert", "reference"].lead["accuracy"]["value"] == 1 / 4
+    assert compared["bert", "reference"].lead["mae"]["value"] == -1 / 4  # 1 step of 4 rows less 2 of 4
+    assert set(compared["anna", "reference"].figures) == {"accuracy", "mae"}, "no probability of a reader's is known"
 
 
 def test_a_consensus_of_the_readers_judges_none_of_them(study: Study) -> None:
@@ -81,7 +81,7 @@ def test_without_named_readers_there_is_nothing_to_compare(study: Study) -> None
 
 def test_a_scan_s_readers_are_found_whatever_side_and_site_they_name() -> None:
     scans = replace(studies.find("ultrasound_grading"), targets=(scores("grade", 3),))
-    said = PREDICTIONS.rows([
+    answers = PREDICTIONS.rows([
         {
             "image_id": f"i{at}", "hand": 0, "site": "", "patient": f"p{at}", "target": "grade", "truth": str(at),
             "predicted": str(at), "p": [0.0] * 4, "split": "test", "bundles": ["b"],
@@ -96,5 +96,5 @@ def test_a_scan_s_readers_are_found_whatever_side_and_site_they_name() -> None:
         for reader, images in {"truth": 4, "anna": 4, "bert": 0}.items()
         for image in ("another", *(f"i{at}" for at in range(images)))
     ])  # fmt: skip
-    found = {(row.who, row.against): row.rows for row in compare_readers(scans, said, read)}
-    assert found == {("model", "reference"): 4, ("anna", "reference"): 4, ("model", "anna"): 4}
+    rows = {(row.who, row.against): row.rows for row in compare_readers(scans, answers, read)}
+    assert rows == {("model", "reference"): 4, ("anna", "reference"): 4, ("model", "anna"): 4}

@@ -17,7 +17,7 @@ FULL = Recipe(
 )
 
 
-def test_a_recipe_survives_data_and_toml() -> None:
+def test_a_recipe_survives_plain_data_and_toml() -> None:
     assert from_dict(to_dict(FULL)) == FULL
     assert from_toml(to_toml(FULL)) == FULL
     short = from_toml('members = [{ name = "n", architecture = "compact" }]\ntraining.learning_rate = 1\n')

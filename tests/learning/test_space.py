@@ -37,7 +37,7 @@ def test_axes_are_choices_or_ranges(study: Study) -> None:
         (f'study = "toy"\nfirst = ["publishd"]\n[axes]\n{AXIS}', "unknown recipe of toy 'publishd'"),
     ],
 )
-def test_a_space_that_does_not_fit_its_study(study: Study, text: str, words: str) -> None:
+def test_a_space_that_does_not_fit_its_study_is_refused(study: Study, text: str, words: str) -> None:
     with pytest.raises(UsageError) as error:
         read_space(text, study)
     assert words in str(error.value) and "\n" not in str(error.value)
@@ -66,7 +66,7 @@ def test_a_space_that_does_not_fit_its_study(study: Study, text: str, words: str
         ('"training.optimiser" = { choices = ["sdg"] }', "did you mean sgd?"),
     ],
 )
-def test_an_axis_that_does_not_fit_the_recipe(study: Study, axis: str, words: str) -> None:
+def test_an_axis_that_does_not_fit_the_recipe_is_refused(study: Study, axis: str, words: str) -> None:
     with pytest.raises(UsageError) as error:
         read_space(f'study = "toy"\n[axes]\n{axis}\n', study)
     assert words in str(error.value) and "\n" not in str(error.value)

@@ -1,4 +1,4 @@
-"""The plain model beside the networks: it learns what they learn from, judges what they judge, and its lead is told."""
+"""The plain model beside the networks: it learns what they learn from, judges what they judge, and its lead is put into words."""
 
 from dataclasses import replace
 from datetime import date
@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from rajobs.imaging.clinic_visits import Finding, Visit, visit_id
+from rajobs.imaging.rows import VISITS
 from rajobs.learning.study import Study
 from rajobs.learning.tabular_baseline import MODEL, compare_baseline, variables, verdict
 from rajobs.learning.targets import Nominal
@@ -25,7 +26,7 @@ def visit(number: int, rf: Finding, answer: float) -> Visit:
 @pytest.fixture
 def clinic(study: Study) -> Study:
     return replace(
-        study, rows="visits", targets=(Nominal(name="ra", classes=("0", "1")),), headline="ra.balanced_accuracy",
+        study, rows=VISITS, targets=(Nominal(name="ra", classes=("0", "1")),), headline="ra.balanced_accuracy",
         metrics=("balanced_accuracy", "auc", "calibration_error"), baseline="boosted_trees",
     )  # fmt: skip
 
@@ -34,20 +35,20 @@ def clinic(study: Study) -> Study:
 def visits() -> list[Visit]:
     """RF tells the answer of all 80, but for one in ten, where nobody measured it."""
     rng = np.random.default_rng(0)
-    found = []
+    cohort = []
     for number in range(80):
         answer = float(number % 2)
-        found.append(visit(number, None if number % 10 == 0 else float(rng.normal(100 * answer, 5)), answer))
-    return found
+        cohort.append(visit(number, None if number % 10 == 0 else float(rng.normal(100 * answer, 5)), answer))
+    return cohort
 
 
-def asked(visits: list[Visit], said: list[str], p: list[list[float] | None]) -> pa.Table:
+def predictions(visits: list[Visit], answers: list[str], p: list[list[float] | None]) -> pa.Table:
     return PREDICTIONS.rows([
         {
             "image_id": each.image_id, "hand": 0, "site": "", "patient": each.patient, "target": "ra", "split": "test",
             "truth": f"{each.findings['ra']:g}", "predicted": answer, "p": sure, "bundles": ["b"],
         }
-        for each, answer, sure in zip(visits, said, p)
+        for each, answer, sure in zip(visits, answers, p)
     ])  # fmt: skip
 
 
@@ -55,7 +56,7 @@ def learns(visits: list[Visit]) -> dict[str, dict[str, str]]:
     return {"ra": {each.image_id: f"{each.findings['ra']:g}" for each in visits}}
 
 
-def test_the_answer_is_no_variable_and_what_is_missing_stays_so(clinic: Study, visits: list[Visit]) -> None:
+def test_the_answer_is_no_variable_and_missing_values_stay_missing(clinic: Study, visits: list[Visit]) -> None:
     values = variables(visits, clinic)
     assert {len(row) for row in values.values()} == {2}, "RF and sex"
     assert [bool(np.isnan(values[each.image_id][0])) for each in visits[:11]] == [True, *[False] * 9, True]
@@ -63,7 +64,7 @@ def test_the_answer_is_no_variable_and_what_is_missing_stays_so(clinic: Study, v
 
 def test_networks_that_guess_lose_and_the_page_s_words_say_so(clinic: Study, visits: list[Visit]) -> None:
     known, new = visits[:50], visits[50:]
-    guess = asked(new, ["1", "0", "0"] * 10, [[0.4, 0.6], [0.6, 0.4], [0.6, 0.4]] * 10)
+    guess = predictions(new, ["1", "0", "0"] * 10, [[0.4, 0.6], [0.6, 0.4], [0.6, 0.4]] * 10)
     networks, plain = compare_baseline(clinic, guess, visits, learns(known))
     assert (networks.who, plain.who, plain.rows, plain.learnt) == ("model", MODEL, 30, 50)
     assert plain.learnt_from == ("train",)
@@ -78,14 +79,14 @@ def test_networks_that_guess_lose_and_the_page_s_words_say_so(clinic: Study, vis
 def test_equal_answers_are_no_victory_and_right_ones_are(clinic: Study, visits: list[Visit]) -> None:
     known, new = visits[:50], visits[50:]
     right = [f"{each.findings['ra']:g}" for each in new]
-    (_, plain) = compare_baseline(clinic, asked(new, right, [None] * 30), visits, learns(known))
+    (_, plain) = compare_baseline(clinic, predictions(new, right, [None] * 30), visits, learns(known))
     assert list(plain.figures) == ["balanced_accuracy"], "without probabilities counts alone are compared"
     assert "do not win" in verdict(plain.deciding_metric, plain.lead[plain.deciding_metric])
     nothing = [replace(each, findings={**each.findings, "rf": None}) for each in visits]
-    (_, plain) = compare_baseline(clinic, asked(new, right, [None] * 30), nothing, learns(known))
+    (_, plain) = compare_baseline(clinic, predictions(new, right, [None] * 30), nothing, learns(known))
     assert "networks win" in verdict(plain.deciding_metric, plain.lead[plain.deciding_metric])
 
 
-def test_rows_that_it_learnt_from_judge_nobody(clinic: Study, visits: list[Visit]) -> None:
+def test_rows_that_the_baseline_learnt_from_judge_nobody(clinic: Study, visits: list[Visit]) -> None:
     with pytest.raises(AssertionError, match="judges nobody"):
-        compare_baseline(clinic, asked(visits[:10], ["1"] * 10, [None] * 10), visits, learns(visits))
+        compare_baseline(clinic, predictions(visits[:10], ["1"] * 10, [None] * 10), visits, learns(visits))

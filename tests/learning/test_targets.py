@@ -37,7 +37,7 @@ def test_a_class_s_weight_scales_its_rows_alone(target: Nominal | Ordinal) -> No
     assert heavy[0] == plain[0] and heavy[1] == 3 * plain[1]
 
 
-def test_a_score_is_worse_missed_by_more_and_its_steps_go_up_together() -> None:
+def test_a_larger_miss_of_a_score_costs_more_and_its_steps_go_up_together() -> None:
     certain = torch.tensor([[9.0, 9.0, -9.0, -9.0, -9.0]])  # a clear 2
     losses = [float(EROSION.loss(certain, torch.tensor([truth]), torch.ones(6))) for truth in range(6)]
     assert losses[2] == min(losses) and losses[2] < losses[3] < losses[4] < losses[5] and losses[1] < losses[0]
@@ -49,13 +49,13 @@ def test_a_score_is_worse_missed_by_more_and_its_steps_go_up_together() -> None:
     assert bool((means.diff() > 0).all())
 
 
-def test_labels_become_numbers_and_numbers_the_answer() -> None:
+def test_labels_become_numbers_and_probabilities_become_answers() -> None:
     assert encode(VIEW, ["foot", None, "hoof", "hand"]).tolist() == [1, MISSING, MISSING, 0]
     p = np.array([[0.4, 0.1, 0.1, 0.3, 0.1, 0.0], [0.0, 0.0, 0.0, 0.0, 0.0, 1.0]])
     assert predicted(EROSION, p).tolist() == [1, 5], "the median, not the likeliest"
     assert predicted(VIEW, p[:, :3]).tolist() == [0, 0]
 
 
-def test_classes_fold_into_those_the_paper_has() -> None:
+def test_classes_fold_into_those_of_the_paper() -> None:
     p, kept = fold(np.array([[0.2, 0.5, 0.3]]), VIEW.classes, {"foot": "other"})
     assert kept == ["hand", "other"] and p == pytest.approx(np.array([[0.2, 0.8]]))

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from rajobs import studies
-from rajobs.imaging.rows import KINDS, Row
+from rajobs.imaging.rows import CLINIC_TABLE, ROW_KINDS, Row
 from rajobs.imaging.views import ViewInput
 from rajobs.learning.ensemble import build_member, member_points, member_targets
 from rajobs.learning.networks import architectures
@@ -32,9 +32,10 @@ EVERY_RECIPE = pytest.mark.parametrize(("study", "name"), RECIPES, ids=[f"{s.nam
 def sample_shape(study: Study, recipe: Recipe) -> tuple[int, ...]:
     """The shape of one sample of a study, drawn from a grey picture: channels, rows, columns."""
     settings = study.view.with_settings(recipe.view)
-    row = Row(image_id="i", at=0, box=(4.0, 4.0, 40.0, 40.0) if study.rows in ("hands", "joints") else None)
-    given = {} if study.rows == "visits" else ViewInput(pixels=np.full((64, 48), 90, np.uint8))  # nothing was found
-    drawn = study.view.draw(given, row, **settings)
+    row = Row(image_id="i", at=0, box=(4.0, 4.0, 40.0, 40.0) if study.rows.cut_by_positions else None)
+    # A visit without any finding, or a grey picture.
+    source = {} if study.rows.table == CLINIC_TABLE else ViewInput(pixels=np.full((64, 48), 90, np.uint8))
+    drawn = study.view.draw(source, row, **settings)
     assert drawn.dtype in (np.uint8, np.uint16)
     return (drawn.shape[2], *drawn.shape[:2]) if drawn.ndim == 3 else (1, *drawn.shape)
 
@@ -45,10 +46,10 @@ def as_judged(study: Study) -> Study:
 
 
 @EVERY
-def test_a_declaration_holds_together(study: Study) -> None:
+def test_a_declaration_is_consistent(study: Study) -> None:
     study = as_judged(study)
-    reads = ("clinic",) if study.rows == "visits" else ("preview", "pixels")
-    assert study.rows in KINDS and study.view.reads in reads and study.question.endswith("?")
+    reads = ("clinic",) if study.rows.table == CLINIC_TABLE else ("preview", "pixels")
+    assert study.rows in ROW_KINDS and study.view.reads in reads and study.question.endswith("?")
     assert study.baseline is None or study.baseline in BASELINES
     names = [target.name for target in study.targets]
     assert len(set(names)) == len(names) and all(len(set(t.classes)) == len(t.classes) for t in study.targets)
@@ -64,7 +65,7 @@ def test_a_declaration_holds_together(study: Study) -> None:
 
 
 @EVERY
-def test_what_the_paper_prints_is_compared_with_a_metric_there_is(study: Study) -> None:
+def test_printed_figures_are_compared_with_metrics_that_exist(study: Study) -> None:
     study = as_judged(study)
     there = {f"{target.name}.{metric}" for target in study.targets for metric in (*METRICS, "accuracy_as_printed")}
     assert {printed.metric for printed in study.printed if printed.metric} <= there
@@ -108,12 +109,12 @@ def test_a_recipe_builds_and_its_members_answer_every_target(study: Study, name:
     combined = combine_members(study, recipe, answers)
     assert set(combined) == {target.name for target in study.targets}
     for target in study.targets:
-        p, said = combined[target.name]
-        assert p.sum() == pytest.approx(1) and 0 <= said[0] < len(target.classes)
+        p, answers = combined[target.name]
+        assert p.sum() == pytest.approx(1) and 0 <= answers[0] < len(target.classes)
 
 
 @EVERY
-def test_a_study_can_be_tried_and_has_what_its_paper_did(study: Study) -> None:
+def test_a_default_recipe_runs_on_any_machine_and_a_missing_published_one_is_named(study: Study) -> None:
     if study.recipes:
         assert "default" in study.recipes
         if "published" not in study.recipes:

@@ -102,6 +102,7 @@ def _facts(
     study, test = source.study, _test_rows(table)
     rows = dict(bundles[0].description.rows) if bundles else {}
     ruled = not request.predictions and request.mode == "clean"
+    cross_validated = any(bundle.description.origin.recipe.folds for bundle in bundles)
     return EvaluationFacts(
         mode=request.mode,
         budget=min((bundle.description.origin.budget for bundle in bundles), default=1.0),
@@ -110,7 +111,7 @@ def _facts(
         figures=figures_of(study, test),
         rules=tuple(rule.sentence for rule in study.rules) if ruled else (),
         readers=tuple(compare_readers(study, test, source.readings)),
-        baseline=tuple(_compare_baseline(source, split, test, bundles)),
+        baseline=tuple(_compare_baseline(source, split, test, cross_validated=cross_validated)),
         why_all_rows=None if request.predictions else why_all_rows(bundles, source.key),
     )
 
@@ -146,14 +147,13 @@ def _print_summary(study: Study, facts: EvaluationFacts, answers: int) -> None:
 
 
 def _compare_baseline(
-    source: LabelledData, split: pa.Table, test: pa.Table, bundles: Sequence[Bundle]
+    source: LabelledData, split: pa.Table, test: pa.Table, *, cross_validated: bool
 ) -> list[Comparison]:
     """The study's baseline on the same rows; none if the rows are from elsewhere, as it then has nothing to learn."""
     part_of = {row["image_id"]: row["split"] for row in split.to_pylist()}
     parts = {part_of.get(name) for name in test.column("image_id").to_pylist()}
     if source.study.baseline is None or parts != {"test"}:
         return []
-    cross_validated = any(bundle.description.origin.recipe.folds for bundle in bundles)
     learning = LEARNING_PARTS if cross_validated else ("train",)  # as the networks learn
     labels = {
         target: {image: value for (image, _, _), value in of_target.items() if part_of.get(image) in learning}

@@ -159,33 +159,37 @@ class ScoreWorker:
     def _ledger_rows(self, records: Sequence[Record], tables: Mapping[str, Sequence[Record]]) -> list[Record]:
         """What became of every image, and why."""
         films = {film["image_id"]: film for film in tables["films"]}
+        filtering = self.steps.filter.name if self.steps.filter is not None else "a filter"
+        finders = [self.steps.hand_finder, self.steps.joint_finder]
+        searched = all(study is not None and self.models[study.name].finders for study in finders)
         rows = []
         for image in records:
             name = image["image_id"]
             hands = sum(hand["image_id"] == name for hand in tables["hands"])
             joints = sum(joint["image_id"] == name and "x" in joint for joint in tables["joints"])
-            fate, why = self._film_fate(films[name], hands) if name in films else self._scan_fate()
+            fate, why = (
+                _film_fate(films[name], hands, filtering, searched=searched) if name in films else self._scan_fate()
+            )
             rows.append({"image_id": name, "fate": fate, "why": why, "hands": hands, "joints": joints})
         return rows
-
-    def _film_fate(self, film: Record, hands: int) -> tuple[str, str]:
-        filtering = self.steps.filter.name if self.steps.filter is not None else "a filter"
-        if film["fate"] == "no-model":
-            return "no-model", f"no model of {filtering}, and nothing says where its joints are"
-        why = f"{filtering}: {film['view']}" if film.get("view") else "the labels name its joints"
-        if film["fate"] == "no-hand":
-            return "no-hand", why
-        if hands:
-            return "scored", why
-        finders = [self.steps.hand_finder, self.steps.joint_finder]
-        looked = all(study is not None and self.models[study.name].finders for study in finders)
-        return "no-joints", f"{why}; {'models found no hand on it' if looked else 'nothing says where its joints are'}"
 
     def _scan_fate(self) -> tuple[str, str]:
         grading = self.steps.filling(row_kinds.ULTRASOUND)
         names = " and ".join(study.name for study in grading)
         graded = any(self.models[study.name].models for study in grading)
         return ("scored", names) if graded else ("no-model", f"no model of {names}")
+
+
+def _film_fate(film: Record, hands: int, filtering: str, *, searched: bool) -> tuple[str, str]:
+    """What became of a film, and why; `searched`: models looked for hands."""
+    if film["fate"] == "no-model":
+        return "no-model", f"no model of {filtering}, and nothing says where its joints are"
+    why = f"{filtering}: {film['view']}" if film.get("view") else "the labels name its joints"
+    if film["fate"] == "no-hand":
+        return "no-hand", why
+    if hands:
+        return "scored", why
+    return "no-joints", f"{why}; {'models found no hand on it' if searched else 'nothing says where its joints are'}"
 
 
 def _by_rules(

@@ -1,5 +1,6 @@
 """Votes about hands and joints as rows: without Ray, models or pixels."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,13 @@ from rajobs import studies
 from rajobs.imaging.rows import Row
 from rajobs.jobs.evaluate.models import vote
 from rajobs.jobs.score.extremity_rows import HandInProgress, fill_joints, hand_rows
+from rajobs.jobs.score.steps import Votes
 from rajobs.learning.evaluation import Evaluation
-from rajobs.learning.targets import predicted, scores
-from rajobs.learning.voting import Vote, _agree, target_as_learnt
+from rajobs.learning.targets import Nominal, Target, predicted, scores
+from rajobs.learning.voting import Ballot, Vote, combine_votes, target_as_learnt
 from rajobs.learning.voting_models import VotingModels
 from rajobs.records.tables.schemas import HANDS, JOINTS
+from rajobs.records.tables.table_schema import TableSchema
 
 GRADES = studies.find("ultrasound_grading")
 
@@ -24,26 +27,40 @@ def a_hand(number: int, *sites: str, view_p: float = 1.0) -> HandInProgress:
         for at, site in enumerate(sites)
     )
     row = Row(image_id="i", at=0, hand=number, side="LR"[number], box=(0.0, 0.0, 9.0, 9.0), joints=joints)
-    whose = {"image_id": "i", "patient": "p", "visit_date": None}
-    return HandInProgress(row=row, whose=whose, film={"view": "both", "both_p": view_p})
+    owner = {"image_id": "i", "patient": "p", "visit_date": None}
+    return HandInProgress(row=row, owner=owner, film={"view": "both", "both_p": view_p})
 
 
 def vote_of(p: np.ndarray, apart: float = 0.0) -> Vote:
     """A vote on scores in order."""
     target = scores("score", p.shape[1] - 1)
-    return Vote(p=p, answers=predicted(target, p), target=target, apart=np.full(len(p), apart))
+    return Vote(
+        p=p, answers=predicted(target, p), target=target, apart=np.full(len(p), apart), dissent=np.full(len(p), np.nan),
+        by_rule=np.zeros(len(p), bool),
+    )  # fmt: skip
 
 
-def sure(*given: int | None, classes: int, apart: float = 0.0) -> Vote:
+def votes_of(table: TableSchema, **by_target: Vote) -> Votes:
+    """The votes of the studies that fill a table."""
+    filling = tuple(study for study in studies.every() if study.scores is not None and study.scores.table == table.name)
+    by_study = {
+        study.name: {target.name: by_target[target.name] for target in study.targets if target.name in by_target}
+        for study in filling
+    }
+    nobody: Any = {study.name: VotingModels(study=study, models=(), finders=(), learned_rows=()) for study in filling}
+    return Votes(studies=filling, by_study=by_study, models=nobody, schema=table)
+
+
+def sure(*scores_of_rows: int | None, classes: int, apart: float = 0.0) -> Vote:
     """A vote that is certain of each score; None: nobody knows the site."""
     return vote_of(
-        np.array([np.full(classes, np.nan) if one is None else np.eye(classes)[one] for one in given]), apart
+        np.array([np.full(classes, np.nan) if one is None else np.eye(classes)[one] for one in scores_of_rows]), apart
     )
 
 
 def test_every_site_has_a_row_and_only_scores_of_the_method() -> None:
     hands = [a_hand(0, "MCP2", "trapezium"), a_hand(1, "STT", "IP", "MCP2")]
-    votes = {"jsn": sure(3, 1, 2, 4, None, classes=5), "erosion": sure(5, 2, 3, 1, 4, classes=11)}
+    votes = votes_of(JOINTS, jsn=sure(3, 1, 2, 4, None, classes=5), erosion=sure(5, 2, 3, 1, 4, classes=11))
     fill_joints(hands, votes, ["b"])
     left, right = ({row["site"]: row for row in hand.joints} for hand in hands)
     assert JOINTS.rows([*hands[0].joints, *hands[1].joints]).num_rows == 44
@@ -59,18 +76,18 @@ def test_probabilities_beyond_what_a_site_can_have_are_shared_among_the_rest() -
     hand = a_hand(0, "MCP2")
     p = np.zeros((1, 11))
     p[0, [2, 5, 9]] = 0.3, 0.2, 0.5
-    fill_joints([hand], {"erosion": vote_of(p)}, [])
+    fill_joints([hand], votes_of(JOINTS, erosion=vote_of(p)), [])
     (row,) = (row for row in hand.joints if row["site"] == "MCP2")
     assert row["erosion_p"] == pytest.approx([0, 0, 0.6, 0, 0, 0.4]) and row["erosion"] == 2
 
 
 def test_totals_and_doubt_of_a_film_s_two_hands() -> None:
     hands = [a_hand(0, "MCP2", "MCP3"), a_hand(1, "MCP2", "MCP3", view_p=0.55)]
-    votes = {"jsn": sure(4, 4, 0, 0, classes=5), "erosion": sure(5, 5, 0, 0, classes=11, apart=0.5)}
+    votes = votes_of(JOINTS, jsn=sure(4, 4, 0, 0, classes=5), erosion=sure(5, 5, 0, 0, classes=11, apart=0.5))
     fill_joints(hands, votes, ["s"])
     stage = sure(5, 0, classes=6)
-    ra = vote_of(np.array([[0.0, 1.0], [0.2, 0.8]]))
-    left, right = hand_rows(hands, ra, stage, ["s", "r"])
+    ra = replace(vote_of(np.array([[0.0, 1.0], [0.2, 0.8]])), target=studies.find("ra_recognition").target("ra"))
+    left, right = hand_rows(hands, votes_of(HANDS, ra=ra, stage=stage), ["s", "r"])
     assert HANDS.rows([left, right]).num_rows == 2
     assert (left["svdh_total"], left["jsn_total"], left["erosion_total"]) == (18, 8, 10)
     assert left["coverage"] == pytest.approx(4 / 31) and left["svdh_highest"] == 18 + 13 * 4 + 14 * 5
@@ -82,20 +99,30 @@ def test_totals_and_doubt_of_a_film_s_two_hands() -> None:
 
 def test_hands_that_nobody_scored_are_not_doubted_for_it() -> None:
     hand = a_hand(0, "MCP2")
-    fill_joints([hand], {}, [])
-    (row,) = hand_rows([hand], None, None, [])
+    fill_joints([hand], votes_of(JOINTS), [])
+    (row,) = hand_rows([hand], votes_of(HANDS), [])
     assert row["svdh_total"] is None and row["coverage"] == 0 and row["doubt"] == 0 and "stage" not in row
+
+
+def agree(*models: Any, ordered: bool) -> Vote:
+    """The vote of models that give rows these probabilities."""
+    classes = np.array(models[0]).shape[1]
+    target: Target = scores("score", classes - 1)
+    if not ordered:
+        target = Nominal(name="score", classes=target.classes)
+    ballots = [Ballot(p=np.array(p), answers=np.zeros(len(p), np.int64), ordered=target.ordered) for p in models]
+    return combine_votes(target, ballots)
 
 
 def test_models_vote_by_their_mean_and_those_that_never_learnt_a_site_are_silent() -> None:
     one = [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [np.nan] * 3]
     other = [[0.0, 0.0, 1.0], [np.nan] * 3, [np.nan] * 3]
-    p, apart = _agree(np.array([one, other]), ordered=True)
-    assert p[:2].tolist() == [[0.5, 0, 0.5], [0, 0, 1]] and np.isnan(p[2]).all()
-    assert apart.tolist() == [1.0, 0.0, 0.0], "nought and two of two apart; alone nobody disagrees"
-    near: Any = np.array([[[0.5, 0.5, 0.0]], [[0.0, 0.5, 0.5]]])
-    assert _agree(near, ordered=True)[1].tolist() == [0.5]
-    assert _agree(near, ordered=False)[1].tolist() == [0.5]
+    vote = agree(one, other, ordered=True)
+    assert vote.p[:2].tolist() == [[0.5, 0, 0.5], [0, 0, 1]] and np.isnan(vote.p[2]).all()
+    assert vote.apart.tolist() == [1.0, 0.0, 0.0], "nought and two of two apart; alone nobody disagrees"
+    near = [[0.5, 0.5, 0.0]], [[0.0, 0.5, 0.5]]
+    assert agree(*near, ordered=True).apart.tolist() == [0.5]
+    assert agree(*near, ordered=False).apart.tolist() == [0.5]
 
 
 class Toy:
@@ -109,8 +136,8 @@ class Toy:
         self.p = np.array([p])
 
     def predict_with_votes(self, images: Any, kinds: Any) -> Any:
-        said = predicted(self.answered_targets["grade"], self.p)
-        return {"grade": (self.p, said)}, {"grade": said[None]}
+        answers = predicted(self.answered_targets["grade"], self.p)
+        return {"grade": (self.p, answers)}, {"grade": answers[None]}
 
 
 @pytest.mark.parametrize(
@@ -121,11 +148,12 @@ class Toy:
 def test_score_gives_the_answer_that_evaluate_judges(ordered: tuple[bool, ...], grade: int) -> None:
     p = [0.4, 0.25, 0.35, 0.0]  # the likeliest is 0, the median 1
     models: Any = tuple(Toy(p, each) for each in ordered)
-    panel = VotingModels(study=GRADES, models=models, finders=(), learned=tuple({"grade": {"": 1}} for _ in models))
+    learned = tuple({"grade": {"": 1}} for _ in models)
+    voting = VotingModels(study=GRADES, models=models, finders=(), learned_rows=learned)
     rows = [Row(image_id="i", at=0)]
-    drawn = {name: np.zeros((1, 8, 8, 3), np.uint8) for name in panel.view_requests(rows)}
-    voted = panel.vote(rows, drawn)["grade"]
-    verdicts = [
+    drawn = {name: np.zeros((1, 8, 8, 3), np.uint8) for name in voting.view_requests(rows)}
+    voted = voting.vote(rows, drawn)["grade"]
+    evaluations = [
         Evaluation(
             study=GRADES, at=np.zeros(1, np.int64), patients=np.array(["p"]), truth={"grade": np.zeros(1, np.int64)},
             predicted={"grade": model.predict_with_votes(None, None)[0]["grade"][1]}, p={"grade": model.p},
@@ -133,14 +161,15 @@ def test_score_gives_the_answer_that_evaluate_judges(ordered: tuple[bool, ...], 
         )
         for model in models
     ]  # fmt: skip
-    _, judged = vote(GRADES.answered({"grade"}), verdicts)["grade"]
-    assert voted.answers.tolist() == judged.tolist() == [grade]
+    judged = vote(GRADES.answered({"grade"}), evaluations)["grade"]
+    assert voted.answers.tolist() == judged.answers.tolist() == [grade]
 
 
 def test_a_score_learnt_as_a_name_stays_one_where_a_site_cannot_have_the_highest() -> None:
     hand, p = a_hand(0, "MCP2"), np.zeros((1, 11))
     p[0, [0, 2, 3, 9]] = 0.4, 0.25, 0.3, 0.05
     target = target_as_learnt(scores("erosion", 10), [False])
-    fill_joints([hand], {"erosion": Vote(p=p, answers=np.zeros(1, np.int64), target=target, apart=np.zeros(1))}, [])
+    vote = replace(vote_of(p), answers=np.zeros(1, np.int64), target=target)
+    fill_joints([hand], votes_of(JOINTS, erosion=vote), [])
     (row,) = (row for row in hand.joints if row["site"] == "MCP2")
     assert row["erosion"] == 0, "the median would be 2"

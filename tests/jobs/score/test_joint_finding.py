@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from torch import nn
 
 from rajobs import studies
 from rajobs.__main__ import main
@@ -23,7 +24,14 @@ from rajobs.imaging.rows import COLUMNS, Row
 from rajobs.imaging.windowing import to_bytes
 from rajobs.jobs import builtin
 from rajobs.jobs.score import joint_finding
-from rajobs.jobs.score.joint_finding import choose_hands, find_joints, joints_of, keep_examined, on_film
+from rajobs.jobs.score.joint_finding import (
+    JointFinder,
+    choose_hands,
+    find_joints,
+    keep_examined,
+    on_film,
+    positions_of_hand,
+)
 from rajobs.jobs.score.worker import _film_fate, hand_positions
 from rajobs.jobs.train import job as train_job
 from rajobs.jobs.train.checkpoints import Checkpoints
@@ -32,7 +40,7 @@ from rajobs.learning.recipe import replace, to_toml
 from rajobs.learning.voting_models import VotingModels, list_bundles
 from rajobs.records.anatomy import FINGER_JOINTS, HAND_SITES
 from rajobs.records.errors import BadBundle, UsageError
-from rajobs.records.store import Store, open_store
+from rajobs.records.store import open_store
 from rajobs.records.tables.parquet_parts import list_parts, read_file, read_part, read_table
 from rajobs.records.tables.schemas import FILMS, HANDS, IMAGES, JOINTS, LABELS, PREDICTIONS
 
@@ -79,17 +87,18 @@ def test_joints_off_the_film_are_not_there_and_too_few_are_no_hand() -> None:
     found[0, :2], found[1, :2], found[2, :2] = (-0.4, 299.4), (-20.0, 100.0), (600.0, 100.0)
     seen = on_film(found, (300, 600))
     assert seen[:, 2].tolist() == [0.9, 0.0, 0.0] + [0.9] * 7 and np.array_equal(seen[:, :2], found[:, :2])
-    assert [place.site for place in joints_of(PLACES[:10], seen, "R")] == [
+    assert [place.site for place in positions_of_hand(PLACES[:10], seen, "R")] == [
         FINGER_JOINTS[at] for at in (0, *range(3, 10))
     ]
     seen[:5, 2] = 0.4
-    assert joints_of(PLACES[:10], seen, "R") == []
+    assert positions_of_hand(PLACES[:10], seen, "R") == []
 
 
 def test_a_film_whose_hand_nobody_found_tells_whether_models_looked_for_one() -> None:
     film = {"fate": "kept", "view": "unilateral"}
-    assert _film_fate(film, 0, True) == ("no-joints", "hand_filter: unilateral; models found no hand on it")
-    assert _film_fate(film, 0, False) == ("no-joints", "hand_filter: unilateral; nothing says where its joints are")
+    for searched, why in ((True, "models found no hand on it"), (False, "nothing says where its joints are")):
+        fate = _film_fate(film, 0, "hand_filter", searched=searched)
+        assert fate == ("no-joints", f"hand_filter: unilateral; {why}")
 
 
 def test_models_are_made_from_drawings_and_a_second_start_goes_on(
@@ -130,15 +139,15 @@ def test_models_are_made_from_drawings_and_a_second_start_goes_on(
 def test_models_whose_making_was_ended_after_the_last_round_are_those_of_one_that_was_not(tmp_path: Path) -> None:
     study = studies.find("hand_filter")
     recipe = study.recipe("hands")
-    order = builtin.BuiltinRequest(out=str(tmp_path), rounds=2, films=3, tried=1, workers=1)
     checkpoints = Checkpoints(store=open_store(str(tmp_path)), folder="kept", name="hands")
     with ThreadPoolExecutor(1) as pool:  # processes take longer to start than to draw
-        one, other = (builtin._fit(pool, order, study, recipe, recipe.members[0], 0, checkpoints) for _ in range(2))
-    assert (
-        count_learned_rows(one[2]) == count_learned_rows(other[2]) and len(one[2].arrays) == len(other[2].arrays) == 3
-    )
-    for name, tensor in one[0].state_dict().items():
-        assert (tensor == other[0].state_dict()[name]).all()
+        drawer = builtin.FilmDrawer(pool=pool, study=study, settings=recipe.view, seed=0, films=3)
+        one, other = (builtin._train(drawer, recipe, recipe.members[0], 2, 0, checkpoints) for _ in range(2))
+    assert count_learned_rows(one[2]) == count_learned_rows(other[2])
+    assert len(one[2].arrays) == len(other[2].arrays) == 3
+    networks = [network for trained, _, _ in (one, other) if isinstance(network := trained.network, nn.Module)]
+    for name, tensor in networks[0].state_dict().items():
+        assert (tensor == networks[1].state_dict()[name]).all()
 
 
 @pytest.mark.ray
@@ -189,16 +198,18 @@ def test_films_of_which_a_hand_is_not_found_are_looked_at_from_farther_away(monk
     }
     asked: list[tuple[float, set[str]]] = []
 
-    def look(*given: Any) -> dict[str, Any]:
-        *_, films, share = given
-        asked.append((share, {film.image_id for film in films}))
-        return near if share == 1 else far
+    def hands_of(self: JointFinder, films: Sequence[Row], scale: float) -> dict[str, Any]:
+        asked.append((scale, {film.image_id for film in films}))
+        return near if scale == 1 else far
 
-    monkeypatch.setattr(joint_finding, "_look", look)
+    monkeypatch.setattr(JointFinder, "hands_of", hands_of)
     films = [Row(image_id=name, at=at) for at, name in enumerate(("whole", "half", "none", "unsure"))]
     panel: Any = SimpleNamespace(finders=(None,))
     found = find_joints(None, "", None, films, panel, panel)  # type: ignore[arg-type]
-    assert asked == [(1.0, {"whole", "half", "none", "unsure"}), (joint_finding.FARTHER, {"half", "none", "unsure"})]
+    assert asked == [
+        (1.0, {"whole", "half", "none", "unsure"}),
+        (joint_finding.SECOND_SCALE, {"half", "none", "unsure"}),
+    ]
     assert {name: {place.side for place in held} for name, held in found.items()} == {
         "whole": {"L"}, "half": {"L", "R"}, "none": {"R"},
     }, "what is seen from there alone must be sure"  # fmt: skip
@@ -295,19 +306,19 @@ def test_a_hand_taken_for_the_other_side_s_shows_no_joints_and_is_seen_again_as_
 
     before = found()
     assert len(before) > 3 and all(known[name] == side for name, side in before.items())
-    other, choose, look = {"L": "R", "R": "L"}, joint_finding.choose_hands, joint_finding._seen
+    other, choose, points_of = {"L": "R", "R": "L"}, joint_finding.choose_hands, JointFinder.points_of
 
-    def mistaken(*given: Any) -> list[Position]:
-        return [dataclasses.replace(place, side=other[place.side or ""]) for place in choose(*given)]
+    def choose_the_other_side(*points: Any) -> list[Position]:
+        return [dataclasses.replace(place, side=other[place.side or ""]) for place in choose(*points)]
 
-    def seen(store: Store, key: str, panel: VotingModels, rows: Sequence[Row], *how: Any) -> list[Any]:
-        if panel is joints:
+    def watched(self: JointFinder, models: VotingModels, rows: Sequence[Row], *scale: float) -> list[Any]:
+        if models is joints:
             looks.append([row.side != known[row.image_id] for row in rows])
-        return look(store, key, panel, rows, *how)
+        return points_of(self, models, rows, *scale)
 
     looks: list[list[bool]] = []
-    monkeypatch.setattr(joint_finding, "choose_hands", mistaken)
-    monkeypatch.setattr(joint_finding, "_seen", seen)
+    monkeypatch.setattr(joint_finding, "choose_hands", choose_the_other_side)
+    monkeypatch.setattr(JointFinder, "points_of", watched)
     again = found()
     assert any(all(look) for look in looks) and any(not any(look) for look in looks), "wrong first, and then right"
     assert len(again) >= 0.9 * len(before) and all(known[name] == side for name, side in again.items())

@@ -12,8 +12,9 @@ import pytest
 from rajobs import studies
 from rajobs.__main__ import main
 from rajobs.jobs.score.job import find_models
+from rajobs.jobs.score.steps import ScoreSteps
 from rajobs.jobs.score.tables import gather
-from rajobs.jobs.score.worker import CHAIN, CLINICAL, hand_positions, scan_places
+from rajobs.jobs.score.worker import hand_positions, scan_places
 from rajobs.jobs.train.dataset import read_clinic_visits
 from rajobs.learning.recipe import replace, to_toml
 from rajobs.learning.voting_models import VotingModels
@@ -25,6 +26,10 @@ from rajobs.records.tables import schemas
 from rajobs.records.tables.parquet_parts import list_parts, read_table, to_parquet
 
 pytestmark = pytest.mark.ray
+STEPS = ScoreSteps.of_all_studies()
+CLINICAL = studies.find("clinical_array")
+STEPS = ScoreSteps.of_all_studies()
+CLINICAL = studies.find("clinical_array")
 SMALL = {
     "svdh_scoring": {"view.size": 32, "members.settings.width": 4, "members.settings.stages": 3},
     "ra_recognition": {"view.size": 32, "members.settings.width": 4, "members.settings.stages": 3},
@@ -46,6 +51,12 @@ def all_models(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         for seed in (0, 1) if name == "svdh_scoring" else (0,):
             main(["train", name, str(data), str(out), "--recipe", str(out / f"{name}.toml"), "--seed", str(seed)])
     return out
+
+
+def clinical_models(models: Path) -> dict[str, VotingModels]:
+    """The models that are asked about visits."""
+    bundles = list(find_models(str(models), STEPS)[CLINICAL.name].values())
+    return {CLINICAL.name: VotingModels.load(CLINICAL, bundles)}
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +169,7 @@ def test_studies_without_a_model_leave_nulls_and_are_named(data: Path, all_model
     films = read_table(store, "films", schemas.FILMS)
     assert films.column("view").null_count == films.num_rows
     missing = json.loads((tmp_path / "out" / "manifest.json").read_text())["without_model"]
-    assert {step.study for step in CHAIN} - set(missing) == {"svdh_scoring"}
+    assert set(STEPS.names) - set(missing) == {"svdh_scoring"}
     fates = Counter(read_table(store, "ledger", schemas.LEDGER).column("fate").to_pylist())
     assert set(fates) == {"scored", "no-model"}, "films without a filter's word and without joints are nobody's"
 
@@ -167,12 +178,9 @@ def test_visits_made_lot_by_lot_are_those_made_at_one_go(
     data: Path, all_models: Path, tables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(tables, tmp_path / "tables")
-    clinical = VotingModels.load(
-        studies.find(CLINICAL.study), list(find_models(str(all_models))[CLINICAL.study].values())
-    )
-    monkeypatch.setattr("rajobs.jobs.score.tables.LOT", 20)
+    monkeypatch.setattr("rajobs.jobs.score.tables.ROWS_PER_LOT", 20)
     again, at_once = open_store(str(tmp_path / "tables")), open_store(str(tables))
-    gather(open_store(str(data)), again, clinical)
+    gather(open_store(str(data)), again, STEPS, clinical_models(all_models))
     assert len(list_parts(again, "visits")) > 2
     order = [(name, "ascending") for name in schemas.VISITS.key]
     both = [read_table(store, "visits", schemas.VISITS).sort_by(order) for store in (again, at_once)]
@@ -194,11 +202,7 @@ def test_what_a_clinic_left_empty_is_filled_by_the_grades_of_its_scans(
             at = clinic.column_names.index(name)
             clinic = clinic.set_column(at, clinic.schema.field(at), pa.nulls(clinic.num_rows, pa.float32()))
     poor.put(key, to_parquet(clinic, schemas.CLINIC))
-    gather(
-        poor,
-        out,
-        VotingModels.load(studies.find(CLINICAL.study), list(find_models(str(all_models))[CLINICAL.study].values())),
-    )
+    gather(poor, out, STEPS, clinical_models(all_models))
     scans = read_table(out, "ultrasound", schemas.ULTRASOUND).to_pylist()
     told = {(s["patient"], s["visit_date"], s["side"], s["site"], "gs") for s in scans}
     told |= {(s["patient"], s["visit_date"], s["side"], s["site"], "pd") for s in scans if s["doppler"]}
@@ -210,7 +214,7 @@ def test_what_a_clinic_left_empty_is_filled_by_the_grades_of_its_scans(
 
 
 def test_models_may_come_from_several_places_and_each_must_hold_some(all_models: Path, tmp_path: Path) -> None:
-    both = find_models(f"{all_models},builtin,builtin")
+    both = find_models(f"{all_models},builtin,builtin", STEPS)
     assert {study: len(found) for study, found in both.items() if found} == {
         "hand_filter": 1, "joint_detection": 1, "svdh_scoring": 2, "ra_recognition": 1, "ra_staging": 1,
         "ultrasound_grading": 1, "clinical_array": 1,

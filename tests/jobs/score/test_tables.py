@@ -11,9 +11,10 @@ import pytest
 
 from rajobs import studies
 from rajobs.imaging.rows import Row
-from rajobs.jobs.score.job import _drop_outdated
+from rajobs.jobs.score.job import _drop_outdated_parts
+from rajobs.jobs.score.steps import ScoreSteps
 from rajobs.jobs.score.tables import ask_about_visits
-from rajobs.jobs.score.worker import CLINICAL, GRADES, TABLES, place_scans, scan_places
+from rajobs.jobs.score.worker import scan_places, spread_places
 from rajobs.learning.samples.row_arrays import ViewRequest
 from rajobs.learning.voting import Vote
 from rajobs.records.store import Store, open_store
@@ -25,13 +26,19 @@ from rajobs.reports.hand_sections import clinic_sections
 from rajobs.reports.score_tallies import VisitTally
 
 MAY, JUNE, JULY = date(2012, 5, 1), date(2012, 6, 1), date(2012, 7, 1)
-VIEW, (ASKED,) = studies.find(CLINICAL.study).view, studies.find(CLINICAL.study).targets
+STEPS, CLINICAL, GRADING = (
+    ScoreSteps.of_all_studies(),
+    studies.find("clinical_array"),
+    studies.find("ultrasound_grading"),
+)
+VIEW, (ASKED,) = CLINICAL.view, CLINICAL.targets
 
 
 class Eyes:
-    """A panel that keeps the pictures it is asked about."""
+    """Models that keep the pictures they are asked about."""
 
     hashes = ("c",)
+    models = (None,)
 
     def __init__(self) -> None:
         self.seen: list[np.ndarray] = []
@@ -43,16 +50,16 @@ class Eyes:
         self.seen += list(drawn["picture"])
         return {"ra_clinical": Vote(
             p=np.full((len(rows), 2), 0.5), answers=np.zeros(len(rows), np.int64), target=ASKED,
-            apart=np.zeros(len(rows)),
+            apart=np.zeros(len(rows)), dissent=np.full(len(rows), np.nan), by_rule=np.zeros(len(rows), bool),
         )}  # fmt: skip
 
 
-def scan(name: str, side: str | None, site: str | None, **told: Any) -> dict[str, Any]:
+def scan(name: str, side: str | None, site: str | None, **columns: Any) -> dict[str, Any]:
     """A frame; a grade is as sure as can be."""
-    sure = {f"{grade}_p": np.eye(4)[value].tolist() for grade, value in told.items() if "grade" in grade}
+    sure = {f"{grade}_p": np.eye(4)[value].tolist() for grade, value in columns.items() if "grade" in grade}
     return {
         "image_id": name, "patient": "p", "visit_date": MAY, "side": side, "site": site, "frame": 0, "doppler": True,
-        "bundles": ["u"], **told, **sure,
+        "bundles": ["u"], **columns, **sure,
     }  # fmt: skip
 
 
@@ -81,15 +88,17 @@ def picture(findings: Mapping[str, Any]) -> np.ndarray:
 
 def test_empty_squares_are_filled_by_scans_of_the_joint_on_that_day_and_the_clinic_s_word_stands() -> None:
     eyes, clinic, scans = Eyes(), CLINIC.rows(list(CLINIC_ROWS)), ULTRASOUND.rows(list(SCANS))
-    asked = ask_about_visits(eyes, clinic, scans)  # type: ignore[arg-type]
-    said = {"R_MCP2_pd": 0.0, "R_MCP2_gs": 1.0}
-    assert np.array_equal(eyes.seen[0], picture({**said, **FILLED}))
-    assert not np.array_equal(eyes.seen[0], picture(said)) and np.array_equal(eyes.seen[1], picture({"L_MCP2_pd": 1}))
+    answers = ask_about_visits(STEPS, {CLINICAL.name: eyes}, clinic, scans)  # type: ignore[dict-item]
+    by_readers = {"R_MCP2_pd": 0.0, "R_MCP2_gs": 1.0}
+    assert np.array_equal(eyes.seen[0], picture({**by_readers, **FILLED}))
+    assert not np.array_equal(eyes.seen[0], picture(by_readers)) and np.array_equal(
+        eyes.seen[1], picture({"L_MCP2_pd": 1})
+    )
     assert np.array_equal(eyes.seen[2], picture({})), "two months later"
     assert clinic.equals(CLINIC.rows(list(CLINIC_ROWS))), "nothing is written back"
     rows = {
         row["patient"]: row
-        for row in build_visits(HANDS.rows([]), scans, asked).to_pylist()
+        for row in build_visits(HANDS.rows([]), scans, answers).to_pylist()
         if row["visit_date"] == MAY
     }
     assert {name: row["squares_filled"] for name, row in rows.items()} == {"p": 3, "q": None, "r": 0}
@@ -98,11 +107,12 @@ def test_empty_squares_are_filled_by_scans_of_the_joint_on_that_day_and_the_clin
 
 def test_the_page_tells_what_was_filled_and_what_could_not_be() -> None:
     scans = ULTRASOUND.rows(list(SCANS))
-    asked = ask_about_visits(Eyes(), CLINIC.rows(list(CLINIC_ROWS)), scans)  # type: ignore[arg-type]
-    told = VisitTally()
-    told.add(build_visits(HANDS.rows([]), scans, asked))
-    told.add_scans(scans)
-    (section,) = clinic_sections(told)
+    clinic, eyes = CLINIC.rows(list(CLINIC_ROWS)), Eyes()
+    answers = ask_about_visits(STEPS, {CLINICAL.name: eyes}, clinic, scans)  # type: ignore[dict-item]
+    tally = VisitTally()
+    tally.add(build_visits(HANDS.rows([]), scans, answers))
+    tally.add_scans(scans)
+    (section,) = clinic_sections(tally)
     assert (
         "answered for 3 visits" in str(section) and "filled 3 squares" in str(section) and "at 1 visit." in str(section)
     )
@@ -110,7 +120,7 @@ def test_the_page_tells_what_was_filled_and_what_could_not_be() -> None:
     assert clinic_sections(VisitTally()) == []
 
 
-def label(name: str, study: str = GRADES.study, **more: str | None) -> dict[str, Any]:
+def label(name: str, study: str = GRADING.name, **more: str | None) -> dict[str, Any]:
     return {"image_id": name, "study": study, "target": "grade", "value": "1", "reader": "a", **more}
 
 
@@ -119,15 +129,15 @@ def test_labels_tell_a_scan_s_side_and_site_as_far_as_they_do() -> None:
         label("a", side="L", site="MCP2"), label("a", reader="b", site="MCP2"), label("b", site="MCP3"), label("c"),
         label("d", "joint_detection", side="L", site="MCP2"),
     ]  # fmt: skip
-    assert scan_places(LABELS.rows(labels)) == {"a": {"side": "L", "site": "MCP2"}, "b": {"site": "MCP3"}}
+    assert scan_places(LABELS.rows(labels), STEPS) == {"a": {"side": "L", "site": "MCP2"}, "b": {"site": "MCP3"}}
 
 
 def test_every_frame_of_a_loop_has_the_place_that_labels_name_on_one_of_them() -> None:
     loop = [{**scan("a", None, None), "frame": number} for number in range(4)]
     loop[2] |= {"side": "L", "site": "MCP2"}
     of_nobody, other = scan("b", None, None), {**scan("c", None, None), "patient": "q", "frame": 1}
-    told = [(frame["image_id"], frame["side"], frame["site"]) for frame in place_scans([*loop, of_nobody, other])]
-    assert told == [("a", "L", "MCP2")] * 4 + [("b", None, None), ("c", None, None)]
+    places = [(frame["image_id"], frame["side"], frame["site"]) for frame in spread_places([*loop, of_nobody, other])]
+    assert places == [("a", "L", "MCP2")] * 4 + [("b", None, None), ("c", None, None)]
 
 
 def put(store: Store, folder: str, name: str, table: TableSchema, rows: list[dict[str, Any]]) -> None:
@@ -139,7 +149,7 @@ def out(tmp_path: Any) -> Store:
     """Two scored parts, of which one has a scan."""
     store = open_store(str(tmp_path / "out"))
     for name, scans in (("1", [scan("a", None, None)]), ("2", [])):
-        for folder, table in TABLES.items():
+        for folder, table in STEPS.part_tables.items():
             put(store, folder, name, table, scans if folder == "ultrasound" else [])
     put(store, "ledger", "1", LEDGER, [{"image_id": "a", "fate": "scored", "why": "", "hands": 0, "joints": 0}])
     return store
@@ -147,21 +157,21 @@ def out(tmp_path: Any) -> Store:
 
 def test_parts_from_before_a_column_are_all_scored_again(out: Store, tmp_path: Any) -> None:
     data = open_store(str(tmp_path / "data"))
-    _drop_outdated(data, out)
+    _drop_outdated_parts(data, out, STEPS)
     assert len(list_parts(out, "ledger")) == 2, "nothing has changed"
     before = ULTRASOUND.rows([]).drop_columns(["side", "grey_grade", "grey_grade_p"])
     sink = pa.BufferOutputStream()
     pq.write_table(before.replace_schema_metadata({"rajobs.schema": "1"}), sink)
     out.put("ultrasound/part-1.parquet", sink.getvalue().to_pybytes())
-    _drop_outdated(data, out)
-    assert [key for folder in TABLES for key in list_parts(out, folder)] == []
+    _drop_outdated_parts(data, out, STEPS)
+    assert [key for folder in STEPS.part_tables for key in list_parts(out, folder)] == []
 
 
 def test_a_part_is_scored_again_once_labels_place_its_scans(out: Store, tmp_path: Any) -> None:
     data = open_store(str(tmp_path / "data"))
-    _drop_outdated(data, out)
+    _drop_outdated_parts(data, out, STEPS)
     put(data, "labels", "1", LABELS, [label("a", side="L", site="MCP2")])
-    _drop_outdated(data, out)
+    _drop_outdated_parts(data, out, STEPS)
     assert list_parts(out, "ledger") == ["ledger/part-2.parquet"]
 
 
@@ -170,9 +180,9 @@ def test_a_part_is_scored_again_once_labels_take_a_scan_s_place_back(out: Store,
     data = open_store(str(tmp_path / "data"))
     put(data, "labels", "1", LABELS, [label("a", site="MCP2")])
     put(out, "ultrasound", "1", ULTRASOUND, [scan("a", None, "MCP2")])
-    _drop_outdated(data, out)
+    _drop_outdated_parts(data, out, STEPS)
     assert len(list_parts(out, "ledger")) == 2, "nothing has changed"
     data.delete("labels/part-1.parquet")
     put(data, "labels", "2", LABELS, now)
-    _drop_outdated(data, out)
+    _drop_outdated_parts(data, out, STEPS)
     assert list_parts(out, "ledger") == ["ledger/part-2.parquet"]

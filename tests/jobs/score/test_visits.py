@@ -9,10 +9,10 @@ import pytest
 
 from rajobs import studies
 from rajobs.imaging.clinic_visits import Visit
-from rajobs.jobs.evaluate.job import _plain
+from rajobs.imaging.rows import VISITS
+from rajobs.jobs.evaluate.job import _compare_baseline
 from rajobs.jobs.train.dataset import LabelledData, open_labelled_data, read_clinic_visits
 from rajobs.jobs.train.splits import frozen_split
-from rajobs.learning.recipe import replace, to_dict
 from rajobs.learning.study import Study
 from rajobs.phantoms.clinic.visits import ClinicRow, clinic_table, draw_published, variants
 from rajobs.records.errors import RajobsError
@@ -37,7 +37,7 @@ def multiplied() -> Iterator[ClinicRow]:
 @pytest.fixture(scope="module")
 def study() -> Study:
     """Whichever study reads visits."""
-    return next(study for study in map(studies.find, studies.names()) if study.rows == "visits")
+    return next(study for study in map(studies.find, studies.names()) if study.rows is VISITS)
 
 
 @pytest.fixture(scope="module")
@@ -107,10 +107,9 @@ def test_the_plain_model_learns_from_the_parts_that_the_networks_learn_from(
         for (name, _, _), value in source.labels["ra_clinical"].items()
         if part_of[name] == "test"
     ])  # fmt: skip
-    recipe = replace(source.study.recipe("default"), "folds", folds)
-    _, plain = _plain(source, split, asked, [{"recipe": to_dict(recipe)}])
-    assert plain["learnt_from"] == parts
-    assert plain["learnt"] == sum(part in parts for part in part_of.values())
+    _, plain = _compare_baseline(source, split, asked, cross_validated=bool(folds))
+    assert plain.learnt_from == tuple(parts)
+    assert plain.learnt == sum(part in parts for part in part_of.values())
 
 
 def test_data_without_a_clinic_table_say_what_to_do(tmp_path: Path, study: Study) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from rajobs import studies
-from rajobs.jobs.score.worker import GRADES, SCORES
 from rajobs.jobs.train.dataset import LabelledData, open_labelled_data
 from rajobs.jobs.train.splits import frozen_split
 from rajobs.records.manifest import to_json
@@ -130,18 +129,20 @@ def test_an_image_with_a_later_target_s_label_alone_takes_part(tmp_path: Path) -
     scans = [f"s{at:03}" for at in range(100)]
     grey = [label(name, "grey_grade", at % 4) for at, name in enumerate(scans)]
     flow = [label(name, "grade", at % 4) for at, name in enumerate(scans[:30])]
-    part_of = parts_of(ingested(tmp_path / "some", GRADES.study, [*grey, *flow]))
+    part_of = parts_of(ingested(tmp_path / "some", "ultrasound_grading", [*grey, *flow]))
     assert part_of.keys() == set(scans)
     with_flow = Counter(part_of[name] for name in scans[:30])
     assert min(with_flow[part] for part in PARTS) > 3, "the first target's classes are dealt evenly all the same"
-    assert len(parts_of(ingested(tmp_path / "none", GRADES.study, grey))) == 100, "there are patients with labels"
+    assert len(parts_of(ingested(tmp_path / "none", "ultrasound_grading", grey))) == 100, (
+        "there are patients with labels"
+    )
 
 
 def test_a_film_whose_joints_are_scored_for_erosion_alone_takes_part(tmp_path: Path) -> None:
     films = [f"f{at}" for at in range(10)]
     labels = [label(name, "erosion", at % 3, side="L", site="MCP2") for at, name in enumerate(films)]
     labels += [label(name, "jsn", 1, side="L", site="MCP2") for name in films[:5]]
-    assert parts_of(ingested(tmp_path, SCORES.study, labels, "CR")).keys() == set(films)
+    assert parts_of(ingested(tmp_path, "svdh_scoring", labels, "CR")).keys() == set(films)
 
 
 @pytest.mark.parametrize("others", [0, 40])
@@ -149,7 +150,7 @@ def test_where_every_image_has_the_first_target_the_others_change_no_split(tmp_p
     scans = [f"s{at:03}" for at in range(60)]
     labels = [label(name, "grade", at * at % 4) for at, name in enumerate(scans)]
     labels += [label(name, "grey_grade", 3) for name in scans[:others]]
-    source = ingested(tmp_path, GRADES.study, labels)
+    source = ingested(tmp_path, "ultrasound_grading", labels)
     items = [
         LabelledImage(
             image_id=row["image_id"], patient=f"p {row['image_id']}", derived_from=None, stratum=row["value"]
@@ -167,11 +168,11 @@ def test_an_adjudicated_grade_stands_whichever_place_a_reader_names_and_in_which
         label("a", "grade", 3), label("a", "grade", 0, reader="anna", side="L", site="MCP2"),
         label("b", "grade", 1, reader="anna", site="MCP3"), label("b", "grade", 2, reader="bert", site="MCP2"),
     ]  # fmt: skip
-    source = ingested(tmp_path, GRADES.study, labels[::order])
+    source = ingested(tmp_path, "ultrasound_grading", labels[::order])
     assert source.labels["grade"] == {("a", None, None): "3", ("b", None, None): "2"}
 
 
 def test_labels_of_joints_stay_apart(tmp_path: Path) -> None:
     labels = [label("a", "jsn", at, side=side, site="MCP2") for at, side in enumerate("LR")]
-    source = ingested(tmp_path, SCORES.study, labels, "CR")
+    source = ingested(tmp_path, "svdh_scoring", labels, "CR")
     assert source.labels["jsn"] == {("a", "L", "MCP2"): "0", ("a", "R", "MCP2"): "1"}

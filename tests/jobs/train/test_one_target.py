@@ -9,9 +9,10 @@ from rajobs import studies
 from rajobs.imaging.coding import encode, preview
 from rajobs.jobs.evaluate import job as evaluate_job
 from rajobs.jobs.evaluate.job import read_metrics
-from rajobs.jobs.score.worker import CHAIN, GRADES, ScoreWorker
+from rajobs.jobs.score.steps import ScoreSteps
+from rajobs.jobs.score.worker import ScoreWorker
 from rajobs.jobs.train import job as train_job
-from rajobs.learning.bundle_description import find_bundles, read_description
+from rajobs.learning.bundle_description import Figures, find_bundles, read_description
 from rajobs.learning.recipe import Member, Recipe, Training, to_toml
 from rajobs.learning.samples.prepared import prepare
 from rajobs.learning.voting_models import list_bundles
@@ -22,7 +23,7 @@ from rajobs.records.store import open_store
 from rajobs.records.tables.parquet_parts import read_table, to_parquet
 from rajobs.records.tables.schemas import IMAGES, LABELS, ULTRASOUND
 
-STUDY = studies.find(GRADES.study)
+STUDY = studies.find("ultrasound_grading")
 VIEW = {"size": 16, "fit": "pad"}
 PARTS = ("train",) * 8 + ("validation",) * 4 + ("test",) * 4
 KEY = "images/part-0.parquet"
@@ -60,11 +61,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> str:
     return place
 
 
-def taught(data: str, out: str, file: str) -> dict[str, float]:
+def taught(data: str, out: str, file: str) -> Figures:
     """The validation figures of a bundle that is trained now."""
     place = train_job.train(train_job.TrainRequest(study=STUDY.name, data=data, out=out, recipe=file))
-    found: dict[str, float] = read_description(open_store(out), place.removeprefix(f"{out}/"))["validation"]
-    return found
+    return read_description(open_store(out), place.removeprefix(f"{out}/")).validation
 
 
 def test_a_recipe_for_one_target_is_trained_judged_and_scored_alone_and_beside_one_for_both(
@@ -77,10 +77,10 @@ def test_a_recipe_for_one_target_is_trained_judged_and_scored_alone_and_beside_o
         evaluate_job.EvaluateRequest(study=STUDY.name, data=data, models=out, out=str(tmp_path / "judged"))
     )
     assert Path(page).exists() and set(read_metrics(str(tmp_path / "judged"))["figures"]) == set(alone)
-    nobody = {step.study: [] for step in CHAIN}
+    nobody = {name: [] for name in ScoreSteps.of_all_studies().names}
     ScoreWorker(data, str(tmp_path / "tables"), {**nobody, STUDY.name: list_bundles(out, STUDY.name)})({"key": KEY})
-    told = read_table(open_store(str(tmp_path / "tables")), "ultrasound", ULTRASOUND).to_pylist()
-    assert all(row[FLOW] is not None and row[GREY] is None and row[f"{GREY}_p"] is None for row in told) and told
+    scans = read_table(open_store(str(tmp_path / "tables")), "ultrasound", ULTRASOUND).to_pylist()
+    assert all(row[FLOW] is not None and row[GREY] is None and row[f"{GREY}_p"] is None for row in scans) and scans
     taught(data, out, recipe(tmp_path / "both.toml", member("both")))
     evaluate_job.evaluate(
         evaluate_job.EvaluateRequest(study=STUDY.name, data=data, models=out, out=str(tmp_path / "together"))

@@ -20,11 +20,12 @@ import ray
 
 from rajobs import studies
 from rajobs.__main__ import main
-from rajobs.jobs.tune.job import TuneRequest, _check, _views, compare
+from rajobs.jobs.tune.job import TuneRequest, _deadline, _distinct_views, compare
 from rajobs.jobs.tune.resources import DRIVER, NAME, SHARE, SMALL, ClusterNodes, check_fits
-from rajobs.jobs.tune.results import OUT_OF_TIME, ResultStore
-from rajobs.jobs.tune.search import Deadline, SuccessiveHalving, tell_mlflow
+from rajobs.jobs.tune.results import OUT_OF_TIME, ResultStore, TrialResult, report_to_mlflow
+from rajobs.jobs.tune.search import Deadline, SuccessiveHalving
 from rajobs.jobs.tune.trial import pack_answers
+from rajobs.jobs.tune.trial_config import TrialReport
 from rajobs.learning.evaluation import Evaluation
 from rajobs.learning.recipe import from_toml
 from rajobs.learning.space import read_space, space_text
@@ -114,7 +115,7 @@ def test_when_the_time_is_up_epochs_end_and_the_same_command_goes_on(
 
     with monkeypatch.context() as patched:
         patched.setattr(SuccessiveHalving, "on_trial_result", noted)
-        patched.setattr(Deadline, "over", lambda self: bool(told))
+        patched.setattr(Deadline, "is_over", lambda self: bool(told))
         main([*given, "--hours", "1"])
     late = rows_of(tmp_path)
     assert late and {(row["state"], row["cause"], row["epochs"]) for row in late} == {("stopped", OUT_OF_TIME, 1)}
@@ -221,13 +222,13 @@ def test_trials_side_by_side_are_no_more_than_find_room_with_their_drivers() -> 
         (gpus, 2, SMALL + 1, 1, 1.0),
         (gpus, 3, SMALL + 1, 5, 0.0),  # three workers have two GPUs: they take cores
     ):
-        room = there.room(workers, parameters)
-        assert (there.at_once(room), room.gpus) == (at_once, share), (workers, parameters)
-        needed = at_once * ((workers * room.cpus + DRIVER) if workers > 1 else room.cpus)
+        takes = there.resources(workers, parameters)
+        assert (there.at_once(takes), takes.gpus) == (at_once, share), (workers, parameters)
+        needed = at_once * ((workers * takes.cpus + DRIVER) if workers > 1 else takes.cpus)
         assert needed <= sum(cpus for cpus, _ in there.nodes)
-        check_fits(there, room)
+        check_fits(there, takes)
     with pytest.raises(UsageError, match="--workers 3 needs as many cores; the cluster has 2"):
-        check_fits(laptop, laptop.room(3, SMALL))
+        check_fits(laptop, laptop.resources(3, SMALL))
 
 
 @pytest.mark.parametrize(
@@ -270,7 +271,7 @@ def test_a_space_that_does_not_fit_is_one_line_before_anything_starts(
 def test_every_view_that_a_trial_may_ask_for_is_prepared(name: str) -> None:
     study = studies.find(name)
     space = read_space(space_text(name), study)
-    there = [study.view.identity(view) for view in _views(study, space)]
+    there = [study.view.identity(view) for view in _distinct_views(study, space)]
     assert len(there) == len(set(there))
     turned = [axis for axis in space.axes if axis.setting.startswith("view.")]
     asked = [study.recipe(name) for name in space.first]
@@ -286,6 +287,15 @@ def refused(given: list[str], words: str, capsys: pytest.CaptureFixture[str]) ->
     said = capsys.readouterr().err
     assert left.value.code == 2
     assert words in said and said.count("\n") == 1
+
+
+def a_result(number: int, name: str = "", **settings: Any) -> TrialResult:
+    """A trial that has finished."""
+    recipe = studies.find("hand_filter").recipe("default")
+    return TrialResult(
+        number=number, name=name, fixed=bool(name), settings=settings, recipe=recipe,
+        state="finished", cause=None, epochs=1, score=0.5, low=0.4, high=0.6, hours=0.1, curve=(0.5,),
+    )  # fmt: skip
 
 
 def test_the_best_is_compared_with_trial_0_on_the_rows_that_both_answered(tmp_path: Path) -> None:
@@ -304,20 +314,20 @@ def test_the_best_is_compared_with_trial_0_on_the_rows_that_both_answered(tmp_pa
             predicted={"view": predicted[at]}, p={"view": np.eye(4)[predicted[at]]},
         )  # fmt: skip
         store.put(search.answers_key(number), pack_answers(verdict, rows))
-    whole = [{"number": number, "name": name, "fixed": bool(name)} for number, name in ((0, "published"), (2, ""))]
-    found = compare(study, search, whole[1], whole)
-    assert found is not None
-    assert found.on == "30 films of 15 patients of the validation part"
-    assert found.against == "the published recipe"
-    assert found.difference == pytest.approx(np.mean(wrong[10:] != truth[10:])) and found.low > 0
-    assert compare(study, search, whole[0], whole) is None, "trial 0 itself is the best"
-    assert compare(study, search, whole[1], whole[1:]) is None, "trial 0 did not come to its end"
+    first, best = a_result(0, "published"), a_result(2)
+    difference = compare(study, search, best, [first, best])
+    assert difference is not None
+    assert difference.on == "30 films of 15 patients of the validation part"
+    assert difference.against == "the published recipe"
+    assert difference.difference == pytest.approx(np.mean(wrong[10:] != truth[10:])) and difference.low > 0
+    assert compare(study, search, first, [first, best]) is None, "trial 0 itself is the best"
+    assert compare(study, search, best, [best]) is None, "trial 0 did not finish"
 
 
 def test_until_is_the_next_time_the_clock_shows_it() -> None:
     for minute in (1, 23 * 60 + 59):
         clock = datetime.fromtimestamp(time.time() + 60 * minute)
-        at = _check(TuneRequest(study="hand_filter", data="", out="", until=f"{clock:%H:%M}")).at
+        at = _deadline(TuneRequest(study="hand_filter", data="", out="", until=f"{clock:%H:%M}")).at
         assert at is not None
         assert 0 < at - time.time() <= 86_400
         assert f"{datetime.fromtimestamp(at):%H:%M:%S}" == f"{clock:%H:%M}:00"
@@ -352,17 +362,16 @@ def test_mlflow_is_told_where_its_server_is_named_and_a_dead_one_stops_nothing(
         log_metric=lambda name, value: told.append((name, value)),
     )  # fmt: skip
     monkeypatch.setitem(sys.modules, "mlflow", fake)
-    row = {"number": 3, "name": "", "settings": {"a": 1}, "state": "finished", "cause": None, "score": 0.5}
-    curve = [{"epoch": 1, "score": 0.4, "loss": 2.0}]
+    result, curve = a_result(3, a=1), [TrialReport(epoch=1, score=0.4, loss=2.0)]
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    tell_mlflow("toy", row, curve)
+    report_to_mlflow("toy", result, curve)
     assert told == []
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
-    tell_mlflow("toy", row, curve)
+    report_to_mlflow("toy", result, curve)
     assert told == [
         ("at", "rajobs-toy"), ("run", "00003"), ("params", {"a": 1}), (1, {"score": 0.4, "loss": 2.0}),
         ("validation", 0.5),
     ]  # fmt: skip
     fake.__dict__["set_experiment"] = down
-    tell_mlflow("toy", row, curve)
+    report_to_mlflow("toy", result, curve)
     assert "MLflow was not told of trial 3: no server\n" in capsys.readouterr().out

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from rajobs.jobs.tune.job import TuneRequest, tune
-from rajobs.jobs.tune.results import OUT_OF_TIME, ResultStore
-from rajobs.learning.recipe import from_toml, replace, to_dict
+from rajobs.jobs.tune.results import OUT_OF_TIME, ResultStore, TrialResult
+from rajobs.learning.recipe import from_toml, replace
 from rajobs.learning.space import Space
 from rajobs.learning.study import Study
 from rajobs.records.errors import DataError, UsageError
@@ -23,13 +23,12 @@ def searched(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     there: dict[str, Any] = {"data": "first", "epochs": 3, "state": "finished", "cause": None}
 
     def search(order: TuneRequest, study: Study, space: Space, search: ResultStore, *_: object) -> None:
-        recipe = to_dict(replace(study.recipe("default"), "training.epochs", there["epochs"]))
+        recipe = replace(study.recipe("default"), "training.epochs", there["epochs"])
         for number in range(order.trials):
-            search.put_row({
-                "number": number, "name": "", "settings": {}, "recipe": recipe, "fixed": True, "epochs": 1,
-                "score": 0.5, "low": 0.4, "high": 0.6, "hours": 0.1, "curve": [0.5],
-                "state": there["state"], "cause": there["cause"],
-            })  # fmt: skip
+            search.put(TrialResult(
+                number=number, name="", settings={}, recipe=recipe, fixed=True, epochs=1, score=0.5, low=0.4, high=0.6,
+                hours=0.1, curve=(0.5,), state=there["state"], cause=there["cause"],
+            ))  # fmt: skip
 
     for name, stub in {
         "_search": search, "prepare": lambda *_: SimpleNamespace(shape=(1, 8, 8)),
@@ -74,7 +73,7 @@ def test_another_search_does_not_take_a_recipe_s_place_and_grown_data_do_once_th
 def test_a_search_that_found_nothing_keeps_no_place_from_a_mended_one(searched: dict[str, Any], tmp_path: Path) -> None:
     order = TuneRequest(study="hand_filter", data="", out=str(tmp_path), trials=1)
     searched |= {"state": "failed", "cause": "ValueError: no"}
-    with pytest.raises(DataError, match="no trial of hand_filter came to its end; ValueError: no"):
+    with pytest.raises(DataError, match="no trial of hand_filter finished; ValueError: no"):
         tune(order)
     searched |= {"state": "finished", "cause": None}
     assert Path(tune(dataclasses.replace(order, budget=0.5))).is_file()

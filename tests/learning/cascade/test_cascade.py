@@ -35,9 +35,9 @@ def drawn_hands(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     images = rng.integers(60, 120, (count, SIDE, SIDE), dtype=np.uint8)
     points = np.array(list(PLACES.values())) + rng.uniform(-0.03, 0.03, (count, 1, 2))
-    for image, mine in zip(images, points):
-        ends = mine[2:4] + 0.6 * (mine[2:4] - mine[:2])
-        for x, y in np.concatenate([mine[:4], ends]) * SIDE:
+    for image, joints in zip(images, points):
+        ends = joints[2:4] + 0.6 * (joints[2:4] - joints[:2])
+        for x, y in np.concatenate([joints[:4], ends]) * SIDE:
             cv2.circle(image, (round(x), round(y)), 6, 230, 3)
     return images, points.astype(np.float32)
 
@@ -73,30 +73,30 @@ def test_opencv_decides_about_every_window_as_we_do(tmp_path: Path) -> None:
     patches[joint, 6:18, 9:15] //= 4
     patches[joint, 6:18, 9:15] *= 3
     patches[500:] //= rng.integers(4, 24, 100).astype(np.uint8)[:, None, None]  # some of them too even for OpenCV
-    given, settings = windows(patches), Haar(stumps=12, hit_rate=0.9, false_alarms=0.2)
-    assert 0 < (given.scale == 0).sum() < 100
+    samples, settings = windows(patches), Haar(stumps=12, hit_rate=0.9, false_alarms=0.2)
+    assert 0 < (samples.scale == 0).sum() < 100
     stages, left = [], np.ones(600, bool)
     for number in range(3):
-        stages.append(grow(every_feature(24)[number::800], given, joint, settings)[0])
-        left &= stages[-1].passes(given)
+        stages.append(grow(every_feature(24)[number::800], samples, joint, settings)[0])
+        left &= stages[-1].passes(samples)
     assert 100 < left.sum() < 500 and left[joint].mean() > 2 * left[~joint].mean()
     (tmp_path / "cascade.xml").write_text(
         Cascade.of(settings, stages, Layout.of(POINTS.point_names, np.zeros((5, 2)))).xml
     )
     theirs = cv2.CascadeClassifier(str(tmp_path / "cascade.xml"))
-    said = [len(theirs.detectMultiScale(patch, minNeighbors=0, maxSize=(24, 24))) for patch in patches]
-    assert said == left.astype(int).tolist()
+    detections = [len(theirs.detectMultiScale(patch, minNeighbors=0, maxSize=(24, 24))) for patch in patches]
+    assert detections == left.astype(int).tolist()
 
 
 def test_a_cascade_finds_what_it_learnt_and_a_find_beyond_a_finger_is_no_joint(cascade: Cascade) -> None:
     images, points = drawn_hands(8, 9)
     rows, _ = cascade.windows(images[0], 3)
     assert len(rows) > 4, "the rings that nobody labels are found too"
-    found = cascade.locate(images[:, None])
-    assert found.shape == (8, 5, 3) and (found[:, :4, 2] >= 0.5).mean() > 0.9
-    there = found[:, :4, 2] >= 0.5
-    assert np.linalg.norm(found[:, :4, :2] - points[:, :4], axis=2)[there].max() < WIDTH / 2
-    assert np.isnan(found[:, 4]).all(), "it does not look for the wrist"
+    located = cascade.locate(images[:, None])
+    assert located.shape == (8, 5, 3) and (located[:, :4, 2] >= 0.5).mean() > 0.9
+    there = located[:, :4, 2] >= 0.5
+    assert np.linalg.norm(located[:, :4, :2] - points[:, :4], axis=2)[there].max() < WIDTH / 2
+    assert np.isnan(located[:, 4]).all(), "it does not look for the wrist"
     nothing = cascade.locate(np.full((1, 1, SIDE, SIDE), 90, np.uint8))
     assert (nothing[0, :4, 2] == 0).all() and cascade.locate(images[:0, None]).shape == (0, 5, 3)
 
@@ -108,10 +108,10 @@ def test_the_same_seed_gives_the_same_file(cascade: Cascade) -> None:
     assert (again.layout.places[:4] == cascade.layout.places[:4]).all() and again.numbers == cascade.numbers > 0
 
 
-def test_stages_are_told_of_and_few_rows_are_refused() -> None:
-    told = []
-    _, state = fit_cascade(fit_of(), MEMBER, lambda epoch, state: told.append(epoch) or len(told) < 2)
-    assert [epoch.epoch for epoch in told] == [1, 2] == [epoch.epoch for epoch in state.history]
+def test_every_stage_is_reported_and_too_few_rows_are_refused() -> None:
+    reported = []
+    _, state = fit_cascade(fit_of(), MEMBER, lambda epoch, state: reported.append(epoch) or len(reported) < 2)
+    assert [epoch.epoch for epoch in reported] == [1, 2] == [epoch.epoch for epoch in state.history]
     empty = fit_of(count=3)
     empty.train.truth["joints"][:] = np.nan
     with pytest.raises(DataError, match="no row with a joint"):
@@ -122,7 +122,7 @@ def test_stages_are_told_of_and_few_rows_are_refused() -> None:
         replace(MEMBER, weights="given")
 
 
-def test_finds_are_named_though_the_hand_is_turned_and_some_are_missing_and_some_are_none() -> None:
+def test_finds_are_named_on_a_turned_hand_with_missing_and_false_finds() -> None:
     hand = np.array([[0.35, 0.56], [0.46, 0.40], [0.55, 0.39], [0.62, 0.41], [0.70, 0.44],
                      [0.25, 0.47], [0.42, 0.24], [0.53, 0.21], [0.64, 0.24], [0.74, 0.31]])  # fmt: skip
     layout = Layout.of(TEN, np.concatenate([hand, [[np.nan, np.nan]]]))
@@ -140,12 +140,12 @@ def test_finds_are_named_though_the_hand_is_turned_and_some_are_missing_and_some
     assert not name_finds(layout, toes, np.full(len(toes), 0.9))[:10, 2].any(), "a foot is no hand"
 
 
-def test_who_does_not_look_has_no_word() -> None:
+def test_values_that_are_not_known_do_not_count_in_the_mean() -> None:
     one, other = np.array([[0.2, np.nan, np.nan]]), np.array([[0.6, 0.4, np.nan]])
     assert np.array_equal(mean_of_known([one, other]), [[0.4, 0.4, np.nan]], equal_nan=True)
 
 
 def test_windows_are_taken_and_joined() -> None:
-    given = windows(np.random.default_rng(0).integers(0, 256, (5, 8, 8), dtype=np.uint8))
-    both = Windows.joined([given.take(np.array([3, 4])), given.take(np.arange(5) < 3)])
-    assert (both.sums == given.sums[[3, 4, 0, 1, 2]]).all() and len(both) == 5
+    samples = windows(np.random.default_rng(0).integers(0, 256, (5, 8, 8), dtype=np.uint8))
+    both = Windows.joined([samples.take(np.array([3, 4])), samples.take(np.arange(5) < 3)])
+    assert (both.sums == samples.sums[[3, 4, 0, 1, 2]]).all() and len(both) == 5

@@ -45,10 +45,10 @@ def test_a_row_is_answered_by_the_head_of_its_kind() -> None:
     network = architectures.build("compact", {"width": 4}, {"jsn": 5}, (1, 32, 32), kinds=3).eval()
     images, kinds = torch.rand(4, 1, 32, 32), torch.tensor([2, 0, 1, 2])
     every = network.get_submodule("heads.jsn_head")(network.get_submodule("trunk")(images)).view(4, 3, 5)
-    given = network(images, kinds)["jsn"]
-    torch.testing.assert_close(given, torch.stack([every[row, kind] for row, kind in enumerate(kinds)]))
+    outputs = network(images, kinds)["jsn"]
+    torch.testing.assert_close(outputs, torch.stack([every[row, kind] for row, kind in enumerate(kinds)]))
     torch.testing.assert_close(network(images)["jsn"], every[:, 0])
-    given[1].sum().backward()  # a row of kind 0
+    outputs[1].sum().backward()  # a row of kind 0
     gradient = architectures.head_parameters(network)[0].grad
     assert gradient is not None and bool(gradient[:5].any()) and not bool(gradient[5:].any())
     one = architectures.build("compact", {"width": 4}, {"jsn": 5}, (1, 32, 32)).eval()

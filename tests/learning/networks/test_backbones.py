@@ -20,7 +20,7 @@ def published(architecture: str) -> models.WeightsEnum:
 
 
 @EVERY
-def test_with_the_classes_of_imagenet_it_has_the_parameters_torchvision_prints(architecture: str) -> None:
+def test_a_backbone_with_the_classes_of_imagenet_has_the_parameters_that_torchvision_prints(architecture: str) -> None:
     facts = published(architecture).meta
     assert facts["min_size"] == (backbones.LEAST[architecture],) * 2
     with torch.device("meta"):
@@ -29,7 +29,7 @@ def test_with_the_classes_of_imagenet_it_has_the_parameters_torchvision_prints(a
 
 
 @EVERY
-def test_the_least_size_is_the_least(architecture: str) -> None:
+def test_images_below_the_least_size_are_refused(architecture: str) -> None:
     least = backbones.LEAST[architecture]
     with torch.device("meta"):
         network = architectures.build(architecture, {}, {"ra": 2}, (1, least, least)).eval()
@@ -41,7 +41,7 @@ def test_the_least_size_is_the_least(architecture: str) -> None:
 
 
 @pytest.mark.parametrize("architecture", ["resnet18", "googlenet", "efficientnet_b2"])
-def test_it_computes_what_torchvision_computes(architecture: str) -> None:
+def test_a_backbone_computes_what_torchvision_computes(architecture: str) -> None:
     """GoogLeNet's published weights come with a step of their own before the first layer."""
     torch.manual_seed(0)
     extra = {"transform_input": True, "init_weights": True} if architecture == "googlenet" else {}

@@ -16,7 +16,7 @@ from rajobs.learning.networks import architectures
 from rajobs.learning.networks.batch_norms import LotBatchNorm2d, prepare_norms, settle_norms
 from rajobs.learning.recipe import Recipe
 from rajobs.learning.samples.dataset import Dataset
-from rajobs.learning.training.members import build_run
+from rajobs.learning.training.members import Worker, build_run
 from rajobs.learning.training.state import TrainingState
 
 SHARES = {0: 24, 16: 32}  # rows of the first of two workers, by the rows of a lot: shares may be unequal without lots
@@ -41,42 +41,44 @@ def learn(network: nn.Module, images: Tensor, truth: Tensor, share: float = 1.0)
     return {**gradients, **dict(bare.named_buffers())}
 
 
-def fit(lesson: Dataset, recipe: Recipe, rank: int = 0, world: int = 1) -> TrainingState:
+def fit(dataset: Dataset, recipe: Recipe, rank: int = 0, world: int = 1) -> TrainingState:
     """Three epochs of a recipe whose norms learn from lots of eight rows, as one worker of so many."""
     training = replace(recipe.training, epochs=3, norm_rows=8, optimiser="sgd")  # Adam makes much of little
     several = replace(recipe, training=training)
-    network = build_member(lesson.study, several.members[0], lesson.arrays.shape, 0)
-    worker = DistributedDataParallel(network, forward_sync_buffers=False) if world > 1 else network
-    run = build_run(lesson, several, several.members[0], 0, rank=rank, world=world)
+    network = build_member(dataset.study, several.members[0], dataset.arrays.shape, 0)
+    shared = DistributedDataParallel(network, forward_sync_buffers=False) if world > 1 else network
+    run = build_run(dataset, several, several.members[0], 0, Worker(rank=rank, world=world))
     with patch("rajobs.learning.training.loop._SHORT_FLOATS", ()):  # in full precision, so that they can be compared
-        return run.run(worker, lambda epoch, state: True)
+        return run.run(shared, lambda epoch, state: True)
 
 
-def work(rank: int, place: str, lesson: Dataset, recipe: Recipe) -> None:
+def work(rank: int, place: str, dataset: Dataset, recipe: Recipe) -> None:
     """One worker of two."""
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{place}/meet", rank=rank, world_size=2)
     for rows, first in SHARES.items():
         network, images, truth = batch()
-        mine = slice(0, first) if rank == 0 else slice(first, 64)
+        rows_of_rank = slice(0, first) if rank == 0 else slice(first, 64)
         parallel = DistributedDataParallel(prepare_norms(network, rows), forward_sync_buffers=False)
-        share = len(images[mine]) * 2 / len(images)  # the workers' gradients are averaged
-        torch.save(learn(parallel, images[mine], truth[mine], share), f"{place}/rows{rows}-rank{rank}.pt")
-    state = fit(lesson, recipe, rank, 2)
-    torch.save({"weights": state.weights, "told": told(state)}, f"{place}/fit-rank{rank}.pt")
+        share = len(images[rows_of_rank]) * 2 / len(images)  # the workers' gradients are averaged
+        torch.save(
+            learn(parallel, images[rows_of_rank], truth[rows_of_rank], share), f"{place}/rows{rows}-rank{rank}.pt"
+        )
+    state = fit(dataset, recipe, rank, 2)
+    torch.save({"weights": state.weights, "figures": figures(state)}, f"{place}/fit-rank{rank}.pt")
     dist.barrier()  # neither goes while the other still listens
     dist.destroy_process_group()
 
 
-def told(state: TrainingState) -> Tensor:
+def figures(state: TrainingState) -> Tensor:
     """The losses and metrics of a run's epochs."""
     return torch.tensor([[epoch.loss, epoch.validation_loss or 0, epoch.metric or 0] for epoch in state.history])
 
 
 @pytest.mark.ray  # no Ray in it, but processes of its own that take ten seconds
-def test_two_workers_learn_as_one_does(tmp_path: Path, lesson: Dataset, recipe: Recipe) -> None:
-    torch.multiprocessing.spawn(work, (str(tmp_path), lesson, recipe), nprocs=2)
+def test_two_workers_learn_as_one_does(tmp_path: Path, dataset: Dataset, recipe: Recipe) -> None:
+    torch.multiprocessing.spawn(work, (str(tmp_path), dataset, recipe), nprocs=2)
     for rows in SHARES:
         network, images, truth = batch()
         alone = learn(prepare_norms(network, rows), images, truth)
@@ -85,10 +87,10 @@ def test_two_workers_learn_as_one_does(tmp_path: Path, lesson: Dataset, recipe: 
             assert together.keys() == alone.keys()
             for name, values in alone.items():
                 torch.testing.assert_close(together[name], values, rtol=1e-5, atol=1e-5 * float(values.abs().max()))
-    one = fit(lesson, recipe)
+    one = fit(dataset, recipe)
     for rank in range(2):
         both = torch.load(tmp_path / f"fit-rank{rank}.pt", weights_only=True)
-        torch.testing.assert_close(both["told"], told(one), rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(both["figures"], figures(one), rtol=1e-3, atol=1e-4)
         for name, values in one.weights.items():
             torch.testing.assert_close(both["weights"][name], values, rtol=1e-3, atol=1e-3 * float(values.abs().max()))
 
@@ -106,8 +108,8 @@ def test_a_lot_is_normed_as_a_batch_of_its_own(form: torch.memory_format) -> Non
     steep = torch.randn_like(wanted)
     ours = torch.autograd.grad(once(images), [images, norm.weight, norm.bias], steep)
     theirs = torch.autograd.grad(wanted, [images, plain.weight, plain.bias], steep)
-    for mine, other in zip(ours, theirs):
-        torch.testing.assert_close(mine, other)
+    for gradient, other in zip(ours, theirs):
+        torch.testing.assert_close(gradient, other)
     variances = [images[lot].detach().transpose(0, 1).flatten(1).var(1) for lot in (slice(0, 4), slice(4, 8))]
     running_var = norm.running_var
     assert running_var is not None

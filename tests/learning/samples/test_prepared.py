@@ -10,6 +10,7 @@ import pytest
 
 from rajobs.imaging.coding import encode, preview
 from rajobs.imaging.hand_geometry import Position
+from rajobs.imaging.rows import JOINTS, ULTRASOUND, VISITS
 from rajobs.imaging.views import boxed, square
 from rajobs.learning.samples import prepared
 from rajobs.learning.study import Study, View
@@ -83,24 +84,24 @@ def test_only_what_is_new_is_missing(store: LocalStore, study: Study) -> None:
 
 
 def test_another_view_lies_elsewhere_and_the_same_view_is_shared(store: LocalStore, study: Study) -> None:
-    place = prepared.folder(study, SETTINGS)
-    assert prepared.folder(study, {}) == place, "a setting at its default is the default"
-    assert prepared.folder(replace(study, name="another"), SETTINGS) == place
+    place = prepared.view_folder(study, SETTINGS)
+    assert prepared.view_folder(study, {}) == place, "a setting at its default is the default"
+    assert prepared.view_folder(replace(study, name="another"), SETTINGS) == place
     others = {
-        prepared.folder(study, {"size": 20}),
-        prepared.folder(replace(study, view=replace(study.view, version=2)), SETTINGS),
-        prepared.folder(replace(study, view=replace(study.view, reads="pixels")), SETTINGS),
-        prepared.folder(replace(study, rows="ultrasound"), SETTINGS),
+        prepared.view_folder(study, {"size": 20}),
+        prepared.view_folder(replace(study, view=replace(study.view, version=2)), SETTINGS),
+        prepared.view_folder(replace(study, view=replace(study.view, reads="pixels")), SETTINGS),
+        prepared.view_folder(replace(study, rows=ULTRASOUND), SETTINGS),
     }
     assert len(others) == 4 and place not in others
     with pytest.raises(UnknownName, match="did you mean size"):
-        prepared.folder(study, {"sise": 20})
+        prepared.view_folder(study, {"sise": 20})
 
 
 def test_joints_are_cut_at_their_places_and_cut_again_when_those_change(store: LocalStore, study: Study) -> None:
     settings = {"size": 8, "margin": 0.0, "upright": False, "mirror": False, "levels": "film"}
     view = View(draw=boxed, version=1, reads="pixels", settings=settings)
-    joints = replace(study, rows="joints", view=view)
+    joints = replace(study, rows=JOINTS, view=view)
     at = {"i0": [Position(site="MCP3", side="L", x=4, y=30), Position(site="PIP3", side="L", x=4, y=4)]}
     assert prepare_all(store, joints, {}, at) == 2
     arrays = prepared.read_prepared(store, joints, {}, at)
@@ -131,7 +132,7 @@ def test_visits_are_prepared_out_of_the_clinic_s_parts(store: LocalStore, study:
     ]
     store.put("clinic/part-k.parquet", to_parquet(CLINIC.rows(rows), CLINIC))
     view = View(draw=shade, version=1, reads="clinic", settings={"size": 4})
-    visits = replace(study, rows="visits", view=view)
+    visits = replace(study, rows=VISITS, view=view)
     assert prepared.missing(store, visits, {}, {}) == ["clinic/part-k.parquet"]
     assert prepare_all(store, visits, {}) == 3 and prepared.missing(store, visits, {}, {}) == []
     arrays = prepared.read_prepared(store, visits, {}, {})

@@ -29,14 +29,14 @@ def seeded(seed: int = 1) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def test_zeros_change_nothing_and_one_generator_gives_one_batch(images: Tensor) -> None:
+def test_settings_of_zero_change_nothing_and_equal_generators_give_equal_batches(images: Tensor) -> None:
     assert torch.equal(augment(images, Augment(), seeded()), images)
     assert torch.equal(augment(images, ALL, seeded()), augment(images, ALL, seeded()))
     assert not torch.equal(augment(images, ALL, seeded(1)), augment(images, ALL, seeded(2)))
 
 
 @pytest.mark.parametrize("name", [f.name for f in fields(Augment)])
-def test_every_setting_changes_samples_each_by_its_own_draw(images: Tensor, name: str) -> None:
+def test_every_setting_changes_each_sample_by_its_own_draw(images: Tensor, name: str) -> None:
     changed = augment(images, Augment(**{name: getattr(ALL, name)}), seeded())
     distinct = {tuple(picture.flatten().round(decimals=4).tolist()) for picture in changed}
     switch = {"quarter_turns": 4, "flip_horizontal": 2, "flip_vertical": 2}
@@ -61,7 +61,7 @@ def test_flips_and_quarter_turns_move_every_pixel_to_its_place(images: Tensor, h
     assert bool((fits.sum(dim=0) > 0).all()), "and every kind is drawn"
 
 
-def test_shades_stay_within_their_reach(images: Tensor) -> None:
+def test_brightness_contrast_and_noise_change_as_much_as_they_are_set(images: Tensor) -> None:
     lifted = augment(images, Augment(channel_shift=0.1), seeded()) - images
     assert float(lifted.abs().max()) <= 0.1 + 1e-6 and float(lifted.std(dim=(1, 2, 3)).max()) < 1e-6
     contrast = augment(images, Augment(contrast=0.2), seeded())

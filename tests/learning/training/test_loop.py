@@ -12,7 +12,7 @@ from rajobs.learning.ensemble import build_member
 from rajobs.learning.recipe import OPTIMISERS, Augment, Recipe, Training
 from rajobs.learning.samples.dataset import Dataset
 from rajobs.learning.training.loop import TrainingRun, learning_rate_factor
-from rajobs.learning.training.members import build_run, scale_epochs, train_member
+from rajobs.learning.training.members import Worker, build_run, scale_epochs, train_member
 from rajobs.learning.training.state import Epoch, TrainingState, load_state, save_state
 from rajobs.records.errors import DataError
 
@@ -20,15 +20,15 @@ BUSY = Augment(rotate=5, noise=0.02, contrast=0.1)
 
 
 def run(
-    lesson: Dataset, recipe: Recipe, seed: int = 0, *, until: int = 99, state: TrainingState | None = None
+    dataset: Dataset, recipe: Recipe, seed: int = 0, *, until: int = 99, state: TrainingState | None = None
 ) -> TrainingState:
     """Train the recipe's first member for some epochs."""
     member = recipe.members[0]
 
-    def told(epoch: Epoch, now: TrainingState) -> bool:
+    def on_epoch(epoch: Epoch, now: TrainingState) -> bool:
         return epoch.epoch < until
 
-    return train_member(lesson, recipe, member, seed, told, state)[1]
+    return train_member(dataset, recipe, member, seed, on_epoch, state)[1]
 
 
 def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
@@ -39,8 +39,8 @@ def with_training(recipe: Recipe, **changed: object) -> Recipe:
     return replace(recipe, training=replace(recipe.training, **changed))
 
 
-def test_what_can_be_told_apart_is_learnt(lesson: Dataset, recipe: Recipe) -> None:
-    state = run(lesson, with_training(recipe, epochs=25))
+def test_classes_that_differ_are_learnt(dataset: Dataset, recipe: Recipe) -> None:
+    state = run(dataset, with_training(recipe, epochs=25))
     first, last = state.history[0], state.history[-1]
     assert last.metric == 1.0 and last.loss < first.loss / 4
     assert [epoch.epoch for epoch in state.history] == list(range(1, 26))
@@ -48,81 +48,81 @@ def test_what_can_be_told_apart_is_learnt(lesson: Dataset, recipe: Recipe) -> No
     assert state.history[state.best_epoch - 1].validation_loss == state.best_loss
 
 
-def test_one_seed_gives_one_run_and_another_seed_another(lesson: Dataset, recipe: Recipe) -> None:
+def test_equal_seeds_give_equal_runs_and_another_seed_gives_another(dataset: Dataset, recipe: Recipe) -> None:
     shaken = with_training(recipe, augment=BUSY, epochs=2)
-    once = run(lesson, shaken)
+    once = run(dataset, shaken)
     torch.manual_seed(99)  # whatever else has drawn numbers in this process
-    assert same(run(lesson, shaken).weights, once.weights)
-    assert not same(run(lesson, shaken, seed=1).weights, once.weights)
+    assert same(run(dataset, shaken).weights, once.weights)
+    assert not same(run(dataset, shaken, seed=1).weights, once.weights)
 
 
 @pytest.mark.parametrize("optimiser", OPTIMISERS)
-def test_a_stopped_run_goes_on_as_if_undisturbed(lesson: Dataset, recipe: Recipe, optimiser: str) -> None:
+def test_a_stopped_run_goes_on_as_if_undisturbed(dataset: Dataset, recipe: Recipe, optimiser: str) -> None:
     dropout = replace(recipe.members[0], settings={"width": 4, "stages": 2, "dropout": 0.3})
     shaken = replace(with_training(recipe, augment=BUSY, epochs=4, optimiser=optimiser), members=(dropout,))
-    whole = run(lesson, shaken)
-    stopped = run(lesson, shaken, until=2)
+    whole = run(dataset, shaken)
+    stopped = run(dataset, shaken, until=2)
     assert len(stopped.history) == 2
-    resumed = run(lesson, shaken, state=load_state(save_state(stopped)))
+    resumed = run(dataset, shaken, state=load_state(save_state(stopped)))
     assert same(resumed.weights, whole.weights) and same(resumed.best, whole.best)
     assert resumed.history == whole.history and resumed.best_epoch == whole.best_epoch
 
 
-def test_a_state_comes_back_from_its_bytes(lesson: Dataset, recipe: Recipe) -> None:
-    state = run(lesson, recipe, until=1)
+def test_a_state_comes_back_from_its_bytes(dataset: Dataset, recipe: Recipe) -> None:
+    state = run(dataset, recipe, until=1)
     back = load_state(save_state(state))
     assert same(back.weights, state.weights) and same(back.best, state.best) and back.history == state.history
     assert save_state(back) == save_state(state)
 
 
-def test_patience_ends_a_run_and_the_best_weights_are_kept(lesson: Dataset, recipe: Recipe) -> None:
+def test_patience_ends_a_run_and_the_best_weights_are_kept(dataset: Dataset, recipe: Recipe) -> None:
     # A rate that does no more than harm after the first epochs.
     wild = with_training(recipe, epochs=30, learning_rate=0.5, schedule="constant", patience=3)
-    state = run(lesson, wild)
+    state = run(dataset, wild)
     assert len(state.history) == state.best_epoch + 3 < 30
     assert not same(state.best, state.weights)
-    last = run(lesson, with_training(recipe, epochs=3, learning_rate=0.5, keep="last"))
+    last = run(dataset, with_training(recipe, epochs=3, learning_rate=0.5, keep="last"))
     assert same(last.best, last.weights) and last.best_epoch == 3
 
 
-def test_a_run_that_diverges_still_has_weights_to_show(lesson: Dataset, recipe: Recipe) -> None:
-    state = run(lesson, with_training(recipe, optimiser="sgd", learning_rate=1e30, schedule="constant", epochs=3))
+def test_a_run_that_diverges_still_keeps_weights(dataset: Dataset, recipe: Recipe) -> None:
+    state = run(dataset, with_training(recipe, optimiser="sgd", learning_rate=1e30, schedule="constant", epochs=3))
     assert math.isnan(state.history[-1].loss) and state.best_epoch == 1 and state.best
 
 
-def test_copies_are_shown_and_workers_share_a_batch(lesson: Dataset, recipe: Recipe) -> None:
+def test_copies_are_shown_and_workers_share_a_batch(dataset: Dataset, recipe: Recipe) -> None:
     twice = with_training(recipe, copies=2)
-    fit = build_run(lesson, twice, twice.members[0], 0)
+    fit = build_run(dataset, twice, twice.members[0], 0)
     rows = np.concatenate(list(fit._batches(1)))
     assert len(rows) == 64 and np.bincount(rows).max() == 2  # 72 shown, of which a batch that is not full waits
-    halves = [build_run(lesson, twice, twice.members[0], 0, rank=rank, world=2) for rank in (0, 1)]
+    halves = [build_run(dataset, twice, twice.members[0], 0, Worker(rank=rank, world=2)) for rank in (0, 1)]
     for one, other, both in zip(halves[0]._batches(1), halves[1]._batches(1), fit._batches(1)):
         assert set(one) | set(other) == set(both) and len(one) == len(other) == 8
 
 
-def test_rare_classes_weigh_more_where_the_recipe_says_so(lesson: Dataset, recipe: Recipe) -> None:
-    fit = build_run(lesson, with_training(recipe, class_weights=True), recipe.members[0], 0)
+def test_rare_classes_weigh_more_where_the_recipe_says_so(dataset: Dataset, recipe: Recipe) -> None:
+    fit = build_run(dataset, with_training(recipe, class_weights=True), recipe.members[0], 0)
     truth = {"half": np.array([0] * 24 + [1] * 9 + [-1] * 3)}
     weights = replace(fit, train=replace(fit.train, truth=truth))._class_weights(fit.targets[0])
     assert weights[0] < weights[1] < weights[2] <= 10
     assert weights[0] * 24 == pytest.approx(float(weights[1]) * 9)
 
 
-def test_nothing_to_learn_from_and_nothing_to_choose_by(lesson: Dataset, recipe: Recipe) -> None:
+def test_a_run_needs_rows_to_learn_from_but_none_to_validate_on(dataset: Dataset, recipe: Recipe) -> None:
     member = recipe.members[0]
-    unlabelled = replace(lesson, labels={"half": [None] * 60})
+    unlabelled = replace(dataset, labels={"half": [None] * 60})
     with pytest.raises(DataError, match="no row with a label is left to learn from"):
         run(unlabelled, recipe)
-    alone = replace(lesson, parts=np.array(["train"] * 60))
+    alone = replace(dataset, parts=np.array(["train"] * 60))
     state = run(alone, with_training(recipe, epochs=1))
     assert state.best_epoch == 1 and state.history[0].metric is None
     fit = build_run(alone, recipe, member, 0)
     assert isinstance(fit, TrainingRun) and fit.validation is not None
-    assert fit.logits(build_member(lesson.study, member, (1, 16, 16), 0), fit.validation)["half"].shape == (0, 3)
+    assert fit.logits(build_member(dataset.study, member, (1, 16, 16), 0), fit.validation)["half"].shape == (0, 3)
 
 
-def test_a_budget_takes_its_share_of_epochs_and_rows(lesson: Dataset, recipe: Recipe) -> None:
-    fit = build_run(replace(lesson, budget=0.5), recipe, recipe.members[0], 0)
+def test_a_budget_takes_its_share_of_epochs_and_rows(dataset: Dataset, recipe: Recipe) -> None:
+    fit = build_run(replace(dataset, budget=0.5), recipe, recipe.members[0], 0)
     assert (fit.training.epochs, len(fit.train), len(fit.validation or ())) == (3, 18, 12)
     assert scale_epochs(Training(epochs=3), 0.01).epochs == 1
 
@@ -134,14 +134,14 @@ def test_a_schedule_ends_where_it_says(schedule: str) -> None:
     assert paces[-1] == (1.0 if schedule == "constant" else pytest.approx(0.0, abs=1e-3))
 
 
-def test_heads_learn_faster_where_the_recipe_says_so_and_a_run_tells_how_long_it_takes(
-    lesson: Dataset, recipe: Recipe
+def test_heads_learn_faster_where_the_recipe_says_so_and_a_run_estimates_its_time(
+    dataset: Dataset, recipe: Recipe
 ) -> None:
     quick = with_training(recipe, epochs=1, head_rate=10.0, schedule="constant")
-    trunk, heads = run(lesson, quick).optimiser["param_groups"]
+    trunk, heads = run(dataset, quick).optimiser["param_groups"]
     assert heads["lr"] == pytest.approx(10 * trunk["lr"]) and trunk["lr"] == recipe.training.learning_rate
-    fit = build_run(lesson, quick, quick.members[0], 0)
-    network = build_member(lesson.study, quick.members[0], lesson.arrays.shape, 0)
+    fit = build_run(dataset, quick, quick.members[0], 0)
+    network = build_member(dataset.study, quick.members[0], dataset.arrays.shape, 0)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     assert 0 < fit.estimate(network) < 60
     assert same(before, network.state_dict()), "nothing is learnt by trying"
