@@ -353,7 +353,7 @@ def workers() -> list[int]:
                 title = (folder / "cmdline").read_bytes()
             except OSError:
                 continue  # it ended meanwhile
-            if title.startswith(b"ray::") and (b"MapWorker" in title or b"cut_batch" in title):
+            if title.startswith(b"ray::") and (b"MapWorker" in title or b"split_batch" in title):
                 found.append(int(folder.name))
     return sorted(found)
 

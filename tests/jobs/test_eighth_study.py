@@ -1,4 +1,4 @@
-"""An eighth study is one file and one space: a toy put beside the seven goes through train and evaluate."""
+"""An eighth study is one file and one space: a toy beside the seven is trained, swept, evaluated and scored."""
 
 import csv
 import json
@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.jobs.conftest import KEY
@@ -20,8 +22,10 @@ STUDY = '''"""Is the film wider than it is high?"""
 from rajobs.imaging.rows import FILMS
 from rajobs.imaging.views import whole
 from rajobs.learning.recipe import Member, Recipe, Training
-from rajobs.learning.study import Study, View
+from rajobs.learning.study import AnswerColumns, ScoreStep, Study, View
 from rajobs.learning.targets import Nominal
+from rajobs.records.tables.schemas import REAL, TEXT
+from rajobs.records.tables.table_schema import Column
 
 STUDY = Study(
     name="toy",
@@ -31,6 +35,14 @@ STUDY = Study(
     view=View(draw=whole, version=1, reads="preview", settings={"size": 32, "fit": "pad"}),
     targets=(Nominal(name="wide", classes=("no", "yes")),),
     headline="wide.accuracy",
+    scores=ScoreStep(
+        table="films",
+        columns=(AnswerColumns(target="wide", answer="wide", p_of={"yes": "wide_p"}),),
+        adds=(
+            Column(name="wide", type=TEXT, meaning="whether the film is wider than high", values=("no", "yes")),
+            Column(name="wide_p", type=REAL, meaning="probability, 0 to 1"),
+        ),
+    ),
     recipes={
         "default": Recipe(
             members=(Member(name="one", architecture="compact", settings={"width": 8, "stages": 2}),),
@@ -53,7 +65,9 @@ with cluster.connected(None):
 """
 
 
-def test_a_toy_study_goes_through_train_and_evaluate(data: Path, phantom: Path, tmp_path: Path) -> None:
+def test_a_toy_study_is_trained_swept_evaluated_and_scored_by_its_two_files_alone(
+    data: Path, phantom: Path, tmp_path: Path
+) -> None:
     home, own = tmp_path / "home", tmp_path / "data"
     for folder in ("rajobs", "tune_spaces"):
         shutil.copytree(ROOT / folder, home / folder, ignore=shutil.ignore_patterns("__pycache__"))
@@ -68,6 +82,7 @@ def test_a_toy_study_goes_through_train_and_evaluate(data: Path, phantom: Path, 
         ["train", "toy", "../data", "../models"],  # seen from `home`, and meant so in every worker
         ["evaluate", "toy", "../data", "../models", "../out"],
         ["tune", "toy", "../data", "../sweep", "--trials", "1"],
+        ["score", "../data", "../models", "../tables"],
     ]
     environment = {**os.environ, "PYTHONPATH": str(home), "RAJOBS_KEY": KEY}
     environment.pop("RAY_ADDRESS", None)  # of a cluster that has never heard of a toy
@@ -78,6 +93,14 @@ def test_a_toy_study_goes_through_train_and_evaluate(data: Path, phantom: Path, 
     figures = json.loads((tmp_path / "out" / "metrics.json").read_text())["figures"]
     assert figures["wide.accuracy"]["value"] > 0.5
     assert (tmp_path / "sweep" / "toy" / "best.toml").exists()
+    films = pa.concat_tables(
+        [pq.read_table(part) for part in sorted((tmp_path / "tables" / "films").glob("*.parquet"))]
+    )
+    assert set(films.column("wide").to_pylist()) <= {"no", "yes"} and films.column("wide_p").null_count == 0
+    header, *rows = (tmp_path / "tables" / "films.csv").read_text().splitlines()
+    assert {'"wide"', '"wide_p"'} <= set(header.split(",")) and len(rows) == films.num_rows > 0
+    page = (tmp_path / "tables" / "report.html").read_text()
+    assert "Studies without a model" in page and "Toy" not in page, "the toy has a model"
 
 
 def _label(source: Path, target: Path) -> None:

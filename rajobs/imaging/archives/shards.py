@@ -57,6 +57,24 @@ class Shard:
         first = self.members[0] if self.kind in ("zip", "tar") else 0
         return f"{self.etag}/{first}" if first else self.etag
 
+    @property
+    def count(self) -> int:
+        """Members, as far as is known: an archive that is read as a stream counts as one."""
+        if self.kind == "files":
+            return len(self.members)
+        return int(self.members[1] - self.members[0]) if self.members else 1
+
+    def to_json(self) -> str:
+        members = [[e.key, e.size, e.etag] for e in self.members] if self.kind == "files" else self.members
+        return json.dumps({**vars(self), "members": members})
+
+    @classmethod
+    def from_json(cls, text: str) -> "Shard":
+        content = json.loads(text)
+        loose = content["kind"] == "files"
+        members = [Entry(key=m[0], size=m[1], etag=m[2]) if loose else m for m in content["members"]]
+        return cls(**{**content, "members": tuple(members)})
+
 
 @dataclass(frozen=True, kw_only=True)
 class _MemberRange:

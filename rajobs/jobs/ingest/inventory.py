@@ -1,4 +1,4 @@
-"""What there is to take in: the sources listed once, and cut into shards by tasks, less what is done already.
+"""The inventory of the sources: listed once, and split into shards by tasks, without what is done already.
 
 Names are kept in files of this machine, not in memory: an archive may hold tens of millions.
 """
@@ -23,13 +23,13 @@ from rajobs.jobs.ingest.markers import DoneShards
 from rajobs.records.errors import StoreError
 from rajobs.records.store import Entry, Store, absolute, open_store, split_uri
 
-BATCH, BATCH_BYTES = 512, 4 * GIB  # objects and bytes that one task cuts: a large archive has a task of its own
-AHEAD = 4  # tasks under way for each core
-FEW = 16  # batches
+BATCH, BATCH_BYTES = 512, 4 * GIB  # objects and bytes that one task splits: a large archive has a task of its own
+TASKS_PER_CORE = 4  # under way at once
+FEW_BATCHES = 16
 
 
 class LineSpool:
-    """Lines of text in an unnamed file, which is gone with the spool."""
+    """Lines of text in an unnamed file, which is deleted with the spool."""
 
     def __init__(self) -> None:
         self._file: IO[str] = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - closed with the spool
@@ -61,10 +61,10 @@ class Inventory:
 
 
 def take_inventory(uris: Sequence[str], spool: LineSpool) -> Inventory:
-    """What the sources hold; an empty one is a mistake."""
+    """List the sources; an empty one is a mistake."""
     digest, objects = hashlib.sha256(), 0
     for uri in uris:
-        store, entries = _source(uri)
+        store, entries = _open_source(uri)
         before = objects
         for batch in _batches(entries):
             plain = [[entry.key, entry.size, entry.etag] for entry in batch]
@@ -76,113 +76,99 @@ def take_inventory(uris: Sequence[str], spool: LineSpool) -> Inventory:
     return Inventory(batches=spool, objects=objects, hash=digest.hexdigest()[:16])
 
 
-def _source(uri: str) -> tuple[Store, Iterator[Entry]]:
-    """A source and what it holds: the objects below a folder or prefix, else the one file that it names itself."""
+def _open_source(uri: str) -> tuple[Store, Iterator[Entry]]:
+    """A source and its objects: those below a folder or prefix, else the one file that it names itself."""
     store = open_store(uri)
     entries = store.list()
     first = next(entries, None)
     if first is not None:
         return store, chain((first,), entries)
     place, name = split_uri(absolute(uri))
-    alone = open_store(place).stat(name) if place != "s3:/" else None  # a bucket lies in nothing
-    return (store, iter(())) if alone is None else (open_store(place), iter((alone,)))
+    file = open_store(place).stat(name) if place != "s3:/" else None  # a bucket lies in nothing
+    return (store, iter(())) if file is None else (open_store(place), iter((file,)))
 
 
 def _batches(entries: Iterator[Entry]) -> Iterator[list[Entry]]:
     batch: list[Entry] = []
-    held = 0
+    size = 0
     for entry in entries:
-        if batch and (len(batch) == BATCH or held + entry.size > BATCH_BYTES):
+        if batch and (len(batch) == BATCH or size + entry.size > BATCH_BYTES):
             yield batch
-            batch, held = [], 0
+            batch, size = [], 0
         batch.append(entry)
-        held += entry.size
+        size += entry.size
     if batch:
         yield batch
 
 
-def shards_to_do(listing: Inventory, done: DoneShards, limit: int | None, todo: LineSpool) -> None:
-    """The shards that are left, as text, in the order of the listing; of the first `limit` files where there is one."""
+def spool_shards(inventory: Inventory, done: DoneShards, limit: int | None, spool: LineSpool) -> None:
+    """Add the shards that are to be read, as JSON, in the inventory's order; with a limit, of the first files alone."""
     seen, members = set(done.shards), 0
-    for found in _cut_all(listing, done):
-        for name, size, text in found:
+    for shards in _split_batches(inventory, done):
+        for shard in shards:
             if limit is not None and members >= limit:
                 return
-            members += size
-            if text is not None and name not in seen:
-                todo.add(text)
-                seen.add(name)
+            members += shard.members
+            if shard.to_read is not None and shard.id not in seen:
+                spool.add(shard.to_read)
+                seen.add(shard.id)
 
 
-Cut = list[tuple[str, int, str | None]]
-"""Of each shard: its id, how many members it has as far as is known, and itself as text if it is to be read."""
+@dataclass(frozen=True, kw_only=True)
+class ListedShard:
+    """A shard of the inventory."""
+
+    id: str
+    members: int  # as far as is known
+    to_read: str | None  # the shard as JSON; None: it is done
 
 
-def _cut_all(listing: Inventory, done: DoneShards) -> Iterator[Cut]:
-    """The batches' shards in their order, some batches ahead; a few are cut here, before a task would have begun."""
-    if listing.batches.count <= FEW:
-        with ThreadPoolExecutor(FEW) as pool:
-            yield from pool.map(partial(cut_batch, done=done), listing.batches.lines())
+def _split_batches(inventory: Inventory, done: DoneShards) -> Iterator[list[ListedShard]]:
+    """The batches' shards in their order. Few batches are split here, faster than a task begins; many by tasks."""
+    if inventory.batches.count <= FEW_BATCHES:
+        with ThreadPoolExecutor(FEW_BATCHES) as pool:
+            yield from pool.map(partial(split_batch, done=done), inventory.batches.lines())
         return
-    task = ray.remote(cut_batch).options(num_cpus=1, max_retries=3)
-    held = ray.put(done)
-    ahead = max(1, int(ray.cluster_resources()["CPU"])) * AHEAD
-    waiting: deque[ray.ObjectRef[Cut]] = deque()
-    for line in listing.batches.lines():
-        waiting.append(task.remote(line, held))
+    task = ray.remote(split_batch).options(num_cpus=1, max_retries=3)
+    done_ref = ray.put(done)
+    ahead = max(1, int(ray.cluster_resources()["CPU"])) * TASKS_PER_CORE
+    waiting: deque[ray.ObjectRef[list[ListedShard]]] = deque()
+    for line in inventory.batches.lines():
+        waiting.append(task.remote(line, done_ref))
         if len(waiting) >= ahead:
             yield ray.get(waiting.popleft())
     while waiting:
         yield ray.get(waiting.popleft())
 
 
-def cut_batch(line: str, done: DoneShards) -> Cut:
-    """The shards of one batch of the listing."""
+def split_batch(line: str, done: DoneShards) -> list[ListedShard]:
+    """The shards of one batch."""
     uri, plain = json.loads(line)
     entries = [Entry(key=key, size=size, etag=etag) for key, size, etag in plain]
-    found: Cut = []
+    shards = []
     for shard in split_into_shards(open_store(uri), entries):
-        left = None if shard.id in done.shards else shard if shard.id in done.again else _left(shard, done)
-        found.append(((left or shard).id, _members(shard), None if left is None else to_text(left)))
-    return found
+        unread = None if shard.id in done.shards else shard if shard.id in done.again else _without_done(shard, done)
+        to_read = None if unread is None else unread.to_json()
+        shards.append(ListedShard(id=(unread or shard).id, members=shard.count, to_read=to_read))
+    return shards
 
 
-def _left(shard: Shard, done: DoneShards) -> Shard | None:
-    """A shard without the loose files that came in with another one, before there were more beside them.
+def _without_done(shard: Shard, done: DoneShards) -> Shard | None:
+    """A shard without the loose files that are done as part of an earlier shard, when fewer files lay beside them.
 
     What is left of a shard follows from that shard alone, whatever else is done: a job that was killed ends the same.
     """
     if shard.kind != "files":
         return shard
-    there = done.has([entry_name(entry) for entry in shard.members])
-    members = tuple(entry for entry, known in zip(shard.members, there) if not known)
+    done_files = done.has_files([entry_hash(entry) for entry in shard.members])
+    members = tuple(entry for entry, known in zip(shard.members, done_files) if not known)
     if len(members) in (0, len(shard.members)):
         return shard if members else None
     size = sum(entry.size for entry in members)
     return dataclasses.replace(shard, key=members[0].key, members=members, size=size, etag=members[0].etag)
 
 
-def entry_name(entry: Entry) -> str:
-    """What stands for a loose file in a shard's marker: no name, and another one when its content changes."""
-    told = f"{entry.key} {entry.size} {entry.etag}".encode(errors="surrogateescape")
-    return hashlib.sha256(told).hexdigest()[:16]
-
-
-def _members(shard: Shard) -> int:
-    if shard.kind == "files":
-        return len(shard.members)
-    return shard.members[1] - shard.members[0] if shard.members else 1
-
-
-def to_text(shard: Shard) -> str:
-    """A shard as Ray Data carries it."""
-    members = [[e.key, e.size, e.etag] for e in shard.members] if shard.kind == "files" else shard.members
-    return json.dumps({**{f.name: getattr(shard, f.name) for f in dataclasses.fields(shard)}, "members": members})
-
-
-def from_text(text: str) -> Shard:
-    """The shard that `to_text` told of."""
-    plain = json.loads(text)
-    loose = plain["kind"] == "files"
-    members = [Entry(key=m[0], size=m[1], etag=m[2]) if loose else m for m in plain["members"]]
-    return Shard(**{**plain, "members": tuple(members)})
+def entry_hash(entry: Entry) -> str:
+    """What stands for a loose file in a marker: it holds no name, and changes with the file's content."""
+    identity = f"{entry.key} {entry.size} {entry.etag}".encode(errors="surrogateescape")
+    return hashlib.sha256(identity).hexdigest()[:16]

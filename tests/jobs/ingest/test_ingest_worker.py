@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 
 from rajobs.imaging.archives.archive_members import ArchiveMember
+from rajobs.imaging.archives.shards import Shard
 from rajobs.imaging.image import Box, Mask, ReadOptions
 from rajobs.jobs.ingest import duplicates
-from rajobs.jobs.ingest.inventory import LineSpool, cut_batch, from_text, take_inventory
-from rajobs.jobs.ingest.job import IngestRequest, check_ledger, label_changes, label_ids
+from rajobs.jobs.ingest.inventory import LineSpool, split_batch, take_inventory
+from rajobs.jobs.ingest.job import report_parts_without_ledger
+from rajobs.jobs.ingest.label_hints import label_changes, label_hints, label_ids
 from rajobs.jobs.ingest.markers import Attempts, DoneShards, read_counts, read_done
-from rajobs.jobs.ingest.worker import IngestWorker, digest_options, label_hints
+from rajobs.jobs.ingest.worker import IngestSettings, IngestWorker, digest_options
 from rajobs.records.errors import BadKey
 from rajobs.records.identity import Key
 from rajobs.records.store import open_store
@@ -44,7 +46,8 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]
 def shards_of(source: Path, done: DoneShards | None = None) -> list[str]:
     with LineSpool() as spool:
         take_inventory([str(source)], spool)
-        return [text for line in spool.lines() for _, _, text in cut_batch(line, done or DoneShards()) if text]
+        listed = [shard for line in spool.lines() for shard in split_batch(line, done or DoneShards())]
+        return [shard.to_read for shard in listed if shard.to_read]
 
 
 def work(source: Path, out: Path, options: ReadOptions | None = None, **how: Any) -> None:
@@ -53,8 +56,10 @@ def work(source: Path, out: Path, options: ReadOptions | None = None, **how: Any
     key, store, labels = Key.from_environment("RAJOBS_KEY"), open_store(str(out)), how.get("labels")
     hints = label_hints(read_labels(labels) if labels else None)
     done = read_done(store, digest_options(options), label_changes(store, key, hints))
-    arguments = (str(out), how.get("ledger"), labels, "RAJOBS_KEY", key.fingerprint, options, how.get("run", "run"))
-    worker = IngestWorker(*arguments)
+    worker = IngestWorker(IngestSettings(
+        out=str(out), ledger=how.get("ledger"), labels=labels, key_env="RAJOBS_KEY", fingerprint=key.fingerprint,
+        options=options, run=how.get("run", "run"),
+    ))  # fmt: skip
     for text in shards_of(source, done):
         worker({"shard": text})
     worker.decoder.close()
@@ -81,7 +86,10 @@ def test_a_node_with_another_key_takes_nothing_in(places: tuple[Path, Path], mon
     driver, other = Key.from_environment("RAJOBS_KEY").fingerprint, "another key, which stands on one node alone"
     monkeypatch.setenv("RAJOBS_KEY", other)
     with pytest.raises(BadKey, match=f"than the job's \\({driver}\\); set the same key on every node") as refused:
-        IngestWorker(str(out), None, None, "RAJOBS_KEY", driver, ReadOptions(), "run")
+        IngestWorker(IngestSettings(
+            out=str(out), ledger=None, labels=None, key_env="RAJOBS_KEY", fingerprint=driver, options=ReadOptions(),
+            run="run",
+        ))  # fmt: skip
     assert other not in str(refused.value) and "\n" not in str(refused.value) and not out.exists()
 
 
@@ -89,7 +97,7 @@ def test_a_file_that_takes_two_workers_with_it_is_turned_away(places: tuple[Path
     source, out = places
     store = open_store(str(out))
     (text,) = shards_of(source)
-    name = from_text(text).id
+    name = Shard.from_json(text).id
 
     def members(deadly: int | None) -> Iterator[ArchiveMember]:
         for number, path in enumerate(sorted(source.iterdir())):
@@ -132,7 +140,7 @@ def test_labels_that_come_late_are_heard_and_what_they_say_again_costs_nothing(
     for name, value in (("one", 3), ("two", 5)):
         (source / f"{name}.png").write_bytes(cv2.imencode(".png", np.full((40, 40), value, np.uint8))[1].tobytes())
 
-    def told(*rows: str) -> dict[str, dict[str, Any]]:
+    def ingested_with(*rows: str) -> dict[str, dict[str, Any]]:
         """The images by path, once these labels have come; the second time nothing is read."""
         labels = tmp_path / "labels.csv"
         labels.write_text("\n".join(("image,study,target,value,patient,derived_from", *rows)))
@@ -140,26 +148,28 @@ def test_labels_that_come_late_are_heard_and_what_they_say_again_costs_nothing(
         before = {file: file.stat().st_mtime_ns for file in out.rglob("*.*")}
         work(source, out, labels=str(labels), ledger=str(ledger))
         assert {file: file.stat().st_mtime_ns for file in out.rglob("*.*")} == before
-        named = read_table(open_store(str(ledger)), "crosswalk", CROSSWALK).to_pylist()
-        assert len(named) == 5 == len({row["source"] for row in named}), "the ledger tells of a file once"
+        files = read_table(open_store(str(ledger)), "crosswalk", CROSSWALK).to_pylist()
+        assert len(files) == 5 == len({row["source"] for row in files}), "the ledger tells of a file once"
         duplicates.sweep_unmarked(store)
         images = {row["image_id"]: row for row in read_table(store, "images", IMAGES).to_pylist()}
-        return {row["path"]: images[row["image_ids"][0]] for row in named if row["image_ids"]}
+        return {row["path"]: images[row["image_ids"][0]] for row in files if row["image_ids"]}
 
     def patient(name: str) -> str:
         return key.pseudonym("patient", name)
 
     work(source, out, ledger=str(ledger))
     assert read_counts(store).counts["reject:no-modality"] == 2
-    found = told("one.png,hand_filter,view,both,,", "3.dcm,ultrasound_grading,grade,1,,")
-    assert found.keys() == {"1.dcm", "2.dcm", "one.png"} and found["one.png"]["patient"] == patient("folder ")
-    found = told("one.png,hand_filter,view,both,Q1,", "2.dcm,hand_filter,view,both,Q1,")
-    assert found["one.png"]["patient"] == patient("Q1") != found["2.dcm"]["patient"]
-    marks = {file: file.stat().st_mtime_ns for file in out.glob("shards/*")}
-    assert told("two.dcm,hand_filter,view,both,,").keys() == found.keys(), "labels of others bring nothing new"
-    assert {file: file.stat().st_mtime_ns for file in out.glob("shards/*")} == marks
-    found = told("one.png,hand_filter,view,both,Q2,", f"2.dcm,hand_filter,view,both,,{SEED}")
-    assert found["one.png"]["patient"] == patient("Q2") and found["2.dcm"]["derived_from"] == SEED
+    images = ingested_with("one.png,hand_filter,view,both,,", "3.dcm,ultrasound_grading,grade,1,,")
+    assert images.keys() == {"1.dcm", "2.dcm", "one.png"} and images["one.png"]["patient"] == patient("folder ")
+    images = ingested_with("one.png,hand_filter,view,both,Q1,", "2.dcm,hand_filter,view,both,Q1,")
+    assert images["one.png"]["patient"] == patient("Q1") != images["2.dcm"]["patient"]
+    markers = {file: file.stat().st_mtime_ns for file in out.glob("shards/*")}
+    assert ingested_with("two.dcm,hand_filter,view,both,,").keys() == images.keys(), (
+        "labels of others bring nothing new"
+    )
+    assert {file: file.stat().st_mtime_ns for file in out.glob("shards/*")} == markers
+    images = ingested_with("one.png,hand_filter,view,both,Q2,", f"2.dcm,hand_filter,view,both,,{SEED}")
+    assert images["one.png"]["patient"] == patient("Q2") and images["2.dcm"]["derived_from"] == SEED
     assert not any("Q2" in file.read_text() or "png" in file.read_text() for file in out.glob("shards/*"))
 
 
@@ -198,8 +208,8 @@ def test_an_archive_that_holds_a_name_twice_is_taken_in_whole(
     labels.write_text("image,study,target,value\n" + "".join(
         f"{name},hand_filter,view,both\n" for name in ("again.zip!/f", "again.zip!/alone", "1.2.1", "1.2.5")
     ))  # fmt: skip
-    found = label_ids(store, Key.from_environment("RAJOBS_KEY"), read_labels(str(labels)))
-    assert {name for name, _ in found} == {"again.zip!/alone", "1.2.1", "1.2.5"}
+    images = label_ids(store, Key.from_environment("RAJOBS_KEY"), read_labels(str(labels)))
+    assert {name for name, _ in images} == {"again.zip!/alone", "1.2.1", "1.2.5"}
     assert capsys.readouterr().out.startswith("1 names of the labels belong to several files each")
 
 
@@ -208,9 +218,8 @@ def test_a_ledger_that_comes_late_says_what_it_lacks(tmp_path: Path, capsys: pyt
     for key in ("images/part-a-unique.parquet", "images/part-b.parquet"):
         out.put(key, b"")
     ledger.put("crosswalk/part-a.parquet", b"")
-    order = IngestRequest(sources=("src",), out=out.uri, ledger=ledger.uri)
-    check_ledger(order, out)
+    report_parts_without_ledger(ledger.uri, out)
     assert capsys.readouterr().out.startswith("1 parts came in without this --ledger")
     ledger.put("crosswalk/part-b.parquet", b"")
-    check_ledger(order, out)
+    report_parts_without_ledger(ledger.uri, out)
     assert capsys.readouterr().out == ""

@@ -8,7 +8,7 @@ import pytest
 
 from rajobs.imaging.archives.shards import Shard
 from rajobs.jobs.ingest import inventory
-from rajobs.jobs.ingest.inventory import LineSpool, cut_batch, entry_name, from_text, take_inventory, to_text
+from rajobs.jobs.ingest.inventory import LineSpool, entry_hash, split_batch, take_inventory
 from rajobs.jobs.ingest.markers import DoneShards
 from rajobs.records.errors import StoreError
 from rajobs.records.store import open_store
@@ -38,11 +38,12 @@ def lines_of(uri: str) -> list[str]:
 
 def left(uri: str, done: DoneShards) -> list[Shard]:
     """The shards to be read, through their text."""
-    return [from_text(text) for line in lines_of(uri) for _, _, text in cut_batch(line, done) if text]
+    listed = [shard for line in lines_of(uri) for shard in split_batch(line, done)]
+    return [Shard.from_json(shard.to_read) for shard in listed if shard.to_read]
 
 
 def done_with(*shards: Shard) -> DoneShards:
-    names = [entry_name(entry) for shard in shards for entry in shard.members]
+    names = [entry_hash(entry) for shard in shards for entry in shard.members]
     loose = np.unique(np.array([int(name, 16) for name in names], np.uint64))
     return DoneShards(shards=frozenset(shard.id for shard in shards), loose=loose)
 
@@ -54,7 +55,7 @@ def test_whatever_was_done_first_the_rest_is_cut_the_same(tmp_path: Path) -> Non
     uri = fill(tmp_path, SIZES)
     every = left(uri, DoneShards())
     assert len(every) > 4 and sum(len(shard.members) for shard in every) == len(SIZES)
-    assert [from_text(to_text(shard)) for shard in every] == every
+    assert [Shard.from_json(shard.to_json()) for shard in every] == every
     for number, shard in enumerate(every):
         rest = left(uri, done_with(shard))
         assert rest == [*every[:number], *every[number + 1 :]], "a killed run would end in other shards"
@@ -95,4 +96,4 @@ def test_a_source_may_be_one_file(tmp_path: Path, s3: str) -> None:
     for folder in (place, f"{s3}/one"):
         (shard,) = left(f"{folder}/b/3", DoneShards())
         assert (shard.source, [entry.key for entry in shard.members]) == (f"{folder}/b", ["3"])
-        assert entry_name(shard.members[0]) == entry_name(next(open_store(f"{folder}/b").list()))
+        assert entry_hash(shard.members[0]) == entry_hash(next(open_store(f"{folder}/b").list()))

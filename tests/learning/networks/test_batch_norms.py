@@ -59,12 +59,10 @@ def work(rank: int, place: str, dataset: Dataset, recipe: Recipe) -> None:
     dist.init_process_group("gloo", init_method=f"file://{place}/meet", rank=rank, world_size=2)
     for rows, first in SHARES.items():
         network, images, truth = batch()
-        rows_of_rank = slice(0, first) if rank == 0 else slice(first, 64)
+        half = slice(0, first) if rank == 0 else slice(first, 64)
         parallel = DistributedDataParallel(prepare_norms(network, rows), forward_sync_buffers=False)
-        share = len(images[rows_of_rank]) * 2 / len(images)  # the workers' gradients are averaged
-        torch.save(
-            learn(parallel, images[rows_of_rank], truth[rows_of_rank], share), f"{place}/rows{rows}-rank{rank}.pt"
-        )
+        share = len(images[half]) * 2 / len(images)  # the workers' gradients are averaged
+        torch.save(learn(parallel, images[half], truth[half], share), f"{place}/rows{rows}-rank{rank}.pt")
     state = fit(dataset, recipe, rank, 2)
     torch.save({"weights": state.weights, "figures": figures(state)}, f"{place}/fit-rank{rank}.pt")
     dist.barrier()  # neither goes while the other still listens
