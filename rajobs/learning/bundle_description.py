@@ -73,7 +73,9 @@ class Origin:
 
     @property
     def version(self) -> str:
-        return digest(self.to_json())
+        """The folder's name; a model of drawings follows from no data, key, split or starting weights."""
+        absent = ("data", "key", "split", "starts") if self.drawn is not None else ()
+        return digest({name: value for name, value in self.to_json().items() if name not in absent})
 
 
 @dataclass(frozen=True, kw_only=True)

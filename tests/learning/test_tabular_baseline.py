@@ -1,4 +1,4 @@
-"""The plain model beside the networks: it learns what they learn from, judges what they judge, and its lead is put into words."""
+"""The plain model beside the networks: it learns and judges on their samples, and its lead is put into words."""
 
 from dataclasses import replace
 from datetime import date

@@ -53,7 +53,7 @@ def test_the_page_accounts_for_all_files_and_shows_the_doubtful_films(read_page:
     films = tally(*SIX)
     assert names(films) == ["a", "f", "c", "d", "b"]  # examples by view, then the queue
     previews = dict.fromkeys(names(films), film)
-    page = score_page(replace(FACTS, ultrasound=3, missing=("hand_filter", "coming")), films, previews)
+    page = score_page(replace(FACTS, ultrasound=3, missing=("hand_filter", "svdh_scoring")), films, previews)
     text = read_page(page)
     assert "Every file is accounted for: 12 = 8 + 3 + 1." in text
     assert "Truncated rejected 2 16.7 %" in text and "Duplicate ignored 1" in text

@@ -16,7 +16,7 @@ from rajobs.records.manifest import to_json
 from rajobs.records.store import Store
 from rajobs.records.tables.parquet_parts import list_parts, read_part
 from rajobs.records.tables.schemas import IMAGES, OBJECT_PLACES
-from rajobs.records.user_tables import UID, Labelled, headerless, named
+from rajobs.records.user_tables import UID, LabelNames, labels_by_path, values_by_image
 
 Frame = tuple[str, int]
 """A name in the labels' column `image`, and the frame."""
@@ -40,8 +40,12 @@ def label_hints(labels: pa.Table | None) -> LabelHints:
     """The hints of labels; a header wins over them, except for the image that a drawing was modelled on."""
     if labels is None:
         return LabelHints()
-    bare = headerless(labels)
-    return LabelHints(patients=named(bare, "patient"), shows=_pictures(bare), sources=named(labels, "derived_from"))
+    by_path = labels_by_path(labels)
+    return LabelHints(
+        patients=values_by_image(by_path, "patient"),
+        shows=_pictures(by_path),
+        sources=values_by_image(labels, "derived_from"),
+    )
 
 
 def _pictures(labels: pa.Table) -> dict[str, str]:
@@ -51,14 +55,14 @@ def _pictures(labels: pa.Table) -> dict[str, str]:
     return {image: picture for image, study in pairs if (picture := picture_of.get(study)) is not None}
 
 
-def label_vocabulary() -> dict[str, Labelled]:
+def label_vocabulary() -> dict[str, LabelNames]:
     """What labels may name, by study."""
     vocabulary = {}
     for study in studies.every():
         axes = ("x", "y") if study.name == POSITION_STUDY else ()
         sites = tuple(SITES) if axes or study.rows.labels_name_site else ()
         targets = (*(target.name for target in study.targets), *axes)
-        vocabulary[study.name] = Labelled(targets=targets, sites=sites)
+        vocabulary[study.name] = LabelNames(targets=targets, sites=sites)
     return vocabulary
 
 
