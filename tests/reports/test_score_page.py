@@ -62,7 +62,7 @@ def test_the_page_accounts_for_all_files_and_shows_the_doubtful_films(read_page:
     )
     assert "Foot? foot 40 % unilateral 20 % d unsure" in text and "c models disagree" in text
     assert text.index("c models disagree") < text.index("Both? both 55 %")
-    assert "Hand filter films" in text and "SvdH scoring joints" in text
+    assert "Hand filter films" in text and "Svdh scoring joints" in text
     assert "no picture" not in text and page.count("data:image/png") == 3 + 5
 
 
