@@ -1,7 +1,7 @@
-"""A boosted cascade that shows where things are: OpenCV's file of it, and what it finds in an image.
+"""A boosted cascade that shows where things are: its file in OpenCV's format, and what it finds in an image.
 
-<cascade>  as opencv_traincascade 3.4 writes one; cv2.CascadeClassifier loads the file
-<layout>   where each place lies on average, in shares of the side, and the number of the one it swings about
+<cascade>  as opencv_traincascade 3.4 writes it; cv2.CascadeClassifier loads the file
+<layout>   mean position of each point, in shares of the side, and the number of the point that it swings about
 """
 
 from collections.abc import Sequence
@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from rajobs.learning.cascade.boosting import Stage
 from rajobs.learning.cascade.haar import Haar
-from rajobs.learning.cascade.joint_naming import Layout, name_finds
+from rajobs.learning.cascade.joint_naming import Layout, name_detections
 from rajobs.learning.points import LEAST_CONFIDENCE
 
 Pixels = NDArray[np.uint8]
-P = NDArray[np.float64]
+Coordinates = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,54 +29,55 @@ class Cascade:
     xml: str = field(repr=False)
     classifier: cv2.CascadeClassifier
     layout: Layout
-    numbers: int  # that were learnt
+    numbers: int  # how many numbers it has learnt
 
     @classmethod
-    def of(cls, settings: Haar, stages: Sequence[Stage], layout: Layout) -> "Cascade":
-        return cls.read(_xml(settings, stages, layout), settings)
+    def from_stages(cls, settings: Haar, stages: Sequence[Stage], layout: Layout) -> "Cascade":
+        return cls.read(_to_xml(settings, stages, layout), settings)
 
     @classmethod
     def read(cls, xml: str, settings: Haar) -> "Cascade":
         root = ElementTree.fromstring(xml)
-        told = [(place.text or "").split() for place in root.iterfind("layout/_")]
+        points = [(point.text or "").split() for point in root.iterfind("layout/_")]
         layout = Layout(
-            places=np.array([[float(x), float(y)] for x, y, _ in told]), about=np.array([int(at) for *_, at in told])
+            places=np.array([[float(x), float(y)] for x, y, _ in points]),
+            about=np.array([int(about) for *_, about in points]),
         )
         numbers = 3 * sum(1 for _ in root.iter("leafValues")) + len(root.findall("cascade/stages/_"))
-        return cls(settings=settings, xml=xml, classifier=_classifier(xml), layout=layout, numbers=numbers)
+        return cls(settings=settings, xml=xml, classifier=_load_classifier(xml), layout=layout, numbers=numbers)
 
     def windows(self, image: Pixels, neighbours: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """x, y and side of the windows found in an image, in order, and how many lay on each other there."""
+        """x, y and side of the detections in an image, in order, and how many windows each is made of."""
         side = len(image)
         least, most = (round(share * side) for share in (self.settings.least, self.settings.most))
-        found, counts = self.classifier.detectMultiScale2(
+        detections, counts = self.classifier.detectMultiScale2(
             image, scaleFactor=self.settings.step, minNeighbors=neighbours, minSize=(least, least),
             maxSize=(most, most),
         )  # fmt: skip
-        rows = np.array(found, np.int64).reshape(-1, 4)[:, :3]
-        order = np.lexsort(rows.T[::-1])  # OpenCV's threads find them in any order
+        rows = np.array(detections, np.int64).reshape(-1, 4)[:, :3]
+        order = np.lexsort(rows.T[::-1])  # OpenCV's threads detect them in any order
         return rows[order], np.array(counts, np.int64).ravel()[order]
 
-    def locate(self, images: Pixels) -> P:
-        """Column and row in shares of the side, and sureness, of each place in images (n, 1, side, side)."""
-        found = np.empty((len(images), len(self.layout.places), 3))
+    def locate(self, images: Pixels) -> Coordinates:
+        """Column and row (shares of the side) and confidence of each point in images (n, 1, side, side)."""
+        located = np.empty((len(images), len(self.layout.places), 3))
         for at, image in enumerate(images):
-            found[at] = self._find(levelled(image[0]))
-        return found
+            located[at] = self._locate_in_image(equalise(image[0]))
+        return located
 
-    def _find(self, image: Pixels) -> P:
+    def _locate_in_image(self, image: Pixels) -> Coordinates:
         rows, counts = self.windows(image, self.settings.neighbours)
         middles = (rows[:, :2] + rows[:, 2:] / 2) / len(image)
-        sure = 1 - LEAST_CONFIDENCE * self.settings.neighbours / np.maximum(counts, 1)
-        return name_finds(self.layout, middles, sure)
+        confidence = 1 - LEAST_CONFIDENCE * self.settings.neighbours / np.maximum(counts, 1)
+        return name_detections(self.layout, middles, confidence)
 
 
-def levelled(image: Pixels) -> Pixels:
-    """With as many pixels of every grey: OpenCV's classifier takes a window of little contrast for empty."""
+def equalise(image: Pixels) -> Pixels:
+    """The image with an even histogram: OpenCV's classifier takes a window of little contrast for empty."""
     return np.asarray(cv2.equalizeHist(np.ascontiguousarray(image)), np.uint8)
 
 
-def _classifier(xml: str) -> cv2.CascadeClassifier:
+def _load_classifier(xml: str) -> cv2.CascadeClassifier:
     file = cv2.FileStorage(xml, cv2.FILE_STORAGE_READ | cv2.FILE_STORAGE_MEMORY)
     classifier = cv2.CascadeClassifier()
     loaded = classifier.read(file.getFirstTopLevelNode())
@@ -84,37 +85,39 @@ def _classifier(xml: str) -> cv2.CascadeClassifier:
     return classifier
 
 
-def _xml(settings: Haar, stages: Sequence[Stage], layout: Layout) -> str:
-    """Numbers as the shortest text that reads back as they are."""
+def _to_xml(settings: Haar, stages: Sequence[Stage], layout: Layout) -> str:
+    """The file's text. Each number is the shortest text that reads back as the same number."""
     root = ElementTree.Element("opencv_storage")
     cascade = ElementTree.SubElement(root, "cascade")
     side = str(settings.window)
-    _add(cascade, stageType="BOOST", featureType="HAAR", height=side, width=side)
+    _add_texts(cascade, stageType="BOOST", featureType="HAAR", height=side, width=side)
     params = ElementTree.SubElement(cascade, "stageParams")
-    _add(params, boostType="GAB", minHitRate=repr(settings.hit_rate), maxFalseAlarm=repr(settings.false_alarms),
-         weightTrimRate="1.", maxDepth="1", maxWeakCount=str(settings.stumps))  # fmt: skip
-    _add(ElementTree.SubElement(cascade, "featureParams"), maxCatCount="0", featSize="1", mode="BASIC")
-    _add(cascade, stageNum=str(len(stages)))
-    told, features, number = ElementTree.SubElement(cascade, "stages"), ElementTree.Element("features"), 0
+    _add_texts(params, boostType="GAB", minHitRate=repr(settings.hit_rate), maxFalseAlarm=repr(settings.false_alarms),
+               weightTrimRate="1.", maxDepth="1", maxWeakCount=str(settings.stumps))  # fmt: skip
+    _add_texts(ElementTree.SubElement(cascade, "featureParams"), maxCatCount="0", featSize="1", mode="BASIC")
+    _add_texts(cascade, stageNum=str(len(stages)))
+    stages_node, features_node = ElementTree.SubElement(cascade, "stages"), ElementTree.Element("features")
+    number = 0
     for stage in stages:
-        one = ElementTree.SubElement(told, "_")
-        _add(one, maxWeakCount=str(len(stage.features)), stageThreshold=repr(stage.least))
-        stumps = ElementTree.SubElement(one, "weakClassifiers")
+        stage_node = ElementTree.SubElement(stages_node, "_")
+        _add_texts(stage_node, maxWeakCount=str(len(stage.features)), stageThreshold=repr(stage.least))
+        stumps = ElementTree.SubElement(stage_node, "weakClassifiers")
         for feature, threshold, leaves in zip(stage.features, stage.thresholds, stage.leaves):
             nodes = f"0 -1 {number} {threshold!s}"
-            _add(ElementTree.SubElement(stumps, "_"), internalNodes=nodes, leafValues=" ".join(map(str, leaves)))
-            rects = ElementTree.SubElement(ElementTree.SubElement(features, "_"), "rects")
+            _add_texts(ElementTree.SubElement(stumps, "_"), internalNodes=nodes, leafValues=" ".join(map(str, leaves)))
+            rects = ElementTree.SubElement(ElementTree.SubElement(features_node, "_"), "rects")
             for rect in feature[feature[:, 4] != 0].tolist():
-                _add(rects, _=" ".join(map(str, rect)) + ".")
+                _add_texts(rects, _=" ".join(map(str, rect)) + ".")
             number += 1
-    cascade.append(features)
-    places = ElementTree.SubElement(root, "layout")
+    cascade.append(features_node)
+    layout_node = ElementTree.SubElement(root, "layout")
     for (x, y), about in zip(layout.places.tolist(), layout.about.tolist()):
-        _add(places, _=f"{x} {y} {about}")
+        _add_texts(layout_node, _=f"{x} {y} {about}")
     ElementTree.indent(root, " ")
     return f'<?xml version="1.0"?>\n{ElementTree.tostring(root, encoding="unicode")}\n'
 
 
-def _add(parent: ElementTree.Element, **texts: str) -> None:
+def _add_texts(parent: ElementTree.Element, **texts: str) -> None:
+    """Add one child per text."""
     for name, text in texts.items():
         ElementTree.SubElement(parent, name).text = text

@@ -1,4 +1,4 @@
-"""Finds named by anatomy: which is which joint of an upright hand, and which (a DIP joint, a carpal) is none."""
+"""Detections named by anatomy: which joint of an upright hand each one is, if any (a DIP joint or a carpal is none)."""
 
 from dataclasses import dataclass
 from itertools import product
@@ -9,97 +9,100 @@ from numpy.typing import NDArray
 from rajobs.imaging.hand_geometry import BONES
 from rajobs.learning.points import WIDTH, PointNames
 
-P = NDArray[np.float64]
+Coordinates = NDArray[np.float64]
+Values = NDArray[np.float64]
 Numbers = NDArray[np.int64]
 
-_TURNS = np.deg2rad((-20, -10, 0, 10, 20))  # poses that a hand is tried in
+_TURNS = np.deg2rad((-20, -10, 0, 10, 20))  # poses of a hand that are tried
 _SIZES = (0.85, 1.0, 1.15)
 _SHIFTS = np.arange(-2, 3) * 0.8 * WIDTH
 _SWINGS = np.deg2rad((-30, -15, 0, 15, 30))  # of a finger about its inner joint
-_LIKELY = np.exp(-0.5 * (_SWINGS / np.deg2rad(25)) ** 2)
-_NEAR = 0.6 * WIDTH  # standard deviation of a joint about its place in a pose
-_REACH = 1.2 * WIDTH  # farther off it is another's
-_BEST = 20  # poses that are looked at closely
-_A_HAND = 0.55  # of a perfect fit: drawn feet, whose joints are found too, fit less well, and hands better
+_SWING_WEIGHTS = np.exp(-0.5 * (_SWINGS / np.deg2rad(25)) ** 2)
+_SPREAD = 0.6 * WIDTH  # standard deviation of a joint around its place in a pose
+_REACH = 1.2 * WIDTH  # a detection farther away belongs to another joint
+_CLOSE_POSES = 20  # the best poses, which are then aligned with the detections
+_LEAST_FIT = 0.55  # of a perfect fit: drawn feet, whose joints are detected too, fit less well, and hands better
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """Where each place lies on average in an image, in shares of its side, and the place that it swings about."""
+    """Mean place of each point in an image, in shares of the side, and the point that it swings about."""
 
-    places: P  # not a number: it is not looked for
-    about: Numbers  # itself where it swings about none
+    places: Coordinates  # not a number for a point that the cascade does not look for
+    about: Numbers  # its own number for a point that does not swing
 
     @classmethod
-    def of(cls, places: PointNames, where: P) -> "Layout":
-        number = {place: at for at, place in enumerate(places)}
-        about = np.arange(len(places))
+    def from_places(cls, point_names: PointNames, places: Coordinates) -> "Layout":
+        number = {name: at for at, name in enumerate(point_names)}
+        about = np.arange(len(point_names))
         for (side, site), at in number.items():
             for near, far in BONES:
                 inner = number.get((side, near))
-                if site == far and inner is not None and np.isfinite(where[inner]).all():
+                if site == far and inner is not None and np.isfinite(places[inner]).all():
                     about[at] = inner
-        return cls(places=where, about=about)
+        return cls(places=places, about=about)
 
 
-def name_finds(layout: Layout, finds: P, sure: P) -> P:
-    """Column, row and sureness of each place by the find that is it; 0, and where it should be, of one without.
+def name_detections(layout: Layout, detections: Coordinates, confidence: Values) -> Values:
+    """Column, row and confidence of each point: those of its detection, or its expected place with confidence 0.
 
-    Finds that are those of no hand are no place's.
+    If the detections as a whole do not look like a hand, no point has one.
     """
     sought = np.flatnonzero(np.isfinite(layout.places[:, 0]))
-    found = np.full((len(layout.places), 3), np.nan)
-    found[sought] = np.column_stack([layout.places[sought], np.zeros(len(sought))])
-    if not len(finds):
-        return found
+    points = np.full((len(layout.places), 3), np.nan)
+    points[sought] = np.column_stack([layout.places[sought], np.zeros(len(sought))])
+    if not len(detections):
+        return points
     inner = np.searchsorted(sought, layout.about[sought])
-    poses = _poses(layout.places[sought])
-    likely = _fits(poses, inner, finds, sure).max(axis=2).sum(axis=1)
-    poses = np.stack([_moved(pose, inner, finds, sure) for pose in poses[np.argsort(-likely, kind="stable")[:_BEST]]])
-    matches = [_match(fits) for fits in _fits(poses, inner, finds, sure)]
+    poses = _make_poses(layout.places[sought])
+    pose_scores = _measure_fits(poses, inner, detections, confidence).max(axis=2).sum(axis=1)
+    close = poses[np.argsort(-pose_scores, kind="stable")[:_CLOSE_POSES]]
+    poses = np.stack([_align_pose(pose, inner, detections, confidence) for pose in close])
+    matches = [_match_detections(fits) for fits in _measure_fits(poses, inner, detections, confidence)]
     best = int(np.argmax([score for _, score in matches]))
-    if matches[best][1] < _A_HAND * len(sought):
-        return found
-    for place, at, which in zip(sought, poses[best], matches[best][0]):
-        found[place] = (*at, 0.0) if which < 0 else (*finds[which], sure[which])
-    return found
+    if matches[best][1] < _LEAST_FIT * len(sought):
+        return points
+    for point, place, which in zip(sought, poses[best], matches[best][0]):
+        points[point] = (*place, 0.0) if which < 0 else (*detections[which], confidence[which])
+    return points
 
 
-def _poses(places: P) -> P:
-    """The places turned, sized and shifted."""
+def _make_poses(places: Coordinates) -> Coordinates:
+    """The places turned, resized and shifted in all combinations: poses x places x 2."""
     middle = places.mean(axis=0)
     return np.stack([
-        (places - middle) * size @ _turn(turn).T + middle + (x, y)
+        (places - middle) * size @ _rotation(turn).T + middle + (x, y)
         for turn, size, x, y in product(_TURNS, _SIZES, _SHIFTS, _SHIFTS)
     ])  # fmt: skip
 
 
-def _turn(angle: float) -> P:
+def _rotation(angle: float) -> Values:
     return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
 
 
-def _fits(poses: P, inner: Numbers, finds: P, sure: P) -> P:
-    """How well each find fits each place of each pose, however its finger is swung: poses x places x finds."""
-    best = np.zeros((*poses.shape[:2], len(finds)))
+def _measure_fits(poses: Coordinates, inner: Numbers, detections: Coordinates, confidence: Values) -> Values:
+    """How well each detection fits each place of each pose at the best swing: poses x places x detections."""
+    best = np.zeros((*poses.shape[:2], len(detections)))
     about = poses[:, inner]
-    for angle, likely in zip(_SWINGS, _LIKELY):
-        away = np.linalg.norm((about + (poses - about) @ _turn(angle).T)[:, :, None] - finds, axis=3)
-        best = np.maximum(best, np.where(away < _REACH, likely * sure * np.exp(-((away / _NEAR) ** 2) / 2), 0))
+    for angle, weight in zip(_SWINGS, _SWING_WEIGHTS):
+        distance = np.linalg.norm((about + (poses - about) @ _rotation(angle).T)[:, :, None] - detections, axis=3)
+        fit = weight * confidence * np.exp(-((distance / _SPREAD) ** 2) / 2)
+        best = np.maximum(best, np.where(distance < _REACH, fit, 0))
     return best
 
 
-def _match(fits: P) -> tuple[Numbers, float]:
-    """The find that is each place, -1 for none, the best fit first and each find once; and how well they fit."""
-    left, named, score = fits.copy(), np.full(len(fits), -1), 0.0
+def _match_detections(fits: Values) -> tuple[Numbers, float]:
+    """The detection of each place (-1: none), best fits first and each detection once; and the sum of the fits."""
+    left, matched, score = fits.copy(), np.full(len(fits), -1), 0.0
     while left.max() > 0:
         place, which = np.unravel_index(left.argmax(), left.shape)
-        named[place], score = which, score + left[place, which]
+        matched[place], score = which, score + left[place, which]
         left[place], left[:, which] = 0, 0
-    return named, float(score)
+    return matched, float(score)
 
 
-def _moved(pose: P, inner: Numbers, finds: P, sure: P) -> P:
-    """The pose shifted to where the finds are that do not swing."""
-    named, _ = _match(_fits(pose[None], inner, finds, sure)[0])
-    firm = (named >= 0) & (inner == np.arange(len(inner)))
-    return pose + (finds[named[firm]] - pose[firm]).mean(axis=0) if firm.any() else pose
+def _align_pose(pose: Coordinates, inner: Numbers, detections: Coordinates, confidence: Values) -> Coordinates:
+    """The pose shifted by the mean offset of the detections from their places, for places that do not swing."""
+    matched, _ = _match_detections(_measure_fits(pose[None], inner, detections, confidence)[0])
+    firm = (matched >= 0) & (inner == np.arange(len(inner)))
+    return pose + (detections[matched[firm]] - pose[firm]).mean(axis=0) if firm.any() else pose

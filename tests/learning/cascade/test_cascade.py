@@ -7,11 +7,11 @@ import cv2
 import numpy as np
 import pytest
 
-from rajobs.learning.cascade.boosting import grow
+from rajobs.learning.cascade.boosting import grow_stage
 from rajobs.learning.cascade.detector import Cascade
 from rajobs.learning.cascade.fitting import fit_cascade
-from rajobs.learning.cascade.haar import Haar, Windows, every_feature, windows
-from rajobs.learning.cascade.joint_naming import Layout, name_finds
+from rajobs.learning.cascade.haar import Haar, Windows, every_feature, read_windows
+from rajobs.learning.cascade.joint_naming import Layout, name_detections
 from rajobs.learning.points import WIDTH, Points
 from rajobs.learning.recipe import Augment, Member, Training
 from rajobs.learning.training.loop import Samples, TrainingRun
@@ -73,15 +73,15 @@ def test_opencv_decides_about_every_window_as_we_do(tmp_path: Path) -> None:
     patches[joint, 6:18, 9:15] //= 4
     patches[joint, 6:18, 9:15] *= 3
     patches[500:] //= rng.integers(4, 24, 100).astype(np.uint8)[:, None, None]  # some of them too even for OpenCV
-    samples, settings = windows(patches), Haar(stumps=12, hit_rate=0.9, false_alarms=0.2)
+    samples, settings = read_windows(patches), Haar(stumps=12, hit_rate=0.9, false_alarms=0.2)
     assert 0 < (samples.scale == 0).sum() < 100
     stages, left = [], np.ones(600, bool)
     for number in range(3):
-        stages.append(grow(every_feature(24)[number::800], samples, joint, settings)[0])
+        stages.append(grow_stage(every_feature(24)[number::800], samples, joint, settings)[0])
         left &= stages[-1].passes(samples)
     assert 100 < left.sum() < 500 and left[joint].mean() > 2 * left[~joint].mean()
     (tmp_path / "cascade.xml").write_text(
-        Cascade.of(settings, stages, Layout.of(POINTS.point_names, np.zeros((5, 2)))).xml
+        Cascade.from_stages(settings, stages, Layout.from_places(POINTS.point_names, np.zeros((5, 2)))).xml
     )
     theirs = cv2.CascadeClassifier(str(tmp_path / "cascade.xml"))
     detections = [len(theirs.detectMultiScale(patch, minNeighbors=0, maxSize=(24, 24))) for patch in patches]
@@ -125,19 +125,19 @@ def test_every_stage_is_reported_and_too_few_rows_are_refused() -> None:
 def test_finds_are_named_on_a_turned_hand_with_missing_and_false_finds() -> None:
     hand = np.array([[0.35, 0.56], [0.46, 0.40], [0.55, 0.39], [0.62, 0.41], [0.70, 0.44],
                      [0.25, 0.47], [0.42, 0.24], [0.53, 0.21], [0.64, 0.24], [0.74, 0.31]])  # fmt: skip
-    layout = Layout.of(TEN, np.concatenate([hand, [[np.nan, np.nan]]]))
+    layout = Layout.from_places(TEN, np.concatenate([hand, [[np.nan, np.nan]]]))
     turn = np.deg2rad(12)
     turned = (hand - 0.5) @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]]) + 0.53
     tips = turned[6:] + 0.6 * (turned[6:] - turned[1:5])
     wrist = turned[[1, 2]] + (0.0, 0.3)
     finds = np.concatenate([np.delete(turned, 4, axis=0), tips, wrist])[::-1]
-    named = name_finds(layout, finds, np.full(len(finds), 0.9))
+    named = name_detections(layout, finds, np.full(len(finds), 0.9))
     there = named[:, 2] >= 0.5
     assert there.tolist() == [True] * 4 + [False] + [True] * 5 + [False]
     assert np.allclose(named[there, :2], np.delete(turned, 4, axis=0))
     assert np.isnan(named[10]).all() and np.linalg.norm(named[4, :2] - turned[4]) < WIDTH
     toes = np.column_stack([np.tile(np.linspace(0.3, 0.7, 5), 2), np.repeat([0.3, 0.5], 5)])
-    assert not name_finds(layout, toes, np.full(len(toes), 0.9))[:10, 2].any(), "a foot is no hand"
+    assert not name_detections(layout, toes, np.full(len(toes), 0.9))[:10, 2].any(), "a foot is no hand"
 
 
 def test_values_that_are_not_known_do_not_count_in_the_mean() -> None:
@@ -146,6 +146,6 @@ def test_values_that_are_not_known_do_not_count_in_the_mean() -> None:
 
 
 def test_windows_are_taken_and_joined() -> None:
-    samples = windows(np.random.default_rng(0).integers(0, 256, (5, 8, 8), dtype=np.uint8))
-    both = Windows.joined([samples.take(np.array([3, 4])), samples.take(np.arange(5) < 3)])
+    samples = read_windows(np.random.default_rng(0).integers(0, 256, (5, 8, 8), dtype=np.uint8))
+    both = Windows.concatenate([samples.take(np.array([3, 4])), samples.take(np.arange(5) < 3)])
     assert (both.sums == samples.sums[[3, 4, 0, 1, 2]]).all() and len(both) == 5
