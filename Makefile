@@ -43,31 +43,31 @@ lock: $(VENV)/ready  # after a change of the dependencies
 		--no-header --no-annotate --quiet -o requirements.lock
 
 bench-ingest: $(VENV)/ready  # 2,000 films beside a plain script, and the driver's memory over 20,000 files: half an hour
-	$(BIN)/python benchmarks/ingest_rate.py
+	$(BIN)/python benchmarks/speed/ingest_rate.py
 
 soak: soak-ingest soak-score  # every long test: kills, and many workers on few cores
 	$(BIN)/python -m pytest -m long
 
 soak-ingest: $(VENV)/ready  # ten kills of the driver, of a worker and of a node, each followed by a restart: half an hour
-	$(BIN)/python benchmarks/kills.py ingest
+	$(BIN)/python benchmarks/faults/kills.py ingest
 
 soak-score: $(VENV)/ready  # the same of score; then a cohort of 11,000 films, a worker killed every two minutes: two hours
-	$(BIN)/python benchmarks/kills.py score
-	$(BIN)/python benchmarks/kills.py score --kinds workers --rounds 1 --patients 1180 --full 120
+	$(BIN)/python benchmarks/faults/kills.py score
+	$(BIN)/python benchmarks/faults/kills.py score --kinds workers --rounds 1 --patients 1180 --full 120
 
 bench-learning: $(VENV)/ready  # default recipes against targets, readers and published recipes: two hours
-	$(BIN)/python benchmarks/default_recipes.py bench
+	$(BIN)/python benchmarks/recipes/default_recipes.py bench
 
 builtin: $(VENV)/ready  # the models inside the package, learnt from drawings: two hours
 	$(BIN)/python -m rajobs.jobs.builtin rajobs/builtin
 
 bench-train: $(VENV)/ready  # the training loop beside a bare one, after bench-learning
-	$(BIN)/python benchmarks/training_rate.py bench/data
+	$(BIN)/python benchmarks/speed/training_rate.py bench/data
 
 bench-scans: $(VENV)/ready  # scans beside readers, 002's loop and its leak, the clinic's picture: two hours
-	$(BIN)/python benchmarks/scan_grading.py bench/scans
-	$(BIN)/python benchmarks/scan_drawings.py bench/drawings
-	$(BIN)/python benchmarks/clinic_pictures.py bench/clinic
+	$(BIN)/python benchmarks/recipes/scan_grading.py bench/scans
+	$(BIN)/python benchmarks/recipes/scan_drawings.py bench/drawings
+	$(BIN)/python benchmarks/recipes/clinic_pictures.py bench/clinic
 
 clean:
 	rm -rf $(VENV) demo build dist

@@ -1,7 +1,7 @@
 """The lossless coding of stored pixels, and their small preview.
 
 High-throughput JPEG 2000 (part 15, reversible): of all codings that take up to about 15 ms per film it takes the fewest
-bytes (`python benchmarks/pixel_coding.py`), it states its size and depth, and it is an open standard.
+bytes (`python benchmarks/speed/pixel_coding.py`), it states its size and depth, and it is an open standard.
 """
 
 from typing import Any

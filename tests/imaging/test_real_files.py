@@ -90,7 +90,7 @@ def test_only_the_regions_of_a_palette_image_are_kept(real_files, decoder):
 
 
 def test_damaged_files_never_crash_the_reader(real_files, decoder):
-    """A few hundred files; `benchmarks/mutated_files.py` reads thousands."""
+    """A few hundred files; `benchmarks/faults/mutated_files.py` reads thousands."""
     draw = np.random.default_rng(3)
     small = {name: data for name, data in real_files.items() if len(data) < 1_000_000}
     options = ReadOptions(ultrasound_regions="all")

@@ -1,6 +1,6 @@
 """Ingest as one would write it by hand for sound archives: a pool of processes, pydicom and pyarrow.
 
-    python benchmarks/peers/plain_ingest.py SRC OUT
+    python benchmarks/speed/plain_ingest.py SRC OUT
 
 One part a zip, in OUT/images, with the columns of `rajobs ingest`. Decoder, coding and preview are the product's,
 called in process; codes stand as the header spells them. No inventory, limits, rejects, duplicates, resume or ledger;

@@ -1,7 +1,7 @@
 """What a sweep costs beside the bare loop, and what it finds: trials in place, nested trials, and a whole sweep.
 
-    python benchmarks/sweep_cost.py DATA [--study hand_filter] [--budget 0.2] [--trials 4] [--workers 2]
-    python benchmarks/sweep_cost.py --sweep OUT [--trials 24] [--joints 1000] [--epochs 10] [--patients 24]
+    python benchmarks/speed/sweep_cost.py DATA [--study hand_filter] [--budget 0.2] [--trials 4] [--workers 2]
+    python benchmarks/speed/sweep_cost.py --sweep OUT [--trials 24] [--joints 1000] [--epochs 10] [--patients 24]
 
 The first form runs the default recipe again and again, one trial at a time on one core, then by several workers. A
 trial's time is that from the end of the one before to its own; the bare loop is the same training called here on one

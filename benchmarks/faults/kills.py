@@ -1,7 +1,7 @@
 """Kills a job at random moments and compares what a restarted one leaves with an undisturbed run, byte for byte.
 
-    python benchmarks/kills.py ingest|score [--rounds 10] [--kinds driver drivers worker workers node] [--seed 0]
-                              [--patients 24] [--full 0] [--data DIR] [--every 120] [--models builtin]
+    python benchmarks/faults/kills.py ingest|score [--rounds 10] [--kinds driver drivers worker workers node] [--seed 0]
+        [--patients 24] [--full 0] [--data DIR] [--every 120] [--models builtin]
 
 A cluster of two nodes on this machine, in a network and a process namespace of its own (Linux, util-linux), takes in or
 scores a phantom of many small archives. `driver`: the job's own process is killed; `drivers`: the same, so many times

@@ -1,8 +1,8 @@
 """Films turned, mirrored, made small, put in pairs and spoilt, with their labels: what a finder of joints must bear.
 
-    python benchmarks/spoilt_films.py FILM LABELS OUT [--step 15] [--spoil dark]
+    python benchmarks/finder/spoilt_films.py FILM LABELS OUT [--step 15] [--spoil dark]
     rajobs ingest OUT/films OUT/data --labels OUT/labels.csv --pictures radiograph
-    python benchmarks/joint_finding_rate.py OUT/data MODELS
+    python benchmarks/finder/joint_finding_rate.py OUT/data MODELS
 
 FILM is a radiograph of one hand, LABELS a CSV (side, site, x, y) of its joints in the film's pixels. A mirrored right
 hand is a left one; two hands lie side by side on one film. `--spoil` does the same to each of them before it is turned.

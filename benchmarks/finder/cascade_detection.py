@@ -1,6 +1,6 @@
 """How many finger joints 004's cascade finds, trained here, beside the paper's figures and the built-in network.
 
-    python benchmarks/cascade_detection.py DATA OUT [--budget 1.0] [--seed 0]
+    python benchmarks/finder/cascade_detection.py DATA OUT [--budget 1.0] [--seed 0]
 
 DATA is an ingest of phantoms with their labels. The published recipe is trained into OUT on the train part, where it is
 not there yet; both are judged on the same hands of the test part, whose patients neither has seen. A joint is found

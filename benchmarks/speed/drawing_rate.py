@@ -1,4 +1,4 @@
-"""Films and scans drawn a second of one core's time: python benchmarks/drawing_rate.py [films]
+"""Films and scans drawn a second of one core's time: python benchmarks/speed/drawing_rate.py [films]
 
 Processor time, not the clock: on a shared machine the clock measures the neighbours.
 """

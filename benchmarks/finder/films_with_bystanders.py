@@ -1,8 +1,8 @@
 """Drawn films of one hand with a foot or a child's hand beside it: what a filter must not take for another view.
 
-    python benchmarks/films_with_bystanders.py OUT [--films 300] [--difficulty standard]
+    python benchmarks/finder/films_with_bystanders.py OUT [--films 300] [--difficulty standard]
     rajobs ingest OUT/archives OUT/data --labels OUT/labels.csv
-    python benchmarks/joint_finding_rate.py OUT/data MODELS
+    python benchmarks/finder/joint_finding_rate.py OUT/data MODELS
 
 In a cohort they are rare: of 1,000 films some five. Drawn films are no clinical evidence.
 """

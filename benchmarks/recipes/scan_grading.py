@@ -1,6 +1,6 @@
 """Grades of drawn power-Doppler scans beside two simulated readers', and of the real frames of a folder.
 
-    python benchmarks/scan_grading.py OUT [--patients 500] [--difficulty standard] [--real DIR] [--masks FILE]
+    python benchmarks/recipes/scan_grading.py OUT [--patients 500] [--difficulty standard] [--real DIR] [--masks FILE]
 
 Draws a cohort's scans with two readers (of a standard scan their linear kappa is 0.80), ingests it, trains
 ultrasound_grading's default recipe in clean mode and looks once at the test part. Then all frames are scored as

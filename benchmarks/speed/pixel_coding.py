@@ -1,6 +1,6 @@
 """Which lossless coding the `pixels` column gets: bytes against decoding time of a 12-bit film.
 
-    python benchmarks/pixel_coding.py [FILM.dcm ...]
+    python benchmarks/speed/pixel_coding.py [FILM.dcm ...]
 
 Without files it takes a drawn film. One thread, best of several runs; the film is cut to 2010 x 1490.
 """

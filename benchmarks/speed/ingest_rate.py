@@ -1,6 +1,7 @@
-"""`rajobs ingest` beside a plain script with the same decoder, columns and coding (peers/plain_ingest.py), in one run.
+"""`rajobs ingest` beside a plain script with the same decoder, columns and coding (plain_ingest.py), in one run.
 
-    python benchmarks/ingest_rate.py [--films 2000] [--size FULL|SMALL] [--repeats 2] [--memory 2000 20000] [--work DIR]
+    python benchmarks/speed/ingest_rate.py [--films 2000] [--size FULL|SMALL] [--repeats 2] [--memory 2000 20000]
+        [--work DIR]
 
 Zips of drawn films, half of them uncompressed within a deflated member, half in JPEG lossless or RLE. Cold: both as
 commands, Ray's start and Python's included. Warm: both called in a process that has done so before. The page cache is
@@ -26,9 +27,9 @@ from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import plain_ingest
 import pyarrow.parquet as pq
 from film_zips import make_archives
-from peers import plain_ingest
 from process_memory import Peaks, Watch
 
 KEY = "a key for phantoms alone, drawn by nobody"

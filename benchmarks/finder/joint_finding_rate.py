@@ -1,6 +1,6 @@
 """How well built-in models find hands and joints on drawn films that they never saw, and where they fail.
 
-    python benchmarks/joint_finding_rate.py DATA MODELS [--films 1000] [--mistaken]
+    python benchmarks/finder/joint_finding_rate.py DATA MODELS [--films 1000] [--mistaken]
 
 DATA is an ingest of phantoms with their labels, MODELS a folder of bundles. Errors are in widths of a joint, 0.28 of
 the distance MCP3-PIP3 of that hand. `--mistaken` hands every hand on as the other side's, to see whether that is

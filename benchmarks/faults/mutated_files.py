@@ -1,6 +1,6 @@
 """Mutated files against the reader: every one must end in images, rejects or ignored, in time, and none may crash it.
 
-    python benchmarks/mutated_files.py FILE_OR_FOLDER ... [--count 2000] [--seed 0]
+    python benchmarks/faults/mutated_files.py FILE_OR_FOLDER ... [--count 2000] [--seed 0]
 
 Mutations: flipped bits and bytes, cuts, lying lengths, zeroed, doubled and removed stretches, in header and pixels.
 Prints the fates, how many mutants gave other pixels without a word, the slowest, and the child's peak memory.

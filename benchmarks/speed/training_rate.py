@@ -1,7 +1,7 @@
 """The training loop beside a bare one, and two workers beside one, on the same prepared arrays.
 
-    python benchmarks/training_rate.py DATA [--study hand_filter] [--recipe default] [--epochs 1] [--rounds 8]
-                                       [--workers 2] [--together 3]
+    python benchmarks/speed/training_rate.py DATA [--study hand_filter] [--recipe default] [--epochs 1] [--rounds 8]
+        [--workers 2] [--together 3]
 
 DATA is an ingest's output. The bare loop is what one would write by hand: tensors in memory, the same network, the same
 augmentation, batches and precision, the same judging of each epoch. Rates are steps a second; those compared take turns

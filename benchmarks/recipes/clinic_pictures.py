@@ -1,7 +1,7 @@
 """000's picture on drawn clinics: its time, its networks beside a plain tabular model, and every number of the paper.
 
-    python benchmarks/clinic_pictures.py OUT [--patients 1200] [--scanned 200] [--network small|alexnet] [--budget 1]
-                                [--only pictures cohort filled sizes published tables]
+    python benchmarks/recipes/clinic_pictures.py OUT [--patients 1200] [--scanned 200] [--network small|alexnet]
+        [--budget 1] [--only pictures cohort filled sizes published tables]
 
 pictures: milliseconds of one core's processor time that a picture takes (the clock would measure the neighbours).
 cohort: a clinic in which a part of the findings is missing; the default recipe in clean mode beside the tabular model,

@@ -1,6 +1,6 @@
 """The film studies on drawn films: default recipes against their targets, the readers and the published recipes.
 
-    python benchmarks/default_recipes.py OUT [--patients 600] [--difficulty standard] [--only joints stages ...]
+    python benchmarks/recipes/default_recipes.py OUT [--patients 600] [--difficulty standard] [--only joints stages ...]
 
 Draws a cohort (full-size films of patients with one to three visits), ingests it, trains each study's default recipe
 in clean mode and looks once at the test part. Then the papers' small networks (003 with an averaging head, 004) are

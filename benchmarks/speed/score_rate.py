@@ -1,6 +1,6 @@
 """Score beside a bare loop with the same models, and beside a script a model that each read the films again.
 
-    python benchmarks/score_rate.py DATA MODELS [--films 1000] [--rounds 2] [--only race single memory]
+    python benchmarks/speed/score_rate.py DATA MODELS [--films 1000] [--rounds 2] [--only race single memory]
 
 DATA is an ingest's output without positions of joints in its labels, MODELS a folder of bundles or `builtin`. `race`:
 films a second of the product on a local cluster that is up, of a bare loop (one process, all cores, no tables) and of

@@ -1,9 +1,9 @@
 """What it is worth to fill the clinic's picture by graded scans, as score fills it: answers before, without and after.
 
-Part of benchmarks/clinic_pictures.py. The visits are those that judge the default recipe and whose joints were
+Part of benchmarks/recipes/clinic_pictures.py. The visits are those that judge the default recipe and whose joints were
 scanned. Grey scale and power Doppler of some joints are taken out of the clinic table; then each of these joints gets a
-drawn scan of
-its true grades, graded in `rajobs score` by ultrasound_grading's default recipe, which has learnt from other scans.
+drawn scan of its true grades, graded in `rajobs score` by ultrasound_grading's default recipe, which has learnt from
+other scans.
 Score's own function asks the clinic's model each time: a scan without colour leaves its power Doppler open here too.
 """
 

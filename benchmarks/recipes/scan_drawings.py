@@ -1,6 +1,6 @@
 """002's loop: a model learnt from 870 drawings, drawings like one of its errors, a second model, the price of the leak.
 
-    python benchmarks/scan_drawings.py OUT [--network small|vgg16] [--budget 1] [--trials 3] [--candidates 3]
+    python benchmarks/recipes/scan_drawings.py OUT [--network small|vgg16] [--budget 1] [--trials 3] [--candidates 3]
 
 The 156 images of 74 patients that judge are stand-ins for real ones: scans of the preset hard, which the drawings
 (of the preset easy, plain as an illustrator's) do not reach. As in the paper, five drawings are modelled on a grade 1
