@@ -20,7 +20,7 @@ import pyarrow as pa
 from rajobs import studies
 from rajobs.learning import recipe as recipes
 from rajobs.learning.space import space_text
-from rajobs.learning.study import Study
+from rajobs.learning.study import ScoreStep, Study
 from rajobs.records import errors
 from rajobs.records.anatomy import CLINIC_JOINTS, SIDES
 from rajobs.records.tables.schemas import FINDINGS, SCHEMA_VERSION, TABLES
@@ -87,9 +87,11 @@ def tables_page() -> str:
 
 
 def _columns(table: TableSchema) -> str:
-    """A row for each column; the clinic's columns of joints share one for each finding."""
+    """A row for each column, those that studies add too; the clinic's columns of joints share one for each finding."""
     rows: dict[str, tuple[str, str, str]] = {}
-    for column in table.columns:
+    added = [column for study in studies.every() if study.scores is not None and study.scores.table == table.name
+             for column in study.scores.adds]  # fmt: skip
+    for column in (*table.columns, *added):
         rows.setdefault(_column_name(column.name), _column_facts(column))
     named = ((f"`{name}`", *facts) for name, facts in rows.items())
     joints = f"\n`<joint>`: {_codes(CLINIC_JOINTS)}.\n" if any(JOINT in name for name in rows) else ""
@@ -185,6 +187,7 @@ def _study(study: Study) -> str:
         f"{study.question} Paper {study.paper}; rows: {study.rows}; headline metric: `{study.headline}`.\n",
         *([f"Targets: {targets}.\n"] if targets else []),
         f"Settings of its view, with defaults: {_mapping(study.view.settings)}.\n",
+        *([_answers(study.scores)] if study.scores is not None and study.scores.columns else []),
     ]
     for name in study.recipes:
         wanted = "It is meant for a GPU. " if study.recipes[name].heavy else ""
@@ -194,6 +197,17 @@ def _study(study: Study) -> str:
     rows = ((f"`{setting}`", _axis(values)) for setting, values in axes.items())
     parts += [f"### {study.name}: what a sweep turns\n", f"From `tune_spaces/{study.name}.toml`.\n"]
     return "\n".join([*parts, _table(("setting", "values"), rows)])
+
+
+def _answers(step: ScoreStep) -> str:
+    """What `score` does with a study's answers."""
+    names = [
+        name
+        for columns in step.columns
+        for name in (columns.answer, columns.p, *columns.p_of.values(), columns.disagreement, columns.dissent)
+        if name is not None
+    ]
+    return f"`score` writes its answers to [{step.table}](tables.md#{step.table}): {_codes(names)}.\n"
 
 
 def differences(recipe: recipes.Recipe) -> dict[str, Any]:
