@@ -117,7 +117,8 @@ def mae(matrix: Ints) -> float:
 
 def _class_distances(matrix: Ints) -> Ints:
     numbers = np.arange(len(matrix))
-    return np.abs(numbers[:, None] - numbers[None, :])
+    distances: Ints = np.abs(numbers[:, None] - numbers[None, :])
+    return distances
 
 
 def kappa_costs(classes: int, power: int) -> Reals:

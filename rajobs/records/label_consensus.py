@@ -43,7 +43,9 @@ def readers(labels: pa.Table, study: str, target: str) -> dict[str, dict[Place, 
 
 def _rows_of_target(labels: pa.Table, study: str, target: str) -> Iterable[dict[str, str]]:
     is_target = pc.and_(pc.equal(labels["study"], study), pc.equal(labels["target"], target))
-    return labels.filter(is_target).select(["image_id", "side", "site", "value", "reader"]).to_pylist()
+    columns = ["image_id", "side", "site", "value", "reader"]
+    rows: Iterable[dict[str, str]] = labels.filter(is_target).select(columns).to_pylist()
+    return rows
 
 
 def _agreed_value(readings: list[tuple[str, str]], ordered: bool) -> str | None:

@@ -74,7 +74,8 @@ def sureness(answers: Answers) -> Reals:
     With two classes it is the higher one: a point in the wrong place counts as not found, but its finder was as sure.
     """
     if answers.p.shape[1] == 2:
-        return answers.p.max(axis=1)
+        highest: Reals = answers.p.max(axis=1)
+        return highest
     return answers.p[np.arange(len(answers.p)), answers.predicted]
 
 

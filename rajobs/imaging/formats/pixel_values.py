@@ -212,7 +212,8 @@ def _read_words(item: Dataset, name: str) -> list[int]:
     value = item[name].value
     if isinstance(value, bytes):
         order = "<" if item.original_encoding[1] is not False else ">"
-        return np.frombuffer(value, f"{order}u2").tolist()
+        words: list[int] = np.frombuffer(value, f"{order}u2").tolist()
+        return words
     return [int(word) & 0xFFFF for word in value]
 
 
@@ -287,4 +288,5 @@ def rgb_to_grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if np.array_equal(pixels[..., 0], pixels[..., 1]) and np.array_equal(pixels[..., 0], pixels[..., 2]):
         return np.ascontiguousarray(pixels[..., 0])
     weights = np.array([0.299, 0.587, 0.114], np.float32)
-    return np.clip(np.rint(pixels.astype(np.float32) @ weights), 0, 255).astype(np.uint8)
+    grey: NDArray[np.uint8] = np.clip(np.rint(pixels.astype(np.float32) @ weights), 0, 255).astype(np.uint8)
+    return grey

@@ -63,7 +63,10 @@ class TrialPlacementGroup(ray.tune.PlacementGroupFactory):
     """A trial's placement group; its name is its sweep's with a suffix, since no two groups may share a name."""
 
     def to_placement_group(self) -> PlacementGroup:
-        return placement_group(self.bundles, self.strategy, name=f"{self._kwargs['name']}/{uuid.uuid4().hex}")
+        group: PlacementGroup = placement_group(
+            self.bundles, self.strategy, name=f"{self._kwargs['name']}/{uuid.uuid4().hex}"
+        )
+        return group
 
 
 def placement_request(takes: WorkerResources, name: str) -> TrialPlacementGroup:

@@ -77,7 +77,8 @@ def _catmull_rom(per_segment: int) -> Points:
 def closed_curve(points: Points, per_segment: int = 6) -> Points:
     """A smooth closed curve through control points (Catmull-Rom)."""
     near = (np.arange(len(points))[:, None] + np.arange(-1, 3)) % len(points)
-    return (_catmull_rom(per_segment) @ points[near]).reshape(-1, 2)
+    curve: Points = (_catmull_rom(per_segment) @ points[near]).reshape(-1, 2)
+    return curve
 
 
 def open_curve(points: Points, per_segment: int = 6) -> Points:
@@ -99,7 +100,8 @@ def _bone_mask(bone: Bone, low: Points, shape: tuple[int, int], pitch: float) ->
 def _shaft_weight(u: Grey, end_share: float) -> Grey:
     """0 at both ends of the bone, 1 along the shaft; u runs from 0 to 1."""
     rise = np.minimum(np.maximum(np.minimum(u, 1 - u) / np.float32(end_share), 0), 1)
-    return rise * rise * (3 - 2 * rise)
+    weight: Grey = rise * rise * (3 - 2 * rise)
+    return weight
 
 
 def _half_widths(bone: Bone, mask: Grey, distance: Grey, pitch: float, span: tuple[float, float], u: Grey) -> Grey:

@@ -93,7 +93,8 @@ class Canvas:
             return tile[top : top + rows, left : left + columns]
         down = (at[0] + np.arange(rows)) % tile.shape[0]
         across = (at[1] + np.arange(columns)) % tile.shape[1]
-        return tile[down[:, None], across[None, :]]
+        texture: Grey = tile[down[:, None], across[None, :]]
+        return texture
 
 
 TILE_MM = 0.12  # per pixel of the tile as it is first drawn

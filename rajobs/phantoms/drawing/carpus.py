@@ -146,14 +146,18 @@ def _turn_with_forearm(points: Points, name: str, wrist: float) -> Points:
     turn = np.deg2rad((_TRACED_ANGLE - wrist) * share)
     away = points - _PIVOT
     cos, sin = np.cos(turn), np.sin(turn)
-    return np.column_stack([cos * away[:, 0] - sin * away[:, 1], sin * away[:, 0] + cos * away[:, 1]]) + _PIVOT
+    turned: Points = (
+        np.column_stack([cos * away[:, 0] - sin * away[:, 1], sin * away[:, 0] + cos * away[:, 1]]) + _PIVOT
+    )
+    return turned
 
 
 def _close_gap(points: Points, centre: Points, towards: Points, distance: float) -> Points:
     """Moves the part of an outline near a contact by `distance` mm into the gap."""
     weight = np.exp(-(((points - centre) ** 2).sum(axis=1)) / 5.0**2)
     weight[weight < 0.02] = 0
-    return points + weight[:, None] * towards * distance
+    moved: Points = points + weight[:, None] * towards * distance
+    return moved
 
 
 def carpal_site_points(wrist: float) -> dict[str, Points]:
@@ -245,7 +249,8 @@ def _shrink_child_carpal(points: Points, name: str, build: Build) -> Points:
     away = points - centre
     radius = np.sqrt((away**2).sum(axis=1, keepdims=True))
     rounded = away / np.maximum(radius, 0.1) * radius.mean()
-    return centre + maturity * (away * maturity + rounded * (1 - maturity))
+    outline: Points = centre + maturity * (away * maturity + rounded * (1 - maturity))
+    return outline
 
 
 def _inner_plates(name: str, outline: Points, wrist: float, density: float, deviates: np.ndarray) -> tuple[Plate, ...]:

@@ -103,7 +103,8 @@ _PROFILES = MappingProxyType(
 def _smooth_step(x: np.ndarray) -> np.ndarray:
     """Rises smoothly from 0 at x = 0 to 1 at x = 1."""
     x = np.minimum(np.maximum(x, 0), 1)
-    return x * x * (3 - 2 * x)
+    step: np.ndarray = x * x * (3 - 2 * x)
+    return step
 
 
 def _reshape_ends(points: Points, length: float, half: tuple[float, float], base: BoneEnd, head: BoneEnd) -> Points:

@@ -37,7 +37,8 @@ class PosedRay:
 
 def unit_vector(vector: Points) -> Points:
     """The vector scaled to length 1."""
-    return vector / np.linalg.norm(vector)
+    unit: Points = vector / np.linalg.norm(vector)
+    return unit
 
 
 def _damaged_joints(ray: Ray, build: Build, side: str, scores: Scores) -> list[DamagedJoint]:

@@ -51,7 +51,8 @@ def rounded_thickness(canvas: Canvas, mask: np.ndarray, *layers: tuple[float, fl
     for round_mm, height in layers:
         near = np.clip(distance * np.float32(canvas.pitch * canvas.coarse_step / round_mm), 0, 1)
         thickness += cv2.sqrt(near * (2 - near)) * np.float32(height)
-    return cv2.blur(thickness, (3, 3))
+    blurred: Grey = cv2.blur(thickness, (3, 3))
+    return blurred
 
 
 def bulge_thickness(canvas: Canvas, polygon: Points, to_px: Affine, *, thickness: float, blur_mm: float) -> Grey:

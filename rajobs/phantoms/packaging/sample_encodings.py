@@ -124,7 +124,8 @@ def _to_planes(frame: Array) -> Array:
 def _to_ybr(frame: Array) -> Array:
     """RGB to YBR_FULL (PS3.3 C.7.6.3.1.2)."""
     ybr = frame.astype(np.float32) @ _YBR.T + np.array([0, 128, 128], np.float32)
-    return np.clip(np.rint(ybr), 0, 255).astype(np.uint8)
+    samples: Array = np.clip(np.rint(ybr), 0, 255).astype(np.uint8)
+    return samples
 
 
 _YBR = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], np.float32)

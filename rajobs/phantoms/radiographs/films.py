@@ -155,7 +155,7 @@ def _expose_extremity_film(
 
 def _is_in_frame(at: Points, shape: tuple[int, int]) -> bool:
     """Whether a place (column, row) lies on the film."""
-    return 0 <= at[0] <= shape[1] - 1 and 0 <= at[1] <= shape[0] - 1
+    return bool(0 <= at[0] <= shape[1] - 1 and 0 <= at[1] <= shape[0] - 1)
 
 
 def _side_truths(

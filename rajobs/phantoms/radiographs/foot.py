@@ -88,12 +88,9 @@ def _bone_and_joint_names(ray: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
 def _joint_gap(build: Build, joint: str, first: bool) -> float:
     """The healthy gap of a joint in mm: wider in children, and at the first joint of a ray."""
     child = 1.0 + 0.9 * (1 - build.maturity)
-    return (
-        (2.0 if first else 1.1)
-        * build.size**0.5
-        * child
-        * (1 + 0.06 * float(personal_deviates(build, f"gap{joint}", 1)[0]))
-    )
+    personal = 1 + 0.06 * float(personal_deviates(build, f"gap{joint}", 1)[0])
+    gap: float = (2.0 if first else 1.1) * build.size**0.5 * child * personal
+    return gap
 
 
 def _plan_ray(build: Build, rng: np.random.Generator, preset: Preset, ray: int, oblique: float, valgus: float) -> Ray:

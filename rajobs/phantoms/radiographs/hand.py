@@ -104,7 +104,8 @@ def _joint_gap(build: Build, joint: str) -> float:
     child = 1.0 + 0.9 * (1 - build.maturity)
     age = 1.0 - 0.0025 * max(0.0, build.age - 40)
     base = _GAPS[joint.rstrip("12345")] * build.size**0.5 * child * age
-    return base * (1 + 0.06 * float(np.clip(personal_deviates(build, f"gap{joint}", 1)[0], -1.5, 1.5)))
+    gap: float = base * (1 + 0.06 * float(np.clip(personal_deviates(build, f"gap{joint}", 1)[0], -1.5, 1.5)))
+    return gap
 
 
 def _ray_points_and_gaps(build: Build, pose: HandPose, ray: int) -> tuple[Points, list[float]]:

@@ -37,9 +37,9 @@ def colour_table(name: str, *, away: bool = False) -> Colour:
     steps = _AWAY_STEPS if away else MAPS[name]
     levels, colours = [step[0] for step in steps], np.array([step[1] for step in steps], float)
     table = np.stack([np.interp(np.linspace(0, 1, 256), levels, colours[:, i]) for i in range(3)], axis=1)
-    table = np.rint(table).astype(np.uint8)
-    table.setflags(write=False)
-    return table
+    rounded: Colour = np.rint(table).astype(np.uint8)
+    rounded.setflags(write=False)
+    return rounded
 
 
 def colour_bar(name: str, height: int, width: int) -> Colour:

@@ -75,7 +75,8 @@ def draw_layers(drawing: Drawing, machine: Machine, shape: tuple[int, int], rng:
 
 def _polygon_between(x: Grey, upper: Grey, lower: Grey) -> np.ndarray:
     points = np.concatenate([np.stack([x, upper], 1), np.stack([x, lower], 1)[::-1]])
-    return np.rint(points * (1 << _SHIFT)).astype(np.int32)
+    corners: np.ndarray = np.rint(points * (1 << _SHIFT)).astype(np.int32)
+    return corners
 
 
 def _fill_polygon(shape: tuple[int, int], polygon: np.ndarray) -> Mask:
