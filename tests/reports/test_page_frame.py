@@ -85,7 +85,7 @@ def test_a_figure_without_its_whole_interval_is_unknown() -> None:
 
 def test_reports_need_neither_torch_nor_ray() -> None:
     code = (
-        "import sys, rajobs.reports.evaluation_page, rajobs.reports.score_page, rajobs.reports.sweep_page;"
+        "import sys, rajobs.reports.evaluation_page, rajobs.reports.score.page, rajobs.reports.sweep_page;"
         "import rajobs.reports.demo_page;"
         "sys.exit(bool({'torch', 'ray', 'matplotlib.pyplot'} & set(sys.modules)))"
     )

@@ -24,10 +24,10 @@ from rajobs.records.scan_grades import PLACE
 from rajobs.records.store import Store, absolute, open_store
 from rajobs.records.tables.parquet_parts import lacks_columns, list_parts, read_part, read_table
 from rajobs.records.tables.schemas import IMAGES, JOINTS, LABELS, LEDGER, ULTRASOUND
-from rajobs.reports.hand_sections import clinic_sections, hand_sections
-from rajobs.reports.overlay import ScoredJoint, overlay
-from rajobs.reports.score_page import IntakeCounts, ScoreFacts, score_page
-from rajobs.reports.score_tallies import HandTally
+from rajobs.reports.score.hand_sections import clinic_sections, hand_sections
+from rajobs.reports.score.overlay import ScoredJoint, overlay
+from rajobs.reports.score.page import IntakeCounts, ScoreFacts, score_page
+from rajobs.reports.score.tallies import HandTally
 
 PAGE = "report.html"
 LABELS_USED = "labels.txt"  # which labels the scores were made with: they say where joints are

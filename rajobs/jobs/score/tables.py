@@ -27,7 +27,7 @@ from rajobs.records.tables.parquet_parts import iterate_parts, list_parts, open_
 from rajobs.records.tables.schemas import CLINIC, HANDS, ULTRASOUND
 from rajobs.records.tables.table_schema import TableSchema
 from rajobs.records.visits import HAND_COLUMNS, SCAN_COLUMNS, build_visits, grades_by_visit
-from rajobs.reports.score_tallies import FilmTally, HandTally, VisitTally
+from rajobs.reports.score.tallies import FilmTally, HandTally, VisitTally
 
 ROWS_PER_LOT = 50_000  # rows of the small tables held in memory while visits are made of them
 VISITS_AT_ONCE = 256  # visits drawn at a time

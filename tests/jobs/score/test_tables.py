@@ -22,8 +22,8 @@ from rajobs.records.tables.parquet_parts import list_parts, to_parquet
 from rajobs.records.tables.schemas import CLINIC, HANDS, LABELS, LEDGER, ULTRASOUND
 from rajobs.records.tables.table_schema import TableSchema
 from rajobs.records.visits import build_visits
-from rajobs.reports.hand_sections import clinic_sections
-from rajobs.reports.score_tallies import VisitTally
+from rajobs.reports.score.hand_sections import clinic_sections
+from rajobs.reports.score.tallies import VisitTally
 
 MAY, JUNE, JULY = date(2012, 5, 1), date(2012, 6, 1), date(2012, 7, 1)
 STEPS, CLINICAL, GRADING = (

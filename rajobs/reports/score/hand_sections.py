@@ -21,7 +21,7 @@ from rajobs.reports.page import (
     Tiles,
     format_cell,
 )
-from rajobs.reports.score_tallies import HandTally, ShownHand, VisitTally, median
+from rajobs.reports.score.tallies import HandTally, ShownHand, VisitTally, median
 from rajobs.reports.wording import format_count, format_percent, short_id
 
 Place = tuple[str, int]

@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 
 from rajobs.records.tables.schemas import FILMS, HANDS, JOINTS, VISITS
-from rajobs.reports.hand_sections import hand_sections
-from rajobs.reports.overlay import ScoredJoint, overlay
-from rajobs.reports.score_page import IntakeCounts, ScoreFacts, score_page
-from rajobs.reports.score_tallies import FilmTally, HandTally, VisitTally
+from rajobs.reports.score.hand_sections import hand_sections
+from rajobs.reports.score.overlay import ScoredJoint, overlay
+from rajobs.reports.score.page import IntakeCounts, ScoreFacts, score_page
+from rajobs.reports.score.tallies import FilmTally, HandTally, VisitTally
 
 FACTS = ScoreFacts(intake=IntakeCounts(objects=2, images=2, frames=2, rejects={}, ignored={}))
 

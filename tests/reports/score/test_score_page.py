@@ -3,8 +3,8 @@ from dataclasses import replace
 from typing import Any
 
 from rajobs.records.tables.schemas import FILMS, VIEWS
-from rajobs.reports.score_page import FATES, IntakeCounts, ScoreFacts, score_page
-from rajobs.reports.score_tallies import EXAMPLES, QUEUE, FilmTally
+from rajobs.reports.score.page import FATES, IntakeCounts, ScoreFacts, score_page
+from rajobs.reports.score.tallies import EXAMPLES, QUEUE, FilmTally
 
 ReadPage = Callable[[str], str]
 INTAKE = IntakeCounts(objects=12, images=8, frames=9, rejects={"truncated": 2, "too-deep": 1}, ignored={"duplicate": 1})

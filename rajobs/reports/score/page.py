@@ -26,7 +26,7 @@ from rajobs.reports.page import (
     render,
     share_bar,
 )
-from rajobs.reports.score_tallies import DISAGREE, UNSURE, FilmTally, ShareCounts, ShownFilm
+from rajobs.reports.score.tallies import DISAGREE, UNSURE, FilmTally, ShareCounts, ShownFilm
 from rajobs.reports.wording import format_count, format_percent, humanize, short_id
 
 FATES = {
