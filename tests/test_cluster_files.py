@@ -110,9 +110,9 @@ def pods(job: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def test_the_launcher_file_fits_rays_own_schema() -> None:
-    found = importlib.util.find_spec("ray")
-    assert found is not None and found.origin is not None
-    schema = json.loads((Path(found.origin).parent / "autoscaler" / "ray-schema.json").read_text())
+    spec = importlib.util.find_spec("ray")
+    assert spec is not None and spec.origin is not None
+    schema = json.loads((Path(spec.origin).parent / "autoscaler" / "ray-schema.json").read_text())
     launcher = read("raycluster-launcher.yaml")
     jsonschema.validate(launcher, schema)
     with pytest.raises(jsonschema.ValidationError):

@@ -78,14 +78,14 @@ def messages() -> Iterator[tuple[str, str]]:
 @cache
 def templates() -> frozenset[str]:
     """Every text in the package; what is put in while a job runs is `...`."""
-    found = set()
+    texts = set()
     for node in (node for path in SOURCES for node in ast.walk(ast.parse(path.read_text()))):
         if isinstance(node, ast.JoinedStr):
             parts = [str(part.value) if isinstance(part, ast.Constant) else "..." for part in node.values]
-            found.add(re.sub(r"(\.\.\.)+", "...", "".join(parts)))
+            texts.add(re.sub(r"(\.\.\.)+", "...", "".join(parts)))
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            found.add(node.value)
-    return frozenset(re.sub(r"\{\w*\}", "...", text) for text in found)
+            texts.add(node.value)
+    return frozenset(re.sub(r"\{\w*\}", "...", text) for text in texts)
 
 
 @pytest.mark.parametrize(("guide", "message"), list(messages()))

@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -19,7 +20,7 @@ FLOORS = ("records", "imaging", "phantoms", "learning", "studies", "papers", "re
 
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 EVERY_FILE = sorted(path for folder in ("rajobs", "tests", "benchmarks") for path in (ROOT / folder).rglob("*.py"))
-MOST_LINES = 400
+MOST_LINES, MOST_FILES = 400, 15
 CHANGING = (("learning/training/state.py", "TrainingState"), ("jobs/train/checkpoints.py", "Checkpoints"))
 """Dataclasses that are changed on purpose: what a run has reached so far."""
 
@@ -153,8 +154,8 @@ def changed(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def test_a_module_s_constants_are_written_as_such_and_never_changed() -> None:
-    held = {name for path in SOURCES for name, _ in constants(path)} - {"__all__"}
-    assert [name for name in held if not name.isupper()] == []
+    constant_names = {name for path in SOURCES for name, _ in constants(path)} - {"__all__"}
+    assert [name for name in constant_names if not name.isupper()] == []
     lists = [f"{inside(path)} {name}" for path in SOURCES for name, value in constants(path)
              if isinstance(value, ast.List | ast.ListComp) and name != "__all__"]  # fmt: skip
     assert lists == [], "a tuple says the same and stays as it is"
@@ -162,7 +163,7 @@ def test_a_module_s_constants_are_written_as_such_and_never_changed() -> None:
         f"{inside(path)}:{line} changes {name}"
         for path in SOURCES
         for line, name in changed(path)
-        if name in held or name.isupper()
+        if name in constant_names or name.isupper()
     ]
     assert wrong == []
 
@@ -206,6 +207,11 @@ def test_a_file_says_what_it_is_and_stays_short(path: Path) -> None:
     assert text.count("\n") <= MOST_LINES
 
 
+def test_a_folder_is_seen_at_a_glance() -> None:
+    files = Counter(path.parent for path in EVERY_FILE if path.name != "__init__.py")
+    assert {folder.relative_to(ROOT).as_posix(): count for folder, count in files.items() if count > MOST_FILES} == {}
+
+
 def test_tests_stand_where_the_code_stands() -> None:
     folders = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and any(path.glob("*.py"))}
     assert folders <= set(FLOORS)
@@ -216,14 +222,14 @@ def test_tests_stand_where_the_code_stands() -> None:
 def test_contributing_tells_the_floors_there_are() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text()
     house = text.partition("From the top down:")[2].lstrip().partition("\n\n")[0]
-    told = [line.split()[0] for line in house.splitlines()]
-    assert told == list(reversed(FLOORS)), "from the top down, as the house stands"
+    listed = [line.split()[0] for line in house.splitlines()]
+    assert listed == list(reversed(FLOORS)), "from the top down, as the house stands"
     assert {path.name for path in PACKAGE.iterdir() if path.is_dir() and any(path.glob("*.py"))} == set(FLOORS[:-1])
 
 
 def test_no_file_hangs_on_the_machine_it_was_written_on() -> None:
     """But for the places that an archive may try to write to, and the user of the cluster's image."""
-    found = []
+    machine_paths = []
     for path in [
         *SOURCES,
         *(ROOT / "tune_spaces").iterdir(),
@@ -233,5 +239,5 @@ def test_no_file_hangs_on_the_machine_it_was_written_on() -> None:
     ]:
         for number, line in enumerate(path.read_text().splitlines(), 1):
             if re.search(r"(?<![\w.:}])/(root|home|Users|work|tmp|mnt|srv)/", line):
-                found.append(f"{path.relative_to(ROOT)}:{number} {line.strip()[:80]}")
-    assert found == []
+                machine_paths.append(f"{path.relative_to(ROOT)}:{number} {line.strip()[:80]}")
+    assert machine_paths == []

@@ -26,8 +26,8 @@ def test_a_row_is_found_by_its_image_else_by_its_patient(ledger: Path, tmp_path:
     (tmp_path / "in.csv").write_text("image_id,patient\nfilm,a\nvisit,b\nvisit,\n")
     main(["link", str(tmp_path / "in.csv"), str(ledger), str(tmp_path / "out.csv")])
     with (tmp_path / "out.csv").open() as file:
-        found = [(row["patient_id"], row["sop_uid"], row["path"]) for row in csv.DictReader(file)]
-    assert found == [("P1", "1.2", "f.dcm"), ("P2", "", ""), ("", "", "")]
+        rows = [(row["patient_id"], row["sop_uid"], row["path"]) for row in csv.DictReader(file)]
+    assert rows == [("P1", "1.2", "f.dcm"), ("P2", "", ""), ("", "", "")]
     assert (tmp_path / "out.csv").stat().st_mode & 0o777 == 0o600, "it names patients"
 
 
@@ -37,6 +37,6 @@ def test_a_ledger_that_knows_no_row_is_another_one(
     (tmp_path / "in.csv").write_text("patient\nof another key\nof another key too\n")
     with pytest.raises(SystemExit) as ended:
         main(["link", str(tmp_path / "in.csv"), str(ledger), str(tmp_path / "out.csv")])
-    said = capsys.readouterr().err
-    assert ended.value.code == 1 and "knows none of the 2 rows" in said and said.count("\n") == 1
+    message = capsys.readouterr().err
+    assert ended.value.code == 1 and "knows none of the 2 rows" in message and message.count("\n") == 1
     assert not (tmp_path / "out.csv").exists()

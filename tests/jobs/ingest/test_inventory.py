@@ -77,8 +77,8 @@ def test_new_files_beside_old_ones_come_alone(tmp_path: Path) -> None:
 def test_what_was_done_with_other_settings_is_read_again(tmp_path: Path) -> None:
     uri = fill(tmp_path, SIZES)
     every = left(uri, DoneShards())
-    held = done_with(*every)
-    again = DoneShards(shards=held.shards - {every[2].id}, again=frozenset({every[2].id}), loose=held.loose)
+    done = done_with(*every)
+    again = DoneShards(shards=done.shards - {every[2].id}, again=frozenset({every[2].id}), loose=done.loose)
     assert left(uri, again) == [every[2]]
 
 

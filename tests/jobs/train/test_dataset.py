@@ -1,6 +1,6 @@
 """What every job that learns or judges begins with: agreed labels, and a split of all labelled images that stands.
 
-What a frozen split does not follow of labels that come after it is said with the mend.
+A message with the mend says what a frozen split does not follow of labels that come later.
 """
 
 from collections import Counter
@@ -41,10 +41,10 @@ def store(tmp_path: Path) -> Store:
     return store
 
 
-def told(
+def follow_split(
     store: Store, parts: Mapping[str, str | None], mode: str, capsys: pytest.CaptureFixture[str]
 ) -> tuple[dict[str, str], str]:
-    """The split that is followed once these images have a label, and a part if they are given one; what is said."""
+    """The split that is followed once these images have labels with these parts, and the message to the user."""
     labels = [
         {"image_id": name, "study": STUDY.name, "target": "view", "value": "both", "reader": "truth", "split": part}
         for name, part in parts.items()
@@ -58,29 +58,29 @@ def test_labels_that_come_after_the_split_are_counted_and_the_mend_is_said(
     store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first: dict[str, str | None] = dict.fromkeys(FIRST)
-    before, said = told(store, first, "clean", capsys)
-    assert said == "" and told(store, first, "clean", capsys) == (before, "")
-    later, said = told(
+    before, message = follow_split(store, first, "clean", capsys)
+    assert message == "" and follow_split(store, first, "clean", capsys) == (before, "")
+    later, message = follow_split(
         store, {**first, "i9": None, "i10": None, "of an image that is not there": None}, "clean", capsys
     )
     assert later == before
-    assert "2 labelled images are not in it." in said and "another part" not in said
-    assert "remove that file" in said and "splits/hand_filter.parquet" in said and said.count("\n") == 1
+    assert "2 labelled images are not in it." in message and "another part" not in message
+    assert "remove that file" in message and "splits/hand_filter.parquet" in message and message.count("\n") == 1
     store.delete("splits/hand_filter.parquet")
-    anew, said = told(store, {**first, "i9": None, "i10": None}, "clean", capsys)
-    assert anew.keys() == before.keys() | {"i9", "i10"} and said == ""
+    anew, message = follow_split(store, {**first, "i9": None, "i10": None}, "clean", capsys)
+    assert anew.keys() == before.keys() | {"i9", "i10"} and message == ""
 
 
 def test_a_split_column_that_comes_after_the_split_is_not_followed_in_silence(
     store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first: dict[str, str | None] = dict.fromkeys(FIRST)
-    before, _ = told(store, first, "clean", capsys)
+    before, _ = follow_split(store, first, "clean", capsys)
     other = {"train": "test", "validation": "train", "test": "validation"}
-    given: dict[str, str | None] = {**before, FIRST[0]: other[before[FIRST[0]]]}
-    later, said = told(store, given, "clean", capsys)
-    assert later == before and "1 images keep another part than the labels' split gives them" in said
-    assert "not in it" not in said
+    labelled_parts: dict[str, str | None] = {**before, FIRST[0]: other[before[FIRST[0]]]}
+    later, message = follow_split(store, labelled_parts, "clean", capsys)
+    assert later == before and "1 images keep another part than the labels' split gives them" in message
+    assert "not in it" not in message
 
 
 @pytest.mark.parametrize("mode", ["clean", "published"])
@@ -88,16 +88,16 @@ def test_what_a_split_left_out_on_purpose_is_not_new(
     store: Store, mode: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     parts = ("train", "validation", "test")
-    given: dict[str, str | None] = {name: parts[number % 3] for number, name in enumerate(FIRST)}
-    given |= {"i7": "test", "like": "train", "i9": None}
+    labelled_parts: dict[str, str | None] = {name: parts[number % 3] for number, name in enumerate(FIRST)}
+    labelled_parts |= {"i7": "test", "like": "train", "i9": None}
     if mode == "published":  # it takes those that have a part alone
-        del given["like"]
-    before, _ = told(store, given, mode, capsys)
-    assert before.keys() ^ given.keys() == ({"i7"} if mode == "clean" else {"i9"})
-    assert told(store, given, mode, capsys) == (before, "")
-    later, said = told(store, {**given, "i10": "train", "i11": None}, mode, capsys)
+        del labelled_parts["like"]
+    before, _ = follow_split(store, labelled_parts, mode, capsys)
+    assert before.keys() ^ labelled_parts.keys() == ({"i7"} if mode == "clean" else {"i9"})
+    assert follow_split(store, labelled_parts, mode, capsys) == (before, "")
+    later, message = follow_split(store, {**labelled_parts, "i10": "train", "i11": None}, mode, capsys)
     count = 2 if mode == "clean" else 1
-    assert later == before and f"{count} labelled images are not in it" in said
+    assert later == before and f"{count} labelled images are not in it" in message
 
 
 def ingested(place: Path, study: str, labels: list[dict[str, Any]], modality: str = "US") -> LabelledData:
