@@ -117,7 +117,7 @@ def test_studies_lists_all_and_describes_one(capsys: pytest.CaptureFixture[str])
         ("train hand_filter @/src @/out --recipe publishd", "did you mean published?"),
         ("train hand_filter @/src @/out --budget 3", "--budget must be above 0 and at most 1"),
         ("phantom @/out --seed -1", "--seed must be 0 or more, not -1"),
-        ("phantom @/out --like @/p.parquet --only films", "leave --only films away"),
+        ("phantom @/out --like @/p.parquet --only films", "leave --only films out"),
         (
             "phantom @/out --like @/p.parquet --damage 0.05 --size FULL",
             "--like has no use for --damage and --size; leave",

@@ -73,7 +73,7 @@ def main() -> None:
     print(f"trained, or found trained, in {time.perf_counter() - start:.0f} s")
     declared = studies.find(STUDY)
     recipe = declared.recipe("default")
-    study = declared.asked(recipe)
+    study = declared.for_recipe(recipe)
     source = open_labelled_data(args.data, study)
     lesson = build_dataset(source, prepare(source, recipe.view, None), frozen_split(source, "clean")[0], recipe)
     inside = builtin.package_folder()

@@ -1,7 +1,7 @@
 """Makes the models inside the package, from drawings alone: `python -m rajobs.jobs.builtin OUT` (`make builtin`).
 
-Films are drawn while the networks learn, and none is learnt twice; no patient's pixels are in the models. A stopped run
-resumes from its last round. About two hours on two cores; one seed on one machine gives the same models.
+Films are drawn while the networks learn, and each is learnt only once; no patient's pixels are in the models. A stopped
+run resumes from its last round. About two hours on two cores; on one machine, one seed gives the same models.
 """
 
 import argparse
@@ -43,7 +43,7 @@ FILMS_PER_TASK = 50
 
 @dataclass(frozen=True, kw_only=True)
 class BuiltinModel:
-    """A built-in model: a study's recipe, the rounds it learns, and the films drawn for each."""
+    """A built-in model: a study's recipe, the rounds that it learns, and the films drawn for each round."""
 
     study: str
     recipe: str
@@ -67,13 +67,13 @@ def package_folder() -> str:
 
 
 def resolve_models(models: str) -> str:
-    """A place of models, as a user names it."""
+    """The place of models that a user named: `builtin` stands for those inside the package."""
     return package_folder() if models == NAME else models
 
 
 @dataclass(frozen=True, kw_only=True)
 class BuiltinRequest:
-    """How much is drawn and learnt."""
+    """Where the models go, and how much is drawn and learnt."""
 
     out: str
     rounds: int
@@ -85,7 +85,7 @@ class BuiltinRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class FilmDrawer:
-    """Draws the films of rounds in several processes; the order of rows does not depend on them."""
+    """Draws the films of rounds in several processes; the order of the rows does not depend on their number."""
 
     pool: Executor
     study: Study
@@ -107,7 +107,7 @@ class FilmDrawer:
         return dataset_of_drawn(self.study, [row for task in drawing for row in task.result()], part)
 
     def rounds(self, first: int, count: int) -> Iterator[Dataset]:
-        """Rounds from `first` on; the next one's films are drawn while the caller learns from one."""
+        """Rounds from `first` on; while the caller learns from one, the films of the next are drawn."""
         drawing = self.start(first)
         for number in range(first, count):
             dataset = self.dataset(drawing)
@@ -117,7 +117,7 @@ class FilmDrawer:
 
 
 def make_model(request: BuiltinRequest, study: Study, recipe: Recipe) -> str:
-    """Make one model; the folder of its bundle."""
+    """Make one model; returns the folder of its bundle."""
     store = open_store(request.out)
     drawn = DrawnFilms(
         phantom=PHANTOM_VERSION, rounds=request.rounds, films=request.films * request.rounds, tried=request.tried
@@ -136,7 +136,7 @@ def make_model(request: BuiltinRequest, study: Study, recipe: Recipe) -> str:
         drawer = FilmDrawer(pool=pool, study=study, settings=recipe.view, seed=request.seed, films=request.films)
         for number, member in enumerate(recipe.members):
             checkpoints = Checkpoints(store=store, folder=f"{folder}/checkpoints", name=member.name)
-            network, states[member.name], dataset = _train(
+            network, states[member.name], dataset = _train_member(
                 drawer, recipe, member, request.rounds, request.seed * 1000 + number, checkpoints
             )
             trained[member.name] = [network]
@@ -150,13 +150,13 @@ def make_model(request: BuiltinRequest, study: Study, recipe: Recipe) -> str:
         epochs={name: Epochs(run=request.rounds, kept=request.rounds) for name in trained},
         rows={"train": len(dataset.arrays) * request.rounds, "validation": len(tried.arrays), "test": 0},
         learned=count_learned_rows(dataset),
-        validation=_figures(recipe, trained, tried),
+        validation=_compute_figures(recipe, trained, tried),
     )
     put_model(store, folder, study, TrainedRecipe(networks=trained, states=states), description, half=True)
     return folder
 
 
-def _train(
+def _train_member(
     drawer: FilmDrawer, recipe: Recipe, member: Member, rounds: int, seed: int, checkpoints: Checkpoints
 ) -> tuple[TrainedNetwork, TrainingState, Dataset]:
     """A member's network, its run, and the last round's dataset."""
@@ -181,13 +181,13 @@ def _train(
     return TrainedNetwork(network=network, temperature={}), state, seen[0]
 
 
-def _figures(recipe: Recipe, trained: TrainedMembers, tried: Dataset) -> Figures:
-    """What a model answers and shows on films that it never saw."""
+def _compute_figures(recipe: Recipe, trained: TrainedMembers, tried: Dataset) -> Figures:
+    """A model's figures on films that it never saw: of its targets and of its points."""
     study = tried.study
     model = Model(study=study, recipe=recipe, shape=tried.arrays.shape, hash="", trained=trained, device=pick_device())
     figures = evaluate_model(model, tried, "validation").figures() if model.answers_targets else {}
     if study.points is not None and model.shows_points:
-        points = replace(tried, study=study.shown())
+        points = replace(tried, study=study.of_points())
         figures |= evaluate_points(model, points, "validation").figures()
     return figures
 

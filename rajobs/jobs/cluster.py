@@ -1,4 +1,4 @@
-"""The Ray cluster a job runs on: the one it is told, the one it was submitted to, or one of its own on this machine."""
+"""The Ray cluster that a job runs on: the one named, the one it was submitted to, or its own on this machine."""
 
 import json
 import logging
@@ -23,11 +23,11 @@ DRIVER = {
     "RAY_metrics_report_interval_ms": "60000",
     "RAY_task_events_report_interval_ms": "0",
 }
-"""For a cluster of this machine alone. Ray Data's own actors make Ray's core warn of its issue 53727 on every run, as
-an error that a user can't mend; nobody looks at such a cluster's metrics and events, which take cores from the work."""
+"""Only for a cluster on this machine. Ray Data's own actors make Ray's core log its issue 53727 as an error on every
+run, which a user cannot mend; nobody reads such a cluster's metrics and events, which cost the jobs computing time."""
 
 PASSED = ("AWS_ENDPOINT_URL", "AWS_REGION", "RAJOBS_CACHE")
-"""Variables that every worker is given. Secrets are not among them: they stand in the nodes' own environment."""
+"""Variables that every worker receives. No secret is among them: secrets are in the nodes' own environment."""
 
 
 class NoCluster(RajobsError):
@@ -35,12 +35,12 @@ class NoCluster(RajobsError):
 
 
 class WorkerFailed(RajobsError):
-    """A worker met what it cannot go on from; what is done stays done."""
+    """A worker cannot continue. Finished parts stay finished."""
 
 
 @contextmanager
 def connected(address: str | None) -> Iterator[None]:
-    """A connection for as long as a job runs; within one that is open already, that one."""
+    """A connection while a job runs; one that is open already is used and left open."""
     if ray.is_initialized():
         yield
         return
@@ -58,12 +58,12 @@ def connected(address: str | None) -> Iterator[None]:
     else:
         options |= {"runtime_env": {"env_vars": {**QUIET, **passed}}}
     try:
-        with _unheard() if where is None else nullcontext():
+        with _silent_stderr() if where is None else nullcontext():
             ray.init(**options)
-    except Exception as error:  # noqa: BLE001 - a bare one where the machine is too busy for Ray to start in its time
+    except Exception as error:  # noqa: BLE001 - Ray raises a bare Exception if it does not start in time on a busy machine
         why = next(iter(str(error).splitlines()), type(error).__name__)
         raise NoCluster(f"no Ray cluster at {where or 'this machine'}: {why}") from None
-    _quiet()
+    _turn_off_ray_progress()
     try:
         yield
     except ray.exceptions.RayTaskError as error:
@@ -75,7 +75,7 @@ def connected(address: str | None) -> Iterator[None]:
         ray.shutdown()
 
 
-def each(
+def map_unordered(
     items: Sequence[Mapping[str, Any]],
     worker: type,
     arguments: Sequence[object],
@@ -84,11 +84,11 @@ def each(
     num_gpus: float | None = None,
     memory: float | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """What workers, `worker(*arguments)` each, answer to the items, one at a time and in no order."""
+    """The answers of workers, each made by `worker(*arguments)`, to the items, in any order."""
     import ray.data
 
     answers = ray.data.from_items([dict(item) for item in items], override_num_blocks=len(items)).map(
-        _Worker,  # type: ignore[arg-type]  # a class is taken, its stub does not say so
+        _Worker,  # type: ignore[arg-type]  # a class is accepted, although the stub does not say so
         fn_constructor_args=(worker, tuple(arguments)),
         compute=ray.data.ActorPoolStrategy(min_size=workers[0], max_size=workers[1]),
         num_cpus=1,
@@ -102,7 +102,7 @@ def each(
 
 
 class _Worker:
-    """A worker that tells of its failure in a line: Ray Data would wrap it in pages that quote what it held."""
+    """A worker that returns its failure as one line. Ray Data would wrap it in pages that quote the worker's data."""
 
     def __init__(self, worker: type, arguments: tuple[object, ...]) -> None:
         self.make = lambda: worker(*arguments)
@@ -122,8 +122,8 @@ class _Worker:
 
 
 @contextmanager
-def _unheard() -> Iterator[None]:
-    """The core of a cluster of our own tells on the terminal which variables it has read; what goes wrong is raised."""
+def _silent_stderr() -> Iterator[None]:
+    """Hide what the core of our own cluster prints about the variables that it reads; failures are raised anyway."""
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
@@ -135,8 +135,8 @@ def _unheard() -> Iterator[None]:
         os.close(nowhere)
 
 
-def _quiet() -> None:
-    """Ray Data's own progress is for its developers; jobs tell of theirs."""
+def _turn_off_ray_progress() -> None:
+    """Hide Ray Data's own progress, which is for its developers; jobs show theirs."""
     import ray.data
 
     ray.data.DataContext.get_current().enable_progress_bars = False

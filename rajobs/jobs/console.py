@@ -1,4 +1,4 @@
-"""What a job says while it works: a bar on a terminal, a line now and then in a log, a short table at the end."""
+"""What a job prints while it works: a bar on a terminal, a line now and then in a log, a short table at the end."""
 
 import sys
 import time
@@ -12,12 +12,12 @@ EVERY = 30.0  # seconds between two lines in a log
 
 
 def line(text: str) -> None:
-    """One line for the person who started the job."""
+    """Print one line for the user."""
     print(text, flush=True)
 
 
 def table(title: str, rows: Mapping[str, object]) -> None:
-    """The summary at the end: what, and how much."""
+    """Print a summary: a title, and one line per row."""
     width = max(len(name) for name in rows)
     line(f"\n{title}")
     for name, value in rows.items():
@@ -25,30 +25,31 @@ def table(title: str, rows: Mapping[str, object]) -> None:
 
 
 def figure(figure: Mapping[str, float | None]) -> str:
-    """A figure with its interval, or why there is none."""
+    """A figure with its interval, or the reason why there is none."""
     return format_figure(figure) or "unknown: too few rows"
 
 
 class Progress:
-    """Steps done of steps to do."""
+    """Shows how many steps of a job are done."""
 
     def __init__(self, what: str, total: int) -> None:
         self.what, self.total, self.done = what, total, 0
-        self._start = self._told = time.monotonic()
-        self._first: tuple[float, int] | None = None  # when the first were done, and how many: workers start slowly
+        self._start = self._last_shown = time.monotonic()
+        # Time and count of the first steps done. The rate is measured from there, since workers start slowly.
+        self._first: tuple[float, int] | None = None
         self._bar = sys.stderr.isatty()
 
     def __enter__(self) -> "Progress":
         return self
 
     def step(self, count: int = 1, note: str = "") -> None:
-        """Some more are done."""
+        """Count steps that are done."""
         self.done += count
         now = time.monotonic()
         if self._first is None:
             self._first = now, self.done
-        if self._bar or now - self._told >= EVERY:
-            self._told = now
+        if self._bar or now - self._last_shown >= EVERY:
+            self._last_shown = now
             self._show(note)
 
     def _show(self, note: str) -> None:
@@ -62,7 +63,7 @@ class Progress:
         sys.stderr.flush()
 
     def _left(self) -> str:
-        """How long it will take, once there is a rate to tell it by."""
+        """The estimated time left, once there is a rate to estimate it from."""
         assert self._first is not None
         since, before = self._first
         if self.done <= before or self.done >= self.total:
@@ -90,7 +91,7 @@ def clock(seconds: float) -> str:
 
 @contextmanager
 def step(what: str) -> Iterator[None]:
-    """A step of unknown length, told when it is over."""
+    """A step of unknown length; its time is printed at the end."""
     start = time.monotonic()
     yield
     line(f"{what}: {clock(time.monotonic() - start)}")

@@ -1,4 +1,4 @@
-"""rajobs demo: the whole line on drawn films, on this machine, ending in a page to open."""
+"""rajobs demo: the whole pipeline on drawn films, on this machine; it ends with a page to open."""
 
 import os
 from collections.abc import Iterator
@@ -27,12 +27,12 @@ KEY = "a key that everybody knows, for phantoms alone"
 
 
 def demo(out: str, ray: str | None = None) -> str:
-    """Every job in turn on one cluster; what is done already is not done again."""
+    """Run every job in turn on one cluster; a job that is done already is not run again."""
     if "://" in out:
         raise UsageError("the demo writes to a folder of this machine")
     place = {name: str(Path(out) / name) for name in FOLDERS}
     done = open_store(out).stat(PAGE) is not None
-    with _key(), nullcontext() if done else cluster.connected(ray):
+    with _key_in_environment(), nullcontext() if done else cluster.connected(ray):
         console.line("1. phantom: drawn films in the archives of a hospital")
         phantom(place["phantom"], patients=PATIENTS, size="SMALL")
         console.line("\n2. ingest: archives into tables")
@@ -46,7 +46,7 @@ def demo(out: str, ray: str | None = None) -> str:
                 study=STUDY, data=place["data"], out=place["sweep"], trials=TRIALS, budget=0.5, ray=ray
             )
         )
-        console.line("\n4. train: a model with the recipe that was found")
+        console.line("\n4. train: a model with the best recipe of the sweep")
         train_job.train(
             train_job.TrainRequest(study=STUDY, data=place["data"], out=place["models"], recipe=recipe, ray=ray)
         )
@@ -60,22 +60,22 @@ def demo(out: str, ray: str | None = None) -> str:
         )
     page = Path(out) / PAGE
     if not done:
-        open_store(out).put(PAGE, demo_page(_steps(place)).encode())
+        open_store(out).put(PAGE, demo_page(_describe_steps(place)).encode())
     console.line(f"\n{'nothing was left to do; ' if done else ''}open {page.absolute()}")
     return str(page)
 
 
 @contextmanager
-def _key() -> Iterator[None]:
-    """The user's key, or one that is no secret: phantoms have none to keep."""
-    held = os.environ.get("RAJOBS_KEY")
+def _key_in_environment() -> Iterator[None]:
+    """The user's key, or one that is not secret: phantoms have no identity to protect."""
+    own_key = os.environ.get("RAJOBS_KEY")
     os.environ.setdefault("RAJOBS_KEY", KEY)
     yield
-    if held is None:
+    if own_key is None:
         del os.environ["RAJOBS_KEY"]
 
 
-def _steps(place: dict[str, str]) -> list[Step]:
+def _describe_steps(place: dict[str, str]) -> list[Step]:
     data = read_manifest(open_store(place["data"])) or {}
     tables = read_manifest(open_store(place["tables"])) or {}
     figures = evaluate_job.read_metrics(place["evaluation"])["figures"]
@@ -94,7 +94,7 @@ def _steps(place: dict[str, str]) -> list[Step]:
             name="tune", line="A few short trials for a better recipe; a night on a cluster.",
             href=f"sweep/{STUDY}/report.html",
         ),
-        Step(name="train", line="A model with the recipe that was found."),
+        Step(name="train", line="A model with the best recipe of the sweep."),
         Step(
             name="evaluate", line="The model judged on patients it never saw.",
             href="evaluation/report.html", counts=tuple(scores.items()),

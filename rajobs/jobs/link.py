@@ -1,4 +1,4 @@
-"""rajobs link: a table with the original identifiers put back, for those who hold the ledger."""
+"""rajobs link: puts the original identifiers back into a table, for users who have the ledger."""
 
 import io
 from types import MappingProxyType
@@ -20,37 +20,37 @@ Originals = dict[str, object]
 
 
 def link(table: str, ledger: str, out: str) -> None:
-    """Write `table` to `out` (.csv or .parquet) with the originals of its image_id and patient columns."""
+    """Write `table` to `out` (.csv or .parquet) with the originals of its columns image_id and patient."""
     if not out.endswith((".csv", ".parquet")):
         raise UsageError(f"OUT must end in .csv or .parquet, not be {out}")
-    given = _read(table)
+    rows = _read_rows(table)
     crosswalk = read_table(open_store(ledger), "crosswalk", CROSSWALK)
     if not crosswalk.num_rows:
         raise StoreError(f"{ledger} holds no crosswalk; name the place that was given to `rajobs ingest --ledger`")
-    known = {name: by(crosswalk) for name, by in _BY.items() if name in given.column_names}
-    if not known:
-        raise BadTable(f"{table} has neither image_id nor patient; it has {', '.join(given.column_names)}")
-    found: list[Originals] = [{} for _ in range(given.num_rows)]
-    for column, originals in known.items():
-        found = [row or originals.get(name, {}) for row, name in zip(found, given.column(column).to_pylist())]
-    lost = sum(not row for row in found)
-    if lost and lost == len(found):
+    by_column = {name: index(crosswalk) for name, index in _INDEXES.items() if name in rows.column_names}
+    if not by_column:
+        raise BadTable(f"{table} has neither image_id nor patient; it has {', '.join(rows.column_names)}")
+    linked: list[Originals] = [{} for _ in range(rows.num_rows)]
+    for column, originals in by_column.items():
+        linked = [row or originals.get(name, {}) for row, name in zip(linked, rows.column(column).to_pylist())]
+    missing = sum(not row for row in linked)
+    if missing and missing == len(linked):
         raise DataError(
-            f"{ledger} knows none of the {lost} rows of {table}: it is another ingest's, or another key's; name the "
-            "--ledger of the ingest that the table comes from"
+            f"{ledger} knows none of the {missing} rows of {table}: it belongs to another ingest or another key; name "
+            "the --ledger of the ingest that the table comes from"
         )
     for name in ORIGINALS:
-        if name in CROSSWALK.names and any(name in row for row in found):
-            values = pa.array([row.get(name) for row in found], CROSSWALK.arrow.field(name).type)
-            given = given.append_column(name, values)
+        if name in CROSSWALK.names and any(name in row for row in linked):
+            values = pa.array([row.get(name) for row in linked], CROSSWALK.arrow.field(name).type)
+            rows = rows.append_column(name, values)
     place, key = split_uri(out)
-    open_store(place, private=True).put(key, to_csv(given) if out.endswith(".csv") else _parquet(given))
-    console.line(f"linked {given.num_rows - lost} of {given.num_rows} rows: {out}")
+    open_store(place, private=True).put(key, to_csv(rows) if out.endswith(".csv") else _to_parquet(rows))
+    console.line(f"linked {rows.num_rows - missing} of {rows.num_rows} rows: {out}")
     console.line("this file names patients: keep it where the ledger is kept")
 
 
-def _read(uri: str) -> pa.Table:
-    """A table: one file, Parquet or CSV, or a folder of Parquet parts."""
+def _read_rows(uri: str) -> pa.Table:
+    """A table: one Parquet or CSV file, or a folder of Parquet parts."""
     place, key = split_uri(uri)
     store = open_store(place)
     if store.stat(key) is not None:
@@ -67,25 +67,25 @@ def _read(uri: str) -> pa.Table:
     return pa.concat_tables([pq.read_table(open_object(store, name)) for name in keys])
 
 
-def _by_patient(crosswalk: pa.Table) -> dict[str, Originals]:
+def _index_by_patient(crosswalk: pa.Table) -> dict[str, Originals]:
     rows = (row for row in crosswalk.to_pylist() if row["patient"] is not None)
     return {row["patient"]: {"patient_id": row["patient_id"]} for row in rows}
 
 
-def _by_image(crosswalk: pa.Table) -> dict[str, Originals]:
-    known: dict[str, Originals] = {}
+def _index_by_image(crosswalk: pa.Table) -> dict[str, Originals]:
+    by_image: dict[str, Originals] = {}
     for row in crosswalk.to_pylist():
         for name in row["image_ids"]:
-            # Of two copies the one that was kept and the other have the same originals, but for the path.
-            known.setdefault(name, {key: row[key] for key in ORIGINALS})
-    return known
+            # The kept and the ignored copy of a duplicate have the same originals except the path.
+            by_image.setdefault(name, {key: row[key] for key in ORIGINALS})
+    return by_image
 
 
-_BY = MappingProxyType({"image_id": _by_image, "patient": _by_patient})
-"""How a row is found, the image first: a visit has none, nor has a patient of the clinic table alone."""
+_INDEXES = MappingProxyType({"image_id": _index_by_image, "patient": _index_by_patient})
+"""How the originals of a row are looked up: by its image, or by its patient if it has no image, as a visit."""
 
 
-def _parquet(table: pa.Table) -> bytes:
+def _to_parquet(table: pa.Table) -> bytes:
     sink = io.BytesIO()
     pq.write_table(table, sink)
     return sink.getvalue()

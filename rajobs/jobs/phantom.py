@@ -11,7 +11,7 @@ PATIENTS = 24
 DAMAGE = 0.05
 SIZE = "FULL"
 DIFFICULTY = "standard"
-PICTURES = {"films": 9, "ultrasound": 4, "clinic": 0, None: 13}  # of a patient, over the visits, more or less
+PICTURES = {"films": 9, "ultrasound": 4, "clinic": 0, None: 13}  # pictures per patient over all visits, roughly
 
 
 def phantom(
@@ -25,7 +25,7 @@ def phantom(
     difficulty: str | None = None,
     like: str | None = None,
 ) -> None:
-    """Draw and write, telling how far it is; `patients` is 24, or a drawing for each error, if not said."""
+    """Draw and write with a progress bar. By default `patients` is 24; with `like`, one drawing per error."""
     if seed < 0:
         raise UsageError(f"--seed must be 0 or more, not {seed}")
     if like is not None:
@@ -43,19 +43,19 @@ def phantom(
                 size=SIZE if size is None else size, difficulty=DIFFICULTY if difficulty is None else difficulty,
                 on_progress=lambda done: progress.step(done - progress.done),
             )  # fmt: skip
-    _tell(out, summary, clinic=like is None and only in (None, "clinic"))
+    _print_summary(out, summary, clinic=like is None and only in (None, "clinic"))
 
 
-def _check_like(only: str | None, given: Mapping[str, object]) -> None:
-    """Drawings like images have those images' size and manner, and all their files are sound."""
+def _check_like(only: str | None, options: Mapping[str, object]) -> None:
+    """Refuse options that --like has no use for: its drawings have the images' own size, and no file is damaged."""
     if only not in (None, "ultrasound"):
-        raise UsageError(f"only ultrasound is drawn like other images; leave --only {only} away")
-    idle = [name for name, value in given.items() if value is not None]
-    if idle:
-        raise UsageError(f"--like has no use for {' and '.join(idle)}; leave that away")
+        raise UsageError(f"only ultrasound is drawn like other images; leave --only {only} out")
+    unused = [name for name, value in options.items() if value is not None]
+    if unused:
+        raise UsageError(f"--like has no use for {' and '.join(unused)}; leave it out")
 
 
-def _tell(out: str, summary: PhantomSummary, *, clinic: bool) -> None:
+def _print_summary(out: str, summary: PhantomSummary, *, clinic: bool) -> None:
     if summary.already:
         console.line(f"nothing to do: {out} holds this phantom already")
         return

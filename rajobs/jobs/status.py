@@ -1,4 +1,4 @@
-"""rajobs status: what is done and what is left of a job's output, from its parts and its manifest."""
+"""rajobs status: what is done and what is left of a job's output, by its parts and its manifest."""
 
 import json
 import re
@@ -27,7 +27,7 @@ def status(out: str) -> None:
 
 
 def _run_rows(store: Store, job: str) -> dict[str, object]:
-    """A job with an OUT of its own."""
+    """The state of a job with its own OUT."""
     manifest = read_manifest(store)
     rows: dict[str, object] = {"job": job}
     count_done, left = DONE_PARTS.get(job), 0
@@ -77,7 +77,7 @@ def _folder_rows(out: str, store: Store) -> dict[str, object]:
 
 
 def _add_file(path: list[str], rows: dict[str, object]) -> None:
-    """Add what a file's place says of a model or a sweep.
+    """Add what a file's place says about a model or a sweep.
 
     Places: STUDY/VERSION/bundle.json, STUDY/trials/SPACE/00000.json, STUDY/VERSION/checkpoints/..., and
     STUDY/checkpoints/...

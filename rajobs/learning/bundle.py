@@ -1,4 +1,4 @@
-"""A model bundle: one weight file per network, and bundle.json (learning/bundle_description.py), which is put last.
+"""A model bundle: one weight file per network, and bundle.json (learning/bundle_description.py), written last.
 
 OUT/<study>/<version>/weights-<network>.safetensors (a cascade's: .xml)   history.parquet   card.md   bundle.json
 """
@@ -36,7 +36,7 @@ from rajobs.records.errors import BadBundle
 from rajobs.records.store import Store
 
 NUMBERS_AT_ONCE = {"cpu": 150_000, "cuda": 8_000_000}
-"""Numbers of the arrays that a device is given at a time: what stays in a core's cache, and what keeps a GPU busy."""
+"""How many numbers of the arrays a device processes at a time: they fit a core's cache, or keep a GPU busy."""
 MOST_AT_ONCE = 64
 
 
@@ -52,7 +52,7 @@ Images = NDArray[np.uint8]
 """(n, channels, rows, columns)."""
 
 TrainedMembers = Mapping[str, Sequence[TrainedNetwork]]
-"""By member: its network, or those of all folds, which answer as their mean."""
+"""By member: its network, or the networks of all folds, whose answers are averaged."""
 
 
 def put_bundle(
@@ -101,7 +101,7 @@ class Model:
     hash: str
     trained: TrainedMembers
     device: str
-    best: str | None = None  # the member that answers, where the recipe has the most accurate one do so
+    best: str | None = None  # the member that answers alone in a most_accurate recipe
 
     @classmethod
     def load(cls, store: Store, folder: str, study: Study) -> "Model":
@@ -132,7 +132,7 @@ class Model:
 
     @property
     def answered_targets(self) -> dict[str, Target]:
-        """The targets as they are answered: scores that were learnt as names are names."""
+        """The targets as they are answered: scores that were learnt as names have no order."""
         answering = [member for member in self.recipe.members if member.name == self.best] or self.recipe.members
         ordered: dict[str, list[bool]] = {}
         for member in answering:
@@ -153,7 +153,7 @@ class Model:
                 if isinstance(one.network, Cascade):
                     shown.append(one.network.locate(images))
                 elif isinstance(one.network, Landmarks):
-                    ask = partial(_points_shown, one.network, points)
+                    ask = partial(_locate_points, one.network, points)
                     outputs = self._outputs(ask, images, np.zeros(len(images), np.int64))
                     nothing = np.zeros((0, points.outputs, 3))
                     shown.append(outputs[points.name].double().numpy() if outputs else nothing)
@@ -166,7 +166,7 @@ class Model:
     def predict_with_votes(
         self, images: Images, kinds: Numbers | None = None
     ) -> tuple[dict[str, tuple[Probabilities, Numbers]], dict[str, Numbers]]:
-        """`predict`, and what each member answers alone (`voting.member_votes`)."""
+        """`predict`, and the answer of each member alone (`voting.member_votes`)."""
         if not len(images):
             none = np.zeros(0, np.int64)
             answers = {name: (np.zeros((0, len(t.classes))), none) for name, t in self.answered_targets.items()}
@@ -178,7 +178,7 @@ class Model:
         )
 
     def _member_probabilities(self, images: Images, kinds: Numbers) -> dict[str, dict[str, Probabilities]]:
-        """By member and target; a cross-validated member's are the mean over its folds' networks."""
+        """By member and target; for a cross-validated member, the mean over its folds' networks."""
         answers: dict[str, dict[str, Probabilities]] = {}
         for member in self.recipe.members:
             folds: list[dict[str, Probabilities]] = []
@@ -199,7 +199,7 @@ class Model:
     def _outputs(
         self, ask: Callable[[Tensor, Tensor], Mapping[str, Tensor]], images: Images, kinds: Numbers
     ) -> dict[str, Tensor]:
-        """The outputs by name, in batches of one size, so that a row's answer does not depend on its neighbours."""
+        """The outputs by name, in batches of equal size, so that a row's answer does not depend on other rows."""
         outputs: dict[str, list[Tensor]] = {}
         numbers_at_once = NUMBERS_AT_ONCE[torch.device(self.device).type]
         batch = int(np.clip(numbers_at_once // max(images[:1].size, 1), 1, MOST_AT_ONCE))
@@ -217,13 +217,13 @@ class Model:
         return {name: torch.cat(values) for name, values in outputs.items()}
 
 
-def _points_shown(network: Landmarks, points: Points, images: Tensor, kinds: Tensor) -> dict[str, Tensor]:
-    """The points alone: a network's maps of them are large, and are not kept."""
+def _locate_points(network: Landmarks, points: Points, images: Tensor, kinds: Tensor) -> dict[str, Tensor]:
+    """Only the points: a network's maps of them are large and are not kept."""
     return {points.name: points.answer(network.show(images).float())}
 
 
 def probabilities(target: Target, logits: Tensor, temperature: Mapping[str, float]) -> Probabilities:
-    """A target's probabilities at its temperature."""
+    """A target's probabilities, calibrated by its temperature."""
     values: Probabilities = target.p(logits / temperature.get(target.name, 1.0)).double().cpu().numpy()
     return values
 

@@ -1,4 +1,4 @@
-"""What bundle.json says of a model: what it was trained from, what it holds, and the hashes of its weight files."""
+"""What bundle.json says about a model: its origin, its content, and the hashes of its weight files."""
 
 import json
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ BUNDLE = "bundle.json"
 FORMAT = 2
 
 Figures = Mapping[str, Mapping[str, float | None]]
-"""By metric: value, low and high end of its interval; null where there are too few rows."""
+"""By metric: value, and low and high end of its interval; null if there are too few rows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class DrawnFilms:
 
 @dataclass(frozen=True, kw_only=True)
 class Epochs:
-    """How many epochs a network ran, and the one whose weights were kept."""
+    """How many epochs a network ran, and the epoch whose weights were kept."""
 
     run: int
     kept: int
@@ -46,7 +46,7 @@ class Epochs:
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """Everything that a model follows from; its hash is the model's version."""
+    """Everything that determines a model; its hash is the model's version."""
 
     study: str
     recipe: Recipe
@@ -67,20 +67,20 @@ class Origin:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Origin":
-        drawn = DrawnFilms(**_chosen(DrawnFilms, content)) if "phantom" in content else None
-        own = {name: value for name, value in _chosen(cls, content).items() if name != "drawn"}
+        drawn = DrawnFilms(**_select_fields(DrawnFilms, content)) if "phantom" in content else None
+        own = {name: value for name, value in _select_fields(cls, content).items() if name != "drawn"}
         return cls(**{**own, "recipe": from_dict(content["recipe"])}, drawn=drawn)
 
     @property
     def version(self) -> str:
-        """The folder's name; a model of drawings follows from no data, key, split or starting weights."""
+        """The folder's name; a model of drawings depends on no data, key, split or starting weights."""
         absent = ("data", "key", "split", "starts") if self.drawn is not None else ()
         return digest({name: value for name, value in self.to_json().items() if name not in absent})
 
 
 @dataclass(frozen=True, kw_only=True)
 class BundleDescription:
-    """A bundle's content and figures beside its origin."""
+    """A bundle's origin, content and figures."""
 
     origin: Origin
     shape: tuple[int, ...]  # channels, rows, columns of a sample
@@ -88,9 +88,9 @@ class BundleDescription:
     parameters: Mapping[str, int]
     epochs: Mapping[str, Epochs]
     rows: Mapping[str, int]  # by part of the split
-    learned: Mapping[str, Mapping[str, int]]  # rows it learnt from, by target and site
+    learned: Mapping[str, Mapping[str, int]]  # number of rows that it learnt from, by target and site
     validation: Figures
-    best: str | None = None  # the member that answers, where the recipe has the most accurate one do so
+    best: str | None = None  # the member that answers alone in a most_accurate recipe
     members: Mapping[str, tuple[WeightFile, ...]] = field(default_factory=dict)
     hash: str = ""
 
@@ -127,13 +127,13 @@ class BundleDescription:
         )
 
 
-def _chosen(kind: type, content: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a JSON object that a dataclass has fields for."""
+def _select_fields(kind: type, content: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries of a JSON object that are fields of a dataclass."""
     return {name: content[name] for name in kind.__dataclass_fields__ if name in content}  # type: ignore[attr-defined]
 
 
 def put_description(store: Store, folder: str, description: BundleDescription) -> BundleDescription:
-    """Write bundle.json; the description with its hash."""
+    """Write bundle.json; returns the description with its hash."""
     content = description.to_json()
     content["hash"] = digest(content)
     store.put(f"{folder}/{BUNDLE}", to_json(content))

@@ -1,4 +1,4 @@
-"""A model's card in Markdown: what it is for, what it was made from, its figures, and what they do not show."""
+"""A model's card in Markdown: its question, its data, its figures, and what they do not show."""
 
 from collections.abc import Mapping
 
@@ -13,9 +13,9 @@ NO_EVIDENCE = (
 
 
 def card(study: Study, description: BundleDescription) -> str:
-    """The card of a model that learnt from data, or of a built-in one that learnt from drawings."""
+    """The card of a model that learnt from data, or of a built-in model, which learnt from drawings."""
     origin = description.origin
-    body = _of_drawings(origin, origin.drawn) if origin.drawn is not None else _of_data(study, description)
+    body = _describe_drawings(origin, origin.drawn) if origin.drawn is not None else _describe_data(study, description)
     kind = "figure" if origin.drawn is not None else "validation"
     figures = "\n".join(
         f"| {name} | {figure['value']:.3f} | {figure['low']:.3f} to {figure['high']:.3f} |"
@@ -43,22 +43,22 @@ def card(study: Study, description: BundleDescription) -> str:
 """
 
 
-def _of_data(study: Study, description: BundleDescription) -> str:
+def _describe_data(study: Study, description: BundleDescription) -> str:
     origin, rows = description.origin, description.rows
     budget = "" if origin.budget == 1 else f" Only {origin.budget:g} of the recipe's epochs and rows were used."
     return f"""Mode {origin.mode}, seed {origin.seed}, code {origin.code}.{budget} Rows: {rows["train"]} to learn from,
 {rows["validation"]} to choose by; {rows["test"]} are kept for `rajobs evaluate`.
-Input {origin.data}, split {origin.split}.{_never_learned(study, description.learned)}"""
+Input {origin.data}, split {origin.split}.{_describe_unlearned_sites(study, description.learned)}"""
 
 
-def _of_drawings(origin: Origin, drawn: DrawnFilms) -> str:
+def _describe_drawings(origin: Origin, drawn: DrawnFilms) -> str:
     return f"""Learnt from {drawn.films:,} drawn films (phantoms of version {drawn.phantom}, seed {origin.seed}), none
 of them shown in two rounds, by code {origin.code}: `make builtin`. No patient's pixels are in it.
 
 Tried on {drawn.tried:,} drawn films of another seed, children, badly exposed, cut and turned ones among them:"""
 
 
-def _never_learned(study: Study, learned: Mapping[str, Mapping[str, int]]) -> str:
+def _describe_unlearned_sites(study: Study, learned: Mapping[str, Mapping[str, int]]) -> str:
     """The sites without a label of a target."""
     if not study.rows.labels_name_site:
         return ""

@@ -1,4 +1,4 @@
-"""A model's answers to one part of a split with the truth, and the figures they come to."""
+"""A model's answers to one part of a split, their truth, and the metrics that follow from both."""
 
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
@@ -22,7 +22,7 @@ CHUNK = 512  # rows in memory at a time
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """A study's answers to some rows, by target: class numbers and probabilities."""
+    """The answers to some rows of a study, by target: class numbers and probabilities."""
 
     study: Study
     at: Numbers  # the rows, by number
@@ -30,12 +30,12 @@ class Evaluation:
     truth: Mapping[str, Numbers]
     predicted: Mapping[str, Numbers]
     p: Mapping[str, Probabilities]
-    answered_targets: Mapping[str, Target] = field(default_factory=dict)  # as they are answered; empty for points
-    sites: NDArray[np.str_] | None = None  # of points: the place that each answer is about
-    votes: Mapping[str, Numbers] = field(default_factory=dict)  # members x rows: what each answers alone
+    answered_targets: Mapping[str, Target] = field(default_factory=dict)  # as the model learnt them; empty for points
+    sites: NDArray[np.str_] | None = None  # for points: the site of each answer
+    votes: Mapping[str, Numbers] = field(default_factory=dict)  # members x rows: the answer of each member alone
 
     def rows(self, known: pa.Table) -> pa.Table:
-        """The rows that the answers are about, out of all rows; of points each with its site."""
+        """The rows of the answers, out of all rows; for points, one per site."""
         rows = known.take(pa.array(self.at))
         if self.sites is None:
             return rows
@@ -57,7 +57,7 @@ class Evaluation:
 
 
 def figures(study: Study, answers: Mapping[str, metrics.Answers]) -> dict[str, dict[str, float]]:
-    """Every metric of a study with its interval; accuracy also with the classes that the paper has."""
+    """Every metric of a study with its interval; accuracy also with the paper's classes."""
     computed = {}
     for target in study.targets:
         of_target = answers.get(target.name)
@@ -80,7 +80,7 @@ def _with_printed_classes(study: Study, target: Target, answers: metrics.Answers
 
 
 def evaluate_folds(model: Model, folds: Sequence[Dataset]) -> Evaluation:
-    """The validation part's answers; of a cross-validated model, each row's by the network that never saw it."""
+    """The answers to the validation part; in a cross-validated model, by the network that never saw the row."""
     evaluations = []
     for number, dataset in enumerate(folds):
         of_fold: TrainedMembers = {name: [networks[number]] for name, networks in model.trained.items()}
@@ -106,9 +106,9 @@ def _join(
 
 
 def choose_most_accurate(model: Model, folds: Sequence[Dataset], mode: str) -> str:
-    """The member that is right most often, the first of several; on the validation part, or as 000 chose it.
+    """The member that is right most often on the validation part (the first one, if several are).
 
-    Published mode chooses on the test part: the paper's leak.
+    Published mode chooses on the test part, which is the leak of paper 000.
     """
     evaluation = evaluate_model(model, folds[0], "test") if mode == "published" else evaluate_folds(model, folds)
     right = np.zeros(len(model.recipe.members))
@@ -150,7 +150,7 @@ def evaluate_model(model: Model, dataset: Dataset, part: str) -> Evaluation:
 
 
 def evaluate_points(model: Model, dataset: Dataset, part: str) -> Evaluation:
-    """Whether each place of a part's rows is found within half a joint's width, or rightly not shown."""
+    """Whether each point of a part's rows is found within half a joint's width, or correctly not shown."""
     study, points = dataset.study, dataset.study.points
     assert points is not None and dataset.points is not None
     at = np.flatnonzero((dataset.parts == part) & ~(dataset.points == UNKNOWN).all(axis=(1, 2)))
@@ -161,7 +161,7 @@ def evaluate_points(model: Model, dataset: Dataset, part: str) -> Evaluation:
     near = np.linalg.norm(located[..., :2] - truth, axis=2) <= joint_widths(points.point_names, truth) / 2
     confidence = located[..., 2]
     right_if_shown = (confidence >= LEAST_CONFIDENCE) & (near | ~in_view)
-    judged = np.isfinite(confidence)  # a place that no member looks for is not judged
+    judged = np.isfinite(confidence)  # a point that no member looks for is not judged
     patients = np.array(dataset.arrays.rows.column("patient").to_pylist(), dtype=np.str_)[at]
     return Evaluation(
         study=study,

@@ -1,4 +1,4 @@
-"""The readers compared with a model: how far each of them agrees with the reference, and they with one another."""
+"""Readers compared with a model: how far each agrees with the reference, and with every other reader."""
 
 from collections.abc import Mapping
 from itertools import combinations, product
@@ -16,18 +16,18 @@ from rajobs.records import metrics
 from rajobs.records.label_consensus import ADJUDICATED, Place, readers
 
 MODEL, REFERENCE = "model", "reference"
-MEASURES = 3  # of the study's, the first ones that need no probabilities
+MEASURES = 3  # how many of the study's metrics: the first ones that need no probabilities
 
 
 def measures(study: Study) -> list[str]:
-    """The measures by which a reader and a model can be compared."""
+    """The metrics by which a reader and a model can be compared."""
     return [name for name in study.metrics if name in metrics.BY_COUNTS][:MEASURES]
 
 
 def compare_readers(study: Study, predictions: pa.Table, labels: pa.Table) -> list[Comparison]:
     """The model and the readers compared with the reference and with one another.
 
-    A reader is judged by an adjudicated reference alone: a consensus of the readers would hold their own voice.
+    Readers are compared with an adjudicated reference only: their own scores are part of a consensus.
     """
     compared: list[Comparison] = []
     for target in study.targets:
@@ -36,15 +36,15 @@ def compare_readers(study: Study, predictions: pa.Table, labels: pa.Table) -> li
         answered = predictions.filter(pc.equal(predictions.column("target"), target.name))
         if names and answered.num_rows:
             read = {
-                name: {_place(study, *place): value for place, value in by_reader.get(name, {}).items()}
+                name: {_label_place(study, *place): value for place, value in by_reader.get(name, {}).items()}
                 for name in (*names, *ADJUDICATED)
             }
             compared += _compare_on_target(study, target, answered, read)
     return compared
 
 
-def _place(study: Study, image: str, side: str | None, site: str | None) -> Place:
-    """What a row and its labels have in common: of a whole image not the side and site that a label may name."""
+def _label_place(study: Study, image: str, side: str | None, site: str | None) -> Place:
+    """The key of a row and of its labels; a label of a whole image may name a side and site, which do not count."""
     return study.rows.label_place(image, side, site)
 
 
@@ -52,7 +52,7 @@ def _compare_on_target(
     study: Study, target: Target, predictions: pa.Table, by_reader: Mapping[str, Mapping[Any, str]]
 ) -> list[Comparison]:
     rows = predictions.select(["image_id", "side", "site"]).to_pylist()
-    places = [_place(study, row["image_id"], row["side"], row["site"] or None) for row in rows]
+    places = [_label_place(study, row["image_id"], row["side"], row["site"] or None) for row in rows]
     scores = {name: encode(target, [read.get(place) for place in places]) for name, read in by_reader.items()}
     adjudicated = np.any([scores.pop(name) != MISSING for name in ADJUDICATED], axis=0)
     voices = {
@@ -66,11 +66,11 @@ def _compare_on_target(
         one, other = voices[who], voices[against]
         there = (one != MISSING) & (other != MISSING)
         there = there if among is None else there & among
-        nothing = np.zeros((int(there.sum()), len(target.classes)))  # counts alone are asked for
+        nothing = np.zeros((int(there.sum()), len(target.classes)))  # only metrics of counts are computed
         return metrics.Answers(truth=other[there], predicted=one[there], p=nothing, patients=patients[there])
 
     def compare(who: str, against: str, lead: FigureByMetric | None = None) -> list[Comparison]:
-        """None where they have no row in common."""
+        """Empty if they have no row in common."""
         common = answers(who, against)
         if not len(common.truth):
             return []

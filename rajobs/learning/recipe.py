@@ -21,7 +21,7 @@ Settings = Mapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Augment:
-    """How a sample is changed before it is shown, each draw anew. Zeros change nothing."""
+    """Random changes of a sample, drawn anew each time that it is shown. Zeros change nothing."""
 
     rotate: float = 0.0  # degrees, either way
     quarter_turns: bool = False  # by 0, 90, 180 or 270 degrees first
@@ -34,32 +34,32 @@ class Augment:
     contrast: float = 0.0  # factor 1-contrast to 1+contrast about the mean
     noise: float = 0.0  # standard deviation, of a range of 1
     gamma: float = 0.0  # exponent e^-gamma to e^gamma on the range of 1
-    cover: float = 0.0  # side of an even rectangle put over a part of the image, up to this share of its side
+    cover: float = 0.0  # largest side of a plain rectangle that covers a part of the image, as a share of its side
 
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """How a network is fitted. Of it a cascade takes epochs, copies and the augmentation's moves."""
+    """How a network is fitted. A cascade uses epochs, copies, and the moves and the horizontal flip of augment."""
 
-    epochs: int = 10  # of a cascade: stages
-    batch_size: int = 64  # rows of a step, of all workers together
+    epochs: int = 10  # passes over the training rows; for a cascade its stages
+    batch_size: int = 64  # rows per step, of all workers together
     optimiser: str = "adamw"  # adamw | adam | sgd | rmsprop | adadelta
     learning_rate: float = 1e-3  # the highest of its schedule
-    head_rate: float = 1.0  # factor on the heads' learning rate, where the trunk has learnt elsewhere
+    head_rate: float = 1.0  # factor on the heads' learning rate, if the trunk is pretrained
     weight_decay: float = 1e-2  # shrinks the weights at each step
     momentum: float = 0.9  # sgd and rmsprop only
     schedule: str = "one_cycle"  # constant | cosine | one_cycle: the learning rate over all steps
-    class_weights: bool = False  # rare classes weigh more, by the inverse of their share
-    copies: int = 1  # times a training row is shown in an epoch, each with an augmentation of its own
-    norm_rows: int = 0  # rows that a batch norm learns from, lots of a batch; 0: the whole batch, of all workers
-    patience: int = 0  # epochs without a lower validation loss before it stops; 0: never
+    class_weights: bool = False  # rare classes have more weight, by the inverse of their share
+    copies: int = 1  # times that a training row is shown in an epoch, with a new augmentation each time
+    norm_rows: int = 0  # a batch norm normalises so many rows at a time; 0: the whole batch, of all workers
+    patience: int = 0  # epochs without a lower validation loss after which training stops; 0: never
     keep: str = "best"  # best | last: the epoch whose weights are kept
     augment: Augment = field(default_factory=Augment)  # how a row is changed each time it is shown
 
     def __post_init__(self) -> None:
-        _one_of("optimiser", self.optimiser, OPTIMISERS)
-        _one_of("schedule", self.schedule, SCHEDULES)
-        _one_of("keep", self.keep, ("best", "last"))
+        _check_choice("optimiser", self.optimiser, OPTIMISERS)
+        _check_choice("schedule", self.schedule, SCHEDULES)
+        _check_choice("keep", self.keep, ("best", "last"))
         for name in ("epochs", "batch_size", "learning_rate", "head_rate", "copies"):
             if getattr(self, name) <= 0:
                 raise BadRecipe(f"{name} must be above 0, not {getattr(self, name)}")
@@ -71,39 +71,39 @@ class Training:
 class Member:
     """One network of a recipe."""
 
-    name: str  # of its own within the recipe
+    name: str  # unique within the recipe
     architecture: str  # by name; see learning/networks/architectures.py
     settings: Settings = field(default_factory=dict)  # of the architecture
-    targets: tuple[str, ...] = ()  # of the study; none named: all
-    groups: tuple[tuple[str, ...], ...] = ()  # classes it tells apart only as groups, in the order of its outputs
-    sees: tuple[str, ...] = ()  # classes of rows it learns from, of a cascade the sites it finds; none named: all
-    by_kind: bool = False  # a head for each kind of row (of joint), on a shared trunk
-    ordered: bool = True  # scores learnt as steps in order; else as names, by softmax
-    weights: str = NONE  # pretrained weights it starts from, by name
-    training: Training | None = None  # where it differs from the recipe's
-    fit: str = "gradient"  # gradient | cascade: by descent, or as a boosted cascade of Haar-like features
+    targets: tuple[str, ...] = ()  # of the study; empty: all
+    groups: tuple[tuple[str, ...], ...] = ()  # classes that it distinguishes only as groups, in order of its outputs
+    sees: tuple[str, ...] = ()  # classes of rows that it learns from, or the sites that a cascade looks for; empty: all
+    by_kind: bool = False  # one head per kind of row (of joint), on a shared trunk
+    ordered: bool = True  # true: scores are learnt as ordered steps; false: as names, by softmax
+    weights: str = NONE  # name of the pretrained weights that it starts from
+    training: Training | None = None  # its own, if it differs from the recipe's
+    fit: str = "gradient"  # gradient | cascade: gradient descent, or a boosted cascade of Haar-like features
 
     def __post_init__(self) -> None:
-        _one_of("fit", self.fit, FITS)
+        _check_choice("fit", self.fit, FITS)
         if self.fit != "gradient" and self.weights != NONE:
             raise BadRecipe(f"{self.name} is a boosted cascade, which starts from no weights: leave them out")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What is trained and how; several members answer together."""
+    """What is trained and how. Several members answer together."""
 
     view: Settings = field(default_factory=dict)  # settings of the study's view
     members: tuple[Member, ...]  # the networks that answer together
     combine: str = "mean"  # mean | first_yes | most_accurate: how their answers become one
-    training: Training = field(default_factory=Training)  # of all members that have none of their own
-    drawn: float = 0.0  # rows drawn by us that teach beside each row of the data; ultrasound alone
-    folds: int = 0  # shares of the patients that take turns as validation, a network each; for few data; 0: none
-    calibrate: bool = True  # one temperature a network and target, set on the validation part
+    training: Training = field(default_factory=Training)  # of all members without their own
+    drawn: float = 0.0  # drawn rows to learn from, per row of the data; ultrasound only
+    folds: int = 0  # of a cross-validation, for few data: one network per fold answers; 0: no cross-validation
+    calibrate: bool = True  # one temperature per network and target, set on the validation part
     heavy: bool = False  # meant for a GPU
 
     def __post_init__(self) -> None:
-        _one_of("combine", self.combine, COMBINES)
+        _check_choice("combine", self.combine, COMBINES)
         if self.drawn < 0:
             raise BadRecipe(f"drawn must be 0 (none) or above, not {self.drawn}")
         if self.folds < 0 or self.folds == 1:
@@ -122,41 +122,41 @@ class Recipe:
         return member.training or self.training
 
 
-def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
+def _check_choice(name: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
         raise UnknownName.among(name, value, known)
 
 
 def to_dict(recipe: Recipe) -> dict[str, Any]:
     """Plain data that `from_dict` reads back."""
-    plain = typing.cast(dict[str, Any], _plain(recipe))
+    plain = typing.cast(dict[str, Any], _to_plain(recipe))
     for member in plain["members"]:
         if member["training"] is None:
             del member["training"]
     return plain
 
 
-def _plain(value: Any) -> Any:
+def _to_plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {f.name: _to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: _to_plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [_to_plain(item) for item in value]
     return value
 
 
 def from_dict(data: Mapping[str, Any]) -> Recipe:
-    """A recipe out of plain data; a key or type that does not fit is a BadRecipe that names it."""
-    return typing.cast(Recipe, _build(Recipe, data, ""))
+    """A recipe from plain data; a key or type that does not fit raises a BadRecipe that names it."""
+    return typing.cast(Recipe, _build_dataclass(Recipe, data, ""))
 
 
 def from_toml(text: str) -> Recipe:
-    """A recipe out of a TOML file's text."""
+    """A recipe from the text of a TOML file."""
     try:
         return from_dict(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
-        raise BadRecipe(f"the recipe is no TOML: {error}") from None
+        raise BadRecipe(f"the recipe is not TOML: {error}") from None
 
 
 def to_toml(recipe: Recipe) -> str:
@@ -169,25 +169,25 @@ def to_toml(recipe: Recipe) -> str:
 def replace(recipe: Recipe, dotted: str, value: Any) -> Recipe:
     """The recipe with one setting changed, named by its path: `training.augment.rotate`, `members.0.settings.width`.
 
-    A path into `members` may leave out the number: then every member is changed.
+    If a path into `members` leaves out the number, every member is changed.
     """
     data = to_dict(recipe)
-    _set(data, dotted.split("."), value, dotted)
+    _set_value(data, dotted.split("."), value, dotted)
     return from_dict(data)
 
 
 def lookup(recipe: Recipe, dotted: str) -> Any:
-    """One setting by its path, as `replace` names it; of several members the first one's."""
-    found: Any = to_dict(recipe)
+    """The value of one setting by its path, as in `replace`; without a member's number, the first member's."""
+    value: Any = to_dict(recipe)
     for name in dotted.split("."):
-        if isinstance(found, list):
-            found = found[int(name)] if name.isdigit() else found[0].get(name)
+        if isinstance(value, list):
+            value = value[int(name)] if name.isdigit() else value[0].get(name)
         else:
-            found = found.get(name) if isinstance(found, dict) else None
-    return found
+            value = value.get(name) if isinstance(value, dict) else None
+    return value
 
 
-def _set(data: Any, path: list[str], value: Any, dotted: str) -> None:
+def _set_value(data: Any, path: list[str], value: Any, dotted: str) -> None:
     if not path or not isinstance(data, list | dict):
         raise BadRecipe(f"{dotted} is not the path of a setting")
     name, *rest = path
@@ -195,31 +195,31 @@ def _set(data: Any, path: list[str], value: Any, dotted: str) -> None:
         if name.isdigit() and int(name) >= len(data):
             raise BadRecipe(f"{dotted}: there are {len(data)} members, counted from 0")
         for item in [data[int(name)]] if name.isdigit() else data:
-            _set(item, rest if name.isdigit() else path, value, dotted)
+            _set_value(item, rest if name.isdigit() else path, value, dotted)
         return
-    # The last step into an open mapping may be new: the architecture or the view checks it.
-    free = not rest and dotted.split(".")[-2:-1] in (["settings"], ["view"])
-    if name not in data and not free:
+    # A new name is allowed at the end of a path into an open mapping: the architecture or the view checks it.
+    is_open = not rest and dotted.split(".")[-2:-1] in (["settings"], ["view"])
+    if name not in data and not is_open:
         raise UnknownName.among(f"setting in {dotted}", name, data)
     if rest:
-        _set(data[name], rest, value, dotted)
+        _set_value(data[name], rest, value, dotted)
     else:
         data[name] = value
 
 
-def _table(value: Any, where: str) -> Settings:
+def _check_table(value: Any, where: str) -> Settings:
     if not isinstance(value, Mapping):
         raise BadRecipe(f"{where} must be a table of settings")
     return value
 
 
-def _build(kind: type, data: Any, where: str) -> Any:
-    _table(data, where or "the recipe")
+def _build_dataclass(kind: type, data: Any, where: str) -> Any:
+    _check_table(data, where or "the recipe")
     hints = typing.get_type_hints(kind)
     for name in data:
         if name not in hints:
             raise UnknownName.among(f"setting in {where or 'the recipe'}", name, hints)
-    values = {name: _value(hints[name], item, f"{where}.{name}".lstrip(".")) for name, item in data.items()}
+    values = {name: _convert_value(hints[name], item, f"{where}.{name}".lstrip(".")) for name, item in data.items()}
     needed = [
         f.name
         for f in dataclasses.fields(kind)
@@ -230,25 +230,25 @@ def _build(kind: type, data: Any, where: str) -> Any:
     return kind(**values)
 
 
-def _value(hint: Any, value: Any, where: str) -> Any:
+def _convert_value(hint: Any, value: Any, where: str) -> Any:
     origin = typing.get_origin(hint)
     if origin is types.UnionType:
         (inner,) = [part for part in typing.get_args(hint) if part is not type(None)]
-        return _value(inner, value, where)
+        return _convert_value(inner, value, where)
     if dataclasses.is_dataclass(hint):
-        return _build(typing.cast(type, hint), value, where)
+        return _build_dataclass(typing.cast(type, hint), value, where)
     if origin is tuple:
         if not isinstance(value, list | tuple):
             raise BadRecipe(f"{where} must be a list")
         inner = typing.get_args(hint)[0]
-        return tuple(_value(inner, item, f"{where}.{at}") for at, item in enumerate(value))
+        return tuple(_convert_value(inner, item, f"{where}.{at}") for at, item in enumerate(value))
     if origin is not None:
-        return dict(_table(value, where))
+        return dict(_check_table(value, where))
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
-        raise BadRecipe(f"{where} must be {_WORDS[hint]}, not {value!r}")
+        raise BadRecipe(f"{where} must be {_TYPE_NAMES[hint]}, not {value!r}")
     return value
 
 
-_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+_TYPE_NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}

@@ -18,19 +18,19 @@ from rajobs.records.splits import PrintedPatients, PrintedSplit
 from rajobs.records.tables.table_schema import Column
 
 POINT_CLASSES = ("not found", "found")
-"""Of a point: not there or not where it was said to be, and found within half a joint's width."""
+"""Classes of a point: found means within half a joint's width of its label."""
 
 Array = NDArray[np.uint8] | NDArray[np.uint16]
 
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """How a row becomes an array. Raise `version` when the function changes: arrays are then prepared anew."""
+    """How a row becomes an array. Raise `version` when the function changes, so that arrays are prepared anew."""
 
     draw: Callable[..., Array]  # (image, or a visit's findings, row, **settings) -> array
     version: int
-    reads: str  # preview | pixels | clinic: what it is given
-    settings: Mapping[str, Any] = field(default_factory=dict)  # its defaults; a recipe may change them
+    reads: str  # preview | pixels | clinic: what it is drawn from
+    settings: Mapping[str, Any] = field(default_factory=dict)  # the defaults, which a recipe may change
     place: Callable[..., Affine] | None = None  # (row, film's shape, **settings): where `draw` puts the film's pixels
 
     def with_settings(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
@@ -40,22 +40,22 @@ class View:
         return {**self.settings, **chosen}
 
     def identity(self, chosen: Mapping[str, Any]) -> str:
-        """Tells one distinct view from another."""
+        """A digest that is equal for equal views only."""
         return digest([self.draw.__name__, self.version, self.reads, self.with_settings(chosen)])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Printed:
-    """A figure that a paper prints, beside the metric of ours that it is compared with."""
+    """A figure that a paper prints, and our metric that it is compared with."""
 
     what: str
     value: float
-    metric: str | None = None  # "<target>.<metric id>", where one of ours is the same measure
+    metric: str | None = None  # "<target>.<metric id>", if one of ours is the same measure
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """An answer that needs no model: for rows whose image has a certain value in a column of the images table."""
+    """An answer without a model, for rows whose image has this value in a column of the images table."""
 
     target: str
     column: str
@@ -70,25 +70,25 @@ class AnswerColumns:
 
     target: str
     answer: str | None = None  # a text column takes the class, an integer column its number (the score)
-    p: str | None = None  # a list: the probability of each class
+    p: str | None = None  # a list column: the probability of each class
     p_of: Mapping[str, str] = field(default_factory=dict)  # class -> column of its probability
-    disagreement: str | None = None  # largest difference between several models
-    dissent: str | None = None  # share of the members that answer something else
+    disagreement: str | None = None  # column of the largest difference between several models
+    dissent: str | None = None  # column of the share of members that answer something else
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreStep:
-    """What score does with a study's answers: the table and the columns that they fill."""
+    """What score does with a study's answers: the table and the columns that it writes them to."""
 
     table: str  # films | hands | joints | ultrasound | visits
     columns: tuple[AnswerColumns, ...] = ()
-    adds: tuple[Column, ...] = ()  # columns that the table has for this study alone
-    passes: tuple[str, ...] = ()  # a filter of films: the answers after which a film goes on to the other studies
+    adds: tuple[Column, ...] = ()  # columns that the table has only for this study
+    passes: tuple[str, ...] = ()  # for a filter of films: the answers that let a film pass on to the other studies
 
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """A question, the rows it is asked of, and the recipes that answer it."""
+    """A question about rows of one kind, and the recipes that answer it."""
 
     name: str
     paper: str
@@ -96,40 +96,38 @@ class Study:
     rows: RowKind
     view: View
     targets: tuple[Target, ...] = ()
-    points: Points | None = None  # what is to be found in an array, by the labels' x and y
+    points: Points | None = None  # what has to be located in an array, by the labels' x and y
     headline: str  # "<target>.<metric id>", higher is better
     metrics: tuple[str, ...] = ("accuracy", "balanced_accuracy", "auc", "calibration_error")
     recipes: Mapping[str, Recipe] = field(default_factory=dict)
     printed: tuple[Printed, ...] = ()
     printed_split: PrintedSplit | PrintedPatients | None = None
-    folds: Mapping[str, str] = field(default_factory=dict)  # classes that the paper counts as another
-    kinds: Mapping[str, str] = field(default_factory=dict)  # site -> kind of row, for members with a head a kind
-    rules: tuple[Rule, ...] = ()  # of score, and of evaluate in clean mode
-    scores: ScoreStep | None = None  # None: score does not ask this study
-    baseline: str | None = (
-        None  # a plain model of the rows' own numbers beside the networks; see learning/tabular_baseline.py
-    )
+    folds: Mapping[str, str] = field(default_factory=dict)  # class -> the class that the paper counts it as
+    kinds: Mapping[str, str] = field(default_factory=dict)  # site -> kind of row, for members with one head per kind
+    rules: tuple[Rule, ...] = ()  # applied by score, and by evaluate in clean mode
+    scores: ScoreStep | None = None  # None: score does not use this study
+    baseline: str | None = None  # plain model that the networks are compared with; see learning/tabular_baseline.py
 
     def kind_numbers(self, sites: Sequence[str]) -> NDArray[np.int64]:
-        """The number of each row's kind; 0 where a study has but one."""
+        """The number of each row's kind; 0 if the study has only one kind."""
         number = {name: at for at, name in enumerate(dict.fromkeys(self.kinds.values()))}
         return np.array([number.get(self.kinds.get(site, ""), 0) for site in sites], np.int64)
 
-    def asked(self, recipe: Recipe) -> "Study":
-        """The study as a recipe answers it: of one that shows points alone it is judged whether each is found."""
+    def for_recipe(self, recipe: Recipe) -> "Study":
+        """The study as a recipe answers it. If all members only show points, the question is whether each is found."""
         points = self.points.name if self.points is not None else None
         if points is None or not any(points in member.targets for member in recipe.members):
             study = self if points is None else replace(self, points=None)
         elif all(member.targets == (points,) for member in recipe.members):
-            return self.shown()
+            return self.of_points()
         else:
             study = self
         every = [target.name for target in self.targets]
-        told = [name for member in recipe.members for name in member.targets or every if name != points]
-        return study.answered({self.target(name).name for name in told})
+        answered = [name for member in recipe.members for name in member.targets or every if name != points]
+        return study.with_targets({self.target(name).name for name in answered})
 
-    def answered(self, names: Collection[str]) -> "Study":
-        """The study without the targets that nobody answers; where the headline's is one, another's same measure."""
+    def with_targets(self, names: Collection[str]) -> "Study":
+        """The study with these targets only. If the headline's is left out, the first one's same metric replaces it."""
         kept = tuple(target for target in self.targets if target.name in names)
         if kept == self.targets:
             return self
@@ -138,25 +136,25 @@ class Study:
         rules = tuple(rule for rule in self.rules if rule.target in names)
         return replace(self, targets=kept, headline=headline, rules=rules)
 
-    def shown(self) -> "Study":
-        """The study asked where things are, and nothing else."""
+    def of_points(self) -> "Study":
+        """The study with a single question: whether each point is found."""
         assert self.points is not None, self.name
-        found = Nominal(name=self.points.name, classes=POINT_CLASSES)
+        target = Nominal(name=self.points.name, classes=POINT_CLASSES)
         metrics = ("accuracy", "balanced_accuracy", "auc", "calibration_error")
-        return replace(self, targets=(found,), headline=f"{found.name}.accuracy", metrics=metrics, folds={})
+        return replace(self, targets=(target,), headline=f"{target.name}.accuracy", metrics=metrics, folds={})
 
     def target(self, name: str) -> Target:
-        found = {target.name: target for target in self.targets}
-        if name not in found:
-            raise UnknownName.among(f"target of {self.name}", name, found)
-        return found[name]
+        by_name = {target.name: target for target in self.targets}
+        if name not in by_name:
+            raise UnknownName.among(f"target of {self.name}", name, by_name)
+        return by_name[name]
 
     def recipe(self, name: str) -> Recipe:
         if not self.recipes:
             raise NotThereYet(f"{self.name} is declared but has no recipe yet; `rajobs studies` shows which have")
         if name == "published" and name not in self.recipes:
             raise NotThereYet(
-                f"what {self.paper} did for {self.name} is no recipe yet; there is {', '.join(self.recipes)}"
+                f"there is no recipe yet of what {self.paper} did for {self.name}; there are: {', '.join(self.recipes)}"
             )
         if name not in self.recipes:
             raise UnknownName.among(f"recipe of {self.name}", name, [*self.recipes, "or a TOML file"])

@@ -1,6 +1,6 @@
-"""A plain model of a row's own numbers, beside the networks that see them as a picture: is the picture worth it?
+"""A plain model of a row's own numbers, compared with the networks that see the same numbers as a picture.
 
-It learns from the same parts of the split and answers the same rows. What is missing stays missing.
+It learns from the same parts of the split and answers the same rows. Missing values stay missing.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,20 +20,20 @@ from rajobs.learning.targets import MISSING, Target, encode, predicted
 from rajobs.records import metrics
 
 Numbers = NDArray[np.float64]
-"""Rows by variables; NaN where there is none."""
+"""Rows by variables; a missing value is not a number."""
 
 MODEL, REFERENCE = "a plain tabular model", "reference"
 SEED = 0
 
 
-def boosted_trees(known: Numbers, truth: NDArray[np.int64], asked: Numbers, classes: int) -> Numbers:
-    """Probabilities by gradient boosting with scikit-learn's settings; rare classes weigh more."""
+def boosted_trees(known: Numbers, truth: NDArray[np.int64], new: Numbers, classes: int) -> Numbers:
+    """Probabilities by gradient boosting with scikit-learn's settings; rare classes have more weight."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    there = ~np.isnan(known).all(axis=0)  # scikit-learn fails on what nobody ever measured
+    there = ~np.isnan(known).all(axis=0)  # scikit-learn fails on a variable without any value
     model = HistGradientBoostingClassifier(class_weight="balanced", random_state=SEED).fit(known[:, there], truth)
-    p = np.zeros((len(asked), classes))
-    p[:, model.classes_] = model.predict_proba(asked[:, there])
+    p = np.zeros((len(new), classes))
+    p[:, model.classes_] = model.predict_proba(new[:, there])
     return p
 
 
@@ -61,29 +61,33 @@ def compare_baseline(
     learns: Mapping[str, Mapping[str, str]],
     parts: Sequence[str] = ("train",),
 ) -> list[Comparison]:
-    """The study's baseline and the networks on the rows of a predictions table, two comparisons per target.
+    """The networks and the study's baseline on the rows of a predictions table: two comparisons per target.
 
-    `learns`: by target the labels of the visits to learn from, which belong to these `parts` of the split. The
+    `learns`: by target, the labels of the visits to learn from, which belong to these `parts` of the split. The
     headline's metric, which decides, is last.
     """
-    assert study.baseline is not None and study.rows.table == CLINIC_TABLE, "visits alone have variables"
+    assert study.baseline is not None and study.rows.table == CLINIC_TABLE, "only visits have variables"
     model, values = BASELINES[study.baseline], variables(visits, study)
     compared: list[Comparison] = []
     for target in study.targets:
         answered = predictions.filter(pc.equal(predictions.column("target"), target.name))
         labels = {name: value for name, value in learns[target.name].items() if value in target.classes}
-        asked = answered.column("image_id").to_pylist()
-        assert not labels.keys() & set(asked), "what it learns from judges nobody"
-        if len(set(labels.values())) > 1 and asked:
+        ids = answered.column("image_id").to_pylist()
+        assert not labels.keys() & set(ids), "a row that the baseline learns from must not judge it"
+        if len(set(labels.values())) > 1 and ids:
             truth = encode(target, list(labels.values()))
-            known, new = (np.stack([values[name] for name in names]) for names in (labels, asked))
-            networks, baseline = _compare(study, target, answered, model(known, truth, new, len(target.classes)))
+            known, new = (np.stack([values[name] for name in names]) for names in (labels, ids))
+            networks, baseline = _compare_with_reference(
+                study, target, answered, model(known, truth, new, len(target.classes))
+            )
             compared += [networks, replace(baseline, learnt=len(labels), learnt_from=tuple(parts))]
     return compared
 
 
-def _compare(study: Study, target: Target, predictions: pa.Table, p: Numbers) -> tuple[Comparison, Comparison]:
-    """The networks and the baseline, which answered with the probabilities `p`, each compared with the reference."""
+def _compare_with_reference(
+    study: Study, target: Target, predictions: pa.Table, p: Numbers
+) -> tuple[Comparison, Comparison]:
+    """The networks and the baseline, whose probabilities are `p`, each compared with the reference."""
     truth = encode(target, predictions.column("truth").to_pylist())
     patients = np.array(predictions.column("patient").to_pylist(), dtype=np.str_)
     networks = encode(target, predictions.column("predicted").to_pylist())
@@ -95,33 +99,37 @@ def _compare(study: Study, target: Target, predictions: pa.Table, p: Numbers) ->
             truth=truth[there], predicted=predicted_classes[there], p=p[there], patients=patients[there]
         )
 
-    sure = all(probabilities)
-    one = answers(networks, np.array(probabilities, np.float64) if sure else np.zeros_like(p))
-    other = answers(predicted(target, p), p)
-    names = _measures(study, target, sure)
-    lead = {name: metrics.lead(metrics.METRICS[name], one, other) for name in names}
+    have_p = all(probabilities)
+    of_networks = answers(networks, np.array(probabilities, np.float64) if have_p else np.zeros_like(p))
+    of_baseline = answers(predicted(target, p), p)
+    names = _order_metrics(study, target, have_p)
+    lead = {name: metrics.lead(metrics.METRICS[name], of_networks, of_baseline) for name in names}
     first = Comparison(
-        target=target.name, who="model", against=REFERENCE, rows=int(there.sum()), figures=_figures(names, one)
+        target=target.name,
+        who="model",
+        against=REFERENCE,
+        rows=int(there.sum()),
+        figures=_compute_figures(names, of_networks),
     )
-    return first, replace(first, who=MODEL, figures=_figures(names, other), lead=lead)
+    return first, replace(first, who=MODEL, figures=_compute_figures(names, of_baseline), lead=lead)
 
 
-def _measures(study: Study, target: Target, sure: bool) -> list[str]:
-    """The study's measures (without probabilities those of counts), the one that decides last."""
-    headline, _, chief = study.headline.partition(".")
-    names = [name for name in study.metrics if sure or name in metrics.BY_COUNTS]
-    if headline == target.name and chief in names:
-        names.remove(chief)
-        names.append(chief)
+def _order_metrics(study: Study, target: Target, have_p: bool) -> list[str]:
+    """The study's metrics (only those of counts if there are no probabilities), the one that decides last."""
+    headline_target, _, deciding = study.headline.partition(".")
+    names = [name for name in study.metrics if have_p or name in metrics.BY_COUNTS]
+    if headline_target == target.name and deciding in names:
+        names.remove(deciding)
+        names.append(deciding)
     return names
 
 
-def _figures(names: Sequence[str], answers: metrics.Answers) -> dict[str, dict[str, float]]:
+def _compute_figures(names: Sequence[str], answers: metrics.Answers) -> dict[str, dict[str, float]]:
     return {name: metrics.figure(metrics.METRICS[name], answers) for name in names}
 
 
 def verdict(metric: str, lead: Mapping[str, float]) -> str:
-    """In words, whether the networks win against the baseline by their lead in the metric that decides."""
+    """In words, whether the networks win against the baseline, by their lead in the metric that decides."""
     ends = [lead[end] * (-1 if metric in metrics.LESS_IS_BETTER else 1) for end in ("low", "high")]
     if min(ends) > 0:
         return f"The networks win against {MODEL} of the same variables."

@@ -1,7 +1,7 @@
-"""Voting: the members of one recipe, and the models of one study, made into one answer per row.
+"""Voting: the answers of a recipe's members, and of a study's models, become one answer per row.
 
 Members vote by their recipe's rule (the mean, first_yes of 003, most_accurate of 000); models by the mean of their
-probabilities. evaluate and score both vote here, and both apply a study's rules here.
+probabilities. The jobs evaluate and score both vote and apply a study's rules here.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +15,7 @@ from rajobs.learning.study import Rule, Study
 from rajobs.learning.targets import Nominal, Target, predicted
 
 Probabilities = NDArray[np.float64]
-"""Rows by classes; not a number in rows that a model cannot answer."""
+"""Rows by classes; not a number in a row that a model cannot answer."""
 Numbers = NDArray[np.int64]
 MOST_ACCURATE = "most_accurate"
 LEAST_WEIGHT = 1e-6
@@ -28,7 +28,7 @@ class Ballot:
     p: Probabilities
     answers: Numbers
     ordered: bool  # whether the model learnt the target's classes in order
-    member_votes: Numbers | None = None  # members x rows: what each of its members answers alone
+    member_votes: Numbers | None = None  # members x rows: the answer of each member alone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,9 +37,9 @@ class Vote:
 
     p: Probabilities
     answers: Numbers
-    target: Target  # as the models learnt it: names, or scores in order
-    apart: NDArray[np.float64]  # 0 to 1: largest difference between two models, of a score as a share of its range
-    dissent: NDArray[np.float64]  # share of all members that answer something else; not a number if one alone answers
+    target: Target  # as the models learnt it: names, or ordered scores
+    apart: NDArray[np.float64]  # 0 to 1: largest difference between two models; of a score, as a share of its range
+    dissent: NDArray[np.float64]  # share of all members that answer something else; not a number for a single member
     by_rule: NDArray[np.bool_]  # answered by a rule of the study
 
     def probabilities_at(self, row: int) -> Probabilities | None:
@@ -52,9 +52,9 @@ class Vote:
 
 
 def combine_votes(target: Target, ballots: Sequence[Ballot]) -> Vote:
-    """The mean of the models' probabilities over those that can answer a row; one model's answers are kept as they are.
+    """The mean probabilities of the models that can answer a row; a single model's answers stay as they are.
 
-    The mean of several is answered in order if at least one of them learnt the order.
+    Several models answer in order if at least one of them learnt the order.
     """
     learnt = target_as_learnt(target, (ballot.ordered for ballot in ballots))
     several = np.stack([ballot.p for ballot in ballots])
@@ -73,7 +73,7 @@ def combine_votes(target: Target, ballots: Sequence[Ballot]) -> Vote:
 
 
 def _largest_difference(several: NDArray[np.float64], ordered: bool) -> NDArray[np.float64]:
-    """How far models (models x rows x classes) are apart in each row; 0 where fewer than two can answer."""
+    """Largest difference between two models (models x rows x classes) per row; 0 if fewer than two can answer."""
     known: NDArray[np.bool_] = np.logical_not(np.isnan(several).any(axis=2))
     count = known.sum(axis=0)
     scale = np.arange(several.shape[2]) / max(several.shape[2] - 1, 1)
@@ -85,7 +85,7 @@ def _largest_difference(several: NDArray[np.float64], ordered: bool) -> NDArray[
 
 
 def apply_rule(vote: Vote, rule: Rule, holds: NDArray[np.bool_]) -> Vote:
-    """The vote with a rule's answer in the rows where it holds: certain, and nobody's dissent."""
+    """The vote with a rule's answer in the rows where the rule holds: certain, and without dissent."""
     number = vote.target.classes.index(rule.answer)
     certain = np.eye(vote.p.shape[1])[number]
     return replace(
@@ -100,11 +100,11 @@ def apply_rule(vote: Vote, rule: Rule, holds: NDArray[np.bool_]) -> Vote:
 def combine_members(
     study: Study, recipe: Recipe, answers: Mapping[str, Mapping[str, Probabilities]], best: str | None = None
 ) -> dict[str, tuple[Probabilities, Numbers]]:
-    """The members' probabilities (by member, by target) as one: by target, probabilities and answers.
+    """Probabilities and answers by target, combined from the members' probabilities (by member and target).
 
-    `best`: the member that answers, in a recipe of which the most accurate one does; while it is unknown, the mean.
+    `best`: the member that answers alone in a most_accurate recipe; if it is not known yet, all members answer.
     """
-    rule = _first_yes if recipe.combine == "first_yes" else _mean
+    rule = _vote_by_first_yes if recipe.combine == "first_yes" else _vote_by_mean
     answering = [member for member in recipe.members if member.name == best] or recipe.members
     combined = {}
     for target in study.targets:
@@ -115,19 +115,21 @@ def combine_members(
 
 
 def target_as_learnt(target: Target, ordered: Iterable[bool]) -> Target:
-    """The target as it is answered: names without an order if none of those who answer learnt the order."""
+    """The target as it is answered: names without an order, if no member or model learnt the order."""
     return target if any(ordered) else Nominal(name=target.name, classes=target.classes)
 
 
 def member_votes(
     study: Study, recipe: Recipe, answers: Mapping[str, Mapping[str, Probabilities]]
 ) -> dict[str, Numbers]:
-    """By target, what each member answers alone (members x rows); members with groups of classes have no vote."""
+    """By target, the answer of each member alone (members x rows); members with groups of classes have no vote."""
     votes = {}
     for target in study.targets:
         answering = [member for member in recipe.members if target.name in answers[member.name]]
         own = [
-            _mean(target, [member], [answers[member.name][target.name]])[1] for member in answering if not member.groups
+            _vote_by_mean(target, [member], [answers[member.name][target.name]])[1]
+            for member in answering
+            if not member.groups
         ]
         if answering:
             rows = len(answers[answering[0].name][target.name])
@@ -140,15 +142,17 @@ def dissent(votes: Numbers, answers: Numbers) -> NDArray[np.float64]:
     return np.mean(votes != answers, axis=0) if len(votes) > 1 else np.full(len(answers), np.nan)
 
 
-def _mean(target: Target, members: Sequence[Member], several: Sequence[Probabilities]) -> tuple[Probabilities, Numbers]:
-    p = np.mean([_over_classes(target, member, values) for member, values in zip(members, several)], axis=0)
+def _vote_by_mean(
+    target: Target, members: Sequence[Member], several: Sequence[Probabilities]
+) -> tuple[Probabilities, Numbers]:
+    p = np.mean([_spread_over_classes(target, member, values) for member, values in zip(members, several)], axis=0)
     return p, predicted(target_as_learnt(target, (member.ordered for member in members)), p)
 
 
-def _first_yes(
+def _vote_by_first_yes(
     target: Target, members: Sequence[Member], several: Sequence[Probabilities]
 ) -> tuple[Probabilities, Numbers]:
-    """Members are asked in turn; the first whose first group is likelier than a half has the answer (003)."""
+    """The first member whose first group has a probability above a half gives the answer (003)."""
     left = np.ones(len(several[0]))
     p = np.zeros((len(left), len(target.classes)))
     answer = np.full(len(left), -1, np.int64)
@@ -163,8 +167,8 @@ def _first_yes(
     return p, answer
 
 
-def _over_classes(target: Target, member: Member, values: Probabilities) -> Probabilities:
-    """A member's probabilities over the target's own classes; a group's go to the last of its classes."""
+def _spread_over_classes(target: Target, member: Member, values: Probabilities) -> Probabilities:
+    """A member's probabilities over the target's own classes; a group's probability goes to its last class."""
     if not member.groups:
         return values
     p = np.zeros((len(values), len(target.classes)))
@@ -174,14 +178,14 @@ def _over_classes(target: Target, member: Member, values: Probabilities) -> Prob
 
 
 def mean_of_known(several: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The mean over the first axis, leaving out what is not a number; not a number where nothing is known."""
+    """The mean over the first axis without values that are not a number; not a number if there are no others."""
     known = np.isfinite(several)
     count = known.sum(axis=0)
     return np.asarray(np.where(known, several, 0).sum(axis=0) / np.where(count > 0, count, np.nan))
 
 
 def mean_points(several: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Several finders' points (column, row, confidence) as one: mean positions by confidence, and mean confidence."""
+    """Several finders' points (column, row, confidence): positions averaged by confidence, and mean confidence."""
     stacked = np.stack(several)
     confidence = stacked[..., 2:]
     weight = np.where(np.isfinite(confidence), np.maximum(confidence, LEAST_WEIGHT), 0)

@@ -1,4 +1,4 @@
-"""The models of one study that answer together, and what each of them learnt from."""
+"""The models of one study, which answer together, and the rows that each learnt from."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from rajobs.learning.voting import Ballot, Vote, combine_votes
 from rajobs.records.store import open_store
 
 BundleLocation = tuple[str, str]
-"""The URI of a place, and the bundle's folder in it."""
+"""The URI of a place of models, and the bundle's folder in it."""
 
 
 def list_bundles(uri: str, study: str) -> list[BundleLocation]:
@@ -25,7 +25,7 @@ def list_bundles(uri: str, study: str) -> list[BundleLocation]:
 
 @dataclass(frozen=True, kw_only=True)
 class VotingModels:
-    """A study's models, loaded."""
+    """A study's models, loaded and ready to answer."""
 
     study: Study
     models: tuple[Model, ...]  # those that answer targets
@@ -51,7 +51,7 @@ class VotingModels:
         return list(dict.fromkeys(model.hash for model in (*self.models, *self.finders)))
 
     def view_requests(self, rows: Sequence[Row], models: Sequence[Model] | None = None) -> dict[str, ViewRequest]:
-        """What has to be drawn for the models: each distinct view once."""
+        """The views to draw for the models, each distinct one once."""
         return {
             self._view_name(model): ViewRequest(view=self.study.view, settings=model.recipe.view, rows=rows)
             for model in (self.models if models is None else models)
@@ -66,7 +66,7 @@ class VotingModels:
     def vote(self, rows: Sequence[Row], drawn: Mapping[str, Array]) -> dict[str, Vote]:
         """By target, all models' answers to the rows; empty if there is no model or no row.
 
-        A model has no say about sites that it never learnt from.
+        A model does not vote on sites that it never learnt from.
         """
         if not self.models or not rows:
             return {}

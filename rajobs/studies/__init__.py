@@ -1,4 +1,4 @@
-"""The studies, one file each, found by name. A file here with a `STUDY` and one in tune_spaces/ make a study."""
+"""The studies, one file each, found by name. A new study is a file here with a `STUDY`, and one in tune_spaces/."""
 
 import importlib
 import pkgutil

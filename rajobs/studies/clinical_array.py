@@ -9,8 +9,8 @@ from rajobs.records.splits import PrintedSplit
 
 VIEW = {"shows": "all", "acpa": "as_is", "missing": "own"}
 
-# What a square means is told by its place: two networks read the picture place by place, two look for shapes anywhere.
-# Nothing in the picture may be turned, flipped or shifted.
+# A square's meaning depends on its place: two networks read the picture place by place, two look for shapes anywhere.
+# So the picture must not be turned, flipped or shifted.
 DEFAULT = Recipe(
     view={**VIEW, "size": 64},
     members=(
@@ -30,9 +30,10 @@ DEFAULT = Recipe(
 
 
 def published(architecture: str, size: int, shows: str = "all") -> Recipe:
-    """One of the paper's networks, its five trials as five members; the optimiser and the batch are MATLAB's usual.
+    """One of the paper's networks, its five trials as five members; optimiser and batch size are MATLAB's defaults.
 
-    The most accurate trial answers: chosen on the test part in published mode, as the paper did, else on validation.
+    The most accurate trial answers. It is chosen on the validation part, or in published mode on the test part, as in
+    the paper.
     """
     trials = tuple(
         Member(name=f"trial{trial}", architecture=architecture, ordered=False, weights="imagenet")

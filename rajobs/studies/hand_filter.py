@@ -1,4 +1,4 @@
-"""Which films show a hand? Pixels decide, since a header may say HAND or EXTREMITY of either (paper 003)."""
+"""Which films show a hand? Pixels decide, since headers say HAND or EXTREMITY for other parts too (paper 003)."""
 
 from rajobs.imaging.extremities import whole_place
 from rajobs.imaging.rows import FILMS
@@ -26,8 +26,8 @@ DEFAULT = Recipe(
     ),
 )
 
-# What a film shows, where its hands lie and which they are: the joints of a left and of a right hand, roughly, on the
-# small preview. Who has to find joints tells a hand from a foot by them, and of any size and angle.
+# The view of a film, and its left and right hands by the rough positions of their joints, on the small preview. A
+# network that has to locate joints can distinguish a hand from a foot by them, at any size and angle.
 HANDS = Recipe(
     view={"size": 256, "fit": "pad"},
     members=(
@@ -47,7 +47,7 @@ HANDS = Recipe(
 )
 
 # 003's two networks and its copies: M1 sees unilateral hands 11 times and the rest 5 times; M2 sees both hands 11 times
-# and other parts 3 times, and never a unilateral hand, so M1 must be asked first. Ranges and optimiser are not printed.
+# and other parts 3 times, and never a unilateral hand, so M1 must answer first. Ranges and optimiser are not printed.
 PUBLISHED = Recipe(
     view={"size": 252, "fit": "stretch"},
     members=(
@@ -96,7 +96,7 @@ STUDY = Study(
     printed_split=PrintedSplit(
         target="view",
         learn={"unilateral": 213, "both": 104, "other": 524},
-        # 206 films to judge by; their classes are not printed: the same shares are taken.
+        # The classes of the 206 test films are not printed: they get the same shares.
         test={"unilateral": 52, "both": 26, "other": 128},
     ),
     folds={"foot": "other"},

@@ -1,4 +1,4 @@
-"""Where are the joints of this hand? A network shows each of the sites, a cascade the ten of 004 (its first step)."""
+"""Where are the joints of this hand? A network locates every site, a cascade the ten of 004 (its first step)."""
 
 from rajobs.imaging.extremities import upright, upright_place
 from rajobs.imaging.rows import HANDS
@@ -20,7 +20,7 @@ DEFAULT = Recipe(
     ),
 )
 
-PUBLISHED = Recipe(  # learnt, as 004 has it, from clips of the ten finger joints and their mirror images
+PUBLISHED = Recipe(  # as in 004, learnt from clips of the ten finger joints and their mirror images
     members=(Member(name="joints", architecture="haar", targets=("joints",), sees=FINGER_JOINTS, fit="cascade"),),
     training=Training(epochs=14, augment=Augment(shift=0.04, zoom=0.1, flip_horizontal=True)),
 )

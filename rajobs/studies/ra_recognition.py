@@ -1,4 +1,4 @@
-"""Does this hand show rheumatoid arthritis? Single hands out of films, by five well-known networks (paper 001)."""
+"""Does this hand show rheumatoid arthritis? Single hands cut out of films, by five well-known networks (paper 001)."""
 
 from rajobs.imaging.rows import HANDS
 from rajobs.imaging.views import handed
@@ -7,7 +7,7 @@ from rajobs.learning.study import AnswerColumns, Printed, ScoreStep, Study, View
 from rajobs.learning.targets import Nominal
 from rajobs.records.splits import PrintedSplit
 
-# The joints as svdh_scoring sees them: on the whole hand a narrow joint is a matter of one or two pixels.
+# Joint patches as in svdh_scoring: on a whole hand, a narrow joint differs by only one or two pixels.
 VIEW = {"shows": "joints", "size": 96, "margin": 0.1, "upright": True, "mirror": True, "levels": "own"}
 JOINTS = Member(name="joints", architecture="compact", settings={"width": 16, "stages": 4, "tiles": True})
 TRAINING = Training(

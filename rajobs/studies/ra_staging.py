@@ -1,4 +1,4 @@
-"""At which stage is this hand, from none (0) to 5? A hand is as far as its most destroyed joint (paper 001)."""
+"""At which stage is this hand, from 0 (none) to 5? Its most destroyed joint decides (paper 001)."""
 
 from rajobs.imaging.rows import HANDS
 from rajobs.imaging.views import handed
@@ -32,7 +32,7 @@ STUDY = Study(
     ),
     recipes={
         "default": Recipe(members=(JOINTS,), training=TRAINING),
-        # Networks of different build err in different places; for those who have a GPU.
+        # Different architectures make different mistakes. For users with a GPU.
         "ensemble": Recipe(
             view=WHOLE,
             members=tuple(Member(name=name, architecture=name) for name in ("resnet18", "resnet50", "efficientnet_b2")),
@@ -42,7 +42,7 @@ STUDY = Study(
         **PUBLISHED,
     },
     printed=(
-        # One-vs-rest averages at a threshold a class: no measure of ours, see docs/metric-audit.md.
+        # Averages of one stage against the rest, at a threshold per stage: no metric of ours, see docs/metric-audit.md.
         Printed(what="AUC of ResNet50, one stage against the rest, 104 hands", value=0.7887, metric="stage.auc"),
         Printed(what="accuracy of ResNet50, one stage against the rest at tuned thresholds", value=0.6330),
         Printed(what="accuracy of EfficientNetB2, the best of five, the same measure", value=0.6939),

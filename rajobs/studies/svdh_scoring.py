@@ -1,4 +1,4 @@
-"""How narrow and how eroded is a joint? Sharp/van der Heijde scores of patches about the joints (paper 004)."""
+"""How narrow and how eroded is a joint? Sharp/van der Heijde scores of patches around the joints (paper 004)."""
 
 from rajobs.imaging.rows import JOINTS
 from rajobs.imaging.views import boxed
@@ -21,7 +21,7 @@ DEFAULT = Recipe(
 )
 
 # 004's two networks: the one for erosion has batch norm, and each was stopped at its lowest validation loss. Channels,
-# learning rate and weight decay are not printed. A batch of 512 is larger than some cohorts: it is then all of them.
+# learning rate and weight decay are not printed. In a small cohort a batch of 512 is the whole training part.
 _FLIPS = Augment(rotate=10, flip_horizontal=True)
 PUBLISHED = Recipe(
     view={"size": 48, "margin": 0.0, "upright": False, "mirror": False, "levels": "film"},
@@ -35,7 +35,7 @@ PUBLISHED = Recipe(
         ),
         Member(
             name="erosion", architecture="conv2", settings={"batch_norm": True}, targets=("erosion",), ordered=False,
-            groups=tuple((str(score),) for score in range(6)),  # the paper has no feet, whose joints go to 10
+            groups=tuple((str(score),) for score in range(6)),  # the paper has no feet, whose scores go up to 10
             training=Training(
                 epochs=110, batch_size=512, optimiser="adam", learning_rate=1e-3, weight_decay=0.0, schedule="constant",
                 copies=6, augment=_FLIPS,
@@ -70,7 +70,7 @@ STUDY = Study(
                 metric="erosion.accuracy"),
         Printed(what="erosion, share of equal scores, between the clinicians, 299 joints", value=0.706),
     ),
-    # 216 films of single hands, two a patient: 146 to learn from, 40 to choose by, 30 to judge by.
+    # 216 films of single hands, two per patient: 146 for training, 40 for validation, 30 for the test.
     printed_split=PrintedPatients(train=73, validation=20, test=15, images=2),
     kinds=JOINT_KINDS,
 )  # fmt: skip

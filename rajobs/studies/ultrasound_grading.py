@@ -10,7 +10,7 @@ from rajobs.records.scan_grades import FLOW, GREY, WITHOUT_COLOUR
 DEFAULT = Recipe(
     view={"size": 160, "fit": "pad"},
     members=(Member(name="scans", architecture="compact", settings={"width": 12, "stages": 5}),),
-    drawn=0.5,  # 002's wish: drawn and real images together
+    drawn=0.5,  # 002 suggests to mix drawn and real images
     training=Training(
         epochs=30,
         batch_size=32,
@@ -21,8 +21,8 @@ DEFAULT = Recipe(
     ),
 )
 
-# 002's VGG16, of power Doppler alone: 11 epochs, batches of 32, the replaced layer ten times as fast. It printed
-# neither optimiser nor what its augmentation did.
+# 002's VGG16 for power Doppler only: 11 epochs, batches of 32, the replaced layer with ten times the learning rate. The
+# optimiser and the augmentation are not printed.
 PUBLISHED = Recipe(
     view={"size": 224, "fit": "stretch"},
     members=(

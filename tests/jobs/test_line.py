@@ -189,7 +189,7 @@ def test_models_without_a_split_of_these_data_are_judged_by_all_rows_and_that_is
     told = {**json.loads(described.read_text()), "key": "another"}
     told["hash"] = digest({name: value for name, value in told.items() if name != "hash"})
     described.write_bytes(to_json(told))
-    for place, words in ((str(tmp_path / "foreign"), "cannot be told from here"), ("builtin", "drawings alone")):
+    for place, words in ((str(tmp_path / "foreign"), "cannot be known here"), ("builtin", "drawings alone")):
         out = tmp_path / f"out of {Path(place).name}"
         capsys.readouterr()
         main(["evaluate", "hand_filter", str(data), place, str(out)])

@@ -167,7 +167,7 @@ def test_a_hand_taken_for_one_of_the_other_side_has_no_joints_of_that_side(monke
     study = studies.find("joint_detection")
 
     def rows(share: float) -> list[drawn_rows.DrawnRow]:
-        monkeypatch.setattr(drawn_rows, "MISTAKEN", share)
+        monkeypatch.setattr(drawn_rows, "WRONG_SIDE", share)
         return list(draw_rows(study, study.recipe("default").view, (1, 2), range(1)))
 
     for row, other in zip(rows(0.0), rows(1.0), strict=True):

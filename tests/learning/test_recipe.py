@@ -42,7 +42,7 @@ def test_a_recipe_survives_plain_data_and_toml() -> None:
         ('members = [{ name = "n", architecture = "a", fit = "cascad" }]', "unknown fit 'cascad'"),
         ('members = [{ name = "n", architecture = "a", sees = "all" }]', "members.0.sees must be a list"),
         ('combine = "first_yes"\nmembers = [{ name = "n", architecture = "a" }]', "first_yes needs two groups"),
-        ("heavy = yes", "the recipe is no TOML"),
+        ("heavy = yes", "the recipe is not TOML"),
     ],
 )
 def test_what_does_not_fit_is_named(text: str, words: str) -> None:

@@ -25,7 +25,7 @@ def test_axes_are_choices_or_ranges(study: Study) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ('study = "toy"\n[axes', "the space is no TOML"),
+        ('study = "toy"\n[axes', "the space is not TOML"),
         ('study = "other"', "is for study 'other', not 'toy'"),
         (f"[axes]\n{AXIS}", "is for study None, not 'toy'"),
         ('study = "toy"', "has no axes"),

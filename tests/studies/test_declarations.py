@@ -42,7 +42,7 @@ def sample_shape(study: Study, recipe: Recipe) -> tuple[int, ...]:
 
 def as_judged(study: Study) -> Study:
     """A study that shows points is judged by which of them are found."""
-    return study if study.targets else study.asked(study.recipe("default"))
+    return study if study.targets else study.for_recipe(study.recipe("default"))
 
 
 @EVERY
@@ -104,7 +104,7 @@ def test_a_recipe_builds_and_its_members_answer_every_target(study: Study, name:
             outputs = network(torch.zeros(1, *shape))
         assert {t.name: outputs[t.name].shape[1] for t in targets} == {t.name: t.outputs for t in targets}
         answers[member.name] = {t.name: np.full((1, len(t.classes)), 1 / len(t.classes)) for t in targets}
-    if study.asked(recipe) is not study:
+    if study.for_recipe(recipe) is not study:
         return
     combined = combine_members(study, recipe, answers)
     assert set(combined) == {target.name for target in study.targets}
@@ -118,7 +118,7 @@ def test_a_default_recipe_runs_on_any_machine_and_a_missing_published_one_is_nam
     if study.recipes:
         assert "default" in study.recipes
         if "published" not in study.recipes:
-            with pytest.raises(NotThereYet, match=f"what {study.paper} did"):
+            with pytest.raises(NotThereYet, match=f"no recipe yet of what {study.paper} did"):
                 study.recipe("published")
         assert not study.recipe("default").heavy, "the default recipe is for any machine"
     with pytest.raises(UnknownName, match="did you mean default"):

@@ -55,7 +55,7 @@ def evaluate(request: EvaluateRequest) -> str:
     study = studies.find(request.study)
     check_mode(request.mode)
     if not study.targets:
-        study = study.asked(study.recipe("default"))
+        study = study.for_recipe(study.recipe("default"))
     source = open_labelled_data(request.data, study)
     bundles = [] if request.predictions else read_bundles(request.models, study)
     if request.predictions or any(bundle.key == source.key for bundle in bundles):
@@ -64,7 +64,7 @@ def evaluate(request: EvaluateRequest) -> str:
         split, split_hash = SPLIT.rows([]), ""
     bundles = choose_fair(bundles, source, split_hash, request.mode, request.models, request.data)
     if not request.predictions:
-        study = study.answered({name for bundle in bundles for name in bundle.answered_targets(study)})
+        study = study.with_targets({name for bundle in bundles for name in bundle.answered_targets(study)})
         source = replace(source, study=study)
     store, page = open_store(request.out), f"{request.out}/{PAGE}"
     run = {

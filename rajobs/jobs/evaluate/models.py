@@ -38,7 +38,7 @@ class Bundle:
 
     def answered_targets(self, study: Study) -> list[str]:
         """The study's targets that it answers."""
-        answered = study.asked(self.description.origin.recipe).targets
+        answered = study.for_recipe(self.description.origin.recipe).targets
         return [target.name for target in answered if target in study.targets]
 
 
@@ -87,7 +87,7 @@ def why_all_rows(bundles: Sequence[Bundle], key: str) -> str | None:
         return "The package's own models, which learnt from drawings alone, are judged here by all labelled rows."
     return (
         "The models were made with another key, so all labelled rows judge: whether they have learnt from these "
-        "patients cannot be told from here."
+        "patients cannot be known here."
     )
 
 

@@ -170,7 +170,9 @@ def _read_wave(wave: list[str], settings: IngestSettings, progress: console.Prog
     resources = ray.cluster_resources()
     workers = max(1, min(len(wave), int(resources["CPU"]), int(resources.get("memory", 0) // WORKER_BYTES)))
     items = [{"shard": text} for text in wave]
-    for answer in cluster.each(items, IngestWorker, (settings,), workers=(workers, workers), memory=WORKER_BYTES):
+    for answer in cluster.map_unordered(
+        items, IngestWorker, (settings,), workers=(workers, workers), memory=WORKER_BYTES
+    ):
         progress.step(note=f"{answer['objects']} files in the last")
 
 

@@ -159,7 +159,7 @@ def _run(
     items = [{"key": key} for key in keys]
     arguments = (absolute(request.data), absolute(request.out), dict(bundles))
     pool = (1, max(workers, 1))
-    for answer in cluster.each(items, ScoreWorker, arguments, workers=pool, num_gpus=1 if gpus else None):
+    for answer in cluster.map_unordered(items, ScoreWorker, arguments, workers=pool, num_gpus=1 if gpus else None):
         progress.step(note=f"{answer['images']} images in the last")
 
 

@@ -57,7 +57,7 @@ def train(request: TrainRequest) -> str:
     _check(request)
     recipe = apply_weights_option(read_recipe(study, request.recipe), request.weights)
     check_workers(recipe, request.workers)
-    study = study.asked(recipe)
+    study = study.for_recipe(recipe)
     starts = find_starting_weights(recipe, request.weights)
     source = open_labelled_data(request.data, study)
     store = open_store(request.out)

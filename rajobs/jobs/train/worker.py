@@ -123,7 +123,7 @@ def worker_loop(config: Mapping[str, Any]) -> None:
     if torch.cuda.is_available() and ray.get_gpu_ids():
         torch.cuda.set_device(ray.train.torch.get_device())  # each sees the GPUs of all of the node's workers
     task = NetworkTask.from_json(config["task"])
-    study = studies.find(task.study).asked(task.recipe)
+    study = studies.find(task.study).for_recipe(task.recipe)
     source = open_labelled_data(task.data, study)
     split, _ = frozen_split(source, task.mode)
     arrays = read_prepared(source.store, study, task.recipe.view, source.positions)

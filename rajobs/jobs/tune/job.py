@@ -69,7 +69,7 @@ def tune(request: TuneRequest) -> str:
     space = _read_space(request, study)
     for name in {*space.first, space.base}:
         check_workers(study.recipe(name), request.workers)
-    study = study.asked(study.recipe(space.base))
+    study = study.for_recipe(study.recipe(space.base))
     deadline = _deadline(request)
     source = open_labelled_data(request.data, study)
     refuse_others(open_store(request.out), "a sweep")
@@ -150,7 +150,7 @@ def _search(
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     if os.environ.get("MLFLOW_TRACKING_URI") and importlib.util.find_spec("mlflow") is None:
-        console.line("MLFLOW_TRACKING_URI is set, but mlflow is not installed: it is not told of the trials")
+        console.line("MLFLOW_TRACKING_URI is set, but mlflow is not installed: trials are not logged there")
     nodes = resources.ClusterNodes.now()
     base, ended = study.recipe(space.base), ended_trials(results.results())
     takes = nodes.resources(request.workers, _most_parameters(study, base, shape))

@@ -179,4 +179,4 @@ def report_to_mlflow(study: str, result: TrialResult, curve: Sequence[TrialRepor
             if result.score is not None:
                 mlflow.log_metric("validation", result.score)
     except mlflow.exceptions.MlflowException as error:
-        console.line(f"MLflow was not told of trial {result.number}: {str(error).splitlines()[0]}")
+        console.line(f"trial {result.number} is not in MLflow: {str(error).splitlines()[0]}")

@@ -115,7 +115,7 @@ def _dataset(what: str) -> Dataset:
     content = json.loads(what)
     members = tuple(Member(**{**member, "targets": tuple(member["targets"])}) for member in content["members"])
     recipe = Recipe(view=content["view"], members=members)
-    study = studies.find(content["study"]).asked(recipe)
+    study = studies.find(content["study"]).for_recipe(recipe)
     source = open_labelled_data(content["data"], study)
     split, _ = frozen_split(source, content["mode"])
     arrays = read_prepared(source.store, study, recipe.view, source.positions)

@@ -1,4 +1,4 @@
-"""A study's dataset: prepared arrays with the agreed labels of each row and its part of the split."""
+"""A study's dataset: prepared arrays with the consensus labels and the part of the split of each row."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

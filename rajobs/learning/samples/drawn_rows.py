@@ -1,4 +1,4 @@
-"""Rows that are drawn for a network to learn from: of films, none of them twice, and of scans. No torch is needed."""
+"""Drawn rows for a network to learn from: films, each drawn only once, and scans. No torch is needed."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -26,30 +26,30 @@ VIEW_SHARES = {
     "films": {"unilateral": 0.26, "beside": 0.10, "both": 0.20, "foot": 0.18, "other": 0.26},
     "hands": {"unilateral": 0.60, "both": 0.40},
 }  # fmt: skip
-"""Views; `beside`: one hand, and beside it a foot or a child's hand, which is too rare to be learnt in passing."""
+"""Shares of views. `beside`: one hand next to a foot or a child's hand, which is too rare otherwise to be learnt."""
 GRADES = 4
 DIFFICULTIES = {"easy": 0.1, "standard": 0.5, "hard": 0.4}
 SIZES: Mapping[str, Mapping[Any, float]] = {
     "films": {"SMALL": 1.0},
     "hands": {"SMALL": 0.55, (1005, 745): 0.30, (745, 1005): 0.15},
 }
-"""Rows and columns: a hand is looked at closely, and small films are blurred there."""
-MISTAKEN = 0.08  # of the hands: seen as the other side's, to learn that it has no joints there
+"""Shares of sizes (rows, columns). Hands need larger films too: they are cut out, and small films are blurred there."""
+WRONG_SIDE = 0.08  # share of the hands that get the other side, so that a network learns to show no joints then
 
 
 @dataclass(frozen=True, kw_only=True)
 class DrawnRow:
-    """A row of a drawn film with all that is known of it."""
+    """A row of a drawn film with its array and its truth."""
 
     array: Array
     row: Row
     view: str
     points: NDArray[np.float32] | None
-    picture: Picture | None  # the film it is of, where it is still held
+    picture: Picture | None  # the whole film; None once it is not needed any more
 
 
 def draw_rows(study: Study, settings: Mapping[str, Any], seed: tuple[int, ...], films: range) -> Iterator[DrawnRow]:
-    """The study's rows of the films of these numbers."""
+    """The study's rows of the films with these numbers."""
     chosen = study.view.with_settings(settings)
     for number in films:
         rng = np.random.default_rng((*seed, number))
@@ -58,29 +58,31 @@ def draw_rows(study: Study, settings: Mapping[str, Any], seed: tuple[int, ...], 
         )
         view, beside = ("unilateral", True) if kind == "beside" else (kind, None)
         picture = spoil(sample_film(rng, kind=view, size=size, difficulty=hard, beside=beside), rng)
-        places, image = positions(picture), _shown(picture, study.view.reads)
+        places, image = positions(picture), _to_view_input(picture, study.view.reads)
         for row in study.rows.cut(f"drawn-{number}", number, places):
-            if row.side and rng.random() < MISTAKEN:
+            if row.side and rng.random() < WRONG_SIDE:
                 row = replace(row, side=next(side for side in SIDES if side != row.side))
             yield DrawnRow(
                 array=study.view.draw(image, row, **chosen), row=row, view=view, picture=picture,
-                points=_points(study, row, places, picture, chosen),
+                points=_points_in_array(study, row, places, picture, chosen),
             )  # fmt: skip
 
 
 def draw_scans(
     study: Study, settings: Mapping[str, Any], seed: int, count: int
 ) -> tuple[Array, dict[str, list[str | None]]]:
-    """So many drawn scans as a study sees them, and their truth a target.
+    """Arrays of `count` drawn scans, and their true labels by target.
 
-    All pairs of grades are equally frequent: a network must not read the one from the other.
+    All pairs of grades are equally frequent: a network must not infer one grade from the other.
     """
     chosen = tuple(sorted(study.view.with_settings(settings).items()))
-    return _drawn_scans(study.view.draw, chosen, (study.name, *(target.name for target in study.targets)), seed, count)
+    return _draw_scans_once(
+        study.view.draw, chosen, (study.name, *(target.name for target in study.targets)), seed, count
+    )
 
 
-@lru_cache(maxsize=1)  # a sweep's trials, the turns of a cross-validation and its members all ask for the same
-def _drawn_scans(
+@lru_cache(maxsize=1)  # trials of a sweep, folds of a cross-validation and members of a recipe use the same scans
+def _draw_scans_once(
     draw: Callable[..., Array], settings: tuple[tuple[str, Any], ...], names: tuple[str, ...], seed: int, count: int
 ) -> tuple[Array, dict[str, list[str | None]]]:
     study, *targets = names
@@ -90,9 +92,9 @@ def _drawn_scans(
         rng = np.random.default_rng((seed, number))
         grey, hard = number // GRADES % GRADES, _choose(rng, DIFFICULTIES)
         picture = sample_scan(rng, grade=number % GRADES, grey_grade=grey, difficulty=hard)
-        told = {truth.target: truth.value for truth in picture.truths if truth.study == study}
+        truths = {truth.target: truth.value for truth in picture.truths if truth.study == study}
         for name, values in labels.items():
-            values.append(told.get(name))
+            values.append(truths.get(name))
         assert picture.region is not None
         frame = blank_outside(picture.frames[0].astype(np.uint8), (picture.region,))  # as ingest keeps it
         arrays.append(draw(ViewInput(pixels=frame), Row(image_id=f"drawn-{number}", at=number), **dict(settings)))
@@ -109,8 +111,8 @@ def positions(picture: Picture) -> list[Position]:
     return [Position(site=str(site), side=side, x=float(x), y=float(y)) for (side, site), (x, y) in named.items()]
 
 
-def _shown(picture: Picture, reads: str) -> ViewInput:
-    """As ingest stores it and a view is given it."""
+def _to_view_input(picture: Picture, reads: str) -> ViewInput:
+    """The picture as ingest stores it and a view reads it."""
     frame = picture.frames[0]
     top = (1 << picture.bits) - 1
     deep = (np.subtract(top, frame) if picture.inverted else frame).astype(np.uint16)
@@ -120,7 +122,7 @@ def _shown(picture: Picture, reads: str) -> ViewInput:
     return ViewInput(pixels=to_bytes(deep, picture.window), deep=from_zero(deep))
 
 
-def _points(
+def _points_in_array(
     study: Study, row: Row, places: list[Position], picture: Picture, settings: Mapping[str, Any]
 ) -> NDArray[np.float32] | None:
     if study.points is None or study.view.place is None:

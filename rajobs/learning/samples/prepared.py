@@ -1,9 +1,9 @@
-"""Prepared arrays: a view of every row, drawn once, stored beside the data, read memory-mapped by all who learn.
+"""Prepared arrays: a view of every row, drawn once, stored beside the data, and read memory-mapped for training.
 
     DATA/prepared/<view>/<part>.npy       one array per row
-    DATA/prepared/<view>/<part>.parquet   the rows; put last, so that a part without it does not count
+    DATA/prepared/<view>/<part>.parquet   the rows; written last, so that a part without it does not count
 
-A part is named after its part of the images or clinic table, and after the positions its rows were cut by.
+A part is named after its part of the images or clinic table, and after the positions that its rows were cut by.
 """
 
 import io
@@ -57,7 +57,7 @@ class Prepared:
 
 
 def view_folder(study: Study, settings: Settings) -> str:
-    """Where the arrays of a view lie; equal views of several studies share one folder."""
+    """The folder of a view's arrays; equal views of several studies share one folder."""
     return f"prepared/{digest([study.rows.name, study.view.identity(settings)])}"
 
 
@@ -69,18 +69,18 @@ def part_name(source_key: str, positions: Positions, ids: Sequence[str]) -> str:
 
 
 def missing(store: Store, study: Study, settings: Settings, positions: Positions) -> list[str]:
-    """Keys of the parts whose arrays are still to be drawn."""
+    """Keys of the parts whose arrays are not drawn yet."""
     folder = view_folder(study, settings)
     present = {entry.key for entry in store.list(f"{folder}/")}
     return [
         key
         for key in list_parts(store, study.rows.table)
-        if f"{_place(store, key, study, settings, positions)}.parquet" not in present
+        if f"{_prepared_key(store, key, study, settings, positions)}.parquet" not in present
     ]
 
 
-def _place(store: Store, key: str, study: Study, settings: Settings, positions: Positions) -> str:
-    """The prepared part of a part, without its ending."""
+def _prepared_key(store: Store, key: str, study: Study, settings: Settings, positions: Positions) -> str:
+    """The key of a part's prepared arrays, without its ending."""
     folder = view_folder(study, settings)
     if not study.rows.cut_by_positions:
         return f"{folder}/{part_name(key, {}, [])}"
@@ -89,10 +89,10 @@ def _place(store: Store, key: str, study: Study, settings: Settings, positions: 
 
 
 def prepare(store: Store, key: str, study: Study, settings: Settings, positions: Positions) -> int:
-    """Draw and put the arrays of one part; how many there are."""
-    of_kind = _draw_visit_rows if study.rows.table == CLINIC_TABLE else _draw_image_rows
-    rows, arrays = of_kind(store, key, study, settings, positions)
-    place = _place(store, key, study, settings, positions)
+    """Draw and store the arrays of one part; returns how many there are."""
+    draw_rows = _draw_visit_rows if study.rows.table == CLINIC_TABLE else _draw_image_rows
+    rows, arrays = draw_rows(store, key, study, settings, positions)
+    place = _prepared_key(store, key, study, settings, positions)
     sink = io.BytesIO()
     np.save(sink, arrays, allow_pickle=False)
     store.put(f"{place}.npy", sink.getvalue())
@@ -127,10 +127,10 @@ def _draw_visit_rows(
 
 
 def read_prepared(store: Store, study: Study, settings: Settings, positions: Positions) -> Prepared:
-    """All arrays of a view, memory-mapped; from an object store a copy is kept on this machine."""
+    """All arrays of a view, memory-mapped; those of an object store are copied to this machine first."""
     tables, arrays = [], []
     for key in list_parts(store, study.rows.table):
-        place = _place(store, key, study, settings, positions)
+        place = _prepared_key(store, key, study, settings, positions)
         rows = read_part(store, f"{place}.parquet", PREPARED)
         if rows.num_rows:
             tables.append(rows)

@@ -1,4 +1,4 @@
-"""Arrays of an images part's rows, read one row group of films at a time; an image is decoded once for all views."""
+"""Arrays of an images part's rows, read one row group at a time; an image is decoded once for all views."""
 
 import typing
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -24,7 +24,7 @@ _COLUMNS = {"preview": ["preview", "columns"], "pixels": ["pixels", "window_cent
 
 @dataclass(frozen=True, kw_only=True)
 class ViewRequest:
-    """Some rows, in the order of the part, to be drawn in one view."""
+    """Rows to draw in one view, in the order of the part."""
 
     view: View
     settings: Settings
@@ -71,7 +71,7 @@ def _draw_group(
     requests: Mapping[str, ViewRequest],
     rows: Mapping[str, Sequence[Row]],
 ) -> dict[str, list[Array]]:
-    """Image by image, so that only one is in memory decoded."""
+    """The arrays of one row group, image by image, so that only one decoded image is in memory."""
     drawn: dict[str, list[Array]] = {name: [] for name in requests}
     for number, record in enumerate(records, first):
         decoded: dict[str, ViewInput] = {}
@@ -86,7 +86,7 @@ def _draw_group(
 
 
 def draw_visits(visits: Sequence[Visit], requests: Mapping[str, ViewRequest]) -> dict[str, Array]:
-    """The arrays of each request, whose rows are numbered as the visits are."""
+    """The arrays of each request; a row's number is the number of its visit."""
     return {
         name: _stack([request.draw(visits[row.at].findings, row) for row in request.rows])
         for name, request in requests.items()
@@ -94,7 +94,7 @@ def draw_visits(visits: Sequence[Visit], requests: Mapping[str, ViewRequest]) ->
 
 
 def shown_films(store: Store, wanted: Collection[str], keys: Iterable[str]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-    """Some films of these parts through their window, by image_id; only row groups that hold one are read."""
+    """The wanted films of these parts through their windows, by image_id; other row groups are not read."""
     missing = set(wanted)
     for key in keys:
         with open_part(store, key, IMAGES) as file:
@@ -111,7 +111,7 @@ def shown_films(store: Store, wanted: Collection[str], keys: Iterable[str]) -> I
 
 
 def previews(store: Store, wanted: Collection[str], keys: Iterable[str]) -> dict[str, bytes]:
-    """Previews of some images of these parts, by image_id."""
+    """Previews of the wanted images of these parts, by image_id."""
     by_image: dict[str, bytes] = {}
     missing = set(wanted)
     for key in keys:

@@ -71,7 +71,7 @@ def test_models_of_another_key_and_the_package_s_own_are_not_said_to_have_a_test
     for foreign in ([bundle("other")], [bundle("other"), bundle(DRAWN)]):
         sentence = why_all_rows(foreign, "k") or ""
         assert "another key" in sentence and "all labelled rows judge" in sentence
-        assert "cannot be told from here" in sentence
+        assert "cannot be known here" in sentence
 
 
 @pytest.mark.parametrize("content", [b"image_id,truth\ni1,1\n", b"", b"PAR1 that breaks off"])

@@ -161,7 +161,7 @@ def test_score_gives_the_answer_that_evaluate_judges(ordered: tuple[bool, ...], 
         )
         for model in models
     ]  # fmt: skip
-    judged = vote(GRADES.answered({"grade"}), evaluations)["grade"]
+    judged = vote(GRADES.with_targets({"grade"}), evaluations)["grade"]
     assert voted.answers.tolist() == judged.answers.tolist() == [grade]
 
 

@@ -98,8 +98,8 @@ def test_a_member_without_a_labelled_row_is_named_before_any_is_trained(data: st
 
 
 def test_a_study_asked_for_one_target_has_a_headline_of_it() -> None:
-    grey = STUDY.asked(Recipe(members=(member("grey", GREY),)))
+    grey = STUDY.for_recipe(Recipe(members=(member("grey", GREY),)))
     assert [target.name for target in grey.targets] == [GREY] and grey.headline == "grey_grade.qwk" and not grey.rules
-    assert STUDY.asked(Recipe(members=(member("flow", FLOW),))).headline == STUDY.headline
-    assert STUDY.asked(STUDY.recipe("default")) is STUDY, "it answers both"
-    assert [target.name for target in STUDY.asked(STUDY.recipe("published")).targets] == [FLOW], "002 has no other"
+    assert STUDY.for_recipe(Recipe(members=(member("flow", FLOW),))).headline == STUDY.headline
+    assert STUDY.for_recipe(STUDY.recipe("default")) is STUDY, "it answers both"
+    assert [target.name for target in STUDY.for_recipe(STUDY.recipe("published")).targets] == [FLOW], "002 has no other"

@@ -374,4 +374,4 @@ def test_mlflow_is_told_where_its_server_is_named_and_a_dead_one_stops_nothing(
     ]  # fmt: skip
     fake.__dict__["set_experiment"] = down
     report_to_mlflow("toy", result, curve)
-    assert "MLflow was not told of trial 3: no server\n" in capsys.readouterr().out
+    assert "trial 3 is not in MLflow: no server\n" in capsys.readouterr().out
