@@ -1,13 +1,14 @@
-"""Kills a job at random moments and compares what a restarted one leaves with an undisturbed run, byte for byte.
+"""Kills a job at random moments, restarts it, and compares its output byte for byte with an undisturbed run.
 
     python benchmarks/faults/kills.py ingest|score [--rounds 10] [--kinds driver drivers worker workers node] [--seed 0]
         [--patients 24] [--full 0] [--data DIR] [--every 120] [--models builtin]
 
-A cluster of two nodes on this machine, in a network and a process namespace of its own (Linux, util-linux), takes in or
-scores a phantom of many small archives. `driver`: the job's own process is killed; `drivers`: the same, so many times
-in a row at one OUT; `worker`: one process that works at shards; `workers`: one every so many seconds, to the end;
-`node`: the raylet of the second node. Then the job is started again until it ends well. Every key and every byte of OUT
-and of the ledger must be those of the undisturbed run, which for score is one of one node alone.
+A cluster of two nodes on this machine, in its own network and process namespaces (Linux, util-linux), ingests or scores
+a phantom of many small archives. Kinds of kills: `driver` kills the job's own process once, `drivers` kills it
+`--rounds` times in a row with one OUT, `worker` kills one process that works on shards, `workers` kills one every
+`--every` seconds until the job ends, and `node` kills the raylet of the second node. Then the job is restarted until it
+succeeds. Every key and byte of OUT and of the ledger must equal those of the undisturbed run, which for score ran on
+one node.
 """
 
 import argparse
@@ -35,8 +36,8 @@ KEY = "a key for phantoms alone, drawn by nobody"
 HERE = "127.0.0.1"
 KINDS = ("driver", "drivers", "worker", "workers", "node")
 JOBS = ("ingest", "score")
-PATIENCE, STARTS = 7200.0, 3  # seconds that one start may take, and starts after the last kill
-BEFORE, BETWEEN = 6.0, 0.5  # seconds: from the start to the first shard, and after a shard
+PATIENCE, STARTS = 7200.0, 3  # seconds that one start may take; restarts after the last kill
+BEFORE, BETWEEN = 6.0, 0.5  # seconds from the start to the first shard, and from one shard to the next
 LO_UP = (0x8914, struct.pack("16sh14x", b"lo", 0x1 | 0x40))  # SIOCSIFFLAGS: what `ip link set lo up` does
 NAMESPACES = ("--user", "--map-root-user", "--net", "--pid", "--fork", "--mount-proc", "--kill-child")
 
@@ -44,30 +45,30 @@ Digests = dict[str, str]
 
 
 def main() -> None:
-    """Re-runs itself in namespaces, whose end is the end of every process of the cluster."""
+    """Re-run itself in namespaces: when they end, every process of the cluster ends."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("job", choices=JOBS)
     parser.add_argument("--rounds", type=int, default=10, help="rounds of each kind, and kills in a row of `drivers`")
     parser.add_argument("--kinds", nargs="+", default=[kind for kind in KINDS if kind != "workers"], choices=KINDS)
-    parser.add_argument("--patients", type=int, default=24, help="of the phantom: about two archives each")
-    parser.add_argument("--full", type=int, default=0, help="patients more, whose films have full size")
-    parser.add_argument("--data", help="what score is given, taken in before; else a phantom")
+    parser.add_argument("--patients", type=int, default=24, help="patients of the phantom, about two archives each")
+    parser.add_argument("--full", type=int, default=0, help="additional patients with films of full size")
+    parser.add_argument("--data", help="output of an earlier ingest for score; default: a phantom")
     parser.add_argument("--every", type=float, default=120.0, help="seconds between the kills of `workers`")
-    parser.add_argument("--models", default="builtin", help="that score")
-    parser.add_argument("--seed", type=int, default=0, help="of the phantom and of the moments")
-    parser.add_argument("--work", type=Path, help="folder for phantom and outputs; else a temporary one")
+    parser.add_argument("--models", default="builtin", help="models for score")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the phantom and of the moments")
+    parser.add_argument("--work", type=Path, help="folder for phantom and outputs; default: a temporary one")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.inside:
+    args = parser.parse_args()
+    if args.inside:
         with socket.socket() as sock:
             fcntl.ioctl(sock, *LO_UP)
-        sys.exit(soak(asked))
+        sys.exit(soak(args))
     unshare = shutil.which("unshare")
     if unshare is None:
-        sys.exit("unshare of util-linux is needed: the cluster must not be reachable from elsewhere")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what follows is ended and cleared away
+        sys.exit("install util-linux: its `unshare` keeps the cluster unreachable from other machines")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # an exit ends the namespaces and removes the folder
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
-        work = (asked.work or Path(folder) / "work").absolute()
+        work = (args.work or Path(folder) / "work").absolute()
         work.mkdir(parents=True, exist_ok=True)
         scrubbed = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "AWS_"))}
         # Ray keeps sockets below its folder, and a socket's path is short.
@@ -76,42 +77,42 @@ def main() -> None:
         sys.exit(subprocess.run([unshare, *NAMESPACES, *again], env={**scrubbed, **own}).returncode)
 
 
-def soak(asked: argparse.Namespace) -> int:
-    """All rounds; the exit status."""
+def soak(args: argparse.Namespace) -> int:
+    """Run all rounds and return the exit status."""
     phantoms = [
-        drawn(asked.work, size, patients, asked.seed + number)
-        for number, (size, patients) in enumerate({"SMALL": asked.patients, "FULL": asked.full}.items())
-        if patients and not asked.data
+        make_phantom(args.work, size, patients, args.seed + number)
+        for number, (size, patients) in enumerate({"SMALL": args.patients, "FULL": args.full}.items())
+        if patients and not args.data
     ]
-    draw = random.Random(asked.seed)
+    draw = random.Random(args.seed)
     failed = 0
     with two_nodes() as nodes:
-        job = ingest_command(phantoms) if asked.job == "ingest" else score_command(phantoms, asked, nodes.address)
-        bench = Bench(command=job, work=asked.work, nodes=nodes, every=asked.every)
-        if asked.job == "score":
-            nodes.drop_second()
+        job = ingest_command(phantoms) if args.job == "ingest" else score_command(phantoms, args, nodes.address)
+        bench = Bench(command=job, work=args.work, nodes=nodes, every=args.every)
+        if args.job == "score":
+            nodes.remove_second()
         bench.run("reference")
-        wanted = digests(asked.work / "reference")
-        shards = bench.done("reference")
-        nodes.raise_second()
+        wanted = digests(args.work / "reference")
+        shards = bench.count_done("reference")
+        nodes.add_second()
         seconds = bench.run("again")
-        print(
-            f"undisturbed: {shards} shards, {len(wanted)} objects, {seconds:.1f} s on a cluster that is up", flush=True
-        )
-        if asked.job == "score":
-            add_up(asked.data or asked.work / "ingested", asked.work / "reference")
-        print(f"{'killed':<9}{'round':>6}{'moments (s)':>16}{'done then':>10}{'starts':>8}{'seconds':>9}  result")
-        failed += report("nothing", 0, Outcome(seconds=seconds, starts=1), differences(asked.work / "again", wanted))
-        for kind in asked.kinds:
-            for number in range(1 if kind == "drivers" else asked.rounds):
-                outcome = bench.disturbed(kind, draw, shards, asked.rounds if kind == "drivers" else 1)
-                failed += report(kind, number + 1, outcome, differences(asked.work / "disturbed", wanted))
-    print("FAIL" if failed else "PASS", f"{failed} rounds differ" if failed else "every round ended in the same bytes")
+        print(f"undisturbed: {shards} shards, {len(wanted)} objects, {seconds:.1f} s on a running cluster", flush=True)
+        if args.job == "score":
+            check_ledger(args.data or args.work / "ingested", args.work / "reference")
+        print(f"{'killed':<9}{'round':>6}{'moments (s)':>16}{'shards done':>12}{'starts':>8}{'seconds':>9}  result")
+        failed += report("nothing", 0, Outcome(seconds=seconds, starts=1), differences(args.work / "again", wanted))
+        for kind in args.kinds:
+            for number in range(1 if kind == "drivers" else args.rounds):
+                outcome = bench.disturbed(kind, draw, shards, args.rounds if kind == "drivers" else 1)
+                failed += report(kind, number + 1, outcome, differences(args.work / "disturbed", wanted))
+    print(
+        "FAIL" if failed else "PASS", f"{failed} rounds differ" if failed else "every round ended with the same bytes"
+    )
     return 1 if failed else 0
 
 
-def drawn(work: Path, size: str, patients: int, seed: int) -> Path:
-    """A phantom of so many patients, made once."""
+def make_phantom(work: Path, size: str, patients: int, seed: int) -> Path:
+    """Make a phantom, unless an earlier start has made it."""
     phantom = work / f"phantom-{size.lower()}-{patients}-{seed}"
     if not (phantom / "expected.csv").exists():
         make = ["phantom", str(phantom), "--patients", str(patients), "--size", size, "--seed", str(seed)]
@@ -120,21 +121,21 @@ def drawn(work: Path, size: str, patients: int, seed: int) -> Path:
 
 
 Command = Callable[[Path], list[str]]
-"""What a person types for a place."""
+"""Arguments of `rajobs` for a folder of outputs."""
 
 
 def ingest_command(phantoms: list[Path]) -> Command:
-    """Take in phantoms, with the labels of the first."""
+    """Ingest all phantoms with the labels of the first."""
     sources, head = [str(phantom / "archives") for phantom in phantoms], phantoms[0]
     tables = ["--labels", str(head / "labels.csv"), "--clinic", str(head / "clinic.csv"), "--max-rejects", "1"]
     return lambda place: ["ingest", *sources, str(place / "data"), "--ledger", str(place / "ledger"), *tables]
 
 
-def score_command(phantoms: list[Path], asked: argparse.Namespace, address: str) -> Command:
-    """Score what was taken in before, without labels: models find the joints."""
-    if asked.data:
-        return lambda place: ["score", asked.data, asked.models, str(place)]
-    data = asked.work / "ingested"
+def score_command(phantoms: list[Path], args: argparse.Namespace, address: str) -> Command:
+    """Score an ingest without labels, for which the models find the joints."""
+    if args.data:
+        return lambda place: ["score", args.data, args.models, str(place)]
+    data = args.work / "ingested"
     sources = [str(phantom / "archives") for phantom in phantoms]
     subprocess.run(
         [sys.executable, "-m", "rajobs", "ingest", *sources, str(data), "--max-rejects", "1"],
@@ -142,21 +143,21 @@ def score_command(phantoms: list[Path], asked: argparse.Namespace, address: str)
         stdout=subprocess.DEVNULL,
         env={**os.environ, "RAY_ADDRESS": address},
     )
-    return lambda place: ["score", str(data), asked.models, str(place)]
+    return lambda place: ["score", str(data), args.models, str(place)]
 
 
-def add_up(data: Path | str, tables: Path) -> None:
-    """Every image that was taken in has one fate in the ledger."""
-    taken, scored = (json.loads((Path(place) / "manifest.json").read_text()) for place in (data, tables))
-    images, told = taken["counts"]["frames"], sum(scored["fates"].values())
-    print(f"images taken in: {images}; in the ledger: {told} ({told / images:.1%})", flush=True)
-    if told != images:
+def check_ledger(data: Path | str, tables: Path) -> None:
+    """Check that every ingested image has one fate in the ledger."""
+    ingested, scored = (json.loads((Path(place) / "manifest.json").read_text()) for place in (data, tables))
+    images, fates = ingested["counts"]["frames"], sum(scored["fates"].values())
+    print(f"ingested images: {images}; in the ledger: {fates} ({fates / images:.1%})", flush=True)
+    if fates != images:
         sys.exit("the ledger does not add up")
 
 
 @dataclass(kw_only=True)
 class Outcome:
-    """What happened in a round: when it was killed, the shards done by then, and how often the job was started."""
+    """Moments of the kills in a round, shards done at the last one, and number of starts."""
 
     moments: tuple[float, ...] = ()
     done: int = 0
@@ -166,19 +167,19 @@ class Outcome:
 
 
 def report(kind: str, number: int, outcome: Outcome, differing: list[str]) -> bool:
-    """Prints a row; whether the round failed."""
+    """Print a row and return whether the round failed."""
     moments = " ".join(f"{moment:.1f}" for moment in outcome.moments[-2:])
     moments = f"{len(outcome.moments)}: {moments}" if len(outcome.moments) > 2 else moments
-    result = "PASS" if moments or kind == "nothing" else "PASS, but it had ended before it could be killed"
+    result = "PASS" if moments or kind == "nothing" else "PASS, but the job ended before it was killed"
     if outcome.failure or differing:
         result = f"FAIL {outcome.failure} {len(differing)} differ: {' '.join(differing[:4])}"
-    print(f"{kind:<9}{number:>6}{moments:>16}{outcome.done:>10}{outcome.starts:>8}{outcome.seconds:>9.1f}  {result}")
+    print(f"{kind:<9}{number:>6}{moments:>16}{outcome.done:>12}{outcome.starts:>8}{outcome.seconds:>9.1f}  {result}")
     sys.stdout.flush()
     return result.startswith("FAIL")
 
 
 class Nodes:
-    """A head and a second node that can be killed and raised again."""
+    """A head node and a second node that can be killed and added again."""
 
     def __init__(self) -> None:
         from ray.cluster_utils import Cluster
@@ -187,27 +188,27 @@ class Nodes:
         self._cluster: Any = Cluster(initialize_head=True, head_node_args=head)
         self.address = str(self._cluster.address)
         self._second: Any = None
-        self.raise_second()
+        self.add_second()
 
-    def raise_second(self) -> None:
-        """A second node, if there is none."""
+    def add_second(self) -> None:
+        """Add the second node unless it is there."""
         if self._second is None:
             self._second = self._cluster.add_node(num_cpus=1, node_ip_address=HERE)
 
-    def drop_second(self) -> None:
-        """An end of the second node as a machine is shut down."""
+    def remove_second(self) -> None:
+        """Remove the second node in an orderly shutdown."""
         self._cluster.remove_node(self._second)
         self._second = None
 
     def kill_second(self) -> None:
-        """Kill -9 of the second node's raylet; what else is left of the node is cleared away."""
+        """Kill the second node's raylet with SIGKILL, then remove what is left of the node."""
         os.kill(self._second.all_processes["raylet"][0].process.pid, signal.SIGKILL)
-        time.sleep(1)  # its workers notice by themselves, as they would on another machine
+        time.sleep(1)  # its workers notice it themselves, as on a machine that failed
         self._cluster.remove_node(self._second, allow_graceful=False)
         self._second = None
 
     def stop(self) -> None:
-        """The end of both."""
+        """Shut down both nodes."""
         self._cluster.shutdown()
 
 
@@ -223,7 +224,7 @@ def two_nodes() -> Iterator[Nodes]:
 
 @dataclass(frozen=True, kw_only=True)
 class Bench:
-    """One command and one cluster, on which it is started, killed and started again."""
+    """One command and the cluster on which it is started, killed and restarted."""
 
     command: Command
     work: Path
@@ -231,21 +232,21 @@ class Bench:
     every: float
 
     def start(self, name: str) -> "subprocess.Popen[bytes]":
-        """The job, as a person would start it."""
+        """Start the job as a user would."""
         environment = {**os.environ, "RAY_ADDRESS": self.nodes.address, "RAJOBS_TRACEBACK": "1"}
         command = [sys.executable, "-m", "rajobs", *self.command(self.work / name)]
         with (self.work / f"{name}.log").open("ab") as log:
             return subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
 
     def run(self, name: str) -> float:
-        """An undisturbed run into a new place; its seconds."""
+        """Run the job undisturbed into an empty folder and return the seconds it took."""
         shutil.rmtree(self.work / name, ignore_errors=True)
         began = time.monotonic()
-        if not self._ends_well(self.start(name)):
+        if not self._succeeds(self.start(name)):
             raise SystemExit(f"the undisturbed run failed; see {self.work / name}.log")
         return time.monotonic() - began
 
-    def _ends_well(self, job: "subprocess.Popen[bytes]") -> bool:
+    def _succeeds(self, job: "subprocess.Popen[bytes]") -> bool:
         try:
             return job.wait(PATIENCE) == 0
         except subprocess.TimeoutExpired:
@@ -254,81 +255,83 @@ class Bench:
             return False
 
     def disturbed(self, kind: str, draw: random.Random, shards: int, kills: int) -> Outcome:
-        """A run that is killed so often, and started again until it ends well."""
+        """Kill a run `kills` times, then restart it until it succeeds."""
         name = "disturbed"
         shutil.rmtree(self.work / name, ignore_errors=True)
-        self.nodes.raise_second()
+        self.nodes.add_second()
         outcome, began = Outcome(), time.monotonic()
         for _ in range(kills):
             outcome.starts += 1
             start, job = time.monotonic(), self.start(name)
             if kind == "workers":
-                self._steadily(name, job, draw, outcome)
+                self._kill_workers(name, job, draw, outcome)
                 break
-            self._moment(name, job, draw, shards, kills)
-            outcome.done = self.done(name)
+            self._await_moment(name, job, draw, shards, kills)
+            outcome.done = self.count_done(name)
             if self._kill(kind, job, draw):
                 outcome.moments = (*outcome.moments, time.monotonic() - start)
         for _ in range(STARTS):
-            if self._ends_well(job):
+            if self._succeeds(job):
                 break
             outcome.starts += 1
             job = self.start(name)
         else:
-            if not self._ends_well(job):
-                outcome.failure = f"no good end, see {self.work / name}.log;"
+            if not self._succeeds(job):
+                outcome.failure = f"the job did not succeed, see {self.work / name}.log;"
         outcome.seconds = time.monotonic() - began
         return outcome
 
-    def _steadily(self, name: str, job: "subprocess.Popen[bytes]", draw: random.Random, outcome: Outcome) -> None:
-        """One worker after another, until the job ends."""
+    def _kill_workers(self, name: str, job: "subprocess.Popen[bytes]", draw: random.Random, outcome: Outcome) -> None:
+        """Kill one worker every `every` seconds until the job ends."""
         start = time.monotonic()
         while job.poll() is None:
             due = start + (len(outcome.moments) + 1) * self.every
-            self._until(partial(_past, due), job)
-            outcome.done = self.done(name)
+            self._wait_until(partial(_past, due), job)
+            outcome.done = self.count_done(name)
             if job.poll() is None and self._kill("worker", job, draw):
                 outcome.moments = (*outcome.moments, time.monotonic() - start)
 
-    def _moment(self, name: str, job: "subprocess.Popen[bytes]", draw: random.Random, shards: int, kills: int) -> None:
-        """Waits for the moment to kill: anywhere in the run, its beginning and its end too."""
-        here, attempts = self.done(name), self._attempts(name)
-        if kills > 1:  # in a row: when it has come to its shards again, which it may or may not get done
-            self._until(lambda: self._attempts(name) != attempts or self.done(name) > here, job)
+    def _await_moment(
+        self, name: str, job: "subprocess.Popen[bytes]", draw: random.Random, shards: int, kills: int
+    ) -> None:
+        """Wait for the moment to kill, which may be anywhere in the run, including its beginning and its end."""
+        here, attempts = self.count_done(name), self._attempts(name)
+        if kills > 1:  # in a row: once the restarted job works on shards, whether or not it completes one
+            self._wait_until(lambda: self._attempts(name) != attempts or self.count_done(name) > here, job)
             more = draw.randint(0, max(1, shards // kills))
         else:
             more = draw.randint(-max(1, shards // 8), shards)
         if more >= 0:
-            self._until(lambda: self.done(name) >= here + more, job)
+            self._wait_until(lambda: self.count_done(name) >= here + more, job)
         end = time.monotonic() + draw.uniform(0, BEFORE if more < 0 else BETWEEN)
-        self._until(lambda: time.monotonic() >= end, job)
+        self._wait_until(lambda: time.monotonic() >= end, job)
 
-    def done(self, name: str) -> int:
-        """How many shards are done."""
+    def count_done(self, name: str) -> int:
+        """Number of shards that are done."""
         place = self.work / name
         return len([*(place / "data" / "shards").glob("*.json"), *(place / "ledger").glob("part-*.parquet")])
 
     def _attempts(self, name: str) -> set[tuple[str, int]]:
-        """The attempts at shards that are noted, and when."""
-        found: set[tuple[str, int]] = set()
+        """The recorded attempts at shards with their times."""
+        attempts: set[tuple[str, int]] = set()
         for file in (self.work / name / "data" / "attempts").glob("*.json"):
             try:
-                found.add((file.name, file.stat().st_mtime_ns))
+                attempts.add((file.name, file.stat().st_mtime_ns))
             except FileNotFoundError:
-                continue  # it came to its end
-        return found
+                continue  # the attempt has ended in the meantime
+        return attempts
 
-    def _until(self, reached: Callable[[], bool], job: "subprocess.Popen[bytes]") -> None:
+    def _wait_until(self, reached: Callable[[], bool], job: "subprocess.Popen[bytes]") -> None:
         while job.poll() is None and not reached():
             time.sleep(0.02)
 
     def _kill(self, kind: str, job: "subprocess.Popen[bytes]", draw: random.Random) -> bool:
-        """Kill -9; whether there was something left to kill."""
+        """Kill with SIGKILL and return whether there was a process to kill."""
         if kind == "node":
             self.nodes.kill_second()
             return True
         if kind == "worker":
-            self._until(lambda: bool(workers()), job)
+            self._wait_until(lambda: bool(workers()), job)
             there = workers()
             if there:
                 os.kill(draw.choice(there), signal.SIGKILL)
@@ -345,27 +348,27 @@ def _past(due: float) -> bool:
 
 
 def workers() -> list[int]:
-    """The processes that work at shards, by the names Ray gives them; there are no others in this namespace."""
-    found = []
+    """Processes that work on shards, by Ray's process titles; this namespace contains no other cluster."""
+    pids = []
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             try:
                 title = (folder / "cmdline").read_bytes()
             except OSError:
-                continue  # it ended meanwhile
+                continue  # the process has ended in the meantime
             if title.startswith(b"ray::") and (b"MapWorker" in title or b"split_batch" in title):
-                found.append(int(folder.name))
-    return sorted(found)
+                pids.append(int(folder.name))
+    return sorted(pids)
 
 
 def digests(place: Path) -> Digests:
-    """Every object of OUT and of the ledger, with a hash of its bytes."""
+    """SHA-256 of every object of OUT and of the ledger."""
     files = sorted(file for file in place.rglob("*") if file.is_file())
     return {str(file.relative_to(place)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
 def differences(place: Path, wanted: Digests) -> list[str]:
-    """The keys that are missing (-), too many (+) or of other bytes (~)."""
+    """The keys that are missing (-), additional (+) or have other bytes (~)."""
     there = digests(place)
     missing = [f"-{key}" for key in wanted if key not in there]
     more = [f"+{key}" for key in there if key not in wanted]

@@ -1,9 +1,10 @@
-"""Mutated files against the reader: every one must end in images, rejects or ignored, in time, and none may crash it.
+"""Mutates files and reads them: each must end as images, reject or ignored in time, and none may crash the reader.
 
     python benchmarks/faults/mutated_files.py FILE_OR_FOLDER ... [--count 2000] [--seed 0]
 
-Mutations: flipped bits and bytes, cuts, lying lengths, zeroed, doubled and removed stretches, in header and pixels.
-Prints the fates, how many mutants gave other pixels without a word, the slowest, and the child's peak memory.
+Mutations are flipped bits, random bytes, cuts, wrong lengths, and zeroed, doubled or removed stretches, in header and
+pixels. The fates are printed with the number of mutants that gave other pixels without an error, the slowest read and
+the peak memory of the decoding process.
 """
 
 import argparse
@@ -26,7 +27,7 @@ LONGEST = 60.0  # seconds a mutant may take
 
 @dataclass(kw_only=True)
 class Tally:
-    """What became of the mutants."""
+    """Fates of the mutants."""
 
     fates: Counter[str] = field(default_factory=Counter)
     silent: Counter[str] = field(default_factory=Counter)
@@ -35,7 +36,7 @@ class Tally:
 
 
 def mutants(files: dict[str, bytes], count: int, seed: int) -> Iterator[tuple[str, bytes]]:
-    """Files by name in turn, each changed in one way."""
+    """The files in turn by name, each with one fault."""
     draw = np.random.default_rng(seed)
     names = sorted(files)
     for number in range(count):
@@ -68,7 +69,7 @@ def mutated(data: bytes, draw: np.random.Generator) -> bytes:
 
 
 def fate(decoder: Decoder, data: bytes, options: ReadOptions) -> tuple[str, list[Image]]:
-    """An object's fate in words, and its images."""
+    """Fate of a file in words, and its images."""
     try:
         return "images", decoder.read(data, options)
     except Reject as reject:
@@ -86,7 +87,7 @@ def digest(images: list[Image]) -> str:
 
 
 def run(files: dict[str, bytes], *, count: int, seed: int, options: ReadOptions) -> Tally:
-    """All mutants through one decoder."""
+    """Read all mutants with one decoder."""
     tally = Tally()
     with Decoder() as decoder:
         whole = {name: digest(fate(decoder, data, options)[1]) for name, data in files.items()}
@@ -103,17 +104,17 @@ def run(files: dict[str, bytes], *, count: int, seed: int, options: ReadOptions)
 
 
 def load(paths: list[str]) -> dict[str, bytes]:
-    """All image files at and below the paths, whole ones."""
-    found: dict[str, bytes] = {}
+    """The unchanged image files at and below the paths, by name."""
+    files: dict[str, bytes] = {}
     for path in map(Path, paths):
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
             if file.is_file():
-                found[file.name] = file.read_bytes()
-    return {name: data for name, data in found.items() if file_types.detect_file_type(data) is not None}
+                files[file.name] = file.read_bytes()
+    return {name: data for name, data in files.items() if file_types.detect_file_type(data) is not None}
 
 
 def main() -> None:
-    """Runs and prints."""
+    """Read the mutants and print what became of them."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("paths", nargs="+")
     parser.add_argument("--count", type=int, default=2000)
@@ -125,11 +126,11 @@ def main() -> None:
     print(f"{arguments.count} mutants in {time.perf_counter() - start:.0f} s, the slowest {tally.slowest:.2f} s")
     for word, number in tally.fates.most_common():
         print(f"{number:7} {word}")
-    print(f"{tally.silent.total():7} gave other pixels than the whole file: the coding could not tell")
+    print(f"{tally.silent.total():7} gave other pixels than the unchanged file, which their coding cannot detect")
     for name, number in tally.silent.most_common():
         print(f"{number:14} {name}")
-    print(f"peak memory of the decoding child: {tally.peak / 2**20:.0f} MiB")
-    assert tally.slowest < LONGEST, "a mutant hung"
+    print(f"peak memory of the decoding process: {tally.peak / 2**20:.0f} MiB")
+    assert tally.slowest < LONGEST, "reading a mutant took too long"
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Drawn films of one hand with a foot or a child's hand beside it: what a filter must not take for another view.
+"""Draws films of one hand with a foot or a child's hand beside it, which a filter must not take for another view.
 
     python benchmarks/finder/films_with_bystanders.py OUT [--films 300] [--difficulty standard]
     rajobs ingest OUT/archives OUT/data --labels OUT/labels.csv
     python benchmarks/finder/joint_finding_rate.py OUT/data MODELS
 
-In a cohort they are rare: of 1,000 films some five. Drawn films are no clinical evidence.
+Such films are rare in a cohort: about five of 1,000. Drawn films are no clinical evidence.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from rajobs.phantoms.write import write_pictures
 
 
 def films(count: int, difficulty: str, seed: int) -> Iterator[Picture]:
-    """Full-size films, each of a person of its own."""
+    """Full-size films, one per person."""
     for number in range(count):
         rng = np.random.default_rng([seed, number])
         picture = sample_film(rng, kind="unilateral", size="FULL", difficulty=difficulty, beside=True)

@@ -1,10 +1,10 @@
-"""How well built-in models find hands and joints on drawn films that they never saw, and where they fail.
+"""Measures how well models find hands and joints on drawn films that they have never seen, and where they fail.
 
     python benchmarks/finder/joint_finding_rate.py DATA MODELS [--films 1000] [--mistaken]
 
-DATA is an ingest of phantoms with their labels, MODELS a folder of bundles. Errors are in widths of a joint, 0.28 of
-the distance MCP3-PIP3 of that hand. `--mistaken` hands every hand on as the other side's, to see whether that is
-noticed. One core is used. Drawn films are no clinical evidence.
+DATA is an ingest of phantoms with their labels, MODELS a folder of bundles. Errors are in joint widths, 0.28 of the
+distance MCP3-PIP3 of the hand. `--mistaken` swaps the side of every hand before its joints are found, to test whether
+the finder notices. One core is used. Drawn films are no clinical evidence.
 """
 
 import argparse
@@ -41,33 +41,34 @@ Hand = dict[str, Position]
 Pixels = np.ndarray[Any, Any]
 HALF = 0.5
 NONE = ("foot", "other")
-TOLD = ("laterality", "rows", "columns", "age_years", "preview")
+MORE_COLUMNS = ("laterality", "rows", "columns", "age_years", "preview")
 
 
 def width_of(hand: Hand) -> float | None:
-    """Pixels of a joint's width, where the two joints it is told by are there."""
+    """A joint's width in pixels, if the two joints that define it are visible."""
     if not {"MCP3", "PIP3"} <= hand.keys():
         return None
     one, other = hand["MCP3"], hand["PIP3"]
     return 0.28 * float(np.hypot(one.x - other.x, one.y - other.y))
 
 
-def by_side(found: Sequence[Position]) -> dict[str | None, Hand]:
+def by_side(positions: Sequence[Position]) -> dict[str | None, Hand]:
+    """Positions by side and site."""
     hands: dict[str | None, Hand] = defaultdict(dict)
-    for place in found:
+    for place in positions:
         hands[place.side][place.site] = place
     return hands
 
 
 def conditions(hand: Hand, film: Mapping[str, Any], preview: Pixels) -> list[str]:
-    """What makes this hand hard."""
+    """The conditions of a hand by which the joints are counted separately."""
     age, long = film["age_years"], max(film["rows"], film["columns"])
     points = np.array([(place.x, place.y) for place in hand.values()])
     up = np.array([hand["PIP3"].x - hand["MCP3"].x, hand["MCP3"].y - hand["PIP3"].y])
     hull = np.zeros(preview.shape, np.uint8)
     cv2.fillConvexPoly(hull, cv2.convexHull((points * max(preview.shape) / long).astype(np.int32)), 1)
     inside = preview[hull > 0]
-    told = {
+    present = {
         "children": age is not None and age < 17,
         "75 and older": age is not None and age >= 75,
         "turned by more than 40 degrees": abs(math.degrees(math.atan2(up[0], up[1]))) > 40,
@@ -76,22 +77,28 @@ def conditions(hand: Hand, film: Mapping[str, Any], preview: Pixels) -> list[str
         "burnt out": bool(np.mean(inside >= 250) > 0.5) if len(inside) else False,
         "under-exposed": bool(np.mean(inside) < 40) if len(inside) else False,
     }
-    return ["all", *(name for name, so in told.items() if so)]
+    return ["all", *(name for name, true in present.items() if true)]
 
 
 @dataclass(kw_only=True)
 class Tally:
-    """What came of the films so far."""
+    """Counts and joints of the films so far."""
 
     joints: list[dict[str, Any]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
-    views: Counter[tuple[str, str]] = field(default_factory=Counter)  # as it is, as it was told
+    views: Counter[tuple[str, str]] = field(default_factory=Counter)  # true view, the filter's answer
     jsn: Mapping[tuple[str, str, str], str] = field(default_factory=dict)
 
     def add(
-        self, found: Sequence[Position], truth: Sequence[Position], view: str, film: Mapping[str, Any], preview: Pixels
+        self,
+        predicted: Sequence[Position],
+        truth: Sequence[Position],
+        view: str,
+        film: Mapping[str, Any],
+        preview: Pixels,
     ) -> None:
-        seen, real = by_side(found), by_side(truth)
+        """Count one film with the positions that the models gave it."""
+        seen, real = by_side(predicted), by_side(truth)
         if view in NONE:
             self.counts["others"] += 1
             self.counts["false"] += bool(seen)
@@ -113,21 +120,20 @@ class Tally:
                 fingers = [name for name in away if name in FINGER_JOINTS]
                 row |= {"error": away.get(site, math.inf), "sure": place.confidence or 0.0}
                 row["strayed"] = site in fingers and min(fingers, key=away.__getitem__) != site
-            row["said"] = place is not None
+            row["shown"] = place is not None
             row["jsn"] = self.jsn.get((image, real["MCP3"].side or "", site))
             self.joints.append(row)
 
-    def tell(self) -> None:
+    def print_figures(self) -> None:
+        """Print all figures of the films so far."""
         c, films = self.counts, sum(self.views.values())
-        right = sum(count for (real, told), count in self.views.items() if real == told)
+        right = sum(count for (real, answer), count in self.views.items() if real == answer)
         if films:
             wrong = ", ".join(f"{count} {a} as {b}" for (a, b), count in self.views.most_common() if a != b)
-            print(
-                f"views told rightly by the filter: {right} of {films} ({right / films:.4f}); {wrong or 'none'} wrong"
-            )
+            print(f"views recognised by the filter: {right} of {films} ({right / films:.4f}); {wrong or 'none'} wrong")
         print(
-            f"hands found with their side: {c['sides']} of {c['hands']}; seen in films without one: {c['false']} of "
-            f"{c['others']}; on films of hands, but none of theirs: {c['invented']}"
+            f"hands found with the correct side: {c['sides']} of {c['hands']}; films without hands in which one was "
+            f"found: {c['false']} of {c['others']}; additional hands on films of hands: {c['invented']}"
         )
         rows = pd.DataFrame(self.joints)
         if rows.empty:
@@ -135,39 +141,41 @@ class Tally:
         rows["finger"], rows["good"] = rows.site.isin(FINGER_JOINTS), rows.error <= HALF
         there = rows[rows.there]
         fingers = there[there.finger]
-        for name, held in (("finger joints", fingers), ("wrist sites", there[~there.finger])):
-            if held.empty:
+        for name, joints in (("finger joints", fingers), ("wrist sites", there[~there.finger])):
+            if joints.empty:
                 continue
-            surest = held[held.sure >= held.sure.quantile(0.05)]
+            surest = joints[joints.sure >= joints.sure.quantile(0.05)]
             print(
-                f"{name}: {len(held)}, {held.good.mean():.4f} within half a width, median error "
-                f"{held.error[held.said].median():.3f} widths, not found {(~held.said).mean():.4f}; of the 95 % surest "
-                f"{(~surest.good).mean():.4f} wrong"
+                f"{name}: {len(joints)}, {joints.good.mean():.4f} within half a width, median error "
+                f"{joints.error[joints.shown].median():.3f} widths, not found {(~joints.shown).mean():.4f}; of the "
+                f"95 % surest {(~surest.good).mean():.4f} wrong"
             )
-        named = rows[rows.site.isin(there.site)]  # of others nobody says where they are
+        named = rows[rows.site.isin(there.site)]  # the true positions of other sites are unknown
         absent, wrist = (named[~named.there & (named.finger == finger)] for finger in (True, False))
         strayed = int(fingers.strayed.fillna(False).sum())
         print(
-            f"finger joints on another's place: {strayed}; not on the film, but shown: {int(absent.said.sum())} of "
-            f"{len(absent)}, wrist sites {int(wrist.said.sum())} of {len(wrist)}"
+            f"finger joints nearer to another finger joint: {strayed}; shown although not on the film: "
+            f"{int(absent.shown.sum())} of {len(absent)} finger joints, {int(wrist.shown.sum())} of {len(wrist)} wrist "
+            "sites"
         )
-        _tell_calibration(fingers[fingers.said])
-        print("  ".join(f"{site} {held.good.mean():.4f}" for site, held in fingers.groupby("site")))
-        for jsn, held in fingers.groupby("jsn"):
-            print(f"  JSN {jsn}: {held.good.mean():.4f} of {len(held)} finger joints")
-        for why, held in fingers.explode("why").groupby("why"):
-            print(f"  {why}: {held.good.mean():.4f} of {len(held)} finger joints, {(~held.said).mean():.4f} not found")
+        _print_calibration(fingers[fingers.shown])
+        print("  ".join(f"{site} {joints.good.mean():.4f}" for site, joints in fingers.groupby("site")))
+        for jsn, joints in fingers.groupby("jsn"):
+            print(f"  JSN {jsn}: {joints.good.mean():.4f} of {len(joints)} finger joints")
+        for why, joints in fingers.explode("why").groupby("why"):
+            lost = (~joints.shown).mean()
+            print(f"  {why}: {joints.good.mean():.4f} of {len(joints)} finger joints, {lost:.4f} not found")
 
 
-def _tell_calibration(found: pd.DataFrame) -> None:
-    """How often joints are right that are said with this confidence."""
-    bins = found.groupby(pd.cut(found.sure, [0.5, 0.8, 0.95, 0.99, 1.0], include_lowest=True), observed=True)
-    told = [f"{span.left:.2f} to {span.right:.2f}: {held.good.mean():.3f} of {len(held)}" for span, held in bins]
-    print(f"right at a confidence of {'; '.join(told)}")
+def _print_calibration(joints: pd.DataFrame) -> None:
+    """Print how often the joints of each range of confidence are right."""
+    bins = joints.groupby(pd.cut(joints.sure, [0.5, 0.8, 0.95, 0.99, 1.0], include_lowest=True), observed=True)
+    rates = [f"{span.left:.2f} to {span.right:.2f}: {part.good.mean():.3f} of {len(part)}" for span, part in bins]
+    print(f"right at a confidence of {'; '.join(rates)}")
 
 
 def mistaken(names: PointNames, points: NDArray[np.float64], tag: str | None) -> list[Position]:
-    """Hands as `choose_hands` finds them, each taken for the other side's."""
+    """The hands that `choose_hands` chooses, with their sides swapped."""
     other = {"L": "R", "R": "L"}
     return [replace(place, side=other[place.side or ""]) for place in choose_hands(names, points, tag)]
 
@@ -193,7 +201,7 @@ def main() -> None:
     )
     tally, seconds, left = Tally(jsn=_true_jsn(labels)), [0.0, 0.0], args.films
     for key in list_parts(store, "images"):
-        images = read_part(store, key, IMAGES, list(dict.fromkeys([*COLUMNS, *TOLD])))
+        images = read_part(store, key, IMAGES, list(dict.fromkeys([*COLUMNS, *MORE_COLUMNS])))
         films = [row for row in row_kinds.FILMS.rows_of_part(images, {}) if row.image_id in views][:left]
         left -= len(films)
         start = time.perf_counter()
@@ -201,21 +209,21 @@ def main() -> None:
         seconds[0] += time.perf_counter() - start
         hands = [row for row in films if views[row.image_id] not in NONE]
         start = time.perf_counter()
-        found = dict(find_joints(store, key, images, hands, filters, joints))
-        told = {row.image_id: VIEWS[int(at)] for row, at in zip(films, vote.p.argmax(axis=1))} if vote else {}
-        found = dict(keep_examined(found, {name for name, view in told.items() if view == "unilateral"}))
+        positions = dict(find_joints(store, key, images, hands, filters, joints))
+        answers = {row.image_id: VIEWS[int(at)] for row, at in zip(films, vote.p.argmax(axis=1))} if vote else {}
+        positions = dict(keep_examined(positions, {name for name, view in answers.items() if view == "unilateral"}))
         seconds[1] += time.perf_counter() - start
-        found |= find_joints(store, key, images, [row for row in films if row not in hands], filters, joints)
-        tally.views.update((views[name], view) for name, view in told.items())
-        of = {image["image_id"]: image for image in images.to_pylist()}
+        positions |= find_joints(store, key, images, [row for row in films if row not in hands], filters, joints)
+        tally.views.update((views[name], view) for name, view in answers.items())
+        image_of = {image["image_id"]: image for image in images.to_pylist()}
         for row in films:
-            image = of[row.image_id]
-            seen, real = found.get(row.image_id, ()), truth.get(row.image_id, ())
+            image = image_of[row.image_id]
+            seen, real = positions.get(row.image_id, ()), truth.get(row.image_id, ())
             tally.add(seen, real, views[row.image_id], image, _pixels(image["preview"]))
-    tally.tell()
+    tally.print_figures()
     hands_seen = sum(count for (real, _), count in tally.views.items() if real not in NONE)
-    of_view, of_joints = seconds[0] / max(args.films - left, 1), seconds[1] / max(hands_seen, 1)
-    print(f"{of_view:.4f} s a film for its view; {of_joints:.3f} s a hand film from stored pixels to joints")
+    per_view, per_hand = seconds[0] / max(args.films - left, 1), seconds[1] / max(hands_seen, 1)
+    print(f"{per_view:.4f} s per film for its view; {per_hand:.3f} s per film of hands, from stored pixels to joints")
 
 
 def _pixels(preview: bytes) -> Pixels:

@@ -1,19 +1,19 @@
-"""000's picture on drawn clinics: its time, its networks beside a plain tabular model, and every number of the paper.
+"""Evaluates 000's picture on drawn clinics: drawing time, comparison with a tabular model, every number of the paper.
 
     python benchmarks/recipes/clinic_pictures.py OUT [--patients 1200] [--scanned 200] [--network small|alexnet]
         [--budget 1] [--only pictures cohort filled sizes published tables]
 
-pictures: milliseconds of one core's processor time that a picture takes (the clock would measure the neighbours).
-cohort: a clinic in which a part of the findings is missing; the default recipe in clean mode beside the tabular model,
-the two ablations, the colour of what is missing, the ACPA flip, and what the members' dissent is worth.
-filled: the same recipe's answers where ultrasound is taken out of the table, and where graded scans fill its squares.
+pictures: milliseconds of one core's processor time per picture (the wall clock depends on what else runs).
+cohort: a clinic with missing findings; the default recipe in clean mode compared with the tabular model, the two
+ablations, the colour of missing findings, flipped ACPA, and the accuracy where the members differ.
+filled: the same recipe's answers with ultrasound removed from the table, and with its squares filled by graded scans.
 sizes: the same recipe with larger pictures.
-published: 000's 249 patients with their variants, in its own mode and protocol: five trials of two networks, the best
-of them by the test part, the ablations, and three simulated experts. `small` puts small networks in the place of
-AlexNet and ResNet-18; alexnet is the paper's recipes, started at random.
-tables: the drawn patients beside the paper's tables 3 and 4. After published and tables the benchmark says which of
-the paper's printed numbers have no counterpart. `--budget` is the share of the recipes' epochs that published trains.
-What is under OUT already is not made again. Figures of drawn clinics are no clinical evidence.
+published: 000's 249 patients with their variants, in published mode and the paper's protocol: five trials of two
+networks, the best of them by the test part, the ablations, and three simulated experts. `small` uses small networks in
+place of AlexNet and ResNet-18; alexnet uses the paper's recipes, started at random.
+tables: the drawn patients compared with the paper's tables 3 and 4. After published and tables, the last lines list the
+paper's printed numbers that have no counterpart. `--budget` is the share of the recipes' epochs that published trains.
+A second start uses what is under OUT already. Figures of drawn clinics are no clinical evidence.
 """
 
 import argparse
@@ -30,11 +30,11 @@ import cv2
 import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from default_recipes import fitted, ordered, own_key, show
+from default_recipes import fitted, ordered, show, use_own_key
 from drawn_patients import Values, counts, criteria, multiplied, tables
-from filled_squares import filling
+from filled_squares import measure_filling
 from numpy.typing import NDArray
-from printed_numbers import Beside
+from printed_numbers import PrintedNumbers
 
 from rajobs import studies
 from rajobs.imaging.clinical_picture import ITEMS, clinical, draw_findings, finding_value
@@ -57,9 +57,9 @@ STUDY, TARGET, PAPER = "clinical_array", "ra_clinical", "000"
 SIZES = (96, 224, 227)
 OTHER_SIZES = (128,)
 TARGET_MS = 2.0
-MISSING = {"ultrasound": 0.4, "blood": 0.1}  # shares of visits without any ultrasound, and of each blood value
+MISSING = {"ultrasound": 0.4, "blood": 0.1}  # shares of visits without ultrasound, and without each blood value
 BLOOD = ("rf", "acpa", "esr", "crp", "ana", "mmp3", "wbc")
-EXPERT_ERRS = 0.06  # simulated experts: each errs on its own in so many patients, about as often as the paper's
+EXPERT_ERRS = 0.06  # share of patients on which a simulated expert errs, about as in the paper
 STAND_INS = {
     "published": ("conv2", {"width": 8, "hidden": 64}), "published-resnet18": ("compact", {"width": 8, "stages": 4}),
 }  # fmt: skip
@@ -67,22 +67,22 @@ RECIPES = {
     "published": "AlexNet, trial", "published-resnet18": "ResNet-18, trial",
     "published-cruciforms": "AlexNet on cruciforms only, trial", "published-squares": "AlexNet on squares only, trial",
 }  # fmt: skip
-"""000's four sets of five trials, and what its printed accuracies are called."""
+"""000's four sets of five trials, with the names of their printed accuracies."""
 WITHOUT = {
     "diagnoses of the 40 without RA, testing": "drawn patients have no diagnosis but RA or none",
     "diagnoses of the 157 without RA, learning": "drawn patients have no diagnosis but RA or none",
 }  # fmt: skip
-"""What 000 prints of its patients that is not drawn."""
+"""Facts about patients that 000 prints and the drawn patients lack."""
 
 
 def pictures(count: int) -> bool:
-    """The time of a picture; whether the target is met."""
+    """Print the time of a picture; whether the target is met."""
     cv2.setNumThreads(1)
     visits = [dict(row.values) for row in draw_clinic(patients=count, seed=0)][:count]
-    ask = partial(clinical, row=Row(image_id="", at=0), shows="all", acpa="as_is", missing="own")
+    draw_picture = partial(clinical, row=Row(image_id="", at=0), shows="all", acpa="as_is", missing="own")
     draws: dict[str, Callable[[Values], object]] = {
         "871x494": draw_findings,
-        **{f"{size}x{size}": partial(ask, size=size) for size in SIZES},
+        **{f"{size}x{size}": partial(draw_picture, size=size) for size in SIZES},
     }
     print(f"\n{'picture':<12}{'median ms':>10}{'95 of 100':>11}")
     worst = 0.0
@@ -94,7 +94,7 @@ def pictures(count: int) -> bool:
 
 
 def timed(draw: Callable[[Values], object], visits: Sequence[Values]) -> tuple[float, float]:
-    """The median one's milliseconds, and those that 95 of 100 stay below."""
+    """Median and 95th percentile of the milliseconds per visit."""
     draw(visits[0])
     spent = []
     for findings in visits:
@@ -104,8 +104,8 @@ def timed(draw: Callable[[Values], object], visits: Sequence[Values]) -> tuple[f
     return statistics.median(spent), statistics.quantiles(spent, n=20)[-1]
 
 
-def taken(out: Path, name: str, rows: Iterator[ClinicRow]) -> str:
-    """A clinic ingested; its archive holds nothing but a note."""
+def ingested(out: Path, name: str, rows: Iterator[ClinicRow]) -> str:
+    """Ingest a clinic table with an archive that contains only a note."""
     place = out / f"{name}-source"
     place.mkdir(exist_ok=True)
     (place / "note.txt").write_text("no film was taken\n")
@@ -116,7 +116,7 @@ def taken(out: Path, name: str, rows: Iterator[ClinicRow]) -> str:
 
 
 def with_holes(rows: Iterator[ClinicRow], seed: int) -> Iterator[ClinicRow]:
-    """Visits as clinics have them: not every joint was scanned, not every value measured."""
+    """Visits as in a real clinic, where some have no ultrasound and some values are missing."""
     rng = np.random.default_rng(seed)
     for row in rows:
         gone = {name for name in BLOOD if rng.random() < MISSING["blood"]}
@@ -126,13 +126,14 @@ def with_holes(rows: Iterator[ClinicRow], seed: int) -> Iterator[ClinicRow]:
 
 
 def recipe_file(out: Path, name: str, recipe: Recipe) -> str:
+    """Write a recipe as TOML; its path."""
     file = out / f"recipe-{name}.toml"
     file.write_text(to_toml(recipe))
     return str(file)
 
 
-def asked(data: str, models: Path, mode: str, **view: Any) -> Evaluation:
-    """A model's answers to the test part, its pictures drawn with other settings."""
+def evaluated(data: str, models: Path, mode: str, **view: Any) -> Evaluation:
+    """A model's answers about the test part, with some view settings changed."""
     study, store = studies.find(STUDY), open_store(str(models))
     model = Model.load(store, find_bundles(store, STUDY)[0], study)
     source = open_labelled_data(data, study)
@@ -141,27 +142,28 @@ def asked(data: str, models: Path, mode: str, **view: Any) -> Evaluation:
 
 
 def answers(judged: Path) -> metrics.Answers:
+    """Truth and answers of an evaluation, sorted by visit."""
     study = studies.find(STUDY)
     return target_answers(
         study, study.target(TARGET), ordered(pq.read_table(judged / "predictions.parquet")), "test"
     ).answers
 
 
-def beside_tabular(judged: Path, name: str) -> str:
-    """The networks beside the plain model of the same numbers; in words, who wins."""
-    told = json.loads((judged / "metrics.json").read_text())
-    networks, plain = told["baseline"]
+def compare_with_tabular(judged: Path, name: str) -> str:
+    """Compare the networks with the tabular model of the same numbers; the verdict in words."""
+    networks, plain = json.loads((judged / "metrics.json").read_text())["baseline"]
     show(f"{name}: balanced accuracy ({plain['rows']} visits)", networks["figures"]["balanced_accuracy"])
     show(f"{name}: lead over the tabular model, paired", plain["lead"]["balanced_accuracy"])
     return f"  {verdict('balanced_accuracy', plain['lead']['balanced_accuracy'])}"
 
 
 def drawn_cohort(out: Path, patients: int, seed: int) -> str:
-    return taken(out, "cohort", with_holes(draw_clinic(patients=patients, seed=seed), seed))
+    """Draw and ingest a clinic with missing findings; the place of its data."""
+    return ingested(out, "cohort", with_holes(draw_clinic(patients=patients, seed=seed), seed))
 
 
 def cohort(out: Path, patients: int, seed: int) -> None:
-    """The default recipe on a clinic with holes, beside the numbers themselves, its ablations and its colours."""
+    """Compare the default recipe with the tabular model and its own variants, on a clinic with missing findings."""
     data = drawn_cohort(out, patients, seed)
     default = studies.find(STUDY).recipe("default")
     views = {
@@ -172,29 +174,29 @@ def cohort(out: Path, patients: int, seed: int) -> None:
     for name, view in views.items():
         file = recipe_file(out, name, replace(default, view={**default.view, **view}))
         judged[name] = fitted(STUDY, data, out, f"cohort-{name}", file)
-    print(f"\n{patients} drawn patients, clean mode; budget 1, {default.training.epochs} epochs: the default recipe's")
+    print(f"\n{patients} drawn patients, clean mode; budget 1, {default.training.epochs} epochs: the default recipe")
     print(f"  missing: ultrasound of {MISSING['ultrasound']:.0%} of visits, {MISSING['blood']:.0%} of blood values")
     plain = json.loads((judged["default"] / "metrics.json").read_text())["baseline"][1]
-    show(f"the plain tabular model ({plain['learnt']} visits to learn from)", plain["figures"]["balanced_accuracy"])
-    print(beside_tabular(judged["default"], "the picture"))
+    show(f"the tabular model (trained on {plain['learnt']} visits)", plain["figures"]["balanced_accuracy"])
+    print(compare_with_tabular(judged["default"], "the picture"))
     for name in ("cruciforms", "squares"):
-        print(beside_tabular(judged[name], f"{name} only"))
+        print(compare_with_tabular(judged[name], f"{name} only"))
     own, green = answers(judged["default"]), answers(judged["green"])
-    show("missing findings green, as harmless: balanced accuracy", metrics.figure(metrics.balanced_accuracy, green))
+    show("missing findings green like normal ones: balanced accuracy", metrics.figure(metrics.balanced_accuracy, green))
     show("a colour of their own: lead over green, paired", metrics.lead(metrics.balanced_accuracy, own, green))
-    flipped(data, out / f"{STUDY}-cohort-default", "clean")
-    apart(judged["default"])
+    flip_acpa(data, out / f"{STUDY}-cohort-default", "clean")
+    compare_dissent(judged["default"])
 
 
 def filled(out: Path, patients: int, scanned: int, seed: int) -> None:
-    """The cohort's default model asked by score's own function, its ultrasound there, taken out and filled."""
+    """Evaluate the cohort's default model through score, with ultrasound present, removed and filled."""
     data, default = drawn_cohort(out, patients, seed), studies.find(STUDY).recipe("default")
     judged = fitted(STUDY, data, out, "cohort-default", recipe_file(out, "default", default))
-    filling(out, data, out / f"{STUDY}-cohort-default", judged, scanned, seed)
+    measure_filling(out, data, out / f"{STUDY}-cohort-default", judged, scanned, seed)
 
 
 def sizes(out: Path, patients: int, seed: int) -> None:
-    """The default recipe with pictures of other sizes, beside the default one and the tabular model."""
+    """Compare pictures of other sizes with the default size and the tabular model."""
     data, default = drawn_cohort(out, patients, seed), studies.find(STUDY).recipe("default")
     own = fitted(STUDY, data, out, "cohort-default", recipe_file(out, "default", default))
     print(
@@ -203,29 +205,30 @@ def sizes(out: Path, patients: int, seed: int) -> None:
     for size in OTHER_SIZES:
         file = recipe_file(out, f"size{size}", replace(default, view={**default.view, "size": size}))
         judged = fitted(STUDY, data, out, f"cohort-size{size}", file)
-        print(beside_tabular(judged, f"{size} px"))
+        print(compare_with_tabular(judged, f"{size} px"))
         lead = metrics.lead(metrics.balanced_accuracy, answers(judged), answers(own))
         show(f"{size} px: lead over the default's size, paired", lead)
 
 
-def flipped(data: str, models: Path, mode: str) -> None:
-    """What the answers hang on the one square of ACPA."""
-    before, after = (asked(data, models, mode, acpa=how) for how in ("as_is", "flipped"))
-    said, then, truth = before.predicted[TARGET], after.predicted[TARGET], before.truth[TARGET]
-    up = (before.p[TARGET][:, 1] < after.p[TARGET][:, 1]) & (said == 0)
-    print(f"  ACPA turned over on each picture: {int((said != then).sum())} of {len(said)} answers change; of "
-          f"{int((truth == 0).sum())} without RA {int(((truth == 0) & (said == 0) & (then == 1)).sum())} become RA, of "
-          f"{int((truth == 1).sum())} with RA {int(((truth == 1) & (said == 1) & (then == 0)).sum())} become none "
-          f"(000: in several); {int(up.sum())} of the {int((said == 0).sum())} noes are less sure")  # fmt: skip
+def flip_acpa(data: str, models: Path, mode: str) -> None:
+    """Print how the answers change when the square of ACPA is flipped."""
+    before, after = (evaluated(data, models, mode, acpa=how) for how in ("as_is", "flipped"))
+    first, second, truth = before.predicted[TARGET], after.predicted[TARGET], before.truth[TARGET]
+    up = (before.p[TARGET][:, 1] < after.p[TARGET][:, 1]) & (first == 0)
+    to_ra, to_none = ((truth == ra) & (first == ra) & (second == 1 - ra) for ra in (0, 1))
+    print(f"  ACPA flipped on each picture: {int((first != second).sum())} of {len(first)} answers change; "
+          f"{int(to_ra.sum())} of {int((truth == 0).sum())} without RA become RA, {int(to_none.sum())} of "
+          f"{int((truth == 1).sum())} with RA become none (000: several); the probability of RA rises for "
+          f"{int(up.sum())} of the {int((first == 0).sum())} negative answers")  # fmt: skip
     low = negative(data, before)
-    turned, found = low & (truth == 0) & (said == 0) & (then == 1), low & (truth == 1) & (said == 1)
-    print(f"  negative for ACPA: {int((low & (truth == 0)).sum())} without RA, of whom {int(turned.sum())} become RA "
-          f"(000: several); {int((low & (truth == 1)).sum())} with RA, of whom {int(found.sum())} are found as they "
-          f"are (000: it could)")  # fmt: skip
+    turned, recognised = low & to_ra, low & (truth == 1) & (first == 1)
+    print(f"  with negative ACPA: {int(turned.sum())} of {int((low & (truth == 0)).sum())} without RA become RA (000: "
+          f"several); {int(recognised.sum())} of {int((low & (truth == 1)).sum())} with RA are recognised without the "
+          f"flip (000: it could)")  # fmt: skip
 
 
 def negative(data: str, seen: Evaluation) -> NDArray[np.bool_]:
-    """Which of the visits that were asked about have a measured ACPA below its bound."""
+    """Whether each evaluated visit has a measured ACPA below its bound."""
     source = open_labelled_data(data, seen.study)
     acpa = {
         visit.image_id: finding_value(visit.findings["acpa"]) for visit in read_clinic_visits(source.store, ("acpa",))
@@ -236,20 +239,20 @@ def negative(data: str, seen: Evaluation) -> NDArray[np.bool_]:
     return np.array([value is not None and value < bound for value in values])
 
 
-def apart(judged: Path) -> None:
-    """How often members differ, and what their answer is worth then."""
+def compare_dissent(judged: Path) -> None:
+    """Print how often members differ, and the accuracy with and without dissent."""
     table = pq.read_table(judged / "predictions.parquet")
     right = pc.equal(table.column("truth"), table.column("predicted")).to_numpy()
     differ = table.column("dissent").to_numpy() > 0
     there, elsewhere = (
         count_statistics.share(int(right[which].sum()), int(which.sum())) for which in (differ, ~differ)
     )
-    print(f"  members differ on {int(differ.sum())} of {len(differ)} visits: right {there:.3f} there, "
+    print(f"  members differ on {int(differ.sum())} of {len(differ)} visits: accuracy {there:.3f} there, "
           f"{elsewhere:.3f} where all agree")  # fmt: skip
 
 
-def in_place(recipe: Recipe, architecture: str, settings: Mapping[str, Any]) -> Recipe:
-    """A published recipe with a small network in the place of its own; five trials stay five."""
+def with_small_network(recipe: Recipe, architecture: str, settings: Mapping[str, Any]) -> Recipe:
+    """A published recipe with a small network in place of its own, and as many trials."""
     members = tuple(
         Member(name=m.name, architecture=architecture, settings=settings, ordered=False) for m in recipe.members
     )
@@ -257,101 +260,102 @@ def in_place(recipe: Recipe, architecture: str, settings: Mapping[str, Any]) -> 
     return replace(recipe, view={**recipe.view, "size": 64}, members=members, training=training, heavy=False)
 
 
-def published(out: Path, seed: int, network: str, budget: float, paper: Beside) -> None:
-    """000's protocol: five trials of each network, and the best one by the test part; then its numbers."""
+def published(out: Path, seed: int, network: str, budget: float, paper: PrintedNumbers) -> None:
+    """Run 000's protocol: five trials of each network, the best by the test part, and the paper's numbers."""
     study = studies.find(STUDY)
-    data = taken(out, "published", multiplied(seed))
-    found: dict[str, tuple[Evaluation, Path]] = {}
+    data = ingested(out, "published", multiplied(seed))
+    evaluations: dict[str, tuple[Evaluation, Path]] = {}
     for name in RECIPES:
         recipe = study.recipe(name)
         if network == "small":
-            recipe = in_place(recipe, *STAND_INS["published-resnet18" if "resnet" in name else "published"])
+            recipe = with_small_network(recipe, *STAND_INS["published-resnet18" if "resnet" in name else "published"])
         for mode in ("published", "clean") if name == "published" else ("published",):
             fit, own = f"{name}-{network}-{budget:g}-{mode}", recipe_file(out, f"{name}-{network}", recipe)
             judged = fitted(STUDY, data, out, fit, own, weights="none", mode=mode, budget=budget)
-            seen = asked(data, out / f"{STUDY}-{fit}", mode)
-            found[name if mode == "published" else f"{name}, clean"] = seen, judged
-    small = "small networks in the place of AlexNet and ResNet-18"
+            seen = evaluated(data, out / f"{STUDY}-{fit}", mode)
+            evaluations[name if mode == "published" else f"{name}, clean"] = seen, judged
+    small = "small networks in place of AlexNet and ResNet-18"
     stand = small if network == "small" else "the paper's networks, started at random"
     print(f"\n000's 249 patients, drawn; {stand}; budget {budget:g} of the recipes' {recipe.training.epochs} epochs")
     counts(data, paper)
-    print("  published mode: the best trial by the test part")
+    print("  published mode, which chooses the best trial by the test part")
     for name, what in RECIPES.items():
-        seen, judged = found[name]
-        ours = [f"{np.mean(said == seen.truth[TARGET]):.0%}" for said in seen.votes[TARGET]]
+        seen, judged = evaluations[name]
+        ours = [f"{np.mean(vote == seen.truth[TARGET]):.0%}" for vote in seen.votes[TARGET]]
         theirs = [paper.text(f"{what} {trial}") for trial in range(1, 6)]
         print(f"  {what}s 1 to 5: {', '.join(theirs)} in the paper, {', '.join(ours)} here")
-        print(beside_tabular(judged, name))
-    best_trial(found["published"][0], seed, paper)
-    misses(found["published"][0], found["published-resnet18"][0], paper)
+        print(compare_with_tabular(judged, name))
+    best_trial(evaluations["published"][0], seed, paper)
+    misses(evaluations["published"][0], evaluations["published-resnet18"][0], paper)
     for name in ("published", "published, clean"):
-        chosen = metrics.figure(metrics.accuracy, answers(found[name][1]))
-        show(f"AlexNet's place, {name}: accuracy of the chosen trial", chosen)
-    flipped(data, out / f"{STUDY}-published-{network}-{budget:g}-published", "published")
+        chosen = metrics.figure(metrics.accuracy, answers(evaluations[name][1]))
+        show(f"in place of AlexNet, {name}: accuracy of the chosen trial", chosen)
+    flip_acpa(data, out / f"{STUDY}-published-{network}-{budget:g}-published", "published")
 
 
-def best_trial(seen: Evaluation, seed: int, paper: Beside) -> None:
-    """Table 1, and the experts."""
-    given = seen.answers(TARGET)
-    matrix = metrics.confusion(given)
-    mine, theirs = (count_statistics.one_vs_rest(each, 1) for each in (matrix, paper.paper.matrices["third_trial"]))
-    show("the best trial's accuracy", metrics.figure(metrics.accuracy, given))
-    for name, cells in (("here", mine), ("000", theirs)):
+def best_trial(seen: Evaluation, seed: int, paper: PrintedNumbers) -> None:
+    """Compare the best trial with table 1 and the experts."""
+    best = seen.answers(TARGET)
+    matrix = metrics.confusion(best)
+    ours, theirs = (count_statistics.one_vs_rest(each, 1) for each in (matrix, paper.paper.matrices["third_trial"]))
+    show("the best trial's accuracy", metrics.figure(metrics.accuracy, best))
+    for name, cells in (("here", ours), ("000", theirs)):
         print(f"  {name:<4} TP {cells.tp}, FN {cells.fn}, FP {cells.fp}, TN {cells.tn}")
     printed = paper.take("AlexNet's third trial, RA").numbers
     for name, entry in printed.items():
-        print(f"  its {name}: {entry.text} in 000, {count_statistics.TWO_BY_TWO_STATISTICS[name](mine):.0%} here")
-    print(f"  its kappa with three simulated experts, each wrong on its own in {EXPERT_ERRS:.0%} of the patients")
+        print(f"  its {name}: {entry.text} in 000, {count_statistics.TWO_BY_TWO_STATISTICS[name](ours):.0%} here")
+    print(f"  its kappa with three simulated experts, each wrong about {EXPERT_ERRS:.0%} of the patients")
     for at, order in enumerate(("first", "second", "third")):
-        errs = np.random.default_rng([seed, at]).random(len(given.truth)) < EXPERT_ERRS
-        table = metrics.confusion(replace(given, truth=np.where(errs, 1 - given.truth, given.truth)))
+        errs = np.random.default_rng([seed, at]).random(len(best.truth)) < EXPERT_ERRS
+        table = metrics.confusion(replace(best, truth=np.where(errs, 1 - best.truth, best.truth)))
         low, high = kappa_interval(table, 0)
-        ours = (
+        here = (
             f"{count_statistics.kappa_unweighted(table):.2f} ({low:.2f} to {high:.2f}) here, {int(errs.sum())} errors"
         )
-        told = paper.text(f"AlexNet's third trial with the {order} expert")
-        print(f"    {order}: {told} in 000, {ours}")
+        printed_kappa = paper.text(f"AlexNet's third trial with the {order} expert")
+        print(f"    {order}: {printed_kappa} in 000, {here}")
 
 
-def misses(one: Evaluation, other: Evaluation, paper: Beside) -> None:
-    """False negatives and positives over the five trials, and the pictures that both networks fail on."""
+def misses(one: Evaluation, other: Evaluation, paper: PrintedNumbers) -> None:
+    """Print false negatives and positives over the five trials, and the pictures on which both networks fail."""
     failed: list[set[int]] = []
-    for name, seen, told in (("AlexNet's", one, "6, 3"), ("ResNet-18's", other, "3, 9")):
-        truth, said = seen.truth[TARGET], seen.votes[TARGET]
-        low, high = ((said == 0) & (truth == 1)), ((said == 1) & (truth == 0))
+    for name, seen, printed in (("AlexNet", one, "6, 3"), ("ResNet-18", other, "3, 9")):
+        truth, votes = seen.truth[TARGET], seen.votes[TARGET]
+        low, high = ((votes == 0) & (truth == 1)), ((votes == 1) & (truth == 0))
         failed.append(set(np.flatnonzero((low | high).any(axis=0)).tolist()))
         ours = f"{int(low.sum())} false negatives, {int(high.sum())} false positives, {int((low | high).sum())} in all"
-        print(f"  {name} place, five trials: {ours} (000: {told}, {paper.text(f'{name} wrong answers')} in all)")
+        in_all = paper.text(f"{name}'s wrong answers")
+        print(f"  in place of {name}, five trials: {ours} (000: {printed}, {in_all} in all)")
     both = failed[0] & failed[1]
     ill = sum(int(one.truth[TARGET][at]) for at in both)
-    print(f"  failed by both: {ill} with RA and {len(both) - ill} without (000: 2 and 2)")
+    print(f"  wrong by both: {ill} with RA and {len(both) - ill} without (000: 2 and 2)")
 
 
 STEPS = ("pictures", "cohort", "filled", "sizes", "published", "tables")
 
 
 def main() -> None:
-    """Runs and prints."""
+    """Run the chosen steps."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("out", type=Path)
     parser.add_argument("--patients", type=int, default=1200)
-    parser.add_argument("--scanned", type=int, default=200, help="patients whose scans the grading model learns from")
+    parser.add_argument("--scanned", type=int, default=200, help="patients whose scans train the grading model")
     parser.add_argument("--seed", type=int, default=61)
     parser.add_argument("--network", choices=("small", "alexnet"), default="small")
     parser.add_argument("--budget", type=float, default=1.0)
     parser.add_argument("--only", nargs="+", choices=STEPS, default=STEPS)
     args = parser.parse_args()
-    own_key(args.out)
+    use_own_key(args.out)
     print("no clinical evidence: drawn clinics")
     if "pictures" in args.only:
-        print(f"a picture in at most {TARGET_MS:g} ms: {'met' if pictures(300) else 'MISSED'}")
+        print(f"target of at most {TARGET_MS:g} ms per picture: {'met' if pictures(300) else 'MISSED'}")
     if "cohort" in args.only:
         cohort(args.out, args.patients, args.seed)
     if "filled" in args.only:
         filled(args.out, args.patients, args.scanned, args.seed)
     if "sizes" in args.only:
         sizes(args.out, args.patients, args.seed)
-    paper = Beside.of(PAPER)
+    paper = PrintedNumbers.read(PAPER)
     if "published" in args.only:
         published(args.out, args.seed, args.network, args.budget, paper)
     if "tables" in args.only:

@@ -1,11 +1,11 @@
-"""The film studies on drawn films: default recipes against their targets, the readers and the published recipes.
+"""Compares the film studies' default recipes with their targets, the readers and the published recipes on drawn films.
 
     python benchmarks/recipes/default_recipes.py OUT [--patients 600] [--difficulty standard] [--only joints stages ...]
 
 Draws a cohort (full-size films of patients with one to three visits), ingests it, trains each study's default recipe
-in clean mode and looks once at the test part. Then the papers' small networks (003 with an averaging head, 004) are
-trained beside the default ones on the same rows, each network shown every row as many times. What is under OUT already
-is not made again. Figures of drawn films are no clinical evidence.
+in clean mode and evaluates it once on the test part. Then the papers' small networks (003 with an averaging head, 004)
+and the default ones are trained on the same rows, with every row shown equally often. A second start uses what is under
+OUT already. Figures of drawn films are no clinical evidence.
 """
 
 import argparse
@@ -36,12 +36,12 @@ from rajobs.records.store import open_store
 from rajobs.records.tables.schemas import PREDICTIONS
 from rajobs.reports.answers import target_answers
 
-HALVES = 2  # phantoms drawn side by side
+HALVES = 2  # phantoms drawn at the same time
 WITHOUT = "no clinical evidence: drawn films"
 
 
-def own_key(out: Path) -> None:
-    """A key that lies beside what is made with it, so that a second start goes on."""
+def use_own_key(out: Path) -> None:
+    """Use the key that is stored in OUT, so that a second start can continue."""
     out.mkdir(parents=True, exist_ok=True)
     key = out / "key"
     if not key.exists():
@@ -50,19 +50,19 @@ def own_key(out: Path) -> None:
 
 
 def make_data(out: Path, patients: int, seed: int, difficulty: str, only: str = "films") -> str:
-    """The ingested cohort's place."""
+    """Draw and ingest a cohort, unless an earlier start has; the place of its data."""
     data = out / "data"
     if (data / "manifest.json").exists():
         return str(data)
     rajobs = [sys.executable, "-m", "rajobs"]
     places = [out / f"phantom-{half}" for half in range(HALVES)]
-    told = ["--patients", str(patients // HALVES), "--damage", "0", "--only", only, "--difficulty", difficulty]
+    options = ["--patients", str(patients // HALVES), "--damage", "0", "--only", only, "--difficulty", difficulty]
     drawing = [
-        subprocess.Popen([*rajobs, "phantom", str(place), "--seed", str(seed + half), *told])
+        subprocess.Popen([*rajobs, "phantom", str(place), "--seed", str(seed + half), *options])
         for half, place in enumerate(places)
     ]
     if any(process.wait() for process in drawing):
-        raise SystemExit(f"the {only} were not drawn")
+        raise SystemExit(f"drawing the {only} failed")
     head, *rest = [(place / "labels.csv").read_text() for place in places]
     labels = out / "labels.csv"
     labels.write_text(head + "".join(text.split("\n", 1)[1] for text in rest))
@@ -75,7 +75,7 @@ def fitted(
     study: str, data: str, out: Path, name: str, recipe: str = "default", weights: str | None = None,
     mode: str = "clean", budget: float = 1.0,
 ) -> Path:  # fmt: skip
-    """Train and evaluate; where the evaluation lies."""
+    """Train and evaluate a recipe; the folder of the evaluation."""
     models, judged = str(out / f"{study}-{name}"), str(out / f"{study}-{name}-evaluation")
     how = train_job.TrainRequest(
         study=study, data=data, out=models, recipe=recipe, weights=weights, mode=mode, budget=budget
@@ -86,13 +86,13 @@ def fitted(
 
 
 def show(what: str, figure: dict[str, float], target: str = "") -> None:
-    """A line: what, its value, its interval, the target."""
+    """Print a figure with its interval and its target."""
     span = f"{figure['value']:.4f} ({figure['low']:.4f} to {figure['high']:.4f})"
     print(f"  {what:<66} {span}{f'  target {target}' if target else ''}", flush=True)
 
 
 def films(data: str, out: Path) -> None:
-    """The hand filter on films turned by quarters."""
+    """Evaluate the hand filter on films as they are and turned by quarters."""
     judged = fitted("hand_filter", data, out, "default")
     figures = json.loads((judged / "metrics.json").read_text())["figures"]
     study = studies.find("hand_filter")
@@ -113,39 +113,40 @@ def films(data: str, out: Path) -> None:
         p=np.concatenate([each.p for each in turned]),
         patients=np.concatenate([each.patients for each in turned]),
     )
-    print(f"\nhand_filter, {count} films of patients it never saw, {int(np.sum(turned[0].truth == 2))} of them feet")
-    show("accuracy, as they are", figures["view.accuracy"], "0.99")
-    show("accuracy, each turned by 0, 90, 180 and 270 degrees", metrics.figure(metrics.accuracy, together), "0.99")
+    feet = int(np.sum(turned[0].truth == 2))
+    print(f"\nhand_filter, {count} films of patients that it has never seen, {feet} of them feet")
+    show("accuracy on films as they are", figures["view.accuracy"], "0.99")
+    show("accuracy on films turned by quarters", metrics.figure(metrics.accuracy, together), "0.99")
 
 
 def scores(study: str, data: str, out: Path, name: str = "default", weights: str | None = None) -> None:
-    """An ordinal study beside its simulated readers."""
+    """Compare an ordinal study with its simulated readers."""
     judged = fitted(study, data, out, name, weights=weights)
-    told = json.loads((judged / "metrics.json").read_text())
+    evaluation = json.loads((judged / "metrics.json").read_text())
     print(f"\n{study} ({name}), against the truth")
-    for row in told["readers"]:
+    for row in evaluation["readers"]:
         if row["against"] == "reference":
             show(f"{row['target']}: quadratic kappa, {row['who']} ({row['rows']} rows)", row["figures"]["qwk"])
             if "lead" in row:
                 show(f"{row['target']}: the model's lead over {row['who']}, paired", row["lead"]["qwk"], "0")
     for name in ("erosion.sensitivity_at_90", "jsn.sensitivity_at_90"):
-        if name in told["figures"]:
-            show(name.replace("_", " "), told["figures"][name], "0.80")
+        if name in evaluation["figures"]:
+            show(name.replace("_", " "), evaluation["figures"][name], "0.80")
 
 
 def shown_equally(recipe: Recipe, times: int) -> Recipe:
-    """Every network is shown each of its rows so many times."""
+    """The recipe with each of its networks shown every row this many times."""
 
-    def of(member: Member) -> Member:
+    def changed(member: Member) -> Member:
         return dataclasses.replace(
             member, training=dataclasses.replace(recipe.training_of(member), epochs=times, copies=1)
         )
 
-    return dataclasses.replace(recipe, members=tuple(of(member) for member in recipe.members))
+    return dataclasses.replace(recipe, members=tuple(changed(member) for member in recipe.members))
 
 
-def beside(study: str, data: str, out: Path, published: Recipe, times: int, names: Sequence[str]) -> None:
-    """Default and published on the same rows, shown as often, judged on the same rows: the paired difference."""
+def compare_published(study: str, data: str, out: Path, published: Recipe, times: int, names: Sequence[str]) -> None:
+    """Print the paired differences of two recipes that were shown the same rows equally often."""
     declared = studies.find(study)
     tables = {}
     for name, recipe in (("default", declared.recipe("default")), ("published", published)):
@@ -154,7 +155,8 @@ def beside(study: str, data: str, out: Path, published: Recipe, times: int, name
         judged = fitted(study, data, out, f"{name}-{times}", str(file))
         tables[name] = ordered(pq.read_table(judged / "predictions.parquet"))
     print(
-        f"\n{study}, default less published, every row shown {times} times, paired on {tables['default'].num_rows} rows"
+        f"\n{study}, default minus published, every row shown {times} times, paired on "
+        f"{tables['default'].num_rows} rows"
     )
     for name in names:
         target, metric = name.split(".")
@@ -167,7 +169,7 @@ def beside(study: str, data: str, out: Path, published: Recipe, times: int, name
 
 
 def ordered(table: pa.Table) -> pa.Table:
-    """Rows in the order of their key, so that two tables can be paired."""
+    """Rows sorted by their key, as paired comparisons need them."""
     return table.sort_by([(name, "ascending") for name in PREDICTIONS.key])
 
 
@@ -175,16 +177,16 @@ STEPS = ("joints", "stages", "filter", "beside-joints", "beside-filter")
 
 
 def main() -> None:
-    """Runs and prints."""
+    """Run the chosen steps."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("out", type=Path)
     parser.add_argument("--patients", type=int, default=600)
     parser.add_argument("--seed", type=int, default=21)
     parser.add_argument("--difficulty", default="standard")
-    parser.add_argument("--shown", type=int, default=4, help="times that each film is shown beside 003's networks")
+    parser.add_argument("--shown", type=int, default=4, help="times that each film is shown, for 003's networks")
     parser.add_argument("--only", nargs="+", choices=STEPS, default=STEPS)
     args = parser.parse_args()
-    own_key(args.out)
+    use_own_key(args.out)
     data = make_data(args.out, args.patients, args.seed, args.difficulty)
     print(f"{args.patients} drawn patients, seeds {args.seed} and {args.seed + 1}, {args.difficulty}; {WITHOUT}")
     if "joints" in args.only:
@@ -197,10 +199,12 @@ def main() -> None:
         films(data, args.out)
     if "beside-filter" in args.only:
         small = replace(studies.find("hand_filter").recipe("published"), "members.settings.head", "pool")
-        beside("hand_filter", data, args.out, small, args.shown, ["view.accuracy", "view.balanced_accuracy"])
+        compare_published("hand_filter", data, args.out, small, args.shown, ["view.accuracy", "view.balanced_accuracy"])
     if "beside-joints" in args.only:
         paper = studies.find("svdh_scoring").recipe("published")
-        beside("svdh_scoring", data, args.out, paper, 6, ["jsn.qwk", "erosion.qwk", "erosion.sensitivity_at_90"])
+        compare_published(
+            "svdh_scoring", data, args.out, paper, 6, ["jsn.qwk", "erosion.qwk", "erosion.sensitivity_at_90"]
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A paper's printed numbers, taken up one after the other beside ours; what nobody has taken up is told at the end."""
+"""Keeps track of which of a paper's printed numbers were compared with ours, and lists the others at the end."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,33 +10,32 @@ Place = tuple[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Beside:
-    """A paper, and the entries of it that have their counterpart."""
+class PrintedNumbers:
+    """A paper and its entries that were compared with ours."""
 
     paper: Paper
-    told: set[Place] = field(default_factory=set)
+    compared: set[Place] = field(default_factory=set)
 
     @classmethod
-    def of(cls, number: str) -> "Beside":
+    def read(cls, number: str) -> "PrintedNumbers":
         return cls(paper=read_paper(number))
 
     def take(self, what: str, where: str = "") -> Entry:
-        """The entry that begins with these words; from now on it counts as told."""
-        found = next(each for each in self.paper.entries if each.what.startswith(what) and each.where.startswith(where))
-        self.told.add((found.where, found.what))
-        return found
+        """The first entry whose text begins with `what`; from now on it counts as compared."""
+        entry = next(each for each in self.paper.entries if each.what.startswith(what) and each.where.startswith(where))
+        self.compared.add((entry.where, entry.what))
+        return entry
 
     def text(self, what: str, name: str = "") -> str:
-        """A number of an entry as it is printed."""
+        """One number of an entry as it is printed."""
         numbers = self.take(what).numbers
         return numbers[name or next(iter(numbers))].text
 
     def finish(self, without: Mapping[str, str]) -> None:
-        """How many entries have a counterpart, and which have none: `without` says why, by what is printed."""
+        """Print how many entries were compared, and the others with the reason that `without` has for them."""
         every = [(entry.where, entry.what) for entry in self.paper.entries]
-        print(
-            f"\n{len(self.told)} of the {len(every)} places where {self.paper.number} prints numbers have theirs above"
-        )
+        done, number = len(self.compared), self.paper.number
+        print(f"\n{done} of the {len(every)} places where {number} prints numbers are compared above")
         for where, what in every:
-            if (where, what) not in self.told:
-                print(f"  none: {what} ({where}): {without.get(what, 'LEFT OUT')}")
+            if (where, what) not in self.compared:
+                print(f"  not compared: {what} ({where}): {without.get(what, 'LEFT OUT')}")

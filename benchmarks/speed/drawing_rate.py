@@ -1,6 +1,8 @@
-"""Films and scans drawn a second of one core's time: python benchmarks/speed/drawing_rate.py [films]
+"""Measures how many films and scans one core draws per second.
 
-Processor time, not the clock: on a shared machine the clock measures the neighbours.
+    python benchmarks/speed/drawing_rate.py [FILMS]
+
+It counts processor time, because on a shared machine the wall clock depends on what else runs.
 """
 
 import statistics
@@ -17,7 +19,7 @@ from rajobs.phantoms.ultrasound.scans import sample_scan
 
 
 def rate(draw: Callable[[int], object], count: int) -> float:
-    """Drawings a second of processor time, on one thread: the median one's."""
+    """Drawings per second of processor time on one thread, from the median drawing."""
     draw(0)
     spent = []
     for seed in range(count):
@@ -28,10 +30,10 @@ def rate(draw: Callable[[int], object], count: int) -> float:
 
 
 def main() -> None:
-    """Prints a row a kind of film and size, and one of scans."""
+    """Print one row per kind and size of film, and one row for scans."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 24
     cv2.setNumThreads(1)
-    print(f"{'picture':<12}{'size':<9}a second")
+    print(f"{'picture':<12}{'size':<9}per second")
     for size in ("FULL", "SMALL"):
         for kind in ("unilateral", "both", "foot", "other"):
             print(f"{kind:<12}{size:<9}{rate(partial(film, kind, size), count):.1f}")
@@ -39,12 +41,12 @@ def main() -> None:
 
 
 def film(kind: str, size: str, seed: int) -> None:
-    """One film."""
+    """Draw one film."""
     sample_film(np.random.default_rng(seed), kind=kind, size=size)
 
 
 def scan(seed: int) -> None:
-    """One frame of ultrasound, the grades in turn."""
+    """Draw one ultrasound frame, with the grades in turn."""
     sample_scan(np.random.default_rng(seed), grade=seed % 4)
 
 

@@ -1,13 +1,13 @@
-"""`rajobs ingest` beside a plain script with the same decoder, columns and coding (plain_ingest.py), in one run.
+"""Compares `rajobs ingest` with a plain script that has the same decoder, columns and coding (plain_ingest.py).
 
     python benchmarks/speed/ingest_rate.py [--films 2000] [--size FULL|SMALL] [--repeats 2] [--memory 2000 20000]
         [--work DIR]
 
-Zips of drawn films, half of them uncompressed within a deflated member, half in JPEG lossless or RLE. Cold: both as
-commands, Ray's start and Python's included. Warm: both called in a process that has done so before. The page cache is
-warm for both. `on disk` is the time until the output is not only written but on the disk, which the product waits for.
-Memory: what processes hold for themselves (resident less shared), all of a tree at once; peaks by the kernel's account.
-`--memory`: the driver's peak at such numbers of small files; without numbers it is left out.
+The zips contain drawn films: half are uncompressed films in deflated members, half are JPEG lossless or RLE. Cold runs
+are commands and include the start of Python and Ray. Warm runs are calls in a process that has done one before. The
+page cache is warm in both. `on disk` is the time until the output is flushed to the disk; the product waits for that.
+Memory of a process tree is the sum of private memory (resident minus shared); peaks of single processes are the
+kernel's. `--memory` measures the driver's peak for these numbers of small files; without a number it is skipped.
 """
 
 import argparse
@@ -42,31 +42,31 @@ TITLES = {"product": b"MapWorker", "plain": b""}  # in the command lines of work
 
 
 def main() -> None:
-    """Makes the archives, runs both, prints."""
+    """Make the archives, run both programs and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--films", type=int, default=2000)
     parser.add_argument("--size", default="FULL", choices=sorted(SIDES))
-    parser.add_argument("--repeats", type=int, default=2, help="of the warm runs")
+    parser.add_argument("--repeats", type=int, default=2, help="number of warm runs")
     parser.add_argument("--memory", type=int, nargs="*", default=[2000, 20000], help="numbers of small files")
-    parser.add_argument("--work", type=Path, help="where archives are kept for the next time; else a temporary folder")
-    asked = parser.parse_args()
+    parser.add_argument("--work", type=Path, help="folder that keeps the archives; default: a temporary one")
+    args = parser.parse_args()
     os.environ["RAJOBS_KEY"] = KEY
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        work = asked.work or Path(folder)
+        work = args.work or Path(folder)
         work.mkdir(parents=True, exist_ok=True)
-        check_disk(work, asked.films * SIDES[asked.size] * 1.6 + max(asked.memory, default=0) * 40_000)
-        if asked.films:
-            throughput(work, asked.films, asked.size, asked.repeats)
-        if asked.memory:
-            driver_memory(work, asked.memory)
+        check_disk(work, args.films * SIDES[args.size] * 1.6 + max(args.memory, default=0) * 40_000)
+        if args.films:
+            throughput(work, args.films, args.size, args.repeats)
+        if args.memory:
+            driver_memory(work, args.memory)
 
 
 def check_disk(work: Path, needed: float) -> None:
-    """Says what is needed, and stops where there is less."""
+    """Print how much disk is needed, and stop if less is free."""
     free = shutil.disk_usage(work).free
-    print(f"needs about {needed / 1e9:.1f} GB of disk, {free / 1e9:.1f} GB are free")
+    print(f"about {needed / 1e9:.1f} GB of disk are needed, {free / 1e9:.1f} GB are free")
     if free < needed:
-        sys.exit("not enough; name another folder by --work, or fewer --films")
+        sys.exit("not enough disk: choose another folder with --work, or fewer --films")
 
 
 # ---- Throughput
@@ -74,7 +74,7 @@ def check_disk(work: Path, needed: float) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One run of one of the two."""
+    """One run of one of the two programs."""
 
     seconds: float
     on_disk: float
@@ -82,37 +82,37 @@ class Run:
 
 
 def product(source: str, out: str) -> None:
-    """What `rajobs ingest` does, in this process."""
+    """Run `rajobs ingest` in this process."""
     from rajobs.jobs.ingest.job import IngestRequest, ingest
 
     ingest(IngestRequest(sources=(source,), out=out, max_rejects=0.0))
 
 
 def plain(source: str, out: str) -> None:
-    """What the plain script does, in this process."""
+    """Run the plain script in this process."""
     plain_ingest.ingest(source, out)
 
 
 def serve(name: str, pipe: Connection) -> None:
-    """A process that keeps warm: it runs what it is sent."""
+    """Body of a warm process: it ingests each source that it receives."""
     from rajobs.jobs import cluster
 
     with redirect_stdout(io.StringIO()):
         if name == "plain":
-            _serve(plain, pipe)
+            _run_orders(plain, pipe)
         else:
             with cluster.connected(None):
-                _serve(product, pipe)
+                _run_orders(product, pipe)
 
 
-def _serve(run: Callable[[str, str], None], pipe: Connection) -> None:
+def _run_orders(run: Callable[[str, str], None], pipe: Connection) -> None:
     while order := pipe.recv():
         run(*order)
         pipe.send(True)
 
 
 class Warm:
-    """One of the two, in a process of its own that has run before."""
+    """One of the two programs in a process of its own, which stays alive between runs."""
 
     def __init__(self, name: str) -> None:
         self._pipe, end = multiprocessing.Pipe()
@@ -123,19 +123,19 @@ class Warm:
         self.pid = self._process.pid
 
     def run(self, source: Path, out: Path) -> None:
-        """One run; its process ends with an error where the run fails."""
+        """Run once; if the run fails, the process ends and this raises."""
         self._pipe.send((str(source), str(out)))
         self._pipe.recv()
 
     def stop(self) -> None:
-        """The end of the process."""
+        """End the process."""
         self._pipe.send(None)
         self._process.join()
 
 
 def timed(pid: int, worker: bytes, run: Callable[[], object]) -> Run:
-    """A run, timed and watched."""
-    os.sync()  # what is left of the run before is not this one's
+    """Time one run and watch its memory."""
+    os.sync()  # pending writes of the run before must not count here
     start = time.monotonic()
     with Watch(pid, worker) as watch:
         run()
@@ -145,7 +145,7 @@ def timed(pid: int, worker: bytes, run: Callable[[], object]) -> Run:
 
 
 def cold(name: str, source: Path, out: Path) -> Run:
-    """A run as a command."""
+    """Run one of the two as a command."""
     tool = ["-m", "rajobs", "ingest"] if name == "product" else [str(PLAIN)]
     os.sync()
     start = time.monotonic()
@@ -153,7 +153,7 @@ def cold(name: str, source: Path, out: Path) -> Run:
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True) as process:
         with Watch(process.pid, TITLES[name]) as watch:
             if process.wait():
-                sys.exit(f"{name} failed")
+                sys.exit(f"the run of {name} failed")
         seconds = time.monotonic() - start
     os.sync()
     return Run(seconds=seconds, on_disk=time.monotonic() - start, peaks=watch.peaks)
@@ -161,7 +161,7 @@ def cold(name: str, source: Path, out: Path) -> Run:
 
 @dataclass(kw_only=True)
 class Race:
-    """Both on the same archives, and what came of it."""
+    """Both programs on the same archives, with their runs so far."""
 
     source: Path
     out: Path
@@ -169,8 +169,8 @@ class Race:
     read: int  # bytes
     runs: dict[str, list[Run]] = field(default_factory=dict)
 
-    def note(self, label: str, run: Run) -> None:
-        """Keeps a run and prints its row."""
+    def add(self, label: str, run: Run) -> None:
+        """Add a run and print its row."""
         self.runs.setdefault(label, []).append(run)
         peaks = run.peaks
         print(
@@ -180,16 +180,16 @@ class Race:
         )
 
     def cold(self) -> None:
-        """Both as commands."""
+        """Run both as commands."""
         ids = []
         for name in NAMES:
             shutil.rmtree(self.out, ignore_errors=True)
-            self.note(f"{name} cold", cold(name, self.source, self.out))
+            self.add(f"{name} cold", cold(name, self.source, self.out))
             ids.append(image_ids(self.out))
-        assert ids[0] == ids[1] and len(ids[0]) == self.films, "both must make the same images"
+        assert ids[0] == ids[1] and len(ids[0]) == self.films, "both programs must write the same images"
 
     def warm(self, repeats: int) -> None:
-        """Both in processes that have run before, each in turn the first."""
+        """Run both in warm processes; they take turns at being first."""
         hosts = {name: Warm(name) for name in NAMES}
         few = self.source.parent / "few"
         few.mkdir(exist_ok=True)
@@ -203,25 +203,26 @@ class Race:
             for name in NAMES if number % 2 == 0 else NAMES[::-1]:
                 shutil.rmtree(self.out, ignore_errors=True)
                 run = partial(hosts[name].run, self.source, self.out)
-                self.note(f"{name} warm", timed(hosts[name].pid, TITLES[name], run))
+                self.add(f"{name} warm", timed(hosts[name].pid, TITLES[name], run))
         for host in hosts.values():
             host.stop()
 
     def ratios(self) -> None:
-        """What it comes to."""
-        print("\nfiles/s of the product over those of the plain script (above 1: faster)")
+        """Print the ratios of the two programs."""
+        print("\nfiles/s of the product divided by those of the plain script (above 1: faster)")
         for start in ("cold", "warm"):
             ours, theirs = self.runs[f"product {start}"], self.runs[f"plain {start}"]
+            on_disk = median_on_disk(theirs) / median_on_disk(ours)
             pairs = " ".join(f"{b.seconds / a.seconds:.2f}" for a, b in zip(ours, theirs))
-            print(f"  {start}: {middle(theirs) / middle(ours):.2f} ({pairs}); on disk {disk(theirs) / disk(ours):.2f}")
+            print(f"  {start}: {median_seconds(theirs) / median_seconds(ours):.2f} ({pairs}); on disk {on_disk:.2f}")
         largest = max(run.peaks.worker for label, runs in self.runs.items() for run in runs if "product" in label)
-        print(f"largest worker of the product, its decoder included: {largest / 2**30:.2f} GiB")
+        print(f"largest worker of the product, including its decoder: {largest / 2**30:.2f} GiB")
 
 
 def throughput(work: Path, films: int, size: str, repeats: int) -> None:
-    """Both, cold and warm, in turn."""
+    """Run both programs cold, then warm."""
     source = make_archives(work, films, size, 50)
-    read = sum(len(file.read_bytes()) for file in source.iterdir())  # and so they are in the page cache
+    read = sum(len(file.read_bytes()) for file in source.iterdir())  # this also fills the page cache
     print(f"\n{films} films, {size}, {read / 1e9:.2f} GB in zips; {os.cpu_count()} cores")
     print(f"{'':16}{'s':>8}{'files/s':>9}{'MB/s':>8}{'on disk s':>11}{'tree MB':>9}{'driver MB':>11}{'worker MB':>11}")
     race = Race(source=source, out=work / "out", films=films, read=read)
@@ -231,31 +232,31 @@ def throughput(work: Path, films: int, size: str, repeats: int) -> None:
     shutil.rmtree(race.out, ignore_errors=True)
 
 
-def middle(runs: list[Run]) -> float:
-    """The median of the seconds."""
+def median_seconds(runs: list[Run]) -> float:
+    """Median seconds of the runs."""
     return statistics.median(run.seconds for run in runs)
 
 
-def disk(runs: list[Run]) -> float:
-    """The median of the seconds until all was on the disk."""
+def median_on_disk(runs: list[Run]) -> float:
+    """Median seconds until the whole output was on the disk."""
     return statistics.median(run.on_disk for run in runs)
 
 
 def image_ids(out: Path) -> set[str]:
-    """What is in an output."""
-    found: list[str] = []
+    """The image ids in an output."""
+    ids: list[str] = []
     for part in sorted((out / "images").glob("*.parquet")):
-        found += pq.read_table(part, columns=["image_id"]).column("image_id").to_pylist()
-    assert len(found) == len(set(found)), "an image is there twice"
-    return set(found)
+        ids += pq.read_table(part, columns=["image_id"]).column("image_id").to_pylist()
+    assert len(ids) == len(set(ids)), "the output contains an image twice"
+    return set(ids)
 
 
 # ---- Memory
 
 
 def driver_memory(work: Path, counts: list[int]) -> None:
-    """The driver's peak at so many small files."""
-    print(f"\nmemory of the driver over files of {TINY[0]}x{TINY[1]}")
+    """Print the driver's peak for each number of small files."""
+    print(f"\nmemory of the driver for files of {TINY[0]}x{TINY[1]}")
     print(f"{'files':>8}{'s':>8}{'driver MB':>11}{'tree MB':>9}{'worker MB':>11}")
     peaks = []
     for count in counts:
@@ -269,7 +270,7 @@ def driver_memory(work: Path, counts: list[int]) -> None:
             flush=True,
         )
         shutil.rmtree(out, ignore_errors=True)
-    print(f"the last over the first: {peaks[-1] / peaks[0]:.2f}")
+    print(f"the last peak divided by the first: {peaks[-1] / peaks[0]:.2f}")
 
 
 if __name__ == "__main__":

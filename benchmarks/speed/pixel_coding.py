@@ -1,8 +1,8 @@
-"""Which lossless coding the `pixels` column gets: bytes against decoding time of a 12-bit film.
+"""Compares lossless codings for the `pixels` column: size and decoding time of a 12-bit film.
 
     python benchmarks/speed/pixel_coding.py [FILM.dcm ...]
 
-Without files it takes a drawn film. One thread, best of several runs; the film is cut to 2010 x 1490.
+Without files it uses a drawn film. One thread, best of several runs; films are cropped to 2010 x 1490.
 """
 
 import sys
@@ -25,7 +25,7 @@ Film = NDArray[np.uint16]
 
 
 def _delta(film: Film) -> Film:
-    """The difference to the pixel on the left, negative ones folded between the positive."""
+    """Difference to the pixel on the left, zigzag-coded to be unsigned."""
     step = np.diff(film.astype(np.int32), axis=1, prepend=0).astype(np.int16)
     return ((step.astype(np.int32) << 1) ^ (step.astype(np.int32) >> 15)).astype(np.uint16)
 
@@ -78,9 +78,12 @@ def _blosc(codec: str, level: int) -> Coding:
 
 
 def candidates() -> dict[str, Coding]:
-    """Each coding by name: encoder and decoder of a film."""
+    """Encoder and decoder of every coding, by name."""
     return {
-        "as it is": (lambda film: film.tobytes(), lambda data: np.frombuffer(data, np.uint16).reshape(ROWS, COLUMNS)),
+        "uncompressed": (
+            lambda film: film.tobytes(),
+            lambda data: np.frombuffer(data, np.uint16).reshape(ROWS, COLUMNS),
+        ),
         "PNG, level 1": _png(1),
         "PNG, level 6": _png(6),
         "delta, zstd 1": _zstd(1),
@@ -121,7 +124,7 @@ def _best(function: Callable[[], Any]) -> tuple[float, Any]:
 
 
 def _drawn() -> Film:
-    """A hand-like film: soft shapes, an empty surround and the noise of a detector."""
+    """A film like one of a hand: soft shapes, an empty background and detector noise."""
     draw = np.random.default_rng(0)
     y, x = np.mgrid[0:ROWS, 0:COLUMNS].astype(np.float32)
     shape = sum(900 * np.exp(-(((x - 250 * k) / 70) ** 2)) * (y > 200 * k % 500) for k in range(1, 6))
@@ -139,9 +142,11 @@ def _films(paths: list[str]) -> dict[str, Film]:
 
 
 def main() -> None:
-    """Prints a table for each film."""
+    """Print one table per film."""
     for name, film in _films(sys.argv[1:]).items():
-        print(f"\n{name}: {ROWS} x {COLUMNS}, 12 bit, {film.nbytes / 1e6:.2f} MB as it is, one thread, best of {RUNS}")
+        print(
+            f"\n{name}: {ROWS} x {COLUMNS}, 12 bit, {film.nbytes / 1e6:.2f} MB uncompressed, one thread, best of {RUNS}"
+        )
         print(f"{'coding':28}{'MB':>8}{'ratio':>8}{'encode ms':>11}{'decode ms':>11}")
         for label, (encode, decode) in candidates().items():
             slow, data = _best(partial(encode, film))

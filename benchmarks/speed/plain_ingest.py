@@ -1,10 +1,10 @@
-"""Ingest as one would write it by hand for sound archives: a pool of processes, pydicom and pyarrow.
+"""Plain ingest script, as one would write it for flawless archives: a process pool, pydicom and pyarrow.
 
     python benchmarks/speed/plain_ingest.py SRC OUT
 
-One part a zip, in OUT/images, with the columns of `rajobs ingest`. Decoder, coding and preview are the product's,
-called in process; codes stand as the header spells them. No inventory, limits, rejects, duplicates, resume or ledger;
-what goes wrong is a traceback.
+Writes one part per zip into OUT/images, with the columns of `rajobs ingest`. Decoder, coding and preview are those of
+the product, called in process; coded values are spelled as in the header. There is no inventory, limit, reject,
+duplicate check, resume or ledger; every failure is a traceback.
 """
 
 import io
@@ -64,7 +64,7 @@ def row(data: bytes, key: Key) -> dict[str, Any]:
 
 
 def convert(archive: Path, out: Path, key: Key) -> int:
-    """One zip as one part; its number of films."""
+    """Convert one zip to one part and return its number of films."""
     with zipfile.ZipFile(archive) as file:
         rows = [row(file.read(name), key) for name in file.namelist()]
     table = pa.Table.from_pylist(rows, schema=IMAGES.arrow)
@@ -76,7 +76,7 @@ def convert(archive: Path, out: Path, key: Key) -> int:
 
 
 def ingest(source: str, out: str) -> int:
-    """All zips of a folder, as many at a time as there are cores; the number of films."""
+    """Convert all zips of a folder, one per core at a time, and return the number of films."""
     images = Path(out) / "images"
     images.mkdir(parents=True)
     work = partial(convert, out=images, key=Key.from_environment())

@@ -1,4 +1,4 @@
-"""The memory of a process and all that descend from it, looked at five times a second (Linux)."""
+"""Memory of a process and all its descendants, sampled five times per second (Linux)."""
 
 import os
 import threading
@@ -13,7 +13,7 @@ DECODER = b"rajobs.imaging.decoder_process"
 
 @dataclass(kw_only=True)
 class Peaks:
-    """Bytes: all processes at once (resident less shared), the first process, a worker with its decoder (resident)."""
+    """Peak bytes: all processes together (resident minus shared), the driver, a worker with its decoder (resident)."""
 
     tree: int = 0
     driver: int = 0
@@ -21,7 +21,7 @@ class Peaks:
 
 
 class Watch:
-    """Watches from entry to exit. A worker is a descendant whose command line holds `worker`."""
+    """Samples the memory from entry to exit. A worker is a descendant whose command line contains `worker`."""
 
     def __init__(self, pid: int, worker: bytes) -> None:
         self.peaks = Peaks()
@@ -41,51 +41,51 @@ class Watch:
 
     def _watch(self) -> None:
         while not self._ended.wait(EVERY):
-            self._look()
+            self._sample()
 
-    def _look(self) -> None:
+    def _sample(self) -> None:
         children = _children()
         tree, waiting = 0, [self._pid]
         while waiting:
             pid = waiting.pop()
             below = children.get(pid, [])
             waiting += below
-            tree += _own(pid)
+            tree += _private_bytes(pid)
             if pid == self._pid:
-                self.peaks.driver = max(self.peaks.driver, _highest(pid))
-            elif self._worker in (title := _title(pid)) and DECODER not in title:
-                decoders = sum(_highest(child) for child in below if DECODER in _title(child))
-                self.peaks.worker = max(self.peaks.worker, _highest(pid) + decoders)
+                self.peaks.driver = max(self.peaks.driver, _peak_bytes(pid))
+            elif self._worker in (command := _command_line(pid)) and DECODER not in command:
+                decoders = sum(_peak_bytes(child) for child in below if DECODER in _command_line(child))
+                self.peaks.worker = max(self.peaks.worker, _peak_bytes(pid) + decoders)
         self.peaks.tree = max(self.peaks.tree, tree)
 
 
 def _children() -> dict[int, list[int]]:
     """The processes that each process has started."""
-    found: dict[int, list[int]] = {}
+    children: dict[int, list[int]] = {}
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
-            told = _read(f"{folder}/stat").rpartition(b")")[2].split()
-            if told:
-                found.setdefault(int(told[1]), []).append(int(folder.name))
-    return found
+            fields = _read(f"{folder}/stat").rpartition(b")")[2].split()
+            if fields:
+                children.setdefault(int(fields[1]), []).append(int(folder.name))
+    return children
 
 
 def _read(path: str) -> bytes:
     try:
         return Path(path).read_bytes()
     except OSError:
-        return b""  # it ended meanwhile
+        return b""  # the process has ended in the meantime
 
 
-def _title(pid: int) -> bytes:
+def _command_line(pid: int) -> bytes:
     return _read(f"/proc/{pid}/cmdline")
 
 
-def _own(pid: int) -> int:
-    told = _read(f"/proc/{pid}/statm").split()
-    return (int(told[1]) - int(told[2])) * PAGE if told else 0
+def _private_bytes(pid: int) -> int:
+    fields = _read(f"/proc/{pid}/statm").split()
+    return (int(fields[1]) - int(fields[2])) * PAGE if fields else 0
 
 
-def _highest(pid: int) -> int:
+def _peak_bytes(pid: int) -> int:
     lines = _read(f"/proc/{pid}/status").splitlines()
     return sum(int(line.split()[1]) << 10 for line in lines if line.startswith(b"VmHWM:"))

@@ -1,13 +1,13 @@
-"""What a sweep costs beside the bare loop, and what it finds: trials in place, nested trials, and a whole sweep.
+"""Compares the cost of a sweep's trials with the bare loop, and a sweep's best recipe with the published one.
 
     python benchmarks/speed/sweep_cost.py DATA [--study hand_filter] [--budget 0.2] [--trials 4] [--workers 2]
     python benchmarks/speed/sweep_cost.py --sweep OUT [--trials 24] [--joints 1000] [--epochs 10] [--patients 24]
 
-The first form runs the default recipe again and again, one trial at a time on one core, then by several workers. A
-trial's time is that from the end of the one before to its own; the bare loop is the same training called here on one
-core. The second draws two cohorts of full-size films, searches 004's 48x48 networks on the joints of one, and asks the
-best recipe and the published one, trained as many epochs, about the other. Figures of drawn films are no clinical
-evidence.
+The first form runs trials of the default recipe one after the other, each on one core, then each with several workers.
+The time of a trial is measured from the end of the previous trial to its own end; the bare loop is the same training
+without a sweep, on one core. The second form draws two cohorts of full-size films and searches 004's 48x48 networks on
+the joints of the first; then the best recipe and the published one, trained for equally many epochs, are compared on
+the second. Figures of drawn films are no clinical evidence.
 """
 
 import argparse
@@ -57,20 +57,20 @@ AXES = """
 
 
 def overhead(args: argparse.Namespace) -> None:
-    """Prints a trial's time beside the bare loop's."""
+    """Print the time of a trial and that of the bare loop."""
     bare = _bare(args)
     print(f"{args.study} default, budget {args.budget:g}: the bare loop takes {bare:.1f} s on one core")
     for workers in (1, args.workers):
         first, later = _trials(args, workers)
         kind = "one worker" if workers == 1 else f"{workers} workers, nested"
         print(
-            f"a trial of {kind}: the first {first:.1f} s, the later ones {later:.1f} s each: "
-            f"{later - bare:.1f} s over the bare loop"
+            f"trials of {kind}: {first:.1f} s for the first, {later:.1f} s for each later one: "
+            f"{later - bare:.1f} s more than the bare loop"
         )
 
 
 def _bare(args: argparse.Namespace) -> float:
-    """The recipe's training alone, its arrays there already."""
+    """Seconds of the recipe's training alone, from arrays that are prepared already."""
     study = studies.find(args.study)
     recipe, source = study.recipe("default"), open_labelled_data(args.data, study)
     arrays = prepare(source, recipe.view, None)
@@ -78,7 +78,7 @@ def _bare(args: argparse.Namespace) -> float:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     taken = []
-    for _ in range(2):  # the first one makes ready
+    for _ in range(2):  # the first one warms up
         start = time.perf_counter()
         for number, member in enumerate(recipe.members):
             train_member(lesson, recipe, member, number, lambda epoch, state: True)
@@ -88,7 +88,7 @@ def _bare(args: argparse.Namespace) -> float:
 
 
 def _trials(args: argparse.Namespace, workers: int) -> tuple[float, float]:
-    """Seconds until the first trial has ended, and of each later one in the middle."""
+    """Seconds until the first trial has ended, and the median seconds of each later one."""
     with tempfile.TemporaryDirectory(prefix="rajobs-bench-") as out:
         # Fixed recipes are never stopped early: each trial is the same work.
         names = ", ".join(['"default"'] * args.trials)
@@ -108,7 +108,7 @@ def _trials(args: argparse.Namespace, workers: int) -> tuple[float, float]:
 
 
 def sweep(args: argparse.Namespace) -> None:
-    """Prints how long a sweep took, and its best recipe beside the published one on another cohort's joints."""
+    """Print how long a sweep took, and compare its best recipe with the published one on another cohort's joints."""
     out, study = Path(args.sweep), studies.find(SEARCHED)
     drawn = _draw([out / "learnt", out / "other"], args)
     learnt, other = (_data(place, args) for place in drawn)
@@ -134,31 +134,31 @@ def sweep(args: argparse.Namespace) -> None:
         )
         everyone = dataclasses.replace(lesson, parts=np.full(len(lesson.parts), "test"))
         answers.append(evaluate_model(model, everyone, "test").answers(study.headline.partition(".")[0]))
-    found = metrics.lead(metrics.METRICS[study.headline.partition(".")[2]], *answers)
-    word = "wins" if found["low"] > 0 else "loses" if found["high"] < 0 else "does not clearly win"
+    lead = metrics.lead(metrics.METRICS[study.headline.partition(".")[2]], *answers)
+    word = "wins" if lead["low"] > 0 else "loses" if lead["high"] < 0 else "does not clearly win"
     print(
-        f"best less published, {study.headline} on {len(answers[0].truth)} joints of a cohort of its own: "
-        f"{found['value']:+.3f} ({found['low']:+.3f} to {found['high']:+.3f}): it {word}"
+        f"best minus published, {study.headline} on {len(answers[0].truth)} joints of another cohort: "
+        f"{lead['value']:+.3f} ({lead['low']:+.3f} to {lead['high']:+.3f}): it {word}"
     )
 
 
 def _draw(places: Sequence[Path], args: argparse.Namespace) -> Sequence[Path]:
-    """A cohort a place, side by side."""
-    told = ["--patients", str(args.patients), "--damage", "0", "--only", "films"]
+    """Draw one cohort per place, all at the same time."""
+    options = ["--patients", str(args.patients), "--damage", "0", "--only", "films"]
     drawing = [
         subprocess.Popen(
-            [sys.executable, "-m", "rajobs", "phantom", str(place / "phantom"), "--seed", str(1 + number), *told]
+            [sys.executable, "-m", "rajobs", "phantom", str(place / "phantom"), "--seed", str(1 + number), *options]
         )
         for number, place in enumerate(places)
         if not (place / "phantom" / "expected.csv").exists()
     ]
     if any(process.wait() for process in drawing):
-        raise SystemExit("the films were not drawn")
+        raise SystemExit("drawing the films failed")
     return places
 
 
 def _data(out: Path, args: argparse.Namespace) -> str:
-    """A drawn cohort, ingested with the labels of so many of its joints, spread over all hands."""
+    """Ingest a drawn cohort with the labels of `--joints` of its joints, spread over all hands."""
     data = out / "data"
     if (data / "manifest.json").exists():
         return str(data)
@@ -182,7 +182,7 @@ def _joint(row: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def main() -> None:
-    """Runs and prints."""
+    """Run the form that was asked for."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("data", nargs="?")
     parser.add_argument("--study", default="hand_filter")

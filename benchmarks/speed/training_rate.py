@@ -1,11 +1,11 @@
-"""The training loop beside a bare one, and two workers beside one, on the same prepared arrays.
+"""Compares the training loop with a bare loop, and several workers with one, on the same prepared arrays.
 
     python benchmarks/speed/training_rate.py DATA [--study hand_filter] [--recipe default] [--epochs 1] [--rounds 8]
         [--workers 2] [--together 3]
 
-DATA is an ingest's output. The bare loop is what one would write by hand: tensors in memory, the same network, the same
-augmentation, batches and precision, the same judging of each epoch. Rates are steps a second; those compared take turns
-at being first, since a machine that others use is slower at one time than at another.
+DATA is an ingest's output. The bare loop is what one would write by hand: tensors in memory, with the same network,
+augmentation, batches, precision and validation after each epoch. Rates are steps per second. The two sides take turns
+at being first, because a shared machine is slower at some times than at others.
 """
 
 import argparse
@@ -33,7 +33,7 @@ from rajobs.records.store import absolute
 
 
 def bare(lesson: Dataset, recipe: Recipe, member: Member) -> None:
-    """A loop without checkpoints, history, workers or ways out; AdamW and one target's cross entropy or steps."""
+    """Loop without checkpoints, history, workers or early stopping: AdamW and the loss of one target."""
     run = build_run(lesson, recipe, member, 0)
     training, (target,) = run.training, run.targets
     train, validation = member_samples(lesson, member, "train"), member_samples(lesson, member, "validation")
@@ -64,14 +64,14 @@ def bare(lesson: Dataset, recipe: Recipe, member: Member) -> None:
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """Wall time."""
+    """Wall time of the work in seconds."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
 
 
 def main() -> None:
-    """Runs and prints."""
+    """Run both comparisons and print their rates."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("data")
     parser.add_argument("--study", default="hand_filter")
@@ -79,7 +79,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--together", type=int, default=3, help="rounds of several workers beside one")
+    parser.add_argument("--together", type=int, default=3, help="rounds that compare several workers with one")
     args = parser.parse_args()
     study = studies.find(args.study)
     recipe = study.recipe(args.recipe)
@@ -102,33 +102,33 @@ def main() -> None:
         order = (0, 1) if number % 2 else (1, 0)
         taken = {which: seconds(loops[which]) for which in order}
         if number < 0:
-            continue  # it made both ready
+            continue  # this round only warmed up both loops
         plain, ours = taken[0], taken[1]
         ratios.append(plain / ours)
         print(
-            f"  bare {steps / plain:.2f} steps/s, ours {steps / ours:.2f} steps/s, ours to bare {plain / ours:.3f}",
+            f"  bare {steps / plain:.2f} steps/s, ours {steps / ours:.2f} steps/s, ratio {plain / ours:.3f}",
             flush=True,
         )
     if ratios:
-        print(f"one worker to the bare loop: {np.median(ratios):.3f} (median of {args.rounds} rounds)")
+        print(f"one worker relative to the bare loop: {np.median(ratios):.3f} (median of {args.rounds} rounds)")
     if args.together:
         compare_workers(args, lesson, recipe, member)
 
 
 def compare_workers(args: argparse.Namespace, lesson: Dataset, recipe: Recipe, member: Member) -> None:
-    """Seconds an epoch without the start: from the end of the first epoch to the end of the last."""
+    """Compare seconds per epoch, measured from the end of the first epoch to the end of the last."""
     epochs = 1 + 2 * args.epochs
     training = dataclasses.replace(recipe.training_of(member), epochs=epochs)
-    mine = dataclasses.replace(member, training=training)
-    longer = dataclasses.replace(recipe, members=(mine,))
+    longer_member = dataclasses.replace(member, training=training)
+    longer = dataclasses.replace(recipe, members=(longer_member,))
     ends: list[float] = []
 
-    def ended(*_: object) -> bool:
+    def note_end(*_: object) -> bool:
         ends.append(time.perf_counter())
         return True
 
     def alone() -> None:
-        train_member(lesson, longer, mine, 0, ended)
+        train_member(lesson, longer, longer_member, 0, note_end)
 
     def together() -> None:
         with tempfile.TemporaryDirectory(prefix="rajobs-bench-") as out:
@@ -139,7 +139,7 @@ def compare_workers(args: argparse.Namespace, lesson: Dataset, recipe: Recipe, m
             (task,) = plan.tasks(longer.members[0])
             run_workers(WorkerResources(workers=args.workers), task, lambda epoch: ends.append(time.perf_counter()))
 
-    def an_epoch(work: Callable[[], None]) -> float:
+    def seconds_per_epoch(work: Callable[[], None]) -> float:
         ends.clear()
         work()
         return (ends[-1] - ends[0]) / (epochs - 1)
@@ -148,14 +148,14 @@ def compare_workers(args: argparse.Namespace, lesson: Dataset, recipe: Recipe, m
     with cluster.connected(None):
         for number in range(args.together):
             order = (alone, together) if number % 2 else (together, alone)
-            taken = {work: an_epoch(work) for work in order}
+            taken = {work: seconds_per_epoch(work) for work in order}
             rates.append(taken[alone] / taken[together])
             print(
-                f"  an epoch: one worker on all cores {taken[alone]:.2f} s, {args.workers} workers "
+                f"  one epoch: one worker on all cores {taken[alone]:.2f} s, {args.workers} workers "
                 f"{taken[together]:.2f} s, rate {rates[-1]:.3f}",
                 flush=True,
             )
-    print(f"{args.workers} workers to one: {np.median(rates):.3f} (median of {args.together} rounds)")
+    print(f"{args.workers} workers relative to one: {np.median(rates):.3f} (median of {args.together} rounds)")
 
 
 if __name__ == "__main__":
