@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-from printed_numbers import PrintedNumbers
+from printed_numbers import PrintedNumbers, as_sum
 from scipy import stats
 
 from rajobs import studies
@@ -57,17 +57,13 @@ def counts(data: str, paper: PrintedNumbers) -> None:
         ("pictures for learning", shown),
     ):
         entry = paper.take(what)
-        theirs, ours = f"{entry['printed']} = {_as_sum(entry['sum'])}", f"{sum(here)} = {_as_sum(here)}"
+        theirs, ours = f"{entry['printed']} = {as_sum(entry['sum'])}", f"{sum(here)} = {as_sum(here)}"
         print(f"  {entry.what}: {theirs} in 000, {ours} here")
     for what, count_of_pictures, count_of_patients in (
         ("pictures of RA", shown[0], learning[0]), ("pictures of others", shown[1], learning[1]),
     ):  # fmt: skip
         entry = paper.take(what)
         print(f"  {entry.what}: {entry['printed']} in 000, {count_of_pictures} of {count_of_patients} patients here")
-
-
-def _as_sum(numbers: Sequence[int]) -> str:
-    return " + ".join(map(str, numbers))
 
 
 def tables(seed: int, paper: PrintedNumbers) -> None:
@@ -92,7 +88,7 @@ def criteria(seed: int, paper: PrintedNumbers) -> None:
     tested = [row for part, row in draw_published(seed) if part != "learning" and row.ra_clinical]
     patients = Counter(points(row.values) for row in tested)
     here = ", ".join(f"{score} in {patients[score]}" for score in sorted(patients))
-    print(f"\n{entry.what}: {_as_sum(entry['sum'])} of the scores 1, 4, 5, 6, 7 and 10 in 000; here {here}")
+    print(f"\n{entry.what}: {as_sum(entry['sum'])} of the scores 1, 4, 5, 6, 7 and 10 in 000; here {here}")
 
 
 def points(values: Values) -> int:
@@ -114,7 +110,8 @@ def points(values: Values) -> int:
 
 def _printed(entry: Entry) -> str:
     text = str(entry["printed"])
-    return text if entry.kind == "unchecked" else f"{entry.what.partition(': ')[2]}; P = {text}"
+    counts = entry.what.partition(": ")[2]
+    return f"{counts}; P = {text}" if counts and entry.kind != "unchecked" else text
 
 
 def _compared(name: str, one: Sequence[Values], other: Sequence[Values]) -> str:

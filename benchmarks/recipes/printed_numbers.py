@@ -1,6 +1,6 @@
 """Keeps track of which of a paper's printed numbers were compared with ours, and lists the others at the end."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rajobs.papers.paper_data import Entry, Paper, read_paper
@@ -39,3 +39,8 @@ class PrintedNumbers:
         for where, what in every:
             if (where, what) not in self.compared:
                 print(f"  not compared: {what} ({where}): {without.get(what, 'LEFT OUT')}")
+
+
+def as_sum(numbers: Sequence[int]) -> str:
+    """The numbers as a sum in text, such as `43 + 41`."""
+    return " + ".join(map(str, numbers))

@@ -27,7 +27,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from default_recipes import ordered, show, use_own_key
 from numpy.typing import NDArray
-from printed_numbers import PrintedNumbers
+from printed_numbers import PrintedNumbers, as_sum
 
 from rajobs import studies
 from rajobs.jobs.evaluate import job as evaluate_job
@@ -230,16 +230,12 @@ def counts(data: str, paper: PrintedNumbers) -> None:
         ("patients (female", [sexes["F"], sexes["M"]]),
     ):
         entry = paper.take(what)
-        theirs, ours = f"{entry['printed']} = {_as_sum(entry['sum'])}", f"{sum(here)} = {_as_sum(here)}"
+        theirs, ours = f"{entry['printed']} = {as_sum(entry['sum'])}", f"{sum(here)} = {as_sum(here)}"
         print(f"  {entry.what}: {theirs} in the paper, {ours} here")
     ages = [row["age_years"] for row in people if row["age_years"] is not None]
     entry = paper.take("medians and ranges: age")
     age = f"age {np.median(ages):.0f} ({min(ages):.0f}-{max(ages):.0f}) here, the others are not drawn"
     print(f"  {entry.what}: {entry['printed']} in the paper; {age}")
-
-
-def _as_sum(numbers: Sequence[int]) -> str:
-    return " + ".join(map(str, numbers))
 
 
 def raters(seed: int, paper: PrintedNumbers) -> None:
