@@ -187,7 +187,7 @@ class Model:
                 continue
             for one in self.trained[member.name]:
                 assert isinstance(one.network, nn.Module), member.name
-                tell = one.network.tell if isinstance(one.network, Landmarks) else one.network
+                tell = one.network.classify if isinstance(one.network, Landmarks) else one.network
                 logits = self._outputs(tell, images, kinds)
                 folds.append({
                     target.name: probabilities(target, logits[target.name], one.temperature)

@@ -1,4 +1,4 @@
-"""The members of a recipe: which targets and rows each has, and the network that it starts as."""
+"""The members of a recipe: the targets and rows of each, and the network that it starts as."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -20,26 +20,26 @@ from rajobs.learning.training.loop import Samples
 from rajobs.records.errors import BadRecipe, DataError
 
 FittedNetwork = nn.Module | Cascade
-"""What a member is once it is trained."""
+"""A trained member: a network, or a cascade of 004."""
 
 
 def network_name(member: str, fold: int, folds: int) -> str:
-    """What one of a member's networks is called in files and in the history."""
+    """Name of one of a member's networks in files and in the history."""
     return member if folds == 1 else f"{member}-{fold + 1}"
 
 
 def member_points(study: Study, member: Member) -> Points | None:
-    """The points that a member shows; None for a member that only answers targets."""
+    """The points that a member shows; None for a member that answers targets alone."""
     shows = member.architecture in architectures.SHOW_POINTS
     if shows and (study.points is None or study.points.name not in member.targets):
         raise BadRecipe(f"member {member.name}: {member.architecture} shows points; {study.name} has none of that name")
     if shows and member.fit == "cascade" and len(member.targets) > 1:
-        raise BadRecipe(f"member {member.name}: a cascade shows points and tells nothing else")
+        raise BadRecipe(f"member {member.name}: a cascade shows points and answers no other target")
     return study.points if shows else None
 
 
 def member_targets(study: Study, member: Member) -> tuple[Target, ...]:
-    """A member's targets: all or some of the study's, or one of them with its classes in groups."""
+    """A member's targets: all or some of the study's targets, or one of them with its classes in groups."""
     points = member_points(study, member)
     named = tuple(study.target(name) for name in member.targets if points is None or name != points.name)
     targets = named if points is not None or named else study.targets
@@ -56,7 +56,7 @@ def member_targets(study: Study, member: Member) -> tuple[Target, ...]:
 
 
 def member_samples(dataset: Dataset, member: Member, part: str) -> Samples:
-    """The rows of a part that a member sees, with its own class numbers."""
+    """The rows of a part that a member sees, with the member's own class numbers."""
     study, points = dataset.study, member_points(dataset.study, member)
     truth: dict[str, NDArray[Any]] = {}
     wanted = dataset.parts == part
@@ -82,7 +82,7 @@ def member_samples(dataset: Dataset, member: Member, part: str) -> Samples:
 
 
 def check_rows_to_learn_from(folds: Sequence[Dataset], recipe: Recipe) -> None:
-    """Refuse a member that has no row to learn from, before any other is trained."""
+    """Refuse a member without a row to learn from before any member is trained."""
     for member in recipe.members:
         if all(len(member_samples(dataset, member, "train")) for dataset in folds):
             continue
@@ -96,7 +96,7 @@ def check_rows_to_learn_from(folds: Sequence[Dataset], recipe: Recipe) -> None:
 
 
 def count_learned_rows(dataset: Dataset) -> dict[str, dict[str, int]]:
-    """Labelled rows to learn from, by target and site; a site that is missing here was never learnt."""
+    """Counts of labelled rows to learn from, by target and site; a site that is missing here was never learnt."""
     sites = dataset.arrays.rows.column("site").to_pylist()
     learning = np.isin(dataset.parts, LEARNING_PARTS)
     learned: dict[str, dict[str, int]] = {}

@@ -1,4 +1,4 @@
-"""Points as an answer: where each of some places lies in an image, or that it is not there."""
+"""Points as an answer: the position of each of several named points in an image, or that it is not there."""
 
 import math
 from collections.abc import Sequence
@@ -15,80 +15,79 @@ from rajobs.imaging.rows import Row
 if TYPE_CHECKING:
     from torch import Tensor
 
-SPREAD = 1.0  # cells, standard deviation of what a network is asked to show about a point
-REACH = 2  # cells about the highest one, whose mean place is the answer
+SPREAD = 1.0  # cells: standard deviation of the spot that a network learns to show around a point
+REACH = 2  # cells on each side of the highest one, over which the mean position is taken
 WIDTH = 0.05  # of the side of a hand's upright view: about a joint's width
-SECOND_LOOK_NUMBERS = (
-    6  # numbers of a second look: where it was (2), how far off the point is (2, in widths), how sure it is, alone
-)
-# and by where all the points lie
-NEAR = 1.2  # widths: a look from farther away tells nothing
-LEAST_CONFIDENCE = 0.5  # of a point, to count as found
-GOOD = 0.3  # widths: an answer within it is one to be sure of, alone
-RIGHT = 0.5  # widths: an answer within it is right
-UNKNOWN = -1.0  # of both numbers of all points: nobody has said where they are
+# Numbers of a second look: where it was (2), how far off the point is (2, in widths), its confidence alone and its
+# confidence by the positions of all points.
+SECOND_LOOK_NUMBERS = 6
+NEAR = 1.2  # widths: a second look from farther away than this teaches nothing
+LEAST_CONFIDENCE = 0.5  # of a point, to count as shown
+GOOD = 0.3  # widths: error below which a second look should be confident by itself
+RIGHT = 0.5  # widths: error below which an answer is right
+UNKNOWN = -1.0  # both coordinates of all points of a row whose positions are not labelled
 
 PointNames = tuple[tuple[str | None, str], ...]
-"""Side (None: there is but one) and site of each point."""
+"""Side (None where an image has only one) and site of each point."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Points:
-    """Places in shares of the image's side; not a number: not there.
+    """Positions in shares of the image's side; NaN for a point that is not in the image.
 
-    A second look's sureness is the probability that a point is there and the answer within half a joint's width.
-
-    A network gives a logit a cell of a square grid over the image and one for "not there", and may look a second time.
+    Per point, a network gives one logit per cell of a square grid over the image and one for "not there", and may
+    look a second time. A second look's confidence is the probability that the point is in the image and the answer
+    within half a joint's width.
     """
 
     name: str
     point_names: PointNames
 
     ordered = False
-    classes: tuple[str, ...] = ()  # it has none
+    classes: tuple[str, ...] = ()
 
     @property
     def outputs(self) -> int:
         return len(self.point_names)
 
     def loss(self, logits: "Tensor", truth: "Tensor", weights: "Tensor") -> "Tensor":
-        """Of each row: cross entropy with a spot about each point, and how far off the second look is."""
+        """Loss per row: cross entropy with a spot around each point, plus the error of the second look."""
         import torch
 
         cells, rest = _grid(logits)
         there = ((truth >= 0) & (truth < 1)).all(dim=2)
         raw = _entropy(logits[..., : cells**2 + 1], truth, there, cells).mean(dim=1)
         if rest:
-            raw = raw + _second_look(logits[..., -SECOND_LOOK_NUMBERS:], truth, there).mean(dim=1)
+            raw = raw + _second_look_loss(logits[..., -SECOND_LOOK_NUMBERS:], truth, there).mean(dim=1)
         return torch.where((truth == UNKNOWN).all(dim=(1, 2)), 0.0, raw)
 
     def answer(self, logits: "Tensor") -> "Tensor":
-        """Column, row and sureness (0 to 1) of each point."""
+        """Column, row and confidence (0 to 1) of each point."""
         import torch
 
         cells, rest = _grid(logits)
         if not rest:
-            sure = sureness(logits)[..., None]
-            return torch.cat([peaks(logits[..., : cells**2]), sure], dim=2)
+            confidence = presence(logits)[..., None]
+            return torch.cat([peaks(logits[..., : cells**2]), confidence], dim=2)
         closer = logits[..., -SECOND_LOOK_NUMBERS:]
-        return torch.cat([_looked(closer), closer[..., 5:].sigmoid()], dim=2)
+        return torch.cat([_corrected_positions(closer), closer[..., 5:].sigmoid()], dim=2)
 
-    def follow(self, truth: "Tensor", moved: "Tensor") -> "Tensor":
-        """Points carried along where images were moved: `moved` takes new places to old ones, on a side 2 long."""
+    def follow(self, truth: "Tensor", maps: "Tensor") -> "Tensor":
+        """Points moved with their images: `maps` takes new positions to old ones, both from -1 to 1 over a side."""
         import torch
 
-        back = torch.linalg.inv(moved[:, :, :2].float())
-        there = ((2 * truth - 1 - moved[:, None, :, 2]) @ back.transpose(1, 2) + 1) / 2
-        return torch.where(truth == UNKNOWN, truth, there)
+        inverse = torch.linalg.inv(maps[:, :, :2].float())
+        moved = ((2 * truth - 1 - maps[:, None, :, 2]) @ inverse.transpose(1, 2) + 1) / 2
+        return torch.where(truth == UNKNOWN, truth, moved)
 
 
-def sureness(logits: "Tensor") -> "Tensor":
-    """That a place is there, by its cells and "not there" (n, places, cells + 1) alone."""
+def presence(logits: "Tensor") -> "Tensor":
+    """Probability that a point is in the image, from the logits of its cells and "not there" (n, points, cells + 1)."""
     return 1 - logits.softmax(dim=2)[..., -1]
 
 
 def peaks(cells: "Tensor") -> "Tensor":
-    """The mean place about the highest cell of each grid (n, places, cells), in shares of the side."""
+    """The mean position around the highest cell of each grid (n, points, cells), in shares of the side."""
     import torch
 
     side = math.isqrt(cells.shape[2])
@@ -99,12 +98,12 @@ def peaks(cells: "Tensor") -> "Tensor":
     grid = grid * rows[..., :, None] * columns[..., None, :]
     total = grid.sum(dim=(2, 3))
     middle = (step + 0.5) / side
-    found = [(grid.sum(dim=axis) * middle).sum(dim=2) / total for axis in (2, 3)]
-    return torch.stack(found, dim=2)
+    coordinates = [(grid.sum(dim=axis) * middle).sum(dim=2) / total for axis in (2, 3)]
+    return torch.stack(coordinates, dim=2)
 
 
 def _grid(logits: "Tensor") -> tuple[int, int]:
-    """Cells a side, and how many numbers stand behind them."""
+    """Cells per side of the grid, and how many numbers follow them."""
     side = math.isqrt(logits.shape[2] - 1)
     return side, logits.shape[2] - 1 - side * side
 
@@ -114,46 +113,46 @@ def _entropy(logits: "Tensor", truth: "Tensor", there: "Tensor", side: int) -> "
 
     known = torch.where(there[..., None], truth, 0.5)
     middle = (torch.arange(side, device=logits.device) + 0.5) / side
-    spot = (-0.5 * ((middle - known[..., None]) * side / SPREAD) ** 2).softmax(dim=3)  # n, places, 2, cells
-    told = logits.log_softmax(dim=2)
-    grid = told[..., :-1].unflatten(2, (side, side))
-    seen = (torch.einsum("npyx,npx->npy", grid, spot[:, :, 0]) * spot[:, :, 1]).sum(dim=2)
-    return -torch.where(there, seen, told[..., -1])
+    spot = (-0.5 * ((middle - known[..., None]) * side / SPREAD) ** 2).softmax(dim=3)  # n, points, 2, cells
+    log_p = logits.log_softmax(dim=2)
+    grid = log_p[..., :-1].unflatten(2, (side, side))
+    in_spot = (torch.einsum("npyx,npx->npy", grid, spot[:, :, 0]) * spot[:, :, 1]).sum(dim=2)
+    return -torch.where(there, in_spot, log_p[..., -1])
 
 
-def _second_look(closer: "Tensor", truth: "Tensor", there: "Tensor") -> "Tensor":
+def _second_look_loss(closer: "Tensor", truth: "Tensor", there: "Tensor") -> "Tensor":
     import torch
     from torch.nn import functional as F
 
     known = torch.where(there[..., None], truth, 9.0)
     off = (known - closer[..., :2]) / WIDTH
     near = off.norm(dim=2) < NEAR
-    error = (_looked(closer) - known).norm(dim=2) / WIDTH
-    far = F.smooth_l1_loss(closer[..., 2:4], off, reduction="none", beta=0.1).sum(dim=2)
+    error = (_corrected_positions(closer) - known).norm(dim=2) / WIDTH
+    offset_loss = F.smooth_l1_loss(closer[..., 2:4], off, reduction="none", beta=0.1).sum(dim=2)
     within = torch.stack([near & (error < GOOD), error < RIGHT], dim=2).to(closer.dtype)
-    sure = F.binary_cross_entropy_with_logits(closer[..., 4:], within, reduction="none")
-    return torch.where(near, far, 0.0) + 0.5 * sure.sum(dim=2)
+    confidence_loss = F.binary_cross_entropy_with_logits(closer[..., 4:], within, reduction="none")
+    return torch.where(near, offset_loss, 0.0) + 0.5 * confidence_loss.sum(dim=2)
 
 
-def _looked(closer: "Tensor") -> "Tensor":
+def _corrected_positions(closer: "Tensor") -> "Tensor":
     """Where a second look puts its points."""
     return closer[..., :2] + closer[..., 2:4] * WIDTH
 
 
-def points_in_view(places: PointNames, row: Row, found: Sequence[Position], to_view: Affine) -> NDArray[np.float32]:
-    """Shares of a view's side, a place; not a number where a place is not there."""
-    at = {(place.side, place.site): (place.x, place.y) for place in found}
-    where = [at.get((side if side else row.side, site), (np.nan, np.nan)) for side, site in places]
-    return move_points(np.array(where, np.float64), to_view).astype(np.float32)
+def points_in_view(names: PointNames, row: Row, positions: Sequence[Position], to_view: Affine) -> NDArray[np.float32]:
+    """Column and row of each named point in shares of a view's side; NaN for a point without a position."""
+    by_name = {(position.side, position.site): (position.x, position.y) for position in positions}
+    in_film = [by_name.get((side if side else row.side, site), (np.nan, np.nan)) for side, site in names]
+    return move_points(np.array(in_film, np.float64), to_view).astype(np.float32)
 
 
-def joint_widths(places: PointNames, where: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A joint's width beside each place (rows, places, 2), told by its side's middle finger; else WIDTH."""
-    number = {place: at for at, place in enumerate(places)}
-    found = np.full(where.shape[:2], WIDTH)
-    for at, (side, _) in enumerate(places):
-        one, other = (number.get((side, site)) for site in ("MCP3", "PIP3"))
-        if one is not None and other is not None:
-            span = 0.28 * np.linalg.norm(where[:, one] - where[:, other], axis=1)
-            found[:, at] = np.where(np.isfinite(span) & (span > 0), span, WIDTH)
-    return found
+def joint_widths(names: PointNames, positions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Width of a joint at each position (rows, points, 2), from the middle finger of its side; else WIDTH."""
+    number = {name: at for at, name in enumerate(names)}
+    widths = np.full(positions.shape[:2], WIDTH)
+    for at, (side, _) in enumerate(names):
+        mcp3, pip3 = (number.get((side, site)) for site in ("MCP3", "PIP3"))
+        if mcp3 is not None and pip3 is not None:
+            span = 0.28 * np.linalg.norm(positions[:, mcp3] - positions[:, pip3], axis=1)
+            widths[:, at] = np.where(np.isfinite(span) & (span > 0), span, WIDTH)
+    return widths

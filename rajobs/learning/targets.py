@@ -1,6 +1,6 @@
-"""Kinds of answer: what a network gives out for a target, how it is punished, and how its outputs become probabilities.
+"""Kinds of target: a network's outputs for one, the loss, and how outputs become probabilities.
 
-Torch is imported where a tensor is at hand, so that a study can be read without it.
+Torch is imported inside the functions that compute, so that a study can be read without it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MISSING = -1
-"""Stands for a row without a label of a target; it takes no part in the loss."""
+"""Class number of a row without a label for a target; such a row takes no part in the loss."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Nominal:
-    """One of several classes without an order: a logit a class, cross entropy."""
+    """One of several classes without an order: one logit per class, cross entropy."""
 
     name: str
     classes: tuple[str, ...]
@@ -31,7 +31,7 @@ class Nominal:
         return len(self.classes)
 
     def loss(self, logits: "Tensor", truth: "Tensor", weights: "Tensor") -> "Tensor":
-        """Cross entropy of each row, weighted by class; 0 where there is no label."""
+        """Cross entropy per row, weighted by class; 0 for a row without a label."""
         from torch.nn import functional as F
 
         raw: Tensor = F.cross_entropy(logits, truth, weight=weights, ignore_index=MISSING, reduction="none")
@@ -44,7 +44,7 @@ class Nominal:
 
 @dataclass(frozen=True, kw_only=True)
 class Ordinal:
-    """Scores 0, 1, ... in order: a logit for each step up, so that a near miss costs less than a far one."""
+    """Ordered scores 0, 1, ...: one logit per step up, so that a near miss costs less than a far one."""
 
     name: str
     classes: tuple[str, ...]
@@ -56,18 +56,18 @@ class Ordinal:
         return len(self.classes) - 1
 
     def loss(self, logits: "Tensor", truth: "Tensor", weights: "Tensor") -> "Tensor":
-        """Binary cross entropy of a row's steps, all together, weighted by class; 0 where there is no label."""
+        """Sum of the steps' binary cross entropies per row, weighted by class; 0 for a row without a label."""
         import torch
         from torch.nn import functional as F
 
         steps = torch.arange(self.outputs, device=logits.device)
         passed = (truth[:, None] > steps[None, :]).to(logits.dtype)
         raw = F.binary_cross_entropy_with_logits(logits, passed, reduction="none").sum(dim=1)
-        there = truth != MISSING
-        return raw * weights[truth.clamp(min=0)] * there
+        labelled = truth != MISSING
+        return raw * weights[truth.clamp(min=0)] * labelled
 
     def p(self, logits: "Tensor") -> "Tensor":
-        """Probability of each score: the differences of the steps' probabilities, kept from falling below zero."""
+        """Probability of each score: the differences of the steps' probabilities, none of them below zero."""
         import torch
 
         above = torch.cummin(logits.sigmoid(), dim=1).values
@@ -84,13 +84,13 @@ def scores(name: str, highest: int) -> Ordinal:
 
 
 def encode(target: Target, values: Sequence[str | None]) -> NDArray[np.int64]:
-    """Class numbers of labels; MISSING where there is none or one that the target does not have."""
+    """Class numbers of labels; MISSING for no label and for a class that the target does not have."""
     number = {name: at for at, name in enumerate(target.classes)}
     return np.array([number.get(value, MISSING) if value is not None else MISSING for value in values], np.int64)
 
 
 def predicted(target: Target, p: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The answer that probabilities give: the likeliest class, or the median score, which has the least distance."""
+    """The likeliest class, or of ordered scores the median, which has the least expected distance."""
     if not target.ordered:
         return p.argmax(axis=1)
     return np.minimum((np.cumsum(p, axis=1) < 0.5).sum(axis=1), p.shape[1] - 1)
@@ -99,7 +99,7 @@ def predicted(target: Target, p: NDArray[np.float64]) -> NDArray[np.int64]:
 def fold(
     p: NDArray[np.float64], classes: Sequence[str], into: Mapping[str, str]
 ) -> tuple[NDArray[np.float64], list[str]]:
-    """Probabilities with some classes counted as others (`foot` as `other`), and the classes that are left."""
+    """Probabilities with some classes counted as others (`foot` as `other`), and the classes that remain."""
     kept = [name for name in classes if name not in into]
     folded = np.zeros((len(p), len(kept)))
     for at, name in enumerate(classes):

@@ -153,7 +153,7 @@ def test_drawn_rows_are_learnt_from_beside_the_data_and_never_validate(
     assert signal[3::4].mean() > signal[::4].mean(), "the drawn pixels belong to their grades"
     again = build_run(of_scans, mixed, mixed.members[0], 1).train
     assert (again.arrays.take(again.at) == shown).all(), "workers draw the same"
-    with pytest.raises(BadRecipe, match="scans alone are drawn for a recipe, toy learns from"):
+    with pytest.raises(BadRecipe, match="only scans are drawn for a recipe, but toy learns from"):
         build_run(dataset, replace(recipe, drawn=0.5), recipe.members[0], 0)
     with pytest.raises(BadRecipe, match="drawn must be 0"):
         replace(recipe, drawn=-1.0)

@@ -13,7 +13,7 @@ from rajobs.imaging.hand_geometry import Position
 from rajobs.imaging.rows import Row
 from rajobs.imaging.views import ViewInput, whole
 from rajobs.learning.ensemble import build_member
-from rajobs.learning.networks.landmarks import Landmarks, Whole
+from rajobs.learning.networks.landmarks import Landmarks, LayoutNetwork
 from rajobs.learning.points import SECOND_LOOK_NUMBERS, UNKNOWN, Points, joint_widths, peaks, points_in_view
 from rajobs.learning.recipe import Augment
 from rajobs.learning.samples import drawn_rows
@@ -80,7 +80,7 @@ def test_all_points_together_decide_how_sure_a_second_look_is() -> None:
     assert float(TWO.loss(both, truth, torch.ones(1))) < float(TWO.loss(doubted, truth, torch.ones(1))), (
         "both are right"
     )
-    whole = Whole(2)
+    whole = LayoutNetwork(2)
     inputs = [torch.rand(3, 2, 2, requires_grad=True), *(torch.rand(3, 2, requires_grad=True) for _ in range(2))]
     whole(*inputs).sum().backward()
     assert all(each.grad is None for each in inputs), "what is judged does not learn to please the judge"
@@ -108,7 +108,9 @@ def test_a_network_gives_points_alone_and_targets_alone_as_it_gives_both_togethe
     with torch.inference_mode():
         both = network(images)
         assert torch.equal(network.show(images), both["hands"])
-        assert network.tell(images).keys() == {"view"} and torch.equal(network.tell(images)["view"], both["view"])
+        assert network.classify(images).keys() == {"view"} and torch.equal(
+            network.classify(images)["view"], both["view"]
+        )
 
 
 def test_points_follow_their_image() -> None:

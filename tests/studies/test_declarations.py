@@ -92,7 +92,7 @@ def test_a_recipe_builds_and_its_members_answer_every_target(study: Study, name:
             outputs = network(torch.zeros(1, *shape))
             assert points.answer(outputs[points.name]).shape == (1, len(points.point_names), 3)
             assert set(outputs) == {points.name, *(target.name for target in targets)}
-            assert isinstance(network, Landmarks) and set(network.tell(torch.zeros(1, *shape))) == {
+            assert isinstance(network, Landmarks) and set(network.classify(torch.zeros(1, *shape))) == {
                 t.name for t in targets
             }
             answers[member.name] = {t.name: np.full((1, len(t.classes)), 1 / len(t.classes)) for t in targets}

@@ -1,4 +1,4 @@
-"""Architectures by name. Each takes images (channels, rows, columns) and gives a head a target."""
+"""Architectures by name. A network takes images (n, channels, rows, columns) and has one head per target."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -18,23 +18,26 @@ from rajobs.records.errors import BadRecipe, UnknownName
 
 
 class Heads(nn.Module):
-    """A trunk that gives a vector, and a linear head a target, or one a target and kind of row."""
+    """A trunk that gives a vector, and one linear head per target, or per target and kind of row."""
 
     def __init__(self, trunk: nn.Module, features: int, outputs: Mapping[str, int], kinds: int = 1) -> None:
         super().__init__()
         self.trunk = trunk
         self.kinds = kinds
-        # The ending keeps targets apart from a module's own attributes (half, type).
+        # The suffix keeps the names of targets apart from attributes of a module (half, type).
         self.heads = nn.ModuleDict({
             f"{name}_head": nn.Linear(features, kinds * count) for name, count in outputs.items()
         })  # fmt: skip
 
     def forward(self, images: Tensor, kinds: Tensor | None = None) -> dict[str, Tensor]:
         features = self.trunk(images)
-        return {name.removesuffix("_head"): self._own(head(features), kinds) for name, head in self.heads.items()}
+        return {
+            name.removesuffix("_head"): self._logits_of_kinds(head(features), kinds)
+            for name, head in self.heads.items()
+        }
 
-    def _own(self, logits: Tensor, kinds: Tensor | None) -> Tensor:
-        """Of the logits of all kinds those of each row's own; without kinds all rows are of the first."""
+    def _logits_of_kinds(self, logits: Tensor, kinds: Tensor | None) -> Tensor:
+        """Logits of each row's own kind, out of those of all kinds; without `kinds` every row is of the first."""
         if self.kinds == 1:
             return logits
         if kinds is None:
@@ -51,9 +54,9 @@ def build(
     kinds: int = 1,
     points: tuple[str, int] | None = None,
 ) -> nn.Module:
-    """A network for images of `shape` (channels, rows, columns) with `outputs` logits a target (and kind of row).
+    """A network for images of `shape` (channels, rows, columns) with `outputs` logits per target (and kind of row).
 
-    Of one that shows points: what they are called, and how many there are.
+    A network that shows points also needs the name and the number of `points`.
     """
     check_settings(architecture, settings)
     trunk, features = ARCHITECTURES[architecture](shape=shape, **settings)
@@ -64,40 +67,40 @@ def build(
 
 
 def check_member(member: Member) -> None:
-    """Whether there is such an architecture for how it is fitted, and it knows the member's settings by name."""
+    """Refuse a member whose architecture does not exist for its `fit` or does not know one of its settings."""
     check_settings(member.architecture, member.settings, member.fit)
 
 
 def check_settings(architecture: str, settings: Mapping[str, Any], fit: str = "gradient") -> None:
-    """The same of an architecture and its settings alone."""
-    there, what = (CASCADES, "cascade") if fit == "cascade" else (ARCHITECTURES, "architecture of a network")
-    if architecture not in there:
-        raise UnknownName.among(what, architecture, there)
-    known = [name for name in inspect.signature(there[architecture]).parameters if name != "shape"]
+    """`check_member` for an architecture and its settings alone."""
+    builders, what = (CASCADES, "cascade") if fit == "cascade" else (ARCHITECTURES, "architecture of a network")
+    if architecture not in builders:
+        raise UnknownName.among(what, architecture, builders)
+    known = [name for name in inspect.signature(builders[architecture]).parameters if name != "shape"]
     for name in settings:
         if name not in known:
             raise UnknownName.among(f"setting of {architecture}", name, known)
 
 
 def head_sizes(targets: tuple[Target, ...], groups: tuple[tuple[str, ...], ...]) -> dict[str, int]:
-    """Logits of each target's head: a group of classes is one."""
+    """Number of logits of each target's head; a group of classes has one."""
     return {target.name: len(groups) if groups else target.outputs for target in targets}
 
 
 def parameters(network: nn.Module | Cascade) -> int:
-    """Count of learnt numbers."""
+    """Number of parameters."""
     if isinstance(network, Cascade):
         return network.numbers
     return sum(parameter.numel() for parameter in network.parameters())
 
 
 def head_parameters(network: nn.Module) -> list[nn.Parameter]:
-    """The heads' weights and biases: new where the trunk starts from elsewhere (002 learns them ten times faster)."""
+    """The heads' weights and biases: new where the trunk starts from a file (002 learns them ten times faster)."""
     return list(_heads(network).heads.parameters())
 
 
 def trunk_parameters(network: nn.Module) -> list[nn.Parameter]:
-    """All parameters but the heads'."""
+    """All parameters except the heads'."""
     return list(_heads(network).trunk.parameters())
 
 
@@ -116,10 +119,10 @@ def compact(
     batch_norm: bool = True,
     tiles: bool = False,
 ) -> tuple[nn.Module, int]:
-    """A small residual network: a stage halves the image and doubles the channels, the mean over the image is read.
+    """A small residual network: each stage halves the image and doubles the channels; the end is a mean over the image.
 
-    `tiles` takes an image's channels for pictures of their own (a hand's joints): all go through the same layers, and
-    the strongest of each feature is read.
+    With `tiles` each channel of an image is a picture of its own (a hand's joints): all channels go through the same
+    layers, and each feature is the maximum over the channels.
     """
     if min(shape[1:]) < 2**stages:
         raise BadRecipe(
@@ -135,15 +138,15 @@ def compact(
 
 
 class Strongest(nn.Sequential):
-    """Layers that every channel goes through alone; of what they find the strongest over the channels.
+    """Layers that every channel goes through alone; each feature is the maximum over the channels.
 
-    The weights have the names that they have without it, so that a network of single joints can be its start.
+    Its weights have the names of a plain sequence's, so that it can start from a network of single joints.
     """
 
     def forward(self, images: Tensor) -> Tensor:
-        found = super().forward(images.flatten(0, 1).unsqueeze(1)).unflatten(0, images.shape[:2])
+        features = super().forward(images.flatten(0, 1).unsqueeze(1)).unflatten(0, images.shape[:2])
         drawn = images.amax(dim=(2, 3)) > images.amin(dim=(2, 3))  # a joint that is not there is an even plane
-        return found.masked_fill(~drawn.unsqueeze(2), 0).amax(dim=1)
+        return features.masked_fill(~drawn.unsqueeze(2), 0).amax(dim=1)
 
 
 def conv4(
@@ -151,7 +154,7 @@ def conv4(
 ) -> tuple[nn.Module, int]:
     """003's network (figure 2): four 3x3 convolutions (32, 64 | 128, 128), two poolings, a hidden layer of 512.
 
-    At 252 px, three channels and two outputs the flat head has 244,101,826 parameters; head="pool" averages first
+    With 252 px, three channels and two outputs the network has 244,101,826 parameters; head="pool" averages first
     and has 307,906. A grey film has one channel: 576 fewer.
     """
     if head not in ("flatten", "pool"):
@@ -177,7 +180,7 @@ def conv2(
 ) -> tuple[nn.Module, int]:
     """004's network: two 3x3 convolutions, each with a pooling, and a hidden layer of 512; images of 48 px.
 
-    The paper does not print the channels: 32 and twice as many. Its net for erosion has batch norm, the other has not.
+    The paper does not print the channels: 32 and twice as many. Only its network for erosion has batch norm.
     """
     if min(shape[1:]) < 4:
         raise BadRecipe(f"conv2 needs images of at least 4 pixels, not {min(shape[1:])}")
@@ -190,10 +193,10 @@ def conv2(
 
 
 SHOW_POINTS = ("landmarks", "haar")
-"""Architectures that tell where things are."""
+"""Architectures that show points."""
 
 CASCADES: Mapping[str, type[Haar]] = {"haar": Haar}
-"""What a cascade is built of."""
+"""Features that a cascade can be built from."""
 
 ARCHITECTURES: Mapping[str, Callable[..., tuple[nn.Module, int]]] = {
     "compact": compact,

@@ -1,4 +1,4 @@
-"""The large published networks as trunks, out of torchvision (imported when one is built). Nothing is fetched."""
+"""The large published networks as trunks, from torchvision (imported when one is built). Nothing is downloaded."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,19 +16,19 @@ LAST: Mapping[str, str] = {
     "resnet50": "fc",
     "efficientnet_b2": "classifier.1",
 }
-"""The layer of each that tells ImageNet's classes apart, where our heads take over."""
+"""The last layer of each, which classifies ImageNet and which our heads replace."""
 
 LEAST: Mapping[str, int] = {
     "alexnet": 63, "vgg16": 32, "googlenet": 15, "resnet18": 1, "resnet50": 1, "efficientnet_b2": 1
 }  # fmt: skip
-"""Pixels of the smallest image that each can take."""
+"""Side in pixels of the smallest image that each can take."""
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""ImageNet's, of a range of 1."""
+"""ImageNet's, for pixels from 0 to 1."""
 
 
 class Backbone(nn.Module):
-    """A network of torchvision without its last layer, for grey or colour images with a range of 1."""
+    """A network of torchvision without its last layer, for grey or colour images with pixels from 0 to 1."""
 
     mean: Tensor
     deviation: Tensor
@@ -37,7 +37,7 @@ class Backbone(nn.Module):
         super().__init__()
         self.net = net
         self.normalise = normalise
-        # Constants, no part of the weights.
+        # Constants, not saved with the weights.
         self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("deviation", torch.tensor(DEVIATION).view(1, 3, 1, 1), persistent=False)
 
@@ -55,12 +55,12 @@ def alexnet(*, shape: tuple[int, ...], dropout: float = 0.5, normalise: bool = T
 
 
 def vgg16(*, shape: tuple[int, ...], dropout: float = 0.5, normalise: bool = True) -> tuple[nn.Module, int]:
-    """001's and 002's; `dropout` is that after both hidden layers of 4,096."""
+    """001's and 002's; `dropout` follows both hidden layers of 4,096."""
     return _trunk("vgg16", shape, normalise, dropout=dropout)
 
 
 def googlenet(*, shape: tuple[int, ...], dropout: float = 0.2, normalise: bool = True) -> tuple[nn.Module, int]:
-    """001's, without the auxiliary heads. Its published weights take a range of -1 to 1, which torchvision makes."""
+    """001's, without the auxiliary heads. Its published weights take pixels from -1 to 1; torchvision converts them."""
     return _trunk(
         "googlenet", shape, normalise, dropout=dropout, transform_input=normalise, aux_logits=False, init_weights=True
     )

@@ -1,11 +1,11 @@
-"""What small networks are built of."""
+"""Building blocks of the small networks."""
 
 import torch
 from torch import Tensor, nn
 
 
 class Residual(nn.Module):
-    """Two convolutions beside the identity."""
+    """Two convolutions with a skip connection."""
 
     def __init__(self, channels: int, batch_norm: bool) -> None:
         super().__init__()
@@ -20,5 +20,6 @@ class Residual(nn.Module):
 
 
 def conv(inputs: int, outputs: int, stride: int, batch_norm: bool) -> nn.Sequential:
+    """A 3x3 convolution, batch norm if wanted, and ReLU."""
     norm = nn.BatchNorm2d(outputs) if batch_norm else nn.Identity()
     return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride, 1, bias=not batch_norm), norm, nn.ReLU())

@@ -1,7 +1,7 @@
-"""A network that shows where things are: down to a thirty-second of the image and up again, then a second look.
+"""A network that shows points: features down to a thirty-second of the image and up again, then a second look.
 
-Images are taken at 256 pixels for the first look; the second reads each point's surroundings from the image as it is.
-How sure a point is, all points tell together. What the image is of can be told on the way, from the smallest features.
+The first look takes the image at 256 pixels; the second reads a patch around each point from the image as it is. The
+confidence in a point follows from the positions of all points. The smallest features can answer targets as well.
 """
 
 from collections.abc import Mapping
@@ -12,24 +12,24 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rajobs.learning.networks.blocks import Residual, conv
-from rajobs.learning.points import WIDTH, peaks, sureness
+from rajobs.learning.points import WIDTH, peaks, presence
 from rajobs.records.errors import BadRecipe
 
 SIDE = 256  # pixels of the first look
-PATCH, SEEN = 56, 0.14  # pixels of a second look, and the share of the image's side that it sees
-JITTER = 0.6  # widths that a second look is put off by while it learns
-DROPOUT = 0.2  # of what an image is told by
+PATCH, SEEN = 56, 0.14  # side of a second look's patch in pixels, and as a share of the image's side
+JITTER = 0.6  # widths by which patches are shifted at random in training, at most
+DROPOUT = 0.2  # of the features that targets are answered from
 
 
 def landmarks(*, shape: tuple[int, ...], width: int = 16, closer: bool = True) -> tuple[nn.Module, int]:
-    """`width` channels at half the side, more below; `closer`: look a second time."""
+    """`width` channels at half the side, more at smaller sizes; `closer`: with a second look."""
     if shape[0] != 1 or shape[1] != shape[2] or shape[1] % SIDE:
         raise BadRecipe(f"landmarks takes grey squares of {SIDE} pixels, or twice or three times as many, not {shape}")
     return Pyramid(width, closer), 3 * width
 
 
 class Pyramid(nn.Module):
-    """Features at a quarter of the side that know of the whole image."""
+    """Features at a quarter of the side, each computed from the whole image."""
 
     def __init__(self, width: int, closer: bool) -> None:
         super().__init__()
@@ -47,75 +47,75 @@ class Pyramid(nn.Module):
         ])  # fmt: skip
 
     def look(self, images: Tensor) -> list[Tensor]:
-        """Features, smaller and smaller."""
+        """Features from the largest to the smallest."""
         x = self.stem(F.avg_pool2d(images, images.shape[2] // SIDE) if images.shape[2] > SIDE else images)
-        kept = []
+        levels = []
         for layer in self.down:
             x = layer(x)
-            kept.append(x)
-        return kept
+            levels.append(x)
+        return levels
 
-    def gather(self, kept: list[Tensor]) -> Tensor:
-        """All of them at a quarter of the side."""
-        x = kept[-1]
-        for layer, beside in zip(self.up, kept[-2::-1]):
+    def gather(self, levels: list[Tensor]) -> Tensor:
+        """The features of all levels joined at a quarter of the side."""
+        x = levels[-1]
+        for layer, beside in zip(self.up, levels[-2::-1]):
             x = layer(torch.cat([F.interpolate(x, scale_factor=2.0, mode="nearest"), beside], dim=1))
         return x
 
 
 class Landmarks(nn.Module):
-    """A pyramid with a map a place and the second look, and what the image is of, where that is asked."""
+    """A pyramid with a head for points, and one per target that is answered as well."""
 
     def __init__(self, trunk: Pyramid, features: int, points: tuple[str, int], outputs: Mapping[str, int]) -> None:
         super().__init__()
         self.trunk = trunk
-        self.points, places = points
+        self.points, count = points
         self.names = tuple(outputs)
-        self.heads = nn.ModuleDict({f"{self.points}_head": Head(features, places, trunk.closer)})
-        self.heads.update({f"{name}_head": Vote(trunk.widest, count) for name, count in outputs.items()})
+        self.heads = nn.ModuleDict({f"{self.points}_head": PointsHead(features, count, trunk.closer)})
+        self.heads.update({f"{name}_head": TargetHead(trunk.widest, logits) for name, logits in outputs.items()})
 
     def forward(self, images: Tensor, kinds: Tensor | None = None) -> dict[str, Tensor]:
-        images = _levelled(images)
-        kept = self.trunk.look(images)
-        return {**self._told(kept), self.points: self._shown(kept, images)}
+        images = _normalise(images)
+        levels = self.trunk.look(images)
+        return {**self._target_logits(levels), self.points: self._point_outputs(levels, images)}
 
     def show(self, images: Tensor) -> Tensor:
-        """Where things are, and no more."""
-        images = _levelled(images)
-        return self._shown(self.trunk.look(images), images)
+        """The points alone."""
+        images = _normalise(images)
+        return self._point_outputs(self.trunk.look(images), images)
 
-    def tell(self, images: Tensor, kinds: Tensor | None = None) -> dict[str, Tensor]:
-        """What the images are of, and no more: half the work."""
-        return self._told(self.trunk.look(_levelled(images)))
+    def classify(self, images: Tensor, kinds: Tensor | None = None) -> dict[str, Tensor]:
+        """The logits of the targets alone: half the work."""
+        return self._target_logits(self.trunk.look(_normalise(images)))
 
-    def _shown(self, kept: list[Tensor], images: Tensor) -> Tensor:
-        shown: Tensor = self.heads[f"{self.points}_head"](self.trunk.gather(kept), images)
+    def _point_outputs(self, levels: list[Tensor], images: Tensor) -> Tensor:
+        shown: Tensor = self.heads[f"{self.points}_head"](self.trunk.gather(levels), images)
         return shown
 
-    def _told(self, kept: list[Tensor]) -> dict[str, Tensor]:
-        return {name: self.heads[f"{name}_head"](kept[-1]) for name in self.names}
+    def _target_logits(self, levels: list[Tensor]) -> dict[str, Tensor]:
+        return {name: self.heads[f"{name}_head"](levels[-1]) for name in self.names}
 
 
-class Vote(nn.Sequential):
-    """Logits of what an image is of, from the mean and the strongest of each feature."""
+class TargetHead(nn.Sequential):
+    """Logits of a target from the mean and the maximum of each feature."""
 
     def __init__(self, features: int, outputs: int) -> None:
         super().__init__(nn.Dropout(DROPOUT), nn.Linear(2 * features, outputs))
 
     def forward(self, features: Tensor) -> Tensor:
-        found: Tensor = super().forward(torch.cat([features.mean(dim=(2, 3)), features.amax(dim=(2, 3))], dim=1))
-        return found
+        logits: Tensor = super().forward(torch.cat([features.mean(dim=(2, 3)), features.amax(dim=(2, 3))], dim=1))
+        return logits
 
 
-class Head(nn.Module):
-    """Logits a place: the cells, "not there", and what a second look saw."""
+class PointsHead(nn.Module):
+    """Per point: the logits of the cells and of "not there", and a second look."""
 
-    def __init__(self, features: int, places: int, closer: bool) -> None:
+    def __init__(self, features: int, points: int, closer: bool) -> None:
         super().__init__()
-        self.maps = nn.Conv2d(features, places, 1)
-        self.absent = nn.Linear(features, places)
-        self.look = Look(places) if closer else None
-        self.whole = Whole(places) if closer else None
+        self.maps = nn.Conv2d(features, points, 1)
+        self.absent = nn.Linear(features, points)
+        self.look = PatchNetwork(points) if closer else None
+        self.whole = LayoutNetwork(points) if closer else None
 
     def forward(self, features: Tensor, images: Tensor) -> Tensor:
         cells = self.maps(features).flatten(2).float()
@@ -126,55 +126,58 @@ class Head(nn.Module):
             if self.training:
                 at = at + (torch.rand_like(at) * 2 - 1) * JITTER * WIDTH
             looked = self.look(images, at)
-            sure = sureness(torch.cat([cells, absent], dim=2))
-            parts += [at, looked, self.whole(at + looked[..., :2] * WIDTH, sure, looked[..., 2])]
+            there = presence(torch.cat([cells, absent], dim=2))
+            parts += [at, looked, self.whole(at + looked[..., :2] * WIDTH, there, looked[..., 2])]
         return torch.cat(parts, dim=2)
 
 
-class Look(nn.Module):
-    """How far off a place is from the middle of a patch (in widths, 2 numbers), and how sure that is."""
+class PatchNetwork(nn.Module):
+    """The offset of a point from the middle of a patch (in widths, 2 numbers), and the logit of its confidence."""
 
-    def __init__(self, places: int, width: int = 16) -> None:
+    def __init__(self, points: int, width: int = 16) -> None:
         super().__init__()
         self.body = nn.Sequential(
             conv(1, width, 2, True), conv(width, 2 * width, 2, True), Residual(2 * width, True),
             conv(2 * width, 4 * width, 2, True), Residual(4 * width, True), nn.Flatten(),
             nn.Linear(4 * width * (PATCH // 8) ** 2, 128),
         )  # fmt: skip
-        self.place = nn.Embedding(places, 128)
+        self.place = nn.Embedding(points, 128)
         self.last = nn.Linear(128, 3)
 
     def forward(self, images: Tensor, at: Tensor) -> Tensor:
-        count, places = at.shape[:2]
+        count, points = at.shape[:2]
         step = (torch.arange(PATCH, device=at.device) + 0.5) / PATCH * 2 - 1
         rows, columns = torch.meshgrid(step, step, indexing="ij")
         around = torch.stack([columns, rows], dim=-1) * SEEN
         grid = (2 * at - 1)[:, :, None, None, :] + around
         patches = F.grid_sample(images.float(), grid.flatten(1, 2), padding_mode="zeros", align_corners=False)
-        patches = patches.unflatten(2, (places, PATCH)).squeeze(1).flatten(0, 1).unsqueeze(1)
-        known = self.body(patches) + self.place.weight.repeat(count, 1)
-        told: Tensor = self.last(torch.relu(known))
-        return told.unflatten(0, (count, places)).float()
+        patches = patches.unflatten(2, (points, PATCH)).squeeze(1).flatten(0, 1).unsqueeze(1)
+        features = self.body(patches) + self.place.weight.repeat(count, 1)
+        outputs: Tensor = self.last(torch.relu(features))
+        return outputs.unflatten(0, (count, points)).float()
 
 
-class Whole(nn.Module):
-    """How sure each place is, by where all of them lie: a finger's joints make a row, and fingers a hand."""
+class LayoutNetwork(nn.Module):
+    """Confidence in each point by the positions of all: a finger's joints make a row, and fingers a hand."""
 
-    def __init__(self, places: int, width: int = 128) -> None:
+    def __init__(self, points: int, width: int = 128) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            nn.Linear(4 * places, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, places)
+            nn.Linear(4 * points, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, points)
         )
 
-    def forward(self, found: Tensor, sure: Tensor, good: Tensor) -> Tensor:
-        """Logits (n, places, 1); nothing is learnt through it by what it judges."""
-        away = (found - found.mean(dim=1, keepdim=True)) * 4
-        told: Tensor = torch.cat([away, 2 * sure[..., None] - 1, good.sigmoid()[..., None] * 2 - 1], dim=2)
-        judged: Tensor = self.body(told.detach().flatten(1))
-        return judged[..., None]
+    def forward(self, positions: Tensor, there: Tensor, good: Tensor) -> Tensor:
+        """Logits (n, points, 1), from the first look's presence and the second look's confidence (a logit).
+
+        No gradient flows back into the positions and confidences that it judges.
+        """
+        away = (positions - positions.mean(dim=1, keepdim=True)) * 4
+        inputs = torch.cat([away, 2 * there[..., None] - 1, good.sigmoid()[..., None] * 2 - 1], dim=2)
+        logits: Tensor = self.body(inputs.detach().flatten(1))
+        return logits[..., None]
 
 
-def _levelled(images: Tensor) -> Tensor:
-    """Every image about its own mean and with the same spread: exposure tells nothing of places."""
+def _normalise(images: Tensor) -> Tensor:
+    """Every image with a mean of 0 and the same spread: exposure says nothing about positions."""
     mean, spread = images.mean(dim=(1, 2, 3), keepdim=True), images.std(dim=(1, 2, 3), keepdim=True)
     return (images - mean) / (spread + 0.02)

@@ -1,4 +1,4 @@
-"""Which weights a recipe's networks start from: at random, or from a file that the user has (`--weights`)."""
+"""The weights that a recipe's networks start from: random ones, or a file of the user's (`--weights`)."""
 
 import dataclasses
 import hashlib
@@ -9,12 +9,12 @@ from torch import nn
 from rajobs.learning.recipe import NONE, Recipe
 from rajobs.records.errors import UsageError
 
-GIVEN = "given"
+FROM_FILE = "given"  # as recipes and bundles store it
 
 
 @dataclass(frozen=True, kw_only=True)
 class StartingWeights:
-    """The weights a member starts from: a file's name and bytes."""
+    """The file of weights that a member starts from."""
 
     architecture: str
     name: str
@@ -31,24 +31,25 @@ class StartingWeights:
 
 
 def apply_weights_option(recipe: Recipe, weights: str | None) -> Recipe:
-    """The recipe as `--weights` would have it: `none` starts every member at random; a place, those that ask for one.
+    """The recipe changed by `--weights`: with `none` every member starts at random.
 
-    Where none asks, all start from it: a hand's network from a joint's, say.
+    With a file or folder those members start from it whose recipe asks for weights; if none asks, all do (a hand's
+    network from a joint's, say).
     """
     if weights == NONE:
         members = tuple(dataclasses.replace(member, weights=NONE) for member in recipe.members)
         return dataclasses.replace(recipe, members=members)
     if weights is not None and all(member.weights == NONE for member in recipe.members):
-        members = tuple(dataclasses.replace(member, weights=GIVEN) for member in recipe.members)
+        members = tuple(dataclasses.replace(member, weights=FROM_FILE) for member in recipe.members)
         return dataclasses.replace(recipe, members=members)
     return recipe
 
 
 def find_starting_weights(recipe: Recipe, weights: str | None) -> dict[str, StartingWeights]:
-    """The files of the members that start from one; where it is not said where they are, how to say it."""
+    """The file of each member that starts from one; without `weights` the error says how to name them."""
     from rajobs.learning.networks.weights import expected_file, find
 
-    found = {}
+    files = {}
     for member in recipe.members:
         if member.weights == NONE:
             continue
@@ -58,5 +59,5 @@ def find_starting_weights(recipe: Recipe, weights: str | None) -> dict[str, Star
                 f"{expected_file(member.architecture)} by --weights FOLDER, or start at random by --weights none"
             )
         name, data = find(weights, member.architecture)
-        found[member.name] = StartingWeights(architecture=member.architecture, name=name, data=data)
-    return found
+        files[member.name] = StartingWeights(architecture=member.architecture, name=name, data=data)
+    return files

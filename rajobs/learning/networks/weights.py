@@ -1,4 +1,4 @@
-"""Weights to start from: a user's file, torchvision's state dict or safetensors. Nothing is fetched, no code is run."""
+"""Reading weights to start from: torchvision's state dict or safetensors. Nothing is downloaded, no code is run."""
 
 import hashlib
 import io
@@ -17,11 +17,11 @@ from rajobs.records.store import open_store, split_uri
 
 _HASHED = re.compile(r"-([0-9a-f]{8})\.pth$")
 _ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
-_LEFT_OUT = ("aux1.", "aux2.")  # of googlenet, which learns without them here
+_LEFT_OUT = ("aux1.", "aux2.")  # auxiliary heads of googlenet, which learns without them here
 
 
 def expected_file(architecture: str) -> str:
-    """The file of ImageNet weights that torchvision publishes; of a network that is ours, a name to give its file."""
+    """Name of the file of ImageNet weights that torchvision publishes; for a network of ours, the name to give it."""
     if architecture not in LAST:
         return f"{architecture}.safetensors"
     from torchvision.models import get_model_weights
@@ -36,7 +36,7 @@ def find(uri: str, architecture: str) -> tuple[str, bytes]:
     place, key = split_uri(uri)
     for where, name in ((place, key), *((uri, name) for name in wanted)):
         if where == "s3:/":
-            continue  # a whole bucket has nothing above it
+            continue  # a bucket has no folder above it
         store = open_store(where)
         if store.stat(name) is not None:
             return name, store.get(name)
@@ -46,16 +46,16 @@ def find(uri: str, architecture: str) -> tuple[str, bytes]:
 
 
 def load_into(network: nn.Module, architecture: str, data: bytes, name: str) -> str:
-    """Put a file's weights into a network's trunk, all or none; the file's SHA-256. The heads stay as they are."""
+    """Load a file's weights into a network's trunk, all or none, and return its SHA-256; heads stay unchanged."""
     sha256 = hashlib.sha256(data).hexdigest()
-    told = _HASHED.search(name)
-    if told and not sha256.startswith(told[1]):
+    hash_in_name = _HASHED.search(name)
+    if hash_in_name and not sha256.startswith(hash_in_name[1]):
         raise DataError(f"{name} is damaged or another file: its SHA-256 begins with {sha256[:8]}; fetch it again")
     trunk = network.trunk
     assert isinstance(trunk, nn.Module)
     state = _onto_trunk(_read(data, name), architecture)
     own = trunk.state_dict()
-    # Files from before batch norm counted its batches have no such count; it is used by no network of ours.
+    # Files older than batch norm's count of batches lack it; no network of ours uses it.
     missing = [key for key in own if key not in state and not key.endswith(".num_batches_tracked")]
     _refuse(missing, f"{name} does not fit {architecture}: tensors missing: {{count}}, the first {{first}}")
     unknown = [key for key in state if key not in own]
@@ -66,7 +66,7 @@ def load_into(network: nn.Module, architecture: str, data: bytes, name: str) -> 
 
 
 def _read(data: bytes, name: str) -> dict[str, Tensor]:
-    """A file's tensors by name, its kind told by its first bytes."""
+    """A file's tensors by name; the first bytes tell the format."""
     if data.startswith((_ZIP, _PICKLE)):
         content = _read_torch(data, name)
     elif data[8:9] == b"{":
@@ -92,8 +92,8 @@ def _read_torch(data: bytes, name: str) -> Any:
 
 
 def _onto_trunk(state: Mapping[str, Tensor], architecture: str) -> dict[str, Tensor]:
-    """A file's tensors by their names in the trunk, without the last layer and what has no place here."""
-    if all(key.startswith(("trunk.", "heads.")) for key in state):  # the weights of a bundle of ours
+    """A file's tensors by their names in the trunk, without the last layer and auxiliary heads."""
+    if all(key.startswith(("trunk.", "heads.")) for key in state):  # a bundle's weights
         return {key.removeprefix("trunk."): value for key, value in state.items() if key.startswith("trunk.")}
     if architecture not in LAST:
         return dict(state)
@@ -110,10 +110,10 @@ def _check_shapes(state: Mapping[str, Tensor], own: Mapping[str, Tensor], archit
     other = [key for key in own if key in state and state[key].shape != own[key].shape]
     if not other:
         return
-    given, wanted = tuple(state[other[0]].shape), tuple(own[other[0]].shape)
-    grey = len(given) == len(wanted) == 4 and other[0] == next(key for key in own if own[key].ndim == 4)
-    channels = f": it is for images of {given[1]} channels, not {wanted[1]}" if grey and given[1] != wanted[1] else ""
+    shape, wanted = tuple(state[other[0]].shape), tuple(own[other[0]].shape)
+    first = len(shape) == len(wanted) == 4 and other[0] == next(key for key in own if own[key].ndim == 4)
+    channels = f": it is for images of {shape[1]} channels, not {wanted[1]}" if first and shape[1] != wanted[1] else ""
     raise DataError(
         f"{name} does not fit {architecture}: tensors of another shape: {len(other)}, the first "
-        f"{other[0].removeprefix('net.')} with {given}, not {wanted}{channels}"
+        f"{other[0].removeprefix('net.')} with {shape}, not {wanted}{channels}"
     )

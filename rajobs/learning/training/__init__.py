@@ -1,1 +1,1 @@
-"""How a network is trained: the loop, its state, augmentation and cross-validation."""
+"""Training of a network: the loop, its state, augmentation and cross-validation."""

@@ -1,4 +1,4 @@
-"""Augmentation of a whole batch on its device, a different draw for every sample, the same for the same generator."""
+"""Augmentation of a whole batch on its device, with a different draw per image from a seeded generator."""
 
 import math
 from collections.abc import Callable
@@ -10,25 +10,25 @@ from torch.nn import functional as F
 from rajobs.learning.recipe import Augment
 
 
-def augment(images: Tensor, how: Augment, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def augment(images: Tensor, settings: Augment, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """A batch (n, channels, rows, columns) in 0..1, each image moved, flipped and shaded by its own draw.
 
-    With it each image's map (2 x 3) from new places to old ones, on a side that goes from -1 to 1.
+    The second tensor is each image's map (2 x 3) from new positions to old ones, both from -1 to 1 over a side.
     """
     count, device = len(images), images.device
 
     def draw(reach: float) -> Tensor:
         return ((torch.rand(count, generator=generator) * 2 - 1) * reach).to(device)
 
-    def coin(wanted: bool) -> Tensor:
+    def draw_flips(wanted: bool) -> Tensor:
         heads = torch.rand(count, generator=generator) < 0.5
         return torch.where(heads & wanted, -1.0, 1.0).to(device)
 
     turns = torch.randint(0, 4, (count,), generator=generator).to(device) * (math.pi / 2)
-    angle = draw(math.radians(how.rotate)) + (turns if how.quarter_turns else 0)
-    zoom, shear = 1 + draw(how.zoom), torch.tan(draw(math.radians(how.shear)))
-    x, y = draw(2 * how.shift), draw(2 * how.shift)  # grid_sample's side is 2 long
-    flip_x, flip_y = coin(how.flip_horizontal), coin(how.flip_vertical)
+    angle = draw(math.radians(settings.rotate)) + (turns if settings.quarter_turns else 0)
+    zoom, shear = 1 + draw(settings.zoom), torch.tan(draw(math.radians(settings.shear)))
+    x, y = draw(2 * settings.shift), draw(2 * settings.shift)  # a side of grid_sample is 2 long
+    flip_x, flip_y = draw_flips(settings.flip_horizontal), draw_flips(settings.flip_vertical)
     cosine, sine = torch.cos(angle) / zoom, torch.sin(angle) / zoom
     matrix = torch.stack(
         [
@@ -37,32 +37,34 @@ def augment(images: Tensor, how: Augment, generator: torch.Generator) -> tuple[T
         ],
         dim=1,
     )
-    if _moves(how):
+    if _moves_images(settings):
         grid = F.affine_grid(matrix.to(images.dtype), list(images.shape), align_corners=False)
         images = F.grid_sample(images, grid, padding_mode="zeros", align_corners=False)
-    return _shade(images, how, draw, generator), matrix
+    return _shade(images, settings, draw, generator), matrix
 
 
-def _moves(how: Augment) -> bool:
-    return any((how.rotate, how.quarter_turns, how.shift, how.zoom, how.shear, how.flip_horizontal, how.flip_vertical))
+def _moves_images(settings: Augment) -> bool:
+    turns = settings.rotate or settings.quarter_turns
+    flips = settings.flip_horizontal or settings.flip_vertical
+    return bool(turns or flips or settings.shift or settings.zoom or settings.shear)
 
 
-def _shade(images: Tensor, how: Augment, draw: Callable[[float], Tensor], generator: torch.Generator) -> Tensor:
-    contrast, lift = 1 + draw(how.contrast), draw(how.channel_shift)
-    if how.gamma:
-        images = images.clamp(1e-3, 1) ** torch.exp(draw(how.gamma))[:, None, None, None]
-    if how.contrast:
+def _shade(images: Tensor, settings: Augment, draw: Callable[[float], Tensor], generator: torch.Generator) -> Tensor:
+    contrast, lift = 1 + draw(settings.contrast), draw(settings.channel_shift)
+    if settings.gamma:
+        images = images.clamp(1e-3, 1) ** torch.exp(draw(settings.gamma))[:, None, None, None]
+    if settings.contrast:
         mean = images.mean(dim=(1, 2, 3), keepdim=True)
         images = (images - mean) * contrast[:, None, None, None] + mean
-    if how.channel_shift:
+    if settings.channel_shift:
         images = images + lift[:, None, None, None]
-    if how.noise:
-        images = images + torch.randn(images.shape, generator=generator).to(images) * how.noise
-    return _covered(images, how.cover, draw) if how.cover else images
+    if settings.noise:
+        images = images + torch.randn(images.shape, generator=generator).to(images) * settings.noise
+    return _cover_parts(images, settings.cover, draw) if settings.cover else images
 
 
-def _covered(images: Tensor, largest: float, draw: Callable[[float], Tensor]) -> Tensor:
-    """With an even rectangle somewhere on each image, of any grey and up to a share of its side wide and high."""
+def _cover_parts(images: Tensor, largest: float, draw: Callable[[float], Tensor]) -> Tensor:
+    """Images with a rectangle of one random grey each; `largest`: its largest side as a share of the image's."""
     sides = [draw(largest / 2).abs() for _ in "xy"]
     inside = torch.ones_like(images[:, :1], dtype=torch.bool)
     for axis, half in zip((2, 3), sides):

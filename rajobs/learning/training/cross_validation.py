@@ -1,4 +1,4 @@
-"""Cross-validation: where data are few, each patient of the learning parts validates in one of several folds."""
+"""Cross-validation for small data: each patient of the learning parts validates in one of several folds."""
 
 import dataclasses
 
@@ -12,9 +12,9 @@ SEED = 0
 
 
 def fold_datasets(dataset: Dataset, folds: int) -> list[Dataset]:
-    """The dataset once per fold, with another share of the patients validating; the test part stays.
+    """The dataset once per fold, each with another share of the patients for validation and the same test part.
 
-    Without folds, the dataset itself.
+    Without folds the only dataset is the original one.
     """
     if not folds:
         return [dataset]

@@ -1,4 +1,4 @@
-"""One member of a recipe trained: its rows, drawn ones beside them, and its run of the training loop."""
+"""Training of one member of a recipe: its rows, drawn rows in addition, and its run of the training loop."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -51,7 +51,7 @@ def train_member(
     start: StartingWeights | None = None,
     worker: Worker = ALONE,
 ) -> tuple[FittedNetwork, TrainingState]:
-    """Train one member in this process, from `state` if there is one; its network holds the weights to keep."""
+    """Train one member in this process, from `state` if there is one; its network has the best weights."""
     if member.weights != NONE and start is None and state is None:
         raise UsageError(f"{member.name} starts from {member.weights} weights, and none are given: it is no such model")
     run = build_run(dataset, recipe, member, seed, worker)
@@ -75,10 +75,10 @@ def train_in_rounds(
     on_epoch: Callable[[Epoch, TrainingState], None],
     state: TrainingState,
 ) -> tuple[nn.Module, TrainingState]:
-    """Train one member by an epoch on each dataset, the rounds from number `first` on; those in `state` are skipped."""
+    """Train one member for one epoch per dataset, with rounds counted from `first`; those in `state` are skipped."""
 
-    def end_round(epoch: Epoch, now: TrainingState) -> bool:
-        on_epoch(epoch, now)
+    def end_round(epoch: Epoch, state: TrainingState) -> bool:
+        on_epoch(epoch, state)
         return False
 
     network: nn.Module | None = None
@@ -93,58 +93,59 @@ def train_in_rounds(
 
 
 def build_run(dataset: Dataset, recipe: Recipe, member: Member, seed: int, worker: Worker = ALONE) -> TrainingRun:
-    """A member's run of the training loop, as one worker sees it."""
+    """A member's run of the training loop for one worker."""
     training = scale_epochs(recipe.training_of(member), dataset.budget)
     train, validation = member_samples(dataset, member, "train"), member_samples(dataset, member, "validation")
     if dataset.budget < 1:
         order = np.random.default_rng(seed).permutation(len(train))
-        train = _chosen_samples(train, np.sort(order[: max(1, round(len(train) * dataset.budget))]))
+        train = _choose_samples(train, np.sort(order[: max(1, round(len(train) * dataset.budget))]))
     if recipe.drawn:
-        train = _with_drawn_rows(dataset, recipe, member, train)
+        train = _add_drawn_rows(dataset, recipe, member, train)
     points, targets = member_points(dataset.study, member), member_targets(dataset.study, member)
     return TrainingRun(
         targets=targets if points is None else (points, *targets), training=training, train=train,
         validation=validation, seed=seed, device=pick_device(), rank=worker.rank, world=worker.world,
-        # The outputs of points are too many to hold, so such a member's epoch is chosen by its loss.
+        # All outputs of points would fill the memory, so such a member's best epoch is chosen by its loss.
         score=headline_score(dataset.study, targets) if points is None else None,
     )  # fmt: skip
 
 
 def scale_epochs(training: Training, budget: float) -> Training:
-    """The training with a share of its epochs."""
+    """The training settings with a share of the epochs."""
     return replace(training, epochs=max(1, round(training.epochs * budget)))
 
 
-def _with_drawn_rows(dataset: Dataset, recipe: Recipe, member: Member, train: Samples) -> Samples:
-    """The rows to learn from and drawn ones beside them; drawn rows neither validate nor test."""
-    from rajobs.learning.samples.drawn_rows import draw_scans  # slow to import, and few recipes need it
+def _add_drawn_rows(dataset: Dataset, recipe: Recipe, member: Member, train: Samples) -> Samples:
+    """The rows to learn from with drawn ones added; drawn rows neither validate nor test."""
+    from rajobs.learning.samples.drawn_rows import draw_scans  # slow to import; few recipes need it
 
     study, count = dataset.study, round(recipe.drawn * len(train))
     if study.rows.picture != ULTRASOUND_PICTURE:
         raise BadRecipe(
-            f"drawn = {recipe.drawn}: scans alone are drawn for a recipe, {study.name} learns from {study.rows}"
+            f"drawn = {recipe.drawn}: only scans are drawn for a recipe, but {study.name} learns from {study.rows}"
         )
     if not count:
         return train
     arrays, labels = draw_scans(study, recipe.view, DRAWN_SEED, count)
     names = [f"drawn-{number}" for number in range(count)]
     rows = PREPARED.rows([{"image_id": name, "hand": 0, "site": "", "patient": name} for name in names])
-    of_drawings = replace(
+    drawn_dataset = replace(
         dataset, arrays=Prepared(rows=rows, arrays=(arrays,), starts=np.zeros(1, np.int64)), labels=labels, points=None,
         parts=np.full(count, "train"), groups=np.array(names),
     )  # fmt: skip
-    drawn, own = member_samples(of_drawings, member, "train"), dataset.arrays
+    drawn, prepared = member_samples(drawn_dataset, member, "train"), dataset.arrays
     both = Prepared(
-        rows=pa.concat_tables([own.rows, rows]), arrays=(*own.arrays, arrays), starts=np.append(own.starts, len(own))
-    )
+        rows=pa.concat_tables([prepared.rows, rows]), arrays=(*prepared.arrays, arrays),
+        starts=np.append(prepared.starts, len(prepared)),
+    )  # fmt: skip
     return Samples(
-        arrays=both, at=np.concatenate([train.at, len(own) + drawn.at]),
+        arrays=both, at=np.concatenate([train.at, len(prepared) + drawn.at]),
         truth={name: np.concatenate([numbers, drawn.truth[name]]) for name, numbers in train.truth.items()},
         kinds=np.concatenate([train.kinds, drawn.kinds]),
     )  # fmt: skip
 
 
-def _chosen_samples(samples: Samples, chosen: Numbers) -> Samples:
+def _choose_samples(samples: Samples, chosen: Numbers) -> Samples:
     truth = {name: numbers[chosen] for name, numbers in samples.truth.items()}
     return Samples(arrays=samples.arrays, at=samples.at[chosen], truth=truth, kinds=samples.kinds[chosen])
 
@@ -152,7 +153,7 @@ def _chosen_samples(samples: Samples, chosen: Numbers) -> Samples:
 def headline_score(
     study: Study, targets: Sequence[Target]
 ) -> Callable[[Mapping[str, Probabilities], Mapping[str, Numbers]], float] | None:
-    """The study's headline metric as a function of answers; None if the member does not answer its target."""
+    """The study's headline metric as a function of answers; None if `targets` lacks its target."""
     name, _, metric = study.headline.partition(".")
     headline = next((target for target in targets if target.name == name), None)
     if headline is None:

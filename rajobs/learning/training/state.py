@@ -1,4 +1,4 @@
-"""What a run needs to go on: the state between two epochs, in memory and as bytes. Nothing is pickled."""
+"""The state of a training run between two epochs, in memory and as bytes. Nothing is pickled."""
 
 import json
 import math
@@ -11,7 +11,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, kw_only=True)
 class Epoch:
-    """What is told of an epoch."""
+    """Figures of one epoch, for the history and for callbacks."""
 
     epoch: int
     loss: float
@@ -22,7 +22,7 @@ class Epoch:
 
 @dataclass(kw_only=True)
 class TrainingState:
-    """Everything a run needs to go on: changed by the loop, saved between epochs."""
+    """Everything that a run needs to resume; the loop changes it and jobs save it between epochs."""
 
     weights: dict[str, Tensor] = field(default_factory=dict)
     optimiser: dict[str, Any] = field(default_factory=dict)
@@ -33,7 +33,7 @@ class TrainingState:
 
 
 def save_state(state: TrainingState) -> bytes:
-    """A state as safetensors: tensors by name, everything else as JSON in the header. Nothing is pickled."""
+    """A state as safetensors: tensors by name, everything else as JSON in the header."""
     tensors = {f"weights/{name}": tensor for name, tensor in state.weights.items()}
     tensors |= {f"best/{name}": tensor.clone() for name, tensor in state.best.items()}
     slots: dict[str, dict[str, Any]] = {}
