@@ -66,7 +66,7 @@ class TrainingRun:
     world: int = 1
 
     def run(self, network: nn.Module, on_epoch: OnEpoch, state: TrainingState | None = None) -> TrainingState:
-        """Train until the last epoch, until patience ends or `on_epoch` returns False; the state has the best weights."""
+        """Train to the last epoch, or until patience ends or `on_epoch` returns False; keep the best weights."""
         if not len(self.train):
             raise DataError("no row with a label is left to learn from")
         if self._batch < self.world:
