@@ -219,7 +219,7 @@ class Model:
 
 def _locate_points(network: Landmarks, points: Points, images: Tensor, kinds: Tensor) -> dict[str, Tensor]:
     """Only the points: a network's maps of them are large and are not kept."""
-    return {points.name: points.answer(network.show(images).float())}
+    return {points.name: points.answer(network.show(images))}
 
 
 def probabilities(target: Target, logits: Tensor, temperature: Mapping[str, float]) -> Probabilities:

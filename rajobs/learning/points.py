@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 SPREAD = 1.0  # cells: standard deviation of the spot that a network learns to show around a point
 REACH = 2  # cells on each side of the highest one, over which the mean position is taken
 WIDTH = 0.05  # of the side of a hand's upright view: about a joint's width
-# Numbers of a second look: where it was (2), how far off the point is (2, in widths), its confidence alone and its
-# confidence by the positions of all points.
-SECOND_LOOK_NUMBERS = 6
 NEAR = 1.2  # widths: a second look from farther away than this teaches nothing
 LEAST_CONFIDENCE = 0.5  # of a point, to count as shown
 GOOD = 0.3  # widths: error below which a second look should be confident by itself
@@ -31,13 +28,32 @@ PointNames = tuple[tuple[str | None, str], ...]
 """Side (None where an image has only one) and site of each point."""
 
 
+class SecondLook(NamedTuple):
+    """What a network sees in a patch around each point."""
+
+    start: "Tensor"  # (n, points, 2): middle of the patch, in shares of the side
+    offset: "Tensor"  # (n, points, 2): from there to the point, in widths
+    confidences: "Tensor"  # (n, points, 2): logits, by the patch alone and by the positions of all points
+
+    @property
+    def positions(self) -> "Tensor":
+        """Where the second look puts its points."""
+        return self.start + self.offset * WIDTH
+
+
+class PointsOutput(NamedTuple):
+    """What a network outputs for points: a tuple of tensors, so that workers that train together can share it."""
+
+    cells: "Tensor"  # (n, points, cells + 1): logits of the cells of a square grid, then of "not there"
+    second_look: SecondLook | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Points:
     """Positions in shares of the image's side; NaN for a point that is not in the image.
 
-    Per point, a network gives one logit per cell of a square grid over the image and one for "not there", and may
-    look a second time. A second look's confidence is the probability that the point is in the image and the answer
-    within half a joint's width.
+    A second look's confidence is the probability that the point is in the image and the answer within half a joint's
+    width.
     """
 
     name: str
@@ -50,27 +66,26 @@ class Points:
     def outputs(self) -> int:
         return len(self.point_names)
 
-    def loss(self, logits: "Tensor", truth: "Tensor", weights: "Tensor") -> "Tensor":
+    def loss(self, output: PointsOutput, truth: "Tensor", weights: "Tensor") -> "Tensor":
         """Loss per row: cross entropy with a spot around each point, plus the error of the second look."""
         import torch
 
-        cells, rest = _grid(logits)
         there = ((truth >= 0) & (truth < 1)).all(dim=2)
-        raw = _entropy(logits[..., : cells**2 + 1], truth, there, cells).mean(dim=1)
-        if rest:
-            raw = raw + _second_look_loss(logits[..., -SECOND_LOOK_NUMBERS:], truth, there).mean(dim=1)
+        raw = _entropy(output.cells, truth, there).mean(dim=1)
+        if output.second_look is not None:
+            raw = raw + _second_look_loss(output.second_look, truth, there).mean(dim=1)
         return torch.where((truth == UNKNOWN).all(dim=(1, 2)), 0.0, raw)
 
-    def answer(self, logits: "Tensor") -> "Tensor":
+    def answer(self, output: PointsOutput) -> "Tensor":
         """Column, row and confidence (0 to 1) of each point."""
         import torch
 
-        cells, rest = _grid(logits)
-        if not rest:
-            confidence = presence(logits)[..., None]
-            return torch.cat([peaks(logits[..., : cells**2]), confidence], dim=2)
-        closer = logits[..., -SECOND_LOOK_NUMBERS:]
-        return torch.cat([_corrected_positions(closer), closer[..., 5:].sigmoid()], dim=2)
+        if output.second_look is None:
+            positions, confidence = peaks(output.cells), presence(output.cells)
+        else:
+            positions = output.second_look.positions
+            confidence = output.second_look.confidences[..., 1].sigmoid()
+        return torch.cat([positions, confidence[..., None]], dim=2)
 
     def follow(self, truth: "Tensor", maps: "Tensor") -> "Tensor":
         """Points moved with their images: `maps` takes new positions to old ones, both from -1 to 1 over a side."""
@@ -81,15 +96,16 @@ class Points:
         return torch.where(truth == UNKNOWN, truth, moved)
 
 
-def presence(logits: "Tensor") -> "Tensor":
-    """Probability that a point is in the image, from the logits of its cells and "not there" (n, points, cells + 1)."""
-    return 1 - logits.softmax(dim=2)[..., -1]
+def presence(cells: "Tensor") -> "Tensor":
+    """Probability that a point is in the image, from `PointsOutput.cells`."""
+    return 1 - cells.softmax(dim=2)[..., -1]
 
 
 def peaks(cells: "Tensor") -> "Tensor":
-    """The mean position around the highest cell of each grid (n, points, cells), in shares of the side."""
+    """The mean position around the highest cell of each grid in `PointsOutput.cells`, in shares of the side."""
     import torch
 
+    cells = cells[..., :-1]
     side = math.isqrt(cells.shape[2])
     grid = cells.softmax(dim=2).unflatten(2, (side, side))
     best = cells.argmax(dim=2)
@@ -102,41 +118,31 @@ def peaks(cells: "Tensor") -> "Tensor":
     return torch.stack(coordinates, dim=2)
 
 
-def _grid(logits: "Tensor") -> tuple[int, int]:
-    """Cells per side of the grid, and how many numbers follow them."""
-    side = math.isqrt(logits.shape[2] - 1)
-    return side, logits.shape[2] - 1 - side * side
-
-
-def _entropy(logits: "Tensor", truth: "Tensor", there: "Tensor", side: int) -> "Tensor":
+def _entropy(cells: "Tensor", truth: "Tensor", there: "Tensor") -> "Tensor":
     import torch
 
+    side = math.isqrt(cells.shape[2] - 1)
     known = torch.where(there[..., None], truth, 0.5)
-    middle = (torch.arange(side, device=logits.device) + 0.5) / side
+    middle = (torch.arange(side, device=cells.device) + 0.5) / side
     spot = (-0.5 * ((middle - known[..., None]) * side / SPREAD) ** 2).softmax(dim=3)  # n, points, 2, cells
-    log_p = logits.log_softmax(dim=2)
+    log_p = cells.log_softmax(dim=2)
     grid = log_p[..., :-1].unflatten(2, (side, side))
     in_spot = (torch.einsum("npyx,npx->npy", grid, spot[:, :, 0]) * spot[:, :, 1]).sum(dim=2)
     return -torch.where(there, in_spot, log_p[..., -1])
 
 
-def _second_look_loss(closer: "Tensor", truth: "Tensor", there: "Tensor") -> "Tensor":
+def _second_look_loss(look: SecondLook, truth: "Tensor", there: "Tensor") -> "Tensor":
     import torch
     from torch.nn import functional as F
 
     known = torch.where(there[..., None], truth, 9.0)
-    off = (known - closer[..., :2]) / WIDTH
+    off = (known - look.start) / WIDTH
     near = off.norm(dim=2) < NEAR
-    error = (_corrected_positions(closer) - known).norm(dim=2) / WIDTH
-    offset_loss = F.smooth_l1_loss(closer[..., 2:4], off, reduction="none", beta=0.1).sum(dim=2)
-    within = torch.stack([near & (error < GOOD), error < RIGHT], dim=2).to(closer.dtype)
-    confidence_loss = F.binary_cross_entropy_with_logits(closer[..., 4:], within, reduction="none")
+    error = (look.positions - known).norm(dim=2) / WIDTH
+    offset_loss = F.smooth_l1_loss(look.offset, off, reduction="none", beta=0.1).sum(dim=2)
+    within = torch.stack([near & (error < GOOD), error < RIGHT], dim=2).to(look.confidences.dtype)
+    confidence_loss = F.binary_cross_entropy_with_logits(look.confidences, within, reduction="none")
     return torch.where(near, offset_loss, 0.0) + 0.5 * confidence_loss.sum(dim=2)
-
-
-def _corrected_positions(closer: "Tensor") -> "Tensor":
-    """Where a second look puts its points."""
-    return closer[..., :2] + closer[..., 2:4] * WIDTH
 
 
 def points_in_view(names: PointNames, row: Row, positions: Sequence[Position], to_view: Affine) -> NDArray[np.float32]:

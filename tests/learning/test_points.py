@@ -14,7 +14,7 @@ from rajobs.imaging.rows import Row
 from rajobs.imaging.views import ViewInput, whole
 from rajobs.learning.ensemble import build_member
 from rajobs.learning.networks.landmarks import Landmarks, LayoutNetwork
-from rajobs.learning.points import SECOND_LOOK_NUMBERS, UNKNOWN, Points, joint_widths, peaks, points_in_view
+from rajobs.learning.points import UNKNOWN, Points, PointsOutput, SecondLook, joint_widths, peaks, points_in_view
 from rajobs.learning.recipe import Augment
 from rajobs.learning.samples import drawn_rows
 from rajobs.learning.samples.drawn_rows import draw_rows
@@ -36,47 +36,48 @@ def middle(image: np.ndarray) -> tuple[float, float]:
     return float((weight * columns).sum() / weight.sum()), float((weight * rows).sum() / weight.sum())
 
 
-def logits_for(where: np.ndarray, there: bool = True) -> torch.Tensor:
+def output_for(where: np.ndarray, there: bool = True) -> PointsOutput:
     cells = [8 * dot(x * SIDE - 0.5, y * SIDE - 0.5, (SIDE, SIDE), 1.5).ravel() for x, y in where]
     absent = np.full((len(where), 1), 0.0 if there else 20.0)
-    return torch.from_numpy(np.hstack([np.stack(cells), absent]))[None].float()
+    return PointsOutput(torch.from_numpy(np.hstack([np.stack(cells), absent]))[None].float())
+
+
+def look_at(positions: torch.Tensor) -> SecondLook:
+    return SecondLook(positions, torch.zeros_like(positions), torch.zeros_like(positions))
 
 
 def test_an_answer_is_the_middle_of_the_spot_and_the_loss_is_least_there() -> None:
     where = np.array([[0.31, 0.62], [0.75, 0.2]])
-    located = TWO.answer(logits_for(where))[0].numpy()
+    located = TWO.answer(output_for(where))[0].numpy()
     assert np.abs(located[:, :2] - where).max() < 0.1 / SIDE
-    assert located[:, 2].min() > 0.5 and TWO.answer(logits_for(where, there=False))[0, :, 2].max() < 0.01
+    assert located[:, 2].min() > 0.5 and TWO.answer(output_for(where, there=False))[0, :, 2].max() < 0.01
     truth, none = torch.from_numpy(where[None]).float(), torch.full((1, 2, 2), torch.nan)
-    right = float(TWO.loss(logits_for(where), truth, torch.ones(1)))
-    assert right < float(TWO.loss(logits_for(where + 0.05), truth, torch.ones(1)))
-    assert right < float(TWO.loss(logits_for(where), none, torch.ones(1)))
-    assert float(TWO.loss(logits_for(where, there=False), none, torch.ones(1))) < 0.01
+    right = float(TWO.loss(output_for(where), truth, torch.ones(1)))
+    assert right < float(TWO.loss(output_for(where + 0.05), truth, torch.ones(1)))
+    assert right < float(TWO.loss(output_for(where), none, torch.ones(1)))
+    assert float(TWO.loss(output_for(where, there=False), none, torch.ones(1))) < 0.01
 
 
 def test_a_second_look_corrects_the_first() -> None:
     where = np.array([[0.31, 0.62], [0.75, 0.2]])
     truth = torch.from_numpy(where[None]).float()
-    closer = torch.zeros(1, 2, SECOND_LOOK_NUMBERS)
-    closer[..., :2], closer[..., 2] = truth - torch.tensor([0.02, 0.0]), 0.4  # widths to the right
-    closer[..., 4] = 10.0
-    both = torch.cat([logits_for(where), closer], dim=2)
+    look = look_at(truth - torch.tensor([0.02, 0.0]))
+    look = look._replace(
+        offset=torch.tensor([0.4, 0.0]).expand(1, 2, 2), confidences=torch.tensor([10.0, 0.0]).expand(1, 2, 2)
+    )
+    both = output_for(where)._replace(second_look=look)
     assert torch.allclose(TWO.answer(both)[..., :2], truth, atol=1e-6)
-    away = both.clone()
-    away[..., -2] = 0.4
+    away = both._replace(second_look=look._replace(confidences=torch.tensor([0.4, 0.0]).expand(1, 2, 2)))
     assert float(TWO.loss(both, truth, torch.ones(1))) < float(TWO.loss(away, truth, torch.ones(1)))
 
 
 def test_all_points_together_decide_how_sure_a_second_look_is() -> None:
     where = np.array([[0.31, 0.62], [0.75, 0.2]])
     truth = torch.from_numpy(where[None]).float()
-    closer = torch.zeros(1, 2, SECOND_LOOK_NUMBERS)
-    closer[..., :2] = truth
-    closer[..., 5] = torch.tensor([4.0, -4.0])
-    both = torch.cat([logits_for(where), closer], dim=2)
+    look = look_at(truth)._replace(confidences=torch.tensor([[[0.0, 4.0], [0.0, -4.0]]]))
+    both = output_for(where)._replace(second_look=look)
     assert torch.allclose(TWO.answer(both)[0, :, 2], torch.tensor([0.982, 0.018]), atol=1e-3)
-    doubted = both.clone()
-    doubted[..., -1] = -4.0
+    doubted = both._replace(second_look=look._replace(confidences=torch.tensor([[[0.0, -4.0], [0.0, -4.0]]])))
     assert float(TWO.loss(both, truth, torch.ones(1))) < float(TWO.loss(doubted, truth, torch.ones(1))), (
         "both are right"
     )
@@ -92,7 +93,8 @@ def test_all_points_together_decide_how_sure_a_second_look_is() -> None:
 def test_rows_without_known_points_teach_nothing() -> None:
     unknown, known = torch.full((1, 2, 2), UNKNOWN), torch.full((1, 2, 2), 0.4)
     both = torch.cat([unknown, known])
-    lost = TWO.loss(logits_for(np.array([[0.1, 0.1], [0.9, 0.9]])).repeat(2, 1, 1), both, torch.ones(1))
+    output = output_for(np.array([[0.1, 0.1], [0.9, 0.9]]))
+    lost = TWO.loss(PointsOutput(output.cells.repeat(2, 1, 1)), both, torch.ones(1))
     assert float(lost[0]) == 0 and float(lost[1]) > 1
     _, maps = augment(torch.zeros(2, 1, 8, 8), Augment(rotate=180, zoom=0.5), torch.Generator().manual_seed(0))
     moved = TWO.follow(both, maps)
@@ -107,7 +109,7 @@ def test_a_network_gives_points_alone_and_targets_alone_as_it_gives_both_togethe
     images = torch.rand(2, 1, 256, 256, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         both = network(images)
-        assert torch.equal(network.show(images), both["hands"])
+        assert torch.equal(network.show(images).cells, both["hands"].cells)
         assert network.classify(images).keys() == {"view"} and torch.equal(
             network.classify(images)["view"], both["view"]
         )
@@ -197,4 +199,4 @@ def test_a_network_learns_to_show_the_joints_of_drawn_hands() -> None:
         optimiser.step()
         losses.append(float(loss.detach()))
     assert losses[-1] < 0.6 * losses[0]
-    assert peaks(network(images)["joints"][..., : 64**2]).shape == (len(rows), study.points.outputs, 2)
+    assert peaks(network(images)["joints"].cells).shape == (len(rows), study.points.outputs, 2)

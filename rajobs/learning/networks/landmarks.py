@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rajobs.learning.networks.blocks import Residual, conv
-from rajobs.learning.points import WIDTH, peaks, presence
+from rajobs.learning.points import WIDTH, PointsOutput, SecondLook, peaks, presence
 from rajobs.records.errors import BadRecipe
 
 SIDE = 256  # pixels of the first look
@@ -74,12 +74,12 @@ class Landmarks(nn.Module):
         self.heads = nn.ModuleDict({f"{self.points}_head": PointsHead(features, count, trunk.closer)})
         self.heads.update({f"{name}_head": TargetHead(trunk.widest, logits) for name, logits in outputs.items()})
 
-    def forward(self, images: Tensor, kinds: Tensor | None = None) -> dict[str, Tensor]:
+    def forward(self, images: Tensor, kinds: Tensor | None = None) -> dict[str, Tensor | PointsOutput]:
         images = _normalise(images)
         levels = self.trunk.look(images)
         return {**self._target_logits(levels), self.points: self._point_outputs(levels, images)}
 
-    def show(self, images: Tensor) -> Tensor:
+    def show(self, images: Tensor) -> PointsOutput:
         """The points alone."""
         images = _normalise(images)
         return self._point_outputs(self.trunk.look(images), images)
@@ -88,8 +88,8 @@ class Landmarks(nn.Module):
         """The logits of the targets alone: half the work."""
         return self._target_logits(self.trunk.look(_normalise(images)))
 
-    def _point_outputs(self, levels: list[Tensor], images: Tensor) -> Tensor:
-        shown: Tensor = self.heads[f"{self.points}_head"](self.trunk.gather(levels), images)
+    def _point_outputs(self, levels: list[Tensor], images: Tensor) -> PointsOutput:
+        shown: PointsOutput = self.heads[f"{self.points}_head"](self.trunk.gather(levels), images)
         return shown
 
     def _target_logits(self, levels: list[Tensor]) -> dict[str, Tensor]:
@@ -117,18 +117,18 @@ class PointsHead(nn.Module):
         self.look = PatchNetwork(points) if closer else None
         self.whole = LayoutNetwork(points) if closer else None
 
-    def forward(self, features: Tensor, images: Tensor) -> Tensor:
-        cells = self.maps(features).flatten(2).float()
+    def forward(self, features: Tensor, images: Tensor) -> PointsOutput:
+        maps = self.maps(features).flatten(2).float()
         absent = self.absent(features.amax(dim=(2, 3))).float()[..., None]
-        parts = [cells, absent]
-        if self.look is not None and self.whole is not None:
-            at = peaks(cells.detach())
-            if self.training:
-                at = at + (torch.rand_like(at) * 2 - 1) * JITTER * WIDTH
-            looked = self.look(images, at)
-            there = presence(torch.cat([cells, absent], dim=2))
-            parts += [at, looked, self.whole(at + looked[..., :2] * WIDTH, there, looked[..., 2])]
-        return torch.cat(parts, dim=2)
+        cells = torch.cat([maps, absent], dim=2)
+        if self.look is None or self.whole is None:
+            return PointsOutput(cells)
+        start = peaks(cells.detach())
+        if self.training:
+            start = start + (torch.rand_like(start) * 2 - 1) * JITTER * WIDTH
+        looked = self.look(images, start)
+        in_layout = self.whole(start + looked[..., :2] * WIDTH, presence(cells), looked[..., 2])
+        return PointsOutput(cells, SecondLook(start, looked[..., :2], torch.cat([looked, in_layout], dim=2)[..., 2:]))
 
 
 class PatchNetwork(nn.Module):
@@ -145,6 +145,7 @@ class PatchNetwork(nn.Module):
         self.last = nn.Linear(128, 3)
 
     def forward(self, images: Tensor, at: Tensor) -> Tensor:
+        """Offset (2, in widths) and confidence (a logit) per point."""
         count, points = at.shape[:2]
         step = (torch.arange(PATCH, device=at.device) + 0.5) / PATCH * 2 - 1
         rows, columns = torch.meshgrid(step, step, indexing="ij")
@@ -174,7 +175,7 @@ class LayoutNetwork(nn.Module):
         away = (positions - positions.mean(dim=1, keepdim=True)) * 4
         inputs = torch.cat([away, 2 * there[..., None] - 1, good.sigmoid()[..., None] * 2 - 1], dim=2)
         logits: Tensor = self.body(inputs.detach().flatten(1))
-        return logits[..., None]
+        return logits.float()[..., None]
 
 
 def _normalise(images: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from rajobs.learning.networks.architectures import head_parameters, trunk_parameters
 from rajobs.learning.networks.batch_norms import prepare_norms, settle_norms
-from rajobs.learning.points import Points
+from rajobs.learning.points import Points, PointsOutput
 from rajobs.learning.recipe import Training
 from rajobs.learning.samples.prepared import Prepared
 from rajobs.learning.targets import MISSING, Target
@@ -29,6 +29,9 @@ from rajobs.records.errors import DataError
 _ROWS_TIMED = 4  # to estimate the time of a run
 _SHORT_FLOATS = ("avx512_bf16", "amx_bf16", "bf16")  # names of processors' instructions for bfloat16
 Numbers = NDArray[np.int64]
+Outputs = Mapping[str, Tensor | PointsOutput]
+"""By target: logits, or what a network shows of points."""
+
 Weights = Mapping[str, Tensor]
 """By target, the weights of its classes."""
 
@@ -165,7 +168,7 @@ class TrainingRun:
 
     def _loss(
         self,
-        outputs: Mapping[str, Tensor],
+        outputs: Outputs,
         samples: Samples,
         at: Numbers,
         weights: Weights,
@@ -174,9 +177,14 @@ class TrainingRun:
         losses = []
         for target in self.targets:
             truth = torch.from_numpy(samples.truth[target.name][at]).to(self.device)
-            if maps is not None and isinstance(target, Points):
-                truth = target.follow(truth, maps)
-            losses.append(target.loss(outputs[target.name].float(), truth, weights[target.name]).mean())
+            output, weight = outputs[target.name], weights[target.name]
+            if isinstance(target, Points):
+                assert isinstance(output, PointsOutput), target.name
+                loss = target.loss(output, truth if maps is None else target.follow(truth, maps), weight)
+            else:
+                assert isinstance(output, Tensor), target.name
+                loss = target.loss(output.float(), truth, weight)
+            losses.append(loss.mean())
         return torch.stack(losses).sum()
 
     def _class_weights(self, target: Target | Points) -> Tensor:
@@ -251,13 +259,15 @@ class TrainingRun:
         rows = np.arange(len(samples)) if rows is None else rows
         for _, outputs in self._outputs_by_batch(network, samples, rows, 128):
             for name, values in batches.items():
-                values.append(outputs[name].float())
+                logits = outputs[name]
+                assert isinstance(logits, Tensor), name
+                values.append(logits.float())
         return {name: torch.cat(values[1:] or values) for name, values in batches.items()}
 
     @torch.inference_mode()
     def _outputs_by_batch(
         self, network: nn.Module, samples: Samples, rows: Numbers, batch: int
-    ) -> Iterator[tuple[Numbers, Mapping[str, Tensor]]]:
+    ) -> Iterator[tuple[Numbers, Outputs]]:
         """Batches of rows with the network's outputs."""
         network.eval()
         for start in range(0, len(rows), batch):

@@ -142,7 +142,7 @@ def test_models_whose_making_was_ended_after_the_last_round_are_those_of_one_tha
     checkpoints = Checkpoints(store=open_store(str(tmp_path)), folder="kept", name="hands")
     with ThreadPoolExecutor(1) as pool:  # processes take longer to start than to draw
         drawer = builtin.FilmDrawer(pool=pool, study=study, settings=recipe.view, seed=0, films=3)
-        one, other = (builtin._train(drawer, recipe, recipe.members[0], 2, 0, checkpoints) for _ in range(2))
+        one, other = (builtin._train_member(drawer, recipe, recipe.members[0], 2, 0, checkpoints) for _ in range(2))
     assert count_learned_rows(one[2]) == count_learned_rows(other[2])
     assert len(one[2].arrays) == len(other[2].arrays) == 3
     networks = [network for trained, _, _ in (one, other) if isinstance(network := trained.network, nn.Module)]
