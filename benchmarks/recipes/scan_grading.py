@@ -117,7 +117,8 @@ def rules(tables: str, judged: Path) -> bool:
 
 def _probabilities(frame: Mapping[str, Any]) -> Sequence[float]:
     """A frame's probabilities; for a frame without colour those of the rule."""
-    return frame["grade_p"] or np.eye(GRADES)[WITHOUT_COLOUR].tolist()
+    p: Sequence[float] = frame["grade_p"] or np.eye(GRADES)[WITHOUT_COLOUR].tolist()
+    return p
 
 
 def real(folder: str, masks: str | None, models: str, out: Path) -> bool:

@@ -129,7 +129,8 @@ def _drawn() -> Film:
     y, x = np.mgrid[0:ROWS, 0:COLUMNS].astype(np.float32)
     shape = sum(900 * np.exp(-(((x - 250 * k) / 70) ** 2)) * (y > 200 * k % 500) for k in range(1, 6))
     film = 300 + shape + draw.normal(0, 12, (ROWS, COLUMNS))
-    return np.clip(film, 0, 4095).astype(np.uint16)
+    pixels: NDArray[np.uint16] = np.clip(film, 0, 4095).astype(np.uint16)
+    return pixels
 
 
 def _films(paths: list[str]) -> dict[str, Film]:

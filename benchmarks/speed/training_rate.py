@@ -142,7 +142,8 @@ def compare_workers(args: argparse.Namespace, lesson: Dataset, recipe: Recipe, m
     def seconds_per_epoch(work: Callable[[], None]) -> float:
         ends.clear()
         work()
-        return (ends[-1] - ends[0]) / (epochs - 1)
+        seconds: float = (ends[-1] - ends[0]) / (epochs - 1)
+        return seconds
 
     rates = []
     with cluster.connected(None):

@@ -4,7 +4,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -105,7 +105,7 @@ class _Worker:
     """A worker that returns its failure as one line. Ray Data would wrap it in pages that quote the worker's data."""
 
     def __init__(self, worker: type, arguments: tuple[object, ...]) -> None:
-        self.make = lambda: worker(*arguments)
+        self.make: Callable[[], Any] = lambda: worker(*arguments)
         self.worker: Any = None
 
     def __call__(self, item: dict[str, Any]) -> dict[str, str]:

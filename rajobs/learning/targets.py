@@ -91,9 +91,10 @@ def encode(target: Target, values: Sequence[str | None]) -> NDArray[np.int64]:
 
 def predicted(target: Target, p: NDArray[np.float64]) -> NDArray[np.int64]:
     """The likeliest class, or of ordered scores the median, which has the least expected distance."""
-    if not target.ordered:
-        return p.argmax(axis=1)
-    return np.minimum((np.cumsum(p, axis=1) < 0.5).sum(axis=1), p.shape[1] - 1)
+    classes: NDArray[np.int64] = (
+        np.minimum((np.cumsum(p, axis=1) < 0.5).sum(axis=1), p.shape[1] - 1) if target.ordered else p.argmax(axis=1)
+    )
+    return classes
 
 
 def fold(

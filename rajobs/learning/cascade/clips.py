@@ -38,7 +38,7 @@ class Hands:
         """A box around each sought point that the hand has; its side is `clip` joint widths."""
         points = self.points[number]
         width = joint_widths(self.point_names, points[None])[0]
-        boxes = np.column_stack([points, clip * width])[self.sought] * self.side
+        boxes: Boxes = np.column_stack([points, clip * width])[self.sought] * self.side
         return boxes[np.isfinite(boxes).all(axis=1)]
 
     def without_joint(self, number: int, clip: float, boxes: Boxes) -> Boxes:
@@ -52,7 +52,8 @@ class Hands:
         near_unlabelled = _is_near(boxes, self._unlabelled_joints(points), 2 * NEAR * side)
         ratio = np.maximum(boxes[:, 2] / side, side / boxes[:, 2])
         shows_joint = _is_near(boxes, joints[:, :2], NEAR * side) & (ratio <= SIMILAR_SIZE)
-        return boxes[inside & ~near_unlabelled & ~shows_joint]
+        background: Boxes = boxes[inside & ~near_unlabelled & ~shows_joint]
+        return background
 
     def _unlabelled_joints(self, points: Coordinates) -> Coordinates:
         """Where the next joint of each finger lies, which nobody labels."""

@@ -42,7 +42,8 @@ class Heads(nn.Module):
             return logits
         if kinds is None:
             kinds = torch.zeros(len(logits), dtype=torch.int64, device=logits.device)
-        return logits.unflatten(1, (self.kinds, -1)).take_along_dim(kinds.view(-1, 1, 1), dim=1).squeeze(1)
+        by_kind: Tensor = logits.unflatten(1, (self.kinds, -1))
+        return by_kind.take_along_dim(kinds.view(-1, 1, 1), dim=1).squeeze(1)
 
 
 def build(
@@ -144,7 +145,8 @@ class Strongest(nn.Sequential):
     """
 
     def forward(self, images: Tensor) -> Tensor:
-        features = super().forward(images.flatten(0, 1).unsqueeze(1)).unflatten(0, images.shape[:2])
+        by_channel: Tensor = super().forward(images.flatten(0, 1).unsqueeze(1))  # type: ignore[no-untyped-call]
+        features: Tensor = by_channel.unflatten(0, images.shape[:2])
         drawn = images.amax(dim=(2, 3)) > images.amin(dim=(2, 3))  # a joint that is not there is an even plane
         return features.masked_fill(~drawn.unsqueeze(2), 0).amax(dim=1)
 

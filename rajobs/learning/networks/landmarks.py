@@ -103,7 +103,8 @@ class TargetHead(nn.Sequential):
         super().__init__(nn.Dropout(DROPOUT), nn.Linear(2 * features, outputs))
 
     def forward(self, features: Tensor) -> Tensor:
-        logits: Tensor = super().forward(torch.cat([features.mean(dim=(2, 3)), features.amax(dim=(2, 3))], dim=1))
+        mean_and_maximum = torch.cat([features.mean(dim=(2, 3)), features.amax(dim=(2, 3))], dim=1)
+        logits: Tensor = super().forward(mean_and_maximum)  # type: ignore[no-untyped-call]
         return logits
 
 
@@ -154,8 +155,8 @@ class PatchNetwork(nn.Module):
         patches = F.grid_sample(images.float(), grid.flatten(1, 2), padding_mode="zeros", align_corners=False)
         patches = patches.unflatten(2, (points, PATCH)).squeeze(1).flatten(0, 1).unsqueeze(1)
         features = self.body(patches) + self.place.weight.repeat(count, 1)
-        outputs: Tensor = self.last(torch.relu(features))
-        return outputs.unflatten(0, (count, points)).float()
+        outputs: Tensor = self.last(torch.relu(features)).unflatten(0, (count, points)).float()
+        return outputs
 
 
 class LayoutNetwork(nn.Module):
