@@ -207,6 +207,29 @@ def test_a_file_says_what_it_is_and_stays_short(path: Path) -> None:
     assert text.count("\n") <= MOST_LINES
 
 
+def names_given(path: Path) -> Iterator[tuple[int, str]]:
+    """Every name that a file gives: of a variable, attribute, argument, function or class."""
+    for node in nodes_of(path):
+        match node:
+            case ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()):
+                yield node.lineno, name
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name) | ast.arg(arg=name):
+                yield node.lineno, name
+
+
+def test_a_name_says_what_it_names() -> None:
+    """These words could name anything. The tests of jobs still have some of them."""
+    empty = {"told", "held", "found", "mine", "said", "given"}
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line} {name}"
+        for path in EVERY_FILE
+        if not path.is_relative_to(ROOT / "tests" / "jobs")
+        for line, name in names_given(path)
+        if name.lower().strip("_") in empty
+    ]
+    assert wrong == []
+
+
 def test_a_folder_is_seen_at_a_glance() -> None:
     files = Counter(path.parent for path in EVERY_FILE if path.name != "__init__.py")
     assert {folder.relative_to(ROOT).as_posix(): count for folder, count in files.items() if count > MOST_FILES} == {}
