@@ -220,4 +220,4 @@ def test_models_may_come_from_several_places_and_each_must_hold_some(all_models:
         "ultrasound_grading": 1, "clinical_array": 1,
     }  # fmt: skip
     with pytest.raises(StoreError, match="misspelt holds no model"):
-        find_models(f"{all_models},{tmp_path / 'misspelt'}")
+        find_models(f"{all_models},{tmp_path / 'misspelt'}", STEPS)
