@@ -98,7 +98,7 @@ def test_every_table_is_there_and_says_the_same(data: Path, tables: Path) -> Non
     assert all((scan["grade_p"] is None, scan["grade"] == 0) == (True, True) for scan in scans if not scan["doppler"])
     assert all(scan["grade_p"] for scan in scans if scan["doppler"])
     assert all(0 <= scan["grey_grade"] <= 3 and len(scan["grey_grade_p"]) == 4 for scan in scans)
-    labelled = scan_places(read_table(open_store(str(data)), "labels", schemas.LABELS))
+    labelled = scan_places(read_table(open_store(str(data)), "labels", schemas.LABELS), STEPS)
     assert all(scan["side"] and scan["site"] for scan in scans) and {scan["side"] for scan in scans} == {"L", "R"}
     assert all({"side": scan["side"], "site": scan["site"]} == labelled[scan["image_id"]]
                for scan in scans if scan["image_id"] in labelled)  # fmt: skip
