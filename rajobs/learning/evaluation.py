@@ -13,7 +13,7 @@ from rajobs.learning.bundle import Model, TrainedMembers
 from rajobs.learning.points import LEAST_CONFIDENCE, UNKNOWN, joint_widths
 from rajobs.learning.samples.dataset import Dataset
 from rajobs.learning.study import Study
-from rajobs.learning.targets import MISSING, Target, encode, fold
+from rajobs.learning.targets import MISSING, Target, encode, merge_classes
 from rajobs.learning.voting import Numbers, Probabilities
 from rajobs.records import metrics
 
@@ -65,15 +65,15 @@ def figures(study: Study, answers: Mapping[str, metrics.Answers]) -> dict[str, d
             continue
         for name in study.metrics:
             computed[f"{target.name}.{name}"] = metrics.figure(metrics.METRICS[name], of_target)
-        if study.folds and set(study.folds) <= set(target.classes):
+        if study.merged_classes and set(study.merged_classes) <= set(target.classes):
             as_printed = metrics.figure(metrics.accuracy, _with_printed_classes(study, target, of_target))
             computed[f"{target.name}.accuracy_as_printed"] = as_printed
     return computed
 
 
 def _with_printed_classes(study: Study, target: Target, answers: metrics.Answers) -> metrics.Answers:
-    p, classes = fold(answers.p, target.classes, study.folds)
-    number = np.array([classes.index(study.folds.get(name, name)) for name in target.classes])
+    p, classes = merge_classes(answers.p, target.classes, study.merged_classes)
+    number = np.array([classes.index(study.merged_classes.get(name, name)) for name in target.classes])
     return metrics.Answers(
         truth=number[answers.truth], predicted=number[answers.predicted], p=p, patients=answers.patients
     )

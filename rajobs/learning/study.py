@@ -102,7 +102,7 @@ class Study:
     recipes: Mapping[str, Recipe] = field(default_factory=dict)
     printed: tuple[Printed, ...] = ()
     printed_split: PrintedSplit | PrintedPatients | None = None
-    folds: Mapping[str, str] = field(default_factory=dict)  # class -> the class that the paper counts it as
+    merged_classes: Mapping[str, str] = field(default_factory=dict)  # class -> the class that the paper counts it as
     kinds: Mapping[str, str] = field(default_factory=dict)  # site -> kind of row, for members with one head per kind
     rules: tuple[Rule, ...] = ()  # applied by score, and by evaluate in clean mode
     scores: ScoreStep | None = None  # None: score does not use this study
@@ -141,7 +141,7 @@ class Study:
         assert self.points is not None, self.name
         target = Nominal(name=self.points.name, classes=POINT_CLASSES)
         metrics = ("accuracy", "balanced_accuracy", "auc", "calibration_error")
-        return replace(self, targets=(target,), headline=f"{target.name}.accuracy", metrics=metrics, folds={})
+        return replace(self, targets=(target,), headline=f"{target.name}.accuracy", metrics=metrics, merged_classes={})
 
     def target(self, name: str) -> Target:
         by_name = {target.name: target for target in self.targets}

@@ -97,12 +97,12 @@ def predicted(target: Target, p: NDArray[np.float64]) -> NDArray[np.int64]:
     return classes
 
 
-def fold(
+def merge_classes(
     p: NDArray[np.float64], classes: Sequence[str], into: Mapping[str, str]
 ) -> tuple[NDArray[np.float64], list[str]]:
     """Probabilities with some classes counted as others (`foot` as `other`), and the classes that remain."""
     kept = [name for name in classes if name not in into]
-    folded = np.zeros((len(p), len(kept)))
+    merged = np.zeros((len(p), len(kept)))
     for at, name in enumerate(classes):
-        folded[:, kept.index(into.get(name, name))] += p[:, at]
-    return folded, kept
+        merged[:, kept.index(into.get(name, name))] += p[:, at]
+    return merged, kept

@@ -28,7 +28,7 @@ class TargetAnswers:
 
 
 def target_answers(study: Study, target: Target, predictions: pa.Table, part: str) -> TargetAnswers:
-    """The labelled rows of a part. Where the probabilities are of folded classes, so are the answers."""
+    """The labelled rows of a part. Where the probabilities are of merged classes, so are the answers."""
     rows = predictions.filter(
         pc.and_(pc.equal(predictions.column("target"), target.name), pc.equal(predictions.column("split"), part))
     )
@@ -57,10 +57,10 @@ def answer_probability(study: Study, target: str, predicted: str, p: Sequence[fl
 
 
 def _classes(study: Study, target: Target, count: int) -> tuple[str, ...]:
-    """The classes that a row of `count` probabilities is about: the target's, or the folded ones."""
+    """The classes that a row of `count` probabilities is about: the target's, or the merged ones."""
     classes = target.classes
     if count != len(classes):
-        classes = tuple(name for name in classes if name not in study.folds)
+        classes = tuple(name for name in classes if name not in study.merged_classes)
         assert count == len(classes), f"{target.name}: {count} probabilities for {len(classes)} classes"
     return classes
 

@@ -135,9 +135,9 @@ def _summary(study: Study, facts: EvaluationFacts, answered: Sequence[TargetAnsw
     if headline:
         parts.append(Tiles(tiles=(_headline(study, headline), *_sizes(answered, facts))))
     parts.append(Text(paragraphs=(*_protocol(facts), *facts.rules)))
-    if facts.mode == "published" and study.folds:
-        folded = ", ".join(f"{name} as {into}" for name, into in study.folds.items())
-        parts.append(Text(paragraphs=(f"The paper has fewer classes: it counts {folded}.",)))
+    if facts.mode == "published" and study.merged_classes:
+        merged = ", ".join(f"{name} as {into}" for name, into in study.merged_classes.items())
+        parts.append(Text(paragraphs=(f"The paper has fewer classes: it counts {merged}.",)))
     parts += [Notice(text=_chosen_member(model, facts)) for model in facts.models if model.best]
     if facts.budget < 1:
         text = (

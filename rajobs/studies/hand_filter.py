@@ -99,5 +99,5 @@ STUDY = Study(
         # The classes of the 206 test films are not printed: they get the same shares.
         test={"unilateral": 52, "both": 26, "other": 128},
     ),
-    folds={"foot": "other"},
+    merged_classes={"foot": "other"},
 )

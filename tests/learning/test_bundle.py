@@ -150,12 +150,12 @@ def test_scores_are_answered_as_names_unless_a_member_that_answers_learnt_their_
 
 
 def test_classes_that_the_paper_counts_as_one_are_judged_as_one(study: Study) -> None:
-    folding = replace(study, folds={"top": "right"}, metrics=("accuracy",))
+    merging = replace(study, merged_classes={"top": "right"}, metrics=("accuracy",))
     truth, predicted = np.array([0, 1, 2, 2]), np.array([0, 2, 1, 0])
     answers = Answers(truth=truth, predicted=predicted, p=np.eye(3)[predicted], patients=np.array(list("abcd")))
-    by_metric = figures(folding, {"half": answers})
+    by_metric = figures(merging, {"half": answers})
     assert by_metric["half.accuracy"]["value"] == 0.25 and by_metric["half.accuracy_as_printed"]["value"] == 0.75
-    assert figures(folding, {}) == {}
+    assert figures(merging, {}) == {}
 
 
 def test_a_card_says_what_its_figures_are_worth(study: Study, recipe: Recipe) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from rajobs.learning.targets import MISSING, Nominal, Ordinal, encode, fold, predicted, scores
+from rajobs.learning.targets import MISSING, Nominal, Ordinal, encode, merge_classes, predicted, scores
 
 VIEW = Nominal(name="view", classes=("hand", "foot", "other"))
 EROSION = scores("erosion", 5)
@@ -57,5 +57,5 @@ def test_labels_become_numbers_and_probabilities_become_answers() -> None:
 
 
 def test_classes_fold_into_those_of_the_paper() -> None:
-    p, kept = fold(np.array([[0.2, 0.5, 0.3]]), VIEW.classes, {"foot": "other"})
+    p, kept = merge_classes(np.array([[0.2, 0.5, 0.3]]), VIEW.classes, {"foot": "other"})
     assert kept == ["hand", "other"] and p == pytest.approx(np.array([[0.2, 0.8]]))

@@ -59,7 +59,7 @@ def test_a_declaration_is_consistent(study: Study) -> None:
     assert headline_score(study, study.targets) is not None
     assert study.points is None or study.view.place is not None, "points are found again in the film"
     classes = {name for target in study.targets for name in target.classes}
-    assert {*study.folds, *study.folds.values()} <= classes
+    assert {*study.merged_classes, *study.merged_classes.values()} <= classes
     assert all(rule.answer in study.target(rule.target).classes for rule in study.rules)
     assert {rule.column for rule in study.rules} <= set(IMAGES.names)
 
@@ -71,7 +71,7 @@ def test_printed_figures_are_compared_with_metrics_that_exist(study: Study) -> N
     assert {printed.metric for printed in study.printed if printed.metric} <= there
     if isinstance(study.printed_split, PrintedSplit):
         split, target = study.printed_split, study.target(study.printed_split.target)
-        assert {*split.learn, *split.test} <= set(target.classes) - set(study.folds)
+        assert {*split.learn, *split.test} <= set(target.classes) - set(study.merged_classes)
 
 
 @EVERY_RECIPE

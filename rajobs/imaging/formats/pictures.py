@@ -97,11 +97,11 @@ def _decode(data: bytes, limits: Limits) -> Iterator[tuple[NDArray[Any], int]]:
     # The limits below apply; Pillow would warn about large films.
     Pillow.MAX_IMAGE_PIXELS = None
     try:
-        with Pillow.open(io.BytesIO(data), formats=("PNG", "JPEG", "TIFF", "BMP", "MPO")) as picture:
+        with Pillow.open(io.BytesIO(data), formats=("PNG", "JPEG", "TIFF", "BMP")) as picture:
             total = 0
-            for index, page in enumerate(ImageSequence.Iterator(picture)):
-                if picture.format == "MPO" and index:
-                    break  # a camera's second view
+            # Pillow calls a camera's JPEG that announces a second view MPO. The first view is the picture.
+            pages = [picture] if picture.format == "MPO" else ImageSequence.Iterator(picture)
+            for index, page in enumerate(pages):
                 total += _check_page(page.size, index, len(data), total, limits)
                 yield _to_array(page)
     except UnidentifiedImageError:

@@ -95,10 +95,10 @@ def _make_split(source: LabelledData, mode: str) -> pa.Table:
         raise NotThereYet(
             f"{study.name} has no published split of its own; give one in the labels' column split, or use --mode clean"
         )
-    folded = [replace(item, stratum=study.folds.get(item.stratum, item.stratum)) for item in items]
+    merged = [replace(item, stratum=study.merged_classes.get(item.stratum, item.stratum)) for item in items]
     if study.rows.table == CLINIC_TABLE and study.printed_split is not None:
-        return _published_split_of_visits(read_clinic_visits(source.store, VISIT_COLUMNS), folded, study.printed_split)
-    return published_split(folded, study.printed_split, SPLIT_SEED)
+        return _published_split_of_visits(read_clinic_visits(source.store, VISIT_COLUMNS), merged, study.printed_split)
+    return published_split(merged, study.printed_split, SPLIT_SEED)
 
 
 def _patients_and_sources(store: Store) -> Iterator[tuple[str, str, str | None]]:

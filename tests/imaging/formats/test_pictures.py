@@ -77,6 +77,21 @@ def test_a_flipped_png_is_rejected():
         reader.read_file(bytes(data), SCREEN)
 
 
+def test_a_tiff_without_a_readable_directory_is_corrupt_and_no_unknown_format():
+    data = encode_picture(scan_rgb(), "TIFF")
+    with pytest.raises(Reject, match="corrupt"):
+        reader.read_file(data[:4] + b"\xff" * (len(data) - 4), SCREEN)
+
+
+def test_a_camera_s_jpeg_whose_second_view_was_cut_off_is_its_first():
+    first, second = (np.full((32, 48, 3), value, np.uint8) for value in (40, 200))
+    data = encode_picture(first, "MPO", save_all=True, append_images=[Pillow.fromarray(second)])
+    (image,) = reader.read_file(data[: data.index(b"\xff\xd9") + 2], SCREEN)
+    assert abs(int(image.pixels.mean()) - 40) < 6
+    with pytest.raises(Reject, match="corrupt"):
+        reader.read_file(data, SCREEN)
+
+
 def test_damage_that_a_jpeg_decoder_only_warns_about_is_rejected(decoder):
     image = np.random.default_rng(0).integers(0, 255, (160, 200), np.uint8)
     data = encode_picture(image, "JPEG", quality=90)
