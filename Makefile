@@ -2,6 +2,9 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
+# Images of containers often forbid Python to keep what it has compiled: torch then takes three times as long to import,
+# in each of a cluster's processes.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test test-fast check audit docs format lock builtin bench-ingest bench-learning bench-train bench-scans \
 	soak soak-ingest soak-score clean
@@ -17,11 +20,12 @@ $(VENV)/ready: requirements.lock pyproject.toml
 demo: $(VENV)/ready
 	$(BIN)/rajobs demo demo
 
-test: test-fast
-	$(BIN)/python -m pytest -m "ray and not long"
+test: test-fast  # then the jobs: one process has the Ray cluster, the other runs whole jobs by itself
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "(ray or slow) and not long" -n 2 --dist loadgroup
 
-test-fast: $(VENV)/ready  # what needs no Ray, on all cores
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not ray and not long" -n auto --maxprocesses 8 --dist worksteal
+test-fast: $(VENV)/ready  # what needs neither a Ray cluster nor a whole job, on all cores
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not ray and not slow and not long" -n auto --maxprocesses 8 \
+		--dist loadfile
 
 check: $(VENV)/ready
 	$(BIN)/ruff format --check .

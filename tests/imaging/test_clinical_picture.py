@@ -47,8 +47,9 @@ TABLE_2 = [
 def colour_of(drawn: np.ndarray, name: str) -> tuple[int, ...]:
     """The colour of a finding's square, which has only one."""
     left, top, side = BLOCKS[name]
-    (colour,) = np.unique(drawn[top : top + side, left : left + side].reshape(-1, 3), axis=0)
-    return tuple(int(value) for value in colour)
+    square = drawn[top : top + side, left : left + side]
+    assert (square == square[0, 0]).all()
+    return tuple(int(value) for value in square[0, 0])
 
 
 @pytest.mark.parametrize(("name", "value", "colour"), TABLE_2)

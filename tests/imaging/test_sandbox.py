@@ -60,6 +60,7 @@ def test_a_small_codestream_that_claims_122_megabytes_is_rejected(decoder):
     assert decoder.peak_bytes() < 500 << 20
 
 
+@pytest.mark.slow
 def test_a_deflated_data_set_that_would_fill_the_memory_is_rejected():
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     head = dicom(np.zeros((2, 2), np.uint16), syntax=EXPLICIT)
@@ -100,6 +101,7 @@ def test_a_killed_child_is_replaced_and_its_file_is_read():
         assert np.array_equal(decoder.read(data, ReadOptions())[0].pixels, image)
 
 
+@pytest.mark.slow
 def test_a_decoder_that_hangs_is_ended_by_its_own_timer():
     image = film(1200, 1000)
     data = dicom(image, syntax=J2K, bits=12, frames=[encode_j2k(image)])

@@ -1,19 +1,17 @@
-"""One S3 server and one Ray cluster for all tests of jobs, and one small cohort taken through the line."""
+"""One S3 server and one Ray cluster for all tests of jobs, and one small cohort taken through them in this process."""
 
 import os
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import boto3
 import pytest
+import torch
 
 from rajobs.__main__ import main
+from rajobs.records import metrics
+from tests.jobs.in_process import KEY, in_process
 
-KEY = "a key for tests alone, drawn by nobody"
 PATIENTS = 5
 SPACE = """
 study = "hand_filter"
@@ -24,48 +22,49 @@ first = ["default"]
 """
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="session")
-def s3() -> Iterator[str]:
-    """A bucket on an S3 server that is a process of its own; the environment points to it from here on."""
-    port = free_port()
-    server = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+def s3(s3_server: str) -> str:
+    """A bucket on the S3 server; the environment points to it from here on, that of a cluster's workers too."""
     os.environ |= {
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ENDPOINT_URL": s3_server,
         "AWS_ACCESS_KEY_ID": "tests",
         "AWS_SECRET_ACCESS_KEY": "tests",
         "AWS_REGION": "us-east-1",
     }
-    try:
-        for _ in range(300):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.1)
-        boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="cohort")
-        yield "s3://cohort"
-    finally:
-        server.terminate()
-        server.wait(20)
+    boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="cohort")
+    return "s3://cohort"
 
 
 @pytest.fixture(scope="session")
-def ray_cluster(s3: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A Ray cluster of this machine that every test shares; its workers know the key and the S3 server."""
-    os.environ["RAJOBS_KEY"] = KEY
-    os.environ["RAJOBS_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+def ray_cluster(s3: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Ray cluster of this machine that every test shares: its address. Its workers know the key and the S3 server."""
+    import ray
+
     from rajobs.jobs import cluster
 
+    os.environ["RAJOBS_KEY"] = KEY
+    os.environ["RAJOBS_CACHE"] = str(tmp_path_factory.mktemp("cache"))
     with cluster.connected(None):
+        yield ray.get_runtime_context().gcs_address
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """As on a cluster, where a worker has one core: small networks are fastest, and bytes equal, on one thread."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Intervals from a few resamples, for tests that do not look at intervals: they take most of a judgement's time."""
+    for function in (metrics.interval, metrics.lead):
+        monkeypatch.setitem(function.__kwdefaults__, "draws", 20)
+
+
+@pytest.fixture
+def here() -> Iterator[None]:
+    """The test's jobs run in this process."""
+    with in_process():
         yield
 
 
@@ -78,10 +77,11 @@ def phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def data(ray_cluster: None, phantom: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data(phantom: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The cohort ingested, its ledger beside it."""
     out = tmp_path_factory.mktemp("ingested")
-    main(ingest_arguments(phantom, str(out / "data"), str(out / "ledger")))
+    with in_process():
+        main(ingest_arguments(phantom, str(out / "data"), str(out / "ledger")))
     return out / "data"
 
 
@@ -96,5 +96,15 @@ def ingest_arguments(phantom: Path, out: str, ledger: str) -> list[str]:
 def models(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model of the hand filter, hardly trained."""
     out = tmp_path_factory.mktemp("models")
-    main(["train", "hand_filter", str(data), str(out), "--budget", "0.1"])
+    with in_process():
+        main(["train", "hand_filter", str(data), str(out), "--budget", "0.1"])
+    return out
+
+
+@pytest.fixture(scope="session")
+def scored(data: Path, models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cohort's tables by that model alone."""
+    out = tmp_path_factory.mktemp("scored")
+    with in_process():
+        main(["score", str(data), str(models), str(out)])
     return out

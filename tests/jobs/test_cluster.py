@@ -10,7 +10,7 @@ from rajobs.jobs import cluster
     ("error", "reason"),
     [(Exception("the node timed out\nand more"), "the node timed out$"), (AssertionError(), "AssertionError$")],
 )
-def test_a_cluster_that_does_not_start_is_told_in_one_line(
+def test_a_cluster_that_does_not_start_is_reported_in_one_line(
     error: Exception, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(**options: object) -> None:

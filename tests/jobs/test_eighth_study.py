@@ -12,8 +12,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.jobs.conftest import KEY
-
 pytestmark = pytest.mark.ray
 
 ROOT = Path(__file__).parents[2]
@@ -57,16 +55,18 @@ SPACE = 'study = "toy"\n[axes]\n"training.epochs" = { low = 1, high = 3 }\n'
 LINE = """
 import json, sys
 from rajobs.__main__ import main
-from rajobs.jobs import cluster
+from tests.jobs.in_process import in_process
 
-with cluster.connected(None):
-    for arguments in json.loads(sys.argv[1]):
+here, on_cluster = json.loads(sys.argv[1])
+with in_process():
+    for arguments in here:
         main(arguments)
+main(on_cluster)
 """
 
 
 def test_a_toy_study_is_trained_swept_evaluated_and_scored_by_its_two_files_alone(
-    data: Path, phantom: Path, tmp_path: Path
+    ray_cluster: str, data: Path, phantom: Path, tmp_path: Path
 ) -> None:
     home, own = tmp_path / "home", tmp_path / "data"
     for folder in ("rajobs", "tune_spaces"):
@@ -76,17 +76,18 @@ def test_a_toy_study_is_trained_swept_evaluated_and_scored_by_its_two_files_alon
     _label(phantom / "labels.csv", tmp_path / "labels.csv")
     shutil.copytree(data, own)
     labels = str(tmp_path / "labels.csv")
-    line = [
+    here = [
         ["studies"],
         ["ingest", str(phantom / "archives"), str(own), "--labels", labels, "--max-rejects", "0.6"],
-        ["train", "toy", "../data", "../models"],  # seen from `home`, and meant so in every worker
+        ["train", "toy", "../data", "../models"],
         ["evaluate", "toy", "../data", "../models", "../out"],
-        ["tune", "toy", "../data", "../sweep", "--trials", "1"],
         ["score", "../data", "../models", "../tables"],
     ]
-    environment = {**os.environ, "PYTHONPATH": str(home), "RAJOBS_KEY": KEY}
-    environment.pop("RAY_ADDRESS", None)  # of a cluster that has never heard of a toy
-    command = [sys.executable, "-c", LINE, json.dumps(line)]
+    # Places as they are seen from `home`; workers, whose folder is another one, find the toy where the driver does.
+    on_cluster = ["tune", "toy", "../data", "../sweep", "--trials", "1", "--ray", ray_cluster]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(home), str(ROOT)))}
+    environment.pop("RAY_ADDRESS", None)
+    command = [sys.executable, "-c", LINE, json.dumps([here, on_cluster])]
     done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, timeout=400)
     assert done.returncode == 0, done.stderr
     assert "toy" in done.stdout

@@ -10,7 +10,7 @@ from rajobs.records.store import open_store
 from rajobs.records.tables import schemas
 from rajobs.records.tables.parquet_parts import read_table
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("here")]
 
 
 def test_drawings_like_a_model_s_errors_know_what_they_were_modelled_on(data: Path, tmp_path: Path) -> None:

@@ -19,23 +19,24 @@ from rajobs.records.manifest import digest, to_json
 from rajobs.records.store import open_store
 from rajobs.records.tables import schemas
 from rajobs.records.tables.parquet_parts import read_table
-from tests.jobs.conftest import KEY, PATIENTS, ingest_arguments
+from tests.jobs.conftest import PATIENTS, ingest_arguments
+from tests.jobs.in_process import KEY
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("here")]
 
 
 def fates(data: Path) -> dict[str, tuple[str, str]]:
     """Each object's path and fate, through the ledger."""
     store, ledger = open_store(str(data)), open_store(str(data.parent / "ledger"))
     path = {row["source"]: row["path"] for row in read_table(ledger, "crosswalk", schemas.CROSSWALK).to_pylist()}
-    found = {
+    fate_by_path = {
         path[row["source"]]: ("images", "") for row in read_table(store, "places", schemas.OBJECT_PLACES).to_pylist()
     }
     for table in (schemas.REJECTS, schemas.IGNORED):
         for row in read_table(store, table.name, table).to_pylist():
-            assert path[row["source"]] not in found, "an object has two fates"
-            found[path[row["source"]]] = (table.name, row["reason"])
-    return found
+            assert path[row["source"]] not in fate_by_path, "an object has two fates"
+            fate_by_path[path[row["source"]]] = (table.name, row["reason"])
+    return fate_by_path
 
 
 def test_every_file_ends_where_it_must(data: Path, phantom: Path) -> None:
@@ -43,10 +44,10 @@ def test_every_file_ends_where_it_must(data: Path, phantom: Path) -> None:
         expected = {row["object"]: (row["fate"], row["reason"]) for row in csv.DictReader(file)}
     # Of two copies either may be the one that is kept: the counts decide, not which is which.
     copies = {path for path, fate in expected.items() if fate == ("ignored", "duplicate")}
-    found = fates(data)
-    assert found.keys() == expected.keys()
-    assert Counter(found.values()) == Counter(expected.values())
-    wrong = {path: (found[path], fate) for path, fate in expected.items() if found[path] != fate}
+    fate_by_path = fates(data)
+    assert fate_by_path.keys() == expected.keys()
+    assert Counter(fate_by_path.values()) == Counter(expected.values())
+    wrong = {path: (fate_by_path[path], fate) for path, fate in expected.items() if fate_by_path[path] != fate}
     duplicated = [
         path for path, (one, other) in wrong.items() if {one, other} != {("images", ""), ("ignored", "duplicate")}
     ]
@@ -97,7 +98,7 @@ def test_ingest_again_does_nothing_and_elsewhere_gives_the_same_bytes(
     assert all((data / file).read_bytes() == (other / file).read_bytes() for file in same)
 
 
-def test_a_source_that_grows_adds_what_is_new(phantom: Path, ray_cluster: None, tmp_path: Path) -> None:
+def test_a_source_that_grows_adds_what_is_new(phantom: Path, tmp_path: Path) -> None:
     archives = sorted((phantom / "archives").glob("*.zip"))
     source, out = tmp_path / "source", tmp_path / "data"
     source.mkdir()
@@ -132,7 +133,7 @@ def test_a_patient_stands_in_one_part_whichever_study_asks(data: Path, models: P
         split, _ = frozen_split(open_labelled_data(str(data), studies.find(name)), "clean")
         for row in split.to_pylist():
             parts.setdefault(patient_of[row["image_id"]], set()).add(row["split"])
-    assert len(parts) == PATIENTS and {len(mine) for mine in parts.values()} == {1}
+    assert len(parts) == PATIENTS and {len(names) for names in parts.values()} == {1}
 
 
 def test_with_folds_every_patient_but_the_test_part_s_validates(
@@ -147,15 +148,15 @@ def test_with_folds_every_patient_but_the_test_part_s_validates(
     arguments = ["--recipe", str(tmp_path / "folds.toml")]
     main(["train", "hand_filter", str(data), str(tmp_path / "models"), *arguments])
     (bundle,) = (tmp_path / "models" / "hand_filter").iterdir()
-    told = json.loads((bundle / "bundle.json").read_text())
-    assert [held["file"] for held in told["members"]["views"]] == [
+    description = json.loads((bundle / "bundle.json").read_text())
+    assert [network["file"] for network in description["members"]["views"]] == [
         "weights-views-1.safetensors", "weights-views-2.safetensors",
     ]  # fmt: skip
     history = pq.read_table(bundle / "history.parquet").to_pydict()
     assert list(zip(history["member"], history["epoch"])) == [
         ("views-1", 1), ("views-1", 2), ("views-2", 1), ("views-2", 2),
     ]  # fmt: skip
-    assert told["learned"]["view"][""] == told["rows"]["train"] + told["rows"]["validation"]
+    assert description["learned"]["view"][""] == description["rows"]["train"] + description["rows"]["validation"]
     main(["evaluate", "hand_filter", str(data), str(tmp_path / "models"), str(tmp_path / "out")])
     assert "view.accuracy" in json.loads((tmp_path / "out" / "metrics.json").read_text())["figures"]
     assert "folds = 5" not in capsys.readouterr().out, "the hint is for those who have none"
@@ -186,16 +187,16 @@ def test_models_without_a_split_of_these_data_are_judged_by_all_rows_and_that_is
 ) -> None:
     shutil.copytree(models, tmp_path / "foreign")
     (described,) = (tmp_path / "foreign").rglob("bundle.json")
-    told = {**json.loads(described.read_text()), "key": "another"}
-    told["hash"] = digest({name: value for name, value in told.items() if name != "hash"})
-    described.write_bytes(to_json(told))
+    changed = {**json.loads(described.read_text()), "key": "another"}
+    changed["hash"] = digest({name: value for name, value in changed.items() if name != "hash"})
+    described.write_bytes(to_json(changed))
     for place, words in ((str(tmp_path / "foreign"), "cannot be known here"), ("builtin", "drawings alone")):
         out = tmp_path / f"out of {Path(place).name}"
         capsys.readouterr()
         main(["evaluate", "hand_filter", str(data), place, str(out)])
-        said, figures = capsys.readouterr().out, json.loads((out / "metrics.json").read_text())
-        assert words in said and words in figures["judges"] and words in (out / "report.html").read_text()
-        assert "test part" not in said
+        output, figures = capsys.readouterr().out, json.loads((out / "metrics.json").read_text())
+        assert words in output and words in figures["judges"] and words in (out / "report.html").read_text()
+        assert "test part" not in output
         labels = read_table(open_store(str(data)), "labels", schemas.LABELS).to_pylist()
         labelled = {row["image_id"] for row in labels if row["target"] == "view"}
         assert set(pq.read_table(out / "predictions.parquet").column("image_id").to_pylist()) == labelled
@@ -217,9 +218,9 @@ def test_score_writes_tables_that_add_up(
     for row in films.to_pylist():
         assert sum(row[f"{view}_p"] for view in schemas.VIEWS) == pytest.approx(1, abs=1e-5)
         assert (row["fate"] == "kept") == (row["view"] in ("unilateral", "both"))
-        told = fate_of[row["image_id"]]
-        expected = "no-hand" if row["fate"] == "no-hand" else "scored" if told["joints"] else "no-joints"
-        assert told["fate"] == expected and bool(told["hands"]) == bool(told["joints"])
+        fate = fate_of[row["image_id"]]
+        expected = "no-hand" if row["fate"] == "no-hand" else "scored" if fate["joints"] else "no-joints"
+        assert fate["fate"] == expected and bool(fate["hands"]) == bool(fate["joints"])
     with (tmp_path / "films.csv").open() as file:
         assert len(list(csv.DictReader(file))) == films.num_rows
     assert (

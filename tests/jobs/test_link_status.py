@@ -1,4 +1,4 @@
-"""Results linked back by those who hold the ledger, and what a person is told of an output."""
+"""Results linked back by those who hold the ledger, and what status says of an output."""
 
 import csv
 import json
@@ -11,7 +11,7 @@ from rajobs.phantoms.packaging.canaries import canaries, leaks
 
 PICTURES = (".png", ".jpg", ".tif", ".bmp")  # no header: the patient is the one that the labels name
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("here")]
 
 
 def test_link_puts_the_originals_back(data: Path, phantom: Path, tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_status_tells_done_from_stopped(data: Path, tmp_path: Path, capsys: pyte
     (tmp_path / "shards").mkdir()
     (tmp_path / "shards" / mark.name).write_bytes(mark.read_bytes())
     main(["status", str(tmp_path)])
-    told = capsys.readouterr().out
-    assert "parts done  1" in told
-    assert f"parts left  {len(list((data / 'shards').iterdir())) - 1}" in told
-    assert "stopped" in told
+    output = capsys.readouterr().out
+    assert "parts done  1" in output
+    assert f"parts left  {len(list((data / 'shards').iterdir())) - 1}" in output
+    assert "stopped" in output

@@ -1,4 +1,4 @@
-"""What a person is told of an output, from the files that are there: without Ray."""
+"""What status says of an output, from the files that are there: without Ray."""
 
 from pathlib import Path
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.jobs.conftest import KEY
+from tests.jobs.in_process import KEY
 
 pytestmark = pytest.mark.ray
 

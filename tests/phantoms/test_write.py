@@ -22,6 +22,8 @@ from rajobs.phantoms.picture import Patient, Picture, Truth
 from rajobs.phantoms.write import PhantomSummary, write_phantoms, write_pictures
 from rajobs.records.errors import UnknownName, UsageError, WrongOutput
 
+pytestmark = pytest.mark.slow
+
 _FILMS = 46
 
 

@@ -176,6 +176,7 @@ def cohort(rng: np.random.Generator, patients: int = 40, rows: int = 6) -> Answe
     return Answers(truth=truth, predicted=predicted, p=np.eye(2)[predicted], patients=names)
 
 
+@pytest.mark.slow
 def test_the_bootstrap_by_patient_covers_the_truth_and_one_by_row_does_not() -> None:
     rng = np.random.default_rng(0)
     covered = {"patient": 0, "row": 0}

@@ -9,6 +9,7 @@ import pytest
 
 from rajobs import __version__
 from rajobs.learning.card import NO_EVIDENCE
+from rajobs.reports import figures, sweep_figures
 
 HOSTILE = '<script>alert("1")</script><img src=x onerror=alert(1)>'
 
@@ -54,6 +55,13 @@ def read_page() -> Callable[[str], str]:
 def film() -> bytes:
     """A grey PNG."""
     return cv2.imencode(".png", np.full((32, 24), 90, np.uint8))[1].tobytes()
+
+
+@pytest.fixture
+def blank_figures(monkeypatch: pytest.MonkeyPatch, film: bytes) -> None:
+    """Figures are not rendered, which takes most of a page's time: for tests that read a page's words."""
+    for module in (figures, sweep_figures):
+        monkeypatch.setattr(module, "to_png", lambda figure: film)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from rajobs.reports import figures as draw
 from rajobs.reports.evaluation_page import EvaluationFacts, ModelFacts, evaluation_page, wrong_answers
 
 ReadPage = Callable[[str], str]
+WORDS_ALONE = pytest.mark.usefixtures("blank_figures")
 FIGURES = {
     "view.accuracy": {"value": 0.8125, "low": 0.7, "high": 0.9},
     "view.balanced_accuracy": {"value": 0.75, "low": 0.5, "high": float("nan")},
@@ -83,6 +84,7 @@ def test_the_page_shows_measures_paper_mistakes_and_making(
     assert "epochs and rows" not in text
 
 
+@WORDS_ALONE
 def test_the_page_names_a_small_budget_rules_and_the_leaks_of_published_mode(
     study: Study, facts: EvaluationFacts, read_page: ReadPage
 ) -> None:
@@ -93,6 +95,7 @@ def test_the_page_names_a_small_budget_rules_and_the_leaks_of_published_mode(
     assert "including its leaks" in text and "foot as other" in text
 
 
+@WORDS_ALONE
 def test_folded_probabilities_are_answers_of_the_papers_classes(study: Study, facts: EvaluationFacts) -> None:
     three = predictions([("i1", "other", "other", [0.1, 0.1, 0.8]), ("i2", "both", "unilateral", [0.6, 0.3, 0.1])])
     page, _ = evaluation_page(study, replace(facts, figures={}), three, None, {})
@@ -105,6 +108,7 @@ def test_answers_without_probabilities_leave_out_what_needs_them(study: Study, f
     assert set(drawn) == {"view-confusion.png"}
 
 
+@WORDS_ALONE
 def test_ordered_scores_get_a_figure_of_readers_and_model(study: Study, facts: EvaluationFacts) -> None:
     ordered = replace(study, targets=(scores("stage", 2),), headline="stage.qwk", metrics=("qwk",))
     table = predictions([("i1", "0", "0", [0.8, 0.1, 0.1]), ("i2", "2", "1", [0.2, 0.6, 0.2])], target="stage")
@@ -113,6 +117,7 @@ def test_ordered_scores_get_a_figure_of_readers_and_model(study: Study, facts: E
     assert "stage-scores.png" in drawn and "QWK, stage" in page
 
 
+@WORDS_ALONE
 def test_an_answer_is_as_sure_as_its_own_probability(
     study: Study, facts: EvaluationFacts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,6 +147,7 @@ MODEL = Comparison(target="view", who="model", against="reference", rows=4, figu
 LEAD = {"accuracy": {"value": -0.25, "low": -0.5, "high": 0.125}}
 
 
+@WORDS_ALONE
 def test_readers_are_compared_with_the_model(study: Study, facts: EvaluationFacts, read_page: ReadPage) -> None:
     readers = (MODEL, replace(MODEL, who="anna", lead=LEAD))
     text = read_page(evaluation_page(study, replace(facts, readers=readers), predictions(FOUR), None, {})[0])
@@ -151,6 +157,7 @@ def test_readers_are_compared_with_the_model(study: Study, facts: EvaluationFact
     assert "Model and readers" not in without
 
 
+@WORDS_ALONE
 def test_a_plain_model_is_compared_with_the_networks(study: Study, facts: EvaluationFacts, read_page: ReadPage) -> None:
     def page(*parts: str) -> str:
         plain = replace(MODEL, who="a plain tabular model", learnt=9, learnt_from=parts, lead=LEAD)
@@ -168,6 +175,7 @@ def test_a_plain_model_is_compared_with_the_networks(study: Study, facts: Evalua
     assert "plain" not in without
 
 
+@WORDS_ALONE
 def test_the_page_shows_where_networks_disagree_and_that_the_test_part_chose_one(
     study: Study, facts: EvaluationFacts, read_page: ReadPage
 ) -> None:
@@ -183,6 +191,7 @@ def test_the_page_shows_where_networks_disagree_and_that_the_test_part_chose_one
     assert "trial3 answers: the most accurate one on this very test part" in text and "That is a leak" in text
 
 
+@WORDS_ALONE
 @pytest.mark.parametrize("mode", ["clean", "published"])
 def test_where_all_labelled_rows_judge_the_page_mentions_no_test_part(
     study: Study, facts: EvaluationFacts, read_page: ReadPage, mode: str
@@ -197,6 +206,7 @@ def test_where_all_labelled_rows_judge_the_page_mentions_no_test_part(
     assert "test part" in read_page(evaluation_page(study, facts, predictions(FOUR), None, {})[0])
 
 
+@WORDS_ALONE
 def test_for_answers_from_elsewhere_the_page_mentions_no_model(
     study: Study, facts: EvaluationFacts, read_page: ReadPage
 ) -> None:

@@ -2,10 +2,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from rajobs import studies
 from rajobs.reports.sweep_page import PairedDifference, SweepFacts, TrialRow, short_names, sweep_page
 
 ReadPage = Callable[[str], str]
+WORDS_ALONE = pytest.mark.usefixtures("blank_figures")
 STUDY = studies.find("hand_filter")
 FACTS = SweepFacts(budget=1.0)
 RATE = "training.learning_rate"
@@ -45,6 +48,7 @@ def test_trials_are_listed_best_first_with_failures_and_their_cause(read_page: R
     assert "training.optimiser adam" in text  # the same in all trials
 
 
+@WORDS_ALONE
 def test_the_best_of_many_does_not_win_by_its_own_score(read_page: ReadPage) -> None:
     text = read_page(sweep_page(STUDY, FIVE, FACTS))
     assert "Trial 2 has 0.900 and trial 0 (published) 0.800, a difference of 0.100." in text
@@ -52,6 +56,7 @@ def test_the_best_of_many_does_not_win_by_its_own_score(read_page: ReadPage) -> 
     assert "Too few trials finished to say how much each setting matters." in text
 
 
+@WORDS_ALONE
 def test_a_paired_comparison_decides_and_says_so_plainly() -> None:
     def page(low: float, high: float) -> str:
         comparison = PairedDifference(
@@ -68,6 +73,7 @@ def test_a_paired_comparison_decides_and_says_so_plainly() -> None:
     assert "The best recipe loses" in page(-0.05, -0.01)
 
 
+@WORDS_ALONE
 def test_a_trial_that_was_stopped_is_never_the_best_and_those_left_are_counted(read_page: ReadPage) -> None:
     late = trial(3, 0.95, 1e-2, state="stopped", cause="out of time")
     text = read_page(sweep_page(STUDY, [*FIVE[:3], late], replace(FACTS, wanted=6)))

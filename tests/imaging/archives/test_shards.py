@@ -5,11 +5,7 @@ import gzip
 import io
 import os
 import pickle
-import socket
-import subprocess
-import sys
 import tarfile
-import time
 import zipfile
 from collections import Counter
 from dataclasses import replace
@@ -199,39 +195,14 @@ def test_hostile_members_are_rejected(tmp_path):
     }
 
 
-@pytest.fixture
-def bucket(monkeypatch):
-    """A real S3 server in a process of its own, and an empty bucket on it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    try:
-        for _ in range(200):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.05)
-        store = open_store("s3://films/site")
-        store.client.create_bucket(Bucket="films")
-        yield store
-        store.client.close()
-    finally:
-        server.kill()
-        server.wait()
-
-
 def test_archives_on_s3_are_read_by_ranges(bucket, monkeypatch):
+    store = open_store(f"{bucket}/site")
     for key, data in ARCHIVES.items():
-        bucket.put(key, data)
+        store.put(key, data)
     read_whole = []
     monkeypatch.setattr(
-        type(bucket), "get", lambda self, key: read_whole.append(key) or type(bucket).read_range(self, key, 0, 1 << 30)
+        type(store), "get", lambda self, key: read_whole.append(key) or type(store).read_range(self, key, 0, 1 << 30)
     )
-    members = read_everything(bucket, max_members=7)
+    members = read_everything(store, max_members=7)
     assert Counter(member.path for member in members) == EXPECTED
     assert sorted(read_whole) == ["plain/one.dcm", "plain/two"]

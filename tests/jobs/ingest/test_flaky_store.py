@@ -1,23 +1,20 @@
 """An ingest through an S3 server that fails and dawdles ends in the bytes of one through a server that does neither."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from rajobs.__main__ import main
 from rajobs.records.store import open_store
-from tests.jobs.conftest import KEY
 from tests.jobs.ingest.flaky import FAULTS, flaky
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("here")]
 
 ARCHIVES = 4
 
 
-def test_a_flaky_store_changes_nothing(s3: str, ray_cluster: None, phantom: Path) -> None:
+def test_a_flaky_store_changes_nothing(s3: str, phantom: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = open_store(f"{s3}/bad-day/archives")
     for file in sorted((phantom / "archives").glob("*.*"))[:ARCHIVES]:
         source.put(file.name, file.read_bytes())
@@ -29,12 +26,9 @@ def test_a_flaky_store_changes_nothing(s3: str, ray_cluster: None, phantom: Path
 
     main(arguments("calm"))
     with flaky(os.environ["AWS_ENDPOINT_URL"], share=0.1, seed=3) as server:
-        done = subprocess.run(
-            [sys.executable, "-m", "rajobs", *arguments("flaky")],
-            env={**os.environ, "AWS_ENDPOINT_URL": server.url, "RAJOBS_KEY": KEY},
-            capture_output=True, text=True, timeout=300,
-        )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+        main(arguments("flaky"))
+    monkeypatch.undo()
     assert all(server.faults[fault] for fault in FAULTS), f"too few requests were struck: {server.faults}"
     calm, after = (open_store(f"{s3}/bad-day/{name}") for name in ("calm", "flaky"))
     keys = [entry.key for entry in calm.list()]

@@ -132,6 +132,7 @@ def test_lineage_comes_from_labels_and_from_headers(places: tuple[Path, Path], t
     assert [row["derived_from"] for row in rows] == [SEED, None, rows[1]["image_id"]]
 
 
+@pytest.mark.slow
 def test_labels_that_come_late_are_heard_and_what_they_say_again_costs_nothing(
     places: tuple[Path, Path], tmp_path: Path
 ) -> None:

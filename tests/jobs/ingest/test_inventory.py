@@ -90,10 +90,10 @@ def test_a_batch_is_bounded_and_an_empty_source_is_named(tmp_path: Path) -> None
         lines_of(str(tmp_path / "empty"))
 
 
-def test_a_source_may_be_one_file(tmp_path: Path, s3: str) -> None:
+def test_a_source_may_be_one_file(tmp_path: Path, bucket: str) -> None:
     place = fill(tmp_path, SIZES)
-    open_store(f"{s3}/one").put("b/3", b"film")
-    for folder in (place, f"{s3}/one"):
+    open_store(f"{bucket}/one").put("b/3", b"film")
+    for folder in (place, f"{bucket}/one"):
         (shard,) = left(f"{folder}/b/3", DoneShards())
         assert (shard.source, [entry.key for entry in shard.members]) == (f"{folder}/b", ["3"])
         assert entry_hash(shard.members[0]) == entry_hash(next(open_store(f"{folder}/b").list()))

@@ -33,8 +33,8 @@ from rajobs.jobs.score.joint_finding import (
     positions_of_hand,
 )
 from rajobs.jobs.score.worker import _film_fate, hand_positions
-from rajobs.jobs.train import job as train_job
 from rajobs.jobs.train.checkpoints import Checkpoints
+from rajobs.jobs.train.job import TrainRequest, train
 from rajobs.learning.ensemble import count_learned_rows
 from rajobs.learning.recipe import replace, to_toml
 from rajobs.learning.voting_models import VotingModels, list_bundles
@@ -62,8 +62,8 @@ def test_two_hands_side_by_side_are_two_and_two_on_each_other_the_surer_one() ->
     assert {p.side for p in choose_hands(PLACES, seen(sure, less, 10.0), "R")} == {"R"}, "the header decides a doubt"
     assert {p.side for p in choose_hands(PLACES, seen(sure, none, 10.0), "R")} == {"L"}, "and nothing else"
     few, weak = [0.95] * 5 + [0.1] * 5, [0.55] * 6 + [0.1] * 4
-    found = choose_hands(PLACES, seen(few, weak, 10.0), "L")
-    assert len(found) == 6 and {p.side for p in found} == {"R"}, "places too few for a hand take none away"
+    positions = choose_hands(PLACES, seen(few, weak, 10.0), "L")
+    assert len(positions) == 6 and {p.side for p in positions} == {"R"}, "places too few for a hand take none away"
     assert choose_hands(PLACES, seen([0.9] * 4 + [0.1] * 6, none, 900.0), None) == [], "a few points are no hand"
 
 
@@ -83,10 +83,10 @@ def test_places_shown_on_the_other_hand_go_to_the_hand_they_lie_on() -> None:
 
 
 def test_joints_off_the_film_are_not_there_and_too_few_are_no_hand() -> None:
-    found = np.column_stack([ROW, [0.9] * 10])
-    found[0, :2], found[1, :2], found[2, :2] = (-0.4, 299.4), (-20.0, 100.0), (600.0, 100.0)
-    seen = on_film(found, (300, 600))
-    assert seen[:, 2].tolist() == [0.9, 0.0, 0.0] + [0.9] * 7 and np.array_equal(seen[:, :2], found[:, :2])
+    answers = np.column_stack([ROW, [0.9] * 10])
+    answers[0, :2], answers[1, :2], answers[2, :2] = (-0.4, 299.4), (-20.0, 100.0), (600.0, 100.0)
+    seen = on_film(answers, (300, 600))
+    assert seen[:, 2].tolist() == [0.9, 0.0, 0.0] + [0.9] * 7 and np.array_equal(seen[:, :2], answers[:, :2])
     assert [place.site for place in positions_of_hand(PLACES[:10], seen, "R")] == [
         FINGER_JOINTS[at] for at in (0, *range(3, 10))
     ]
@@ -101,10 +101,11 @@ def test_a_film_whose_hand_nobody_found_tells_whether_models_looked_for_one() ->
         assert fate == ("no-joints", f"hand_filter: unilateral; {why}")
 
 
+@pytest.mark.slow
 def test_models_are_made_from_drawings_and_a_second_start_goes_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    given = [
+    arguments = [
         str(tmp_path),
         "--rounds",
         "1",
@@ -117,25 +118,26 @@ def test_models_are_made_from_drawings_and_a_second_start_goes_on(
         "--only",
         "hand_filter/hands",
     ]
-    builtin.main(given)
-    builtin.main(given)
+    builtin.main(arguments)
+    builtin.main(arguments)
     assert "nothing to do" in capsys.readouterr().out
     (bundle,) = list_bundles(str(tmp_path), "hand_filter")
-    told = json.loads((tmp_path / bundle[1] / "bundle.json").read_text())
-    assert (told["mode"], told["films"], told["rows"]["train"]) == ("drawn", 3, 3)
+    description = json.loads((tmp_path / bundle[1] / "bundle.json").read_text())
+    assert (description["mode"], description["films"], description["rows"]["train"]) == ("drawn", 3, 3)
     card = (tmp_path / bundle[1] / "card.md").read_text()
     assert "no clinical evidence" in card and "Tried on 3 drawn films of another seed" in card
-    assert {"view.accuracy", "hands.accuracy"} <= told["validation"].keys() and "| hands.accuracy |" in card
+    assert {"view.accuracy", "hands.accuracy"} <= description["validation"].keys() and "| hands.accuracy |" in card
     panel = VotingModels.load(studies.find("hand_filter"), [bundle])
     assert panel.models == panel.finders and len(panel.hashes) == 1, "one network tells views and shows hands"
     film = np.zeros((1, 1, 256, 256), np.uint8)
-    found = panel.finders[0].locate(film)
+    points_found = panel.finders[0].locate(film)
     points = studies.find("hand_filter").points
-    assert points is not None and found.shape == (1, points.outputs, 3) and np.isfinite(found).all()
+    assert points is not None and points_found.shape == (1, points.outputs, 3) and np.isfinite(points_found).all()
     p, _ = panel.models[0].predict(film)["view"]
     assert p.shape == (1, 4) and p.sum() == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_models_whose_making_was_ended_after_the_last_round_are_those_of_one_that_was_not(tmp_path: Path) -> None:
     study = studies.find("hand_filter")
     recipe = study.recipe("hands")
@@ -150,10 +152,11 @@ def test_models_whose_making_was_ended_after_the_last_round_are_those_of_one_tha
         assert (tensor == networks[1].state_dict()[name]).all()
 
 
-@pytest.mark.ray
+@pytest.mark.slow
+@pytest.mark.usefixtures("here")
 def test_a_finder_learns_from_labels_too_is_judged_and_answers_in_score(data: Path, tmp_path: Path) -> None:
     models, out = str(tmp_path / "models"), tmp_path / "evaluation"
-    for study, name, told, changed in (
+    for study, name, target, changed in (
         ("joint_detection", "default", "joints", {"view.size": 256, "members.settings.width": 4}),
         ("hand_filter", "hands", "view", {"members.settings.width": 4}),
     ):
@@ -163,7 +166,7 @@ def test_a_finder_learns_from_labels_too_is_judged_and_answers_in_score(data: Pa
         (tmp_path / f"{study}.toml").write_text(to_toml(recipe))
         main(["train", study, str(data), models, "--recipe", str(tmp_path / f"{study}.toml")])
         (bundle,) = (tmp_path / "models" / study).glob("*/bundle.json")
-        assert json.loads(bundle.read_text())["validation"][f"{told}.accuracy"]["value"] >= 0
+        assert json.loads(bundle.read_text())["validation"][f"{target}.accuracy"]["value"] >= 0
     main(["evaluate", "joint_detection", str(data), models, str(out)])
     figures = json.loads((out / "metrics.json").read_text())["figures"]
     assert 0 <= figures["joints.accuracy"]["value"] <= 1
@@ -182,8 +185,8 @@ def test_of_two_hands_on_a_film_of_one_the_larger_is_the_examined_one() -> None:
         ]
         for side, size in (("L", 1.0), ("R", 0.6))
     )
-    found = {"one": [*child, *hand], "both": [*child, *hand], "single": child}
-    assert keep_examined(found, {"one", "single"}) == {"one": hand, "both": [*child, *hand], "single": child}
+    positions = {"one": [*child, *hand], "both": [*child, *hand], "single": child}
+    assert keep_examined(positions, {"one", "single"}) == {"one": hand, "both": [*child, *hand], "single": child}
 
 
 def test_films_of_which_a_hand_is_not_found_are_looked_at_from_farther_away(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,18 +208,19 @@ def test_films_of_which_a_hand_is_not_found_are_looked_at_from_farther_away(monk
     monkeypatch.setattr(JointFinder, "hands_of", hands_of)
     films = [Row(image_id=name, at=at) for at, name in enumerate(("whole", "half", "none", "unsure"))]
     panel: Any = SimpleNamespace(finders=(None,))
-    found = find_joints(None, "", None, films, panel, panel)  # type: ignore[arg-type]
+    positions = find_joints(None, "", None, films, panel, panel)  # type: ignore[arg-type]
     assert asked == [
         (1.0, {"whole", "half", "none", "unsure"}),
         (joint_finding.SECOND_SCALE, {"half", "none", "unsure"}),
     ]
-    assert {name: {place.side for place in held} for name, held in found.items()} == {
+    assert {name: {place.side for place in hand} for name, hand in positions.items()} == {
         "whole": {"L"}, "half": {"L", "R"}, "none": {"R"},
     }, "what is seen from there alone must be sure"  # fmt: skip
 
 
-@pytest.mark.ray
-def test_the_models_of_the_package_find_the_joints_of_a_real_hand(ray_cluster: None, tmp_path: Path) -> None:
+@pytest.mark.slow
+@pytest.mark.usefixtures("here")
+def test_the_models_of_the_package_find_the_joints_of_a_real_hand(tmp_path: Path) -> None:
     if not REAL.is_dir():
         pytest.skip("no real files here")
     source = tmp_path / "films"
@@ -259,10 +263,9 @@ def _cut(film: Path, out: Path, at: dict[str, np.ndarray]) -> np.ndarray:
     return np.array([round(left), round(top)])
 
 
-@pytest.mark.ray
-def test_the_models_of_the_package_are_judged_on_all_labelled_films_however_few(
-    ray_cluster: None, tmp_path: Path
-) -> None:
+@pytest.mark.slow
+@pytest.mark.usefixtures("here")
+def test_the_models_of_the_package_are_judged_on_all_labelled_films_however_few(tmp_path: Path) -> None:
     if not REAL.is_dir():
         pytest.skip("no real files here")
     film = "hand_cr_kodak_j2k.dcm"
@@ -281,7 +284,8 @@ def test_the_models_of_the_package_are_judged_on_all_labelled_films_however_few(
     assert not (data / "splits").exists(), "one patient makes no split, and none is needed"
 
 
-@pytest.mark.ray
+@pytest.mark.slow
+@pytest.mark.usefixtures("here")
 def test_a_hand_taken_for_the_other_side_s_shows_no_joints_and_is_seen_again_as_what_it_is(
     data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -291,20 +295,20 @@ def test_a_hand_taken_for_the_other_side_s_shows_no_joints_and_is_seen_again_as_
         for study in ("hand_filter", "joint_detection")
     )
     truth = hand_positions(read_table(store, "labels", LABELS))
-    known = {name: held[0].side for name, held in truth.items() if len({place.side for place in held}) == 1}
+    known = {name: hands[0].side for name, hands in truth.items() if len({place.side for place in hands}) == 1}
 
-    def found() -> dict[str, str | None]:
+    def find_sides() -> dict[str, str | None]:
         """The side of each single hand with all finger joints."""
-        told: dict[str, str | None] = {}
+        side_of: dict[str, str | None] = {}
         for key in list_parts(store, "images"):
             images = read_part(store, key, IMAGES, [*COLUMNS, "laterality"])
             films = [row for row in row_kinds.FILMS.rows_of_part(images, {}) if row.image_id in known]
             for name, hand in find_joints(store, key, images, films, filters, joints).items():
                 if sum(place.site in FINGER_JOINTS for place in hand) == len(FINGER_JOINTS):
-                    told[name] = hand[0].side
-        return told
+                    side_of[name] = hand[0].side
+        return side_of
 
-    before = found()
+    before = find_sides()
     assert len(before) > 3 and all(known[name] == side for name, side in before.items())
     other, choose, points_of = {"L": "R", "R": "L"}, joint_finding.choose_hands, JointFinder.points_of
 
@@ -319,22 +323,21 @@ def test_a_hand_taken_for_the_other_side_s_shows_no_joints_and_is_seen_again_as_
     looks: list[list[bool]] = []
     monkeypatch.setattr(joint_finding, "choose_hands", choose_the_other_side)
     monkeypatch.setattr(JointFinder, "points_of", watched)
-    again = found()
+    again = find_sides()
     assert any(all(look) for look in looks) and any(not any(look) for look in looks), "wrong first, and then right"
     assert len(again) >= 0.9 * len(before) and all(known[name] == side for name, side in again.items())
 
 
-@pytest.mark.ray
+@pytest.mark.slow
+@pytest.mark.usefixtures("here")
 def test_a_cascade_learns_is_judged_by_the_joints_it_looks_for_and_finds_beside_a_network(
     data: Path, tmp_path: Path
 ) -> None:
     models, out = tmp_path / "models", tmp_path / "evaluation"
-    given = ["joint_detection", str(data), str(models), "--recipe", "published", "--budget", "0.3"]
+    request = TrainRequest(study="joint_detection", data=str(data), out=str(models), recipe="published", budget=0.3)
     with pytest.raises(UsageError, match="a boosted cascade, which one worker trains"):
-        train_job.train(
-            train_job.TrainRequest(study=given[0], data=given[1], out=given[2], recipe="published", workers=2)
-        )
-    main(["train", *given])
+        train(dataclasses.replace(request, workers=2))
+    train(request)
     (bundle,) = list_bundles(str(models), "joint_detection")
     files = {path.name for path in (models / bundle[1]).iterdir()}
     assert files == {"weights-joints.xml", "bundle.json", "card.md", "history.parquet"}
@@ -345,12 +348,14 @@ def test_a_cascade_learns_is_judged_by_the_joints_it_looks_for_and_finds_beside_
     inside = builtin.package_folder()
     joints = VotingModels.load(studies.find("joint_detection"), [bundle, *list_bundles(inside, "joint_detection")])
     hands = VotingModels.load(studies.find("hand_filter"), list_bundles(inside, "hand_filter"))
-    seen = set()
+    seen = set[str]()
+    wrist = {site.name for site in HAND_SITES} - set(FINGER_JOINTS)
     for key in list_parts(store, "images"):
         images = read_part(store, key, IMAGES, [*COLUMNS, "laterality"])
-        found = find_joints(store, key, images, row_kinds.FILMS.rows_of_part(images, {}), hands, joints)
-        seen |= {place.site for places in found.values() for place in places}
-    wrist = {site.name for site in HAND_SITES} - set(FINGER_JOINTS)
+        positions = find_joints(store, key, images, row_kinds.FILMS.rows_of_part(images, {}), hands, joints)
+        seen |= {place.site for places in positions.values() for place in places}
+        if seen >= wrist:
+            break
     assert seen >= wrist, "the network's word on the wrist stands alone, on fingers both have one"
     path = models / bundle[1] / "weights-joints.xml"
     path.write_bytes(path.read_bytes().replace(b"<height>24<", b"<height>25<"))

@@ -24,10 +24,9 @@ from rajobs.records.store import open_store
 from rajobs.records.svdh import totals
 from rajobs.records.tables import schemas
 from rajobs.records.tables.parquet_parts import list_parts, read_table, to_parquet
+from tests.jobs.in_process import in_process
 
-pytestmark = pytest.mark.ray
-STEPS = ScoreSteps.of_all_studies()
-CLINICAL = studies.find("clinical_array")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("here")]
 STEPS = ScoreSteps.of_all_studies()
 CLINICAL = studies.find("clinical_array")
 SMALL = {
@@ -41,15 +40,16 @@ SMALL = {
 
 @pytest.fixture(scope="module")
 def all_models(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One hardly trained model a study, and a second one that scores joints; no filter, whose word would be chance."""
+    """One hardly trained model for each study, and a second one that scores joints; no filter: its word is chance."""
     out = tmp_path_factory.mktemp("all")
-    for name, changed in SMALL.items():
-        recipe = studies.find(name).recipe("default")
-        for setting, value in {**changed, "training.epochs": 1, "training.copies": 1}.items():
-            recipe = replace(recipe, setting, value)
-        (out / f"{name}.toml").write_text(to_toml(recipe))
-        for seed in (0, 1) if name == "svdh_scoring" else (0,):
-            main(["train", name, str(data), str(out), "--recipe", str(out / f"{name}.toml"), "--seed", str(seed)])
+    with in_process():
+        for name, changed in SMALL.items():
+            recipe = studies.find(name).recipe("default")
+            for setting, value in {**changed, "training.epochs": 1, "training.copies": 1}.items():
+                recipe = replace(recipe, setting, value)
+            (out / f"{name}.toml").write_text(to_toml(recipe))
+            for seed in ("0", "1") if name == "svdh_scoring" else ("0",):
+                main(["train", name, str(data), str(out), "--recipe", str(out / f"{name}.toml"), "--seed", seed])
     return out
 
 
@@ -61,8 +61,10 @@ def clinical_models(models: Path) -> dict[str, VotingModels]:
 
 @pytest.fixture(scope="module")
 def tables(data: Path, all_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cohort's tables by all of them."""
     out = tmp_path_factory.mktemp("tables")
-    main(["score", str(data), str(all_models), str(out)])
+    with in_process():
+        main(["score", str(data), str(all_models), str(out)])
     return out
 
 
@@ -81,19 +83,21 @@ def test_every_table_is_there_and_says_the_same(data: Path, tables: Path) -> Non
         of_hand.setdefault((joint["image_id"], joint["hand"]), {})[joint["site"]] = joint
     assert of_hand.keys() == {(hand["image_id"], hand["hand"]) for hand in hands}
     for hand in hands:
-        mine = of_hand[hand["image_id"], hand["hand"]]
-        assert sorted(mine) == sorted(site.name for site in HAND_SITES)
-        whole = totals(*({site: row[name] for site, row in mine.items()} for name in ("jsn", "erosion")))  # type: ignore[misc]
+        joint_of = of_hand[hand["image_id"], hand["hand"]]
+        assert sorted(joint_of) == sorted(site.name for site in HAND_SITES)
+        whole = totals(*({site: row[name] for site, row in joint_of.items()} for name in ("jsn", "erosion")))  # type: ignore[misc]
         assert (hand["svdh_total"], hand["svdh_highest"]) == (whole.svdh, whole.highest)
         assert hand["coverage"] == pytest.approx(whole.coverage)
         assert 0 <= hand["stage"] <= 5 and sum(hand["stage_p"]) == pytest.approx(1, abs=1e-5) and 0 <= hand["ra_p"] <= 1
         assert bool(hand["doubt"]) == bool(hand["doubt_reasons"]) and len(hand["bundles"]) == 4
-    told = {row["image_id"]: row for row in ledger}
+    fate_of = {row["image_id"]: row for row in ledger}
     images = read_table(open_store(str(data)), "images", schemas.IMAGES, ["image_id", "modality"]).to_pylist()
-    assert told.keys() == {image["image_id"] for image in images}
-    assert Counter(hand["image_id"] for hand in hands) == {n: row["hands"] for n, row in told.items() if row["hands"]}
+    assert fate_of.keys() == {image["image_id"] for image in images}
+    assert Counter(hand["image_id"] for hand in hands) == {
+        n: row["hands"] for n, row in fate_of.items() if row["hands"]
+    }
     assert sum(row["joints"] for row in ledger) == sum(joint["x"] is not None for joint in joints)
-    assert {told[scan["image_id"]]["fate"] for scan in scans} == {"scored"}
+    assert {fate_of[scan["image_id"]]["fate"] for scan in scans} == {"scored"}
     assert all(0 <= scan["grade"] <= 3 for scan in scans) and {scan["doppler"] for scan in scans} == {True, False}
     assert all((scan["grade_p"] is None, scan["grade"] == 0) == (True, True) for scan in scans if not scan["doppler"])
     assert all(scan["grade_p"] for scan in scans if scan["doppler"])
@@ -204,18 +208,18 @@ def test_what_a_clinic_left_empty_is_filled_by_the_grades_of_its_scans(
     poor.put(key, to_parquet(clinic, schemas.CLINIC))
     gather(poor, out, STEPS, clinical_models(all_models))
     scans = read_table(out, "ultrasound", schemas.ULTRASOUND).to_pylist()
-    told = {(s["patient"], s["visit_date"], s["side"], s["site"], "gs") for s in scans}
-    told |= {(s["patient"], s["visit_date"], s["side"], s["site"], "pd") for s in scans if s["doppler"]}
+    squares = {(s["patient"], s["visit_date"], s["side"], s["site"], "gs") for s in scans}
+    squares |= {(s["patient"], s["visit_date"], s["side"], s["site"], "pd") for s in scans if s["doppler"]}
     visits = read_table(out, "visits", schemas.VISITS).to_pylist()
     for visit in visits:
-        mine = [name for name in told if name[:2] == (visit["patient"], visit["visit_date"])]
-        assert visit["squares_filled"] == len(mine)
+        filled = [name for name in squares if name[:2] == (visit["patient"], visit["visit_date"])]
+        assert visit["squares_filled"] == len(filled)
     assert sum(visit["squares_filled"] for visit in visits) > 2
 
 
 def test_models_may_come_from_several_places_and_each_must_hold_some(all_models: Path, tmp_path: Path) -> None:
     both = find_models(f"{all_models},builtin,builtin", STEPS)
-    assert {study: len(found) for study, found in both.items() if found} == {
+    assert {study: len(bundles) for study, bundles in both.items() if bundles} == {
         "hand_filter": 1, "joint_detection": 1, "svdh_scoring": 2, "ra_recognition": 1, "ra_staging": 1,
         "ultrasound_grading": 1, "clinical_array": 1,
     }  # fmt: skip

@@ -67,6 +67,7 @@ def taught(data: str, out: str, file: str) -> Figures:
     return read_description(open_store(out), place.removeprefix(f"{out}/")).validation
 
 
+@pytest.mark.slow
 def test_a_recipe_for_one_target_is_trained_judged_and_scored_alone_and_beside_one_for_both(
     data: str, tmp_path: Path
 ) -> None:

@@ -10,12 +10,12 @@ import pytest
 from rajobs import studies
 from rajobs.__main__ import main
 from rajobs.learning.recipe import replace, to_toml
-from tests.jobs.ingest.test_kill import one_killed
+from tests.jobs.kills import one_killed
 
 pytestmark = pytest.mark.ray
 
 
-def test_two_workers_learn_together_and_go_on_after_a_death(data: Path, tmp_path: Path) -> None:
+def test_two_workers_learn_together_and_go_on_after_a_death(ray_cluster: str, data: Path, tmp_path: Path) -> None:
     recipe = studies.find("hand_filter").recipe("default")
     for setting, value in (
         ("training.epochs", 3), ("view.size", 64), ("members.settings.stages", 4), ("training.class_weights", False),
@@ -30,5 +30,5 @@ def test_two_workers_learn_together_and_go_on_after_a_death(data: Path, tmp_path
     history = pq.read_table(bundle.parent / "history.parquet").to_pydict()
     assert history["epoch"] == [1, 2, 3], "no epoch twice, none missing"
     assert np.isfinite(history["loss"]).all() and min(history["loss"][1:]) < history["loss"][0]
-    told = json.loads(bundle.read_text())
-    assert told["epochs"]["views"]["run"] == 3 and not list(out.rglob("checkpoints"))
+    description = json.loads(bundle.read_text())
+    assert description["epochs"]["views"]["run"] == 3 and not list(out.rglob("checkpoints"))

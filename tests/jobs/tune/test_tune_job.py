@@ -3,7 +3,6 @@
 import itertools
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -32,15 +31,16 @@ from rajobs.learning.space import read_space, space_text
 from rajobs.records.errors import UsageError
 from rajobs.records.store import open_store
 from tests.jobs.conftest import SPACE
-from tests.jobs.ingest.test_kill import one_killed
+from tests.jobs.kills import kill_driver, one_killed, wait_for_end
 
 NOT_BUILT = SPACE.replace(
     '"members.settings.width" = { choices = [4, 8] }', '"members.settings.stages" = { choices = [8] }'
 )
 SECONDS = 120
+TRIAL = b"ImplicitFunc.train"
 
 
-def arguments(data: Path, out: Path, *more: str, space: str = SPACE, budget: str = "0.1") -> list[str]:
+def sweep_arguments(data: Path, out: Path, *more: str, space: str = SPACE, budget: str = "0.1") -> list[str]:
     (out / "space.toml").write_text(space)
     return ["tune", "hand_filter", str(data), str(out / "sweep"), "--space", str(out / "space.toml"),
             "--budget", budget, *more]  # fmt: skip
@@ -50,27 +50,39 @@ def rows_of(out: Path) -> list[dict[str, Any]]:
     return [json.loads(file.read_text()) for file in sorted(out.glob("sweep/hand_filter/trials/*/*.json"))]
 
 
+def start_and_kill_driver(data: Path, out: Path, address: str) -> list[dict[str, Any]]:
+    """A sweep of two trials whose driver is killed when the first has ended: the rows that are left."""
+    command = [sys.executable, "-m", "rajobs", *sweep_arguments(data, out, "--trials", "2"), "--ray", address]
+    kill_driver(command, lambda: bool(rows_of(out)), out)
+    rows = rows_of(out)
+    assert rows
+    return rows
+
+
 @pytest.mark.ray
-def test_tune_ends_in_a_recipe_that_train_takes(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    given, out = arguments(data, tmp_path), tmp_path / "sweep" / "hand_filter"
-    with one_killed(b"ImplicitFunc.train", lambda: True):  # a trial's process is lost
-        main([*given, "--trials", "2"])
+def test_a_sweep_that_lost_its_driver_and_a_trial_s_process_ends_in_a_recipe_that_train_takes(
+    ray_cluster: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments, out = sweep_arguments(data, tmp_path, "--trials", "3"), tmp_path / "sweep" / "hand_filter"
+    ended = start_and_kill_driver(data, tmp_path, ray_cluster)
+    wait_for_end(TRIAL)
+    with one_killed(TRIAL, lambda: True):
+        main(arguments)
     rows = rows_of(tmp_path)
-    assert [row["number"] for row in rows] == [0, 1]
+    assert [row["number"] for row in rows] == [0, 1, 2], "a sweep goes on where it stopped, and may grow"
+    assert [row for row in rows if row["number"] in {old["number"] for old in ended}] == ended
     assert rows[0]["name"] == "default"
-    assert [row["state"] for row in rows] == ["finished", "finished"], "what was lost is begun again; none is stopped"
-    assert [len(row["curve"]) for row in rows] == [row["epochs"] for row in rows], "no epoch is told of twice"
-    main([*given, "--trials", "3"])
-    assert [row["number"] for row in rows_of(tmp_path)] == [0, 1, 2], "a sweep goes on where it stopped"
-    assert rows_of(tmp_path)[:2] == rows
-    assert len(list(out.glob("trials/*/*.parquet"))) == sum(row["state"] == "finished" for row in rows_of(tmp_path))
+    finished = sum(row["state"] == "finished" for row in rows)
+    assert finished and {row["state"] for row in rows} <= {"finished", "stopped"}, "what was lost is begun again"
+    assert [len(row["curve"]) for row in rows] == [row["epochs"] for row in rows], "no epoch is counted twice"
+    assert len(list(out.glob("trials/*/*.parquet"))) == finished
     assert {file.parent.name for file in out.glob("tensorboard/*/*/events*")} == {"00000", "00001", "00002"}
     assert len(pd.read_parquet(out / "trials.parquet")) == 3
     page, recipe = (out / "report.html").read_text(), out / "best.toml"
     assert "paired, on" in page or "No trial did better than trial 0" in page
     assert from_toml(recipe.read_text()).members
     capsys.readouterr()
-    main([*given, "--trials", "3"])
+    main(arguments)
     assert "nothing to do" in capsys.readouterr().out
     main(["status", str(tmp_path / "sweep")])
     assert "hand_filter trials ended  3" in capsys.readouterr().out
@@ -79,21 +91,33 @@ def test_tune_ends_in_a_recipe_that_train_takes(data: Path, tmp_path: Path, caps
 
 
 @pytest.mark.ray
-def test_a_trial_that_fails_is_a_row_and_what_the_dead_hold_is_freed(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.long
+def test_a_sweep_that_lost_its_driver_goes_on_on_a_fresh_cluster(ray_cluster: str, data: Path, tmp_path: Path) -> None:
+    ended = start_and_kill_driver(data, tmp_path, ray_cluster)
+    again = [sys.executable, "-m", "rajobs", *sweep_arguments(data, tmp_path, "--trials", "3")]
+    subprocess.run(again, env=environment_without_a_cluster(), check=True, timeout=SECONDS)
+    rows = rows_of(tmp_path)
+    assert [row["number"] for row in rows] == [0, 1, 2]
+    assert [row for row in rows if row["number"] in {old["number"] for old in ended}] == ended
+    assert (tmp_path / "sweep" / "hand_filter" / "best.toml").exists()
+
+
+@pytest.mark.ray
+def test_a_trial_that_fails_is_a_row_and_what_a_dead_driver_reserved_is_freed(
+    ray_cluster: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     leaked = ray.util.placement_group([{"CPU": 1.5}], name=f"{NAME}of-a-dead-driver")
     other = ray.util.placement_group([{"CPU": 0.5}])
     ray.get([leaked.ready(), other.ready()], timeout=30)
     try:
         # 8 stages need images of 256 pixels: the network cannot be built, which is known in the trial only.
-        main(arguments(data, tmp_path, "--trials", "2", space=NOT_BUILT, budget="0.05"))
-        assert ray.util.placement_group_table(other)["state"] == "CREATED", "what others hold is theirs"
+        main(sweep_arguments(data, tmp_path, "--trials", "2", space=NOT_BUILT, budget="0.05"))
+        assert ray.util.placement_group_table(other)["state"] == "CREATED", "what others reserved is theirs"
     finally:
         ray.util.remove_placement_group(other)
-    said = capsys.readouterr().out
-    assert "removed what a sweep without a driver still held: 1 placement groups with 1.5 cores" in said
-    assert "others hold part of the cluster, for which trials may have to wait: 1 placement groups with 0.5" in said
+    output = capsys.readouterr().out
+    assert "removed what a sweep without a driver still held: 1 placement groups with 1.5 cores" in output
+    assert "others hold part of the cluster, for which trials may have to wait: 1 placement groups with 0.5" in output
     failed = rows_of(tmp_path)[1]
     assert failed["state"] == "failed"
     assert "256 pixels" in failed["cause"]
@@ -101,60 +125,31 @@ def test_a_trial_that_fails_is_a_row_and_what_the_dead_hold_is_freed(
 
 @pytest.mark.ray
 def test_when_the_time_is_up_epochs_end_and_the_same_command_goes_on(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ray_cluster: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given, page = arguments(data, tmp_path, "--trials", "2"), tmp_path / "sweep" / "hand_filter" / "report.html"
-    main([*given, "--hours", "1e-9"])
-    assert rows_of(tmp_path) == [] and "2 trials are left" in page.read_text()
-    told: list[int] = []
+    # Its only trial is a drawn one, whose settings must come again.
+    arguments = sweep_arguments(data, tmp_path, "--trials", "1", space=SPACE.replace('["default"]', "[]"))
+    page = tmp_path / "sweep" / "hand_filter" / "report.html"
+    main([*arguments, "--hours", "1e-9"])
+    assert rows_of(tmp_path) == [] and "1 trial is left" in page.read_text()
+    epochs: list[int] = []
     real = SuccessiveHalving.on_trial_result
 
-    def noted(self: SuccessiveHalving, *given: Any) -> str:
-        told.append(1)  # the time is up as soon as an epoch has ended
-        return real(self, *given)
+    def noted(self: SuccessiveHalving, *reported: Any) -> str:
+        epochs.append(1)  # the time is up as soon as an epoch has ended
+        return real(self, *reported)
 
     with monkeypatch.context() as patched:
         patched.setattr(SuccessiveHalving, "on_trial_result", noted)
-        patched.setattr(Deadline, "is_over", lambda self: bool(told))
-        main([*given, "--hours", "1"])
-    late = rows_of(tmp_path)
-    assert late and {(row["state"], row["cause"], row["epochs"]) for row in late} == {("stopped", OUT_OF_TIME, 1)}
-    assert "trials are left" in page.read_text() and not (page.parent / "best.toml").exists()
-    main(given)
-    again = rows_of(tmp_path)
-    assert [row["state"] for row in again] == ["finished", "finished"]
-    assert [row["settings"] for row in again[: len(late)]] == [row["settings"] for row in late], "the same once more"
-    assert "trials are left" not in page.read_text() and (page.parent / "best.toml").exists()
-
-
-@pytest.mark.ray
-@pytest.mark.parametrize("place", ["here", pytest.param("on a fresh cluster", marks=pytest.mark.long)])
-def test_a_killed_driver_loses_no_trial_that_had_ended(data: Path, tmp_path: Path, place: str) -> None:
-    given = arguments(data, tmp_path, "--trials", "3")
-    address = ray.get_runtime_context().gcs_address
-    driver = subprocess.Popen(
-        [sys.executable, "-m", "rajobs", *given, "--ray", address], stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
-    try:
-        end = time.monotonic() + SECONDS
-        while not rows_of(tmp_path) and time.monotonic() < end:
-            assert driver.poll() is None, "it ended before it could be killed"
-            time.sleep(0.05)
-    finally:
-        os.killpg(driver.pid, signal.SIGKILL)
-        driver.wait(30)
-    done = rows_of(tmp_path)
-    assert 1 <= len(done) < 3
-    if place == "here":
-        main(given)
-    else:
-        again = [sys.executable, "-m", "rajobs", *given]
-        subprocess.run(again, env=environment_without_a_cluster(), check=True, timeout=SECONDS)
-    rows = rows_of(tmp_path)
-    assert [row["number"] for row in rows] == [0, 1, 2]
-    assert [row for row in rows if row["number"] in {old["number"] for old in done}] == done
-    assert (tmp_path / "sweep" / "hand_filter" / "best.toml").exists()
+        patched.setattr(Deadline, "is_over", lambda self: bool(epochs))
+        main([*arguments, "--hours", "1"])
+    (late,) = rows_of(tmp_path)
+    assert (late["state"], late["cause"], late["epochs"]) == ("stopped", OUT_OF_TIME, 1)
+    assert "1 trial is left" in page.read_text() and not (page.parent / "best.toml").exists()
+    main(arguments)
+    (again,) = rows_of(tmp_path)
+    assert again["state"] == "finished" and again["settings"] == late["settings"], "the same once more"
+    assert "is left" not in page.read_text() and (page.parent / "best.toml").exists()
 
 
 LOGICAL = """
@@ -184,10 +179,10 @@ print("PLACED", json.dumps({"seen": sorted(seen), "most": max(most)}))
 @pytest.mark.ray
 @pytest.mark.parametrize("trials", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_workers_of_trials_get_their_shares_of_gpus_and_nothing_waits(data: Path, tmp_path: Path, trials: int) -> None:
-    given = arguments(data, tmp_path, "--trials", str(trials), "--workers", "2")
+    arguments = sweep_arguments(data, tmp_path, "--trials", str(trials), "--workers", "2")
     environment = {**environment_without_a_cluster(), **cluster_settings()}
     done = subprocess.run(
-        [sys.executable, "-c", LOGICAL, *given], env=environment,
+        [sys.executable, "-c", LOGICAL, *arguments], env=environment,
         capture_output=True, text=True, timeout=3 * SECONDS,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -232,7 +227,7 @@ def test_trials_side_by_side_are_no_more_than_find_room_with_their_drivers() -> 
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("options", "words"),
     [
         (["--hours", "0"], "--hours must be above 0, not 0"),
         (["--hours", "nan"], "--hours must be above 0, not nan"),
@@ -245,9 +240,9 @@ def test_trials_side_by_side_are_no_more_than_find_room_with_their_drivers() -> 
     ],
 )
 def test_wrong_use_is_one_line(
-    given: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    options: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    refused(["tune", "hand_filter", str(tmp_path / "data"), str(tmp_path / "out"), *given], words, capsys)
+    refused(["tune", "hand_filter", str(tmp_path / "data"), str(tmp_path / "out"), *options], words, capsys)
     assert not list(tmp_path.iterdir())
 
 
@@ -262,8 +257,8 @@ def test_wrong_use_is_one_line(
 def test_a_space_that_does_not_fit_is_one_line_before_anything_starts(
     axis: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    given = arguments(tmp_path / "data", tmp_path, space=f'study = "hand_filter"\n[axes]\n{axis}\n')
-    refused(given, words, capsys)
+    arguments = sweep_arguments(tmp_path / "data", tmp_path, space=f'study = "hand_filter"\n[axes]\n{axis}\n')
+    refused(arguments, words, capsys)
     assert [file.name for file in tmp_path.iterdir()] == ["space.toml"]
 
 
@@ -281,12 +276,12 @@ def test_every_view_that_a_trial_may_ask_for_is_prepared(name: str) -> None:
     assert {study.view.identity(recipe.view) for recipe in asked} == set(there)
 
 
-def refused(given: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+def refused(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
-        main(given)
-    said = capsys.readouterr().err
+        main(arguments)
+    output = capsys.readouterr().err
     assert left.value.code == 2
-    assert words in said and said.count("\n") == 1
+    assert words in output and output.count("\n") == 1
 
 
 def a_result(number: int, name: str = "", **settings: Any) -> TrialResult:
@@ -336,14 +331,14 @@ def test_until_is_the_next_time_the_clock_shows_it() -> None:
 def test_mlflow_is_told_where_its_server_is_named_and_a_dead_one_stops_nothing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told: list[tuple[Any, ...]] = []
+    calls: list[tuple[Any, ...]] = []
 
     class Refused(Exception):
         pass
 
     class Run:
         def __init__(self, run_name: str) -> None:
-            told.append(("run", run_name))
+            calls.append(("run", run_name))
 
         def __enter__(self) -> None:
             pass
@@ -356,19 +351,19 @@ def test_mlflow_is_told_where_its_server_is_named_and_a_dead_one_stops_nothing(
 
     fake = ModuleType("mlflow")
     fake.__dict__.update(
-        exceptions=SimpleNamespace(MlflowException=Refused), set_experiment=lambda name: told.append(("at", name)),
-        start_run=Run, log_params=lambda values: told.append(("params", values)), set_tags=lambda values: None,
-        log_metrics=lambda values, step: told.append((step, values)),
-        log_metric=lambda name, value: told.append((name, value)),
+        exceptions=SimpleNamespace(MlflowException=Refused), set_experiment=lambda name: calls.append(("at", name)),
+        start_run=Run, log_params=lambda values: calls.append(("params", values)), set_tags=lambda values: None,
+        log_metrics=lambda values, step: calls.append((step, values)),
+        log_metric=lambda name, value: calls.append((name, value)),
     )  # fmt: skip
     monkeypatch.setitem(sys.modules, "mlflow", fake)
     result, curve = a_result(3, a=1), [TrialReport(epoch=1, score=0.4, loss=2.0)]
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     report_to_mlflow("toy", result, curve)
-    assert told == []
+    assert calls == []
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
     report_to_mlflow("toy", result, curve)
-    assert told == [
+    assert calls == [
         ("at", "rajobs-toy"), ("run", "00003"), ("params", {"a": 1}), (1, {"score": 0.4, "loss": 2.0}),
         ("validation", 0.5),
     ]  # fmt: skip

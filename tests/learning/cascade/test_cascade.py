@@ -20,6 +20,8 @@ from rajobs.records.anatomy import FINGER_JOINTS
 from rajobs.records.errors import BadRecipe, DataError, UnknownName
 from tests.learning.conftest import prepared_of
 
+pytestmark = pytest.mark.slow
+
 SIDE = 160
 TEN = tuple((None, site) for site in (*FINGER_JOINTS, "RC"))
 PLACES = {"MCP2": (0.36, 0.62), "MCP3": (0.55, 0.6), "PIP2": (0.3, 0.36), "PIP3": (0.56, 0.3), "RC": (0.5, 0.85)}

@@ -3,20 +3,28 @@
 import ast
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
-from torchvision import models
 
 from rajobs.learning.networks import architectures, backbones, weights
 from rajobs.records.errors import BadRecipe
 
+pytestmark = pytest.mark.slow
 EVERY = pytest.mark.parametrize("architecture", backbones.LAST)
 
 
-def published(architecture: str) -> models.WeightsEnum:
-    return models.get_model_weights(architecture)["IMAGENET1K_V1"]
+def torchvision_models() -> ModuleType:
+    """Imported late: it takes seconds, which the collection of other tests spares."""
+    from torchvision import models
+
+    return models
+
+
+def published(architecture: str) -> Any:
+    return torchvision_models().get_model_weights(architecture)["IMAGENET1K_V1"]
 
 
 @EVERY
@@ -45,7 +53,7 @@ def test_a_backbone_computes_what_torchvision_computes(architecture: str) -> Non
     """GoogLeNet's published weights come with a step of their own before the first layer."""
     torch.manual_seed(0)
     extra = {"transform_input": True, "init_weights": True} if architecture == "googlenet" else {}
-    theirs = getattr(models, architecture)(weights=None, **extra).eval()
+    theirs = getattr(torchvision_models(), architecture)(weights=None, **extra).eval()
     ours, features = architectures.ARCHITECTURES[architecture](shape=(1, 64, 48))
     ours.eval().get_submodule("net").load_state_dict(theirs.state_dict(), strict=False)
     grey = torch.rand(2, 1, 64, 48)

@@ -74,7 +74,7 @@ def figures(state: TrainingState) -> Tensor:
     return torch.tensor([[epoch.loss, epoch.validation_loss or 0, epoch.metric or 0] for epoch in state.history])
 
 
-@pytest.mark.ray  # no Ray in it, but processes of its own that take ten seconds
+@pytest.mark.slow  # processes of its own take ten seconds
 def test_two_workers_learn_as_one_does(tmp_path: Path, dataset: Dataset, recipe: Recipe) -> None:
     torch.multiprocessing.spawn(work, (str(tmp_path), dataset, recipe), nprocs=2)
     for rows in SHARES:

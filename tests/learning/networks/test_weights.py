@@ -13,14 +13,21 @@ import pytest
 import safetensors.torch
 import torch
 from torch import Tensor, nn
-from torchvision import models
 
 from rajobs.learning.networks import architectures, backbones, weights
 from rajobs.records.errors import DataError, UsageError
 
+pytestmark = pytest.mark.slow
+
 
 @cache
 def theirs(architecture: str = "resnet18") -> nn.Module:
+    return torchvision_network(architecture)
+
+
+def torchvision_network(architecture: str) -> nn.Module:
+    from torchvision import models  # it takes seconds, which the collection of other tests spares
+
     extra = {"init_weights": True} if architecture == "googlenet" else {}
     return getattr(models, architecture)(weights=None, **extra)
 
@@ -59,8 +66,7 @@ def test_every_trunk_s_names_are_torchvision_s(architecture: str) -> None:
     """Of the large ones outlines do: names and shapes, no numbers."""
     with torch.device("meta"):
         ours = architectures.build(architecture, {}, {"ra": 2}, (3, 224, 224)).get_submodule("trunk").state_dict()
-        extra = {"init_weights": True} if architecture == "googlenet" else {}
-        source = getattr(models, architecture)(weights=None, **extra).state_dict()
+        source = torchvision_network(architecture).state_dict()
     mapped = weights._onto_trunk(source, architecture)
     assert {key: values.shape for key, values in mapped.items()} == {key: values.shape for key, values in ours.items()}
 

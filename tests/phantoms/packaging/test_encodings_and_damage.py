@@ -25,6 +25,8 @@ from rajobs.phantoms.packaging.sample_encodings import draft_film
 from rajobs.phantoms.packaging.stray_files import STRAYS, make_stray
 from rajobs.phantoms.picture import PHANTOM_VERSION, Patient, Picture, Truth
 
+pytestmark = pytest.mark.slow
+
 _ERRORS = {"jpeg-baseline": 4, "jpeg-extended": 40, "jpeg-ls-near": 2, "jpeg2000-lossy": 40, "htj2k-lossy": 20}
 _BY_IMAGECODECS = ("jpeg-extended", "jpeg-lossless", "jpeg-lossless-any")  # pydicom itself has no decoder for them
 

@@ -28,6 +28,7 @@ from rajobs.records.tables.parquet_parts import to_parquet
 from rajobs.records.tables.schemas import IMAGES, PREDICTIONS
 from rajobs.records.user_tables import label_rows, labels_by_path, read_labels, values_by_image
 
+pytestmark = pytest.mark.slow
 KEY = Key(secret=b"a key for tests alone, drawn by nobody")
 PATIENTS, SEED = 5, 2
 LOSSLESS = ("rgb", "planar", "rct")

@@ -20,6 +20,8 @@ from rajobs.phantoms.radiographs.foot import Foot
 from rajobs.phantoms.radiographs.hand import Hand
 from rajobs.records.anatomy import FINGER_JOINTS, HAND_SITES, MCP, SITES
 
+pytestmark = pytest.mark.slow
+
 SHAPE = (503, 373)  # a quarter of a full-size film
 
 
@@ -73,16 +75,20 @@ def test_a_cohort_has_the_views_of_a_pacs_dump_in_its_proportions() -> None:
     assert 0.42 < share["other"] < 0.62
 
 
+@pytest.fixture(scope="module")
+def sound() -> Picture:
+    """A hand without disease."""
+    return draw_film(_hand_film())
+
+
 @pytest.mark.parametrize("site", ["MCP3", "PIP2", "IP", "CMC3", "RC"])
-def test_a_higher_jsn_changes_the_film_only_at_its_site(site: str) -> None:
-    sound = draw_film(_hand_film())
+def test_a_higher_jsn_changes_the_film_only_at_its_site(sound: Picture, site: str) -> None:
     for jsn in (2, 4):
         _assert_changes_only_at(sound, draw_film(_hand_film(scores={site: Score(jsn=jsn)})), site)
 
 
 @pytest.mark.parametrize("site", ["MCP2", "PIP4", "lunate", "ulna"])
-def test_a_higher_erosion_changes_the_film_only_at_its_site(site: str) -> None:
-    sound = draw_film(_hand_film())
+def test_a_higher_erosion_changes_the_film_only_at_its_site(sound: Picture, site: str) -> None:
     for erosion in (1, 5):
         _assert_changes_only_at(sound, draw_film(_hand_film(scores={site: Score(erosion=erosion)})), site)
 
@@ -117,17 +123,19 @@ def _gap_mm(picture: Picture, site: str) -> float:
     return float((profile[35:85] < (middle + bone) / 2).sum() * 0.05 * (1 - middle / bone))
 
 
-@pytest.mark.parametrize("site", ["MCP2", "MCP3", "MCP4", "PIP3"])
-def test_gaps_measured_on_the_film_fall_with_jsn(site: str) -> None:
-    def width(jsn: int) -> float:
+def test_gaps_measured_on_the_film_fall_with_jsn() -> None:
+    sites = ("MCP2", "MCP3", "MCP4", "PIP3")
+    gaps: dict[str, list[float]] = {site: [] for site in sites}
+    for jsn in (0, 2, 3, 4):
         # With this seed, JSN 3 and 4 at these joints show as narrowing and ankylosis.
-        film = replace(_hand_film(scores={site: Score(jsn=jsn)}), size=(2010, 1490), build_seed=_NARROWING)
-        return _gap_mm(draw_film(film), site)
-
-    widths = [width(jsn) for jsn in (0, 2, 3, 4)]
-    assert widths == sorted(widths, reverse=True)
-    assert widths[2] < 0.75 * widths[0]
-    assert widths[3] < 0.4 * widths[0]
+        scores = {site: Score(jsn=jsn) for site in sites}
+        picture = draw_film(replace(_hand_film(scores=scores), size=(2010, 1490), build_seed=_NARROWING))
+        for site in sites:
+            gaps[site].append(_gap_mm(picture, site))
+    for widths in gaps.values():
+        assert widths == sorted(widths, reverse=True)
+        assert widths[2] < 0.75 * widths[0]
+        assert widths[3] < 0.4 * widths[0]
 
 
 _NARROWING = 1
@@ -170,8 +178,12 @@ def test_a_joint_lies_between_two_bones_that_are_brighter() -> None:
 
 def test_monochrome1_shows_the_same_film() -> None:
     films = (sample_film(np.random.default_rng(seed), kind="unilateral", size=(96, 71)) for seed in range(40))
-    kinds = {film.inverted: _grey(film).mean() < (1 << film.bits) * 0.75 for film in films}
-    assert set(kinds) == {True, False}
+    dark = dict[bool, bool]()
+    for film in films:
+        dark[film.inverted] = bool(_grey(film).mean() < (1 << film.bits) * 0.75)
+        if len(dark) == 2:
+            break
+    assert dark == {True: True, False: True}
 
 
 def test_scores_follow_table_2() -> None:

@@ -17,7 +17,8 @@ from rajobs.phantoms.ultrasound.scans import draw_like, draw_scans, sample_scan,
 from rajobs.phantoms.ultrasound.variation_ranges import VariationRanges
 from rajobs.records.count_statistics import kappa_linear
 
-EACH = 40
+pytestmark = pytest.mark.slow
+EACH = 24
 
 
 def coloured(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -180,7 +181,7 @@ def blanked(picture: Picture) -> NDArray[np.uint8]:
 
 
 def test_a_drawing_like_another_keeps_its_signal_and_its_depth(drawn: list[list[tuple[Picture, Scan]]]) -> None:
-    sources = [scans[number] for scans in drawn for number in range(8)]
+    sources = [scans[number] for scans in drawn for number in range(5)]
     before, after = [], []
     for number, (picture, _) in enumerate(sources):
         grade = int(truth(picture) or 0)
@@ -208,7 +209,7 @@ def test_an_image_of_any_size_can_be_modelled() -> None:
 
 def test_two_readers_grade_each_scan_and_differ_as_readers_do() -> None:
     grades: dict[str, list[int]] = {name: [] for name in ("truth", "reader1", "reader2")}
-    for scan in draw_scans(patients=40, seed=1):
+    for scan in draw_scans(patients=20, seed=1):
         for label in scan.truths:
             grades[label.reader].append(int(label.value))
     true, first, second = (np.array(grades[name]) for name in grades)

@@ -2,11 +2,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from rajobs.records.tables.schemas import FILMS, VIEWS
 from rajobs.reports.score.page import FATES, IntakeCounts, ScoreFacts, score_page
 from rajobs.reports.score.tallies import EXAMPLES, QUEUE, FilmTally
 
 ReadPage = Callable[[str], str]
+WORDS_ALONE = pytest.mark.usefixtures("blank_figures")
 INTAKE = IntakeCounts(objects=12, images=8, frames=9, rejects={"truncated": 2, "too-deep": 1}, ignored={"duplicate": 1})
 FACTS = ScoreFacts(intake=INTAKE)
 
@@ -66,6 +69,7 @@ def test_the_page_accounts_for_all_files_and_shows_the_doubtful_films(read_page:
     assert "no picture" not in text and page.count("data:image/png") == 3 + 5
 
 
+@WORDS_ALONE
 def test_counts_that_do_not_add_up_are_not_hidden() -> None:
     page = score_page(ScoreFacts(intake=replace(INTAKE, objects=13)), tally(*SIX), {})
     assert "do not add up: 13 came in, 12 are accounted for" in page
@@ -76,6 +80,7 @@ def test_the_page_says_that_no_film_was_judged(read_page: ReadPage) -> None:
     assert "No film was judged." in text and "No film is in doubt." in text and "Every study had a model." in text
 
 
+@WORDS_ALONE
 def test_many_films_give_few_pictures_of_different_patients_and_the_worst_doubts() -> None:
     sure = [film_row(f"s{n:03}", "both", patient="one" if n < 40 else f"p{n}") for n in range(200)]
     unsure = [film_row(f"u{n:03}", "other", 0.3 + n / 1000) for n in range(200)]

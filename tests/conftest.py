@@ -1,4 +1,4 @@
-"""A real S3 server over a socket, and what its clients need to know."""
+"""How tests are shared out, and a real S3 server over a socket with what its clients need to know."""
 
 import os
 import re
@@ -13,6 +13,15 @@ import pytest
 from rajobs.records.store.s3 import S3Store
 
 SECONDS = 60  # until the server must have come up
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where two processes share the tests of jobs, one of them takes all that need a cluster, the other the rest."""
+    for item in items:
+        for mark in ("ray", "slow"):
+            if item.get_closest_marker(mark):
+                item.add_marker(pytest.mark.xdist_group(mark))
+                break
 
 
 @pytest.fixture(scope="session")
