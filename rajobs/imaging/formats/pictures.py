@@ -105,12 +105,30 @@ def _decode(data: bytes, limits: Limits) -> Iterator[tuple[NDArray[Any], int]]:
                 total += _check_page(page.size, index, len(data), total, limits)
                 yield _to_array(page)
     except UnidentifiedImageError:
+        if _has_unknown_tiff_compression(data):
+            raise Reject("unsupported-picture", "decode") from None
         raise Reject("corrupt", "decode", "picture") from None
-    except KeyError:  # a coding or sample layout that is not in Pillow's tables
+    except KeyError:  # a sample layout that is not in Pillow's tables
         raise Reject("unsupported-picture", "decode") from None
     except (OSError, SyntaxError, ValueError, TypeError, IndexError, EOFError, struct.error) as error:
         truncated = "truncated" in str(error)
         raise Reject("truncated" if truncated else "corrupt", "decode", type(error).__name__) from None
+
+
+def _has_unknown_tiff_compression(data: bytes) -> bool:
+    """Whether this is a TIFF with a readable directory that names a compression which Pillow lacks."""
+    from PIL.TiffImagePlugin import COMPRESSION, COMPRESSION_INFO
+
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(data[:4])
+    if order is None:
+        return False
+    try:
+        (directory,) = struct.unpack_from(order + "I", data, 4)
+        (count,) = struct.unpack_from(order + "H", data, directory)
+        entries = [struct.unpack_from(order + "HHIH", data, directory + 2 + 12 * number) for number in range(count)]
+    except struct.error:
+        return False
+    return any(tag == COMPRESSION and value not in COMPRESSION_INFO for tag, _, _, value in entries)
 
 
 def _check_page(size: tuple[int, int], index: int, file_size: int, total: int, limits: Limits) -> int:

@@ -83,6 +83,15 @@ def test_a_tiff_without_a_readable_directory_is_corrupt_and_no_unknown_format():
         reader.read_file(data[:4] + b"\xff" * (len(data) - 4), SCREEN)
 
 
+def test_a_tiff_of_an_unknown_compression_is_unsupported():
+    data = bytearray(encode_picture(scan_rgb(), "TIFF"))
+    directory = int.from_bytes(data[4:8], "little")
+    entry = data.index((259).to_bytes(2, "little") + (3).to_bytes(2, "little"), directory)
+    data[entry + 8 : entry + 10] = (33003).to_bytes(2, "little")  # JPEG 2000 of a slide scanner
+    with pytest.raises(Reject, match="unsupported-picture"):
+        reader.read_file(bytes(data), SCREEN)
+
+
 def test_a_camera_s_jpeg_whose_second_view_was_cut_off_is_its_first():
     first, second = (np.full((32, 48, 3), value, np.uint8) for value in (40, 200))
     data = encode_picture(first, "MPO", save_all=True, append_images=[Pillow.fromarray(second)])
