@@ -251,14 +251,17 @@ def contents(path: Path, rename: Callable[[str], str]) -> Any:
         return {"bytes": sha256(path)}
     table = pyarrow.csv.read_csv(path) if path.suffix == ".csv" else pq.read_table(path)
     table = table.drop_columns([name for name in table.column_names if name in COLUMNS_LEFT_OUT])
-    types = {"types": [(rename(field.name), str(field.type)) for field in table.schema]}
+    types = {"types": {rename(field.name): str(field.type) for field in table.schema}}
     return types | {f"column {rename(name)}": plain(table[name].to_pylist(), rename) for name in table.column_names}
 
 
 def plain(value: Any, rename: Callable[[str], str]) -> Any:
-    """The same with its keys renamed and sorted, without those that are left out; JSON in a text is read."""
+    """The same with its keys renamed and sorted, without those that are left out; JSON in a text is read.
+
+    JSON has one kind of number: 20 and 20.0 are equal in a text, while in a column types are compared.
+    """
     if isinstance(value, str) and value.startswith("{"):
-        return plain(json.loads(value), rename)
+        return plain(json.loads(value, parse_int=float), rename)
     if isinstance(value, dict):
         kept = {rename(name): plain(item, rename) for name, item in value.items() if name not in KEYS_LEFT_OUT}
         return dict(sorted(kept.items()))
