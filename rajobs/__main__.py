@@ -71,6 +71,7 @@ def phantom(
 @click.argument("out")
 @click.option("--labels", metavar="FILE", help="CSV of labels; `rajobs studies NAME` prints a template.")
 @click.option("--clinic", metavar="FILE", help="CSV of clinical findings.")
+@click.option("--centre", metavar="NAME", help="Your own word for where SRC comes from, kept in the column centre.")
 @click.option(
     "--key-env", default="RAJOBS_KEY", show_default=True, help="Environment variable with the key of the pseudonyms."
 )
@@ -160,6 +161,7 @@ def evaluate(**options: Any) -> None:
 @click.argument("models")
 @click.argument("out")
 @click.option("--limit", type=int, help="Stop after about this many images (whole parts), as a dry run.")
+@click.option("--no-scores", is_flag=True, help="Leave the columns of scores (JSN, erosion, RA, stage) empty.")
 @ray_option
 def score(**options: Any) -> None:
     """Ask MODELS all they can answer about every image of DATA. Writes tables and a page to OUT.

@@ -39,6 +39,7 @@ class Header:
     laterality: str | None = None  # L | R | B
     manufacturer: str | None = None
     spacing_mm: float | None = None
+    spacing_plane: str | None = None  # detector | patient: where spacing_mm is measured, as far as the tags say
     burned_in: bool | None = None
     source_uid: str | None = None  # SOP instance UID of the image that this one was derived from
 

@@ -48,6 +48,7 @@ class RowBuilder:
     patients: Mapping[str, str]  # path -> patient, for files without a header
     shows: Mapping[str, str]  # path -> radiograph | ultrasound, for files without a header
     sources: Mapping[str, str] = field(default_factory=dict)  # path or SOP instance UID -> image it was derived from
+    centre: str | None = None  # where the files come from, in the user's own word
 
     def build_rows(self, members: Iterable[ArchiveMember]) -> Iterator[IngestRows]:
         """The members' rows in their order, in parts of bounded size."""
@@ -116,10 +117,12 @@ class RowBuilder:
             "view_position": header.view_position,
             "laterality": header.laterality,
             "manufacturer": header.manufacturer,
+            "centre": self.centre,
             "rows": image.pixels.shape[0],
             "columns": image.pixels.shape[1],
             "bits": image.bits,
             "spacing_mm": header.spacing_mm,
+            "spacing_plane": header.spacing_plane,
             "window_centre": window[0],
             "window_width": window[1],
             "frame": image.frame,

@@ -1,6 +1,7 @@
-"""The five kinds of rows that studies read: films and scans, hands cut out of films, joints out of hands, and visits.
+"""The five kinds of rows that studies read: films and scans, extremities cut out of films, joints out of these, visits.
 
-Hands and joints are cut by positions, which come from labels or from models. Visits are rows of the clinic table.
+An extremity is a hand or a foot. Extremities and joints are cut by positions, which come from labels or from models.
+Visits are rows of the clinic table.
 """
 
 from collections.abc import Callable, Sequence
@@ -41,12 +42,12 @@ class Row:
 
     image_id: str
     at: int  # number of the image in its part
-    hand: int = 0
+    extremity: int = 0  # number of the hand or foot in its film, from left to right
     site: str = ""
     side: str | None = None
     box: Box | None = None  # None: the whole image; it may reach beyond it
     angle: float = 0.0  # degrees clockwise from the image's top to where the fingers, or this one, point
-    joints: tuple["Row", ...] = ()  # of a hand
+    joints: tuple["Row", ...] = ()  # of a hand or foot
     confidence: float | None = None  # that it is where the model puts it; None: a person placed it
 
 
@@ -91,27 +92,27 @@ def _whole_image(image_id: str, at: int, positions: Sequence[Position]) -> list[
     return [Row(image_id=image_id, at=at)]
 
 
-def _hands(image_id: str, at: int, positions: Sequence[Position]) -> list[Row]:
-    """The hands of one image, from left to right, each with its joints."""
+def _extremities(image_id: str, at: int, positions: Sequence[Position]) -> list[Row]:
+    """The hands and feet of one image, from left to right, each with its joints."""
     rows = []
     for number, hand in enumerate(split_into_hands(positions)):
         side, angle = hand[0].side, hand_angle(hand)
         half = middle_finger_length(hand) * JOINT_SIDE / 2
         joints = tuple(
             Row(
-                image_id=image_id, at=at, hand=number, site=place.site, side=side,
+                image_id=image_id, at=at, extremity=number, site=place.site, side=side,
                 box=(place.x - half, place.y - half, place.x + half, place.y + half),
                 angle=joint_angle(hand, place.site, angle), confidence=place.confidence,
             )
             for place in hand
         )  # fmt: skip
         box = hand_box(hand, angle)
-        rows.append(Row(image_id=image_id, at=at, hand=number, side=side, box=box, angle=angle, joints=joints))
+        rows.append(Row(image_id=image_id, at=at, extremity=number, side=side, box=box, angle=angle, joints=joints))
     return rows
 
 
 def _joints(image_id: str, at: int, positions: Sequence[Position]) -> list[Row]:
-    return [joint for hand in _hands(image_id, at, positions) for joint in hand.joints]
+    return [joint for extremity in _extremities(image_id, at, positions) for joint in extremity.joints]
 
 
 _ARCHIVES = "ingest archives that hold some"
@@ -124,9 +125,10 @@ FILMS = RowKind(
     name="films", table=IMAGES_TABLE, picture=RADIOGRAPH, cut=_whole_image, labels_name_side=False,
     source=_ARCHIVES,
 )  # fmt: skip
-HANDS = RowKind(
-    name="hands", table=IMAGES_TABLE, picture=RADIOGRAPH, cut=_hands, cut_by_positions=True, source=_POSITIONS
-)
+EXTREMITIES = RowKind(
+    name="extremities", table=IMAGES_TABLE, picture=RADIOGRAPH, cut=_extremities, cut_by_positions=True,
+    source=_POSITIONS,
+)  # fmt: skip
 JOINTS = RowKind(
     name="joints", table=IMAGES_TABLE, picture=RADIOGRAPH, cut=_joints, cut_by_positions=True, labels_name_site=True,
     source=_POSITIONS,
@@ -138,4 +140,4 @@ VISITS = RowKind(
     name="visits", table=CLINIC_TABLE, picture=None, cut=_whole_image, noun="visits",
     source="ingest a clinic table that has some, with --clinic FILE",
 )  # fmt: skip
-ROW_KINDS = (FILMS, HANDS, JOINTS, ULTRASOUND, VISITS)
+ROW_KINDS = (FILMS, EXTREMITIES, JOINTS, ULTRASOUND, VISITS)

@@ -204,7 +204,7 @@ def dataset_of_drawn(study: Study, rows: Sequence[DrawnRow], part: str = "train"
     """Drawn rows as a dataset to learn from, or to try a model on."""
     table = PREPARED.rows([
         {
-            "image_id": drawn.row.image_id, "hand": drawn.row.hand, "site": "", "side": drawn.row.side,
+            "image_id": drawn.row.image_id, "extremity": drawn.row.extremity, "site": "", "side": drawn.row.side,
             "patient": drawn.row.image_id,
         }
         for drawn in rows

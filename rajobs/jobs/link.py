@@ -9,10 +9,10 @@ import pyarrow.parquet as pq
 
 from rajobs.jobs import console
 from rajobs.records.errors import BadTable, DataError, StoreError, UsageError
-from rajobs.records.store import open_store, split_uri
+from rajobs.records.store import Store, open_store, split_uri
 from rajobs.records.store.seekable import open_object
 from rajobs.records.tables.csv_files import to_csv
-from rajobs.records.tables.parquet_parts import read_table
+from rajobs.records.tables.parquet_parts import check_schema_if_ours, read_table
 from rajobs.records.tables.schemas import CROSSWALK
 
 ORIGINALS = ("patient_id", "sop_uid", "exam_uid", "exam_date", "path")
@@ -57,14 +57,20 @@ def _read_rows(uri: str) -> pa.Table:
         try:
             if key.endswith(".csv"):
                 return pyarrow.csv.read_csv(io.BytesIO(store.get(key)))
-            return pq.read_table(open_object(store, key))
+            return _read_parquet(store, key, uri)
         except pa.ArrowInvalid:
             raise BadTable(f"{uri} is neither CSV nor Parquet") from None
     below = [entry.key for entry in store.list(f"{key}/") if entry.key.endswith(".parquet")]
     keys = [name for name in below if "/" not in name.removeprefix(f"{key}/")]
     if not keys:
         raise StoreError(f"there is no table at {uri}; name a file, or a folder of parts such as OUT/films")
-    return pa.concat_tables([pq.read_table(open_object(store, name)) for name in keys])
+    return pa.concat_tables([_read_parquet(store, name, uri) for name in keys])
+
+
+def _read_parquet(store: Store, key: str, uri: str) -> pa.Table:
+    table = pq.read_table(open_object(store, key))
+    check_schema_if_ours(uri, table.schema)
+    return table
 
 
 def _index_by_patient(crosswalk: pa.Table) -> dict[str, Originals]:

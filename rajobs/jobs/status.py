@@ -7,7 +7,7 @@ from collections.abc import Callable
 from rajobs.jobs import console
 from rajobs.learning.bundle_description import BUNDLE, BundleDescription, read_description
 from rajobs.records.errors import StoreError
-from rajobs.records.manifest import PLAN, RUN, read_manifest
+from rajobs.records.manifest import PLAN, RUN, check_schema, read_manifest
 from rajobs.records.store import Store, open_store
 
 UNDER_WAY = "under way or stopped: the same command resumes"
@@ -18,6 +18,7 @@ def status(out: str) -> None:
     """Print the state of an output of ingest, score or evaluate, of a model, or of models and sweeps in a folder."""
     store = open_store(out)
     run = json.loads(store.get(RUN)) if store.stat(RUN) else {}
+    check_schema(store, run)
     if store.stat(BUNDLE):
         console.table(out, _model_rows(read_description(store, "")))
     elif run.get("job", "tune") == "tune":  # a sweep shares its folder with a study's models

@@ -63,7 +63,7 @@ def figures(study: Study, answers: Mapping[str, metrics.Answers]) -> dict[str, d
         of_target = answers.get(target.name)
         if of_target is None or not len(of_target.truth):
             continue
-        for name in study.metrics:
+        for name in study.metrics_of(target):
             computed[f"{target.name}.{name}"] = metrics.figure(metrics.METRICS[name], of_target)
         if study.merged_classes and set(study.merged_classes) <= set(target.classes):
             as_printed = metrics.figure(metrics.accuracy, _with_printed_classes(study, target, of_target))

@@ -19,9 +19,9 @@ MODEL, REFERENCE = "model", "reference"
 MEASURES = 3  # how many of the study's metrics: the first ones that need no probabilities
 
 
-def measures(study: Study) -> list[str]:
+def measures(study: Study, target: Target) -> list[str]:
     """The metrics by which a reader and a model can be compared."""
-    return [name for name in study.metrics if name in metrics.BY_COUNTS][:MEASURES]
+    return [name for name in study.metrics_of(target) if name in metrics.BY_COUNTS][:MEASURES]
 
 
 def compare_readers(study: Study, predictions: pa.Table, labels: pa.Table) -> list[Comparison]:
@@ -74,7 +74,7 @@ def _compare_on_target(
         common = answers(who, against)
         if not len(common.truth):
             return []
-        figures = {name: metrics.figure(metrics.METRICS[name], common) for name in measures(study)}
+        figures = {name: metrics.figure(metrics.METRICS[name], common) for name in measures(study, target)}
         rows = len(common.truth)
         return [Comparison(target=target.name, who=who, against=against, rows=rows, figures=figures, lead=lead or {})]
 
@@ -83,7 +83,7 @@ def _compare_on_target(
         same = answers(reader, REFERENCE)
         if len(same.truth):
             model = answers(MODEL, REFERENCE, read != MISSING)
-            lead = {name: metrics.lead(metrics.METRICS[name], model, same) for name in measures(study)}
+            lead = {name: metrics.lead(metrics.METRICS[name], model, same) for name in measures(study, target)}
             compared += compare(reader, REFERENCE, lead)
     if compared:
         compared = [*compare(MODEL, REFERENCE), *compared]

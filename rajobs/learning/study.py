@@ -14,6 +14,7 @@ from rajobs.learning.recipe import Recipe
 from rajobs.learning.targets import Nominal, Target
 from rajobs.records.errors import NotThereYet, UnknownName
 from rajobs.records.manifest import digest
+from rajobs.records.metrics import OF_SCORES
 from rajobs.records.splits import PrintedPatients, PrintedSplit
 from rajobs.records.tables.table_schema import Column
 
@@ -75,12 +76,18 @@ class AnswerColumns:
     disagreement: str | None = None  # column of the largest difference between several models
     dissent: str | None = None  # column of the share of members that answer something else
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All of these columns."""
+        columns = (self.answer, self.p, *self.p_of.values(), self.disagreement, self.dissent)
+        return tuple(name for name in columns if name is not None)
+
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreStep:
     """What score does with a study's answers: the table and the columns that it writes them to."""
 
-    table: str  # films | hands | joints | ultrasound | visits
+    table: str  # films | extremities | joints | ultrasound | visits
     columns: tuple[AnswerColumns, ...] = ()
     adds: tuple[Column, ...] = ()  # columns that the table has only for this study
     passes: tuple[str, ...] = ()  # for a filter of films: the answers that let a film pass on to the other studies
@@ -104,6 +111,7 @@ class Study:
     printed_split: PrintedSplit | PrintedPatients | None = None
     merged_classes: Mapping[str, str] = field(default_factory=dict)  # class -> the class that the paper counts it as
     kinds: Mapping[str, str] = field(default_factory=dict)  # site -> kind of row, for members with one head per kind
+    assessable: str | None = None  # target whose answer "0" says that a row cannot be judged by the other targets
     rules: tuple[Rule, ...] = ()  # applied by score, and by evaluate in clean mode
     scores: ScoreStep | None = None  # None: score does not use this study
     baseline: str | None = None  # plain model that the networks are compared with; see learning/tabular_baseline.py
@@ -148,6 +156,10 @@ class Study:
         if name not in by_name:
             raise UnknownName.among(f"target of {self.name}", name, by_name)
         return by_name[name]
+
+    def metrics_of(self, target: Target) -> tuple[str, ...]:
+        """The study's metrics of a target."""
+        return self.metrics if target.ordered else tuple(name for name in self.metrics if name not in OF_SCORES)
 
     def recipe(self, name: str) -> Recipe:
         if not self.recipes:

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from torch import Tensor
 
+NO, YES = "0", "1"
+"""The classes of a target that asks whether something is so."""
 MISSING = -1
 """Class number of a row without a label for a target; such a row takes no part in the loss."""
 

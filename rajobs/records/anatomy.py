@@ -6,6 +6,7 @@ A site is a place that gets a score; most sites are joints. A hand has 15 JSN an
 from dataclasses import dataclass
 
 SIDES = ("L", "R")
+PARTS = ("hand", "foot")
 
 MCP = ("MCP1", "MCP2", "MCP3", "MCP4", "MCP5")
 PIP = ("PIP2", "PIP3", "PIP4", "PIP5")

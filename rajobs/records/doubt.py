@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 ALLOWED: Mapping[str, float] = MappingProxyType({
     "joints missing": 0.5,
+    "joints not assessable": 0.1,
     "joints unsure": 0.25,
     "scores unsure": 0.35,
     "models disagree": 0.15,
@@ -14,12 +15,12 @@ ALLOWED: Mapping[str, float] = MappingProxyType({
 })  # fmt: skip
 """The value of each measure, 0 to 1, that is not yet a reason for doubt.
 
-joints missing: share of the method's sites without a score. joints unsure: mean over the finger joints of 1 - the
-confidence in their position, 1 for a joint without a position. scores unsure: mean of 1 - the probability of the
-likeliest score. models disagree: mean difference of their expected scores, as a share of the range. view unsure:
-1 - the probability of the film's view. hands contradict each other: difference of the two hands' totals, as a share of
-the method's highest total. answers contradict each other: a stage without RA, RA without a stage, or stage 0 with
-destroyed joints.
+joints missing: share of the method's sites without a score. joints not assessable: share of the joints that are there.
+joints unsure: mean over the finger joints of 1 - the confidence in their position, 1 for a joint without a position.
+scores unsure: mean of 1 - the probability of the likeliest score. models disagree: mean difference of their expected
+scores, as a share of the range. view unsure: 1 - the probability of the film's view. hands contradict each other:
+difference of the two hands' totals, as a share of the method's highest total. answers contradict each other: a stage
+without RA, RA without a stage, or stage 0 with destroyed joints.
 """
 
 

@@ -52,6 +52,11 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"did you mean {names[matches[0]]}?" if matches else f"there are: {', '.join(names.values())}"
 
 
+def describe_other_schema(what: str, schema: object, known: int, job: str) -> str:
+    """Why an output of another schema is refused, and what to run."""
+    return f"{what} has schema {schema}, this version reads {known}; run `rajobs {job}` again, into a new place"
+
+
 class BadTable(UsageError):
     """A table does not fit its schema."""
 

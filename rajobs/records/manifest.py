@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rajobs import __version__
-from rajobs.records.errors import BadKey, WrongOutput
+from rajobs.records.errors import BadKey, WrongOutput, describe_other_schema
 from rajobs.records.store import Store
 from rajobs.records.tables.schemas import SCHEMA_VERSION
 
@@ -56,6 +56,7 @@ def check_claim(store: Store, job: str, identity: Mapping[str, object], *, share
         raise WrongOutput(f"{store.uri} holds a {RUN} that no rajobs {job} wrote; choose an empty place for OUT")
     if owner["job"] != job:
         raise WrongOutput(f"{store.uri} holds the output of rajobs {owner['job']}, not of {job}; choose another OUT")
+    check_schema(store, owner)
     for name, value in _run_content(job, identity).items():
         earlier = owner.get(name)
         if earlier == value:
@@ -114,8 +115,19 @@ def put_plan(store: Store, total: int) -> None:
 
 
 def read_manifest(store: Store) -> dict[str, Any] | None:
-    """The manifest, or None while the run is not done."""
-    return json.loads(store.get(MANIFEST)) if store.stat(MANIFEST) else None
+    """The manifest, or None while the run is not done; WrongOutput if it is of another schema."""
+    if store.stat(MANIFEST) is None:
+        return None
+    manifest: dict[str, Any] = json.loads(store.get(MANIFEST))
+    check_schema(store, manifest)
+    return manifest
+
+
+def check_schema(store: Store, content: Mapping[str, Any]) -> None:
+    """WrongOutput if a run's identity or manifest is of another schema: its tables have other columns."""
+    schema = content.get("schema", SCHEMA_VERSION)
+    if schema != SCHEMA_VERSION:
+        raise WrongOutput(describe_other_schema(store.uri, schema, SCHEMA_VERSION, content["job"]))
 
 
 def put_manifest(store: Store, content: Mapping[str, object]) -> None:

@@ -104,6 +104,8 @@ METRICS: dict[str, Callable[[Answers], float]] = {
     "calibration_error": calibration_error,
 }
 
+OF_SCORES = ("within_one", "qwk", "kappa_linear", "mae")
+"""Metrics of how far an answer is from the truth: only scores have a distance."""
 LESS_IS_BETTER = ("multi_class_error", "mae", "calibration_error")
 
 

@@ -1,15 +1,23 @@
-"""A hand's Sharp/van der Heijde totals from the sites that were scored, and the bounds that missing sites leave."""
+"""Sharp/van der Heijde totals of an extremity and of a patient, and the bounds that sites without a score leave."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from rajobs.records.anatomy import HAND_EROSION_SITES, HAND_JSN_SITES, SITES
+from rajobs.records.anatomy import PARTS, SIDES, SITES
 
-_JSN_MAXIMA = {site: SITES[site].jsn_max or 0 for site in HAND_JSN_SITES}
-_EROSION_MAXIMA = {site: SITES[site].erosion_max or 0 for site in HAND_EROSION_SITES}
-SITES_IN_METHOD = len(_JSN_MAXIMA) + len(_EROSION_MAXIMA)
-HIGHEST = sum(_JSN_MAXIMA.values()) + sum(_EROSION_MAXIMA.values())
-"""Highest total of one hand: 15 sites up to 4 and 16 sites up to 5."""
+_JSN_MAXIMA = {
+    part: {site.name: site.jsn_max or 0 for site in SITES.values() if site.part == part and site.jsn_counts}
+    for part in PARTS
+}
+_EROSION_MAXIMA = {
+    part: {site.name: site.erosion_max for site in SITES.values() if site.part == part and site.erosion_max is not None}
+    for part in PARTS
+}
+SITES_IN_METHOD = {part: len(_JSN_MAXIMA[part]) + len(_EROSION_MAXIMA[part]) for part in PARTS}
+HIGHEST_TOTAL = {part: sum(_JSN_MAXIMA[part].values()) + sum(_EROSION_MAXIMA[part].values()) for part in PARTS}
+HIGHEST = HIGHEST_TOTAL["hand"]
+"""Highest total of one hand: 15 sites up to 4 and 16 sites up to 5. Of a foot: 6 sites up to 4 and 6 up to 10."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,32 +28,76 @@ class Totals:
     erosion: int | None
     svdh: int | None
     coverage: float  # share of the method's sites that were scored
-    lowest: int | None  # the total with every missing site at 0
-    highest: int | None  # the total with every missing site at its maximum
+    lowest: int | None  # the total with every site without a score at 0
+    highest: int | None  # the total with every site without a score at its maximum
+
+    @classmethod
+    def from_columns(cls, row: Mapping[str, Any]) -> "Totals":
+        """The totals that a row holds."""
+        return cls(
+            jsn=row["jsn_total"], erosion=row["erosion_total"], svdh=row["svdh_total"], coverage=row["coverage"] or 0.0,
+            lowest=row["svdh_lowest"], highest=row["svdh_highest"],
+        )  # fmt: skip
+
+    def columns(self) -> dict[str, int | float | None]:
+        """The totals by the names of their columns."""
+        return {
+            "jsn_total": self.jsn, "erosion_total": self.erosion, "svdh_total": self.svdh, "coverage": self.coverage,
+            "svdh_lowest": self.lowest, "svdh_highest": self.highest,
+        }  # fmt: skip
 
 
-def totals(jsn: Mapping[str, int | None], erosion: Mapping[str, int | None]) -> Totals:
-    """The totals of one hand's scores by site. The thumb's IP has no JSN in the method and is left out."""
-    jsn_sum, erosion_sum = _sum_scores(jsn, _JSN_MAXIMA), _sum_scores(erosion, _EROSION_MAXIMA)
+NOTHING_SCORED = Totals(jsn=None, erosion=None, svdh=None, coverage=0.0, lowest=None, highest=None)
+
+
+def totals(jsn: Mapping[str, int | None], erosion: Mapping[str, int | None], part: str = "hand") -> Totals:
+    """The totals of an extremity's scores by site. The thumb's IP has no JSN in the method and is left out."""
+    jsn_sum, erosion_sum = _sum_scores(jsn, _JSN_MAXIMA[part]), _sum_scores(erosion, _EROSION_MAXIMA[part])
     scored = jsn_sum.sites + erosion_sum.sites
     if not scored:
-        return Totals(jsn=None, erosion=None, svdh=None, coverage=0.0, lowest=None, highest=None)
+        return NOTHING_SCORED
     total = jsn_sum.total + erosion_sum.total
     return Totals(
         jsn=jsn_sum.total if jsn_sum.sites else None,
         erosion=erosion_sum.total if erosion_sum.sites else None,
         svdh=total,
-        coverage=scored / SITES_IN_METHOD,
+        coverage=scored / SITES_IN_METHOD[part],
         lowest=total,
         highest=total + jsn_sum.missing + erosion_sum.missing,
     )
+
+
+def patient_totals(extremities: Mapping[tuple[str, str], Totals]) -> Totals:
+    """The totals of a patient's hands and feet, by side and part; of one that is not there no site was scored."""
+    scored = [each for each in extremities.values() if each.svdh is not None]
+    if not scored:
+        return NOTHING_SCORED
+    sites = sum(each.coverage * SITES_IN_METHOD[part] for (_, part), each in extremities.items())
+    highest = 0
+    for part in PARTS:
+        for side in SIDES:
+            most = extremities.get((side, part), NOTHING_SCORED).highest
+            highest += HIGHEST_TOTAL[part] if most is None else most
+    return Totals(
+        jsn=_sum_known([each.jsn for each in scored]),
+        erosion=_sum_known([each.erosion for each in scored]),
+        svdh=_sum_known([each.svdh for each in scored]),
+        coverage=sites / (len(SIDES) * sum(SITES_IN_METHOD.values())),
+        lowest=_sum_known([each.lowest for each in scored]),
+        highest=highest,
+    )
+
+
+def _sum_known(values: Sequence[int | None]) -> int | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Sum:
     total: int
     sites: int
-    missing: int  # what the missing sites could add at most
+    missing: int  # what the sites without a score could add at most
 
 
 def _sum_scores(scores: Mapping[str, int | None], maxima: Mapping[str, int]) -> _Sum:

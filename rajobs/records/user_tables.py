@@ -4,7 +4,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.csv
@@ -82,14 +82,18 @@ def read_labels(uri: str) -> pa.Table:
 
 @dataclass(frozen=True, kw_only=True)
 class LabelNames:
-    """What labels of a study may name: its targets, and its sites if they are a closed list."""
+    """What labels of a study may name: its targets, its sites if they are a closed list, and a target's values."""
 
     targets: tuple[str, ...]
     sites: tuple[str, ...] = ()
+    values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # of the targets whose values are checked
 
 
 def check_names(uri: str, labels: pa.Table, known: Mapping[str, LabelNames]) -> None:
-    """UnknownName if labels name an unknown study, target or site: no study would ever read such labels."""
+    """UnknownName if labels name an unknown study, target or site: no study would ever read such labels.
+
+    BadTable if a value is none of its target's, where those are checked.
+    """
     counts = Counter(zip(*(labels.column(name).to_pylist() for name in ("study", "target", "site"))))
     for (study, target, site), count in counts.items():
         rows = f"the labels file {uri} has {count} rows of"
@@ -101,6 +105,14 @@ def check_names(uri: str, labels: pa.Table, known: Mapping[str, LabelNames]) -> 
             raise UnknownName(f"{rows} {study} with an unknown target; {nearest(target, targets)}")
         if sites and site is not None and site not in sites:
             raise UnknownName(f"{rows} {study} with an unknown site; {nearest(site, sites)}")
+    values = Counter(zip(*(labels.column(name).to_pylist() for name in ("study", "target", "value"))))
+    for study, names in known.items():
+        for target, allowed in names.values.items():
+            wrong = sum(n for (s, t, value), n in values.items() if (s, t) == (study, target) and value not in allowed)
+            if wrong:
+                raise BadTable(
+                    f"the labels file {uri} has {wrong} rows of {study} whose {target} is none of {', '.join(allowed)}"
+                )
 
 
 _SPLITS = ("train", "validation", "test")

@@ -1,4 +1,4 @@
-"""Visits of each patient: the hands, scans and clinical findings of one day, and the change since earlier films."""
+"""Visits of each patient: the hands and feet, scans and clinical findings of one day."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
@@ -7,13 +7,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from rajobs.records.anatomy import SIDES
+from rajobs.records.anatomy import PARTS, SIDES
 from rajobs.records.scan_grades import joint_grades, scan_grade, split_into_scans
+from rajobs.records.svdh import Totals, patient_totals
 from rajobs.records.tables.schemas import VISITS
 from rajobs.records.tables.table_schema import TableSchema
 
-HAND_COLUMNS = (
-    "patient", "visit_date", "image_id", "hand", "side", "svdh_total", "coverage", "stage", "doubt", "bundles",
+EXTREMITY_COLUMNS = (
+    "patient", "visit_date", "image_id", "extremity", "part", "side", "jsn_total", "erosion_total", "svdh_total",
+    "coverage", "svdh_lowest", "svdh_highest", "stage", "doubt", "bundles",
 )  # fmt: skip
 SCAN_COLUMNS = (
     "patient", "visit_date", "side", "site", "frame", "doppler", "grade", "grade_p", "grey_grade", "grey_grade_p",
@@ -23,10 +25,10 @@ _OWN = ("patient", "visit_date", "bundles", "kind")
 
 
 def build_visits(
-    hands: pa.Table, scans: pa.Table, clinic: Sequence[Mapping[str, Any]] = (), *, schema: TableSchema = VISITS
+    extremities: pa.Table, scans: pa.Table, clinic: Sequence[Mapping[str, Any]] = (), *, schema: TableSchema = VISITS
 ) -> pa.Table:
     """One row per patient and day; images without a date are in no visit. `clinic`: the models' answers by visit."""
-    rows = [{**row, "kind": "hand"} for row in hands.select(list(HAND_COLUMNS)).to_pylist()]
+    rows = [{**row, "kind": "extremity"} for row in extremities.select(list(EXTREMITY_COLUMNS)).to_pylist()]
     rows += [{**row, "kind": "scan"} for row in scans.select(list(SCAN_COLUMNS)).to_pylist()]
     rows += [{**row, "kind": "clinic"} for row in clinic]
     visits: list[dict[str, Any]] = []
@@ -52,38 +54,47 @@ def _patient_and_day(row: Mapping[str, Any]) -> tuple[str, Any]:
 
 
 def _visits_of_patient(rows: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """One patient's visits in order; the change is since the last visit with films."""
-    before: dict[str, Any] | None = None
+    """One patient's visits in order."""
+    last_films: date | None = None
     for (patient, day), rows_of_day in groupby(rows, key=_patient_and_day):
-        today = list(rows_of_day)
-        films, scans, answers = ([row for row in today if row["kind"] == kind] for kind in ("hand", "scan", "clinic"))
-        best = {side: _best_hand([row for row in films if row["side"] == side]) for side in SIDES}
-        grades = [grade for scan in split_into_scans(scans) if (grade := scan_grade(scan)) is not None]
-        visit: dict[str, Any] = {
+        by_kind: dict[str, list[Mapping[str, Any]]] = {kind: [] for kind in ("extremity", "scan", "clinic")}
+        for row in rows_of_day:
+            by_kind[row["kind"]].append(row)
+        films, answers = by_kind["extremity"], by_kind["clinic"]
+        grades = [grade for scan in split_into_scans(by_kind["scan"]) if (grade := scan_grade(scan)) is not None]
+        yield {
             "patient": patient, "visit_date": day, "films": len({row["image_id"] for row in films}),
-            **{f"{side}_svdh_total": best[side].get("svdh_total") for side in SIDES},
-            **{f"{side}_stage": best[side].get("stage") for side in SIDES},
+            **_columns_of_films(films),
+            "days_since": None if last_films is None else (day - last_films).days,
             "doppler_highest": max(grades, default=None),
             **({name: value for name, value in answers[0].items() if name not in _OWN} if answers else {}),
-            "bundles": sorted({name for row in today for name in row["bundles"]}),
+            "bundles": sorted({name for several in by_kind.values() for row in several for name in row["bundles"]}),
         }  # fmt: skip
-        if before is not None:
-            visit["days_since"] = (day - before["visit_date"]).days
-            # A difference between totals of unlike numbers of sites is no change of the joints.
-            alike = all(best[side].get("coverage") == before["coverage"][side] for side in SIDES)
-            now, then = _total_of_both_hands(visit), _total_of_both_hands(before)
-            visit["svdh_change"] = now - then if alike and now is not None and then is not None else None
-        yield visit
         if films:
-            before = {**visit, "coverage": {side: best[side].get("coverage") for side in SIDES}}
+            last_films = day
 
 
-def _best_hand(hands: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """The row of a hand with the most sites scored, then the least doubt, of several films of it on one day."""
-    order = sorted(hands, key=lambda row: (-(row["coverage"] or 0), row["doubt"] or 0, row["image_id"], row["hand"]))
-    return order[0] if order else {}
+def _columns_of_films(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Totals of each hand and foot and of the patient, and the hands' stages; nothing without films."""
+    best = {
+        (side, part): row
+        for part in PARTS
+        for side in SIDES
+        if (row := _best_film([row for row in rows if (row["side"], row["part"]) == (side, part)]))
+    }
+    totals = {place: Totals.from_columns(row) for place, row in best.items()}
+    columns = {
+        f"{side}_{part}_{name}": value
+        for (side, part), each in totals.items()
+        for name, value in each.columns().items()
+    }
+    columns |= {f"{side}_hand_stage": row["stage"] for (side, part), row in best.items() if part == "hand"}
+    return columns | (patient_totals(totals).columns() if totals else {})
 
 
-def _total_of_both_hands(visit: Mapping[str, Any]) -> int | None:
-    totals = [visit[f"{side}_svdh_total"] for side in SIDES]
-    return None if None in totals else sum(totals)
+def _best_film(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """Of several films of a hand or foot on one day, the row with the most sites scored, then the least doubt."""
+    order = sorted(
+        rows, key=lambda row: (-(row["coverage"] or 0), row["doubt"] or 0, row["image_id"], row["extremity"])
+    )
+    return order[0] if order else None

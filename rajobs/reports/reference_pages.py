@@ -201,12 +201,7 @@ def _study(study: Study) -> str:
 
 def _answers(step: ScoreStep) -> str:
     """What `score` does with a study's answers."""
-    names = [
-        name
-        for columns in step.columns
-        for name in (columns.answer, columns.p, *columns.p_of.values(), columns.disagreement, columns.dissent)
-        if name is not None
-    ]
+    names = [name for columns in step.columns for name in columns.names]
     return f"`score` writes its answers to [{step.table}](tables.md#{step.table}): {_codes(names)}.\n"
 
 

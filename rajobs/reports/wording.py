@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 _CAPITALS = ("auc", "esr", "jsn", "mae", "qwk", "ra")
 _SPACE = "\xa0"  # keeps an interval on one line
@@ -32,6 +32,12 @@ def format_percent(share: float) -> str:
 def format_count(count: int, noun: str) -> str:
     """`1 film`, `2,000 films`."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def format_list(words: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    *most, last = words
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def ratio(part: int, whole: int) -> float | None:

@@ -1,7 +1,7 @@
 """Where are the joints of this hand? A network locates every site, a cascade the ten of 004 (its first step)."""
 
 from rajobs.imaging.extremities import upright, upright_place
-from rajobs.imaging.rows import HANDS
+from rajobs.imaging.rows import EXTREMITIES
 from rajobs.learning.points import Points
 from rajobs.learning.recipe import Augment, Member, Recipe, Training
 from rajobs.learning.study import Printed, Study, View
@@ -29,7 +29,7 @@ STUDY = Study(
     name="joint_detection",
     paper="004",
     question="Where are the joints of this hand?",
-    rows=HANDS,
+    rows=EXTREMITIES,
     view=View(draw=upright, version=3, reads="pixels", settings={"size": 512}, place=upright_place),
     points=Points(name="joints", point_names=tuple((None, site.name) for site in HAND_SITES)),
     headline="joints.accuracy",

@@ -1,6 +1,6 @@
 """Does this hand show rheumatoid arthritis? Single hands cut out of films, by five well-known networks (paper 001)."""
 
-from rajobs.imaging.rows import HANDS
+from rajobs.imaging.rows import EXTREMITIES
 from rajobs.imaging.views import handed
 from rajobs.learning.recipe import Augment, Member, Recipe, Training
 from rajobs.learning.study import AnswerColumns, Printed, ScoreStep, Study, View
@@ -44,10 +44,10 @@ STUDY = Study(
     name="ra_recognition",
     paper="001",
     question="Does this hand show rheumatoid arthritis?",
-    rows=HANDS,
+    rows=EXTREMITIES,
     view=View(draw=handed, version=3, reads="pixels", settings=VIEW),
     targets=(Nominal(name="ra", classes=("0", "1")),),
-    scores=ScoreStep(table="hands", columns=(AnswerColumns(target="ra", p_of={"1": "ra_p"}),)),
+    scores=ScoreStep(table="extremities", columns=(AnswerColumns(target="ra", p_of={"1": "ra_p"}),)),
     headline="ra.auc",
     recipes={"default": Recipe(members=(JOINTS,), training=TRAINING), **PUBLISHED},
     printed=(

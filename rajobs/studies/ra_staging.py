@@ -1,6 +1,6 @@
 """At which stage is this hand, from 0 (none) to 5? Its most destroyed joint decides (paper 001)."""
 
-from rajobs.imaging.rows import HANDS
+from rajobs.imaging.rows import EXTREMITIES
 from rajobs.imaging.views import handed
 from rajobs.learning.recipe import Member, Recipe
 from rajobs.learning.study import AnswerColumns, Printed, ScoreStep, Study, View
@@ -14,10 +14,10 @@ STUDY = Study(
     name="ra_staging",
     paper="001",
     question="At which stage of joint destruction is this hand?",
-    rows=HANDS,
+    rows=EXTREMITIES,
     view=View(draw=handed, version=3, reads="pixels", settings=VIEW),
     targets=(scores("stage", 5),),
-    scores=ScoreStep(table="hands", columns=(AnswerColumns(target="stage", answer="stage", p="stage_p"),)),
+    scores=ScoreStep(table="extremities", columns=(AnswerColumns(target="stage", answer="stage", p="stage_p"),)),
     headline="stage.qwk",
     metrics=(
         "accuracy",

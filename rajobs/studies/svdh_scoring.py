@@ -4,7 +4,7 @@ from rajobs.imaging.rows import JOINTS
 from rajobs.imaging.views import boxed
 from rajobs.learning.recipe import Augment, Member, Recipe, Training
 from rajobs.learning.study import AnswerColumns, Printed, ScoreStep, Study, View
-from rajobs.learning.targets import scores
+from rajobs.learning.targets import NO, YES, Nominal, scores
 from rajobs.records.anatomy import JOINT_KINDS
 from rajobs.records.splits import PrintedPatients
 
@@ -51,10 +51,14 @@ STUDY = Study(
     question="How narrow and how eroded is this joint?",
     rows=JOINTS,
     view=View(draw=boxed, version=3, reads="pixels", settings=VIEW),
-    targets=(scores("jsn", 4), scores("erosion", 10)),
+    targets=(scores("jsn", 4), scores("erosion", 10), Nominal(name="assessable", classes=(NO, YES))),
+    assessable="assessable",  # a space that is hidden by a bent finger or by overlap has no score, rather than a guess
     scores=ScoreStep(
         table="joints",
-        columns=tuple(AnswerColumns(target=name, answer=name, p=f"{name}_p") for name in ("jsn", "erosion")),
+        columns=(
+            *(AnswerColumns(target=name, answer=name, p=f"{name}_p") for name in ("jsn", "erosion")),
+            AnswerColumns(target="assessable", p_of={YES: "assessable_p"}),
+        ),
     ),
     headline="erosion.qwk",
     metrics=(

@@ -39,15 +39,14 @@ def test_films_and_scans_are_separate_kinds_of_rows() -> None:
     assert [(row.image_id, row.at, row.box) for row in row_kinds.ULTRASOUND.rows_of_part(images, {})] == [
         ("i1", 1, None)
     ]
-    assert (
-        row_kinds.HANDS.rows_of_part(images, {}) == [] == row_kinds.JOINTS.rows_of_part(images, {"i1": hand("L", 100)})
-    )
+    assert row_kinds.EXTREMITIES.rows_of_part(images, {}) == []
+    assert row_kinds.JOINTS.rows_of_part(images, {"i1": hand("L", 100)}) == []
 
 
 def test_hands_are_numbered_from_left_to_right_and_hold_their_joints() -> None:
     places = {"i0": [*hand("L", 600), *hand("R", 150)]}
-    left, right = row_kinds.HANDS.rows_of_part(table("DX"), places)
-    assert [(row.hand, row.side) for row in (left, right)] == [(0, "R"), (1, "L")]
+    left, right = row_kinds.EXTREMITIES.rows_of_part(table("DX"), places)
+    assert [(row.extremity, row.side) for row in (left, right)] == [(0, "R"), (1, "L")]
     for row, places_of in ((left, hand("R", 150)), (right, hand("L", 600))):
         assert row.box is not None
         x0, y0, x1, y1 = row.box
@@ -62,10 +61,10 @@ def test_a_turned_hand_has_a_box_of_the_same_size_and_its_angle() -> None:
         Position(site="MCP1", side="R", x=300, y=560),
         Position(site="IP", side="R", x=250, y=560),
     ]
-    (straight,) = row_kinds.HANDS.rows_of_part(table("DX"), {"i0": upright})
+    (straight,) = row_kinds.EXTREMITIES.rows_of_part(table("DX"), {"i0": upright})
     assert straight.angle == pytest.approx(0) and straight.box is not None
     quarter = [Position(site=p.site, side="R", x=900 - p.y, y=p.x) for p in upright]  # turned clockwise by 90 degrees
-    (turned,) = row_kinds.HANDS.rows_of_part(table("DX"), {"i0": quarter})
+    (turned,) = row_kinds.EXTREMITIES.rows_of_part(table("DX"), {"i0": quarter})
     assert turned.angle == pytest.approx(90) and turned.box is not None
     assert turned.box[2] - turned.box[0] == pytest.approx(straight.box[2] - straight.box[0])
     angles = {row.site: row.angle for row in row_kinds.JOINTS.rows_of_part(table("DX"), {"i0": upright})}

@@ -220,7 +220,7 @@ def test_score_writes_tables_that_add_up(
         assert (row["fate"] == "kept") == (row["view"] in ("unilateral", "both"))
         fate = fate_of[row["image_id"]]
         expected = "no-hand" if row["fate"] == "no-hand" else "scored" if fate["joints"] else "no-joints"
-        assert fate["fate"] == expected and bool(fate["hands"]) == bool(fate["joints"])
+        assert fate["fate"] == expected and bool(fate["extremities"]) == bool(fate["joints"])
     with (tmp_path / "films.csv").open() as file:
         assert len(list(csv.DictReader(file))) == films.num_rows
     assert (

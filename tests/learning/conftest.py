@@ -63,7 +63,7 @@ def draw_halves(count: int, seed: int = 0) -> tuple[np.ndarray, list[str]]:
 def prepared_of(pictures: np.ndarray) -> Prepared:
     """Pictures as prepared rows, in two parts."""
     rows = PREPARED.rows([
-        {"image_id": f"i{n}", "hand": 0, "site": "", "patient": f"p{n // 2}"} for n in range(len(pictures))
+        {"image_id": f"i{n}", "extremity": 0, "site": "", "patient": f"p{n // 2}"} for n in range(len(pictures))
     ])  # fmt: skip
     cut = len(pictures) // 3
     assert isinstance(rows, pa.Table)

@@ -23,7 +23,7 @@ PREDICTED = (0, 1, 3, 5)
 def predictions(truth: tuple[int, ...]) -> pa.Table:
     return PREDICTIONS.rows([
         {
-            "image_id": "i", "hand": 0, "site": site, "side": "L", "patient": f"p{at % 2}", "target": "erosion",
+            "image_id": "i", "extremity": 0, "site": site, "side": "L", "patient": f"p{at % 2}", "target": "erosion",
             "truth": str(true), "predicted": str(answer), "p": [0.0] * 6, "split": "test", "bundles": ["b"],
         }
         for at, (site, answer, true) in enumerate(zip(SITES, PREDICTED, truth, strict=True))
@@ -83,7 +83,7 @@ def test_a_scan_s_readers_are_found_whatever_side_and_site_they_name() -> None:
     scans = replace(studies.find("ultrasound_grading"), targets=(scores("grade", 3),))
     answers = PREDICTIONS.rows([
         {
-            "image_id": f"i{at}", "hand": 0, "site": "", "patient": f"p{at}", "target": "grade", "truth": str(at),
+            "image_id": f"i{at}", "extremity": 0, "site": "", "patient": f"p{at}", "target": "grade", "truth": str(at),
             "predicted": str(at), "p": [0.0] * 4, "split": "test", "bundles": ["b"],
         }
         for at in range(4)

@@ -45,8 +45,8 @@ def visits() -> list[Visit]:
 def predictions(visits: list[Visit], answers: list[str], p: list[list[float] | None]) -> pa.Table:
     return PREDICTIONS.rows([
         {
-            "image_id": each.image_id, "hand": 0, "site": "", "patient": each.patient, "target": "ra", "split": "test",
-            "truth": f"{each.findings['ra']:g}", "predicted": answer, "p": sure, "bundles": ["b"],
+            "image_id": each.image_id, "extremity": 0, "site": "", "patient": each.patient, "target": "ra",
+            "split": "test", "truth": f"{each.findings['ra']:g}", "predicted": answer, "p": sure, "bundles": ["b"],
         }
         for each, answer, sure in zip(visits, answers, p)
     ])  # fmt: skip

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rajobs.records.scan_grades import FLOW, GREY, frame_grade, joint_grades, loop_grade, scan_grade, split_into_scans
-from rajobs.records.tables.schemas import HANDS, ULTRASOUND
+from rajobs.records.tables.schemas import EXTREMITIES, ULTRASOUND
 from rajobs.records.visits import build_visits
 
 ZERO, ONE, THREE = ([0.9, 0.1, 0.0, 0.0], [0.1, 0.8, 0.1, 0.0], [0.0, 0.0, 0.2, 0.8])
@@ -51,7 +51,7 @@ def test_consecutive_frames_are_a_loop_and_a_visit_has_the_highest_grade_of_its_
     other = [frame(0, ZERO, scan=1), frame(0, ZERO, scan=2, site="MCP3"), frame(1, ONE, scan=2, site="MCP3")]
     flash[1:] = [{**each, "site": None} for each in flash[1:]]  # labels name a loop by its first frame
     assert [len(scan) for scan in split_into_scans([*flash, *other])] == [20, 1, 2]
-    (visit,) = build_visits(HANDS.rows([]), ULTRASOUND.rows([*flash, *other])).to_pylist()
+    (visit,) = build_visits(EXTREMITIES.rows([]), ULTRASOUND.rows([*flash, *other])).to_pylist()
     assert visit["doppler_highest"] == 1
 
 
@@ -73,6 +73,6 @@ def test_a_loop_whose_label_names_a_later_frame_is_one_scan_of_that_place() -> N
     loop[12] |= {"side": "L", "site": "MCP2"}  # a reader grades the frame with the most signal
     (scan,) = split_into_scans(loop)
     assert len(scan) == 16 and joint_grades([scan]) == {"L_MCP2_pd": 1, "L_MCP2_gs": 1}, "one flash in sixteen"
-    (visit,) = build_visits(HANDS.rows([]), ULTRASOUND.rows(loop)).to_pylist()
+    (visit,) = build_visits(EXTREMITIES.rows([]), ULTRASOUND.rows(loop)).to_pylist()
     assert visit["doppler_highest"] == 1
     assert [len(scan) for scan in split_into_scans([*loop, frame(16, ONE, side="L", site="MCP3")])] == [16, 1]

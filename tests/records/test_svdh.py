@@ -3,17 +3,17 @@ from typing import Any
 
 import pytest
 
-from rajobs.records.anatomy import HAND_EROSION_SITES, HAND_JSN_SITES
+from rajobs.records.anatomy import HAND_EROSION_SITES, HAND_JSN_SITES, PARTS, SIDES, SITES
 from rajobs.records.doubt import ALLOWED, doubt
-from rajobs.records.svdh import HIGHEST, SITES_IN_METHOD, totals
-from rajobs.records.tables.schemas import HANDS, ULTRASOUND
+from rajobs.records.svdh import HIGHEST, SITES_IN_METHOD, patient_totals, totals
+from rajobs.records.tables.schemas import EXTREMITIES, ULTRASOUND
 from rajobs.records.visits import build_visits
 
 
 def test_the_bounds_of_a_fully_scored_hand_are_its_total() -> None:
     jsn, erosion = dict.fromkeys(HAND_JSN_SITES, 4), dict.fromkeys(HAND_EROSION_SITES, 5)
     whole = totals({**jsn, "IP": 4}, erosion)  # the thumb's IP has no JSN in the method
-    assert (whole.jsn, whole.erosion, whole.svdh) == (60, 80, 140) and HIGHEST == 140 and SITES_IN_METHOD == 31
+    assert (whole.jsn, whole.erosion, whole.svdh) == (60, 80, 140) and HIGHEST == 140 and SITES_IN_METHOD["hand"] == 31
     assert whole.coverage == 1 and whole.lowest == whole.highest == 140
 
 
@@ -37,16 +37,18 @@ def test_doubt_is_the_gravest_reason_and_0_where_all_is_allowed() -> None:
 
 def hand(patient: str, day: date | None, side: str | None, total: int | None, **more: Any) -> dict[str, Any]:
     return {
-        "image_id": f"{patient}{day}{side}{total}", "hand": 0, "patient": patient, "visit_date": day, "side": side,
-        "svdh_total": total, "coverage": 0.5, "doubt": 0.0, "stage": 1, "bundles": ["b"], **more,
+        "image_id": f"{patient}{day}{side}{total}", "extremity": 0, "part": "hand", "patient": patient,
+        "visit_date": day, "side": side, "jsn_total": total, "svdh_total": total, "svdh_lowest": total,
+        "svdh_highest": None if total is None else 70 + total, "coverage": 0.5, "doubt": 0.0, "stage": 1,
+        "bundles": ["b"], **more,
     }  # fmt: skip
 
 
 MAY, JUNE, JULY = date(2012, 5, 1), date(2012, 6, 1), date(2012, 7, 1)
 
 
-def test_a_visit_has_both_hands_and_the_change_since_the_one_before() -> None:
-    hands = HANDS.rows([
+def test_a_visit_has_both_hands_and_the_patient_s_totals() -> None:
+    hands = EXTREMITIES.rows([
         hand("p", JULY, "L", 12), hand("p", JULY, "R", 9), hand("p", MAY, "L", 10), hand("p", MAY, "R", 4),
         hand("p", MAY, "R", 60, coverage=0.2), hand("p", None, "L", 99), hand("q", MAY, None, 7),
     ])  # fmt: skip
@@ -59,22 +61,27 @@ def test_a_visit_has_both_hands_and_the_change_since_the_one_before() -> None:
     ])  # fmt: skip
     clinic = [{"patient": "p", "visit_date": JUNE, "ra_clinical_p": 0.75, "bundles": ["c"]}]
     first, between, second, other = build_visits(hands, scans, clinic).to_pylist()
-    assert (first["L_svdh_total"], first["R_svdh_total"], first["films"]) == (10, 4, 3), "the fuller film of a hand"
-    assert first["doppler_highest"] == 3 and first["svdh_change"] is None and first["bundles"] == ["b", "u"]
+    both = first["L_hand_svdh_total"], first["R_hand_svdh_total"]
+    assert (*both, first["films"]) == (10, 4, 3), "the fuller film of a hand"
+    assert (first["svdh_total"], first["jsn_total"], first["erosion_total"], first["svdh_lowest"]) == (14, 14, None, 14)
+    assert first["svdh_highest"] == 154 + 2 * 84 and first["coverage"] == pytest.approx(31 / 86), "feet are missing"
+    assert first["L_hand_stage"] == 1 and first["L_foot_coverage"] is None is first["L_foot_svdh_highest"]
+    assert first["doppler_highest"] == 3 and first["days_since"] is None and first["bundles"] == ["b", "u"]
     assert between["films"] == 0 and between["ra_clinical_p"] == 0.75 and between["bundles"] == ["c"]
-    assert between["svdh_change"] is None and second["ra_clinical_p"] is None
-    assert second["svdh_change"] == 7 and second["days_since"] == 61 and second["doppler_highest"] is None
-    assert other["L_svdh_total"] is None is other["R_svdh_total"] and other["films"] == 1
+    assert between["days_since"] == 31 and between["coverage"] is None is second["ra_clinical_p"]
+    assert second["days_since"] == 61 and second["doppler_highest"] is None and second["svdh_total"] == 21
+    assert other["L_hand_svdh_total"] is None is other["svdh_total"] and other["films"] == 1
 
 
-@pytest.mark.parametrize(
-    ("now", "why"),
-    [
-        ((hand("p", JULY, "L", 12),), "one hand alone"),
-        ((hand("p", JULY, "L", 12, coverage=0.9), hand("p", JULY, "R", 9)), "other numbers of sites"),
-    ],
-)
-def test_totals_of_unlike_sites_have_no_change(now: tuple[dict[str, Any], ...], why: str) -> None:
-    before = [hand("p", MAY, "L", 10), hand("p", MAY, "R", 4)]
-    _, second = build_visits(HANDS.rows([*before, *now]), ULTRASOUND.rows([])).to_pylist()
-    assert second["svdh_change"] is None and second["days_since"] == 61, why
+def test_a_patient_s_totals_reach_448_and_hands_that_nobody_scored_have_none() -> None:
+    jsn, erosion = (
+        {site.name: highest or 0 for site in SITES.values() if (highest := getattr(site, name)) is not None}
+        for name in ("jsn_max", "erosion_max")
+    )
+    places = [(side, part) for part in PARTS for side in SIDES]
+    whole = patient_totals({place: totals(jsn, erosion, place[1]) for place in places})
+    assert (whole.jsn, whole.erosion, whole.svdh, whole.coverage) == (168, 280, 448, pytest.approx(1))
+    assert whole.lowest == whole.highest == 448
+    foot = patient_totals({("L", "hand"): totals({}, {}), ("R", "foot"): totals({"MTP1": 3}, {}, "foot")})
+    assert (foot.svdh, foot.lowest, foot.highest, foot.erosion) == (3, 3, 448 - 1, None)
+    assert patient_totals({("L", "hand"): totals({}, {})}).highest is None

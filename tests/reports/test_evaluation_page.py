@@ -37,7 +37,7 @@ def predictions(rows: Sequence[tuple[str, str, str, list[float] | None]], **more
     return PREDICTIONS.rows(
         [
             {
-                "image_id": image, "hand": 0, "site": "", "patient": f"p{image}", "target": "view", "truth": truth,
+                "image_id": image, "extremity": 0, "site": "", "patient": f"p{image}", "target": "view", "truth": truth,
                 "predicted": predicted, "p": p, "split": "test", "bundles": ["b5"], **more,
             }
             for image, truth, predicted, p in rows

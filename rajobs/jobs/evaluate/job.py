@@ -75,6 +75,7 @@ def evaluate(request: EvaluateRequest) -> str:
     if check_claim(store, "evaluate", identity) and store.stat(PAGE):
         console.line(f"nothing to do: {page} is there already")
         return page
+    history = _history(bundles)
     brought = read_user_predictions(request.predictions, study) if request.predictions else None
     claim(store, "evaluate", identity)
     table = predict(bundles, source, split, request.mode, request.ray) if brought is None else brought
@@ -82,7 +83,7 @@ def evaluate(request: EvaluateRequest) -> str:
     store.put("predictions.parquet", to_parquet(table, PREDICTIONS, about=about))
     facts = _facts(request, source, split, table, bundles)
     store.put("metrics.json", to_json({**run, **_metrics(facts)}))
-    html, pictures = evaluation_page(study, facts, table, _history(bundles), _thumbnails(source, table))
+    html, pictures = evaluation_page(study, facts, table, history, _thumbnails(source, table))
     for name, data in pictures.items():
         store.put(f"figures/{name}", data)
     store.put(PAGE, html.encode())

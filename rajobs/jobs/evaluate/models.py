@@ -151,7 +151,9 @@ def predictions_table(
         for number, row in enumerate(known):
             truth = evaluation.truth[target.name][number]
             if truth != MISSING:
-                place = {name: row[name] for name in ("image_id", "hand", "site", "side", "patient", "derived_from")}
+                place = {
+                    name: row[name] for name in ("image_id", "extremity", "site", "side", "patient", "derived_from")
+                }
                 rows.append({
                     **place, "target": target.name, "truth": target.classes[truth], "split": "test",
                     "predicted": target.classes[answer.answers[number]], "p": answer.p[number].tolist(),

@@ -101,17 +101,22 @@ def _batches(entries: Iterator[Entry]) -> Iterator[list[Entry]]:
         yield batch
 
 
-def spool_shards(inventory: Inventory, done: DoneShards, limit: int | None, spool: LineSpool) -> None:
-    """Add the shards that are to be read, as JSON, in the inventory's order; with a limit, of the first files alone."""
-    seen, members = set(done.shards), 0
+def spool_shards(inventory: Inventory, done: DoneShards, limit: int | None, spool: LineSpool) -> int:
+    """Add the shards that are to be read, as JSON, in the inventory's order; with a limit, of the first files alone.
+
+    Returns how many of them were never read before.
+    """
+    seen, members, new = set(done.shards), 0, 0
     for shards in _split_batches(inventory, done):
         for shard in shards:
             if limit is not None and members >= limit:
-                return
+                return new
             members += shard.members
             if shard.to_read is not None and shard.id not in seen:
                 spool.add(shard.to_read)
                 seen.add(shard.id)
+                new += shard.id not in done.again
+    return new
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ then a marker; the driver alone deals with duplicates across shards, labels and 
 """
 
 import hashlib
+import re
 import secrets
 from collections import Counter
 from collections.abc import Iterator
@@ -27,7 +28,7 @@ from rajobs.records.errors import DataError, TooManyRejects, UsageError
 from rajobs.records.identity import Key
 from rajobs.records.manifest import MANIFEST, check_claim, claim, digest, put_manifest, put_plan, read_manifest
 from rajobs.records.store import Store, absolute, open_store
-from rajobs.records.tables.parquet_parts import list_parts, to_parquet
+from rajobs.records.tables.parquet_parts import check_schema_of_table, list_parts, to_parquet
 from rajobs.records.tables.schemas import CLINIC, CROSSWALK, LABELS
 from rajobs.records.tables.table_schema import TableSchema
 from rajobs.records.user_tables import check_names, clinic_crosswalk, label_rows, read_clinic, read_labels
@@ -38,6 +39,9 @@ WAVE, WAVE_BYTES = 20_000, 64 * MIB
 """Shards, and bytes of their JSON, that are handed to Ray Data at once: the driver holds no more."""
 
 
+_CENTRE = re.compile(r"[A-Za-z0-9_-]{1,32}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class IngestRequest:
     """What a person asks of ingest."""
@@ -46,6 +50,7 @@ class IngestRequest:
     out: str
     labels: str | None = None
     clinic: str | None = None
+    centre: str | None = None
     key_env: str = "RAJOBS_KEY"
     ledger: str | None = None
     limit: int | None = None
@@ -61,12 +66,16 @@ def ingest(request: IngestRequest) -> None:
         raise UsageError(f"--max-rejects must lie between 0 and 1, not at {request.max_rejects}")
     if request.limit is not None and request.limit < 1:
         raise UsageError(f"--limit must be 1 or more, not {request.limit}")
+    if request.centre is not None and not _CENTRE.fullmatch(request.centre):
+        raise UsageError("--centre must be a short word of letters, digits, - and _ (at most 32), such as basel-2")
     store = open_store(request.out)
     labels = _read_labels(request.labels) if request.labels else None
     hints = label_hints(labels)
     clinic = read_clinic(request.clinic, key) if request.clinic else None
     identity = {"key": key.fingerprint}
     check_claim(store, "ingest", identity)
+    if request.ledger:
+        check_schema_of_table(open_store(request.ledger), CROSSWALK)
     with LineSpool() as spool:
         inventory = take_inventory(request.sources, spool)
         if not request.ledger:
@@ -74,7 +83,7 @@ def ingest(request: IngestRequest) -> None:
         claim(store, "ingest", identity)
         before = read_manifest(store) or {}
         settings = digest_options(request.options) + hints.digest(key)
-        wanted = digest([inventory.hash, request.limit, settings, bool(request.ledger)])
+        wanted = digest([inventory.hash, request.limit, settings, bool(request.ledger), request.centre])
         if before.get("input") != wanted:
             _take_in(request, store, inventory, key, label_changes(store, key, hints))
     duplicates.drop_duplicates(store)
@@ -107,20 +116,20 @@ def _read_labels(uri: str) -> pa.Table:
 
 def _take_in(request: IngestRequest, store: Store, inventory: Inventory, key: Key, changes: LabelChanges) -> None:
     """Read every shard that is not done yet."""
-    done = read_done(store, digest_options(request.options), changes)
+    done = read_done(store, digest_options(request.options), changes, request.centre)
     if request.ledger:
         report_parts_without_ledger(request.ledger, store)
     with cluster.connected(request.ray), LineSpool() as shards:
-        spool_shards(inventory, done, request.limit, shards)
+        new = spool_shards(inventory, done, request.limit, shards)
         _report_read_again(store, changes.outdated & done.again, shards)
         if not shards.count:
             return
-        put_plan(store, len(done.shards) + shards.count)
+        put_plan(store, len(done.shards) + len(done.again) + new)
         store.delete(MANIFEST)  # until the last part is there, this is no finished ingest
         settings = IngestSettings(
             out=absolute(request.out), ledger=request.ledger and absolute(request.ledger),
             labels=request.labels and absolute(request.labels), key_env=request.key_env, fingerprint=key.fingerprint,
-            options=request.options, run=secrets.token_hex(8),
+            options=request.options, centre=request.centre, run=secrets.token_hex(8),
         )  # fmt: skip
         with console.Progress("shards", shards.count) as progress:
             for wave in _waves(shards):

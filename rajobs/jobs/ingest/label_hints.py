@@ -62,7 +62,9 @@ def label_vocabulary() -> dict[str, LabelNames]:
         axes = ("x", "y") if study.name == POSITION_STUDY else ()
         sites = tuple(SITES) if axes or study.rows.labels_name_site else ()
         targets = (*(target.name for target in study.targets), *axes)
-        vocabulary[study.name] = LabelNames(targets=targets, sites=sites)
+        # Such a label decides which other labels teach, so that a misspelt one must not be left out in silence.
+        values = {study.assessable: study.target(study.assessable).classes} if study.assessable is not None else {}
+        vocabulary[study.name] = LabelNames(targets=targets, sites=sites, values=values)
     return vocabulary
 
 

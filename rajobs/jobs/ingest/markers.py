@@ -35,11 +35,13 @@ class Marker:
     files: tuple[str, ...]  # hashes of its loose files
     hints: str = ""  # digest of what labels said
     undescribed: tuple[str, ...] = ()  # pseudonyms of the paths of pictures that labels did not describe
+    centre: str | None = None  # the user's word for where its files come from
 
     def to_json(self) -> dict[str, Any]:
         return {
             "shard": self.shard, "settings": self.settings, "parts": list(self.parts), "counts": dict(self.counts),
             "files": list(self.files), "hints": self.hints, "undescribed": list(self.undescribed),
+            "centre": self.centre,
         }  # fmt: skip
 
     @classmethod
@@ -88,13 +90,16 @@ class LabelChanges:
     outdated: frozenset[str] = frozenset()  # shards with another patient or source than labels give
 
 
-def read_done(store: Store, settings: str, changes: LabelChanges = LabelChanges()) -> DoneShards:
-    """What is done, for a run with these settings and labels."""
+def read_done(
+    store: Store, settings: str, changes: LabelChanges = LabelChanges(), centre: str | None = None
+) -> DoneShards:
+    """What is done, for a run with these settings and labels, and with this centre if it names one."""
     done: set[str] = set()
     again: set[str] = set()
     loose: list[NDArray[np.uint64]] = []
     for marker in read_markers(store):
-        (again if _must_be_read_again(marker, settings, changes) else done).add(marker.shard)
+        renamed = centre is not None and marker.centre != centre
+        (again if renamed or _must_be_read_again(marker, settings, changes) else done).add(marker.shard)
         loose.append(_as_numbers(marker.files))
     return DoneShards(
         shards=frozenset(done),

@@ -37,6 +37,7 @@ class IngestSettings:
     key_env: str
     fingerprint: str  # of the key
     options: ReadOptions
+    centre: str | None = None  # of the files, in the user's own word
     run: str  # tells this driver's attempts from those of another
 
 
@@ -57,17 +58,17 @@ class IngestWorker:
 
     def __call__(self, item: dict[str, Any]) -> dict[str, Any]:
         shard = Shard.from_json(item["shard"])
-        options = digest_options(self.settings.options)
+        options, centre = digest_options(self.settings.options), self._centre_of(shard.id)
         builder = RowBuilder(
             key=self.key, read=self._read, origin=shard.origin,
-            patients=self.hints.patients, shows=self.hints.shows, sources=self.hints.sources,
+            patients=self.hints.patients, shows=self.hints.shows, sources=self.hints.sources, centre=centre,
         )  # fmt: skip
         parts: list[str] = []
         undescribed: list[str] = []
         counts: Counter[str] = Counter()
         attempts = Attempts(self.store, shard.id, self.settings.run)
         source = self.sources.setdefault(shard.source, open_store(shard.source))
-        suffix = digest([options, self.hints_digest]) if self.hints_digest else options
+        suffix = digest([options, self.hints_digest, centre]) if self.hints_digest or centre else options
         name = f"part-{shard.id}" + (f"-{suffix}" if suffix else "")
         for number, rows in enumerate(builder.build_rows(attempts.watch(read_members(source, shard)))):
             parts += self._put_rows(name + (f"-{number:04d}" if number else ""), rows)
@@ -77,10 +78,16 @@ class IngestWorker:
         files = [entry_hash(entry) for entry in shard.members] if shard.kind == "files" else []
         put_marker(self.store, Marker(
             shard=shard.id, settings=options, parts=tuple(parts), counts=counts, files=tuple(files),
-            hints=self.hints_digest, undescribed=tuple(undescribed),
+            hints=self.hints_digest, undescribed=tuple(undescribed), centre=centre,
         ))  # fmt: skip
         attempts.finish()
         return {"objects": counts["objects"]}
+
+    def _centre_of(self, shard: str) -> str | None:
+        """The centre that this run names; without one, that of an earlier reading of the shard."""
+        if self.settings.centre is not None or not has_marker(self.store, shard):
+            return self.settings.centre
+        return read_marker(self.store, shard).centre
 
     def _read(self, data: bytes, shows: str | None) -> list[Image]:
         options = self.settings.options

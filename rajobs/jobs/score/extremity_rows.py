@@ -1,4 +1,4 @@
-"""Rows of hands and joints out of votes: scores by site, totals, and the doubt that is left."""
+"""Rows of extremities and joints out of votes: scores by site, totals, and the doubt that is left."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from rajobs.imaging.rows import Row
-from rajobs.jobs.score.steps import Record, Votes, fill
+from rajobs.jobs.score.steps import ASSESSABLE, Record, Votes, fill
 from rajobs.learning.study import AnswerColumns
 from rajobs.learning.targets import predicted
 from rajobs.learning.voting import Vote
@@ -23,8 +23,8 @@ HIGHEST_SCORES: Mapping[str, Mapping[str, int | None]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class HandInProgress:
-    """A hand while its rows are made; `uncertainty` and `apart` hold one number per score of its joints."""
+class ExtremityInProgress:
+    """A hand or foot while its rows are made; `uncertainty` and `apart` hold one number per score of its joints."""
 
     row: Row
     owner: Record  # image_id, patient and visit_date
@@ -33,9 +33,14 @@ class HandInProgress:
     uncertainty: list[float] = field(default_factory=list)
     apart: list[float] = field(default_factory=list)
 
+    @property
+    def part(self) -> str:
+        """hand | foot."""
+        return SITES[self.row.joints[0].site].part
 
-def fill_joints(hands: Sequence[HandInProgress], votes: Votes, bundles: Sequence[str]) -> None:
-    """The rows of all sites of every hand; a joint that was not found has nulls.
+
+def fill_joints(hands: Sequence[ExtremityInProgress], votes: Votes, bundles: Sequence[str]) -> None:
+    """The rows of all sites of every hand; a joint that was not found, or cannot be assessed, has nulls for scores.
 
     Votes are in the order of the hands' joints.
     """
@@ -44,7 +49,7 @@ def fill_joints(hands: Sequence[HandInProgress], votes: Votes, bundles: Sequence
         row_of_site = {joint.site: (joint, first + number) for number, joint in enumerate(hand.row.joints)}
         for site in (each.name for each in HAND_SITES):
             record: Record = {
-                "image_id": hand.row.image_id, "hand": hand.row.hand, "site": site, "side": hand.row.side,
+                "image_id": hand.row.image_id, "extremity": hand.row.extremity, "site": site, "side": hand.row.side,
                 "patient": hand.owner["patient"], "bundles": list(bundles),
             }  # fmt: skip
             if site in row_of_site:
@@ -56,14 +61,15 @@ def fill_joints(hands: Sequence[HandInProgress], votes: Votes, bundles: Sequence
                     "x": sum(joint.box[::2]) / 2,
                     "y": sum(joint.box[1::2]) / 2,
                 }
-                for _, columns, vote in votes.each():
-                    record |= _fill_site(hand, site, columns, vote, row, votes.schema)
+                for study, columns, vote in votes.each():
+                    if columns.target == study.assessable or votes.is_assessable(study, row):
+                        record |= _fill_site(hand, site, columns, vote, row, votes.schema)
             hand.joints.append(record)
         first += len(hand.row.joints)
 
 
 def _fill_site(
-    hand: HandInProgress, site: str, columns: AnswerColumns, vote: Vote, row: int, schema: TableSchema
+    hand: ExtremityInProgress, site: str, columns: AnswerColumns, vote: Vote, row: int, schema: TableSchema
 ) -> Record:
     """A site's answer; a score of the method goes no higher than the method does at this site."""
     p = vote.probabilities_at(row)
@@ -89,16 +95,15 @@ def _one_row(vote: Vote, row: int, answer: int) -> Vote:
     )  # fmt: skip
 
 
-def hand_rows(hands: Sequence[HandInProgress], votes: Votes, bundles: Sequence[str]) -> list[Record]:
-    """Rows of the hands table; the joints' rows must be there already."""
+def extremity_rows(hands: Sequence[ExtremityInProgress], votes: Votes, bundles: Sequence[str]) -> list[Record]:
+    """Rows of the extremities table; the joints' rows must be there already."""
     rows, measures = [], []
     for number, hand in enumerate(hands):
-        total = totals(*({joint["site"]: joint.get(name) for joint in hand.joints} for name in HIGHEST_SCORES))
+        jsn, erosion = ({joint["site"]: joint.get(name) for joint in hand.joints} for name in HIGHEST_SCORES)
         row: Record = {
-            **hand.owner, "hand": hand.row.hand, "side": hand.row.side, "box": list(hand.row.box or ()),
-            "bundles": list(bundles), "jsn_total": total.jsn, "erosion_total": total.erosion,
-            "svdh_total": total.svdh, "coverage": total.coverage, "svdh_lowest": total.lowest,
-            "svdh_highest": total.highest, **votes.fill(number),
+            **hand.owner, "extremity": hand.row.extremity, "part": hand.part, "side": hand.row.side,
+            "box": list(hand.row.box or ()), "bundles": list(bundles),
+            **totals(jsn, erosion, hand.part).columns(), **votes.fill(number),
         }  # fmt: skip
         apart = [float(np.mean(hand.apart))] if hand.apart else []
         apart += [float(v.apart[number]) for _, _, v in votes.each() if v.probabilities_at(number) is not None]
@@ -110,11 +115,14 @@ def hand_rows(hands: Sequence[HandInProgress], votes: Votes, bundles: Sequence[s
     ]
 
 
-def _doubt_measures(row: Record, hand: HandInProgress, apart: Sequence[float]) -> dict[str, float]:
+def _doubt_measures(row: Record, hand: ExtremityInProgress, apart: Sequence[float]) -> dict[str, float]:
     """What a hand's doubt is made of, by reason (records/doubt.py)."""
     measures = {"answers contradict each other": _contradiction(row), "models disagree": max(apart, default=0.0)}
     if hand.uncertainty:
         measures |= {"scores unsure": float(np.mean(hand.uncertainty)), "joints missing": 1 - row["coverage"]}
+    assessable = [p >= ASSESSABLE for joint in hand.joints if (p := joint.get("assessable_p")) is not None]
+    if assessable:
+        measures["joints not assessable"] = 1 - float(np.mean(assessable))
     confidence = {joint["site"]: joint.get("confidence") for joint in hand.joints}
     if any(value is not None for value in confidence.values()):  # positions placed by people have none
         measures["joints unsure"] = 1 - float(np.mean([confidence[site] or 0.0 for site in FINGER_JOINTS]))
@@ -138,7 +146,7 @@ def _compare_hands(rows: Sequence[Record], measures: Sequence[dict[str, float]])
     """Two hands of one film whose totals differ much are looked at again."""
     for one, by_reason in zip(rows, measures):
         for other in rows:
-            pair = one["image_id"] == other["image_id"] and one["hand"] != other["hand"]
+            pair = one["image_id"] == other["image_id"] and one["extremity"] != other["extremity"]
             if pair and one["svdh_total"] is not None and other["svdh_total"] is not None:
                 difference = abs(one["svdh_total"] - other["svdh_total"])
                 by_reason["hands contradict each other"] = difference / HIGHEST

@@ -1,6 +1,6 @@
 """rajobs score: a cohort's images asked every question there is a model for, in one pass, into tables."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import ray
 from rajobs import studies
 from rajobs.imaging.rows import VISITS
 from rajobs.jobs import builtin, cluster, console
+from rajobs.jobs.score.bundle_columns import describe_bundles
 from rajobs.jobs.score.steps import ScoreSteps
 from rajobs.jobs.score.tables import GatheredTables, drop_gathered, gather
 from rajobs.jobs.score.worker import ScoreWorker, hand_positions, scan_places
@@ -24,6 +25,7 @@ from rajobs.records.scan_grades import PLACE
 from rajobs.records.store import Store, absolute, open_store
 from rajobs.records.tables.parquet_parts import lacks_columns, list_parts, read_part, read_table
 from rajobs.records.tables.schemas import IMAGES, JOINTS, LABELS, LEDGER, ULTRASOUND
+from rajobs.reports.score.bundles import BundleFacts
 from rajobs.reports.score.hand_sections import clinic_sections, hand_sections
 from rajobs.reports.score.overlay import ScoredJoint, overlay
 from rajobs.reports.score.page import IntakeCounts, ScoreFacts, score_page
@@ -41,6 +43,7 @@ class ScoreRequest:
     models: str
     out: str
     limit: int | None = None
+    no_scores: bool = False
     ray: str | None = None
 
 
@@ -54,9 +57,11 @@ def score(request: ScoreRequest) -> str:
         raise StoreError(f"{request.data} holds no finished ingest; run `rajobs ingest SRC {request.data}` first")
     steps = ScoreSteps.of_all_studies()
     models = find_models(request.models, steps)
+    left_out = [study.name for study in steps.scoring if models[study.name]] if request.no_scores else []
+    models |= {name: {} for name in left_out}
     hashes = {study: sorted(by_hash) for study, by_hash in models.items()}
     bundles = {study: list(by_hash.values()) for study, by_hash in models.items()}
-    identity = {"key": manifest["key"], "studies": hashes}
+    identity = {"key": manifest["key"], "scores": "left out" if left_out else "asked for", "studies": hashes}
     check_claim(store, "score", identity)
     before = read_manifest(store)
     wanted = digest([manifest["hash"], hashes, request.limit])
@@ -73,7 +78,7 @@ def score(request: ScoreRequest) -> str:
     if keys:
         with cluster.connected(request.ray), console.Progress("scoring parts", len(keys)) as progress:
             _run(request, bundles, keys, progress)
-    return _finish(data, request.out, wanted, identity, steps, bundles)
+    return _finish(data, request.out, wanted, identity, steps, bundles, left_out)
 
 
 def find_models(models: str, steps: ScoreSteps) -> dict[str, dict[str, BundleLocation]]:
@@ -170,30 +175,42 @@ def _finish(
     identity: Mapping[str, Any],
     steps: ScoreSteps,
     bundles: Mapping[str, list[BundleLocation]],
+    left_out: Sequence[str],
 ) -> str:
     store = open_store(out)
     store.sweep()
     of_visits = {study.name: VotingModels.load(study, bundles[study.name]) for study in steps.filling(VISITS)}
     gathered = gather(data, store, steps, of_visits)
-    without_model = tuple(name for name in studies.names() if not identity["studies"].get(name))
-    store.put(PAGE, _page(data, store, gathered, without_model).encode())
+    missing = [name for name in studies.names() if not identity["studies"].get(name) and name not in left_out]
+    described = describe_bundles(steps, bundles)
+    store.put(PAGE, _page(data, store, gathered, missing, left_out, described).encode())
     views = {view: len(sure) for view, sure in gathered.films.certainty.items() if len(sure)}
     put_manifest(store, {
         "job": "score", **identity, "input": wanted, "images": gathered.rows["ledger"], "rows": gathered.rows,
         "fates": dict(sorted(gathered.fates.items())), "views": dict(sorted(views.items())),
-        "without_model": list(without_model),
+        "without_model": missing, "bundles": {each.hash: each.to_json() for each in described},
     })  # fmt: skip
-    counts = {"images": gathered.rows["ledger"], **{name: gathered.rows[name] for name in ("films", "hands", "visits")}}
+    counts = {"images": gathered.rows["ledger"]}
+    counts |= {name: gathered.rows[name] for name in ("films", "extremities", "visits")}
     console.table("scored", {**counts, **gathered.fates})
     console.line(f"tables: {out}/{'  '.join(gathered.rows)}\nreport: {out}/{PAGE}")
     return f"{out}/{PAGE}"
 
 
-def _page(data: Store, store: Store, gathered: GatheredTables, without_model: tuple[str, ...]) -> str:
+def _page(
+    data: Store,
+    store: Store,
+    gathered: GatheredTables,
+    missing: Sequence[str],
+    left_out: Sequence[str],
+    bundles: Sequence[BundleFacts],
+) -> str:
     counts = (read_manifest(data) or {})["counts"]
     intake = IntakeCounts(**{name: counts[name] for name in ("objects", "images", "frames", "rejects", "ignored")})
     ultrasound = gathered.rows["ledger"] - gathered.rows["films"]
-    facts = ScoreFacts(intake=intake, ultrasound=ultrasound, missing=without_model)
+    facts = ScoreFacts(
+        intake=intake, ultrasound=ultrasound, missing=tuple(missing), left_out=tuple(left_out), bundles=tuple(bundles)
+    )
     sections = [
         *hand_sections(gathered.hands, gathered.visits, _overlays(data, store, gathered.hands)),
         *clinic_sections(gathered.visits),
@@ -216,7 +233,7 @@ def _overlays(data: Store, store: Store, hands: HandTally) -> dict[tuple[str, in
     for part in sorted({hand.part for hand in shown.values()}):
         table = read_part(store, f"joints/{part}", JOINTS)
         for row in table.filter(pc.is_in(table.column("image_id"), images)).to_pylist():
-            place = row["image_id"], row["hand"]
+            place = row["image_id"], row["extremity"]
             if place in joints:
                 joints[place].append(ScoredJoint(box=row["box"], jsn=row["jsn"], erosion=row["erosion"]))
     drawn = {}

@@ -109,7 +109,7 @@ class JointFinder:
             if hands:
                 rough[row.image_id] = hands
         close: dict[str, Hands] = defaultdict(dict)
-        for row, points in self.joints_of(row_kinds.HANDS.rows_of_part(self.images, rough)):
+        for row, points in self.joints_of(row_kinds.EXTREMITIES.rows_of_part(self.images, rough)):
             names = self.joints.study.points.point_names
             close[row.image_id][row.side] = positions_of_hand(names, points, row.side)
         return close

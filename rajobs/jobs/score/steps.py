@@ -7,17 +7,19 @@ from typing import Any
 import pyarrow as pa
 
 from rajobs import studies
-from rajobs.imaging.rows import FILMS, HANDS, RowKind
+from rajobs.imaging.rows import EXTREMITIES, FILMS, JOINTS, RowKind
 from rajobs.learning.study import AnswerColumns, Study
+from rajobs.learning.targets import YES
 from rajobs.learning.voting import Vote
 from rajobs.learning.voting_models import VotingModels
 from rajobs.records.tables import schemas
 from rajobs.records.tables.table_schema import TableSchema
 
-PART_TABLES = (schemas.FILMS, schemas.HANDS, schemas.JOINTS, schemas.ULTRASOUND, schemas.LEDGER)
+PART_TABLES = (schemas.FILMS, schemas.EXTREMITIES, schemas.JOINTS, schemas.ULTRASOUND, schemas.LEDGER)
 """The tables that a worker writes for each part, in the order they are put: with the ledger's, the part is done."""
 
 Record = dict[str, Any]
+ASSESSABLE = 0.5  # least probability that a row can be judged, from which its other answers count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +49,12 @@ class ScoreSteps:
     @property
     def joint_finder(self) -> Study | None:
         """The study that shows where the joints of a hand are."""
-        return next((s for s in self.studies if s.points is not None and s.rows is HANDS), None)
+        return next((s for s in self.studies if s.points is not None and s.rows is EXTREMITIES), None)
+
+    @property
+    def scoring(self) -> list[Study]:
+        """The studies that score hands, feet and their joints, which --no-scores leaves out."""
+        return [*self.filling(EXTREMITIES), *self.filling(JOINTS)]
 
     def filling(self, rows: RowKind) -> list[Study]:
         """The studies that answer for these rows and fill columns."""
@@ -95,6 +102,12 @@ class Votes:
     def hashes(self) -> list[str]:
         """The bundles that were asked."""
         return [name for study in self.studies for name in self.models[study.name].hashes]
+
+    def is_assessable(self, study: Study, row: int) -> bool:
+        """Whether a study's answers to a row count; they do where nobody can tell."""
+        vote = self.by_study.get(study.name, {}).get(study.assessable or "")
+        p = vote.probabilities_at(row) if vote is not None else None
+        return vote is None or p is None or float(p[vote.target.classes.index(YES)]) >= ASSESSABLE
 
     def fill(self, row: int) -> Record:
         """One row's columns out of all votes."""

@@ -22,16 +22,16 @@ from rajobs.jobs.score.steps import Record, ScoreSteps, Votes
 from rajobs.learning.samples.row_arrays import ViewRequest, draw_visits
 from rajobs.learning.voting_models import VotingModels
 from rajobs.records.store import Store
-from rajobs.records.tables.csv_files import csv_file
+from rajobs.records.tables.csv_files import csv_file, to_csv
 from rajobs.records.tables.parquet_parts import iterate_parts, list_parts, open_part, read_part, to_parquet
-from rajobs.records.tables.schemas import CLINIC, HANDS, ULTRASOUND
+from rajobs.records.tables.schemas import CHANGES, CLINIC, EXTREMITIES, ULTRASOUND
 from rajobs.records.tables.table_schema import TableSchema
-from rajobs.records.visits import HAND_COLUMNS, SCAN_COLUMNS, build_visits, grades_by_visit
+from rajobs.records.visits import EXTREMITY_COLUMNS, SCAN_COLUMNS, build_visits, grades_by_visit
 from rajobs.reports.score.tallies import FilmTally, HandTally, VisitTally
 
 ROWS_PER_LOT = 50_000  # rows of the small tables held in memory while visits are made of them
 VISITS_AT_ONCE = 256  # visits drawn at a time
-VISITS_TABLE = "visits"
+VISITS_TABLE, CHANGES_TABLE = "visits", "changes"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,14 +47,14 @@ class GatheredTables:
 
 def drop_gathered(store: Store, steps: ScoreSteps) -> None:
     """Remove what an earlier start made of all parts: it is incomplete once more parts are to come."""
-    for name in (*steps.part_tables, VISITS_TABLE):
+    for name in (*steps.part_tables, VISITS_TABLE, CHANGES_TABLE):
         store.delete(f"{name}.csv")
-    for key in list_parts(store, VISITS_TABLE):
+    for key in [*list_parts(store, VISITS_TABLE), *list_parts(store, CHANGES_TABLE)]:
         store.delete(key)
 
 
 def gather(data: Store, store: Store, steps: ScoreSteps, models: Mapping[str, VotingModels]) -> GatheredTables:
-    """Write a CSV of each table, and the visits, for which `models` are asked; the counts of all."""
+    """Write a CSV of each table, the visits, for which `models` are asked, and the changes; the counts of all."""
     gathered, tables = GatheredTables(), steps.part_tables
     drop_gathered(store, steps)
     with ExitStack() as stack:
@@ -67,7 +67,7 @@ def gather(data: Store, store: Store, steps: ScoreSteps, models: Mapping[str, Vo
                 gathered.rows[name] += table.num_rows
             gathered.fates.update(of_part["ledger"].column("fate").to_pylist())
             gathered.films.add(of_part["films"], part)
-            gathered.hands.add(of_part["hands"], of_part["joints"], part)
+            gathered.hands.add(of_part["extremities"], of_part["joints"], part)
             gathered.visits.add_scans(of_part["ultrasound"])
     with csv_file(store, f"{VISITS_TABLE}.csv", steps.visits) as write_visits:
         for number, table in enumerate(_visits(data, store, steps, models)):
@@ -75,6 +75,10 @@ def gather(data: Store, store: Store, steps: ScoreSteps, models: Mapping[str, Vo
             write_visits(table)
             gathered.rows[VISITS_TABLE] += table.num_rows
             gathered.visits.add(table)
+    changes = CHANGES.rows([])  # without rows: the changes between visits are not computed yet
+    store.put(f"{CHANGES_TABLE}/part-00000.parquet", to_parquet(changes, CHANGES))
+    store.put(f"{CHANGES_TABLE}.csv", to_csv(changes))
+    gathered.rows[CHANGES_TABLE] = changes.num_rows
     return gathered
 
 
@@ -91,7 +95,7 @@ class _Source:
 def _visits(data: Store, store: Store, steps: ScoreSteps, models: Mapping[str, VotingModels]) -> Iterator[pa.Table]:
     """The second stage: lots of whole patients, which wait on this machine's disk for their turn."""
     sources = {
-        "hands": _Source(store=store, folder="hands", schema=HANDS, columns=HAND_COLUMNS),
+        "extremities": _Source(store=store, folder="extremities", schema=EXTREMITIES, columns=EXTREMITY_COLUMNS),
         "scans": _Source(store=store, folder="ultrasound", schema=ULTRASOUND, columns=SCAN_COLUMNS),
     }
     if any(group.models for group in models.values()):
@@ -107,10 +111,10 @@ def _visits(data: Store, store: Store, steps: ScoreSteps, models: Mapping[str, V
             tables = (t for _, t in iterate_parts(source.store, source.folder, source.schema, source.columns))
             _split_by_patient(tables, Path(folder) / name, lots)
         for lot in range(lots):
-            hands, scans = (_read_lot(Path(folder) / name / str(lot)) for name in ("hands", "scans"))
+            extremities, scans = (_read_lot(Path(folder) / name / str(lot)) for name in ("extremities", "scans"))
             scans = scans or ULTRASOUND.arrow.empty_table()
             asked = ask_about_visits(steps, models, _read_lot(Path(folder) / "clinic" / str(lot)), scans)
-            yield build_visits(hands or HANDS.arrow.empty_table(), scans, asked, schema=steps.visits)
+            yield build_visits(extremities or EXTREMITIES.arrow.empty_table(), scans, asked, schema=steps.visits)
 
 
 def _split_by_patient(tables: Iterable[pa.Table], folder: Path, lots: int) -> None:

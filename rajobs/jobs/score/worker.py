@@ -13,7 +13,7 @@ import pyarrow as pa
 from rajobs.imaging import rows as row_kinds
 from rajobs.imaging.hand_geometry import POSITION_STUDY, Positions, positions_from_labels
 from rajobs.imaging.rows import Row, RowKind
-from rajobs.jobs.score.extremity_rows import HandInProgress, fill_joints, hand_rows
+from rajobs.jobs.score.extremity_rows import ExtremityInProgress, extremity_rows, fill_joints
 from rajobs.jobs.score.joint_finding import find_joints, keep_examined
 from rajobs.jobs.score.steps import Record, ScoreSteps, Votes
 from rajobs.learning.samples.row_arrays import ViewRequest, draw_views
@@ -58,8 +58,8 @@ class ScoreWorker:
         kept = {film["image_id"]: film for film in films if film["fate"] == "kept"}
         positions = {**self._find_joints(key, images, kept), **self.positions}
         hands = [
-            HandInProgress(row=row, owner=_owner(records[row.at]), film=kept[row.image_id])
-            for row in row_kinds.HANDS.rows_of_part(images, positions)
+            ExtremityInProgress(row=row, owner=_owner(records[row.at]), film=kept[row.image_id])
+            for row in row_kinds.EXTREMITIES.rows_of_part(images, positions)
             if row.image_id in kept
         ]
         scans = row_kinds.ULTRASOUND.rows_of_part(images, {})
@@ -68,7 +68,7 @@ class ScoreWorker:
             records,
             {
                 row_kinds.JOINTS: [joint for hand in hands for joint in hand.row.joints],
-                row_kinds.HANDS: [hand.row for hand in hands],
+                row_kinds.EXTREMITIES: [hand.row for hand in hands],
                 row_kinds.ULTRASOUND: scans,
             },
         )
@@ -76,7 +76,7 @@ class ScoreWorker:
         fill_joints(hands, of_joints, [*finder, *of_joints.hashes])
         tables: dict[str, list[Record]] = {
             "films": films,
-            "hands": hand_rows(hands, of_hands, [*finder, *of_joints.hashes, *of_hands.hashes]),
+            "extremities": extremity_rows(hands, of_hands, [*finder, *of_joints.hashes, *of_hands.hashes]),
             "joints": [joint for hand in hands for joint in hand.joints],
             "ultrasound": self._scan_rows(scans, of_scans, records),
         }
@@ -165,12 +165,12 @@ class ScoreWorker:
         rows = []
         for image in records:
             name = image["image_id"]
-            hands = sum(hand["image_id"] == name for hand in tables["hands"])
+            hands = sum(hand["image_id"] == name for hand in tables["extremities"])
             joints = sum(joint["image_id"] == name and "x" in joint for joint in tables["joints"])
             fate, why = (
                 _film_fate(films[name], hands, filtering, searched=searched) if name in films else self._scan_fate()
             )
-            rows.append({"image_id": name, "fate": fate, "why": why, "hands": hands, "joints": joints})
+            rows.append({"image_id": name, "fate": fate, "why": why, "extremities": hands, "joints": joints})
         return rows
 
     def _scan_fate(self) -> tuple[str, str]:
@@ -205,7 +205,7 @@ def _by_rules(
 
 
 def hand_positions(labels: pa.Table) -> Positions:
-    """Where the labels place the joints of hands; feet have no table yet."""
+    """Where the labels place the joints of hands; feet are not scored yet."""
     coordinates = {axis: consensus(labels, POSITION_STUDY, axis, ordered=True) for axis in ("x", "y")}
     hands = {
         image: [place for place in positions if SITES[place.site].part == "hand"]

@@ -22,6 +22,7 @@ from rajobs.learning.recipe import Recipe, Settings
 from rajobs.learning.samples import prepared
 from rajobs.learning.samples.dataset import Dataset
 from rajobs.learning.study import POINT_CLASSES, Study
+from rajobs.learning.targets import NO, Target
 from rajobs.records.errors import DataError, StoreError
 from rajobs.records.label_consensus import consensus
 from rajobs.records.manifest import read_manifest
@@ -54,12 +55,7 @@ def open_labelled_data(data: str, study: Study) -> LabelledData:
         raise StoreError(f"{data} holds no finished ingest; run `rajobs ingest SRC {data} --labels FILE` first")
     rows = study.rows
     readings = labels_of_clinic(store, study) if rows.table == CLINIC_TABLE else read_table(store, "labels", LABELS)
-    labels = {
-        target.name: consensus(
-            readings, study.name, target.name, ordered=target.ordered, whole=not rows.cut_by_positions
-        )
-        for target in study.targets
-    }
+    labels = {target.name: _agreed_labels(readings, study, target) for target in study.targets}
     needs_positions = rows.cut_by_positions or study.points is not None
     coordinates = {
         axis: consensus(readings, POSITION_STUDY, axis, ordered=True) if needs_positions else {} for axis in ("x", "y")
@@ -73,6 +69,16 @@ def open_labelled_data(data: str, study: Study) -> LabelledData:
         store=store, study=study, data_hash=manifest["hash"], key=manifest["key"], labels=labels,
         positions=positions_from_labels(coordinates), readings=readings,
     )  # fmt: skip
+
+
+def _agreed_labels(readings: pa.Table, study: Study, target: Target) -> dict[LabelPlace, str]:
+    """The readers' consensus on a target, but for places that they call not assessable: a score there is a guess."""
+    whole = not study.rows.cut_by_positions
+    agreed = consensus(readings, study.name, target.name, ordered=target.ordered, whole=whole)
+    if study.assessable in (None, target.name):
+        return agreed
+    assessable = consensus(readings, study.name, study.assessable, ordered=False, whole=whole)
+    return {place: value for place, value in agreed.items() if assessable.get(place) != NO}
 
 
 def _label_names(study: Study) -> str:

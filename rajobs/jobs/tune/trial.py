@@ -34,7 +34,7 @@ from rajobs.learning.training.state import Epoch
 from rajobs.records.metrics import Answers
 from rajobs.records.store import open_store
 
-ROW_KEY = ("image_id", "hand", "site")
+ROW_KEY = ("image_id", "extremity", "site")
 LONGEST_CAUSE = 300  # characters
 
 

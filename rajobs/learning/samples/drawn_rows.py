@@ -24,14 +24,14 @@ from rajobs.records.anatomy import SIDES
 
 VIEW_SHARES = {
     "films": {"unilateral": 0.26, "beside": 0.10, "both": 0.20, "foot": 0.18, "other": 0.26},
-    "hands": {"unilateral": 0.60, "both": 0.40},
+    "extremities": {"unilateral": 0.60, "both": 0.40},
 }  # fmt: skip
 """Shares of views. `beside`: one hand next to a foot or a child's hand, which is too rare otherwise to be learnt."""
 GRADES = 4
 DIFFICULTIES = {"easy": 0.1, "standard": 0.5, "hard": 0.4}
 SIZES: Mapping[str, Mapping[Any, float]] = {
     "films": {"SMALL": 1.0},
-    "hands": {"SMALL": 0.55, (1005, 745): 0.30, (745, 1005): 0.15},
+    "extremities": {"SMALL": 0.55, (1005, 745): 0.30, (745, 1005): 0.15},
 }
 """Shares of sizes (rows, columns). Hands need larger films too: they are cut out, and small films are blurred there."""
 WRONG_SIDE = 0.08  # share of the hands that get the other side, so that a network learns to show no joints then

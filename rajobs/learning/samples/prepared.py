@@ -102,7 +102,7 @@ def prepare(store: Store, key: str, study: Study, settings: Settings, positions:
 
 def _prepared_row(row: Row, patient: str, derived_from: str | None) -> dict[str, object]:
     return {
-        "image_id": row.image_id, "hand": row.hand, "site": row.site, "side": row.side, "patient": patient,
+        "image_id": row.image_id, "extremity": row.extremity, "site": row.site, "side": row.side, "patient": patient,
         "derived_from": derived_from,
     }  # fmt: skip
 

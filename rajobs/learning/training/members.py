@@ -128,7 +128,7 @@ def _add_drawn_rows(dataset: Dataset, recipe: Recipe, member: Member, train: Sam
         return train
     arrays, labels = draw_scans(study, recipe.view, DRAWN_SEED, count)
     names = [f"drawn-{number}" for number in range(count)]
-    rows = PREPARED.rows([{"image_id": name, "hand": 0, "site": "", "patient": name} for name in names])
+    rows = PREPARED.rows([{"image_id": name, "extremity": 0, "site": "", "patient": name} for name in names])
     drawn_dataset = replace(
         dataset, arrays=Prepared(rows=rows, arrays=(arrays,), starts=np.zeros(1, np.int64)), labels=labels, points=None,
         parts=np.full(count, "train"), groups=np.array(names),

@@ -2,11 +2,12 @@
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rajobs.records.errors import BadTable, StoreError
+from rajobs.records.errors import BadTable, StoreError, describe_other_schema
 from rajobs.records.store import Store
 from rajobs.records.store.seekable import open_object
 from rajobs.records.tables.schemas import SCHEMA_VERSION
@@ -17,6 +18,13 @@ FILM_ROWS = 16
 
 CODED = ("pixels", "preview")
 """Columns of coded pictures, which neither compression nor a dictionary makes smaller."""
+
+WRITTEN_BY: Mapping[str, tuple[str, ...]] = MappingProxyType({
+    "ingest": ("images", "labels", "clinic", "rejects", "ignored", "places", "crosswalk"),
+    "train": ("prepared", "split", "history"),
+    "evaluate": ("predictions",),
+})  # fmt: skip
+"""Tables by the job that writes them; all others are score's."""
 
 _PARQUET_MAGIC = b"PAR1"  # the first and the last bytes of a Parquet file
 
@@ -53,13 +61,39 @@ def open_part(store: Store, key: str, schema: TableSchema) -> pq.ParquetFile:
         raise BadTable(
             f"a part of {schema.name} at {store.uri} is no Parquet file; remove it and run the job again"
         ) from None
-    version = (file.schema_arrow.metadata or {}).get(b"rajobs.schema", b"none").decode()
+    version = _read_version(file.schema_arrow)
     if version != str(SCHEMA_VERSION):
         raise BadTable(
-            f"{schema.name} at {store.uri} has schema {version}, this version reads {SCHEMA_VERSION}; "
-            "make it again with this version"
+            describe_other_schema(
+                f"{schema.name} at {store.uri}", version or "none", SCHEMA_VERSION, _name_job(schema.name)
+            )
         )
     return file
+
+
+def check_schema_of_table(store: Store, schema: TableSchema) -> None:
+    """BadTable if a table, whose parts are all of one schema, is of another one; a table without parts fits."""
+    first = next((entry.key for entry in store.list(f"{schema.name}/") if entry.key.endswith(".parquet")), None)
+    if first is not None:
+        open_part(store, first, schema).close()
+
+
+def check_schema_if_ours(uri: str, schema: pa.Schema) -> None:
+    """BadTable if a table that a user names was written by rajobs in another schema; other tables have none."""
+    version = _read_version(schema)
+    if version not in ("", str(SCHEMA_VERSION)):
+        name = (schema.metadata or {}).get(b"rajobs.table", b"").decode()
+        raise BadTable(describe_other_schema(uri, version, SCHEMA_VERSION, _name_job(name)))
+
+
+def _read_version(schema: pa.Schema) -> str:
+    """The version of the tables' schema that a part was written with; empty if no rajobs wrote it."""
+    return bytes((schema.metadata or {}).get(b"rajobs.schema", b"")).decode()
+
+
+def _name_job(table: str) -> str:
+    """The job that writes a table."""
+    return next((job for job, names in WRITTEN_BY.items() if table in names), "score")
 
 
 def lacks_columns(store: Store, key: str, schema: TableSchema) -> bool:

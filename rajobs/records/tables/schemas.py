@@ -1,11 +1,12 @@
 """Every table of the contract: its columns with their units and closed lists, and its key.
 
 Raise `SCHEMA_VERSION` whenever a column changes: outputs of another schema are refused, not mixed. A column can be
-added as `later` without a new version if no table can have parts with it and parts without it: because its job writes
-the table whole, or writes the parts that lack it again (parquet_parts.lacks_columns), as score does.
+added as `later` (table_schema.Column) without a new version if no table can have parts with it and parts without it:
+because its job writes the table whole, or writes the parts that lack it again (parquet_parts.lacks_columns), as score
+does.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
@@ -13,22 +14,16 @@ from rajobs.records import anatomy
 from rajobs.records.errors import IGNORE_REASONS, REJECT_REASONS, REJECT_STAGES
 from rajobs.records.tables.table_schema import Column, TableSchema
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 TEXT, WHOLE, REAL, BYTES, DAY, FLAG = pa.string(), pa.int32(), pa.float32(), pa.binary(), pa.date32(), pa.bool_()
-REALS, TEXTS = pa.list_(pa.float32()), pa.list_(pa.string())
+REALS, WHOLES, TEXTS = pa.list_(pa.float32()), pa.list_(pa.int32()), pa.list_(pa.string())
 
 
 def _column(
-    name: str,
-    kind: pa.DataType,
-    meaning: str,
-    *,
-    required: bool = False,
-    values: Sequence[str] = (),
-    later: bool = False,
+    name: str, kind: pa.DataType, meaning: str, *, required: bool = False, values: Sequence[str] = ()
 ) -> Column:
-    return Column(name=name, type=kind, meaning=meaning, null=not required, values=tuple(values) or None, later=later)
+    return Column(name=name, type=kind, meaning=meaning, null=not required, values=tuple(values) or None)
 
 
 MODALITIES = ("CR", "DX", "RG", "US")
@@ -38,9 +33,11 @@ BODY_PARTS = (
     "HEEL", "SKULL", "HEAD", "JAW", "NECK", "CSPINE", "TSPINE", "LSPINE", "SSPINE", "SPINE", "COCCYX", "EXTREMITY",
     "JOINT", "BREAST", "HEART", "WHOLEBODY",
 )  # fmt: skip
+SPACING_PLANES = ("detector", "patient")
 VIEW_POSITIONS = ("AP", "PA", "LL", "RL", "LLD", "RLD", "LLO", "RLO", "LAT", "OBL")
 VIEWS = ("unilateral", "both", "foot", "other")
-SIDES, SITES = anatomy.SIDES, tuple(anatomy.SITES)
+SIDES, PARTS, SITES = anatomy.SIDES, anatomy.PARTS, tuple(anatomy.SITES)
+EXTREMITIES_OF_A_PATIENT = tuple(f"{side}_{part}" for part in PARTS for side in SIDES)
 
 IMAGE_ID = _column(
     "image_id", TEXT, "keyed hash of the SOP instance UID, or of the bytes, and the frame", required=True
@@ -64,10 +61,12 @@ IMAGES = TableSchema(
         _column("view_position", TEXT, "view position, by the header", values=VIEW_POSITIONS),
         _column("laterality", TEXT, "side, by the header", values=(*SIDES, "B", "U")),
         _column("manufacturer", TEXT, "maker of the machine, from a closed list"),
+        _column("centre", TEXT, "where the image comes from, in the user's own word (`ingest --centre`)"),
         _column("rows", WHOLE, "pixels", required=True),
         _column("columns", WHOLE, "pixels", required=True),
         _column("bits", WHOLE, "bits of a stored sample", required=True),
         _column("spacing_mm", REAL, "millimetres between pixel centres"),
+        _column("spacing_plane", TEXT, "where they are measured, by the header's tags", values=SPACING_PLANES),
         _column("window_centre", REAL, "stored values"),
         _column("window_width", REAL, "stored values"),
         _column("frame", WHOLE, "number of the frame, from 0", required=True),
@@ -177,8 +176,28 @@ CROSSWALK = TableSchema(
 )
 
 DISSENT = "share of the models' members whose own answer is another one, 0 to 1; null if there is one member"
-BUNDLES = _column("bundles", TEXTS, "hashes of the model bundles that answered", required=True)
-HAND = _column("hand", WHOLE, "number of the hand in the film, from 0, left to right", required=True)
+BUNDLES = _column("bundles", TEXTS, "hashes of the bundles that answered; manifest.json describes each", required=True)
+EXTREMITY = _column("extremity", WHOLE, "number of the hand or foot in the film, from 0, left to right", required=True)
+MEASURES = {"jsn": "JSN", "erosion": "erosion", "svdh": "JSN and erosion"}
+"""The totals of the Sharp/van der Heijde method."""
+
+
+def _totals(of: str = "") -> tuple[Column, ...]:
+    """Sums of scores with coverage and bounds; `of` begins the columns' names."""
+    return (
+        *(_column(f"{of}{name}_total", WHOLE, f"{what}: sum over the scored sites") for name, what in MEASURES.items()),
+        _column(f"{of}coverage", REAL, "share of the method's sites that were scored, 0 to 1"),
+        _column(f"{of}svdh_lowest", WHOLE, "total with every missing or not assessable site at 0"),
+        _column(f"{of}svdh_highest", WHOLE, "total with every missing or not assessable site at its maximum"),
+    )
+
+
+def _expected_totals() -> Iterator[Column]:
+    for name, what in MEASURES.items():
+        yield _column(f"{name}_expected", REAL, f"{what}: expected total of the scored sites")
+        yield _column(f"{name}_expected_low", REAL, "lower end of its 90 % interval")
+        yield _column(f"{name}_expected_high", REAL, "upper end of its 90 % interval")
+
 
 FILMS = TableSchema(
     name="films",
@@ -189,31 +208,29 @@ FILMS = TableSchema(
         _column("visit_date", DAY, "shifted date of the exam"),
         _column("view", TEXT, "what the film shows", values=VIEWS),
         *(_column(f"{view}_p", REAL, "probability, 0 to 1") for view in VIEWS),
+        _column("kind", TEXT, "what a film of view other seems to be: wrist, finger, forearm, ...; null where unsure"),
         _column("disagreement", REAL, "largest difference between the models' probabilities, 0 to 1"),
         _column("fate", TEXT, "what became of it", required=True, values=("kept", "no-hand", "no-model")),
         BUNDLES,
     ),
 )
 
-HANDS = TableSchema(
-    name="hands",
-    key=("image_id", "hand"),
+EXTREMITIES = TableSchema(
+    name="extremities",
+    key=("image_id", "extremity"),
     columns=(
         IMAGE_ID,
-        HAND,
+        EXTREMITY,
         PATIENT,
         _column("visit_date", DAY, "shifted date of the exam"),
-        _column("side", TEXT, "null where it is not known", values=SIDES),
+        _column("part", TEXT, "what it is", required=True, values=PARTS),
+        _column("side", TEXT, "null where it cannot be told", values=SIDES),
         _column("box", REALS, "x0, y0, x1, y1 in the film's pixels"),
-        _column("ra_p", REAL, "probability, 0 to 1"),
-        _column("stage", WHOLE, "0 to 5"),
+        _column("ra_p", REAL, "probability, 0 to 1; hands only"),
+        _column("stage", WHOLE, "0 to 5; hands only"),
         _column("stage_p", REALS, "probability of each stage"),
-        _column("jsn_total", WHOLE, "sum over the scored sites of the method"),
-        _column("erosion_total", WHOLE, "sum over the scored sites of the method"),
-        _column("svdh_total", WHOLE, "JSN and erosion"),
-        _column("coverage", REAL, "share of the method's sites that were scored, 0 to 1"),
-        _column("svdh_lowest", WHOLE, "total with every missing site at 0"),
-        _column("svdh_highest", WHOLE, "total with every missing site at its maximum"),
+        *_totals(),
+        *_expected_totals(),
         _column("doubt", REAL, "0 to 1; the report ranks by it"),
         _column("doubt_reasons", TEXTS, "why"),
         BUNDLES,
@@ -222,21 +239,27 @@ HANDS = TableSchema(
 
 JOINTS = TableSchema(
     name="joints",
-    key=("image_id", "hand", "site"),
+    key=("image_id", "extremity", "site"),
     columns=(
         IMAGE_ID,
-        HAND,
+        EXTREMITY,
         _column("site", TEXT, "scored site", required=True, values=SITES),
         PATIENT,
-        _column("side", TEXT, "null where it is not known", values=SIDES),
+        _column("side", TEXT, "null where it cannot be told", values=SIDES),
         _column("x", REAL, "column in the film's pixels; null: not found"),
         _column("y", REAL, "row in the film's pixels; null: not found"),
         _column("box", REALS, "x0, y0, x1, y1 in the film's pixels"),
         _column("confidence", REAL, "calibrated, 0 to 1"),
+        _column("assessable_p", REAL, "probability that the joint can be scored, 0 to 1; below a half it has no score"),
         _column("jsn", WHOLE, "0 to 4"),
         _column("jsn_p", REALS, "probability of each score"),
+        _column("jsn_set", WHOLES, "conformal set: the scores that hold the true one with 90 % probability"),
         _column("erosion", WHOLE, "0 to 5, feet 0 to 10"),
         _column("erosion_p", REALS, "probability of each score"),
+        _column("erosion_set", WHOLES, "conformal set: the scores that hold the true one with 90 % probability"),
+        _column("jsw_px", REAL, "joint space width in the film's pixels"),
+        _column("jsw_mm", REAL, "joint space width in millimetres; null without spacing_mm"),
+        _column("jsw_confidence", REAL, "0 to 1"),
         BUNDLES,
     ),
 )
@@ -248,14 +271,14 @@ ULTRASOUND = TableSchema(
         IMAGE_ID,
         PATIENT,
         _column("visit_date", DAY, "shifted date of the exam"),
-        _column("side", TEXT, "from the labels, else null", values=SIDES, later=True),
+        _column("side", TEXT, "from the labels, else null", values=SIDES),
         _column("site", TEXT, "from the labels, else null"),
         _column("frame", WHOLE, "number of the frame, from 0", required=True),
         _column("doppler", FLAG, "colour signal present", required=True),
         _column("grade", WHOLE, "power Doppler, 0 to 3; 0 by rule without a colour signal (records/scan_grades.py)"),
         _column("grade_p", REALS, "probability of each grade; null where the rule decided"),
-        _column("grey_grade", WHOLE, "grey scale, 0 to 3; with or without a colour signal", later=True),
-        _column("grey_grade_p", REALS, "probability of each grade", later=True),
+        _column("grey_grade", WHOLE, "grey scale, 0 to 3; with or without a colour signal"),
+        _column("grey_grade_p", REALS, "probability of each grade"),
         BUNDLES,
     ),
 )
@@ -266,24 +289,39 @@ VISITS = TableSchema(
     columns=(
         PATIENT,
         _column("visit_date", DAY, "shifted", required=True),
-        _column("films", WHOLE, "hand films of the visit", required=True),
-        *(_column(f"{side}_svdh_total", WHOLE, "of the hand") for side in SIDES),
-        *(_column(f"{side}_stage", WHOLE, "0 to 5") for side in SIDES),
-        _column("svdh_change", WHOLE, "both hands' totals minus those of the last visit with films"),
+        _column("films", WHOLE, "films of the visit that show hands or feet", required=True),
+        *(column for extremity in EXTREMITIES_OF_A_PATIENT for column in _totals(f"{extremity}_")),
+        *_totals(),
+        *(_column(f"{side}_hand_stage", WHOLE, "0 to 5") for side in SIDES),
         _column("days_since", WHOLE, "days since the last visit with films"),
-        _column(
-            "doppler_highest",
-            WHOLE,
-            "highest grade of the visit's scans, 0 to 3; a loop has one grade (records/scan_grades.py)",
-        ),
+        _column("doppler_highest", WHOLE, "highest grade of the visit's scans, 0 to 3; a loop has one grade"),
         _column("ra_clinical_p", REAL, "probability, 0 to 1"),
-        _column("ra_clinical_dissent", REAL, DISSENT, later=True),
-        _column(
-            "squares_filled",
-            WHOLE,
-            "joints' gs and pd that the clinic left empty and the visit's scans filled; null where no model was asked",
-            later=True,
-        ),
+        _column("ra_clinical_dissent", REAL, DISSENT),
+        _column("squares_filled", WHOLE, "joints' gs and pd that the clinic left empty and the visit's scans filled"),
+        BUNDLES,
+    ),
+)
+
+CHANGING_PARTS = (*EXTREMITIES_OF_A_PATIENT, "all")
+CHANGES = TableSchema(
+    name="changes",
+    key=("patient", "part", "measure", "since", "visit_date"),
+    columns=(
+        PATIENT,
+        _column("part", TEXT, "a hand, a foot, or all of the patient's", required=True, values=CHANGING_PARTS),
+        _column("measure", TEXT, "what changes; jsw is the joint space", required=True, values=(*MEASURES, "jsw")),
+        _column("since", TEXT, "visit that it is compared with", required=True, values=("before", "first")),
+        _column("visit_date", DAY, "later visit, shifted", required=True),
+        _column("since_date", DAY, "earlier visit, shifted", required=True),
+        _column("days", WHOLE, "days between the two", required=True),
+        _column("sites", WHOLE, "sites that were scored or measured at both", required=True),
+        _column("change", REAL, "of the likeliest scores over these sites; of the joint space in millimetres"),
+        _column("expected_change", REAL, "of the expected scores over these sites"),
+        _column("expected_change_low", REAL, "lower end of its interval"),
+        _column("expected_change_high", REAL, "upper end of its interval"),
+        _column("change_per_year", REAL, "the change in 365.25 days, of the expected scores where there are some"),
+        _column("detectable_change", REAL, "smallest detectable change over these sites"),
+        _column("beyond_detectable", FLAG, "whether the change is larger than that, up or down"),
         BUNDLES,
     ),
 )
@@ -295,19 +333,19 @@ LEDGER = TableSchema(
         IMAGE_ID,
         _column("fate", TEXT, "what became of the image", required=True),
         _column("why", TEXT, "the step and the reason", required=True),
-        _column("hands", WHOLE, "hands found", required=True),
+        _column("extremities", WHOLE, "hands and feet found", required=True),
         _column("joints", WHOLE, "joints found", required=True),
     ),
 )
 
 PREDICTIONS = TableSchema(
     name="predictions",
-    key=("image_id", "hand", "site", "target"),
+    key=("image_id", "extremity", "site", "target"),
     columns=(
         IMAGE_ID,
-        HAND,
+        EXTREMITY,
         _column("site", TEXT, "scored site, empty where the row is no joint", required=True),
-        _column("side", TEXT, "side of the body; null where it is not known", values=SIDES),
+        _column("side", TEXT, "side of the body; null where it cannot be told", values=SIDES),
         PATIENT,
         _column("derived_from", TEXT, "image_id that a variant or drawing was made from"),
         _column("target", TEXT, "what is predicted", required=True),
@@ -315,19 +353,19 @@ PREDICTIONS = TableSchema(
         _column("predicted", TEXT, "the models' answer", required=True),
         _column("p", REALS, "probability of each class"),
         _column("split", TEXT, "part of the split", required=True, values=("train", "validation", "test")),
-        _column("dissent", REAL, DISSENT, later=True),
+        _column("dissent", REAL, DISSENT),
         BUNDLES,
     ),
 )
 
 PREPARED = TableSchema(
     name="prepared",
-    key=("image_id", "hand", "site"),
+    key=("image_id", "extremity", "site"),
     columns=(
         IMAGE_ID,
-        HAND,
+        EXTREMITY,
         _column("site", TEXT, "scored site, empty where the row is no joint", required=True),
-        _column("side", TEXT, "null where it is not known", values=SIDES),
+        _column("side", TEXT, "null where it cannot be told", values=SIDES),
         PATIENT,
         _column("derived_from", TEXT, "image_id that a variant or drawing was made from"),
     ),
@@ -357,6 +395,6 @@ HISTORY = TableSchema(
 )
 
 TABLES = {table.name: table for table in (
-    IMAGES, LABELS, CLINIC, REJECTS, IGNORED, OBJECT_PLACES, CROSSWALK, FILMS, HANDS, JOINTS, ULTRASOUND, VISITS,
-    LEDGER, PREDICTIONS, PREPARED, SPLIT, HISTORY,
+    IMAGES, LABELS, CLINIC, REJECTS, IGNORED, OBJECT_PLACES, CROSSWALK, FILMS, EXTREMITIES, JOINTS, ULTRASOUND,
+    VISITS, CHANGES, LEDGER, PREDICTIONS, PREPARED, SPLIT, HISTORY,
 )}  # fmt: skip

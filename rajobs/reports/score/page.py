@@ -26,6 +26,7 @@ from rajobs.reports.page import (
     render,
     share_bar,
 )
+from rajobs.reports.score.bundles import BundleFacts, bundle_sections
 from rajobs.reports.score.tallies import DISAGREE, UNSURE, FilmTally, ShareCounts, ShownFilm
 from rajobs.reports.wording import format_count, format_percent, humanize, short_id
 
@@ -62,6 +63,8 @@ class ScoreFacts:
     intake: IntakeCounts
     ultrasound: int = 0  # images that are no films
     missing: tuple[str, ...] = ()  # studies without a model
+    left_out: tuple[str, ...] = ()  # studies whose models were not asked, by --no-scores
+    bundles: tuple[BundleFacts, ...] = ()  # the models that were asked
 
 
 def score_page(
@@ -70,6 +73,7 @@ def score_page(
     """The page as HTML; `hands`: the sections about hands, where some were scored."""
     sections = [
         _intake(facts, films),
+        *bundle_sections(facts.bundles, facts.left_out),
         *hands,
         _views(films),
         _confidence(films),

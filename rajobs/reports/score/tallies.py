@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from rajobs.records.anatomy import SIDES
 from rajobs.records.svdh import HIGHEST
-from rajobs.records.tables.schemas import HANDS, VIEWS, VISITS
+from rajobs.records.tables.schemas import EXTREMITIES, VIEWS
 from rajobs.records.tables.table_schema import TableSchema
 
 EXAMPLES = 6  # pictures per view, of films that are not in doubt
@@ -50,7 +52,7 @@ class ShownHand:
     """A hand that the page shows; unknown values are None."""
 
     image_id: str
-    hand: int
+    extremity: int
     part: str  # file name of the tables' part that it is in
     side: str | None
     box: tuple[float, ...]
@@ -65,7 +67,7 @@ class ShownHand:
 
     @property
     def place(self) -> tuple[str, int]:
-        return self.image_id, self.hand
+        return self.image_id, self.extremity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +154,7 @@ class HandTally:
         self.calm: list[ShownHand] = []
 
     def add(self, hands: pa.Table, joints: pa.Table, part: str = "") -> None:
-        """Count a part of the hands table and of the joints table."""
+        """Count a part of the extremities table and of the joints table."""
         doubt = hands.column("doubt")
         self.hands += hands.num_rows
         self.doubtful += int(pc.sum(pc.greater(doubt, 0)).as_py() or 0)
@@ -162,11 +164,11 @@ class HandTally:
         self.coverage.update(hands.column("coverage").drop_null().to_pylist())
         for name, counts in self.scores.items():
             counts += np.bincount(joints.column(name).drop_null().to_numpy(), minlength=len(counts))[: len(counts)]
-        doubtful = _highest_rows(hands.filter(pc.greater(doubt, 0)), HANDS, "doubt", DOUBTFUL_HANDS)
+        doubtful = _highest_rows(hands.filter(pc.greater(doubt, 0)), EXTREMITIES, "doubt", DOUBTFUL_HANDS)
         queue = [*self.queue, *(_read_hand(part, row) for row in doubtful)]
         self.queue = sorted(queue, key=lambda hand: (-hand.doubt, hand.place))[:DOUBTFUL_HANDS]
         # Of the hands without doubt those with the highest totals: there is something to see.
-        highest = _highest_rows(hands.filter(pc.equal(doubt, 0)), HANDS, "svdh_total", CALM_HANDS)
+        highest = _highest_rows(hands.filter(pc.equal(doubt, 0)), EXTREMITIES, "svdh_total", CALM_HANDS)
         calm = [*self.calm, *(_read_hand(part, row) for row in highest)]
         self.calm = sorted(calm, key=lambda hand: (hand.svdh_total is None, -(hand.svdh_total or 0), hand.place))
         self.calm = self.calm[:CALM_HANDS]
@@ -185,11 +187,11 @@ class VisitTally:
         self.fastest: list[ShownVisit] = []
 
     def add(self, visits: pa.Table) -> None:
-        """Count a part of the visits table."""
-        changed = visits.filter(pc.is_valid(visits.column("svdh_change")))
+        """Count a part of the visits table: all visits of some patients, in order."""
         self.visits += visits.num_rows
-        self.changes.update(changed.column("svdh_change").to_pylist())
-        fastest = [*self.fastest, *map(_read_visit, _highest_rows(changed, VISITS, "svdh_change", FASTEST))]
+        changed = _changed_visits(visits)
+        self.changes.update(visit.svdh_change for visit in changed)
+        fastest = [*self.fastest, *changed]
         self.fastest = sorted(fastest, key=lambda visit: (-visit.svdh_change, visit.patient, visit.visit_date))
         self.fastest = self.fastest[:FASTEST]
         squares = visits.column("squares_filled").drop_null()
@@ -226,7 +228,7 @@ def _read_film(part: str, row: Mapping[str, Any], doubt: float) -> ShownFilm:
 def _read_hand(part: str, row: Mapping[str, Any]) -> ShownHand:
     return ShownHand(
         image_id=row["image_id"],
-        hand=row["hand"],
+        extremity=row["extremity"],
         part=part,
         side=row["side"],
         box=tuple(row["box"]),
@@ -241,14 +243,22 @@ def _read_hand(part: str, row: Mapping[str, Any]) -> ShownHand:
     )
 
 
-def _read_visit(row: Mapping[str, Any]) -> ShownVisit:
-    return ShownVisit(
-        patient=row["patient"],
-        visit_date=row["visit_date"],
-        svdh_total=row["L_svdh_total"] + row["R_svdh_total"],
-        svdh_change=row["svdh_change"],
-        days_since=row["days_since"],
-    )
+def _changed_visits(visits: pa.Table) -> list[ShownVisit]:
+    """The visits whose totals of both hands can be compared with those of the last visit with films."""
+    totals, coverage = ([f"{side}_hand_{name}" for side in SIDES] for name in ("svdh_total", "coverage"))
+    columns = ["patient", "visit_date", "films", "days_since", *totals, *coverage]
+    rows = [row for row in visits.select(columns).to_pylist() if row["films"]]
+    changed = []
+    for before, now in pairwise(rows):
+        # A difference between totals of unlike numbers of sites is no change of the joints.
+        alike = before["patient"] == now["patient"] and all(before[name] == now[name] for name in coverage)
+        if alike and None not in [row[name] for row in (before, now) for name in totals]:
+            total, earlier = (sum(row[name] for name in totals) for row in (now, before))
+            changed.append(ShownVisit(
+                patient=now["patient"], visit_date=now["visit_date"], svdh_total=total, svdh_change=total - earlier,
+                days_since=now["days_since"],
+            ))  # fmt: skip
+    return changed
 
 
 def _one_film_per_patient(films: Sequence[ShownFilm]) -> list[ShownFilm]:

@@ -106,7 +106,7 @@ def graded(place: Path, count: int = 20) -> list[dict[str, Any]]:
     store.put("manifest.json", to_json({"job": "ingest", "hash": "h", "key": "k"}))
     return [
         {
-            "image_id": name, "hand": 0, "site": "", "patient": f"p {name}", "target": FLOW, "truth": str(at % 2),
+            "image_id": name, "extremity": 0, "site": "", "patient": f"p {name}", "target": FLOW, "truth": str(at % 2),
             "predicted": str(at % 2 if at < 8 else 3), "p": [0.25] * 4, "split": "test" if at < 8 else "train",
             "bundles": [],
         }

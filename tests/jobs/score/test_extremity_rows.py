@@ -9,26 +9,26 @@ import pytest
 from rajobs import studies
 from rajobs.imaging.rows import Row
 from rajobs.jobs.evaluate.models import vote
-from rajobs.jobs.score.extremity_rows import HandInProgress, fill_joints, hand_rows
+from rajobs.jobs.score.extremity_rows import ExtremityInProgress, extremity_rows, fill_joints
 from rajobs.jobs.score.steps import Votes
 from rajobs.learning.evaluation import Evaluation
 from rajobs.learning.targets import Nominal, Target, predicted, scores
 from rajobs.learning.voting import Ballot, Vote, combine_votes, target_as_learnt
 from rajobs.learning.voting_models import VotingModels
-from rajobs.records.tables.schemas import HANDS, JOINTS
+from rajobs.records.tables.schemas import EXTREMITIES, JOINTS
 from rajobs.records.tables.table_schema import TableSchema
 
 GRADES = studies.find("ultrasound_grading")
 
 
-def a_hand(number: int, *sites: str, view_p: float = 1.0) -> HandInProgress:
+def a_hand(number: int, *sites: str, view_p: float = 1.0) -> ExtremityInProgress:
     joints = tuple(
-        Row(image_id="i", at=0, hand=number, site=site, box=(10.0 * at, 0.0, 10.0 * at + 4, 8.0))
+        Row(image_id="i", at=0, extremity=number, site=site, box=(10.0 * at, 0.0, 10.0 * at + 4, 8.0))
         for at, site in enumerate(sites)
     )
-    row = Row(image_id="i", at=0, hand=number, side="LR"[number], box=(0.0, 0.0, 9.0, 9.0), joints=joints)
+    row = Row(image_id="i", at=0, extremity=number, side="LR"[number], box=(0.0, 0.0, 9.0, 9.0), joints=joints)
     owner = {"image_id": "i", "patient": "p", "visit_date": None}
-    return HandInProgress(row=row, owner=owner, film={"view": "both", "both_p": view_p})
+    return ExtremityInProgress(row=row, owner=owner, film={"view": "both", "both_p": view_p})
 
 
 def vote_of(p: np.ndarray, apart: float = 0.0) -> Vote:
@@ -87,8 +87,8 @@ def test_totals_and_doubt_of_a_film_s_two_hands() -> None:
     fill_joints(hands, votes, ["s"])
     stage = sure(5, 0, classes=6)
     ra = replace(vote_of(np.array([[0.0, 1.0], [0.2, 0.8]])), target=studies.find("ra_recognition").target("ra"))
-    left, right = hand_rows(hands, votes_of(HANDS, ra=ra, stage=stage), ["s", "r"])
-    assert HANDS.rows([left, right]).num_rows == 2
+    left, right = extremity_rows(hands, votes_of(EXTREMITIES, ra=ra, stage=stage), ["s", "r"])
+    assert EXTREMITIES.rows([left, right]).num_rows == 2
     assert (left["svdh_total"], left["jsn_total"], left["erosion_total"]) == (18, 8, 10)
     assert left["coverage"] == pytest.approx(4 / 31) and left["svdh_highest"] == 18 + 13 * 4 + 14 * 5
     assert left["stage"] == 5 and right["stage"] == 0 and right["ra_p"] == pytest.approx(0.8)
@@ -100,7 +100,7 @@ def test_totals_and_doubt_of_a_film_s_two_hands() -> None:
 def test_hands_that_nobody_scored_are_not_doubted_for_it() -> None:
     hand = a_hand(0, "MCP2")
     fill_joints([hand], votes_of(JOINTS), [])
-    (row,) = hand_rows([hand], votes_of(HANDS), [])
+    (row,) = extremity_rows([hand], votes_of(EXTREMITIES), [])
     assert row["svdh_total"] is None and row["coverage"] == 0 and row["doubt"] == 0 and "stage" not in row
 
 

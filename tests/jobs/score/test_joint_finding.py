@@ -42,7 +42,7 @@ from rajobs.records.anatomy import FINGER_JOINTS, HAND_SITES
 from rajobs.records.errors import BadBundle, UsageError
 from rajobs.records.store import open_store
 from rajobs.records.tables.parquet_parts import list_parts, read_file, read_part, read_table
-from rajobs.records.tables.schemas import FILMS, HANDS, IMAGES, JOINTS, LABELS, PREDICTIONS
+from rajobs.records.tables.schemas import EXTREMITIES, FILMS, IMAGES, JOINTS, LABELS, PREDICTIONS
 
 PLACES = tuple((side, site) for side in ("L", "R") for site in FINGER_JOINTS)
 ROW = [(100.0 + 40 * at, 300.0 - 15 * at) for at in range(len(FINGER_JOINTS))]
@@ -236,7 +236,7 @@ def test_the_models_of_the_package_find_the_joints_of_a_real_hand(tmp_path: Path
     store = open_store(str(tmp_path / "out"))
     views = read_table(store, "films", FILMS).column("view").to_pylist()
     assert sorted(views) == ["other", "other", "other", "unilateral", "unilateral"]
-    hands = read_table(store, "hands", HANDS).to_pylist()
+    hands = read_table(store, "extremities", EXTREMITIES).to_pylist()
     assert [hand["side"] for hand in hands] == ["R", "R"]
     shown: dict[str, dict[str, Any]] = {hand["image_id"]: {} for hand in hands}
     for row in read_table(store, "joints", JOINTS).to_pylist():

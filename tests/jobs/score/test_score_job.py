@@ -72,7 +72,7 @@ def test_every_table_is_there_and_says_the_same(data: Path, tables: Path) -> Non
     store = open_store(str(tables))
     films, hands, joints, scans, ledger = (
         read_table(store, table.name, table).to_pylist()
-        for table in (schemas.FILMS, schemas.HANDS, schemas.JOINTS, schemas.ULTRASOUND, schemas.LEDGER)
+        for table in (schemas.FILMS, schemas.EXTREMITIES, schemas.JOINTS, schemas.ULTRASOUND, schemas.LEDGER)
     )
     visits = read_table(store, "visits", schemas.VISITS).to_pylist()
     assert hands and scans and visits
@@ -80,10 +80,10 @@ def test_every_table_is_there_and_says_the_same(data: Path, tables: Path) -> Non
     assert {hand["image_id"] for hand in hands} <= kept
     of_hand: dict[tuple[str, int], dict[str, dict[str, object]]] = {}
     for joint in joints:
-        of_hand.setdefault((joint["image_id"], joint["hand"]), {})[joint["site"]] = joint
-    assert of_hand.keys() == {(hand["image_id"], hand["hand"]) for hand in hands}
+        of_hand.setdefault((joint["image_id"], joint["extremity"]), {})[joint["site"]] = joint
+    assert of_hand.keys() == {(hand["image_id"], hand["extremity"]) for hand in hands}
     for hand in hands:
-        joint_of = of_hand[hand["image_id"], hand["hand"]]
+        joint_of = of_hand[hand["image_id"], hand["extremity"]]
         assert sorted(joint_of) == sorted(site.name for site in HAND_SITES)
         whole = totals(*({site: row[name] for site, row in joint_of.items()} for name in ("jsn", "erosion")))  # type: ignore[misc]
         assert (hand["svdh_total"], hand["svdh_highest"]) == (whole.svdh, whole.highest)
@@ -94,7 +94,7 @@ def test_every_table_is_there_and_says_the_same(data: Path, tables: Path) -> Non
     images = read_table(open_store(str(data)), "images", schemas.IMAGES, ["image_id", "modality"]).to_pylist()
     assert fate_of.keys() == {image["image_id"] for image in images}
     assert Counter(hand["image_id"] for hand in hands) == {
-        n: row["hands"] for n, row in fate_of.items() if row["hands"]
+        n: row["extremities"] for n, row in fate_of.items() if row["extremities"]
     }
     assert sum(row["joints"] for row in ledger) == sum(joint["x"] is not None for joint in joints)
     assert {fate_of[scan["image_id"]]["fate"] for scan in scans} == {"scored"}
@@ -113,7 +113,7 @@ def test_every_table_is_there_and_says_the_same(data: Path, tables: Path) -> Non
     assert asked == clinic and clinic
     apart = {visit["ra_clinical_dissent"] for visit in visits if visit["ra_clinical_p"] is not None}
     assert apart <= {0.0, 0.25, 0.5, 0.75}, "four members, and their mean is one of their answers"
-    for name in ("films", "hands", "joints", "ultrasound", "visits", "ledger"):
+    for name in ("films", "extremities", "joints", "ultrasound", "visits", "ledger"):
         with (tables / f"{name}.csv").open() as file:
             assert len(list(csv.DictReader(file))) == read_table(store, name, schemas.TABLES[name]).num_rows
 
@@ -146,7 +146,7 @@ def test_scored_again_nothing_is_done_and_new_labels_score_their_parts_again(
     (later / labels).unlink()
     main(["score", str(later), str(all_models), str(out)])
     store = open_store(str(out))
-    assert read_table(store, "hands", schemas.HANDS).num_rows == 0
+    assert read_table(store, "extremities", schemas.EXTREMITIES).num_rows == 0
     fates = Counter(read_table(store, "ledger", schemas.LEDGER).column("fate").to_pylist())
     assert set(fates) == {"no-model", "scored"}, "films without a filter's word and without joints, and scans"
     before = {file.name: file.stat().st_mtime_ns for file in (out / "ledger").iterdir()}
@@ -155,7 +155,7 @@ def test_scored_again_nothing_is_done_and_new_labels_score_their_parts_again(
     manifest = json.loads((later / "manifest.json").read_text())
     (later / "manifest.json").write_text(json.dumps({**manifest, "hash": "another"}))
     main(["score", str(later), str(all_models), str(out)])
-    for table in (schemas.HANDS, schemas.JOINTS, schemas.LEDGER):
+    for table in (schemas.EXTREMITIES, schemas.JOINTS, schemas.LEDGER):
         assert read_table(store, table.name, table).sort_by([(n, "ascending") for n in table.key]) == read_table(
             open_store(str(tables)), table.name, table
         ).sort_by([(n, "ascending") for n in table.key])
@@ -167,7 +167,7 @@ def test_studies_without_a_model_leave_nulls_and_are_named(data: Path, all_model
     shutil.copytree(all_models / "svdh_scoring", tmp_path / "models" / "svdh_scoring")
     main(["score", str(data), str(tmp_path / "models"), str(tmp_path / "out")])
     store = open_store(str(tmp_path / "out"))
-    hands = read_table(store, "hands", schemas.HANDS)
+    hands = read_table(store, "extremities", schemas.EXTREMITIES)
     assert hands.num_rows and hands.column("stage").null_count == hands.column("ra_p").null_count == hands.num_rows
     assert hands.column("svdh_total").null_count == 0
     films = read_table(store, "films", schemas.FILMS)
@@ -188,9 +188,8 @@ def test_visits_made_lot_by_lot_are_those_made_at_one_go(
     assert len(list_parts(again, "visits")) > 2
     order = [(name, "ascending") for name in schemas.VISITS.key]
     both = [read_table(store, "visits", schemas.VISITS).sort_by(order) for store in (again, at_once)]
-    assert (
-        both[0] == both[1] and (tmp_path / "tables" / "hands.csv").read_bytes() == (tables / "hands.csv").read_bytes()
-    )
+    assert both[0] == both[1]
+    assert (tmp_path / "tables" / "extremities.csv").read_bytes() == (tables / "extremities.csv").read_bytes()
 
 
 def test_what_a_clinic_left_empty_is_filled_by_the_grades_of_its_scans(

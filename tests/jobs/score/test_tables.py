@@ -19,7 +19,7 @@ from rajobs.learning.samples.row_arrays import ViewRequest
 from rajobs.learning.voting import Vote
 from rajobs.records.store import Store, open_store
 from rajobs.records.tables.parquet_parts import list_parts, to_parquet
-from rajobs.records.tables.schemas import CLINIC, HANDS, LABELS, LEDGER, ULTRASOUND
+from rajobs.records.tables.schemas import CLINIC, EXTREMITIES, LABELS, LEDGER, ULTRASOUND
 from rajobs.records.tables.table_schema import TableSchema
 from rajobs.records.visits import build_visits
 from rajobs.reports.score.hand_sections import clinic_sections
@@ -98,7 +98,7 @@ def test_empty_squares_are_filled_by_scans_of_the_joint_on_that_day_and_the_clin
     assert clinic.equals(CLINIC.rows(list(CLINIC_ROWS))), "nothing is written back"
     rows = {
         row["patient"]: row
-        for row in build_visits(HANDS.rows([]), scans, answers).to_pylist()
+        for row in build_visits(EXTREMITIES.rows([]), scans, answers).to_pylist()
         if row["visit_date"] == MAY
     }
     assert {name: row["squares_filled"] for name, row in rows.items()} == {"p": 3, "q": None, "r": 0}
@@ -110,7 +110,7 @@ def test_the_page_tells_what_was_filled_and_what_could_not_be() -> None:
     clinic, eyes = CLINIC.rows(list(CLINIC_ROWS)), Eyes()
     answers = ask_about_visits(STEPS, {CLINICAL.name: eyes}, clinic, scans)  # type: ignore[dict-item]
     tally = VisitTally()
-    tally.add(build_visits(HANDS.rows([]), scans, answers))
+    tally.add(build_visits(EXTREMITIES.rows([]), scans, answers))
     tally.add_scans(scans)
     (section,) = clinic_sections(tally)
     assert (
@@ -151,7 +151,7 @@ def out(tmp_path: Any) -> Store:
     for name, scans in (("1", [scan("a", None, None)]), ("2", [])):
         for folder, table in STEPS.part_tables.items():
             put(store, folder, name, table, scans if folder == "ultrasound" else [])
-    put(store, "ledger", "1", LEDGER, [{"image_id": "a", "fate": "scored", "why": "", "hands": 0, "joints": 0}])
+    put(store, "ledger", "1", LEDGER, [{"image_id": "a", "fate": "scored", "why": "", "extremities": 0, "joints": 0}])
     return store
 
 

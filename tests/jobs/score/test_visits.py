@@ -107,7 +107,7 @@ def test_the_plain_model_learns_from_the_parts_that_the_networks_learn_from(
     part_of, visits = by_part(source, "clean")
     asked = PREDICTIONS.rows([
         {
-            "image_id": name, "hand": 0, "site": "", "patient": visits[name].patient, "target": "ra_clinical",
+            "image_id": name, "extremity": 0, "site": "", "patient": visits[name].patient, "target": "ra_clinical",
             "truth": value, "predicted": value, "p": [0.5, 0.5], "split": "test", "bundles": [],
         }
         for (name, _, _), value in source.labels["ra_clinical"].items()

@@ -299,7 +299,7 @@ def test_the_best_is_compared_with_trial_0_on_the_rows_that_both_answered(tmp_pa
     count = 40
     truth = np.arange(count) % 2
     rows = pa.table({
-        "image_id": [f"i{at:03d}" for at in range(count)], "hand": [0] * count, "site": [""] * count,
+        "image_id": [f"i{at:03d}" for at in range(count)], "extremity": [0] * count, "site": [""] * count,
         "patient": [f"p{at // 2}" for at in range(count)],
     })  # fmt: skip
     wrong = np.where(np.arange(count) % 5 == 0, 1 - truth, truth)

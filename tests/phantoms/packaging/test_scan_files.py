@@ -209,7 +209,7 @@ def predictions(ingested: IngestRows, tmp_path_factory: pytest.TempPathFactory) 
 def _predictions(data: Path, ids: list[str], *, wrong: int, target: str = "grade", about: bool = True) -> Path:
     answers: list[dict[str, object]] = [
         {
-            "image_id": name, "hand": 0, "site": "", "patient": "p", "derived_from": None, "target": target,
+            "image_id": name, "extremity": 0, "site": "", "patient": "p", "derived_from": None, "target": target,
             "truth": "3" if number < wrong else "1", "predicted": "1", "p": None, "split": "test", "bundles": [],
         }
         for number, name in enumerate(ids)

@@ -9,8 +9,10 @@ import pytest
 from rajobs.records.errors import BadTable, StoreError
 from rajobs.records.store import open_store
 from rajobs.records.tables import parquet_parts
-from rajobs.records.tables.schemas import HANDS, IMAGES, LABELS, ULTRASOUND
+from rajobs.records.tables.schemas import EXTREMITIES, IMAGES, LABELS, ULTRASOUND, WHOLE
+from rajobs.records.tables.table_schema import Column
 
+LATER = Column(name="later", type=WHOLE, meaning="a column that came later", later=True)
 LABEL = {"study": "hand_filter", "target": "view", "value": "both", "reader": "truth"}
 
 
@@ -45,31 +47,33 @@ def test_films_are_in_row_groups_of_sixteen_and_are_read_back_whole(tmp_path: Pa
 
 
 def test_lists_survive(tmp_path: Path) -> None:
-    row = {"image_id": "i", "hand": 0, "patient": "p", "box": [0.0, 1.5, 2.0, 3.0], "bundles": ["a", "b"]}
-    store, table = open_store(tmp_path), HANDS.rows([row])
-    store.put("hands/part-a.parquet", parquet_parts.to_parquet(table, HANDS))
-    assert parquet_parts.read_table(store, "hands", HANDS) == table
+    row = {
+        "image_id": "i", "extremity": 0, "patient": "p", "part": "hand", "box": [0.0, 1.5, 2.0, 3.0],
+        "bundles": ["a", "b"],
+    }  # fmt: skip
+    store, table = open_store(tmp_path), EXTREMITIES.rows([row])
+    store.put("extremities/part-a.parquet", parquet_parts.to_parquet(table, EXTREMITIES))
+    assert parquet_parts.read_table(store, "extremities", EXTREMITIES) == table
 
 
 def test_a_part_from_before_a_column_is_known_and_read_with_nulls(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     scan = {"image_id": "i", "patient": "p", "frame": 0, "doppler": True, "bundles": ["a"], "grey_grade": 2}
-    before = replace(ULTRASOUND, columns=tuple(column for column in ULTRASOUND.columns if not column.later))
-    old = {name: value for name, value in scan.items() if name in before.names}
-    store.put("ultrasound/part-a.parquet", parquet_parts.to_parquet(before.rows([old]), before))
-    store.put("ultrasound/part-b.parquet", parquet_parts.to_parquet(ULTRASOUND.rows([scan]), ULTRASOUND))
+    after = replace(ULTRASOUND, columns=(*ULTRASOUND.columns, LATER))
+    store.put("ultrasound/part-a.parquet", parquet_parts.to_parquet(ULTRASOUND.rows([scan]), ULTRASOUND))
+    store.put("ultrasound/part-b.parquet", parquet_parts.to_parquet(after.rows([{**scan, "later": 2}]), after))
     parts = parquet_parts.list_parts(store, "ultrasound")
-    assert [parquet_parts.lacks_columns(store, key, ULTRASOUND) for key in parts] == [True, False]
-    assert parquet_parts.read_table(store, "ultrasound", ULTRASOUND)["grey_grade"].to_pylist() == [None, 2]
+    assert [parquet_parts.lacks_columns(store, key, after) for key in parts] == [True, False]
+    assert parquet_parts.read_table(store, "ultrasound", after)["later"].to_pylist() == [None, 2]
 
 
 def test_other_schemas_and_files_that_are_no_parts_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = open_store(tmp_path)
     store.put("labels/part-a.parquet", parquet_parts.to_parquet(LABELS.rows([{"image_id": "i", **LABEL}]), LABELS))
-    with pytest.raises(BadTable, match=r"hands lacks hand"):
-        parquet_parts.read_part(store, "labels/part-a.parquet", HANDS)
+    with pytest.raises(BadTable, match=r"extremities lacks extremity"):
+        parquet_parts.read_part(store, "labels/part-a.parquet", EXTREMITIES)
     monkeypatch.setattr(parquet_parts, "SCHEMA_VERSION", 99)
-    with pytest.raises(BadTable, match="has schema 1, this version reads 99; make it again"):
+    with pytest.raises(BadTable, match="has schema 2, this version reads 99; run `rajobs ingest` again"):
         parquet_parts.read_part(store, "labels/part-a.parquet", LABELS)
     store.put("labels/part-b.parquet", b"PAR1 and then nothing")
     with pytest.raises(BadTable, match="no Parquet file"):

@@ -1,5 +1,6 @@
 """The check of every table refuses what does not fit, in a message without any cell of the table."""
 
+from dataclasses import replace
 from datetime import date
 
 import pyarrow as pa
@@ -12,7 +13,7 @@ from rajobs.records.tables.table_schema import Column, TableSchema
 SECRET = "Doe^Jane"
 VALUES = {
     pa.string(): "x", pa.int32(): 1, pa.int64(): 1, pa.float32(): 0.5, pa.binary(): b"x", pa.date32(): date(2001, 2, 3),
-    pa.bool_(): True, pa.list_(pa.float32()): [0.5], pa.list_(pa.string()): ["x"],
+    pa.bool_(): True, pa.list_(pa.float32()): [0.5], pa.list_(pa.int32()): [1], pa.list_(pa.string()): ["x"],
 }  # fmt: skip
 EVERY = pytest.mark.parametrize("schema", TABLES.values(), ids=TABLES)
 
@@ -79,15 +80,25 @@ def test_chosen_columns_are_checked_alone_and_come_in_the_schema_s_order() -> No
 
 
 def test_every_row_that_came_from_models_names_them_and_every_closed_list_is_closed() -> None:
-    for name in ("films", "hands", "joints", "ultrasound", "visits", "predictions"):
+    for name in ("films", "extremities", "joints", "ultrasound", "visits", "predictions"):
         assert "bundles" in TABLES[name].names
     texts: list[Column] = [c for c in TABLES["images"].columns if c.type == pa.string() and not c.values]
-    # Free text in the images table is a pseudonym, or chosen from a list when the header is read.
-    assert {c.name for c in texts} == {"image_id", "patient", "exam", "series", "derived_from", "manufacturer"}
+    # Free text in the images table is a pseudonym, chosen from a list when the header is read, or the user's word.
+    assert {c.name for c in texts} == {
+        "image_id",
+        "patient",
+        "exam",
+        "series",
+        "derived_from",
+        "manufacturer",
+        "centre",
+    }
 
 
 def test_a_table_from_before_a_column_has_nulls_in_it() -> None:
-    schema = TABLES["predictions"]
-    before = schema.rows([one_row(schema)]).drop_columns(["dissent"])
-    assert schema.check(before).schema.names == schema.names
-    assert schema.check(before).column("dissent").to_pylist() == [None]
+    before = TABLES["predictions"]
+    later = Column(name="later", type=pa.int32(), meaning="a column that came later", later=True)
+    after = replace(before, columns=(*before.columns, later))
+    table = before.rows([one_row(before)])
+    assert after.check(table).schema.names == after.names
+    assert after.check(table).column("later").to_pylist() == [None]

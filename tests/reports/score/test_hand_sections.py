@@ -5,7 +5,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from rajobs.records.tables.schemas import FILMS, HANDS, JOINTS, VISITS
+from rajobs.records.tables.schemas import EXTREMITIES, FILMS, JOINTS, VISITS
 from rajobs.reports.score.hand_sections import hand_sections
 from rajobs.reports.score.overlay import ScoredJoint, overlay
 from rajobs.reports.score.page import IntakeCounts, ScoreFacts, score_page
@@ -16,14 +16,15 @@ FACTS = ScoreFacts(intake=IntakeCounts(objects=2, images=2, frames=2, rejects={}
 
 def hand(image: str, doubt: float, total: int | None = 12, **more: Any) -> dict[str, Any]:
     return {
-        "image_id": image, "hand": 0, "patient": "p", "side": "L", "box": [0.0, 0.0, 100.0, 100.0], "bundles": ["b"],
+        "image_id": image, "extremity": 0, "part": "hand", "patient": "p", "side": "L", "box": [0.0, 0.0, 100.0, 100.0],
+        "bundles": ["b"],
         "svdh_total": total, "svdh_lowest": total, "svdh_highest": 90, "coverage": 0.5, "doubt": doubt,
         "doubt_reasons": ["scores unsure"] if doubt else [], **more,
     }  # fmt: skip
 
 
 def joint(site: str, **more: Any) -> dict[str, Any]:
-    return {"image_id": "a", "hand": 0, "site": site, "patient": "p", "side": "L", "bundles": ["b"], **more}
+    return {"image_id": "a", "extremity": 0, "site": site, "patient": "p", "side": "L", "bundles": ["b"], **more}
 
 
 JOINT_ROWS = [joint("MCP2", x=20.0, y=20.0, box=[10.0, 10.0, 30.0, 30.0], jsn=3, erosion=1), joint("MCP3")]
@@ -32,20 +33,21 @@ JOINT_ROWS = [joint("MCP2", x=20.0, y=20.0, box=[10.0, 10.0, 30.0, 30.0], jsn=3,
 def tally(*hands: dict[str, Any]) -> HandTally:
     counted = HandTally()
     for number, row in enumerate(hands):
-        counted.add(HANDS.rows([row]), JOINTS.rows(JOINT_ROWS if not number else []))
+        counted.add(EXTREMITIES.rows([row]), JOINTS.rows(JOINT_ROWS if not number else []))
     return counted
 
 
-def visits() -> VisitTally:
-    visit = {"patient": "p", "films": 1, "bundles": ["b"]}
+def visit(patient: str, year: int, left: int | None, right: int, coverage: float = 0.5) -> dict[str, Any]:
+    return {
+        "patient": patient, "visit_date": date(year, 1, 1), "films": 1, "L_hand_svdh_total": left,
+        "R_hand_svdh_total": right, "L_hand_coverage": None if left is None else coverage, "R_hand_coverage": 0.5,
+        "days_since": 366, "bundles": ["b"],
+    }  # fmt: skip
+
+
+def visits(*rows: dict[str, Any]) -> VisitTally:
     counted = VisitTally()
-    counted.add(VISITS.rows([
-        {**visit, "visit_date": date(2012, 1, 1), "L_svdh_total": 10, "R_svdh_total": 4},
-        {
-            **visit, "visit_date": date(2013, 1, 1), "L_svdh_total": 15, "R_svdh_total": 6, "svdh_change": 7,
-            "days_since": 366,
-        },
-    ]))  # fmt: skip
+    counted.add(VISITS.rows(list(rows) or [visit("p", 2012, 10, 4), visit("p", 2013, 15, 6)]))
     return counted
 
 
@@ -62,6 +64,17 @@ def test_the_page_ranks_hands_by_doubt_and_shows_what_was_drawn(read_page: Calla
     assert "RA probability 75 %" in text
     assert "2 of 4 hands need review" in text and "partial Sharp/van der Heijde" in text
     assert "At 1 visit the totals" in text and "p 14 21 +7 366" in text
+
+
+def test_a_change_needs_both_hands_with_equally_many_sites_since_the_last_visit_with_films() -> None:
+    scans_alone = {**visit("p", 2013, None, 0), "films": 0, "R_hand_svdh_total": None, "R_hand_coverage": None}
+    changed = visits(visit("p", 2012, 10, 4), scans_alone, visit("p", 2014, 12, 9)).fastest
+    assert [(each.svdh_total, each.svdh_change) for each in changed] == [(21, 7)]
+    one_hand, other_sites, somebody = (
+        visit("p", 2013, None, 9), visit("p", 2013, 12, 9, coverage=0.9), visit("q", 2013, 12, 9)
+    )  # fmt: skip
+    for later in (one_hand, other_sites, somebody):
+        assert not visits(visit("p", 2012, 10, 4), later).changes
 
 
 def test_without_hands_there_is_no_section() -> None:
