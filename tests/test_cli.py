@@ -8,11 +8,13 @@ import time
 from pathlib import Path
 
 import click
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from rajobs import __version__, studies
 from rajobs.__main__ import cli, main
-from rajobs.records.manifest import claim
+from rajobs.records.manifest import claim, put_manifest, to_json
 from rajobs.records.store import open_store
 
 KEY = "a key for tests alone, drawn by nobody"
@@ -108,6 +110,7 @@ def test_studies_lists_all_and_describes_one(capsys: pytest.CaptureFixture[str])
         ("trian", "No such command 'trian'"),
         ("train", "Missing argument 'STUDY'"),
         ("train hand_filter @/src @/out --recip x", "--recipe"),
+        ("ingest @/src @/out --centre St.John's", "--centre must be a short word of letters, digits, - and _"),
         ("train hand_filter @/src @/out --seed x", "'x' is not a valid integer"),
         ("train hand_filtr @/src @/out", "unknown study 'hand_filtr'; did you mean hand_filter?"),
         ("tune hand_filtr @/src @/out", "did you mean hand_filter?"),
@@ -196,3 +199,50 @@ def test_rajobs_without_a_command_shows_its_usage(capsys: pytest.CaptureFixture[
         main([])
     output = capsys.readouterr()
     assert ended.value.code == 2 and f"{output.out}{output.err}".startswith("Usage: rajobs")
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    """Outputs as schema 1 wrote them (an ingest, its ledger, scores, predictions), and a source and data of today."""
+    for folder, job in (("data", "ingest"), ("tables", "score")):
+        for name, more in (("run.json", {"key": "k"}), ("manifest.json", {"hash": "h", "counts": {}})):
+            open_store(tmp_path / folder).put(name, to_json({"job": job, "schema": 1, **more}))
+    hand = {"image_id": ["i"], "hand": [0], "patient": ["p"], "side": ["L"], "svdh_total": [3], "bundles": [["b"]]}
+    parts: dict[str, tuple[str, dict[str, list[object]]]] = {
+        "tables/hands/part-1.parquet": ("hands", hand),
+        "ledger/crosswalk/part-1.parquet": ("crosswalk", {"source": ["s"], "path": ["p"], "image_ids": [["i"]]}),
+        "predictions.parquet": ("predictions", {"image_id": ["i"], "hand": [0], "site": [""], "target": ["grade"]}),
+    }
+    for key, (table, columns) in parts.items():
+        metadata = {"rajobs.table": table, "rajobs.schema": "1"}
+        (tmp_path / key).parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(pa.table(columns).replace_schema_metadata(metadata), tmp_path / key)
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "a.txt").write_text("no image")
+    (tmp_path / "ids.csv").write_text("image_id\ni\n")
+    put_manifest(open_store(tmp_path / "new"), {"job": "ingest", "key": "k", "hash": "h"})
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("line", "what", "job"),
+    [
+        ("ingest @/src @/data", "data", "ingest"),
+        ("ingest @/src @/fresh --ledger @/ledger", "crosswalk at @/ledger", "ingest"),
+        ("train hand_filter @/data @/out", "data", "ingest"),
+        ("tune hand_filter @/data @/out", "data", "ingest"),
+        ("evaluate hand_filter @/data builtin @/out", "data", "ingest"),
+        ("score @/data builtin @/out", "data", "ingest"),
+        ("score @/new builtin @/tables", "tables", "score"),
+        ("status @/data", "data", "ingest"),
+        ("status @/tables", "tables", "score"),
+        ("link @/tables/hands @/ledger @/out.csv", "@/tables/hands", "score"),
+        ("link @/ids.csv @/ledger @/out.csv", "crosswalk at @/ledger", "ingest"),
+        ("phantom @/out --like @/predictions.parquet", "predictions at @", "evaluate"),
+    ],
+)
+def test_outputs_of_schema_1_are_refused_and_what_to_run_is_named(
+    line: str, what: str, job: str, old: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    message = mistake(line, old, capsys)
+    assert f"{what.replace('@', str(old))} has schema 1, this version reads 2; run `rajobs {job}` again" in message

@@ -12,7 +12,7 @@ import pyarrow.csv
 from rajobs.records.errors import BadTable, StoreError, UnknownName, nearest
 from rajobs.records.identity import IMAGE_ID, Key
 from rajobs.records.store import open_store, split_uri
-from rajobs.records.tables.schemas import CLINIC, CROSSWALK, LABELS, SIDES, TEXT
+from rajobs.records.tables.schemas import CLINIC, CROSSWALK, LABELS, SIDES, SPLITS, TEXT
 
 REQUIRED_LABEL_COLUMNS = ("image", "study", "target", "value")
 OPTIONAL_LABEL_COLUMNS = ("side", "site", "reader", "patient", "split", "frame", "derived_from")
@@ -115,10 +115,9 @@ def check_names(uri: str, labels: pa.Table, known: Mapping[str, LabelNames]) -> 
                 )
 
 
-_SPLITS = ("train", "validation", "test")
 _CHECKS: tuple[tuple[str, Callable[[str], object], str], ...] = (
     ("side", SIDES.__contains__, f"none of {', '.join(SIDES)}"),
-    ("split", _SPLITS.__contains__, f"none of {', '.join(_SPLITS)}"),
+    ("split", SPLITS.__contains__, f"none of {', '.join(SPLITS)}"),
     ("frame", NUMBER.fullmatch, "no number from 0 on"),
     ("derived_from", lambda value: UID.fullmatch(value) or IMAGE_ID.fullmatch(value), "neither image_id nor SOP UID"),
 )

@@ -4,6 +4,7 @@ from rajobs import studies
 from rajobs.imaging.hand_geometry import POSITION_STUDY
 from rajobs.imaging.rows import CLINIC_TABLE
 from rajobs.learning.study import Study
+from rajobs.learning.targets import NO, YES
 from rajobs.records.anatomy import SITES
 
 HEADER = "image,side,study,target,site,value,reader"
@@ -44,6 +45,10 @@ def describe_study(name: str) -> str:
     free = "reader, patient and split" if cut else "side, site, reader, patient and split"
     lines += ["", f"Labels, a CSV for `rajobs ingest --labels`; {free} may be left out:"]
     lines += [f"  target {target.name}: {', '.join(target.classes)}" for target in study.targets]
+    if study.assessable is not None:
+        lines.append(
+            f"  {study.assessable} {NO}: it cannot be judged, and its labels of the other targets teach nothing"
+        )
     return "\n".join([*lines, *(_describe_places(study) if cut else ()), "", HEADER, *_template(study, cut)])
 
 
@@ -71,7 +76,8 @@ def _template(study: Study, cut: bool) -> list[str]:
     side, site = ("L" if study.rows.labels_name_side else ""), (SITE if study.rows.labels_name_site else "")
     lines = []
     for target in study.targets:
-        for image, value in zip(IMAGES, target.classes[:2]):
+        values = (YES,) if target.name == study.assessable else target.classes[:2]
+        for image, value in zip(IMAGES, values):
             lines.append(f"{image},{side},{study.name},{target.name},{site},{value},reader1")
     if cut:
         lines += [

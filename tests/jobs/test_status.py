@@ -36,7 +36,7 @@ def test_a_score_that_goes_on_is_no_finished_one(tmp_path: Path, monkeypatch: py
     data, out = open_store(tmp_path / "data"), open_store(tmp_path / "out")
     put_manifest(data, {"job": "ingest", "key": "k", "hash": "h"})
     data.put("images/part-1.parquet", b"")
-    claim(out, "score", {"key": "k", "studies": {}})
+    claim(out, "score", {"key": "k", "scores": "asked for", "studies": {}})
     put_manifest(out, {"job": "score", "input": "of fewer images"})
     gathered = ("films.csv", "visits.csv", "visits/part-00000.parquet", "report.html")
     for name in gathered:

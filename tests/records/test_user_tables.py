@@ -96,15 +96,18 @@ def test_a_file_that_is_not_there(path: Path) -> None:
         (f"{SECRET},view,both,", "an unknown study; there are: films, joints"),
         ("films,viev,both,", "films with an unknown target; did you mean view?"),
         ("joints,x,3,mcp2", "joints with an unknown site; did you mean MCP2?"),
+        ("joints,clear,0,MCP2", None),
+        (f"joints,clear,{SECRET},MCP2", "joints whose clear is none of 0, 1"),
     ],
 )
 def test_labels_name_a_known_study_target_and_site(path: Path, row: str, words: str | None) -> None:
-    known = {"films": LabelNames(targets=("view",)), "joints": LabelNames(targets=("x", "y"), sites=("MCP2", "PIP2"))}
+    joints = LabelNames(targets=("x", "y", "clear"), sites=("MCP2", "PIP2"), values={"clear": ("0", "1")})
+    known = {"films": LabelNames(targets=("view",)), "joints": joints}
     path.write_text(f"{HEAD},site\n1.2.3,{row}\n")
     if words is None:
         check_names(str(path), read_labels(str(path)), known)
         return
-    with pytest.raises(UnknownName) as refused:
+    with pytest.raises(BadTable if "whose" in words else UnknownName) as refused:
         check_names(str(path), read_labels(str(path)), known)
     assert f"has 1 rows of {words}" in str(refused.value) and SECRET not in str(refused.value)
 

@@ -13,7 +13,7 @@ from rajobs.reports.score.bundles import BundleFacts
 PLACED: Mapping[str, tuple[str, ...]] = MappingProxyType({
     "extremities": ("side", "box"), "joints": ("x", "y", "box", "confidence"),
 })  # fmt: skip
-"""The columns that finders of hands and joints fill, by table."""
+"""The columns that finders of hands and joints fill, by table, where labels do not place the joints."""
 
 
 def describe_bundles(steps: ScoreSteps, bundles: Mapping[str, Sequence[BundleLocation]]) -> list[BundleFacts]:
@@ -31,7 +31,7 @@ def describe_bundles(steps: ScoreSteps, bundles: Mapping[str, Sequence[BundleLoc
 
 def _columns(study: Study, description: BundleDescription) -> dict[str, tuple[str, ...]]:
     recipe = description.origin.recipe
-    answered = {target.name for target in study.for_recipe(recipe).targets}
+    answered = {target for target, sites in description.learned.items() if sites}
     columns: dict[str, tuple[str, ...]] = {}
     if study.scores is not None:
         names = [name for each in study.scores.columns if each.target in answered for name in each.names]

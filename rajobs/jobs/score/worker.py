@@ -74,6 +74,7 @@ class ScoreWorker:
         )
         finder = self._hashes(self.steps.joint_finder)
         fill_joints(hands, of_joints, [*finder, *of_joints.hashes])
+        # The joint space (jsw_px, jsw_mm, jsw_confidence of the joints' rows) belongs here: it asks no model.
         tables: dict[str, list[Record]] = {
             "films": films,
             "extremities": extremity_rows(hands, of_hands, [*finder, *of_joints.hashes, *of_hands.hashes]),

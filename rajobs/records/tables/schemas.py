@@ -33,15 +33,14 @@ BODY_PARTS = (
     "HEEL", "SKULL", "HEAD", "JAW", "NECK", "CSPINE", "TSPINE", "LSPINE", "SSPINE", "SPINE", "COCCYX", "EXTREMITY",
     "JOINT", "BREAST", "HEART", "WHOLEBODY",
 )  # fmt: skip
+SPLITS = ("train", "validation", "test")
 SPACING_PLANES = ("detector", "patient")
 VIEW_POSITIONS = ("AP", "PA", "LL", "RL", "LLD", "RLD", "LLO", "RLO", "LAT", "OBL")
 VIEWS = ("unilateral", "both", "foot", "other")
 SIDES, PARTS, SITES = anatomy.SIDES, anatomy.PARTS, tuple(anatomy.SITES)
 EXTREMITIES_OF_A_PATIENT = tuple(f"{side}_{part}" for part in PARTS for side in SIDES)
 
-IMAGE_ID = _column(
-    "image_id", TEXT, "keyed hash of the SOP instance UID, or of the bytes, and the frame", required=True
-)
+IMAGE_ID = _column("image_id", TEXT, "keyed hash of SOP instance UID, or of the bytes, and the frame", required=True)
 PATIENT = _column("patient", TEXT, "keyed pseudonym", required=True)
 
 IMAGES = TableSchema(
@@ -87,9 +86,7 @@ LABELS = TableSchema(
         _column("site", TEXT, "scored site"),
         _column("value", TEXT, "class, score or pixel coordinate", required=True),
         _column("reader", TEXT, "who read it; truth and consensus stand for all readers", required=True),
-        _column(
-            "split", TEXT, "part of the split that the user has chosen; it wins", values=("train", "validation", "test")
-        ),
+        _column("split", TEXT, "part of the split that the user has chosen; it wins", values=SPLITS),
     ),
 )
 
@@ -176,7 +173,7 @@ CROSSWALK = TableSchema(
 )
 
 DISSENT = "share of the models' members whose own answer is another one, 0 to 1; null if there is one member"
-BUNDLES = _column("bundles", TEXTS, "hashes of the bundles that answered; manifest.json describes each", required=True)
+BUNDLES = _column("bundles", TEXTS, "hashes of the bundles that answered; see the manifest of score", required=True)
 EXTREMITY = _column("extremity", WHOLE, "number of the hand or foot in the film, from 0, left to right", required=True)
 MEASURES = {"jsn": "JSN", "erosion": "erosion", "svdh": "JSN and erosion"}
 """The totals of the Sharp/van der Heijde method."""
@@ -352,7 +349,7 @@ PREDICTIONS = TableSchema(
         _column("truth", TEXT, "readers' consensus", required=True),
         _column("predicted", TEXT, "the models' answer", required=True),
         _column("p", REALS, "probability of each class"),
-        _column("split", TEXT, "part of the split", required=True, values=("train", "validation", "test")),
+        _column("split", TEXT, "part of the split", required=True, values=SPLITS),
         _column("dissent", REAL, DISSENT),
         BUNDLES,
     ),
@@ -377,7 +374,7 @@ SPLIT = TableSchema(
     columns=(
         IMAGE_ID,
         _column("group", TEXT, "patients that stay in one part: linked by lineage, as a pseudonym", required=True),
-        _column("split", TEXT, "part", required=True, values=("train", "validation", "test")),
+        _column("split", TEXT, "part", required=True, values=SPLITS),
     ),
 )
 

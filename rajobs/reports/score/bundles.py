@@ -6,7 +6,7 @@ from typing import Any
 
 from rajobs.learning.bundle_description import DrawnFilms
 from rajobs.reports.page import Notice, PageTable, Part, Section
-from rajobs.reports.wording import format_list, humanize
+from rajobs.reports.wording import format_list
 
 DRAWN_LEAD = (
     "What real films the package's own models were tried on, and where they fail, stands in README.md beside them."
@@ -34,22 +34,19 @@ class BundleFacts:
 
 def bundle_sections(bundles: Sequence[BundleFacts], left_out: Sequence[str]) -> list[Section]:
     """The section about models; `left_out`: studies whose models were not asked because of --no-scores."""
-    parts: list[Part] = [Notice(text=_describe_drawn(each, each.drawn)) for each in bundles if each.drawn is not None]
+    drawn = [_describe_drawn(each.study, each.drawn) for each in bundles if each.drawn is not None]
+    parts: list[Part] = [Notice(text=f"Learnt from drawings alone: {'; '.join(drawn)}.")] if drawn else []
     if left_out:
-        names = format_list([humanize(name) for name in left_out])
+        names = format_list(left_out)
         parts.append(Notice(text=f"The columns of scores are empty because of --no-scores: {names} would fill them."))
     if bundles:
         rows = tuple(
-            (humanize(each.study), each.hash, "drawings alone" if each.drawn else "data", each.filled)
-            for each in bundles
+            (each.study, each.hash, "drawings alone" if each.drawn else "data", each.filled) for each in bundles
         )
         parts.append(PageTable(columns=("model", "bundle", "learnt from", "fills"), rows=rows))
-    lead = DRAWN_LEAD if any(each.drawn for each in bundles) else ""
+    lead = DRAWN_LEAD if drawn else ""
     return [Section(title="Which models answered", lead=lead, parts=tuple(parts))] if parts else []
 
 
-def _describe_drawn(bundle: BundleFacts, drawn: DrawnFilms) -> str:
-    return (
-        f"{humanize(bundle.study)}, which learnt from {drawn.films:,} drawn films alone and was tried on "
-        f"{drawn.tried:,} others, filled {bundle.filled}, and what follows from them."
-    )
+def _describe_drawn(study: str, drawn: DrawnFilms) -> str:
+    return f"{study}, from {drawn.films:,} drawn films, tried on {drawn.tried:,} others"

@@ -55,10 +55,10 @@ def work(source: Path, out: Path, options: ReadOptions | None = None, **how: Any
     options = options or ReadOptions()
     key, store, labels = Key.from_environment("RAJOBS_KEY"), open_store(str(out)), how.get("labels")
     hints = label_hints(read_labels(labels) if labels else None)
-    done = read_done(store, digest_options(options), label_changes(store, key, hints))
+    done = read_done(store, digest_options(options), label_changes(store, key, hints), how.get("centre"))
     worker = IngestWorker(IngestSettings(
         out=str(out), ledger=how.get("ledger"), labels=labels, key_env="RAJOBS_KEY", fingerprint=key.fingerprint,
-        options=options, run=how.get("run", "run"),
+        options=options, centre=how.get("centre"), run=how.get("run", "run"),
     ))  # fmt: skip
     for text in shards_of(source, done):
         worker({"shard": text})
@@ -115,6 +115,28 @@ def test_a_file_that_takes_two_workers_with_it_is_turned_away(places: tuple[Path
     work(source, out)
     rejects = read_table(store, "rejects", REJECTS)
     assert sorted(rejects.column("reason").to_pylist()) == ["decoder-crashed", "no-region"]
+
+
+def test_a_centre_is_kept_until_another_one_is_named(places: tuple[Path, Path], tmp_path: Path) -> None:
+    source, out = places
+    store, other, labels = open_store(str(out)), tmp_path / "other", tmp_path / "labels.csv"
+    other.mkdir()
+    (other / "9.dcm").write_bytes(dicom(film(seed=9), SOPInstanceUID="1.2.9"))
+
+    def centres(place: Path, centre: str | None = None, **how: Any) -> list[str | None]:
+        work(place, out, centre=centre, **how)
+        duplicates.sweep_unmarked(store)
+        return sorted(read_table(store, "images", IMAGES).column("centre").to_pylist(), key=str)
+
+    assert centres(source) == [None, None]
+    assert centres(source, "basel") == ["basel", "basel"], "given later, it is filled"
+    assert centres(other, "bern-2") == ["basel", "basel", "bern-2"], "each source has its own"
+    before = {file: file.stat().st_mtime_ns for file in out.rglob("*.*")}
+    assert centres(source) == centres(other) == ["basel", "basel", "bern-2"]
+    assert {file: file.stat().st_mtime_ns for file in out.rglob("*.*")} == before, "nothing is read again"
+    labels.write_text(f"image,study,target,value,derived_from\n1.2.1,hand_filter,view,both,{SEED}\n")
+    assert centres(source, labels=str(labels)) == ["basel", "basel", "bern-2"], "read again, for another reason"
+    assert SEED in read_table(store, "images", IMAGES).column("derived_from").to_pylist()
 
 
 def test_lineage_comes_from_labels_and_from_headers(places: tuple[Path, Path], tmp_path: Path) -> None:

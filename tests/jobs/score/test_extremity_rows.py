@@ -15,6 +15,7 @@ from rajobs.learning.evaluation import Evaluation
 from rajobs.learning.targets import Nominal, Target, predicted, scores
 from rajobs.learning.voting import Ballot, Vote, combine_votes, target_as_learnt
 from rajobs.learning.voting_models import VotingModels
+from rajobs.records.anatomy import HAND_JSN_SITES
 from rajobs.records.tables.schemas import EXTREMITIES, JOINTS
 from rajobs.records.tables.table_schema import TableSchema
 
@@ -95,6 +96,24 @@ def test_totals_and_doubt_of_a_film_s_two_hands() -> None:
     assert left["doubt_reasons"] == ["joints missing"] or "models disagree" in left["doubt_reasons"]
     assert right["doubt_reasons"][:2] == ["joints missing", "answers contradict each other"], "RA, and stage 0"
     assert {"view unsure"} <= set(right["doubt_reasons"])
+
+
+def test_a_joint_that_is_not_assessable_has_no_score_and_is_a_reason_of_doubt() -> None:
+    hand, sites = a_hand(0, *HAND_JSN_SITES), len(HAND_JSN_SITES)
+    can_be_judged = np.array([[0.4, 0.6]] * (sites - 4) + [[0.51, 0.49]] * 3 + [[np.nan] * 2])
+    votes = votes_of(
+        JOINTS, jsn=sure(*[1] * sites, classes=5), erosion=sure(*[2] * sites, classes=11),
+        assessable=replace(vote_of(can_be_judged), target=studies.find("svdh_scoring").target("assessable")),
+    )  # fmt: skip
+    fill_joints([hand], votes, ["s"])
+    rows = {row["site"]: row for row in JOINTS.rows(hand.joints).to_pylist()}
+    scored, (*hidden, unknown) = HAND_JSN_SITES[:-4], HAND_JSN_SITES[-4:]
+    assert {rows[site]["jsn"] for site in scored} == {1} and rows["MCP2"]["assessable_p"] == pytest.approx(0.6)
+    assert all(rows[site]["jsn"] is None is rows[site]["jsn_p"] and rows[site]["x"] is not None for site in hidden)
+    assert (rows[unknown]["assessable_p"], rows[unknown]["jsn"]) == (None, 1), "nobody can tell, so the score counts"
+    (row,) = extremity_rows([hand], votes_of(EXTREMITIES), ["s"])
+    assert row["jsn_total"] == sites - 3 and row["svdh_highest"] - row["svdh_total"] >= 3 * 4
+    assert row["part"] == "hand" and "joints not assessable" in row["doubt_reasons"]
 
 
 def test_hands_that_nobody_scored_are_not_doubted_for_it() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from rajobs import studies
 from rajobs.__main__ import main
+from rajobs.jobs.score.bundle_columns import describe_bundles
 from rajobs.jobs.score.job import find_models
 from rajobs.jobs.score.steps import ScoreSteps
 from rajobs.jobs.score.tables import gather
@@ -113,7 +114,8 @@ def test_every_table_is_there_and_says_the_same(data: Path, tables: Path) -> Non
     assert asked == clinic and clinic
     apart = {visit["ra_clinical_dissent"] for visit in visits if visit["ra_clinical_p"] is not None}
     assert apart <= {0.0, 0.25, 0.5, 0.75}, "four members, and their mean is one of their answers"
-    for name in ("films", "extremities", "joints", "ultrasound", "visits", "ledger"):
+    assert read_table(store, "changes", schemas.CHANGES).num_rows == 0 and list_parts(store, "changes")
+    for name in ("films", "extremities", "joints", "ultrasound", "visits", "changes", "ledger"):
         with (tables / f"{name}.csv").open() as file:
             assert len(list(csv.DictReader(file))) == read_table(store, name, schemas.TABLES[name]).num_rows
 
@@ -178,6 +180,29 @@ def test_studies_without_a_model_leave_nulls_and_are_named(data: Path, all_model
     assert set(fates) == {"scored", "no-model"}, "films without a filter's word and without joints are nobody's"
 
 
+def test_without_scores_their_columns_are_null_and_the_page_says_so(
+    data: Path, all_models: Path, tables: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["score", str(data), str(all_models), str(tmp_path), "--no-scores"])
+    store, with_scores = open_store(str(tmp_path)), open_store(str(tables))
+    hands, joints = (read_table(store, each.name, each) for each in (schemas.EXTREMITIES, schemas.JOINTS))
+    of_scores = ("ra_p", "stage", "stage_p", "jsn_total", "erosion_total", "svdh_total", "svdh_lowest", "svdh_highest")
+    assert all(hands.column(name).null_count == hands.num_rows > 0 for name in of_scores)
+    assert all(joints.column(name).null_count == joints.num_rows for name in ("jsn", "jsn_p", "erosion", "erosion_p"))
+    assert joints.column("x").equals(read_table(with_scores, "joints", schemas.JOINTS).column("x")), "places stay"
+    scans = read_table(store, "ultrasound", schemas.ULTRASOUND)
+    assert scans.column("grade").null_count == 0 and "svdh_total" in (tmp_path / "visits.csv").read_text()
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert set(manifest["without_model"]) == {"hand_filter", "joint_detection"}
+    sentence = "empty because of --no-scores: ra_recognition, ra_staging and svdh_scoring would fill them."
+    assert sentence in (tmp_path / "report.html").read_text()
+    assert "--no-scores" not in (tables / "report.html").read_text()
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        main(["score", str(data), str(all_models), str(tmp_path)])
+    assert "was made with scores left out, not asked for; choose another OUT" in capsys.readouterr().err
+
+
 def test_visits_made_lot_by_lot_are_those_made_at_one_go(
     data: Path, all_models: Path, tables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -214,6 +239,18 @@ def test_what_a_clinic_left_empty_is_filled_by_the_grades_of_its_scans(
         filled = [name for name in squares if name[:2] == (visit["patient"], visit["visit_date"])]
         assert visit["squares_filled"] == len(filled)
     assert sum(visit["squares_filled"] for visit in visits) > 2
+
+
+def test_a_bundle_s_columns_are_those_that_it_learnt_and_drawings_are_told_from_data(all_models: Path) -> None:
+    bundles = {name: list(each.values()) for name, each in find_models(f"{all_models},builtin", STEPS).items()}
+    facts = {each.study: each for each in describe_bundles(STEPS, bundles)}
+    assert {study for study, each in facts.items() if each.drawn} == {"hand_filter", "joint_detection"}
+    assert facts["svdh_scoring"].columns == {"joints": ("jsn", "jsn_p", "erosion", "erosion_p")}, "no label assessable"
+    assert facts["ra_staging"].columns == {"extremities": ("stage", "stage_p")}
+    assert "view" in facts["hand_filter"].columns["films"] and "x" in facts["joint_detection"].columns["joints"]
+    assert {name for each in facts.values() for table, names in each.columns.items() for name in names} <= {
+        name for table in schemas.TABLES.values() for name in table.names
+    }
 
 
 def test_models_may_come_from_several_places_and_each_must_hold_some(all_models: Path, tmp_path: Path) -> None:

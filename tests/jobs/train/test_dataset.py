@@ -172,6 +172,21 @@ def test_an_adjudicated_grade_stands_whichever_place_a_reader_names_and_in_which
     assert source.labels["grade"] == {("a", None, None): "3", ("b", None, None): "2"}
 
 
+@pytest.mark.parametrize("recipe", ["default", "published"])
+def test_a_joint_that_is_not_assessable_teaches_no_score(tmp_path: Path, recipe: str) -> None:
+    joints = ("MCP2", "MCP3", "PIP2")
+    labels = [
+        label("a", target, 1, side="L", site=site) for target in ("jsn", "erosion") for site in joints
+    ]  # fmt: skip
+    labels += [label("a", "assessable", 0, side="L", site="MCP2"), label("a", "assessable", 1, side="L", site="PIP2")]
+    ingested(tmp_path, "svdh_scoring", labels, "CR")
+    study = studies.find("svdh_scoring")
+    source = open_labelled_data(str(tmp_path), study.for_recipe(study.recipe(recipe)))
+    taught = {target: sorted(site for _, _, site in places if site) for target, places in source.labels.items()}
+    scores = {target: ["MCP3", "PIP2"] for target in ("jsn", "erosion")}
+    assert taught == (scores if recipe == "published" else {**scores, "assessable": ["MCP2", "PIP2"]})
+
+
 def test_labels_of_joints_stay_apart(tmp_path: Path) -> None:
     labels = [label("a", "jsn", at, side=side, site="MCP2") for at, side in enumerate("LR")]
     source = ingested(tmp_path, "svdh_scoring", labels, "CR")

@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
+from rajobs.learning.bundle_description import DrawnFilms
 from rajobs.records.tables.schemas import FILMS, VIEWS
+from rajobs.reports.score.bundles import BundleFacts
 from rajobs.reports.score.page import FATES, IntakeCounts, ScoreFacts, score_page
 from rajobs.reports.score.tallies import EXAMPLES, QUEUE, FilmTally
 
@@ -40,6 +42,21 @@ SIX = (
     film_row("e", None),
     film_row("f", "other"),
 )
+
+
+def test_the_page_says_which_columns_models_of_drawings_fill_and_what_was_left_out(read_page: ReadPage) -> None:
+    drawn = DrawnFilms(phantom=4, rounds=2, films=3000, tried=500)
+    bundles = (
+        BundleFacts(hash="f00d", study="finder", columns={"joints": ("x", "y"), "extremities": ("box",)}, drawn=drawn),
+        BundleFacts(hash="beef", study="grader", columns={"ultrasound": ("grade", "grade_p")}, drawn=None),
+    )
+    text = read_page(score_page(replace(FACTS, bundles=bundles, left_out=("scorer", "stager")), tally(*SIX), {}))
+    assert "Learnt from drawings alone: finder, from 3,000 drawn films, tried on 500 others." in text
+    assert "finder f00d drawings alone x and y of joints; box of extremities" in text
+    assert "grader beef data grade and grade_p of ultrasound" in text
+    assert "empty because of --no-scores: scorer and stager would fill them." in text
+    for own_models in (bundles[1:], ()):
+        assert "drawings" not in score_page(replace(FACTS, bundles=own_models), tally(*SIX), {}).partition("<main>")[2]
 
 
 def test_every_fate_of_a_film_is_explained() -> None:
