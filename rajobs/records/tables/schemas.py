@@ -65,7 +65,7 @@ IMAGES = TableSchema(
         _column("columns", WHOLE, "pixels", required=True),
         _column("bits", WHOLE, "bits of a stored sample", required=True),
         _column("spacing_mm", REAL, "millimetres between pixel centres"),
-        _column("spacing_plane", TEXT, "where they are measured, by the header's tags", values=SPACING_PLANES),
+        _column("spacing_plane", TEXT, "measured at the detector, or in the patient", values=SPACING_PLANES),
         _column("window_centre", REAL, "stored values"),
         _column("window_width", REAL, "stored values"),
         _column("frame", WHOLE, "number of the frame, from 0", required=True),
