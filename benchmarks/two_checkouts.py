@@ -45,7 +45,7 @@ TRAINED = (*EVALUATED, "ra_recognition", "ra_staging", "joint_detection")
 BUDGET = 0.3  # share of a recipe's epochs and rows
 
 TABLES = ("images", "labels", "clinic", "rejects", "ignored", "places", "splits")
-SCORES = ("films", "hands", "joints", "ultrasound", "visits", "ledger")
+SCORES = ("films", "extremities", "joints", "ultrasound", "visits", "changes", "ledger")
 OUTPUTS = (
     "phantom/**/*", *(f"data/{name}/*.parquet" for name in TABLES), "data/prepared/*/*.npy", "data/manifest.json",
     "ledger/crosswalk/*.parquet", "models/*/*/*.safetensors", "models/*/*/*.xml", "models/*/*/history.parquet",

@@ -39,7 +39,7 @@ from rajobs.records.tables.schemas import FILMS, IMAGES, LABELS, VIEWS
 
 COLUMNS = ("image_id", "patient", "derived_from", "modality", "rows", "columns", "laterality")
 STEPS = ScoreSteps.of_all_studies()
-OF_HANDS = [*STEPS.filling(row_kinds.HANDS), *STEPS.filling(row_kinds.JOINTS)]
+OF_HANDS = [*STEPS.filling(row_kinds.EXTREMITIES), *STEPS.filling(row_kinds.JOINTS)]
 SCANS = STEPS.filling(row_kinds.ULTRASOUND)
 
 
@@ -73,8 +73,8 @@ def bare(data: str, keys: Sequence[str], models: Mapping[str, VotingModels]) -> 
     for key in keys:
         images = read_part(store, key, IMAGES, COLUMNS)
         positions = find_joints(store, key, images, hand_films(data, key, images, models), *finders(models))
-        hands = row_kinds.HANDS.rows_of_part(images, positions)
-        rows = {row_kinds.HANDS: hands, row_kinds.JOINTS: [joint for hand in hands for joint in hand.joints]}
+        hands = row_kinds.EXTREMITIES.rows_of_part(images, positions)
+        rows = {row_kinds.EXTREMITIES: hands, row_kinds.JOINTS: [joint for hand in hands for joint in hand.joints]}
         requests: dict[str, ViewRequest] = {}
         for study in OF_HANDS:
             requests.update(models[study.name].view_requests(rows[study.rows]))
