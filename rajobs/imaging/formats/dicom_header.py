@@ -25,10 +25,10 @@ _WANTED_NAMES = (
     *("SpecificCharacterSet", "SOPClassUID", "SOPInstanceUID", "PatientID", "StudyInstanceUID", "SeriesInstanceUID"),
     *("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate", "PatientSex", "PatientAge", "PatientBirthDate"),
     *("Modality", "BodyPartExamined", "ViewPosition", "Laterality", "ImageLaterality", "Manufacturer"),
-    *("ManufacturerModelName", "PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"),
-    *("BurnedInAnnotation", "SourceImageSequence", "SequenceOfUltrasoundRegions", "SamplesPerPixel"),
+    *("ManufacturerModelName", "PixelSpacing", "PixelSpacingCalibrationType", "ImagerPixelSpacing"),
+    *("NominalScannedPixelSpacing", "BurnedInAnnotation", "SourceImageSequence", "SequenceOfUltrasoundRegions"),
     *("PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "Rows", "Columns", "BitsAllocated"),
-    *("BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit"),
+    *("SamplesPerPixel", "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit"),
     *("WindowCenter", "WindowWidth", "RescaleIntercept", "RescaleSlope", "ModalityLUTSequence", "VOILUTSequence"),
     *(f"{colour}PaletteColorLookupTableDescriptor" for colour in _COLOURS),
     *(f"{colour}PaletteColorLookupTableData" for colour in _COLOURS),
@@ -39,6 +39,7 @@ _WANTED_TAGS = frozenset((*(int(Tag(name)) for name in _WANTED_NAMES), *OVERLAY_
 _GREY = ("MONOCHROME1", "MONOCHROME2")
 _COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_422", "YBR_PARTIAL_420", "YBR_RCT", "YBR_ICT")
 PALETTE = "PALETTE COLOR"
+SAME_SPACING = 1e-3  # relative difference of two spacings that are the same but for rounding
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -176,7 +177,7 @@ def read_header(dataset: Dataset, modality: str) -> Header:
     """The allow-listed part of a header; a missing or malformed value is None, never an error."""
     date_names = ("StudyDate", "AcquisitionDate", "SeriesDate", "ContentDate")
     study_date = next((day for name in date_names if (day := _parse_date(read_text(dataset, name)))), None)
-    is_ultrasound = modality == code_strings.ULTRASOUND
+    spacing, plane = _read_spacing(dataset, modality)
     return Header(
         sop_uid=read_text(dataset, "SOPInstanceUID"),
         patient_id=read_text(dataset, "PatientID"),
@@ -194,7 +195,8 @@ def read_header(dataset: Dataset, modality: str) -> Header:
             read_text(dataset, "Laterality") or read_text(dataset, "ImageLaterality")
         ),
         manufacturer=code_strings.to_manufacturer(read_text(dataset, "Manufacturer")),
-        spacing_mm=ultrasound_regions.read_spacing_mm(dataset) if is_ultrasound else _read_spacing_mm(dataset),
+        spacing_mm=spacing,
+        spacing_plane=plane,
         source_uid=_read_source_uid(dataset),
         burned_in={"YES": True, "NO": False}.get((read_text(dataset, "BurnedInAnnotation") or "").upper()),
     )
@@ -265,9 +267,23 @@ def _age_years(age: str | None, birth_date: date | None, study_date: date | None
     return study_date.year - birth_date.year - before_birthday
 
 
-def _read_spacing_mm(dataset: Dataset) -> float | None:
-    for name in ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"):
-        spacing = read_float(dataset, name)
-        if spacing is not None and 0.005 <= spacing <= 5:
-            return spacing
-    return None
+def _read_spacing(dataset: Dataset, modality: str) -> tuple[float | None, str | None]:
+    """Millimetres between pixels and the plane that they are measured in (DICOM PS3.3, 10.7.1.3).
+
+    Imager Pixel Spacing is the detector's, and so is a Pixel Spacing that equals it; one that differs was calibrated to
+    the patient. A Pixel Spacing alone tells its plane only where the header names the calibration.
+    """
+    if modality == code_strings.ULTRASOUND:
+        in_region = ultrasound_regions.read_spacing_mm(dataset)
+        return in_region, None if in_region is None else "patient"
+    tags = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
+    pixel, imager, scanned = (_plausible_spacing(read_float(dataset, name)) for name in tags)
+    if pixel is None:
+        return imager or scanned, "detector" if imager or scanned else None
+    if imager is not None:
+        return pixel, "detector" if math.isclose(pixel, imager, rel_tol=SAME_SPACING) else "patient"
+    return pixel, "patient" if read_text(dataset, "PixelSpacingCalibrationType") in ("GEOMETRY", "FIDUCIAL") else None
+
+
+def _plausible_spacing(spacing: float | None) -> float | None:
+    return spacing if spacing is not None and 0.005 <= spacing <= 5 else None

@@ -147,7 +147,7 @@ def test_only_the_regions_of_an_ultrasound_image_are_kept():
     expected = np.zeros_like(image)
     expected[4:26, 5:41] = image[4:26, 5:41]
     assert np.array_equal(kept.pixels, expected)
-    assert kept.header.spacing_mm == pytest.approx(0.125)
+    assert kept.header.spacing_mm == pytest.approx(0.125) and kept.header.spacing_plane == "patient"
     bare = dicom(image, Manufacturer="ACME", ManufacturerModelName="One")
     with pytest.raises(Reject, match="no-region"):
         read_one(bare, ReadOptions())
@@ -212,6 +212,26 @@ def test_only_allow_listed_header_values_are_read(caplog):
     values = {k: v for k, v in dataclasses.asdict(malformed).items() if v is not None}
     assert not caplog.text  # pydicom would quote the values
     assert set(values) == {"sop_uid", "patient_id", "study_uid", "series_uid", "modality"}
+
+
+@pytest.mark.parametrize(
+    ("tags", "spacing", "plane"),
+    [
+        ({"ImagerPixelSpacing": ["0.1", "0.1"]}, 0.1, "detector"),
+        ({"ImagerPixelSpacing": ["0.1", "0.1"], "PixelSpacing": ["0.10000", "0.10000"]}, 0.1, "detector"),
+        ({"ImagerPixelSpacing": ["0.1", "0.1"], "PixelSpacing": ["0.095", "0.095"]}, 0.095, "patient"),
+        ({"PixelSpacing": ["0.095", "0.095"], "PixelSpacingCalibrationType": "FIDUCIAL"}, 0.095, "patient"),
+        ({"PixelSpacing": ["0.095", "0.095"]}, 0.095, None),
+        ({"NominalScannedPixelSpacing": ["0.17", "0.17"]}, 0.17, "detector"),
+        ({"ImagerPixelSpacing": ["0.1", "0.1"], "PixelSpacing": ["1000", "1000"]}, 0.1, "detector"),
+        ({}, None, None),
+    ],
+)
+def test_the_plane_of_the_pixels_spacing_follows_from_the_tags_that_give_it(tags, spacing, plane):
+    header = read_one(dicom(film(), bits=12, **tags)).header
+    assert (
+        header.spacing_mm == (spacing if spacing is None else pytest.approx(spacing)) and header.spacing_plane == plane
+    )
 
 
 def test_unwanted_files_are_rejected_or_ignored_by_their_header():
