@@ -58,9 +58,25 @@ def _shade(images: Tensor, settings: Augment, draw: Callable[[float], Tensor], g
         images = (images - mean) * contrast[:, None, None, None] + mean
     if settings.channel_shift:
         images = images + lift[:, None, None, None]
+    if settings.sharpen:
+        images = _sharpen(images, settings.sharpen, draw)
+    if settings.shade:
+        coarse = torch.randn((len(images), 1, 3, 3), generator=generator).to(images)
+        shadow = F.interpolate(coarse, size=images.shape[-2:], mode="bicubic", align_corners=False)
+        images = images + shadow * (settings.shade * draw(0.5).abs())[:, None, None, None]
     if settings.noise:
         images = images + torch.randn(images.shape, generator=generator).to(images) * settings.noise
     return _cover_parts(images, settings.cover, draw) if settings.cover else images
+
+
+def _sharpen(images: Tensor, most: float, draw: Callable[[float], Tensor]) -> Tensor:
+    """Images with their details blurred away or made up to `most` times as strong, at two scales."""
+    sharpened = images
+    for side in (3, 9):
+        smooth = F.avg_pool2d(F.pad(images, (side // 2,) * 4, mode="replicate"), side, 1)
+        strength = (draw(0.5) + 0.5) * (most + 1) - 1
+        sharpened = sharpened + (images - smooth) * strength[:, None, None, None]
+    return sharpened
 
 
 def _cover_parts(images: Tensor, largest: float, draw: Callable[[float], Tensor]) -> Tensor:

@@ -11,7 +11,7 @@ from rajobs.learning.training.augmentation import augment as augmented
 
 ALL = Augment(
     rotate=20, quarter_turns=True, shift=0.1, zoom=0.2, shear=10, flip_horizontal=True, flip_vertical=True,
-    channel_shift=0.1, contrast=0.2, noise=0.05, gamma=0.3, cover=0.5,
+    channel_shift=0.1, contrast=0.2, noise=0.05, gamma=0.3, sharpen=1.5, shade=0.3, cover=0.5,
 )  # fmt: skip
 
 
@@ -84,3 +84,12 @@ def test_a_cover_hides_a_rectangle_and_leaves_the_rest() -> None:
     images = torch.full((64, 1, 40, 40), 0.5)
     hidden = (augment(images, Augment(cover=0.5), seeded()) != 0.5).flatten(1).float().mean(dim=1)
     assert float(hidden.mean()) > 0 and float(hidden.max()) <= 0.5**2 + 0.05
+
+
+def test_sharpening_changes_details_alone_and_a_shadow_is_smooth() -> None:
+    ramp = torch.linspace(0.2, 0.8, 48).repeat(8, 1, 48, 1)
+    sharpened = augment(ramp, Augment(sharpen=2.0), seeded())
+    inner = (slice(None), slice(None), slice(None), slice(9, -9))
+    torch.testing.assert_close(sharpened[inner], ramp[inner])
+    shadow = augment(torch.full((8, 1, 48, 48), 0.5), Augment(shade=0.3), seeded()) - 0.5
+    assert shadow.flatten(1).std(dim=1).min() > 1e-4 and shadow.diff(dim=-1).abs().max() < 0.05
