@@ -6,7 +6,7 @@ from datetime import date
 import numpy as np
 from numpy.typing import NDArray
 
-PHANTOM_VERSION = 4
+PHANTOM_VERSION = 5
 """Is raised whenever the same seed draws other pixels; every output made from phantoms contains it."""
 
 
@@ -50,6 +50,7 @@ class Picture:
     window: tuple[float, float] | None = None  # centre, width, in stored values
     region: tuple[int, int, int, int] | None = None  # ultrasound: x0, y0, x1, y1 of the image region
     truths: tuple[Truth, ...] = ()
+    measures: tuple[Truth, ...] = ()  # what no reader labels, for benchmarks: the joint space in mm
     derived_from: str | None = None  # the image a drawing was modelled on
     difficulty: str = "standard"  # the named preset
     details: dict[str, float | str] = field(default_factory=dict)  # parameters of the drawing, for reports and tests

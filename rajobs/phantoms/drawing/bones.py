@@ -15,6 +15,7 @@ from rajobs.phantoms.drawing.canvas import (
     fill_polygon,
     to_fixed_point,
 )
+from rajobs.phantoms.drawing.solid_bones import SolidBone, draw_solid
 
 _OUTLINE_MARGIN = 1.5  # mm by which disease may move an outline beyond its healthy place
 _BITE_ROUGHNESS = 0.30  # how uneven the edge of an erosion is, as a share of its radius
@@ -202,8 +203,11 @@ def bone_thickness(bone: Bone, canvas: Canvas) -> tuple[Grey, Points]:
     return thickness, low
 
 
-def draw_bone(canvas: Canvas, bone: Bone, to_px: Affine) -> None:
+def draw_bone(canvas: Canvas, bone: Bone | SolidBone, to_px: Affine) -> None:
     """Adds a bone to the film; `to_px` maps body millimetres to the film's columns and rows."""
+    if isinstance(bone, SolidBone):
+        draw_solid(canvas, bone, to_px)
+        return
     thickness, low = bone_thickness(bone, canvas)
     if canvas.bone_pitch < canvas.pitch:
         thickness = cv2.blur(thickness, (2, 2))

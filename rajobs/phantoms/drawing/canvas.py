@@ -97,20 +97,29 @@ class Canvas:
         return texture
 
 
-TILE_MM = 0.12  # per pixel of the tile as it is first drawn
-TILE_SIDE = 384  # pixels
+TILE_MM = 0.09  # per pixel of the tile as it is first drawn: struts are 0.1 to 0.2 mm thick
+TILE_SIDE = 512  # pixels
+
+
+def _struts(noise: Grey, sigma_along: float, sigma_across: float) -> Grey:
+    """A net of fine bright lines: where smooth noise passes through zero."""
+    smooth = cv2.GaussianBlur(noise, (0, 0), sigmaX=sigma_across, sigmaY=sigma_along)
+    lines: Grey = cv2.exp(smooth * smooth * np.float32(-6.0 / smooth.var()))
+    net: Grey = (lines - lines.mean()) * np.float32(1 / lines.std())
+    return net
 
 
 def make_trabecular_tile(rng: np.random.Generator, pitch: float) -> Grey:
-    """Plates and struts that mostly run along the bone (down the rows), at `pitch` mm per pixel."""
-    noise = rng.standard_normal((TILE_SIDE, TILE_SIDE), dtype=np.float32)
-    net = cv2.GaussianBlur(noise, (0, 0), sigmaX=0.9)
-    along = cv2.blur(cv2.blur(net, (1, 11)), (1, 7))
-    along = along * np.float32(1 / along.std()) + net * np.float32(1.0 / net.std())
-    along = along - cv2.blur(along, (25, 25))
+    """Struts that mostly run along the bone (down the rows) and a finer net between them, at `pitch` mm per pixel."""
+    noise = rng.standard_normal((2, TILE_SIDE, TILE_SIDE), dtype=np.float32)
+    # Many layers lie behind each other, so that single struts are weak and their sum is a net.
+    net = _struts(noise[0], 9.0, 2.2) + np.float32(0.7) * _struts(noise[1], 3.0, 2.6)
+    net += np.float32(0.8) * _struts(np.roll(noise[0][::-1], 131, axis=1), 14.0, 3.0)
+    net += np.float32(0.5) * _struts(noise[1].T, 2.4, 5.0)
+    net += np.float32(0.8) * _struts(np.roll(noise[1], 77, axis=1), 16.0, 5.0)  # where several lie behind each other
     side = max(64, round(TILE_SIDE * TILE_MM / pitch))
-    tile = cv2.resize(along, (side, side), interpolation=cv2.INTER_AREA)
-    return np.tile((tile - tile.mean()) * np.float32(1 / along.std()), (3, 2)).astype(np.float32)
+    tile = cv2.resize(net, (side, side), interpolation=cv2.INTER_AREA)
+    return np.tile((tile - tile.mean()) * np.float32(1 / net.std()), (3, 2)).astype(np.float32)
 
 
 def blank_canvas(shape: tuple[int, int], pitch: float, rng: np.random.Generator) -> Canvas:

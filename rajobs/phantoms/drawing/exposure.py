@@ -36,6 +36,10 @@ class Exposure:
     blur_mm: float
     sharpen: float
     sharpen_mm: float
+    halo: float  # how strongly fine edges are sharpened, which leaves bright and dark rims beside them
+    halo_mm: float
+    flatten: float  # share of the wide differences of brightness that is taken away, as vendors' processing does
+    flatten_mm: float
     saturate: bool
     inverted: bool
     bits: int
@@ -44,10 +48,13 @@ class Exposure:
 
 def draw_exposure(rng: np.random.Generator, preset: Preset, *, peak_attenuation: float) -> Exposure:
     """An exposure chosen for a part whose densest spots weaken the beam by `peak_attenuation` (a logarithm)."""
-    saturate = bool(rng.random() < 0.45)
+    saturate = bool(rng.random() < 0.25)
+    floor = float(rng.normal(0.0, 0.06) if saturate else rng.uniform(-0.50, 0.0))
+    # A film that shows what lies in front of black mostly shows the densest bone too; a few are burnt out.
+    span = float(rng.uniform(*preset.contrast) - min(floor, 0.0) * rng.choice((0.0, 0.7, 1.0), p=(0.1, 0.3, 0.6)))
     return Exposure(
-        floor=float(rng.normal(0.0, 0.06) if saturate else rng.uniform(-0.40, 0.05)) * peak_attenuation,
-        span=float(rng.uniform(*preset.contrast)) * peak_attenuation,
+        floor=floor * peak_attenuation,
+        span=span * peak_attenuation,
         gamma=float(np.exp(rng.normal(0.0, 0.20))),
         toe=float(rng.uniform(0.0, 1.0)),
         heel=(float(rng.normal(0, 0.06)), float(rng.normal(0, 0.10))),
@@ -57,6 +64,10 @@ def draw_exposure(rng: np.random.Generator, preset: Preset, *, peak_attenuation:
         blur_mm=float(rng.uniform(*preset.blur_mm)),
         sharpen=float(rng.choice((0.0, 0.3, 0.6, 1.0))),
         sharpen_mm=float(rng.uniform(0.6, 2.2)),
+        halo=float(rng.choice((0.0, 0.0, 0.0, 0.4, 0.8, 1.6)) * rng.uniform(0.6, 1.3)),
+        halo_mm=float(rng.uniform(0.18, 0.55)),
+        flatten=float(rng.choice((0.0, 0.0, 0.25, 0.45)) * rng.uniform(0.7, 1.2)),
+        flatten_mm=float(rng.uniform(4.0, 14.0)),
         saturate=saturate,
         inverted=bool(rng.random() < 0.22),
         bits=12 if rng.random() < 0.88 else 10,
@@ -111,9 +122,20 @@ def detected_attenuation(canvas: Canvas, exposure: Exposure) -> Grey:
     cv2.log(light, dst=light)
     np.negative(light, out=light)
     light += np.float32(np.log1p(exposure.scatter))
+    return _processed(light, exposure, canvas.pitch)
+
+
+def _processed(light: Grey, exposure: Exposure, pitch: float) -> Grey:
+    """The film after a vendor's processing: sharpened at two scales, wide differences of brightness flattened."""
+    if exposure.flatten:
+        small = cv2.resize(light, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
+        wide = _wide_blur(small, exposure.flatten_mm / (4 * pitch))
+        wide = cv2.resize(wide - np.float32(np.median(wide)), (light.shape[1], light.shape[0]))
+        light -= wide * np.float32(exposure.flatten)
     if exposure.sharpen:
-        smooth = _wide_blur(light, exposure.sharpen_mm / canvas.pitch)
-        light += (light - smooth) * np.float32(exposure.sharpen)
+        light += (light - _wide_blur(light, exposure.sharpen_mm / pitch)) * np.float32(exposure.sharpen)
+    if exposure.halo and exposure.halo_mm / pitch > 0.5:
+        light += (light - cv2.GaussianBlur(light, (0, 0), exposure.halo_mm / pitch)) * np.float32(exposure.halo)
     return light
 
 
@@ -125,7 +147,7 @@ def _wide_blur(image: Grey, sigma: float) -> Grey:
 
 def displayed_grey(values: Grey, canvas: Canvas, exposure: Exposure) -> Grey:
     """Grey from 0 (black) to 1 (white) with bright bones, before side markers and collimation."""
-    floor = exposure.floor + (0.14 * exposure.span if exposure.saturate else 0.0)
+    floor = exposure.floor + (0.10 * exposure.span if exposure.saturate else 0.0)
     shown = values + _heel_ramp(canvas.shape, exposure.heel)
     shown -= np.float32(floor)
     shown *= np.float32(1 / exposure.span)

@@ -1,13 +1,18 @@
-"""How the scores of a joint look on a film: its gap, its erosions and the displacement of its distal bone."""
+"""How the scores of a joint look on a film: its gap, its erosions and the displacement of its distal bone.
+
+Beside them stands what has no score: osteophytes and sclerosis of wear, cysts, vascular channels, thinned bone.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from rajobs.phantoms.drawing.bones import Bite
 from rajobs.phantoms.drawing.long_bones import BoneEnd
+from rajobs.phantoms.drawing.solid_bones import Hole
 from rajobs.phantoms.people.build import Build, personal_deviates
 from rajobs.phantoms.people.joint_scores import Score
+
+_LATERAL = 0.65  # radians: the usual spread of erosions around the side of a bone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +21,7 @@ class DamagedJoint:
 
     head: BoneEnd
     base: BoneEnd
+    space: float | None  # mm between the bones over the middle of the joint; None: displaced
     along: float = 0.0  # mm by which the base of the distal bone overlaps the head
     aside: float = 0.0  # mm by which it is displaced sideways (+: ulnar)
     fused: bool = False
@@ -34,53 +40,71 @@ def remaining_gap(deviates: np.ndarray, jsn: int) -> tuple[float, float]:
     return float(np.clip(middle + lean, 0.0, 0.72)), float(np.clip(middle - lean, 0.0, 0.72))
 
 
-def _margin_bites(deviates: np.ndarray, erosion: int, half_width: float, *, head: bool) -> tuple[Bite, ...]:
-    """An erosion at the bare area beside the cartilage; a higher score enlarges the bite of the lower one."""
+def _margin_holes(deviates: np.ndarray, erosion: int, half_width: float, *, head: bool) -> tuple[Hole, ...]:
+    """An erosion at the bare area beside the cartilage; a higher score enlarges the hole of the lower one."""
     if erosion <= 0:
         return ()
     side = 1.0 if deviates[0] < 0.3 else -1.0  # the radial side is eroded first more often
-    inwards = (1.15 + 0.15 * deviates[1]) * half_width if head else 0.30 * half_width + 0.5
-    size = {1: 0.22, 2: 0.36, 3: 0.60}[min(erosion, 3)] * half_width + 0.45
-    outwards = {1: 0.90, 2: 0.80, 3: 0.48}[min(erosion, 3)]
-    inwards = inwards if erosion < 3 else 0.62 * inwards
+    inwards = (0.80 + 0.18 * deviates[1]) * half_width if head else 0.26 * half_width + 0.3
+    size = {1: 0.24, 2: 0.38, 3: 0.62}[min(erosion, 3)] * half_width + 0.40
+    outwards = {1: 0.92, 2: 0.82, 3: 0.50}[min(erosion, 3)] * half_width
+    around = _LATERAL * float(np.clip(deviates[3], -1.6, 1.6)) * (0.5 if erosion >= 3 else 1.0)
     stretch = 1.0 + 0.18 * float(np.clip(deviates[2], -1, 1))
     return (
-        Bite(
-            u=inwards,
-            v=side * outwards * half_width,
-            along=size * stretch,
-            across=size / stretch,
-            depth=0.80 if erosion > 1 else 0.72,
+        Hole(
+            centre=(max(inwards if erosion < 3 else 0.7 * inwards, 0.3), side * outwards * np.cos(around),
+                    0.75 * outwards * np.sin(around)),
+            radii=(size * stretch, size / stretch, size * (1.3 if erosion < 3 else 1.5)),
+            left=0.06, rim=0.35 if deviates[1] > 0.8 else 0.0, phase=5 * float(deviates[2]),
         ),
-    )
+    )  # fmt: skip
 
 
-def _joint_bites(
+def _erosions(
     deviates: np.ndarray, erosion: int, half_head: float, half_base: float
-) -> tuple[tuple[Bite, ...], tuple[Bite, ...]]:
-    """Bites of the head and of the base, whose scores add up to the score of the joint."""
+) -> tuple[tuple[Hole, ...], tuple[Hole, ...]]:
+    """Holes of the head and of the base, whose scores add up to the score of the joint."""
     head_first = deviates[3] < 0.6
     major, minor = {0: (0, 0), 1: (1, 0), 2: (2, 0), 3: (3, 0), 4: (3, 1), 5: (3, 2)}[min(erosion, 5)]
     head, base = (major, minor) if head_first else (minor, major)
-    head_bites = _margin_bites(deviates[4:8], head, half_head, head=True)
-    base_bites = _margin_bites(deviates[8:12], base, half_base, head=False)
+    head_holes = _margin_holes(deviates[4:8], head, half_head, head=True)
+    base_holes = _margin_holes(deviates[8:12], base, half_base, head=False)
     if erosion >= 5:
-        opposite = Bite(
-            u=0.7 * half_head,
-            v=-np.sign(head_bites[0].v) * 0.7 * half_head,
-            along=0.5 * half_head,
-            across=0.45 * half_head,
-            depth=0.7,
-        )
-        head_bites = (*head_bites, opposite)
-    return head_bites, base_bites
+        opposite = Hole(
+            centre=(0.5 * half_head, -float(np.sign(head_holes[0].centre[1])) * 0.7 * half_head, 0.0),
+            radii=(0.5 * half_head, 0.45 * half_head, 0.7 * half_head), left=0.08, phase=2 * float(deviates[5]),
+        )  # fmt: skip
+        head_holes = (*head_holes, opposite)
+    return head_holes, base_holes
+
+
+def _unscored_holes(deviates: np.ndarray, half: float, build: Build) -> tuple[Hole, ...]:
+    """A cyst with its rim, or the dot of a vascular channel: neither is an erosion, as the surface is whole."""
+    rare = abs(float(deviates[0]))
+    inwards, aside = (0.75 + 0.2 * abs(deviates[1])) * half, 0.30 * float(np.clip(deviates[2], -1.4, 1.4)) * half
+    if not build.child and rare > (1.9 if build.age > 45 else 2.5):
+        size = 0.16 * half + 0.25
+        return (Hole(centre=(inwards, aside, 0.0), radii=(size, size, size), left=0.2, rim=0.4, phase=deviates[3]),)
+    if rare < 0.10:
+        return (Hole(centre=(1.5 * inwards, aside, 0.3 * half), radii=(0.45, 0.45, 1.5), left=0.1, phase=0.0),)
+    return ()
+
+
+def _spurs(deviates: np.ndarray, score: Score, half: float, build: Build) -> tuple[float, float]:
+    """Osteophytes in mm at both sides of an end: with age, and beside narrowing that wear has made."""
+    wear = 0.35 * (build.age - 58) / 12 + 0.25 * min(score.jsn, 3) * (score.erosion == 0) - 1.3
+    if build.child or float(deviates[0]) + wear < 0:
+        return 0.0, 0.0
+    size = min(0.35, 0.10 + 0.08 * (float(deviates[0]) + wear)) * half
+    shares = np.clip(1 + 0.6 * deviates[1:3], 0.0, 2.0)
+    return float(size * shares[0]), float(size * shares[1])
 
 
 def damage_joint(
     build: Build, side: str, site: str, score: Score, *, gap: float, half_head: float, half_base: float, luxates: float
 ) -> DamagedJoint:  # fmt: skip
     """A finger or toe joint with this score; `luxates` is how often JSN 3-4 shows as displacement."""
-    deviates = personal_deviates(build, f"{side}{site}", 24)
+    deviates = personal_deviates(build, f"{side}{site}", 40)
     remaining = remaining_gap(deviates, score.jsn)
     displaced = score.jsn >= 3 and float(deviates[12]) < float(np.interp(luxates, (0, 1), (-2.5, 2.5)))
     along = aside = 0.0
@@ -90,16 +114,21 @@ def damage_joint(
         remaining, aside, along = (0.6, 0.6), 0.72 * half_base, 0.32 * half_head + 2.0
     aside *= 1.0 if deviates[13] < 0.9 else -1.0
     fused = score.jsn == 4 and not displaced
-    head_bites, base_bites = _joint_bites(deviates[:12], score.erosion, half_head, half_base)
+    eroded = _erosions(deviates[:12], score.erosion, half_head, half_base)
     reach = tuple((1 - share) * gap / 2 + (0.45 if fused else 0.0) for share in remaining)
-    sclerosis = (0.0, 0.0, 0.15, 0.35, 0.5)[score.jsn]
-    plate_loss = 1.0 if fused else min(1.0, 0.18 * score.erosion)
     collapse = 0.0 if score.erosion < 5 else (0.32 if score.jsn < 4 else 0.45) * half_head
-    head, base = (
-        BoneEnd(
-            reach=(reach[0], reach[1]), bites=bites, collapse=flattened, plate_loss=plate_loss, sclerosis=sclerosis,
-            fused=fused,
-        )
-        for bites, flattened in ((head_bites, collapse), (base_bites, 0.4 * collapse))
-    )  # fmt: skip
-    return DamagedJoint(head=head, base=base, along=along, aside=aside, fused=fused)
+    thinning = min(0.5, 0.07 * (score.jsn + score.erosion) + 0.1 * max(0.0, float(deviates[14])))
+    ends = []
+    for number, (half, flattened) in enumerate(((half_head, collapse), (half_base, 0.4 * collapse))):
+        own = deviates[16 + 10 * number : 26 + 10 * number]
+        spurs = (0.0, 0.0) if fused else _spurs(own[4:7], score, half, build)
+        ends.append(
+            BoneEnd(
+                reach=(reach[0], reach[1]), holes=(*eroded[number], *_unscored_holes(own, half, build)),
+                collapse=flattened, plate_loss=1.0 if fused else min(1.0, 0.18 * score.erosion),
+                sclerosis=(0.0, 0.0, 0.15, 0.35, 0.5)[score.jsn] + 0.8 * max(spurs) / half, spurs=spurs,
+                thinning=thinning, fused=fused,
+            )
+        )  # fmt: skip
+    space = None if displaced else (0.0 if fused else gap * float(np.mean(remaining)))
+    return DamagedJoint(head=ends[0], base=ends[1], space=space, along=along, aside=aside, fused=fused)

@@ -1,245 +1,246 @@
-"""Metacarpals, metatarsals and phalanges: outlines with flared ends, joint lines over them, growth plates."""
+"""Metacarpals, metatarsals and phalanges as solids: flared ends, joint surfaces, growth plates."""
 
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
 
-from rajobs.phantoms.drawing.bones import Bite, Bone, Plate, bounding_box, closed_curve, open_curve
 from rajobs.phantoms.drawing.canvas import Points, affine_map
+from rajobs.phantoms.drawing.solid_bones import EndSurface, Hole, Physis, SolidBone
 from rajobs.phantoms.people.build import Build, personal_deviates
 
 
 @dataclass(frozen=True, kw_only=True)
 class BoneEnd:
-    """What disease does to one end of a bone: how far the end reaches into the gap, and what is missing."""
+    """What disease does to one end of a bone: how far the end reaches into the gap, what is missing, what is added."""
 
     reach: tuple[float, float] = (0.0, 0.0)  # mm beyond the healthy end, on the -v and on the +v side
-    bites: tuple[Bite, ...] = ()  # with u counted inwards from the end
+    holes: tuple[Hole, ...] = ()  # with u counted inwards from the end
     collapse: float = 0.0  # mm by which the end is flattened
     plate_loss: float = 0.0  # share of the subchondral plate that is missing
-    sclerosis: float = 0.0  # share by which the plate is brighter
+    sclerosis: float = 0.0  # share by which the plate is thicker
+    spurs: tuple[float, float] = (0.0, 0.0)  # mm of osteophyte on the -v and on the +v side
+    thinning: float = 0.0  # share of the spongy bone near the joint that is missing
     fused: bool = False  # with the neighbouring bone: there is no shell at this end
 
 
 HEALTHY_END = BoneEnd()
 
-
-def _metacarpal_profile(w: float, s: float, h: float, length: float) -> Points:
-    """Half an outline from the middle of the base to the middle of the head: (u, half width) in mm."""
-    r = min(h, 0.118 * length)
-    return np.array(
-        [
-            (0.09 * w, 0.0), (0.0, 0.45 * w), (0.05 * w, 0.82 * w), (0.25 * w, 0.95 * w), (0.075 * length, w),
-            (0.13 * length, 0.93 * w),
-            (0.22 * length, 0.62 * w + 0.38 * s), (0.36 * length, 1.03 * s), (0.52 * length, s), (0.68 * length,
-            1.08 * s),
-            (length - 2.25 * r, 0.55 * s + 0.45 * h), (length - 1.72 * r, 0.90 * h), (length - 1.35 * r, 1.0 * h),
-            (length - 1.02 * r, 0.93 * h), (length - 0.58 * r, 0.82 * h), (length - 0.22 * r, 0.56 * h),
-            (length - 0.04 * r, 0.24 * h),
-            (length, 0.0),
-        ]
-    )  # fmt: skip
+_Profile = list[tuple[float, float]]
 
 
-def _shaft_and_head(w: float, s: float, h: float, length: float) -> list[tuple[float, float]]:
-    """Shaft and head, which proximal and middle phalanges have in common."""
+def _metacarpal_sides(w: float, s: float, h: float, length: float) -> _Profile:
+    """(u, half width) in mm: the widest places of the head are its tubercles."""
     return [
-        (0.035 * length, 1.0 * w), (0.085 * length, 0.97 * w), (0.18 * length, 0.74 * w + 0.14 * s), (0.30 * length,
-        0.24 * w + 0.78 * s),
-        (0.46 * length, 1.02 * s), (0.62 * length, s), (0.75 * length, 0.85 * s + 0.15 * h),
-        (length - min(1.25 * h, 0.20 * length), 0.30 * s + 0.70 * h), (length - min(0.85 * h, 0.15 * length), 1.0 * h),
-        (length - min(0.55 * h, 0.10 * length), 0.97 * h), (length - min(0.16 * h, 0.03 * length), 0.80 * h),
-        (length + 0.10, 0.58 * h),
-        (length - 0.02, 0.28 * h), (length - 0.22, 0.0),
+        (-3.0, 0.80 * w), (-0.5, 0.86 * w), (0.04 * length, 0.98 * w), (0.085 * length, 1.0 * w),
+        (0.14 * length, 0.90 * w), (0.22 * length, 0.60 * w + 0.40 * s), (0.36 * length, 1.03 * s), (0.52 * length, s),
+        (0.68 * length, 1.06 * s), (length - 2.9 * h, 0.80 * s + 0.20 * h),
+        (length - 2.2 * h, 0.50 * s + 0.50 * h), (length - 1.75 * h, 0.24 * s + 0.76 * h), (length - 1.38 * h, h),
+        (length - 1.12 * h, 1.03 * h), (length - 0.7 * h, h), (length - 0.25 * h, 0.95 * h), (length + 2.0, 0.9 * h),
     ]  # fmt: skip
 
 
-def _proximal_profile(w: float, s: float, h: float, length: float) -> Points:
-    """A proximal phalanx: a cup for the round head below it."""
-    rim = 0.075 * 2 * w
-    return np.array(
-        [
-            (0.0, 0.0),
-            (-0.22 * rim, 0.34 * w),
-            (-0.80 * rim, 0.64 * w),
-            (-0.85 * rim, 0.86 * w),
-            *_shaft_and_head(w, s, h, length),
-        ]
-    )
+def _phalanx_sides(w: float, s: float, h: float, length: float) -> _Profile:
+    """(u, half width) in mm of a proximal or middle phalanx."""
+    return [
+        (-3.0, 0.86 * w), (-0.8, 0.93 * w), (0.030 * length, 1.0 * w), (0.075 * length, 0.97 * w),
+        (0.17 * length, 0.74 * w + 0.14 * s), (0.29 * length, 0.24 * w + 0.78 * s), (0.45 * length, 1.02 * s),
+        (0.62 * length, s), (0.75 * length, 0.85 * s + 0.15 * h), (length - min(1.35 * h, 0.22 * length), 0.34 * s +
+        0.66 * h), (length - min(0.95 * h, 0.16 * length), 0.97 * h), (length - min(0.6 * h, 0.11 * length), 1.0 * h),
+        (length - 0.1 * h, 0.97 * h), (length + 2.0, 0.92 * h),
+    ]  # fmt: skip
 
 
-def _middle_profile(w: float, s: float, h: float, length: float) -> Points:
-    """A middle phalanx: two hollows with a ridge between them."""
-    return np.array(
-        [(-0.22, 0.0), (0.12, 0.34 * w), (-0.25, 0.68 * w), (-0.20, 0.88 * w), *_shaft_and_head(w, s, h, length)]
-    )
+def _distal_sides(w: float, s: float, h: float, length: float) -> _Profile:
+    """(u, half width) in mm of a distal phalanx: a flat base, a thin waist and a tuft."""
+    return [
+        (-3.0, 0.85 * w), (-0.4, 0.92 * w), (0.035 * length, 1.0 * w), (0.10 * length, 0.98 * w),
+        (0.22 * length, 0.72 * w), (0.36 * length, 0.18 * w + 0.90 * s), (0.55 * length, s),
+        (0.70 * length, 0.85 * s + 0.12 * h), (0.78 * length, 0.92 * h), (0.84 * length, 1.0 * h),
+        (0.91 * length, 0.90 * h), (0.96 * length, 0.72 * h), (0.99 * length, 0.42 * h), (length + 2.0, 0.2 * h),
+    ]  # fmt: skip
 
 
-def _distal_profile(w: float, s: float, h: float, length: float) -> Points:
-    """A distal phalanx: a flat base, a thin waist and a ragged tuft."""
-    return np.array(
-        [
-            (0.12, 0.0), (0.0, 0.45 * w), (-0.2, 0.75 * w), (0.025 * length, 0.98 * w), (0.10 * length, 1.0 * w),
-            (0.22 * length, 0.74 * w),
-            (0.36 * length, 0.18 * w + 0.90 * s), (0.55 * length, s), (0.70 * length, 0.85 * s + 0.12 * h),
-            (0.78 * length, 0.92 * h),
-            (0.83 * length, 1.0 * h), (0.90 * length, 0.90 * h), (0.96 * length, 0.72 * h), (0.99 * length,
-            0.40 * h), (length, 0.0),
-        ]
-    )  # fmt: skip
-
-
-_PROFILES = MappingProxyType(
-    {
-        "metacarpal": _metacarpal_profile,
-        "proximal": _proximal_profile,
-        "middle": _middle_profile,
-        "distal": _distal_profile,
+_SIDES = MappingProxyType(
+    {"metacarpal": _metacarpal_sides, "proximal": _phalanx_sides, "middle": _phalanx_sides, "distal": _distal_sides}
+)
+_DEPTHS = MappingProxyType(
+    {  # (palm, back) over half the width, at the base, the waist and the head
+        "metacarpal": ((0.95, 0.95), (1.05, 1.05), (1.12, 0.92)),
+        "proximal": ((0.80, 0.72), (0.70, 0.82), (0.78, 0.62)),
+        "middle": ((0.76, 0.68), (0.66, 0.78), (0.74, 0.60)),
+        "distal": ((0.76, 0.60), (0.66, 0.66), (0.42, 0.42)),
     }
 )
 
 
-def _smooth_step(x: np.ndarray) -> np.ndarray:
-    """Rises smoothly from 0 at x = 0 to 1 at x = 1."""
-    x = np.minimum(np.maximum(x, 0), 1)
-    step: np.ndarray = x * x * (3 - 2 * x)
-    return step
+def _ball(half: float, deviates: np.ndarray) -> Points:
+    """A round head over v: an arc, a little flatter on one side."""
+    v = np.linspace(-1.15, 1.15, 21) * half
+    radius = half * (1.14 + 0.05 * float(np.clip(deviates[0], -1.5, 2)))
+    middle = 0.07 * half * float(np.clip(deviates[1], -1.5, 1.5))
+    away = np.minimum(np.abs(v - middle), 0.985 * radius)
+    return np.column_stack([v, np.sqrt(radius**2 - away**2) - radius])
 
 
-def _reshape_ends(points: Points, length: float, half: tuple[float, float], base: BoneEnd, head: BoneEnd) -> Points:
-    """The outline with its ends moved into the gap or flattened; the shaft stays as it is."""
-    u, v = points[:, 0].copy(), points[:, 1]
-    zone = min(5.0, 0.2 * length)
-    for end, weight, sign, width in (
-        (base, _smooth_step(1 - u / zone), -1.0, half[0]),
-        (head, _smooth_step(1 - (length - u) / zone), 1.0, half[1]),
-    ):
-        lean = np.minimum(np.maximum(0.5 + 0.5 * v / max(width, 0.1), 0), 1)
-        reach = end.reach[0] + (end.reach[1] - end.reach[0]) * lean
-        dome = 1 - 0.45 * np.abs(2 * lean - 1)
-        u += sign * weight * (reach - end.collapse * dome)
-    return np.column_stack([u, v])
+def _cup(half: float, head: float, deviates: np.ndarray) -> Points:
+    """The hollow of a proximal phalanx over v: a little shallower than the ball that it faces."""
+    v = np.linspace(-1.15, 1.15, 21) * half
+    radius = 1.18 * head + 1.6
+    sag = radius - np.sqrt(radius**2 - np.minimum(np.abs(v), 0.9 * radius) ** 2)
+    depth = 0.80 + 0.06 * float(np.clip(deviates[0], -2, 2))
+    return np.column_stack([v, -depth * sag + 0.15 * half * np.maximum(np.abs(v) / half - 0.9, 0) ** 2])
 
 
-def _end_bites(base: BoneEnd, head: BoneEnd, length: float) -> tuple[Bite, ...]:
-    """The bites of both ends, all with u counted from the base."""
-    return (*base.bites, *(replace(bite, u=length - bite.u) for bite in head.bites))
+_CONDYLES = ((0.0, -0.55), (0.22, -0.36), (0.5, 0.0), (0.68, -0.04), (0.84, -0.40), (0.95, -0.95), (1.15, -2.2))
+_HOLLOWS = ((0.0, -0.62), (0.22, -0.42), (0.48, 0.0), (0.70, -0.06), (0.88, -0.42), (1.0, -0.40), (1.15, 0.2))
 
 
-def _edge_lines(
-    kind: str,
-    half: tuple[float, float, float],
-    length: float,
-    ends: tuple[BoneEnd, BoneEnd],
-    side: Points,
-    density: float,
-) -> list[tuple[Points, float, float]]:
-    """Subchondral lines (points, width, weight), strong in a base and thin over a head, and edges of the far face."""
+def _two_sided(table: tuple[tuple[float, float], ...], half: float, scale: float, lopsided: float) -> Points:
+    """A surface over v from one half of it; one side reaches a little farther."""
+    v, u = np.array(table).T
+    heights = np.concatenate([u[:0:-1], u]) * scale * half / 5.0
+    places = np.concatenate([-v[:0:-1], v]) * half
+    return np.column_stack([places, heights + lopsided * places])
+
+
+def _surfaces(
+    kind: str, half: tuple[float, float, float], depth: tuple[float, float], density: float, deviates: np.ndarray
+) -> tuple[EndSurface, EndSurface]:
+    """The joint surfaces of base and head; `depth` is half the depth of both in mm."""
     w, _, h = half
-    base, head = ends
-    v = np.linspace(-0.80, 0.80, 11)
-    floor = np.interp(np.abs(v) * w, side[:4, 1], side[:4, 0])
-    socket = np.column_stack([0.5 + 0.8 * floor, v * w])
-    strength = {"metacarpal": 0.45, "proximal": 1.0, "middle": 0.9, "distal": 0.7}[kind]
-    lines = [(socket, 0.11 * w + 0.12, 3.1 * strength * (w / 7) ** 0.5 * (1 - base.plate_loss) * (1 + base.sclerosis))]
+    lopsided = 0.02 * float(np.clip(deviates[2], -2, 2))
+    flat = np.array([[-2 * w, 0.0], [0.0, 0.25], [2 * w, 0.0]])
+    lip = (0.9 + 0.3 * float(np.clip(deviates[3], -2, 2))) * min(1.3, 0.16 * w)
+    lean = 0.05 * deviates[4]
     if kind == "metacarpal":
-        t = np.linspace(-1.15, 1.15, 9)
-        lines.append(
-            (
-                np.column_stack([length - h + (h - 0.3) * np.cos(t), 0.86 * h * np.sin(t)]),
-                0.5,
-                0.9 * (1 - head.plate_loss) * (1 + head.sclerosis),
-            )
-        )
-        for sign in (-1, 1):
-            notch = np.array(
-                [
-                    (length - 2.1 * h, 0.66 * h),
-                    (length - 1.7 * h, 0.72 * h),
-                    (length - 1.4 * h, 0.68 * h),
-                    (length - 1.05 * h, 0.60 * h),
-                    (length - 0.8 * h, 0.60 * h),
-                ]
-            )
-            lines.append((open_curve(notch * (1, sign), 4), 0.9, 1.5))
-    elif kind in ("proximal", "middle"):
-        t = np.linspace(-0.66, 0.66, 9)
-        lines.append(
-            (
-                np.column_stack([length - 0.5 - 0.16 * np.cos(t * 5), t * h]),
-                0.5,
-                1.0 * (1 - head.plate_loss) * (1 + head.sclerosis),
-            )
-        )
-        neck = np.array([(length - 1.7 * h, 0.30 * h), (length - 1.45 * h, 0.05 * h), (length - 1.7 * h, -0.24 * h)])
-        lines.append((open_curve(neck, 4), 0.7, 0.8))
-    return [(points, width, weight * density) for points, width, weight in lines]
+        base = EndSurface(across=flat, curve=0.0, plate=0.40)
+        head = EndSurface(across=_ball(h, deviates), curve=-0.5 / (1.05 * depth[1]), plate=0.42)
+    elif kind == "proximal":
+        across = _cup(w, 0.9 * w, deviates)
+        base = EndSurface(across=across, curve=-1.25 * lip / depth[0] ** 2, plate=0.72, lean=lean)
+        head = EndSurface(across=_two_sided(_CONDYLES, h, 0.9, lopsided), curve=-0.5 / depth[1], plate=0.55)
+    else:
+        across = _two_sided(_HOLLOWS, w, 0.75, lopsided)
+        plate = 0.66 if kind == "middle" else 0.5
+        base = EndSurface(across=across, curve=-1.3 * lip / depth[0] ** 2, plate=plate, lean=lean)
+        round_head = _two_sided(_CONDYLES, h, 0.8, lopsided)
+        head = EndSurface(across=round_head if kind == "middle" else flat * (1, -1), curve=-0.5 / depth[1], plate=0.50)
+    thick = density**0.7
+    return replace(base, plate=base.plate * thick), replace(head, plate=head.plate * thick)
 
 
-def _growth_plate_cut(
+def _changed_surface(surface: EndSurface, end: BoneEnd, half: float, sign: float) -> EndSurface:
+    """A surface that disease moved into the gap or flattened; `sign` is +1 for a head."""
+    v = np.linspace(-1.15, 1.15, 25) * half
+    lean = np.clip(0.5 + 0.5 * v / max(half, 0.1), 0, 1)
+    reach = end.reach[0] + (end.reach[1] - end.reach[0]) * lean
+    dome = 1 - 0.45 * np.abs(2 * lean - 1)
+    moved = surface.at(v, 0.0) + sign * (reach - end.collapse * dome)
+    plate = 0.02 if end.fused else surface.plate * (1 - 0.8 * end.plate_loss) * (1 + end.sclerosis)
+    return replace(surface, across=np.column_stack([v, moved]), plate=plate)
+
+
+def _with_spurs(sides: Points, end: float, half: float, spurs: tuple[float, float]) -> Points:
+    """Half widths with osteophytes at the rim of an end."""
+    if not any(spurs):
+        return sides
+    u = np.unique(np.concatenate([sides[:, 0], end + np.linspace(-0.8, 0.8, 17) * half]))
+    rim = np.exp(-(((np.abs(u - end) / half) / 0.30) ** 2))[:, None]
+    wide = np.column_stack([np.interp(u, sides[:, 0], sides[:, side]) for side in (1, 2)])
+    return np.column_stack([u, wide + rim * np.array(spurs)])
+
+
+def _growth_plate(
     kind: str, half: tuple[float, float, float], length: float, maturity: float, deviates: np.ndarray
-) -> tuple[Points, ...]:
-    """The dark band between shaft and epiphysis, at the head of metacarpals 2-5 and at the base of all other bones."""
+) -> Physis | None:
+    """The gap between shaft and epiphysis, at the head of metacarpals 2-5 and at the base of all other bones."""
     if maturity >= 1:
+        return None
+    at_base = kind != "metacarpal"
+    gap = float(np.interp(maturity, (0.10, 0.25, 0.5, 0.8, 0.97, 1.0), (2.4, 1.7, 1.15, 0.9, 0.45, 0.12)))
+    narrower = float(np.interp(maturity, (0.1, 0.3, 0.55, 0.75, 1.0), (0.45, 0.72, 0.93, 1.02, 1.0)))
+    narrower *= 1 + 0.03 * float(np.clip(deviates[10], -2, 2))
+    width = max(half) * 1.4
+    v = np.linspace(-width, width, 19)
+    wave = 0.25 * np.cos(v / width * 5.0 + deviates[0]) + 0.10 * np.interp(v, v[::2], deviates[:10])
+    height = float(np.interp(maturity, (0.1, 0.4, 0.8, 1.0), (0.55, 0.80, 1.0, 1.05)))
+    at = height * (0.40 * half[0] + 0.7) if at_base else length - height * 1.05 * half[2]
+    return Physis(u=at, gap=gap, wave=np.column_stack([v, wave]), narrower=narrower, at_base=at_base)
+
+
+def _halves(table: _Profile, deviates: np.ndarray) -> Points:
+    """Half widths on both sides, each a little uneven, on a fine grid of u."""
+    u, wide = np.array(table).T
+    sides = [wide * (1 + 0.022 * deviates[at : at + len(u)]) for at in (0, 20)]
+    fine = np.linspace(u[0], u[-1], 80)
+    kernel = np.array([1, 2, 3, 2, 1]) / 9
+    smooth = [np.convolve(np.pad(np.interp(fine, u, side), 2, mode="edge"), kernel, "valid") for side in sides]
+    return np.column_stack([fine, *smooth])
+
+
+def _fossae(kind: str, h: float, deep: float, length: float, maturity: float, deviates: np.ndarray) -> tuple[Hole, ...]:
+    """The hollows beside a head, from which its side ligaments start: on films a bright arc within each side."""
+    if kind == "distal" or maturity < 0.7:
         return ()
-    gap = float(np.interp(maturity, (0.15, 0.7, 0.97, 1.0), (2.0, 1.1, 0.45, 0.12)))
-    base_depth = 0.42 * half[0] + 1.0
-    width = max(half) * 1.3
-    v = np.linspace(-width, width, 9)
-    wave = 0.30 * np.cos(v / width * 4.0 + deviates[0]) + 0.12 * deviates[1:10]
-    middle = (length - 1.15 * half[2] if kind == "metacarpal" else base_depth) + wave
-    return (np.vstack([np.column_stack([middle - gap / 2, v]), np.column_stack([middle + gap / 2, v])[::-1]]),)
+    inwards = (1.18 if kind == "metacarpal" else 0.72) * h
+    return tuple(
+        Hole(
+            centre=(length - inwards * (1 + 0.08 * deviate), side * 1.04 * h, 0.1 * deep),
+            radii=(0.38 * h, (0.19 + 0.04 * deviate) * h, 0.55 * deep), left=0.7, rim=0.4, phase=deviate,
+        )
+        for side, deviate in zip((-1, 1), np.clip(deviates, -1.8, 1.8), strict=True)
+    )  # fmt: skip
+
+
+def _counted_from_base(hole: Hole, length: float) -> Hole:
+    inwards, v, w = hole.centre
+    return replace(hole, centre=(length - inwards, v, w))
 
 
 def long_bone(
     name: str, kind: str, build: Build, *, start: Points, stop: Points, widths: tuple[float, float, float],
-    base: BoneEnd = HEALTHY_END, head: BoneEnd = HEALTHY_END, plate_at_base: bool = False,
-) -> Bone:  # fmt: skip
-    """A long bone between two points of the body, with the widths of its base, waist and head in mm."""
+    base: BoneEnd = HEALTHY_END, head: BoneEnd = HEALTHY_END, plate_at_base: bool = False, pitch: float = 0.0,
+    roll: float = 0.0,
+) -> SolidBone:  # fmt: skip
+    """A long bone between two points of the body, with the widths of its base, waist and head in mm.
+
+    `pitch` bends it out of the film's plane and `roll` turns it about its axis, both in radians.
+    """
     axis = np.asarray(stop) - np.asarray(start)
-    length = float(np.hypot(*axis))
-    deviates = personal_deviates(build, name, 60)
-    w, s, h = (width / 2 * (1 + 0.04 * deviate) for width, deviate in zip(widths, deviates[:3], strict=True))
-    side = _PROFILES[kind](w, s, h, length)
-    side[:, 1] *= 1 + 0.018 * deviates[3 : 3 + len(side)]
-    other = side[1:-1].copy()
-    other[:, 1] *= 1 + 0.035 * deviates[25 : 25 + len(other)]
-    other[:, 0] += 0.12 * deviates[30]
-    outline = np.vstack([side * (1, 1), other[::-1] * (1, -1)])
-    if kind == "distal":
-        tip = outline[:, 0] > 0.78 * length
-        outline[tip, 0] += 0.25 * deviates[: int(tip.sum())]
+    length = float(np.hypot(*axis) / np.cos(pitch))
+    deviates = personal_deviates(build, name, 90)
+    w, s, h = half = tuple(
+        width / 2 * (1 + 0.04 * deviate) for width, deviate in zip(widths, deviates[:3], strict=True)
+    )
+    sides = _halves(_SIDES[kind](w, s, h, length), deviates[3:43])
+    ratios = np.array(_DEPTHS[kind]) * np.array([[w], [s], [h]]) * (1 + 0.04 * deviates[43])
+    places = np.array([-3.0, 0.09 * length, 0.30 * length, 0.66 * length, length - 1.0 * h, length + 2.0])
+    depths = np.column_stack([places, ratios[[0, 0, 1, 1, 2, 2]]])
     density = build.density
-    healthy = closed_curve(outline, 6)
-    lines = _edge_lines(kind, (w, s, h), length, (base, head), side, density)
-    curves = [healthy, *(points for points, _, _ in lines)]
-    stops = np.cumsum([len(points) for points in curves])[:-1]
-    outline, *shaped = np.split(_reshape_ends(np.vstack(curves), length, (w, h), base, head), stops)
-    plates = (
-        Plate(points=points, width=width, weight=weight)
-        for points, (_, width, weight) in zip(shaped, lines, strict=True)
+    ends = _surfaces(kind, half, (float(ratios[0].mean()), float(ratios[2].mean())), density, deviates[44:50])
+    near, far = _changed_surface(ends[0], base, w, -1.0), _changed_surface(ends[1], head, h, 1.0)
+    sides = _with_spurs(_with_spurs(sides, 0.0, w, base.spurs), length - 0.35 * h, h, head.spurs)
+    shell = 0.235 * 2 * s * density**0.9 * (0.8 if kind == "distal" else 1.0)
+    rim = 0.30 * min(1.1, density)
+    spongy = 0.44 * density
+    physis = _growth_plate(
+        "proximal" if plate_at_base and kind == "metacarpal" else kind, half, length, build.maturity, deviates[50:62]
     )
-    turn = float(np.rad2deg(np.arctan2(axis[1], axis[0])))
-    cortex = 0.235 * 2 * s * density**0.9
-    rim = 0.26 * min(1.1, density)
-    return Bone(
-        name=name,
-        outline=outline,
-        place=affine_map(turn, np.asarray(start)),
-        cortex=(0.08 if base.fused else rim, cortex if kind != "distal" else 0.8 * cortex, 0.08 if head.fused else rim),
-        marrow=(0.21 * density, 0.075 * density),
-        grain=0.26 + 0.25 * max(0.0, 1 - density),
-        plates=tuple(plates),
-        bites=_end_bites(base, head, length),
-        cuts=_growth_plate_cut(
-            "proximal" if plate_at_base and kind == "metacarpal" else kind,
-            (w, s, h),
-            length,
-            build.maturity,
-            deviates[40:52],
+    return SolidBone(
+        name=name, place=affine_map(float(np.rad2deg(np.arctan2(axis[1], axis[0]))), np.asarray(start)), length=length,
+        sides=sides, depths=depths, base=near, head=far,
+        cortex=np.array([(-3, rim), (0.16 * length, rim), (0.45 * length, shell), (0.60 * length, shell),
+                         (length - 1.6 * h, 1.15 * rim), (length, rim)]),
+        marrow=np.array([(-3, spongy * (1 - base.thinning)), (0.10 * length, spongy * (1 - 0.8 * base.thinning)),
+                         (0.38 * length, 0.12 * density), (0.60 * length, 0.12 * density),
+                         (length - 1.5 * h, spongy * (1 - 0.8 * head.thinning)),
+                         (length, spongy * (1 - head.thinning))]),
+        grain=0.19 + 0.25 * max(0.0, 1 - density), pitch=pitch, roll=roll,
+        holes=(
+            *_fossae(kind, h, float(ratios[2].mean()), length, build.maturity, deviates[64:66]), *base.holes,
+            *(_counted_from_base(hole, length) for hole in head.holes),
         ),
-        texture_at=(abs(int(deviates[52] * 90)), abs(int(deviates[53] * 90))),
+        physis=physis, texture_at=(abs(int(deviates[62] * 90)), abs(int(deviates[63] * 90))),
         weight=0.92 + 0.08 * density,
-        box=bounding_box(healthy),
-    )
+    )  # fmt: skip

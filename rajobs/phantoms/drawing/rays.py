@@ -9,6 +9,7 @@ from rajobs.phantoms.drawing.bones import Bone, closed_curve
 from rajobs.phantoms.drawing.canvas import Points
 from rajobs.phantoms.drawing.joint_damage import DamagedJoint, damage_joint
 from rajobs.phantoms.drawing.long_bones import HEALTHY_END, BoneEnd, long_bone
+from rajobs.phantoms.drawing.solid_bones import SolidBone, clear_space
 from rajobs.phantoms.people.build import Build
 from rajobs.phantoms.people.joint_scores import HEALTHY_SCORE, Scores
 
@@ -25,14 +26,33 @@ class Ray:
     luxates: tuple[float, ...]  # how often JSN 3-4 is a displacement, for each joint
     base: BoneEnd = HEALTHY_END
     plate_at_base: bool = False  # the growth plate of the first bone is at its base
+    pitches: tuple[float, ...] = (0.0,) * 4  # radians by which each bone is bent out of the film's plane
+    roll: float = 0.0  # radians by which the ray is turned about its own axis
+
+
+@dataclass(frozen=True, kw_only=True)
+class JointSpace:
+    """What can be measured of a joint, or why not."""
+
+    width: float | None  # mm between the bones over the middle of the joint; None: displaced
+    clear: float  # mm of it that neither bone overlaps on the film; below 0: overlap
 
 
 @dataclass(frozen=True, kw_only=True)
 class PosedRay:
     """The bones of a ray, and where its joints lie in mm."""
 
-    bones: tuple[Bone, ...]
+    bones: tuple[Bone | SolidBone, ...]
     joints: dict[str, Points]
+    spaces: dict[str, JointSpace]
+
+
+_MOST_OVERLAP = 1.6  # mm by which a lip may lie over the other bone's end: beyond it, readers do not score the joint
+
+
+def is_assessable(space: JointSpace) -> bool:
+    """Whether a reader sees the joint space, or that it is gone."""
+    return space.width is None or space.clear > -_MOST_OVERLAP
 
 
 def unit_vector(vector: Points) -> Points:
@@ -65,26 +85,30 @@ def pose_ray(ray: Ray, build: Build, side: str, scores: Scores) -> PosedRay:
         starts.append(at + far * ray.gaps[number] / 2 + shift)
         joints[joint] = at + shift / 2
     stops.append(ray.points[-1])
-    bones = []
+    rods: list[SolidBone] = []
+    bridges: list[Bone] = []
+    spaces = {}
     for number, name in enumerate(ray.bones):
         near_joint = damaged[number - 1] if number else None
         far_joint = damaged[number] if number < len(damaged) else None
         kind = "distal" if name[1] == "D" or name[0] == "D" else ("metacarpal", "proximal", "middle")[number]
-        bones.append(
-            long_bone(
-                name, kind, build, start=starts[number], stop=stops[number], widths=ray.widths[number],
-                base=near_joint.base if near_joint else ray.base, head=far_joint.head if far_joint else HEALTHY_END,
-                plate_at_base=ray.plate_at_base,
-            )
+        bone = long_bone(
+            name, kind, build, start=starts[number], stop=stops[number], widths=ray.widths[number],
+            base=near_joint.base if near_joint else ray.base, head=far_joint.head if far_joint else HEALTHY_END,
+            plate_at_base=ray.plate_at_base, pitch=ray.pitches[number], roll=ray.roll,
         )  # fmt: skip
+        if near_joint:
+            clear = clear_space(rods[-1], bone, ray.gaps[number - 1])
+            spaces[ray.joints[number - 1]] = JointSpace(width=near_joint.space, clear=clear)
+        rods.append(bone)
         if near_joint and near_joint.fused:
             axis = unit_vector(stops[number] - starts[number])
-            bones.append(
+            bridges.append(
                 _fusion_bridge(
                     build, f"{name}bridge", ray.points[number], axis, ray.gaps[number - 1], ray.widths[number][0]
                 )
             )
-    return PosedRay(bones=tuple(bones), joints=joints)
+    return PosedRay(bones=(*rods, *bridges), joints=joints, spaces=spaces)
 
 
 def _fusion_bridge(build: Build, name: str, at: Points, axis: Points, gap: float, width: float) -> Bone:
@@ -108,4 +132,4 @@ def sesamoid(build: Build, name: str, at: Points, axis: Points, radii: Sequence[
     """A sesamoid bone: an uneven oval."""
     turn = np.linspace(0, 2 * np.pi, 9)[:-1]
     shape = np.column_stack([np.cos(turn) * radii[0], np.sin(turn) * radii[1]]) * (1 + 0.05 * deviates[:8, None])
-    return small_bone(name, closed_curve(shape, 4), at, axis, cortex=0.4, marrow=0.2 * build.density)
+    return small_bone(name, closed_curve(shape, 4), at, axis, cortex=0.25, marrow=0.5 * build.density)

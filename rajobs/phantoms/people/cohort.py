@@ -1,14 +1,14 @@
 """Plans of who is drawn, when they come and which films are taken; any planned film can be drawn alone."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from types import MappingProxyType
 
 import numpy as np
 
 from rajobs.phantoms.people.joint_scores import Scores
-from rajobs.phantoms.people.severity import Course, draw_course, scores_at
+from rajobs.phantoms.people.severity import Course, draw_course, draw_even_scores, scores_at
 from rajobs.phantoms.picture import Patient
 from rajobs.records.tables.schemas import VIEWS
 
@@ -108,9 +108,14 @@ def plan_patient(
 
 
 def plan_sample(
-    rng: np.random.Generator, *, kind: str, size: str | tuple[int, int], difficulty: str, beside: bool | None = None
-) -> PlannedFilm:
-    """A film of a person who has no other film; children are more frequent than in a cohort."""
+    rng: np.random.Generator, *, kind: str, size: str | tuple[int, int], difficulty: str, beside: bool | None = None,
+    even_scores: bool = False,
+) -> PlannedFilm:  # fmt: skip
+    """A film of a person who has no other film; children are more frequent than in a cohort.
+
+    With `even_scores` the sites' scores are independent, and none is rare: a network must not infer a score from how
+    frequent it is in cohorts.
+    """
     if kind not in VIEWS:
         raise ValueError(f"no kind of film {kind!r}: one of {', '.join(VIEWS)}")
     patient, taken = draw_patient(0, rng)
@@ -127,6 +132,10 @@ def plan_sample(
     if kind == "foot" and not pair and rng.random() < _LATERAL_FOOT_SHARE:
         part = "ankle"
     scores = scores_at(course, int(rng.integers(0, 3)))
+    if even_scores:
+        age = age if age < 17 else float(rng.uniform(18, 88))
+        scores = draw_even_scores(rng, age=age)
+        patient = replace(patient, birth=taken - timedelta(days=int(age * 365.25)))
     return PlannedFilm(
         view=kind,
         part=part,

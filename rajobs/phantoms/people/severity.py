@@ -97,6 +97,28 @@ def scores_at(course: Course, visit: int) -> dict[str, dict[str, Scores]]:
     return scores
 
 
+# Shares of scores to learn from: half of the sites are sound, and the steps between scores are equally frequent.
+_EVEN_JSN = (0.52, 0.10, 0.14, 0.14, 0.10)
+_EVEN_EROSION = (0.60, 0.11, 0.09, 0.08, 0.06, 0.06)
+
+
+def draw_even_scores(rng: np.random.Generator, *, age: float) -> dict[str, dict[str, Scores]]:
+    """Scores by part, side and site, drawn site by site: no score tells another one. Small children have none."""
+    sound = age < 8 or rng.random() < (0.6 if age < 17 else 0.25)  # whole hands without damage
+    scores: dict[str, dict[str, Scores]] = {"hand": {}, "foot": {}}
+    for part, side, names in _sides_and_sites():
+        jsn = rng.choice(5, len(names), p=_EVEN_JSN) * (not sound)
+        erosion = rng.choice(6, len(names), p=_EVEN_EROSION) * (not sound)
+        scores[part][side] = {
+            name: Score(
+                jsn=int(own_jsn) if SITES[name].jsn_max is not None else 0,
+                erosion=_limited_erosion(int(own_erosion), SITES[name].erosion_max),
+            )
+            for name, own_jsn, own_erosion in zip(names, jsn, erosion, strict=True)
+        }
+    return scores
+
+
 def simulate_reading(rng: np.random.Generator, truth: int, highest: int, exact: float) -> int:
     """A simulated reader's score: the truth with probability `exact`, else mostly one step away from it."""
     if rng.random() < exact:

@@ -16,6 +16,7 @@ from rajobs.phantoms.drawing.exposure import (
     stored_values,
     write_side_marker,
 )
+from rajobs.phantoms.drawing.rays import is_assessable
 from rajobs.phantoms.people.build import Build, draw_build
 from rajobs.phantoms.people.cohort import PlannedFilm, plan_patient, plan_sample
 from rajobs.phantoms.people.joint_scores import Score, Scores, hand_stage
@@ -52,10 +53,11 @@ def draw_films(*, patients: int, seed: int, size: str = "FULL", difficulty: str 
 
 def sample_film(
     rng: np.random.Generator, *, kind: str, size: str | tuple[int, int] = "SMALL", difficulty: str = "standard",
-    beside: bool | None = None
+    beside: bool | None = None, even_scores: bool = False,
 ) -> Picture:  # fmt: skip
     """One film of a kind (unilateral, both, foot, other) of a new person."""
-    return draw_film(plan_sample(rng, kind=kind, size=size, difficulty=difficulty, beside=beside))
+    film = plan_sample(rng, kind=kind, size=size, difficulty=difficulty, beside=beside, even_scores=even_scores)
+    return draw_film(film)
 
 
 def draw_film(film: PlannedFilm) -> Picture:
@@ -128,11 +130,12 @@ def _expose_extremity_film(
             write_side_marker(shown, marker, canvas.pitch)
     shown = cover_unlit(shown, shutter, canvas.pitch)
     shown, warp = photograph_film(shown, streams.foreign_objects, preset)
-    truths = [Truth(study="hand_filter", target="view", value=film.view)]
+    truths, measures = [Truth(study="hand_filter", target="view", value=film.view)], []
     for side, extremity, to_px in zip(film.sides, extremities, placement.to_px, strict=True):
         drawn_places = {site: map_points(at[None], to_px)[0] for site, at in extremity.joints.items()}
         places = {site: map_points(at[None], warp)[0] for site, at in drawn_places.items() if is_lit(shutter, at)}
         truths += _side_truths(film, side, extremity, places, canvas.shape, preset, streams.readers)
+        measures += _joint_spaces(side, extremity, places)
     highest = float((1 << exposure.bits) - 1)
     return Picture(
         frames=(stored_values(shown, exposure),),
@@ -148,6 +151,7 @@ def _expose_extremity_film(
         inverted=exposure.inverted,
         window=(highest / 2, highest),
         truths=tuple(truths),
+        measures=tuple(measures),
         difficulty=film.difficulty,
         details={"angle": round(placement.angle, 2), "age": round(film.age, 2), "pitch": canvas.pitch},
     )
@@ -171,9 +175,11 @@ def _side_truths(
     scores: Scores = {site: score for site, score in film.scores.get(side, {}).items() if site in extremity.joints}
     by_reader = {"truth": scores} | {reader: simulate_readings(rng, scores, preset) for reader in READERS}
     stages = {"truth": hand_stage(scores)} | {reader: simulate_stage_reading(rng, scores, preset) for reader in READERS}
+    assessable = {site: is_assessable(extremity.spaces[site]) for site in shown if site in extremity.spaces}
+    truths += [_truth_of_score("assessable", int(seen), side, site, "truth") for site, seen in assessable.items()]
     for reader, reader_scores in by_reader.items():
         for site in shown:
-            if site in reader_scores:
+            if site in scores and assessable.get(site, True):  # readers leave out what they cannot see
                 truths += _score_truths(site, reader_scores[site], side, reader)
     if isinstance(extremity, Hand):
         truths.append(Truth(study="ra_recognition", target="ra", value=str(int(stages["truth"] > 0)), side=side))
@@ -184,12 +190,24 @@ def _side_truths(
     return truths
 
 
+def _joint_spaces(side: str, extremity: Hand | Foot, places: dict[str, Points]) -> list[Truth]:
+    """The joint spaces in mm that the film shows."""
+    spaces = {site: space for site, space in extremity.spaces.items() if site in places and site in SITES}
+    return [
+        Truth(study="joint_space", target="jsw_mm", value=f"{space.width:.3f}", side=side, site=site)
+        for site, space in spaces.items()
+        if space.width is not None and is_assessable(space)
+    ]
+
+
 def _score_truths(site: str, score: Score, side: str, reader: str) -> list[Truth]:
     """The labels of a site for the scores that the method has there."""
     limits = SITES[site]
     scores = (("jsn", score.jsn, limits.jsn_max), ("erosion", score.erosion, limits.erosion_max))
     return [
-        Truth(study="svdh_scoring", target=target, value=str(value), side=side, site=site, reader=reader)
-        for target, value, highest in scores
-        if highest is not None
+        _truth_of_score(target, value, side, site, reader) for target, value, highest in scores if highest is not None
     ]
+
+
+def _truth_of_score(target: str, value: int, side: str, site: str, reader: str) -> Truth:
+    return Truth(study="svdh_scoring", target=target, value=str(value), side=side, site=site, reader=reader)

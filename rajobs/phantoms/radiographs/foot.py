@@ -11,8 +11,9 @@ import numpy as np
 
 from rajobs.phantoms.drawing.bones import Bone, closed_curve, draw_bone
 from rajobs.phantoms.drawing.canvas import MU_BONE, MU_SOFT, Affine, Canvas, Points
-from rajobs.phantoms.drawing.rays import Ray, pose_ray, sesamoid, unit_vector
+from rajobs.phantoms.drawing.rays import JointSpace, Ray, pose_ray, sesamoid, unit_vector
 from rajobs.phantoms.drawing.soft_tissue import bulge_thickness, rounded_thickness, silhouette_mask, tube_polygons
+from rajobs.phantoms.drawing.solid_bones import SolidBone
 from rajobs.phantoms.people.build import Build, personal_deviates
 from rajobs.phantoms.people.joint_scores import Scores
 from rajobs.phantoms.presets import Preset
@@ -66,7 +67,8 @@ class Foot:
     """A posed foot in the foot frame."""
 
     joints: Mapping[str, Points]
-    bones: tuple[Bone, ...]
+    spaces: Mapping[str, JointSpace]
+    bones: tuple[Bone | SolidBone, ...]
     ray_points: tuple[Points, ...]  # base, joints and tip of each ray
     build: Build
     heel: float  # mm of heel below the tarsals that are on the film
@@ -156,13 +158,16 @@ def pose_foot(build: Build, rng: np.random.Generator, preset: Preset, side: str,
     """A foot in a random pose; oblique films are nearly as frequent as straight ones."""
     oblique = float(rng.normal(0, 0.25)) if rng.random() < 0.6 else float(rng.uniform(0.4, 1.2))
     valgus = float(np.clip(rng.normal(12, 9), -4, 42))
-    bones, ray_points = _tarsal_bones(build, oblique), []
+    bones: list[Bone | SolidBone] = [*_tarsal_bones(build, oblique)]
+    ray_points = []
     joints: dict[str, Points] = {}
+    spaces: dict[str, JointSpace] = {}
     for number in range(1, 6):
         ray = _plan_ray(build, rng, preset, number, oblique, valgus)
         posed = pose_ray(ray, build, side, scores)
         bones += posed.bones
         joints |= posed.joints
+        spaces |= posed.spaces
         ray_points.append(ray.points)
     if build.age > 11:
         axis = unit_vector(ray_points[0][1] - ray_points[0][0])
@@ -174,7 +179,10 @@ def pose_foot(build: Build, rng: np.random.Generator, preset: Preset, side: str,
                 sesamoid(build, f"sesamoid{number}", at, axis, (5.6 * build.size, 4.3 * build.size), deviates[number:])
             )
     heel = float(rng.choice((0.0, 25.0, 60.0, 95.0)))
-    return Foot(joints=joints, bones=tuple(bones), ray_points=tuple(ray_points), build=build, heel=heel * build.size)
+    return Foot(
+        joints=joints, spaces=spaces, bones=tuple(bones), ray_points=tuple(ray_points), build=build,
+        heel=heel * build.size,
+    )  # fmt: skip
 
 
 def foot_extent(foot: Foot) -> Points:

@@ -16,6 +16,8 @@ class HandPose:
     proximal: tuple[float, ...]  # of each proximal phalanx, also from the axis of metacarpal 3
     bend: tuple[tuple[float, float], ...]  # sideways angles added at PIP and DIP; the first of the thumb is at its IP
     curl: tuple[float, ...]  # flexion of each finger, which shortens its phalanges by the cosine
+    pitch: tuple[tuple[float, ...], ...]  # degrees by which each bone of rays 1-5 is bent out of the film's plane
+    roll: tuple[float, ...]  # degrees by which rays 1-5 are turned about their own axes
     tilt: float  # rotation of the hand about its long axis
     wrist: float  # angle of the forearm
     forearm: float  # mm of forearm on the film
@@ -30,6 +32,17 @@ def _draw_tilt(rng: np.random.Generator, preset: Preset) -> float:
     """A hand that lies nearly flat, or an oblique one as it is taken on purpose."""
     flat, oblique, lot = rng.normal(0, preset.tilt), rng.uniform(25, 50), rng.random()
     return float(oblique if lot < 0.4 * preset.clutter else np.clip(flat, -30, 30))
+
+
+def _draw_pitches(rng: np.random.Generator, curl: tuple[float, ...], tube: float) -> tuple[tuple[float, ...], ...]:
+    """Pitches of the bones of each ray: a flat hand's metacarpals rise to their heads, bent fingers leave the plane."""
+    rises = rng.normal((4, -9, -10, -8, -5), 3)
+    pitches = []
+    for rise, bend in zip(rises, curl, strict=True):
+        flexion = np.array([0.0, 0.5, 1.0, 1.25]) * bend + rng.normal(0, 4, 4)
+        flexion[0] += rise
+        pitches.append(tuple(float(angle) for angle in flexion + tube))
+    return tuple(pitches)
 
 
 def draw_pose(rng: np.random.Generator, preset: Preset, *, drift: float = 0.0) -> HandPose:
@@ -59,12 +72,15 @@ def draw_pose(rng: np.random.Generator, preset: Preset, *, drift: float = 0.0) -
     curl = tuple(
         float(angle) for angle in np.minimum(rng.exponential(preset.curl, 5) * rng.choice((0.3, 1.0, 1.8)), 48.0)
     )
+    tilt, tube = _draw_tilt(rng, preset), float(rng.normal(0, 4))
     return HandPose(
         metacarpal=metacarpal,
         proximal=proximal,
         bend=bend,
         curl=curl,
-        tilt=_draw_tilt(rng, preset),
+        pitch=_draw_pitches(rng, curl, tube),
+        roll=(float(rng.normal(38, 12)) + tilt, *(float(angle) + tilt for angle in rng.normal((-4, 0, 3, 8), 5))),
+        tilt=tilt,
         wrist=float(np.clip(rng.normal(8, 6 + 0.4 * preset.spread), -8, 24)),
         forearm=float(rng.choice((24.0, 45.0, 75.0, 105.0), p=(0.2, 0.4, 0.3, 0.1)) * rng.uniform(0.85, 1.2)),
     )

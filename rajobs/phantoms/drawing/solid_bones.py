@@ -1,0 +1,241 @@
+"""A bone as a solid: slices across the beam, each with its shell and its spongy inside, added up along the beam.
+
+The frame of a bone is u along it from its base, v across it, w towards the X-ray tube (the back of a hand), in mm. A
+bone that is bent out of the film's plane, or turned about its own axis, shows its rims beside each other, as on films.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rajobs.phantoms.drawing.canvas import Affine, Canvas, Grey, Points, compose_maps
+
+SLICE_MM = 0.45  # between slices, at most: surfaces of neighbouring ones must not show as rings
+_EDGE = 0.16  # mm over which a surface fades in, so that slices do not show
+_ROUNDING = 0.9  # mm by which the rim between side and end is rounded
+_SHAFT = (0.33, 0.60)  # shares of the length between which a bone is a plain tube
+_MINERAL = 0.80  # density of a bone's shell over that of compact cortex
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndSurface:
+    """A joint surface: u beyond the middle of the end, over v and w."""
+
+    across: Points  # (v, u) in mm, v ascending
+    curve: float  # u per w squared: negative for a head's ball and for the lips of a socket
+    plate: float  # mm, thickness of the subchondral plate
+    lean: float = 0.0  # u per w: one lip reaches farther than the other
+
+    def at(self, v: Grey, w: float) -> Grey:
+        """u of the surface."""
+        heights: Grey = np.interp(v, self.across[:, 0], self.across[:, 1])
+        return heights + self.curve * w * w + self.lean * w
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hole:
+    """Missing bone: an ellipsoid around (u, v, w) in mm, with the density that is left in it and its rim's."""
+
+    centre: tuple[float, float, float]
+    radii: tuple[float, float, float]
+    left: float = 0.0  # share of the density that is left in the middle
+    rim: float = 0.0  # mm of sclerosis around it
+    phase: float = 0.0  # of its uneven edge
+
+
+@dataclass(frozen=True, kw_only=True)
+class Physis:
+    """A growth plate: no bone within half a gap of a wavy sheet at u."""
+
+    u: float
+    gap: float
+    wave: Points  # (v, u) in mm
+    narrower: float = 1.0  # width of the epiphysis over that of the shaft's end
+    at_base: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class SolidBone:
+    """A long bone as a solid, and where it lies."""
+
+    name: str
+    place: Affine  # projected (u, v) -> body mm
+    length: float  # mm along the bone itself
+    sides: Points  # (u, half width at -v, half width at +v) in mm
+    depths: Points  # (u, half depth to the palm, half depth to the back) in mm
+    base: EndSurface
+    head: EndSurface
+    cortex: Points  # (u, mm)
+    marrow: Points  # (u, share of the cortex's density)
+    grain: float  # contrast of the trabeculae
+    pitch: float = 0.0  # radians by which the head is bent to the palm
+    roll: float = 0.0  # radians about its own axis
+    holes: tuple[Hole, ...] = ()
+    physis: Physis | None = None
+    texture_at: tuple[int, int] = (0, 0)
+    weight: float = 1.0
+
+    def project(self, u: Grey, w: float) -> Grey:
+        """Where the film shows a place of the bone, along its axis."""
+        shown: Grey = u * np.cos(self.pitch) + w * np.sin(self.pitch)
+        return shown
+
+
+def _extent(bone: SolidBone) -> tuple[Points, Points]:
+    """The lowest and highest projected (u, v) that the bone can reach."""
+    depth = float(bone.depths[:, 1:].max())
+    lean = depth * abs(np.sin(bone.pitch))
+    first = min(0.0, float(bone.base.across[:, 1].min()) - abs(bone.base.curve) * depth**2) - 1.0
+    last = bone.length + max(0.0, float(bone.head.across[:, 1].max())) + 1.0
+    wide = float(bone.sides[:, 1:].max()) + depth * abs(np.sin(bone.roll)) + 0.5
+    cos = np.cos(bone.pitch)
+    return np.array([first * cos - lean, -wide]), np.array([last * cos + lean, wide])
+
+
+def bone_thickness(bone: SolidBone, canvas: Canvas) -> tuple[Grey, Points]:
+    """How many mm of cortex the beam passes, on a grid in the bone's projected frame, and that grid's first (u, v)."""
+    pitch = canvas.bone_pitch
+    lowest, highest = _extent(bone)
+    first = np.floor(lowest / pitch).astype(int)
+    shape = np.ceil(highest / pitch).astype(int) - first + 1
+    shown_u = ((first[0] + np.arange(shape[0])) * pitch).astype(np.float32)
+    shown_v = ((first[1] + np.arange(shape[1])) * pitch).astype(np.float32)
+    texture = canvas.crop_texture(
+        int(shape[0]), int(shape[1]), (bone.texture_at[0] + int(first[0]), bone.texture_at[1] + int(first[1]))
+    )
+    grain = 1 + texture * np.float32(bone.grain)
+    thickness = np.zeros((int(shape[0]), int(shape[1])), np.float32)
+    straight = shown_u / np.float32(np.cos(bone.pitch))
+    first_of_shaft, last_of_shaft = np.searchsorted(straight, np.array(_SHAFT) * bone.length)
+    for rows in (slice(0, first_of_shaft), slice(last_of_shaft, len(straight))):
+        _add_slices(bone, thickness[rows], straight[rows], shown_v, grain[rows])
+    shaft = slice(first_of_shaft, last_of_shaft)
+    thickness[shaft] = _shaft_thickness(bone, straight[shaft], shown_v, grain[shaft])
+    thickness *= np.float32(_MINERAL * bone.weight / np.cos(bone.pitch))
+    return thickness, first * pitch
+
+
+def _add_slices(bone: SolidBone, thickness: Grey, straight: Grey, shown_v: Grey, grain: Grey) -> None:
+    """Adds an end of a bone, slice by slice, over the rows of a grid; `straight` is u where w is 0."""
+    palm, back = float(bone.depths[:, 1].max()), float(bone.depths[:, 2].max())
+    count = max(7, round((palm + back) / SLICE_MM))
+    edges = np.linspace(-palm, back, count + 1)
+    tan, tan_roll = np.tan(bone.pitch), np.tan(bone.roll)
+    step = np.float32((palm + back) / count)
+    for w in (edges[1:] + edges[:-1]) / 2:
+        u, v = straight - np.float32(w * tan), shown_v - np.float32(w * tan_roll)
+        deep = np.interp(u, bone.depths[:, 0], bone.depths[:, 1 if w < 0 else 2])
+        rows = np.flatnonzero((deep > abs(w)) & (u > -3.5) & (u < bone.length + 3.0))
+        if not len(rows):
+            continue
+        down = slice(rows[0], rows[-1] + 1)
+        widest = float(bone.sides[:, 1:].max()) * float(np.sqrt(1 - (w / deep.max()) ** 2))
+        columns = np.flatnonzero(np.abs(v) < widest + 0.2)
+        across = slice(columns[0], columns[-1] + 1)
+        density = _slice_density(bone, u[down], v[across], float(w), deep[down], grain[down, across])
+        thickness[down, across] += density * step
+
+
+def _shaft_thickness(bone: SolidBone, u: Grey, v: Grey, grain: Grey) -> Grey:
+    """The shaft is an elliptic tube, whose chords need no slices; `grain` is the factor of its spongy inside."""
+    palm, back, near, far, cortex, marrow = (
+        np.interp(u, table[:, 0], table[:, column]).astype(np.float32)[:, None]
+        for table, column in ((bone.depths, 1), (bone.depths, 2), (bone.sides, 1), (bone.sides, 2),
+                              (bone.cortex, 1), (bone.marrow, 1))
+    )  # fmt: skip
+    wide, deep = np.where(v[None, :] < 0, near, far), (palm + back) / 2
+    inner = np.maximum(1 - cortex / np.minimum(wide, deep), np.float32(0.02))
+    tan = np.float32(np.tan(bone.roll))
+    outside, inside = (_chord(v[None, :], wide * share, deep * share, tan) for share in (np.float32(1), inner))
+    thickness: Grey = outside - inside * (1 - marrow * grain)
+    return thickness
+
+
+def _chord(v: Grey, wide: Grey, deep: Grey, tan: np.float32) -> Grey:
+    """How long a beam stays in an ellipse with these half axes; `tan` is the slope of the beam in its frame."""
+    slope = (tan / wide) ** 2 + 1 / deep**2
+    share = v / wide
+    chord: Grey = 2 * np.sqrt(np.maximum((share * tan / wide) ** 2 - slope * (share * share - 1), 0)) / slope
+    return chord
+
+
+def _slice_density(bone: SolidBone, u: Grey, v: Grey, w: float, deep: Grey, grain: Grey) -> Grey:
+    """Density over u and v of one slice."""
+    near, far = np.interp(u, bone.sides[:, 0], bone.sides[:, 1]), np.interp(u, bone.sides[:, 0], bone.sides[:, 2])
+    side = np.where(v[None, :] < 0, near[:, None], far[:, None]).astype(np.float32)
+    if bone.physis is not None and bone.physis.narrower != 1.0:
+        inside = (u < bone.physis.u) if bone.physis.at_base else (u > bone.physis.u)
+        side = np.where(inside[:, None], side * np.float32(bone.physis.narrower), side)
+    share = ((w / deep) ** 2).astype(np.float32)[:, None]
+    ratio = v[None, :] / side
+    radius = np.sqrt(ratio * ratio + share)
+    from_side = (1 - radius) * np.minimum(side, deep.astype(np.float32)[:, None])
+    from_base = u[:, None] - bone.base.at(v, w).astype(np.float32)[None, :]
+    from_head = (bone.length + bone.head.at(v, w)).astype(np.float32)[None, :] - u[:, None]
+    end = np.minimum(from_base, from_head)
+    gap = from_side - end
+    depth = (from_side + end - np.sqrt(gap * gap + np.float32(_ROUNDING**2))) * np.float32(0.5)
+    cortex = np.interp(u, bone.cortex[:, 0], bone.cortex[:, 1]).astype(np.float32)[:, None]
+    # How far below the shell a place lies: 0 at its inner face.
+    below = np.minimum(from_side - cortex, from_base - np.float32(bone.base.plate))
+    below = np.minimum(below, from_head - np.float32(bone.head.plate))
+    if bone.physis is not None:
+        wave = np.interp(v, bone.physis.wave[:, 0], bone.physis.wave[:, 1]).astype(np.float32)
+        from_sheet = np.abs(u[:, None] - np.float32(bone.physis.u) - wave[None, :]) - np.float32(bone.physis.gap / 2)
+        depth, below = np.minimum(depth, from_sheet), np.minimum(below, from_sheet - np.float32(0.45))
+    marrow = np.interp(u, bone.marrow[:, 0], bone.marrow[:, 1]).astype(np.float32)[:, None]
+    inside = np.clip(depth * np.float32(1 / _EDGE) + np.float32(0.5), 0, 1)
+    spongy = np.clip(below * np.float32(1 / (2 * _EDGE)) + np.float32(0.5), 0, 1)
+    density: Grey = inside * (1 - spongy * (1 - marrow * grain))
+    for hole in bone.holes:
+        _cut_hole(density, hole, u, v, w)
+    return density
+
+
+def _cut_hole(density: Grey, hole: Hole, u: Grey, v: Grey, w: float) -> None:
+    """Takes a hole out of a slice; its edge is uneven."""
+    (at_u, at_v, at_w), (along, across, through) = hole.centre, hole.radii
+    reach = 1.5
+    rows = np.flatnonzero(np.abs(u - at_u) < reach * along + hole.rim)
+    columns = np.flatnonzero(np.abs(v - at_v) < reach * across + hole.rim)
+    lift = (w - at_w) / through
+    if not len(rows) or not len(columns) or abs(lift) > reach:
+        return
+    window = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+    du, dv = (u[window[0]][:, None] - at_u) / along, (v[window[1]][None, :] - at_v) / across
+    angle = np.arctan2(dv, du)
+    edge = 1 + 0.14 * np.cos(3 * angle + hole.phase) + 0.09 * np.cos(5 * angle + 2.3 * hole.phase)
+    away = (np.sqrt(du * du + dv * dv + lift * lift) / edge).astype(np.float32)
+    size = np.float32(min(along, across))
+    if hole.rim:
+        ring = np.clip(1 - np.abs((away - 1) * size - np.float32(hole.rim / 2)) / np.float32(hole.rim), 0, 1)
+        density[window] += ring * np.float32(0.5) * (density[window] > 0.02)
+    lost = np.clip((1 - away) * size / np.float32(0.35) + np.float32(0.5), 0, 1)
+    density[window] *= 1 - np.float32(1 - hole.left) * lost
+
+
+def draw_solid(canvas: Canvas, bone: SolidBone, to_px: Affine) -> None:
+    """Adds a bone to the film; `to_px` maps body millimetres to the film's columns and rows."""
+    thickness, low = bone_thickness(bone, canvas)
+    pitch = canvas.bone_pitch
+    grid = np.array([[0.0, pitch, low[0]], [pitch, 0.0, low[1]]])  # the patch's columns are v and its rows u
+    canvas.paste(thickness, compose_maps(to_px, compose_maps(bone.place, grid)))
+
+
+def clear_space(proximal: SolidBone, distal: SolidBone, gap: float) -> float:
+    """The width in mm of the space between two bones that neither overlaps, as the film shows it; below 0: overlap."""
+    spaces = []
+    for middle in (-0.4, 0.0, 0.4):
+        head = _edge(proximal, middle, head=True).max() - proximal.length * np.cos(proximal.pitch)
+        base = _edge(distal, middle, head=False).min()
+        spaces.append(gap + base - head)
+    return float(np.mean(spaces))
+
+
+def _edge(bone: SolidBone, middle: float, *, head: bool) -> Grey:
+    """Where the film shows the surface of an end, slice by slice, at a share of its half width."""
+    surface = bone.head if head else bone.base
+    at = bone.length if head else 0.0
+    palm, back = (float(np.interp(at, bone.depths[:, 0], bone.depths[:, side])) for side in (1, 2))
+    v = np.array([middle * float(np.interp(at, bone.sides[:, 0], bone.sides[:, 1]))])
+    return np.array([float(bone.project(at + surface.at(v, w), w)[0]) for w in np.linspace(-0.8 * palm, 0.8 * back, 9)])
