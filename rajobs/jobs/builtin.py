@@ -58,6 +58,7 @@ class BuiltinModel:
 BUILTIN_MODELS = (
     BuiltinModel(study="hand_filter", recipe="hands", rounds=30, films=1500),
     BuiltinModel(study="joint_detection", recipe="default", rounds=20, films=1200),
+    BuiltinModel(study="svdh_scoring", recipe="drawn", rounds=16, films=300),
 )
 
 
@@ -204,8 +205,8 @@ def dataset_of_drawn(study: Study, rows: Sequence[DrawnRow], part: str = "train"
     """Drawn rows as a dataset to learn from, or to try a model on."""
     table = PREPARED.rows([
         {
-            "image_id": drawn.row.image_id, "extremity": drawn.row.extremity, "site": "", "side": drawn.row.side,
-            "patient": drawn.row.image_id,
+            "image_id": drawn.row.image_id, "extremity": drawn.row.extremity, "site": drawn.row.site,
+            "side": drawn.row.side, "patient": drawn.row.image_id,
         }
         for drawn in rows
     ])  # fmt: skip
@@ -213,7 +214,7 @@ def dataset_of_drawn(study: Study, rows: Sequence[DrawnRow], part: str = "train"
     return Dataset(
         study=study,
         arrays=Prepared(rows=table, arrays=(arrays,), starts=np.zeros(1, np.int64)),
-        labels={target.name: [drawn.view for drawn in rows] for target in study.targets},
+        labels={target.name: [drawn.labels.get(target.name) for drawn in rows] for target in study.targets},
         points=np.stack([drawn.points for drawn in rows if drawn.points is not None]) if study.points else None,
         parts=np.full(len(rows), part),
         groups=np.full(len(rows), ""),

@@ -20,11 +20,12 @@ from rajobs.phantoms.picture import Picture
 from rajobs.phantoms.radiographs.films import sample_film
 from rajobs.phantoms.radiographs.spoiling import joint_places, spoil
 from rajobs.phantoms.ultrasound.scans import sample_scan
-from rajobs.records.anatomy import SIDES
+from rajobs.records.anatomy import FINGER_JOINTS, SIDES
 
 VIEW_SHARES = {
     "films": {"unilateral": 0.26, "beside": 0.10, "both": 0.20, "foot": 0.18, "other": 0.26},
     "extremities": {"unilateral": 0.60, "both": 0.40},
+    "joints": {"unilateral": 0.90, "both": 0.10},
 }  # fmt: skip
 """Shares of views. `beside`: one hand next to a foot or a child's hand, which is too rare otherwise to be learnt."""
 GRADES = 4
@@ -32,6 +33,7 @@ DIFFICULTIES = {"easy": 0.1, "standard": 0.5, "hard": 0.4}
 SIZES: Mapping[str, Mapping[Any, float]] = {
     "films": {"SMALL": 1.0},
     "extremities": {"SMALL": 0.55, (1005, 745): 0.30, (745, 1005): 0.15},
+    "joints": {(1005, 745): 0.20, (1490, 1104): 0.30, "FULL": 0.35, (1490, 2010): 0.15},
 }
 """Shares of sizes (rows, columns). Hands need larger films too: they are cut out, and small films are blurred there."""
 WRONG_SIDE = 0.08  # share of the hands that get the other side, so that a network learns to show no joints then
@@ -43,7 +45,7 @@ class DrawnRow:
 
     array: Array
     row: Row
-    view: str
+    labels: Mapping[str, str]  # by target
     points: NDArray[np.float32] | None
     picture: Picture | None  # the whole film; None once it is not needed any more
 
@@ -57,15 +59,31 @@ def draw_rows(study: Study, settings: Mapping[str, Any], seed: tuple[int, ...], 
             _choose(rng, shares) for shares in (SIZES[study.rows.name], VIEW_SHARES[study.rows.name], DIFFICULTIES)
         )
         view, beside = ("unilateral", True) if kind == "beside" else (kind, None)
-        picture = spoil(sample_film(rng, kind=view, size=size, difficulty=hard, beside=beside), rng)
+        of_joints = study.rows.labels_name_site
+        picture = sample_film(rng, kind=view, size=size, difficulty=hard, beside=beside, even_scores=of_joints)
+        if not of_joints:  # a film that is blurred or cut has joints that cannot be scored
+            picture = spoil(picture, rng)
         places, image = positions(picture), _to_view_input(picture, study.view.reads)
+        labels = _labels_by_place(study, picture)
         for row in study.rows.cut(f"drawn-{number}", number, places):
-            if row.side and rng.random() < WRONG_SIDE:
+            if of_joints and row.site not in FINGER_JOINTS:
+                continue
+            own = labels.get((row.side, row.site) if of_joints else (None, None), {})
+            if row.side and study.points is not None and rng.random() < WRONG_SIDE:
                 row = replace(row, side=next(side for side in SIDES if side != row.side))
             yield DrawnRow(
-                array=study.view.draw(image, row, **chosen), row=row, view=view, picture=picture,
+                array=study.view.draw(image, row, **chosen), row=row, labels=own, picture=picture,
                 points=_points_in_array(study, row, places, picture, chosen),
             )  # fmt: skip
+
+
+def _labels_by_place(study: Study, picture: Picture) -> dict[tuple[str | None, str | None], dict[str, str]]:
+    """A film's true labels of a study, by side and site."""
+    labels: dict[tuple[str | None, str | None], dict[str, str]] = {}
+    for truth in picture.truths:
+        if truth.study == study.name and truth.reader == "truth":
+            labels.setdefault((truth.side, truth.site), {})[truth.target] = truth.value
+    return labels
 
 
 def draw_scans(
