@@ -117,6 +117,8 @@ def bone_thickness(bone: SolidBone, canvas: Canvas) -> tuple[Grey, Points]:
 
 def _add_slices(bone: SolidBone, thickness: Grey, straight: Grey, shown_v: Grey, grain: Grey) -> None:
     """Adds an end of a bone, slice by slice, over the rows of a grid; `straight` is u where w is 0."""
+    if not len(straight):
+        return
     palm, back = float(bone.depths[:, 1].max()), float(bone.depths[:, 2].max())
     count = max(7, round((palm + back) / SLICE_MM))
     edges = np.linspace(-palm, back, count + 1)
@@ -126,12 +128,11 @@ def _add_slices(bone: SolidBone, thickness: Grey, straight: Grey, shown_v: Grey,
         u, v = straight - np.float32(w * tan), shown_v - np.float32(w * tan_roll)
         deep = np.interp(u, bone.depths[:, 0], bone.depths[:, 1 if w < 0 else 2])
         rows = np.flatnonzero((deep > abs(w)) & (u > -3.5) & (u < bone.length + 3.0))
-        if not len(rows):
-            continue
-        down = slice(rows[0], rows[-1] + 1)
-        widest = float(bone.sides[:, 1:].max()) * float(np.sqrt(1 - (w / deep.max()) ** 2))
+        widest = float(bone.sides[:, 1:].max()) * float(np.sqrt(max(1 - (w / deep.max()) ** 2, 0)))
         columns = np.flatnonzero(np.abs(v) < widest + 0.2)
-        across = slice(columns[0], columns[-1] + 1)
+        if not len(rows) or not len(columns):  # on a coarse grid a slice may lie between its lines
+            continue
+        down, across = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
         density = _slice_density(bone, u[down], v[across], float(w), deep[down], grain[down, across])
         thickness[down, across] += density * step
 
