@@ -30,6 +30,14 @@ def scan_rgb(rows=32, columns=48, seed=0):
     return out
 
 
+def flow_rgb(rows=32, columns=48):
+    """A colour picture with flow on grey: red at its edge, yellow in its middle."""
+    out = scan_rgb(rows, columns)
+    level = np.outer(np.hanning(14)[1:-1], np.hanning(22)[1:-1])[..., None]
+    out[8:20, 10:30] = (150, 10, 0) + level * (105, 240, 20)
+    return out
+
+
 def dicom(pixels, *, syntax=EXPLICIT, frames: list[bytes] | None = None, bits: int | None = None, **changes: Any):
     """A file with these pixels, or with coded `frames` of them; `changes` set elements, or remove them if None."""
     samples = pixels.shape[-1] if pixels.ndim >= 3 and pixels.shape[-1] == 3 else 1

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rajobs.imaging import file_types
 from rajobs.imaging.formats import ultrasound_regions
 from rajobs.imaging.formats.codestreams import parse_codestream
+from rajobs.imaging.formats.doppler_colour import has_doppler_colour
 from rajobs.imaging.formats.jpeg_scans import check_jpeg_scans
 from rajobs.imaging.formats.pixel_values import rgb_to_grey
 from rajobs.imaging.image import Box, Header, Image, ReadOptions
@@ -58,7 +59,7 @@ def make_image(pixels: NDArray[Any], bits: int, index: int, header: Header, opti
     radiograph = header.modality != "US"
     if radiograph and pixels.ndim == 3:
         pixels = rgb_to_grey(pixels)
-    doppler = not radiograph and ultrasound_regions.has_doppler_colour(pixels)
+    doppler = not radiograph and has_doppler_colour(pixels)
     return Image(pixels=pixels, bits=bits, window=None, frame=index, doppler=doppler, header=header)
 
 

@@ -22,8 +22,9 @@ from rajobs.imaging.formats.dicom_header import (
     read_value,
     silence_pydicom,
 )
+from rajobs.imaging.formats.doppler_colour import has_doppler_colour
 from rajobs.imaging.formats.transfer_syntaxes import Frame, Layout
-from rajobs.imaging.formats.ultrasound_regions import blank_outside, has_doppler_colour
+from rajobs.imaging.formats.ultrasound_regions import blank_outside
 from rajobs.imaging.image import Image
 from rajobs.imaging.limits import Limits
 from rajobs.records.errors import Reject

@@ -102,37 +102,6 @@ def blank_outside(pixels: NDArray[Any], boxes: tuple[Box, ...] | None) -> NDArra
     return out
 
 
-_MIN_CHROMA = 80  # of 255: difference between the highest and the lowest channel of a strongly coloured pixel
-_MIN_TINT_DIFFERENCE = 56  # of 255: difference from the frame's own tint at the pixel's brightness
-_MIN_BRIGHTNESS = 32  # of 255: darker pixels have no reliable tint
-_TINT_SAMPLE = 20_000  # pixels by which the tint is estimated
-
-
-def has_doppler_colour(pixels: NDArray[Any]) -> bool:
-    """Whether there is a colour signal: strongly coloured pixels that are not a tint, green markers or stray dots."""
-    if pixels.ndim == 2:
-        return False
-    red, green, blue = (pixels[..., i].astype(np.int16) for i in range(3))
-    warm_or_cold = np.maximum(red, blue)
-    chroma = np.maximum(warm_or_cold, green) - np.minimum(np.minimum(red, blue), green)
-    is_strong = (chroma > _MIN_CHROMA) & (green <= warm_or_cold + 20)
-    stray_count = max(12, is_strong.size // 20_000)
-    if is_strong.sum() <= stray_count:
-        return False
-    tint = _estimate_tint(pixels[(chroma <= _MIN_CHROMA) & (np.maximum(warm_or_cold, green) > _MIN_BRIGHTNESS)])
-    strong = pixels[is_strong].astype(np.float64)
-    difference = np.abs(strong - strong.max(axis=1, keepdims=True) * tint).max(axis=1)
-    return bool((difference > _MIN_TINT_DIFFERENCE).sum() > stray_count)
-
-
-def _estimate_tint(weak: NDArray[Any]) -> NDArray[np.float64]:
-    """The channels as shares of the brightest one, by the median of pixels too weakly coloured to show flow."""
-    if not len(weak):
-        return np.ones(3)
-    sample = weak[:: 1 + len(weak) // _TINT_SAMPLE].astype(np.float64)
-    return np.asarray(np.median(sample / sample.max(axis=1, keepdims=True), axis=0))
-
-
 def read_options(pictures: str | None, ultrasound_regions: str, burned_in: bool) -> ReadOptions:
     """The options of a command line: `ultrasound_regions` is tagged, all or the URI of a mask file."""
     if ultrasound_regions in ("tagged", "all"):

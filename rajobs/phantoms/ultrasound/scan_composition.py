@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from rajobs.phantoms.ultrasound.base_drawings import Drawing, share_limits
 from rajobs.phantoms.ultrasound.doppler_colours import Colour, Mask, draw_reversed_flow, draw_stray_specks, paint_power
 from rajobs.phantoms.ultrasound.machine import Box, Machine, Size, draw_screen, place_colour_box
+from rajobs.phantoms.ultrasound.screen_annotations import Overlay, draw_annotations, lay_over
 from rajobs.phantoms.ultrasound.speckle import Grey
 from rajobs.phantoms.ultrasound.tissue_layers import GreyScan, draw_layers
 from rajobs.phantoms.ultrasound.variation_ranges import VariationRanges
@@ -37,7 +38,7 @@ def compose_scan(
 ) -> Scan:  # fmt: skip
     """A scan of one or more frames; `words` are written on the screen."""
     # Separate streams: what lies around the synovium never depends on what is in it.
-    around, inside, stray = rng.spawn(3)
+    around, inside, stray, written = rng.spawn(4)
     x0, y0, x1, y1 = machine.region(size)
     shape = y1 - y0 + 1, x1 - x0 + 1
     screen = draw_screen(size, machine, words, around)
@@ -51,6 +52,7 @@ def compose_scan(
     stray_colour = _StrayColour(grey_scan, box, ranges, machine, stray) if box is not None else None
     away = draw_reversed_flow(shape, stray) if machine.colours == "directional" else None
     drift = stray.normal(0, 1.2, 2)
+    overlay, annotations = _annotate(grey_scan.capsule, machine, ranges, written)
     for number in range(frames):
         scan: Colour = np.asarray(cv2.cvtColor(_shift_frame(grey, drift, number), cv2.COLOR_GRAY2RGB), np.uint8)
         if box is not None and stray_colour is not None:
@@ -61,13 +63,25 @@ def compose_scan(
             cv2.rectangle(scan, box[:2], box[2:], machine.box_colour, 1)
         frame = screen.copy()
         frame[y0 : y1 + 1, x0 : x1 + 1] = scan[:, ::-1] if machine.mirrored else scan
+        if overlay is not None:
+            lay_over(frame[y0 : y1 + 1, x0 : x1 + 1], overlay)
         screens.append(frame)
     signal = np.zeros(shape, np.uint8) if power is None else (power > 0).astype(np.uint8)
     return Scan(
         frames=tuple(screens), capsule=_place_on_screen(grey_scan.capsule, machine, size),
         signal=_place_on_screen(signal, machine, size), box=box and _place_box_on_screen(box, machine, size),
-        details=_describe_scan(drawing, machine, grey_scan, box, signal),
+        details=_describe_scan(drawing, machine, grey_scan, box, signal) | {"annotations": " ".join(annotations)},
     )  # fmt: skip
+
+
+def _annotate(
+    capsule: Mask, machine: Machine, ranges: VariationRanges, rng: np.random.Generator
+) -> tuple[Overlay | None, tuple[str, ...]]:
+    """What is written and drawn over some scans, never over the synovium, and its kinds."""
+    if rng.random() >= ranges.annotated:
+        return None, ()
+    blocked = cv2.dilate(capsule, np.ones((2 * _CLEARANCE + 1, 2 * _CLEARANCE + 1), np.uint8))
+    return draw_annotations(np.asarray(blocked[:, ::-1] if machine.mirrored else blocked, np.uint8), rng)
 
 
 class _StrayColour:

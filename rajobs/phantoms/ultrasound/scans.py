@@ -47,11 +47,11 @@ class _Exam:
 
 def sample_scan_with_masks(
     rng: np.random.Generator, *, grade: int, grey_grade: int | None = None, difficulty: str = "standard",
-    size: Size = SIZE, frames: int = 1, ranges: VariationRanges | None = None,
+    size: Size = SIZE, frames: int = 1, ranges: VariationRanges | None = None, grey_only: bool = False,
 ) -> tuple[Picture, Scan]:  # fmt: skip
     """A scan of a joint with these grades, and the masks of what was drawn; `ranges` replace the difficulty's."""
     ranges = ranges or ranges_of_difficulty(difficulty)
-    machine = draw_machine(rng, ranges)
+    machine = draw_machine(rng, ranges, grey_only=grey_only)
     exam = _draw_exam(rng)
     drawing = _sample_drawing(rng, grade, grey_grade, ranges)
     scan = compose_scan(drawing, machine, ranges, rng, size=size, frames=frames, words=_screen_words(exam))

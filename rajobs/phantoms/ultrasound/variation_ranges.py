@@ -25,18 +25,19 @@ class VariationRanges:
     feeding_vessels: float = 0.35  # share of scans with a normal vessel outside the synovium
     loops: float = 0.15  # share of a cohort's scans that are loops
     grey_only: float = 0.12  # share of a cohort's scans without a colour box
+    annotated: float = 0.25  # share of scans with coloured letters, callipers, arrows, palettes, ...
 
 
 RANGES: Mapping[str, VariationRanges] = MappingProxyType(
     {
         "easy": VariationRanges(
             scale=0.06, tilt=1.5, depth_mm=0.4, gain=0.06, contrast=(0.72, 0.80), width_mm=(30.0, 36.0), margin=0.10,
-            specks=2.0, feeding_vessels=0.15,
+            specks=2.0, feeding_vessels=0.15, annotated=0.1,
         ),
         "standard": VariationRanges(),
         "hard": VariationRanges(
             scale=0.13, tilt=4.0, depth_mm=0.9, gain=0.24, contrast=(0.45, 0.75), width_mm=(25.0, 46.0), margin=0.025,
-            specks=9.0, feeding_vessels=0.55,
+            specks=9.0, feeding_vessels=0.55, annotated=0.4,
         ),
     }
 )  # fmt: skip

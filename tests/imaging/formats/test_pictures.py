@@ -11,7 +11,7 @@ from rajobs.imaging import coding, file_types, windowing
 from rajobs.imaging.formats import reader
 from rajobs.imaging.image import Mask, ReadOptions
 from rajobs.records.errors import Reject
-from tests.imaging.dicom_files import film, scan_rgb
+from tests.imaging.dicom_files import film, flow_rgb, scan_rgb
 
 RADIOGRAPH = ReadOptions(pictures="radiograph")
 SCREEN = ReadOptions(pictures="ultrasound", ultrasound_regions="all")
@@ -43,7 +43,7 @@ def test_grey_pictures_are_read_exactly(kind, bits):
 
 
 def test_a_colour_picture_is_read_by_what_the_user_says_it_shows():
-    image = scan_rgb()
+    image = flow_rgb()
     data = encode_picture(image, "PNG")
     (decoded,) = reader.read_file(data, SCREEN)
     assert np.array_equal(decoded.pixels, image)

@@ -3,7 +3,6 @@
 import dataclasses
 from datetime import date
 
-import cv2
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset
@@ -161,34 +160,6 @@ def test_only_the_regions_of_an_ultrasound_image_are_kept():
     assert np.array_equal(read_one(bare).pixels, image)
     with pytest.raises(BadTable, match="line 2"):
         ultrasound_regions.load_masks("manufacturer,model,rows,columns,x0,y0,x1,y1\n,,32,48,5,4,40,99\n")
-
-
-def test_a_tint_is_not_a_doppler_signal():
-    grey = np.repeat(film(64, 64, bits=8)[..., None], 3, axis=2)
-    tint = (grey * (1, 0.9, 0.75)).astype(np.uint8)
-    marks = grey.copy()
-    marks[::7, ::9] = (0, 255, 0)
-    assert [ultrasound_regions.has_doppler_colour(p) for p in (grey, tint, marks, scan_rgb())] == [
-        False,
-        False,
-        False,
-        True,
-    ]
-
-
-@pytest.mark.parametrize("tint", [(1, 0.85, 0.65), (1, 0.75, 0.35), (0.6, 0.8, 1)])
-def test_a_doppler_signal_is_judged_against_the_frame_s_own_tint(tint):
-    speckle = np.clip(np.random.default_rng(0).rayleigh(70, (240, 320, 1)), 0, 255)
-    tinted = (speckle * tint).astype(np.uint8)
-    _, packed = cv2.imencode(".jpg", tinted, [cv2.IMWRITE_JPEG_QUALITY, 85])  # JPEG smears colours a little
-    smeared = cv2.imdecode(packed, cv2.IMREAD_UNCHANGED)
-    maps = {"gold": ((110, 0, 0), (222, 63, 0), (255, 250, 0)), "away": ((0, 0, 120), (0, 50, 215), (40, 150, 255))}
-    for frame in (tinted, smeared):
-        assert not ultrasound_regions.has_doppler_colour(frame)
-        for colours in maps.values():
-            lit = frame.copy()
-            lit[100:103, 150:171] = np.repeat(colours, 7, axis=0)  # a small vessel
-            assert ultrasound_regions.has_doppler_colour(lit)
 
 
 def test_only_allow_listed_header_values_are_read(caplog):

@@ -10,7 +10,7 @@ from rle.utils import encode_pixel_data
 from rajobs.imaging.formats import reader
 from rajobs.imaging.image import ReadOptions
 from rajobs.records.errors import Reject
-from tests.imaging.dicom_files import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT, dicom, film, scan_rgb
+from tests.imaging.dicom_files import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT, dicom, film, flow_rgb, scan_rgb
 
 UID = "1.2.840.10008.1.2."
 ALL = ReadOptions(ultrasound_regions="all")
@@ -128,7 +128,7 @@ def test_a_frame_may_be_one_fragment_or_several():
 @pytest.mark.parametrize("planar", [0, 1])
 @pytest.mark.parametrize("syntax", [EXPLICIT, BIG_ENDIAN, UID + "5"])
 def test_colour_is_read_from_both_planar_configurations(planar, syntax):
-    image = scan_rgb()
+    image = flow_rgb()
     if syntax.endswith("5"):
         data = dicom(image, syntax=syntax, frames=[bytes(encode_rle(image))], PlanarConfiguration=planar)
     else:

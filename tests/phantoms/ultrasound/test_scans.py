@@ -166,7 +166,7 @@ def test_a_cohorts_scans_have_the_clinics_grades() -> None:
 
 
 def test_without_stray_colour_a_scan_of_grade_0_has_no_colour() -> None:
-    clean = VariationRanges(specks=0, feeding_vessels=0)
+    clean = VariationRanges(specks=0, feeding_vessels=0, annotated=0)
     _, scan = sample_scan_with_masks(np.random.default_rng(1), grade=0, ranges=clean)
     assert not colour_mask(scan.frames[0][100:350, 80:560]).any()
 
