@@ -49,6 +49,7 @@ class BuiltinModel:
     recipe: str
     rounds: int
     films: int
+    shipped: bool = True  # whether it is in the package
 
     @property
     def name(self) -> str:
@@ -58,7 +59,8 @@ class BuiltinModel:
 BUILTIN_MODELS = (
     BuiltinModel(study="hand_filter", recipe="hands", rounds=30, films=1500),
     BuiltinModel(study="joint_detection", recipe="default", rounds=20, films=1200),
-    BuiltinModel(study="svdh_scoring", recipe="drawn", rounds=16, films=300),
+    # Not good enough on real hands to be shipped (docs/results.md): it is made only where --only names it.
+    BuiltinModel(study="svdh_scoring", recipe="drawn", rounds=16, films=300, shipped=False),
 )
 
 
@@ -231,7 +233,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=BuiltinRequest.workers, help="processes that draw")
-    parser.add_argument("--only", nargs="*", default=[model.name for model in BUILTIN_MODELS])
+    parser.add_argument("--only", nargs="*", default=[model.name for model in BUILTIN_MODELS if model.shipped])
     args = parser.parse_args(arguments)
     for model in BUILTIN_MODELS:
         if model.name in args.only:

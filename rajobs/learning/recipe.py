@@ -34,7 +34,7 @@ class Augment:
     contrast: float = 0.0  # factor 1-contrast to 1+contrast about the mean
     noise: float = 0.0  # standard deviation, of a range of 1
     gamma: float = 0.0  # exponent e^-gamma to e^gamma on the range of 1
-    sharpen: float = 0.0  # details of 3 and of 9 pixels: from blurred away to so many times as strong
+    sharpen: float = 0.0  # details of 3 and of 9 pixels times a factor from 0 (blurred away) to 1+sharpen
     shade: float = 0.0  # a smooth shadow over the image, of a range of 1
     cover: float = 0.0  # largest side of a plain rectangle that covers a part of the image, as a share of its side
 

@@ -70,7 +70,7 @@ def _shade(images: Tensor, settings: Augment, draw: Callable[[float], Tensor], g
 
 
 def _sharpen(images: Tensor, most: float, draw: Callable[[float], Tensor]) -> Tensor:
-    """Images with their details blurred away or made up to `most` times as strong, at two scales."""
+    """Images with their details times a factor from 0 (blurred away) to 1 + `most`, at two scales."""
     sharpened = images
     for side in (3, 9):
         smooth = F.avg_pool2d(F.pad(images, (side // 2,) * 4, mode="replicate"), side, 1)

@@ -34,7 +34,7 @@ class EndSurface:
 
 @dataclass(frozen=True, kw_only=True)
 class Hole:
-    """Missing bone: an ellipsoid around (u, v, w) in mm, with the density that is left in it and its rim's."""
+    """Missing bone: an ellipsoid around (u, v, w) in mm."""
 
     centre: tuple[float, float, float]
     radii: tuple[float, float, float]
