@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from rajobs.records.anatomy import FINGER_JOINTS
 from rajobs.records.intervals import wilson
@@ -193,8 +194,22 @@ def print_scores(tables: Tables) -> None:
         for wanted in (True, False)
     )
     if len(with_ra) and len(without):
-        above = (with_ra[:, None] > without).mean() + 0.5 * (with_ra[:, None] == without).mean()
-        print(f"adults, total of RA above that of others (AUC): {above:.2f}, {len(with_ra)} and {len(without)} hands")
+        rng = np.random.default_rng(0)
+        drawn = [
+            area_under_curve(rng.choice(with_ra, len(with_ra)), rng.choice(without, len(without)))
+            for _ in range(RESAMPLES)
+        ]
+        low, high = np.percentile(drawn, (2.5, 97.5))
+        print(
+            f"adults, total of RA above that of others (AUC): {area_under_curve(with_ra, without):.2f} "
+            f"({low:.2f} to {high:.2f}), {len(with_ra)} and {len(without)} hands"
+        )
+
+
+def area_under_curve(positive: NDArray[np.float64], negative: NDArray[np.float64]) -> float:
+    """How often a positive value lies above a negative one; a tie counts half."""
+    above = positive[:, None] > negative
+    return float(np.mean(above + 0.5 * (positive[:, None] == negative)))
 
 
 def print_spaces(tables: Tables, places: pd.DataFrame) -> None:
