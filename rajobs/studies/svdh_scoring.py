@@ -24,13 +24,13 @@ DEFAULT = Recipe(
 # chance each time that a joint is shown: brightness, contrast, sharpness, shadows and noise.
 DRAWN = Recipe(
     view={"size": 112, "margin": 0.1},
-    members=(Member(name="joints", architecture="compact", settings={"width": 24, "stages": 4}, by_kind=True),),
+    members=(Member(name="joints", architecture="compact", settings={"width": 16, "stages": 4}, by_kind=True),),
     training=Training(
         epochs=12,
         batch_size=128,
         learning_rate=3e-3,
         norm_rows=16,
-        copies=2,
+        copies=4,
         augment=Augment(
             rotate=18, shift=0.05, zoom=0.18, shear=8, flip_horizontal=True, contrast=0.5, gamma=0.8, noise=0.05,
             channel_shift=0.15, sharpen=2.0, shade=0.12, cover=0.15,

@@ -117,7 +117,7 @@ def make_trabecular_tile(rng: np.random.Generator, pitch: float) -> Grey:
     net += np.float32(0.8) * _struts(np.roll(noise[0][::-1], 131, axis=1), 14.0, 3.0)
     net += np.float32(0.5) * _struts(noise[1].T, 2.4, 5.0)
     net += np.float32(0.8) * _struts(np.roll(noise[1], 77, axis=1), 16.0, 5.0)  # where several lie behind each other
-    side = max(64, round(TILE_SIDE * TILE_MM / pitch))
+    side = max(64, round(TILE_SIDE * TILE_MM * float(rng.uniform(0.62, 1.1)) / pitch))  # persons differ
     tile = cv2.resize(net, (side, side), interpolation=cv2.INTER_AREA)
     return np.tile((tile - tile.mean()) * np.float32(1 / net.std()), (3, 2)).astype(np.float32)
 

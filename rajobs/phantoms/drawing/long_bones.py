@@ -35,19 +35,31 @@ def _metacarpal_sides(w: float, s: float, h: float, length: float) -> _Profile:
         (-3.0, 0.80 * w), (-0.5, 0.86 * w), (0.04 * length, 0.98 * w), (0.085 * length, 1.0 * w),
         (0.14 * length, 0.90 * w), (0.22 * length, 0.60 * w + 0.40 * s), (0.36 * length, 1.03 * s), (0.52 * length, s),
         (0.68 * length, 1.06 * s), (length - 2.9 * h, 0.80 * s + 0.20 * h),
-        (length - 2.2 * h, 0.50 * s + 0.50 * h), (length - 1.75 * h, 0.24 * s + 0.76 * h), (length - 1.38 * h, h),
-        (length - 1.12 * h, 1.03 * h), (length - 0.7 * h, h), (length - 0.25 * h, 0.95 * h), (length + 2.0, 0.9 * h),
+        (length - 2.3 * h, 0.56 * s + 0.44 * h), (length - 1.85 * h, 0.26 * s + 0.74 * h), (length - 1.5 * h, 0.99 * h),
+        (length - 1.2 * h, 1.03 * h), (length - 0.8 * h, 0.98 * h), (length - 0.25 * h, 0.94 * h),
+        (length + 2.0, 0.9 * h),
     ]  # fmt: skip
 
 
-def _phalanx_sides(w: float, s: float, h: float, length: float) -> _Profile:
-    """(u, half width) in mm of a proximal or middle phalanx."""
+def _proximal_sides(w: float, s: float, h: float, length: float) -> _Profile:
+    """(u, half width) in mm of a proximal phalanx: below its two condyles the head is widest, then comes the neck."""
     return [
-        (-3.0, 0.86 * w), (-0.8, 0.93 * w), (0.030 * length, 1.0 * w), (0.075 * length, 0.97 * w),
-        (0.17 * length, 0.74 * w + 0.14 * s), (0.29 * length, 0.24 * w + 0.78 * s), (0.45 * length, 1.02 * s),
+        (-3.0, 0.86 * w), (-0.8, 0.93 * w), (0.025 * length, 1.0 * w), (0.06 * length, 0.98 * w),
+        (0.13 * length, 0.78 * w + 0.16 * s), (0.22 * length, 0.42 * w + 0.58 * s), (0.34 * length, 0.14 * w + 0.9 * s),
+        (0.52 * length, s), (length - 2.2 * h, 0.97 * s), (length - 1.7 * h, 0.97 * s + 0.02 * h),
+        (length - 1.35 * h, 0.66 * s + 0.33 * h), (length - 1.1 * h, 0.2 * s + 0.8 * h), (length - 0.88 * h, 1.02 * h),
+        (length - 0.66 * h, h), (length - 0.4 * h, 0.94 * h), (length - 0.15 * h, 0.93 * h), (length + 2.0, 0.9 * h),
+    ]  # fmt: skip
+
+
+def _middle_sides(w: float, s: float, h: float, length: float) -> _Profile:
+    """(u, half width) in mm of a middle phalanx."""
+    return [
+        (-3.0, 0.86 * w), (-0.8, 0.94 * w), (0.040 * length, 1.0 * w), (0.09 * length, 0.97 * w),
+        (0.20 * length, 0.66 * w + 0.30 * s), (0.33 * length, 0.34 * w + 0.66 * s), (0.48 * length, 0.08 * w + 0.9 * s),
         (0.62 * length, s), (0.75 * length, 0.85 * s + 0.15 * h), (length - min(1.35 * h, 0.22 * length), 0.34 * s +
         0.66 * h), (length - min(0.95 * h, 0.16 * length), 0.97 * h), (length - min(0.6 * h, 0.11 * length), 1.0 * h),
-        (length - 0.1 * h, 0.97 * h), (length + 2.0, 0.92 * h),
+        (length - 0.1 * h, 0.95 * h), (length + 2.0, 0.90 * h),
     ]  # fmt: skip
 
 
@@ -62,8 +74,11 @@ def _distal_sides(w: float, s: float, h: float, length: float) -> _Profile:
 
 
 _SIDES = MappingProxyType(
-    {"metacarpal": _metacarpal_sides, "proximal": _phalanx_sides, "middle": _phalanx_sides, "distal": _distal_sides}
+    {"metacarpal": _metacarpal_sides, "proximal": _proximal_sides, "middle": _middle_sides, "distal": _distal_sides}
 )
+# Contrast of the trabeculae: it is weaker where more of them lie behind each other.
+_GRAIN = MappingProxyType({"metacarpal": 0.14, "proximal": 0.20, "middle": 0.20, "distal": 0.20})
+_SHELLS = MappingProxyType({"metacarpal": 0.235, "proximal": 0.22, "middle": 0.18, "distal": 0.19})  # of the waist
 _DEPTHS = MappingProxyType(
     {  # (palm, back) over half the width, at the base, the waist and the head
         "metacarpal": ((0.95, 0.95), (1.05, 1.05), (1.12, 0.92)),
@@ -92,42 +107,83 @@ def _cup(half: float, head: float, deviates: np.ndarray) -> Points:
     return np.column_stack([v, -depth * sag + 0.15 * half * np.maximum(np.abs(v) / half - 0.9, 0) ** 2])
 
 
-_CONDYLES = ((0.0, -0.55), (0.22, -0.36), (0.5, 0.0), (0.68, -0.04), (0.84, -0.40), (0.95, -0.95), (1.15, -2.2))
-_HOLLOWS = ((0.0, -0.62), (0.22, -0.42), (0.48, 0.0), (0.70, -0.06), (0.88, -0.42), (1.0, -0.40), (1.15, 0.2))
+_CONDYLES = (
+    (0.0, -1.0),
+    (0.16, -0.80),
+    (0.34, -0.22),
+    (0.47, 0.0),
+    (0.64, -0.04),
+    (0.78, -0.2),
+    (0.9, -0.55),
+    (1.15, -1.4),
+)
+_HOLLOWS = (
+    (0.0, -1.0),
+    (0.18, -0.80),
+    (0.36, -0.26),
+    (0.52, 0.05),
+    (0.68, 0.1),
+    (0.84, -0.1),
+    (1.0, -0.15),
+    (1.15, 0.5),
+)
 
 
 def _two_sided(table: tuple[tuple[float, float], ...], half: float, scale: float, lopsided: float) -> Points:
-    """A surface over v from one half of it; one side reaches a little farther."""
+    """A surface over v from one half of it, `scale` mm deep in a bone of 12 mm; one side reaches a little farther."""
     v, u = np.array(table).T
-    heights = np.concatenate([u[:0:-1], u]) * scale * half / 5.0
+    heights = np.concatenate([u[:0:-1], u]) * scale * half / 6.0
     places = np.concatenate([-v[:0:-1], v]) * half
     return np.column_stack([places, heights + lopsided * places])
 
 
+def _dome(build: Build) -> float:
+    """How far the heads of phalanges are plain domes: in a small child only their middle is bone."""
+    return float(np.interp(build.maturity, (0.2, 0.55), (1.0, 0.0)))
+
+
+def _condyles(half: float, wave: float, lopsided: float, dome: float) -> Points:
+    """The head of a phalanx: two condyles, or the dome that a small child has in their place."""
+    surface = _two_sided(_CONDYLES, half, (1 - dome) * wave, lopsided)
+    away = np.minimum(np.abs(surface[:, 0]) / half, 1.0)
+    surface[:, 1] -= dome * 0.75 * half * away**2.2
+    return surface
+
+
 def _surfaces(
-    kind: str, half: tuple[float, float, float], depth: tuple[float, float], density: float, deviates: np.ndarray
-) -> tuple[EndSurface, EndSurface]:
-    """The joint surfaces of base and head; `depth` is half the depth of both in mm."""
+    kind: str, half: tuple[float, float, float], depth: tuple[float, float], build: Build, slant: float,
+    deviates: np.ndarray,
+) -> tuple[EndSurface, EndSurface]:  # fmt: skip
+    """The joint surfaces of base and head; `depth` is half the depth of both in mm, `slant` their slope."""
     w, _, h = half
-    lopsided = 0.02 * float(np.clip(deviates[2], -2, 2))
+    lopsided = slant + 0.02 * float(np.clip(deviates[2], -2, 2))
     flat = np.array([[-2 * w, 0.0], [0.0, 0.25], [2 * w, 0.0]])
     lip = (0.9 + 0.3 * float(np.clip(deviates[3], -2, 2))) * min(1.3, 0.16 * w)
     lean = 0.05 * deviates[4]
+    wave = 1.05 + 0.22 * float(np.clip(deviates[5], -2, 2))  # mm from the middle of a PIP joint to its condyles
+    dome = _dome(build)
     if kind == "metacarpal":
         base = EndSurface(across=flat, curve=0.0, plate=0.40)
         head = EndSurface(across=_ball(h, deviates), curve=-0.5 / (1.05 * depth[1]), plate=0.42)
     elif kind == "proximal":
         across = _cup(w, 0.9 * w, deviates)
         base = EndSurface(across=across, curve=-1.25 * lip / depth[0] ** 2, plate=0.72, lean=lean)
-        head = EndSurface(across=_two_sided(_CONDYLES, h, 0.9, lopsided), curve=-0.5 / depth[1], plate=0.55)
+        head = EndSurface(across=_condyles(h, wave, lopsided, dome), curve=-0.5 / depth[1], plate=0.55)
     else:
-        across = _two_sided(_HOLLOWS, w, 0.75, lopsided)
+        across = _two_sided(_HOLLOWS, w, wave if kind == "middle" else 0.6 * wave, lopsided)
         plate = 0.66 if kind == "middle" else 0.5
         base = EndSurface(across=across, curve=-1.3 * lip / depth[0] ** 2, plate=plate, lean=lean)
-        round_head = _two_sided(_CONDYLES, h, 0.8, lopsided)
+        round_head = _condyles(h, 0.6 * wave, lopsided, dome)
         head = EndSurface(across=round_head if kind == "middle" else flat * (1, -1), curve=-0.5 / depth[1], plate=0.50)
-    thick = density**0.7
+    thick = build.density**0.7 * min(1.0, build.size)
     return replace(base, plate=base.plate * thick), replace(head, plate=head.plate * thick)
+
+
+def _slant(bone: str, build: Build) -> float:
+    """How much the joint line of the thumb's IP joint slopes: one condyle reaches farther than the other."""
+    return (
+        0.09 + 0.04 * float(np.clip(personal_deviates(build, "slant", 1)[0], -2, 2)) if bone in ("PP1", "DP1") else 0.0
+    )
 
 
 def _changed_surface(surface: EndSurface, end: BoneEnd, half: float, sign: float) -> EndSurface:
@@ -183,11 +239,11 @@ def _fossae(kind: str, h: float, deep: float, length: float, maturity: float, de
     """The hollows beside a head, from which its side ligaments start: on films a bright arc within each side."""
     if kind == "distal" or maturity < 0.7:
         return ()
-    inwards = (1.18 if kind == "metacarpal" else 0.72) * h
+    inwards, along, across, rim = (1.25, 0.62, 0.34, 0.7) if kind == "metacarpal" else (0.78, 0.40, 0.22, 0.5)
     return tuple(
         Hole(
-            centre=(length - inwards * (1 + 0.08 * deviate), side * 1.04 * h, 0.1 * deep),
-            radii=(0.38 * h, (0.19 + 0.04 * deviate) * h, 0.55 * deep), left=0.7, rim=0.4, phase=deviate,
+            centre=(length - inwards * h * (1 + 0.08 * deviate), side * 1.08 * h, 0.15 * deep),
+            radii=(along * h, (across + 0.05 * deviate) * h, 0.6 * deep), left=0.6, rim=rim, phase=deviate,
         )
         for side, deviate in zip((-1, 1), np.clip(deviates, -1.8, 1.8), strict=True)
     )  # fmt: skip
@@ -213,30 +269,33 @@ def long_bone(
     w, s, h = half = tuple(
         width / 2 * (1 + 0.04 * deviate) for width, deviate in zip(widths, deviates[:3], strict=True)
     )
-    sides = _halves(_SIDES[kind](w, s, h, length), deviates[3:43])
+    dome = _dome(build) if kind in ("proximal", "middle") else 0.0
+    sides = _halves(_SIDES[kind](w, s, h + dome * (1.12 * s - h), length), deviates[3:43])
     ratios = np.array(_DEPTHS[kind]) * np.array([[w], [s], [h]]) * (1 + 0.04 * deviates[43])
     places = np.array([-3.0, 0.09 * length, 0.30 * length, 0.66 * length, length - 1.0 * h, length + 2.0])
     depths = np.column_stack([places, ratios[[0, 0, 1, 1, 2, 2]]])
     density = build.density
-    ends = _surfaces(kind, half, (float(ratios[0].mean()), float(ratios[2].mean())), density, deviates[44:50])
+    ends = _surfaces(kind, half, (float(ratios[0].mean()), float(ratios[2].mean())), build,
+                     _slant(name, build), deviates[44:50])  # fmt: skip
     near, far = _changed_surface(ends[0], base, w, -1.0), _changed_surface(ends[1], head, h, 1.0)
     sides = _with_spurs(_with_spurs(sides, 0.0, w, base.spurs), length - 0.35 * h, h, head.spurs)
-    shell = 0.235 * 2 * s * density**0.9 * (0.8 if kind == "distal" else 1.0)
-    rim = 0.30 * min(1.1, density)
-    spongy = 0.44 * density
+    shell = _SHELLS[kind] * 2 * s * density**0.9
+    rim = 0.40 * min(1.1, density) * min(1.0, build.size)
+    spongy = (0.36 if kind == "metacarpal" else 0.44) * density
     physis = _growth_plate(
         "proximal" if plate_at_base and kind == "metacarpal" else kind, half, length, build.maturity, deviates[50:62]
     )
     return SolidBone(
         name=name, place=affine_map(float(np.rad2deg(np.arctan2(axis[1], axis[0]))), np.asarray(start)), length=length,
         sides=sides, depths=depths, base=near, head=far,
-        cortex=np.array([(-3, rim), (0.16 * length, rim), (0.45 * length, shell), (0.60 * length, shell),
-                         (length - 1.6 * h, 1.15 * rim), (length, rim)]),
-        marrow=np.array([(-3, spongy * (1 - base.thinning)), (0.10 * length, spongy * (1 - 0.8 * base.thinning)),
-                         (0.38 * length, 0.12 * density), (0.60 * length, 0.12 * density),
+        cortex=np.array([(-3, rim), (0.16 * length, rim), (0.45 * length, 0.8 * shell), (0.60 * length, shell),
+                         (length - 1.1 * h, 1.15 * rim), (length, rim)]),
+        marrow=np.array([(-3, spongy * (1 - base.thinning)), (0.13 * length, spongy * (1 - 0.8 * base.thinning)),
+                         (0.44 * length, 0.12 * density), (0.60 * length, 0.12 * density),
                          (length - 1.5 * h, spongy * (1 - 0.8 * head.thinning)),
                          (length, spongy * (1 - head.thinning))]),
-        grain=0.19 + 0.25 * max(0.0, 1 - density), pitch=pitch, roll=roll,
+        grain=_GRAIN[kind] * (1 + 0.25 * float(np.clip(deviates[66], -2, 2))) + 0.22 * max(0.0, 1 - density),
+        pitch=pitch, roll=roll,
         holes=(
             *_fossae(kind, h, float(ratios[2].mean()), length, build.maturity, deviates[64:66]), *base.holes,
             *(_counted_from_base(hole, length) for hole in head.holes),

@@ -14,6 +14,8 @@ SLICE_MM = 0.45  # between slices, at most: surfaces of neighbouring ones must n
 _EDGE = 0.16  # mm over which a surface fades in, so that slices do not show
 _ROUNDING = 0.9  # mm by which the rim between side and end is rounded
 _SHAFT = (0.33, 0.60)  # shares of the length between which a bone is a plain tube
+_CORNERS = (0.14, *_SHAFT, 0.78)  # shares of the length between which a bone becomes a tube
+_CORNERED = 0.85  # how square the ends are across: 1 is a curve of the fourth degree
 _MINERAL = 0.80  # density of a bone's shell over that of compact cortex
 
 
@@ -105,18 +107,18 @@ def bone_thickness(bone: SolidBone, canvas: Canvas) -> tuple[Grey, Points]:
     )
     grain = 1 + texture * np.float32(bone.grain)
     thickness = np.zeros((int(shape[0]), int(shape[1])), np.float32)
-    straight = shown_u / np.float32(np.cos(bone.pitch))
+    straight, across = shown_u / np.float32(np.cos(bone.pitch)), shown_v / np.float32(np.cos(bone.roll))
     first_of_shaft, last_of_shaft = np.searchsorted(straight, np.array(_SHAFT) * bone.length)
     for rows in (slice(0, first_of_shaft), slice(last_of_shaft, len(straight))):
-        _add_slices(bone, thickness[rows], straight[rows], shown_v, grain[rows])
+        _add_slices(bone, thickness[rows], straight[rows], across, grain[rows])
     shaft = slice(first_of_shaft, last_of_shaft)
-    thickness[shaft] = _shaft_thickness(bone, straight[shaft], shown_v, grain[shaft])
-    thickness *= np.float32(_MINERAL * bone.weight / np.cos(bone.pitch))
+    thickness[shaft] = _shaft_thickness(bone, straight[shaft], across, grain[shaft])
+    thickness *= np.float32(_MINERAL * bone.weight / (np.cos(bone.pitch) * np.cos(bone.roll)))
     return thickness, first * pitch
 
 
-def _add_slices(bone: SolidBone, thickness: Grey, straight: Grey, shown_v: Grey, grain: Grey) -> None:
-    """Adds an end of a bone, slice by slice, over the rows of a grid; `straight` is u where w is 0."""
+def _add_slices(bone: SolidBone, thickness: Grey, straight: Grey, across: Grey, grain: Grey) -> None:
+    """Adds an end of a bone, slice by slice, over a grid; `straight` is u and `across` is v where w is 0."""
     if not len(straight):
         return
     palm, back = float(bone.depths[:, 1].max()), float(bone.depths[:, 2].max())
@@ -125,16 +127,15 @@ def _add_slices(bone: SolidBone, thickness: Grey, straight: Grey, shown_v: Grey,
     tan, tan_roll = np.tan(bone.pitch), np.tan(bone.roll)
     step = np.float32((palm + back) / count)
     for w in (edges[1:] + edges[:-1]) / 2:
-        u, v = straight - np.float32(w * tan), shown_v - np.float32(w * tan_roll)
+        u, v = straight - np.float32(w * tan), across - np.float32(w * tan_roll)
         deep = np.interp(u, bone.depths[:, 0], bone.depths[:, 1 if w < 0 else 2])
         rows = np.flatnonzero((deep > abs(w)) & (u > -3.5) & (u < bone.length + 3.0))
         widest = float(bone.sides[:, 1:].max()) * float(np.sqrt(max(1 - (w / deep.max()) ** 2, 0)))
         columns = np.flatnonzero(np.abs(v) < widest + 0.2)
         if not len(rows) or not len(columns):  # on a coarse grid a slice may lie between its lines
             continue
-        down, across = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-        density = _slice_density(bone, u[down], v[across], float(w), deep[down], grain[down, across])
-        thickness[down, across] += density * step
+        part = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+        thickness[part] += step * _slice_density(bone, u[part[0]], v[part[1]], float(w), deep[part[0]], grain[part])
 
 
 def _shaft_thickness(bone: SolidBone, u: Grey, v: Grey, grain: Grey) -> Grey:
@@ -169,7 +170,11 @@ def _slice_density(bone: SolidBone, u: Grey, v: Grey, w: float, deep: Grey, grai
         side = np.where(inside[:, None], side * np.float32(bone.physis.narrower), side)
     share = ((w / deep) ** 2).astype(np.float32)[:, None]
     ratio = v[None, :] / side
-    radius = np.sqrt(ratio * ratio + share)
+    # A shaft is an ellipse across; its ends have corners.
+    square = ratio * ratio
+    radius = np.sqrt(square + share)
+    corners = np.interp(u, np.array(_CORNERS) * bone.length, (_CORNERED, 0, 0, _CORNERED)).astype(np.float32)[:, None]
+    radius += corners * (np.sqrt(np.sqrt(square * square + share * share)) - radius)
     from_side = (1 - radius) * np.minimum(side, deep.astype(np.float32)[:, None])
     from_base = u[:, None] - bone.base.at(v, w).astype(np.float32)[None, :]
     from_head = (bone.length + bone.head.at(v, w)).astype(np.float32)[None, :] - u[:, None]
