@@ -11,7 +11,7 @@ import numpy as np
 from rajobs.phantoms.drawing.canvas import Affine, Canvas, Grey, Points, compose_maps
 
 SLICE_MM = 0.45  # between slices, at most: surfaces of neighbouring ones must not show as rings
-_EDGE = 0.16  # mm over which a surface fades in, so that slices do not show
+_EDGE = 0.16  # mm over which a surface fades in
 _ROUNDING = 0.9  # mm by which the rim between side and end is rounded
 _SHAFT = (0.33, 0.60)  # shares of the length between which a bone is a plain tube
 _CORNERS = (0.14, *_SHAFT, 0.78)  # shares of the length between which a bone becomes a tube
@@ -135,7 +135,9 @@ def _add_slices(bone: SolidBone, thickness: Grey, straight: Grey, across: Grey, 
         if not len(rows) or not len(columns):  # on a coarse grid a slice may lie between its lines
             continue
         part = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-        thickness[part] += step * _slice_density(bone, u[part[0]], v[part[1]], float(w), deep[part[0]], grain[part])
+        thickness[part] += step * _slice_density(
+            bone, u[part[0]], v[part[1]], float(w), step, deep[part[0]], grain[part]
+        )
 
 
 def _shaft_thickness(bone: SolidBone, u: Grey, v: Grey, grain: Grey) -> Grey:
@@ -161,8 +163,8 @@ def _chord(v: Grey, wide: Grey, deep: Grey, tan: np.float32) -> Grey:
     return chord
 
 
-def _slice_density(bone: SolidBone, u: Grey, v: Grey, w: float, deep: Grey, grain: Grey) -> Grey:
-    """Density over u and v of one slice."""
+def _slice_density(bone: SolidBone, u: Grey, v: Grey, w: float, step: np.float32, deep: Grey, grain: Grey) -> Grey:
+    """Density over u and v of one slice, which is `step` mm thick."""
     near, far = np.interp(u, bone.sides[:, 0], bone.sides[:, 1]), np.interp(u, bone.sides[:, 0], bone.sides[:, 2])
     side = np.where(v[None, :] < 0, near[:, None], far[:, None]).astype(np.float32)
     if bone.physis is not None and bone.physis.narrower != 1.0:
@@ -175,6 +177,8 @@ def _slice_density(bone: SolidBone, u: Grey, v: Grey, w: float, deep: Grey, grai
     radius = np.sqrt(square + share)
     corners = np.interp(u, np.array(_CORNERS) * bone.length, (_CORNERED, 0, 0, _CORNERED)).astype(np.float32)[:, None]
     radius += corners * (np.sqrt(np.sqrt(square * square + share * share)) - radius)
+    # A surface that faces the tube fades in over the slice, so that slices do not show as rings.
+    edge = np.float32(_EDGE) + step * share / np.maximum(square + share, np.float32(0.01))
     from_side = (1 - radius) * np.minimum(side, deep.astype(np.float32)[:, None])
     from_base = u[:, None] - bone.base.at(v, w).astype(np.float32)[None, :]
     from_head = (bone.length + bone.head.at(v, w)).astype(np.float32)[None, :] - u[:, None]
@@ -190,8 +194,8 @@ def _slice_density(bone: SolidBone, u: Grey, v: Grey, w: float, deep: Grey, grai
         from_sheet = np.abs(u[:, None] - np.float32(bone.physis.u) - wave[None, :]) - np.float32(bone.physis.gap / 2)
         depth, below = np.minimum(depth, from_sheet), np.minimum(below, from_sheet - np.float32(0.45))
     marrow = np.interp(u, bone.marrow[:, 0], bone.marrow[:, 1]).astype(np.float32)[:, None]
-    inside = np.clip(depth * np.float32(1 / _EDGE) + np.float32(0.5), 0, 1)
-    spongy = np.clip(below * np.float32(1 / (2 * _EDGE)) + np.float32(0.5), 0, 1)
+    inside = np.clip(depth / edge + np.float32(0.5), 0, 1)
+    spongy = np.clip(below / (edge + np.float32(_EDGE)) + np.float32(0.5), 0, 1)
     density: Grey = inside * (1 - spongy * (1 - marrow * grain))
     for hole in bone.holes:
         _cut_hole(density, hole, u, v, w)
