@@ -208,9 +208,10 @@ def _with_spurs(sides: Points, end: float, half: float, spurs: tuple[float, floa
 
 
 def _growth_plate(
-    kind: str, half: tuple[float, float, float], length: float, maturity: float, deviates: np.ndarray
+    kind: str, half: tuple[float, float, float], length: float, build: Build, deviates: np.ndarray
 ) -> Physis | None:
     """The gap between shaft and epiphysis, at the head of metacarpals 2-5 and at the base of all other bones."""
+    maturity = build.maturity
     if maturity >= 1:
         return None
     at_base = kind != "metacarpal"
@@ -222,7 +223,8 @@ def _growth_plate(
     wave = 0.25 * np.cos(v / width * 5.0 + deviates[0]) + 0.10 * np.interp(v, v[::2], deviates[:10])
     height = float(np.interp(maturity, (0.1, 0.4, 0.8, 1.0), (0.55, 0.80, 1.0, 1.05)))
     at = height * (0.40 * half[0] + 0.7) if at_base else length - height * 1.05 * half[2]
-    return Physis(u=at, gap=gap, wave=np.column_stack([v, wave]), narrower=narrower, at_base=at_base)
+    plate = 0.45 * build.density * min(1.0, build.size)
+    return Physis(u=at, gap=gap, wave=np.column_stack([v, wave]), plate=plate, narrower=narrower, at_base=at_base)
 
 
 def _halves(table: _Profile, deviates: np.ndarray) -> Points:
@@ -283,7 +285,7 @@ def long_bone(
     rim = 0.40 * min(1.1, density) * min(1.0, build.size)
     spongy = (0.36 if kind == "metacarpal" else 0.44) * density
     physis = _growth_plate(
-        "proximal" if plate_at_base and kind == "metacarpal" else kind, half, length, build.maturity, deviates[50:62]
+        "proximal" if plate_at_base and kind == "metacarpal" else kind, half, length, build, deviates[50:62]
     )
     return SolidBone(
         name=name, place=affine_map(float(np.rad2deg(np.arctan2(axis[1], axis[0]))), np.asarray(start)), length=length,

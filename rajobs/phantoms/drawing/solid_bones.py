@@ -52,6 +52,7 @@ class Physis:
     u: float
     gap: float
     wave: Points  # (v, u) in mm
+    plate: float  # mm, thickness of the bone along the sheet
     narrower: float = 1.0  # width of the epiphysis over that of the shaft's end
     at_base: bool
 
@@ -192,7 +193,7 @@ def _slice_density(bone: SolidBone, u: Grey, v: Grey, w: float, step: np.float32
     if bone.physis is not None:
         wave = np.interp(v, bone.physis.wave[:, 0], bone.physis.wave[:, 1]).astype(np.float32)
         from_sheet = np.abs(u[:, None] - np.float32(bone.physis.u) - wave[None, :]) - np.float32(bone.physis.gap / 2)
-        depth, below = np.minimum(depth, from_sheet), np.minimum(below, from_sheet - np.float32(0.45))
+        depth, below = np.minimum(depth, from_sheet), np.minimum(below, from_sheet - np.float32(bone.physis.plate))
     marrow = np.interp(u, bone.marrow[:, 0], bone.marrow[:, 1]).astype(np.float32)[:, None]
     inside = np.clip(depth / edge + np.float32(0.5), 0, 1)
     spongy = np.clip(below / (edge + np.float32(_EDGE)) + np.float32(0.5), 0, 1)

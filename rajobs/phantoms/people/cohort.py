@@ -120,8 +120,8 @@ def plan_sample(
         raise ValueError(f"no kind of film {kind!r}: one of {', '.join(VIEWS)}")
     patient, taken = draw_patient(0, rng)
     age = (taken - patient.birth).days / 365.25
-    if rng.random() < 0.15:
-        age = float(rng.uniform(1.5, 17.5))
+    if rng.random() < 0.22:
+        age = float(rng.uniform(0.8, 5.0) if rng.random() < 0.4 else rng.uniform(1.5, 17.5))
         patient = Patient(number=0, sex=patient.sex, birth=taken - timedelta(days=int(age * 365.25)), ra=False)
     course = draw_course(rng, ra=patient.ra, child=age < 17)
     part = {"unilateral": "hand", "both": "hand", "foot": "foot"}.get(kind) or str(
