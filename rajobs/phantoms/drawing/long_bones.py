@@ -89,10 +89,10 @@ _DEPTHS = MappingProxyType(
 )
 
 
-def _ball(half: float, deviates: np.ndarray) -> Points:
-    """A round head over v: an arc, a little flatter on one side."""
+def _ball(half: float, flat: float, deviates: np.ndarray) -> Points:
+    """A round head over v: an arc, a little flatter on one side; `flat` is its radius over that of other heads."""
     v = np.linspace(-1.15, 1.15, 21) * half
-    radius = half * (1.14 + 0.05 * float(np.clip(deviates[0], -1.5, 2)))
+    radius = half * flat * (1.14 + 0.05 * float(np.clip(deviates[0], -1.5, 2)))
     middle = 0.07 * half * float(np.clip(deviates[1], -1.5, 1.5))
     away = np.minimum(np.abs(v - middle), 0.985 * radius)
     return np.column_stack([v, np.sqrt(radius**2 - away**2) - radius])
@@ -152,7 +152,7 @@ def _condyles(half: float, wave: float, lopsided: float, dome: float) -> Points:
 
 def _surfaces(
     kind: str, half: tuple[float, float, float], depth: tuple[float, float], build: Build, slant: float,
-    deviates: np.ndarray,
+    flatness: float, deviates: np.ndarray,
 ) -> tuple[EndSurface, EndSurface]:  # fmt: skip
     """The joint surfaces of base and head; `depth` is half the depth of both in mm, `slant` their slope."""
     w, _, h = half
@@ -164,9 +164,9 @@ def _surfaces(
     dome = _dome(build)
     if kind == "metacarpal":
         base = EndSurface(across=flat, curve=0.0, plate=0.40)
-        head = EndSurface(across=_ball(h, deviates), curve=-0.5 / (1.05 * depth[1]), plate=0.42)
+        head = EndSurface(across=_ball(h, flatness, deviates), curve=-0.5 / (1.05 * depth[1]), plate=0.42)
     elif kind == "proximal":
-        across = _cup(w, 0.9 * w, deviates)
+        across = _cup(w, 0.9 * w * flatness, deviates)
         base = EndSurface(across=across, curve=-1.25 * lip / depth[0] ** 2, plate=0.72, lean=lean)
         head = EndSurface(across=_condyles(h, wave, lopsided, dome), curve=-0.5 / depth[1], plate=0.55)
     else:
@@ -278,7 +278,7 @@ def long_bone(
     depths = np.column_stack([places, ratios[[0, 0, 1, 1, 2, 2]]])
     density = build.density
     ends = _surfaces(kind, half, (float(ratios[0].mean()), float(ratios[2].mean())), build,
-                     _slant(name, build), deviates[44:50])  # fmt: skip
+                     _slant(name, build), 1.35 if name in ("MC1", "PP1") else 1.0, deviates[44:50])  # fmt: skip
     near, far = _changed_surface(ends[0], base, w, -1.0), _changed_surface(ends[1], head, h, 1.0)
     sides = _with_spurs(_with_spurs(sides, 0.0, w, base.spurs), length - 0.35 * h, h, head.spurs)
     shell = _SHELLS[kind] * 2 * s * density**0.9

@@ -44,7 +44,7 @@ _WIDTHS = MappingProxyType(
         "DP": ((12.2, 6.3, 8.6), (9.4, 4.5, 6.5), (10.2, 4.8, 7.0), (9.8, 4.7, 6.8), (8.2, 3.7, 5.5)),
     }
 )
-_GAPS = MappingProxyType({"MCP": 1.75, "PIP": 1.15, "DIP": 0.90, "IP": 1.20})
+_GAPS = MappingProxyType({"MCP": 1.75, "MCP1": 1.20, "PIP": 1.08, "DIP": 0.90, "IP": 1.00})
 _FINGER_RADII = (
     (13.5, 10.8, 9.2, 7.4),
     (10.6, 9.4, 7.8, 6.3),
@@ -104,14 +104,14 @@ def _bone_lengths(build: Build, pose: HandPose, ray: int) -> list[float]:
 def _joint_gap(build: Build, joint: str) -> float:
     """The healthy gap of a joint in mm: wider in children and in men, narrower in old age.
 
-    The widths in _GAPS are about those of sound adults, 1.7 mm at MCP and 1.0 at PIP joints. Their spread and the
+    The widths in _GAPS are about those of sound adults, 1.7 mm at MCP2-5 and 1.0 at PIP joints. Their spread and the
     factors of sex and age are assumptions: no published table was used.
     """
     child = 1.0 + 0.3 * (1 - build.maturity)
     age = 1.0 - 0.003 * max(0.0, build.age - 30)
     sex = 0.97 if build.sex == "F" else 1.03
-    person = 1 + 0.12 * float(np.clip(personal_deviates(build, "gaps", 1)[0], -2.2, 2.2))
-    base = _GAPS[joint.rstrip("12345")] * build.size**0.5 * child * age * sex * person
+    person = 1 + 0.15 * float(np.clip(personal_deviates(build, "gaps", 1)[0], -2.2, 2.2))
+    base = _GAPS.get(joint, _GAPS[joint.rstrip("12345")]) * build.size**0.5 * child * age * sex * person
     gap: float = base * (1 + 0.07 * float(np.clip(personal_deviates(build, f"gap{joint}", 1)[0], -2, 2)))
     return gap
 
@@ -185,7 +185,10 @@ _SESAMOIDS = (
 )  # fmt: skip
 
 
-def _sesamoids(build: Build, rays: list[Points]) -> list[Bone]:
+_PALM_MM = 7.0  # how far in front of a ray's axis its sesamoids lie: on a ray that is turned they lie beside it
+
+
+def _sesamoids(build: Build, pose: HandPose, rays: list[Points]) -> list[Bone]:
     """The sesamoid bones that this person has."""
     if build.age < 12.5:
         return []
@@ -197,7 +200,8 @@ def _sesamoids(build: Build, rays: list[Points]) -> list[Bone]:
             continue
         axis = unit_vector(points[joint] - points[joint - 1])
         aside = np.array([-axis[1], axis[0]])
-        at = points[joint] + (aside * (out + 0.6 * deviates[1]) - axis * back) * build.size
+        beside = out + 0.6 * deviates[1] + _PALM_MM * float(np.sin(np.deg2rad(pose.roll[ray - 1]))) * (joint == 1)
+        at = points[joint] + (aside * beside - axis * back) * build.size
         radii = (1.15 * size * build.size, size * build.size)
         bones.append(sesamoid(build, f"sesamoid{number}", at, axis, radii, deviates[4:]))
     return bones
@@ -224,7 +228,7 @@ def pose_hand(build: Build, pose: HandPose, side: str, scores: Scores) -> Hand:
         joints |= posed.joints
         spaces |= posed.spaces
         ray_points.append(plan.points)
-    bones += _sesamoids(build, ray_points)
+    bones += _sesamoids(build, pose, ray_points)
     joints = {site: at for site, at in joints.items() if is_ossified(_BONE_OF_SITE.get(site, "capitate"), build)}
     return Hand(
         joints=joints, spaces=spaces, bones=tuple(bones), ray_points=tuple(ray_points), build=build, pose=pose,

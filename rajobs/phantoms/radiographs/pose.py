@@ -38,8 +38,8 @@ def _draw_pitches(rng: np.random.Generator, curl: tuple[float, ...], tube: float
     """Pitches of the bones of each ray: a flat hand's metacarpals rise to their heads, bent fingers leave the plane."""
     rises = rng.normal((4, -9, -10, -8, -5), 3)
     pitches = []
-    for rise, bend in zip(rises, curl, strict=True):
-        flexion = np.array([0.0, 0.5, 1.0, 1.25]) * bend + rng.normal(0, 4, 4)
+    for rise, bend, loose in zip(rises, curl, (8, 4, 4, 4, 4), strict=True):  # a thumb lies as it likes
+        flexion = np.array([0.0, 0.5, 1.0, 1.25]) * bend + rng.normal(0, loose, 4)
         flexion[0] += rise
         pitches.append(tuple(float(angle) for angle in flexion + tube))
     return tuple(pitches)
