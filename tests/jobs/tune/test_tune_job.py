@@ -177,7 +177,8 @@ print("PLACED", json.dumps({"seen": sorted(seen), "most": max(most)}))
 
 
 @pytest.mark.ray
-@pytest.mark.parametrize("trials", [1, pytest.param(2, marks=pytest.mark.long)])
+@pytest.mark.long  # a cluster of its own for each; which shares trials ask for is tested below without one
+@pytest.mark.parametrize("trials", [1, 2])
 def test_workers_of_trials_get_their_shares_of_gpus_and_nothing_waits(data: Path, tmp_path: Path, trials: int) -> None:
     arguments = sweep_arguments(data, tmp_path, "--trials", str(trials), "--workers", "2")
     environment = {**environment_without_a_cluster(), **cluster_settings()}
