@@ -60,7 +60,7 @@ BUILTIN_MODELS = (
     BuiltinModel(study="hand_filter", recipe="hands", rounds=30, films=1500),
     BuiltinModel(study="joint_detection", recipe="default", rounds=20, films=1200),
     # Not good enough on real hands to be shipped (docs/results.md): it is made only where --only names it.
-    BuiltinModel(study="svdh_scoring", recipe="drawn", rounds=12, films=300, shipped=False),
+    BuiltinModel(study="svdh_scoring", recipe="drawn", rounds=8, films=300, shipped=False),
 )
 
 

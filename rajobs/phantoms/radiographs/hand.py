@@ -44,7 +44,7 @@ _WIDTHS = MappingProxyType(
         "DP": ((12.2, 6.3, 8.6), (9.4, 4.5, 6.5), (10.2, 4.8, 7.0), (9.8, 4.7, 6.8), (8.2, 3.7, 5.5)),
     }
 )
-_GAPS = MappingProxyType({"MCP": 1.75, "MCP1": 1.20, "PIP": 1.08, "DIP": 0.90, "IP": 1.00})
+_GAPS = MappingProxyType({"MCP": 1.35, "MCP1": 0.95, "PIP": 0.88, "DIP": 0.75, "IP": 0.80})
 _FINGER_RADII = (
     (13.5, 10.8, 9.2, 7.4),
     (10.6, 9.4, 7.8, 6.3),
@@ -104,8 +104,8 @@ def _bone_lengths(build: Build, pose: HandPose, ray: int) -> list[float]:
 def _joint_gap(build: Build, joint: str) -> float:
     """The healthy gap of a joint in mm: wider in children and in men, narrower in old age.
 
-    The widths in _GAPS are about those of sound adults, 1.7 mm at MCP2-5 and 1.0 at PIP joints. Their spread and the
-    factors of sex and age are assumptions: no published table was used.
+    The widths in _GAPS are those that films of sound adults show: narrower than the cartilage, 1.7 mm at MCP2-5 and 1.0
+    at PIP joints. Their spread and the factors of sex and age are assumptions: no published table was used.
     """
     child = 1.0 + 0.3 * (1 - build.maturity)
     age = 1.0 - 0.003 * max(0.0, build.age - 30)
