@@ -22,6 +22,7 @@ class Preset:
     noise: tuple[float, float]  # s.d. of the quantum noise at the open beam
     blur_mm: tuple[float, float]
     clutter: float  # probability of each disturbance: cast, ring, crop, photographed film
+    marks: float  # share of films with boxes, arrows, measures, letters or frames drawn on them
 
 
 PRESETS: Mapping[str, Preset] = MappingProxyType(
@@ -31,17 +32,17 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             Preset(
                 name="easy", jsn_exact=0.92, erosion_exact=0.94, stage_exact=0.92, grade_exact=0.93,
                 tilt=3.0, curl=3.0, spread=2.0, upright=0.85,
-                contrast=(1.00, 1.30), noise=(0.004, 0.010), blur_mm=(0.08, 0.14), clutter=0.02,
+                contrast=(1.00, 1.30), noise=(0.004, 0.010), blur_mm=(0.08, 0.14), clutter=0.02, marks=0.02,
             ),
             Preset(
                 name="standard", jsn_exact=0.76, erosion_exact=0.85, stage_exact=0.75, grade_exact=0.838,
                 tilt=7.0, curl=6.0, spread=4.0, upright=0.60,
-                contrast=(0.92, 1.65), noise=(0.005, 0.022), blur_mm=(0.08, 0.24), clutter=0.07,
+                contrast=(0.92, 1.65), noise=(0.005, 0.022), blur_mm=(0.08, 0.24), clutter=0.07, marks=0.08,
             ),
             Preset(
                 name="hard", jsn_exact=0.64, erosion_exact=0.76, stage_exact=0.62, grade_exact=0.75,
                 tilt=12.0, curl=11.0, spread=6.0, upright=0.40,
-                contrast=(0.85, 2.30), noise=(0.010, 0.045), blur_mm=(0.10, 0.40), clutter=0.16,
+                contrast=(0.85, 2.30), noise=(0.010, 0.045), blur_mm=(0.10, 0.40), clutter=0.16, marks=0.20,
             ),
         )
     }

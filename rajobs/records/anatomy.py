@@ -64,3 +64,10 @@ JOINT_KINDS = {
 }
 """Sites of one kind look alike, so that one network can learn them together."""
 assert JOINT_KINDS.keys() == SITES.keys()
+
+KINDS = (
+    "wrist", "finger", "hand_lateral", "hand_oblique", "hand_ball_catcher", "forearm", "elbow", "humerus", "shoulder",
+    "chest", "abdomen", "spine", "neck", "skull", "jaw", "teeth", "hip", "knee", "lower_leg", "ankle",
+)  # fmt: skip
+"""What a film of view other can be. A thumb is a finger; hands count as hands only from the back or the front, turned
+by at most about 30 degrees."""

@@ -37,7 +37,11 @@ _SCANNERS = (
     ("SIEMENS", "ACUSON S2000"),
     ("Mindray", "Resona 7"),
 )
-_LIMBS = ("hand", "foot", "ankle", "knee", "shoulder", "hip", "elbow", "forearm")
+_LIMBS = ("hand", "foot", "ankle", "knee", "shoulder", "hip", "elbow", "forearm", "wrist", "finger")
+_HEADER_NAMES = {
+    "hand_lateral": "hand", "hand_oblique": "hand", "hand_ball_catcher": "hand", "lateral_foot": "foot",
+    "lower_leg": "leg",
+}  # fmt: skip
 
 
 def make_uid(seed: int, *parts: object) -> str:
@@ -154,9 +158,10 @@ def _add_ultrasound(dataset: Dataset, picture: Picture, who: Identity, rng: rand
 
 def _add_view(dataset: Dataset, picture: Picture, who: Identity, rng: random.Random) -> None:
     """Adds body part, laterality and view: often right, often empty, sometimes wrong."""
-    part = picture.body_part.upper()
+    name = _HEADER_NAMES.get(picture.body_part, picture.body_part)
+    part = name.upper()
     parts = [part, part, part, part.title(), "", None, f"{part} {who['body_part']}"[:64]]
-    if picture.body_part in _LIMBS:
+    if name in _LIMBS:
         parts += ["EXTREMITY", "EXTREMITY", rng.choice(_LIMBS).upper()]
     if picture.modality == "US":
         parts += ["HAND", "FINGER", "EXTREMITY"]

@@ -10,18 +10,23 @@ import numpy as np
 from rajobs.phantoms.people.joint_scores import Scores
 from rajobs.phantoms.people.severity import Course, draw_course, draw_even_scores, scores_at
 from rajobs.phantoms.picture import Patient
+from rajobs.records.anatomy import KINDS
 from rajobs.records.tables.schemas import VIEWS
 
 _OTHER_SHARES = MappingProxyType(
     {
-        "chest": 0.20, "abdomen": 0.06, "spine": 0.08, "neck": 0.02, "knee": 0.10, "shoulder": 0.08, "hip": 0.11,
-        "elbow": 0.05, "humerus": 0.02, "forearm": 0.06, "skull": 0.06, "lower_leg": 0.06, "jaw": 0.04, "teeth": 0.06,
+        # What is near to a hand, and so the hardest to tell from one, is about half.
+        "wrist": 0.13, "finger": 0.10, "hand_lateral": 0.05, "hand_oblique": 0.05, "hand_ball_catcher": 0.03,
+        "forearm": 0.06, "ankle": 0.05,
+        "chest": 0.10, "abdomen": 0.03, "spine": 0.05, "neck": 0.02, "knee": 0.05, "shoulder": 0.05, "hip": 0.05,
+        "elbow": 0.04, "humerus": 0.02, "skull": 0.03, "lower_leg": 0.04, "jaw": 0.02, "teeth": 0.03,
     }
 )  # fmt: skip
+assert set(_OTHER_SHARES) == set(KINDS)
 OTHER_PARTS = tuple(_OTHER_SHARES)
 _RA_SHARE = 0.75
 _LATERAL_FOOT_SHARE = 0.3
-"""Share of single feet that are taken from the side, with the ankle."""
+"""Share of single feet that are taken from the side."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +75,7 @@ def _visit_films(rng: np.random.Generator) -> list[tuple[str, str, tuple[str, ..
     elif feet < 0.42:
         films += [("foot", "foot", ("L", "R"))]
     elif feet < 0.50:
-        films += [("foot", "foot" if feet < 0.47 else "ankle", (str(rng.choice(("L", "R"))),))]
+        films += [("foot", "foot" if feet < 0.47 else "lateral_foot", (str(rng.choice(("L", "R"))),))]
     for part in rng.choice(OTHER_PARTS, size=int(rng.integers(1, 4)), p=list(_OTHER_SHARES.values())):
         films.append(("other", str(part), ()))
     return films
@@ -130,7 +135,7 @@ def plan_sample(
     pair = kind == "both" or (kind == "foot" and rng.random() < 0.4)
     sides = () if kind == "other" else ("L", "R") if pair else (str(rng.choice(("L", "R"))),)
     if kind == "foot" and not pair and rng.random() < _LATERAL_FOOT_SHARE:
-        part = "ankle"
+        part = "lateral_foot"
     scores = scores_at(course, int(rng.integers(0, 3)))
     if even_scores:
         age = age if age < 17 else float(rng.uniform(18, 88))

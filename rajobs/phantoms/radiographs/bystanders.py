@@ -1,12 +1,13 @@
-"""Bystanders: what lies beside an examined hand but is not examined, a foot of the same person or a child's hand."""
+"""Bystanders: what lies beside an examined part: a foot or a child's hand, or a hand that holds a child's limb."""
 
 import numpy as np
 
+from rajobs.phantoms.drawing.canvas import Canvas, affine_map
 from rajobs.phantoms.people.build import Build, draw_build
-from rajobs.phantoms.presets import Preset
+from rajobs.phantoms.presets import Preset, get_preset
 from rajobs.phantoms.radiographs.film_layout import FilmItem
 from rajobs.phantoms.radiographs.foot import Foot, foot_extent, pose_foot
-from rajobs.phantoms.radiographs.hand import Hand, hand_extent, pose_hand
+from rajobs.phantoms.radiographs.hand import Hand, draw_hand, hand_extent, pose_hand
 from rajobs.phantoms.radiographs.pose import draw_pose
 
 _SMALLEST_EXAMINED = 0.82
@@ -37,3 +38,19 @@ def draw_bystander(
         extent=extent, mirrored=mirror, direction=examined.direction, limb_mm=examined.limb_mm, turn=turn,
         on_other_side=on_other_side, width_shown=width_shown,
     )  # fmt: skip
+
+
+def add_helping_hand(canvas: Canvas, rng: np.random.Generator) -> None:
+    """Adds one or two adult hands that hold something on the film: they come in from its edge, and some are cut."""
+    rows, columns = canvas.shape
+    for _ in range(int(rng.integers(1, 3))):
+        helper = draw_build(rng, sex=str(rng.choice(("F", "M"))), age=float(rng.uniform(22, 60)))
+        hand = pose_hand(helper, draw_pose(rng, get_preset("hard")), "R", {})
+        edge, along = int(rng.integers(4)), float(rng.uniform(0.15, 0.85))
+        at = ((along * columns, rows), (0.0, along * rows), (along * columns, 0.0), (columns, along * rows))[edge]
+        turn = 90.0 * edge + float(rng.normal(0, 25))
+        place = affine_map(turn, at, scale=1 / canvas.pitch, mirror=bool(rng.random() < 0.5))
+        # Fingertips reach so far into the film.
+        away = np.array([np.sin(np.deg2rad(turn)), -np.cos(np.deg2rad(turn))]) * (float(rng.uniform(50, 150)) - 190)
+        place[:, 2] += away / canvas.pitch
+        draw_hand(canvas, hand, place)

@@ -35,6 +35,7 @@ from rajobs.phantoms.radiographs.film_layout import (
 from rajobs.phantoms.radiographs.foot import Foot, draw_foot, foot_extent, pose_foot
 from rajobs.phantoms.radiographs.foreign_objects import add_foreign_objects, photograph_film
 from rajobs.phantoms.radiographs.hand import Hand, draw_hand, hand_extent, pose_hand
+from rajobs.phantoms.radiographs.marks import draw_marks
 from rajobs.phantoms.radiographs.other_parts.films import draw_part_film
 from rajobs.phantoms.radiographs.pose import draw_pose
 from rajobs.phantoms.radiographs.random_streams import RandomStreams, open_streams
@@ -130,6 +131,7 @@ def _expose_extremity_film(
             write_side_marker(shown, marker, canvas.pitch)
     shown = cover_unlit(shown, shutter, canvas.pitch)
     shown, warp = photograph_film(shown, streams.foreign_objects, preset)
+    marks = draw_marks(shown, streams.marks, preset)
     truths, measures = [Truth(study="hand_filter", target="view", value=film.view)], []
     for side, extremity, to_px in zip(film.sides, extremities, placement.to_px, strict=True):
         drawn_places = {site: map_points(at[None], to_px)[0] for site, at in extremity.joints.items()}
@@ -153,7 +155,12 @@ def _expose_extremity_film(
         truths=tuple(truths),
         measures=tuple(measures),
         difficulty=film.difficulty,
-        details={"angle": round(placement.angle, 2), "age": round(film.age, 2), "pitch": canvas.pitch},
+        details={
+            "angle": round(placement.angle, 2),
+            "age": round(film.age, 2),
+            "pitch": canvas.pitch,
+            "marks": " ".join(marks),
+        },
     )
 
 

@@ -29,8 +29,8 @@ class HandPose:
 
 
 def _draw_tilt(rng: np.random.Generator, preset: Preset) -> float:
-    """A hand that lies nearly flat, or an oblique one as it is taken on purpose."""
-    flat, oblique, lot = rng.normal(0, preset.tilt), rng.uniform(25, 50), rng.random()
+    """A hand that lies nearly flat, or a little oblique; beyond 30 degrees it is of another kind (other_parts)."""
+    flat, oblique, lot = rng.normal(0, preset.tilt), rng.uniform(18, 30), rng.random()
     return float(oblique if lot < 0.4 * preset.clutter else np.clip(flat, -30, 30))
 
 

@@ -18,15 +18,16 @@ class RandomStreams:
     readers: np.random.Generator
     texture: np.random.Generator
     bystander: np.random.Generator
+    marks: np.random.Generator
 
 
 def open_streams(film: PlannedFilm) -> RandomStreams:
     """The random streams of a planned film."""
-    seeds = np.random.SeedSequence(film.entropy).spawn(7)
-    anatomy, layout, exposure, foreign_objects, readers, texture, bystander = (
+    seeds = np.random.SeedSequence(film.entropy).spawn(8)
+    anatomy, layout, exposure, foreign_objects, readers, texture, bystander, marks = (
         np.random.Generator(np.random.SFC64(seed)) for seed in seeds
     )
     return RandomStreams(
         anatomy=anatomy, film=layout, exposure=exposure, foreign_objects=foreign_objects, readers=readers,
-        texture=texture, bystander=bystander,
+        texture=texture, bystander=bystander, marks=marks,
     )  # fmt: skip

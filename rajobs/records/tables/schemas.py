@@ -205,7 +205,7 @@ FILMS = TableSchema(
         _column("visit_date", DAY, "shifted date of the exam"),
         _column("view", TEXT, "what the film shows", values=VIEWS),
         *(_column(f"{view}_p", REAL, "probability, 0 to 1") for view in VIEWS),
-        _column("kind", TEXT, "what a film of view other seems to be: wrist, finger, forearm, ...; null where unsure"),
+        _column("kind", TEXT, "what a film of view other seems to be; null where unsure", values=anatomy.KINDS),
         _column("disagreement", REAL, "largest difference between the models' probabilities, 0 to 1"),
         _column("fate", TEXT, "what became of it", required=True, values=("kept", "no-hand", "no-model")),
         BUNDLES,

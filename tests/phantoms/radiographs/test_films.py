@@ -8,17 +8,24 @@ import cv2
 import numpy as np
 import pytest
 
+from rajobs.phantoms.drawing.canvas import affine_map, blank_canvas
+from rajobs.phantoms.drawing.strokes import Pencil
 from rajobs.phantoms.packaging.contact_sheet import contact_sheet
+from rajobs.phantoms.people.build import draw_build
 from rajobs.phantoms.people.cohort import OTHER_PARTS, PlannedFilm, plan_patient, plan_sample
 from rajobs.phantoms.people.joint_scores import Score, hand_stage
 from rajobs.phantoms.people.severity import TABLE_2, draw_course, scores_at, simulate_readings
 from rajobs.phantoms.picture import Picture, Truth
-from rajobs.phantoms.presets import PRESETS
+from rajobs.phantoms.presets import PRESETS, get_preset
 from rajobs.phantoms.radiographs import films
 from rajobs.phantoms.radiographs.films import draw_film, draw_films, sample_film
 from rajobs.phantoms.radiographs.foot import Foot
 from rajobs.phantoms.radiographs.hand import Hand
-from rajobs.records.anatomy import FINGER_JOINTS, HAND_SITES, MCP, SITES
+from rajobs.phantoms.radiographs.marks import MARKS
+from rajobs.phantoms.radiographs.other_parts.hands_and_wrists import OBLIQUE
+from rajobs.phantoms.radiographs.other_parts.parts import PARTS
+from rajobs.phantoms.radiographs.pose import draw_pose
+from rajobs.records.anatomy import FINGER_JOINTS, HAND_SITES, KINDS, MCP, SITES
 
 pytestmark = pytest.mark.slow
 
@@ -231,26 +238,66 @@ def test_labels_use_the_values_of_the_contract() -> None:
     assert {t.reader for t in picture.truths} == {"truth", "reader1", "reader2"}
 
 
-def _part_film(part: str, kind: str = "other") -> PlannedFilm:
-    film = plan_sample(np.random.default_rng(3), kind=kind, size=SHAPE, difficulty="standard")
-    return replace(film, part=part, sides=() if kind == "other" else ("L",))
+def _part_film(part: str, view: str = "other") -> PlannedFilm:
+    film = plan_sample(np.random.default_rng(3), kind=view, size=SHAPE, difficulty="standard")
+    return replace(film, part=part, sides=() if view == "other" else ("L",))
 
 
-@pytest.mark.parametrize(
-    ("part", "view"), [("jaw", "other"), ("teeth", "other"), ("skull", "other"), ("ankle", "foot")]
-)
-def test_the_only_label_of_a_part_without_named_joints_is_its_view(part: str, view: str) -> None:
-    picture, again = (draw_film(_part_film(part, view)) for _ in range(2))
-    assert picture.truths == (Truth(study="hand_filter", target="view", value=view),)
+@pytest.mark.parametrize("part", [*OTHER_PARTS, "lateral_foot"])
+def test_the_only_labels_of_a_part_without_named_joints_are_its_view_and_its_kind(part: str) -> None:
+    """Hands of other kinds included: a finder must not learn to show joints on a lateral hand or a single finger."""
+    labels = {"view": "foot"} if part == "lateral_foot" else {"view": "other", "kind": part}
+    picture, again = (draw_film(_part_film(part, labels["view"])) for _ in range(2))
+    assert picture.truths == tuple(
+        Truth(study="hand_filter", target=target, value=value) for target, value in labels.items()
+    )
     assert picture.frames[0].tobytes() == again.frames[0].tobytes()
     assert picture.body_part == part
+    grey = _grey(picture) / ((1 << picture.bits) - 1)
+    assert np.ptp(np.percentile(grey, (2, 98))) > 0.3, "something is to be seen"
 
 
-def test_samples_show_every_part() -> None:
+def test_every_view_of_a_part_is_drawn_for_all_ages() -> None:
+    drawn = set()
+    for number, (part, views) in enumerate(PARTS.items()):
+        for view in views:
+            for age in (2.0, 11.0, 60.0):
+                rng = np.random.default_rng(number)
+                canvas = blank_canvas((120, 120), 3.0, rng)
+                build = draw_build(rng, sex="F", age=age)
+                pencil = Pencil(canvas=canvas, to_px=affine_map(0, (60, 60), scale=1 / 3), rng=rng)
+                view.draw(pencil, build)
+                assert canvas.bone.max() > 1 and canvas.soft.max() > 5, part
+        drawn.add(part)
+    assert drawn == {*OTHER_PARTS, "lateral_foot"}
+
+
+def test_samples_show_every_part_and_what_is_near_to_a_hand_most() -> None:
     plans = [plan_sample(np.random.default_rng(seed), kind=kind, size=SHAPE, difficulty="easy")
-             for seed in range(150) for kind in ("foot", "other")]  # fmt: skip
-    assert {plan.part for plan in plans if plan.view == "other"} == set(OTHER_PARTS)
-    assert {plan.part for plan in plans if plan.view == "foot"} == {"foot", "ankle"}
+             for seed in range(400) for kind in ("foot", "other")]  # fmt: skip
+    parts = Counter(plan.part for plan in plans if plan.view == "other")
+    assert parts.keys() == set(OTHER_PARTS) == set(KINDS)
+    assert {plan.part for plan in plans if plan.view == "foot"} == {"foot", "lateral_foot"}
+    near = ("wrist", "finger", "hand_lateral", "hand_oblique", "hand_ball_catcher", "forearm", "ankle")
+    assert 1 / 3 < sum(parts[part] for part in near) / 400 < 0.55
+
+
+def test_a_film_of_a_hand_shows_it_from_its_back() -> None:
+    """An oblique hand is of view other, with its own kind."""
+    poses = [draw_pose(np.random.default_rng(seed), get_preset("hard")) for seed in range(200)]
+    assert max(abs(pose.tilt) for pose in poses) <= OBLIQUE[0]
+
+
+def test_marks_are_drawn_as_often_as_the_preset_says_and_move_no_joint(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = [draw_film(replace(_hand_film(seed), size="SMALL", difficulty="hard")) for seed in range(40)]
+    assert 2 <= sum(bool(picture.details["marks"]) for picture in drawn) <= 16
+    with monkeypatch.context() as always:
+        always.setattr(films, "get_preset", lambda name: replace(get_preset(name), marks=1.0))
+        marked = [draw_film(replace(_hand_film(seed), size="SMALL", difficulty="hard")) for seed in range(40)]
+    assert {kind for kind in MARKS for picture in marked if kind in str(picture.details["marks"])} == set(MARKS)
+    for bare, picture in zip(drawn, marked, strict=True):
+        assert bare.truths == picture.truths
+        assert bare.details["marks"] or (_grey(bare) != _grey(picture)).any()
 
 
 def test_no_label_mentions_a_bystander(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,7 @@
 """A foot and ankle from the side, where no joint can be labelled. Coordinates in mm, x to the toes, y to the sole."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from rajobs.phantoms.drawing.bones import Plate, closed_curve, open_curve
@@ -41,6 +43,57 @@ _RAYS = (
 )  # fmt: skip
 _TOE_JOINT_SHARES = ((0.0, 0.54, 1.0), (0.0, 0.52, 0.76, 1.0))
 _TOE_WIDTHS = ((15.5, 11.0, 8.5), (8.0, 6.5, 5.0, 4.2))
+
+
+_FRONT_TIBIA = (
+    (-13, -330), (-12, -120), (-13, -60), (-19, -32), (-26, -14), (-27, 2), (-22, 11), (-17, 6), (-15, -2), (-4, -5),
+    (8, -6), (19, -5), (21, -14), (20, -34), (15, -62), (12, -120), (12, -330),
+)  # fmt: skip
+_FRONT_FIBULA = (
+    (20, -330), (19, -120), (16, -56), (17, -26), (20, -4), (21, 10), (25, 21), (31, 18), (33, 4), (31, -20),
+    (27, -56), (28, -120), (30, -330),
+)  # fmt: skip
+_FRONT_TARSALS = {
+    "talus": ((-15, 0), (-4, -2), (8, -3), (18, -1), (20, 8), (19, 18), (12, 24), (-6, 24), (-16, 19), (-17, 8)),
+    "calcaneus": ((-10, 22), (6, 18), (20, 22), (24, 40), (20, 60), (6, 68), (-10, 64), (-16, 46)),
+    "navicular": ((-26, 24), (-10, 20), (2, 26), (-2, 36), (-16, 40), (-28, 34)),
+    "cuboid": ((6, 34), (22, 32), (26, 46), (20, 58), (8, 56)),
+    "cuneiform1": ((-26, 40), (-12, 38), (-10, 56), (-22, 60), (-28, 50)),
+    "cuneiform2": ((-10, 38), (2, 38), (4, 54), (-8, 56)),
+}  # fmt: skip
+"""From the front: the fibula is on the right, and the foot lies behind its own tarsals."""
+
+
+def draw_front_ankle(pencil: Pencil, build: Build) -> None:
+    """An ankle from the front, its foot pointing at the X-ray tube or downwards."""
+    rng, s = pencil.rng, build.size
+    dense = s * build.density**0.5 * float(rng.uniform(0.9, 1.1))
+    ankle = replace(pencil, to_px=compose_maps(pencil.to_px, affine_map(0, (0, 0), scale=s)), wobble=0.008)
+    fat = 1.0 + 0.12 * (build.flesh - 1)
+    ankle.add_limb([(2, -330), (2, -130), (2, -60), (3, -10), (2, 40), (-2, 130)],
+                   [50 * fat, 38 * fat, 33 * fat, 36 * fat, 36 * fat, 40 * fat])  # fmt: skip
+    ankle.add_mass([(-28, 20), (26, 16), (34, 60), (30, 130), (-38, 130), (-36, 56)], 26 * s, blur=12)
+    cuts: tuple[Points, ...] = ()
+    if build.child:
+        x = np.linspace(-40, 40, 9)
+        wave = -16 + 0.8 * np.cos(0.3 * x)
+        cuts = (np.vstack([np.column_stack([wave - 1.2, x]), np.column_stack([wave + 1.2, x])[::-1]]),)
+    roof = Plate(points=np.array([(-3.0, -14), (-6, -3), (-7, 8), (-6, 18)]), width=2.0, weight=3.0)
+    ankle.add_bone(_FRONT_FIBULA, cortex=2.6, marrow=0.10, tubular=True, ends=0.6, depth=0.85 * dense, cuts=cuts)
+    ankle.add_bone(_FRONT_TIBIA, cortex=4.6, marrow=0.10, tubular=True, ends=0.7, depth=0.65 * dense, plates=(roof,),
+                   cuts=cuts, grain=0.4)  # fmt: skip
+    for number, place in enumerate((-22, -10, -1, 8, 17)):
+        if build.age > 1:
+            top, reach = 56 + 1.5 * number, float(rng.uniform(55, 75))
+            shaft = _shaft_outline(np.array([place, top]), np.array([1.5 * place, top + reach]), (13.0, 8.0, 12.0))
+            ankle.add_bone(shaft, cortex=2.0, marrow=0.16, depth=0.8 * dense)
+    grown = float(np.interp(build.age, (1, 12), (0.6, 1.0)))
+    for name, corners in _FRONT_TARSALS.items():
+        if build.age >= _OSSIFICATION_YEARS.get(name, 0.0):
+            points = np.array(corners, float)
+            middle = points.mean(axis=0)
+            ankle.add_bone(middle + (points - middle) * grown, cortex=0.9, marrow=0.17,
+                           depth=(0.9 if name == "talus" else 0.6) * dense, grain=0.45)  # fmt: skip
 
 
 def draw_ankle(pencil: Pencil, build: Build) -> None:

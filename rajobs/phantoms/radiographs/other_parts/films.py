@@ -1,8 +1,6 @@
 """Films without labelled joints, for the hand filter: other parts of the body, and feet from the side."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from types import MappingProxyType
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -21,112 +19,26 @@ from rajobs.phantoms.people.build import Build
 from rajobs.phantoms.people.cohort import PlannedFilm
 from rajobs.phantoms.picture import Picture, Truth
 from rajobs.phantoms.presets import Preset, film_shape
+from rajobs.phantoms.radiographs.bystanders import add_helping_hand
 from rajobs.phantoms.radiographs.film_layout import Placement, draw_shutter, draw_side_marker
 from rajobs.phantoms.radiographs.foreign_objects import photograph_film
-from rajobs.phantoms.radiographs.other_parts import ankle, hip_and_shoulder, jaw, limbs, skull, teeth, trunk
+from rajobs.phantoms.radiographs.marks import draw_marks
+from rajobs.phantoms.radiographs.other_parts.parts import PARTS, BodyPart
 from rajobs.phantoms.radiographs.random_streams import RandomStreams
 
-
-@dataclass(frozen=True, kw_only=True)
-class BodyPart:
-    """How a part of the body is drawn, and which rectangles of it (mm, x0 y0 x1 y1) a film can show."""
-
-    draw: Callable[[Pencil, Build], None]
-    whole: tuple[float, float, float, float]
-    position: str  # view position
-    half: tuple[float, float, float, float] | None = None  # the rectangle of films of one side
-    sided: bool = False  # whether it is a left or a right part
-    turned_share: float = 0.05  # share of films that lie on their side or upside down
-    magnification: float = 1.0  # of the drawing over real size
+_HELPED_AGE = 9.0  # years
+_HELPED_SHARE = 0.4
+"""How often somebody's hands hold a child's limb."""
 
 
-def _ignoring_build(draw: Callable[[Pencil], None]) -> Callable[[Pencil, Build], None]:
-    """The drawing of a part that does not depend on the person's build."""
-    return lambda pencil, _: draw(pencil)
-
-
-_PARTS: Mapping[str, BodyPart] = MappingProxyType(
-    {
-        "chest": BodyPart(
-            draw=_ignoring_build(trunk.draw_chest),
-            whole=(-165, -195, 165, 170),
-            position="PA",
-            half=(-150, -215, 150, 120),
-            turned_share=0.02,
-        ),
-        "abdomen": BodyPart(
-            draw=_ignoring_build(trunk.draw_abdomen), whole=(-165, -205, 165, 205), position="AP", turned_share=0.08
-        ),
-        "spine": BodyPart(
-            draw=_ignoring_build(trunk.draw_spine), whole=(-110, -200, 110, 200), position="AP", turned_share=0.08
-        ),
-        "hip": BodyPart(
-            draw=_ignoring_build(hip_and_shoulder.draw_hip),
-            whole=(-175, -160, 175, 160),
-            position="AP",
-            half=(-25, -130, 195, 190),
-            turned_share=0.03,
-        ),
-        "shoulder": BodyPart(
-            draw=_ignoring_build(hip_and_shoulder.draw_shoulder),
-            whole=(-150, -90, 80, 160),
-            position="AP",
-            sided=True,
-            turned_share=0.05,
-        ),
-        "skull": BodyPart(
-            draw=_ignoring_build(skull.draw_skull), whole=(-112, -148, 118, 125), position="AP", turned_share=0.08
-        ),
-        "neck": BodyPart(
-            draw=_ignoring_build(skull.draw_skull), whole=(-88, 8, 78, 200), position="LL", turned_share=0.04
-        ),
-        "jaw": BodyPart(
-            draw=_ignoring_build(jaw.draw_jaw), whole=(-140, -76, 140, 78), position="PA", turned_share=0.04
-        ),
-        "teeth": BodyPart(
-            draw=_ignoring_build(teeth.draw_few_teeth),
-            whole=(-76, -58, 76, 58),
-            position="AP",
-            half=(-54, -70, 54, 70),
-            turned_share=0.1,
-            magnification=teeth.MAGNIFICATION,
-        ),
-        "knee": BodyPart(
-            draw=_ignoring_build(limbs.draw_knee),
-            whole=(-80, -160, 80, 150),
-            position="AP",
-            sided=True,
-            turned_share=0.25,
-        ),
-        "lower_leg": BodyPart(
-            draw=_ignoring_build(limbs.draw_lower_leg),
-            whole=(-75, -270, 75, 90),
-            position="AP",
-            sided=True,
-            turned_share=0.25,
-        ),
-        "humerus": BodyPart(
-            draw=_ignoring_build(limbs.draw_upper_arm),
-            whole=(-75, -190, 75, 180),
-            position="AP",
-            sided=True,
-            turned_share=0.15,
-        ),
-        "ankle": BodyPart(
-            draw=ankle.draw_ankle, whole=(-95, -120, 215, 105), position="LL", sided=True, turned_share=0.35
-        ),
-        "elbow": BodyPart(
-            draw=_ignoring_build(limbs.draw_elbow),
-            whole=(-70, -120, 90, 120),
-            position="AP",
-            sided=True,
-            turned_share=0.3,
-        ),
-        "forearm": BodyPart(
-            draw=limbs.draw_forearm, whole=(-75, -25, 100, 220), position="AP", sided=True, turned_share=0.3
-        ),
-    }
-)
+def _choose_shape(part: BodyPart, size: str | tuple[int, int], rng: np.random.Generator) -> tuple[int, int]:
+    """Rows and columns of a film: those of a cassette, or a strip along the limb; a size in numbers stays."""
+    wide = part.whole[2] - part.whole[0] > part.whole[3] - part.whole[1]
+    rows, columns = film_shape(size, sideways=wide if rng.random() < 0.8 else not wide)
+    is_strip, narrow = rng.random() < part.strip, float(rng.uniform(0.4, 0.85))
+    if is_strip and not isinstance(size, tuple):
+        rows, columns = (rows, round(columns * narrow)) if rows > columns else (round(rows * narrow), columns)
+    return rows, columns
 
 
 def _draw_and_enlarge(
@@ -135,11 +47,13 @@ def _draw_and_enlarge(
     to_px: Affine,
     part: BodyPart,
     build: Build,
-    rng: np.random.Generator,
+    streams: RandomStreams,
 ) -> Canvas:
     """Draws a part on a canvas that may be coarser than the film, and enlarges the canvas to the film's shape."""
-    pencil = Pencil(canvas=canvas, to_px=to_px, rng=rng, wobble=0.008)
+    pencil = Pencil(canvas=canvas, to_px=to_px, rng=streams.anatomy, wobble=0.008)
     part.draw(pencil, build)
+    if part.limb and build.age < _HELPED_AGE and streams.bystander.random() < _HELPED_SHARE:
+        add_helping_hand(canvas, streams.bystander)
     np.maximum(canvas.soft, 0, out=canvas.soft)
     if canvas.shape == shape:
         return canvas
@@ -152,9 +66,12 @@ def _draw_and_enlarge(
     )
 
 
-def _choose_window(part: BodyPart, rng: np.random.Generator, shape: tuple[int, int]) -> tuple[float, Affine, float]:
+def _choose_window(
+    part: BodyPart, build: Build, rng: np.random.Generator, shape: tuple[int, int]
+) -> tuple[float, Affine, float]:
     """Pitch of a film, map from body mm to its pixels, and its turn in degrees."""
-    x0, y0, x1, y1 = part.half if part.half and rng.random() < 0.45 else part.whole
+    grown = build.size if part.grows else 1.0
+    x0, y0, x1, y1 = (edge * grown for edge in (part.half if part.half and rng.random() < 0.45 else part.whole))
     zoom = float(rng.uniform(0.7, 1.1))
     centre = np.array([(x0 + x1) / 2, (y0 + y1) / 2]) + rng.normal(0, 0.07, 2) * (x1 - x0, y1 - y0)
     turn = float(rng.normal(0, 3)) + (
@@ -171,20 +88,24 @@ def _choose_window(part: BodyPart, rng: np.random.Generator, shape: tuple[int, i
 
 
 def draw_part_film(film: PlannedFilm, build: Build, preset: Preset, streams: RandomStreams) -> Picture:
-    """A film of any part in `_PARTS`; its only label is its view."""
+    """A film of any of PARTS; its only labels are its view and, if that is other, its kind.
+
+    Hands that are no PA hands have no labels of joints: a finder must not learn to show them there.
+    """
     film_rng = streams.film
-    part = _PARTS[film.part]
-    wide = part.whole[2] - part.whole[0] > part.whole[3] - part.whole[1]
-    shape = film_shape(film.size, sideways=wide if film_rng.random() < 0.8 else not wide)
-    pitch, to_px, turn = _choose_window(part, film_rng, shape)
+    views = PARTS[film.part]
+    frequencies = np.array([view.frequency for view in views])
+    part = views[int(film_rng.choice(len(views), p=frequencies / frequencies.sum()))]
+    shape = _choose_shape(part, film.size, film_rng)
+    pitch, to_px, turn = _choose_window(part, build, film_rng, shape)
     # Large films are drawn at half their resolution: nothing is measured on them, and it is much faster.
     coarse_shape = shape if max(shape) < 1200 else (-(-shape[0] // 2), -(-shape[1] // 2))
     ratio = shape[0] / coarse_shape[0]
     canvas = blank_canvas(coarse_shape, pitch * ratio, streams.texture)
-    canvas = _draw_and_enlarge(canvas, shape, to_px / ratio, part, build, streams.anatomy)
+    canvas = _draw_and_enlarge(canvas, shape, to_px / ratio, part, build, streams)
     exposure = draw_exposure(streams.exposure, preset, peak_attenuation=1.2)
     values = detected_attenuation(canvas, exposure)
-    low, high = np.percentile(values[::8, ::8], (3.0, 99.0))
+    low, high = np.percentile(values[::8, ::8], (3.0, part.white))
     span = float(max(high - low, 0.3))
     exposure = replace(
         exposure,
@@ -208,6 +129,7 @@ def draw_part_film(film: PlannedFilm, build: Build, preset: Preset, streams: Ran
     if marker is not None:
         write_side_marker(shown, marker, canvas.pitch)
     shown, _ = photograph_film(cover_unlit(shown, shutter, canvas.pitch), streams.foreign_objects, preset)
+    marks = draw_marks(shown, streams.marks, preset)
     highest = float((1 << exposure.bits) - 1)
     return Picture(
         frames=(stored_values(shown, exposure),),
@@ -222,7 +144,11 @@ def draw_part_film(film: PlannedFilm, build: Build, preset: Preset, streams: Ran
         view_position=part.position,
         inverted=exposure.inverted,
         window=(highest / 2, highest),
-        truths=(Truth(study="hand_filter", target="view", value=film.view),),
+        truths=tuple(
+            Truth(study="hand_filter", target=target, value=value)
+            for target, value in {"view": film.view, "kind": film.part}.items()
+            if target == "view" or film.view == "other"
+        ),
         difficulty=film.difficulty,
-        details={"angle": round(turn, 2), "age": round(film.age, 2), "pitch": canvas.pitch},
+        details={"angle": round(turn, 2), "age": round(film.age, 2), "pitch": canvas.pitch, "marks": " ".join(marks)},
     )
