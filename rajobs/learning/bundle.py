@@ -107,6 +107,9 @@ class Model:
     def load(cls, store: Store, folder: str, study: Study) -> "Model":
         """Read a bundle; the hash of every weight file is checked."""
         description = read_description(store, folder)
+        # A bundle answers what it learnt, also when the study has got another target since.
+        learnt = description.classes.keys() & {target.name for target in study.targets}
+        study = study.with_targets(learnt) if learnt else study
         recipe, device = description.origin.recipe, pick_device()
         trained: dict[str, list[TrainedNetwork]] = {}
         for member in recipe.members:

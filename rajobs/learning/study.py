@@ -75,6 +75,8 @@ class AnswerColumns:
     p_of: Mapping[str, str] = field(default_factory=dict)  # class -> column of its probability
     disagreement: str | None = None  # column of the largest difference between several models
     dissent: str | None = None  # column of the share of members that answer something else
+    least_p: float = 0.0  # an answer that is less likely leaves the columns empty
+    where: Mapping[str, str] = field(default_factory=dict)  # target -> its answer, without which they stay empty
 
     @property
     def names(self) -> tuple[str, ...]:

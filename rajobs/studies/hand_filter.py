@@ -7,7 +7,7 @@ from rajobs.learning.points import Points
 from rajobs.learning.recipe import Augment, Member, Recipe, Training
 from rajobs.learning.study import AnswerColumns, Printed, ScoreStep, Study, View
 from rajobs.learning.targets import Nominal
-from rajobs.records.anatomy import HAND_SITES, SIDES
+from rajobs.records.anatomy import HAND_SITES, KINDS, SIDES
 from rajobs.records.splits import PrintedSplit
 from rajobs.records.tables.schemas import VIEWS
 
@@ -32,7 +32,10 @@ HANDS = Recipe(
     view={"size": 256, "fit": "pad"},
     members=(
         Member(
-            name="hands", architecture="landmarks", settings={"width": 12, "closer": False}, targets=("hands", "view")
+            name="hands",
+            architecture="landmarks",
+            settings={"width": 12, "closer": False},
+            targets=("hands", "view", "kind"),
         ),
     ),
     training=Training(
@@ -51,8 +54,14 @@ HANDS = Recipe(
 PUBLISHED = Recipe(
     view={"size": 252, "fit": "stretch"},
     members=(
-        Member(name="m1", architecture="conv4", groups=(("unilateral",), ("both", "foot", "other"))),
-        Member(name="m2", architecture="conv4", groups=(("both",), ("foot", "other")), sees=("both", "foot", "other")),
+        Member(name="m1", architecture="conv4", targets=("view",), groups=(("unilateral",), ("both", "foot", "other"))),
+        Member(
+            name="m2",
+            architecture="conv4",
+            targets=("view",),
+            groups=(("both",), ("foot", "other")),
+            sees=("both", "foot", "other"),
+        ),
     ),
     combine="first_yes",
     training=Training(
@@ -75,7 +84,7 @@ STUDY = Study(
     question="Does this film show one hand, both hands, a foot or something else?",
     rows=FILMS,
     view=View(draw=whole, version=1, reads="preview", settings={"size": 128, "fit": "pad"}, place=whole_place),
-    targets=(Nominal(name="view", classes=VIEWS),),
+    targets=(Nominal(name="view", classes=VIEWS), Nominal(name="kind", classes=KINDS)),
     points=Points(name="hands", point_names=tuple((side, site.name) for side in SIDES for site in HAND_SITES)),
     scores=ScoreStep(
         table="films",
@@ -83,6 +92,7 @@ STUDY = Study(
             AnswerColumns(
                 target="view", answer="view", p_of={view: f"{view}_p" for view in VIEWS}, disagreement="disagreement"
             ),
+            AnswerColumns(target="kind", answer="kind", least_p=0.5, where={"view": "other"}),
         ),
         passes=("unilateral", "both"),
     ),

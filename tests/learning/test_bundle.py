@@ -64,6 +64,14 @@ def test_a_bundle_comes_back_with_the_same_answers(store: LocalStore, study: Stu
     assert not any(entry.key.endswith((".pt", ".pkl", ".pth")) for entry in store.list())
 
 
+def test_a_bundle_answers_the_targets_that_it_learnt(store: LocalStore, study: Study, images: np.ndarray) -> None:
+    """Also when the study has got another one since, as the models inside the package did."""
+    grown = replace(study, targets=(*study.targets, Nominal(name="kind", classes=("wrist", "finger"))))
+    old, new = (Model.load(store, FOLDER, which) for which in (study, grown))
+    assert old.predict(images).keys() == new.predict(images).keys() == new.answered_targets.keys()
+    assert all((old.predict(images)[name][0] == new.predict(images)[name][0]).all() for name in old.answered_targets)
+
+
 def test_a_description_comes_back_as_it_was_put(tmp_path: Path, study: Study, recipe: Recipe) -> None:
     store, plain = LocalStore(str(tmp_path)), describe(study, recipe)
     drawn = DrawnFilms(phantom=4, rounds=3, films=60, tried=20)

@@ -39,7 +39,9 @@ class Bundle:
     def answered_targets(self, study: Study) -> list[str]:
         """The study's targets that it answers."""
         answered = study.for_recipe(self.description.origin.recipe).targets
-        return [target.name for target in answered if target in study.targets]
+        # The study may have got another target since.
+        learnt = {*self.description.classes, study.points.name if study.points is not None else ""}
+        return [target.name for target in answered if target in study.targets and target.name in learnt]
 
 
 def read_bundles(models: str, study: Study) -> list[Bundle]:

@@ -113,14 +113,25 @@ class Votes:
         """One row's columns out of all votes."""
         record: Record = {}
         for study, columns, vote in self.each():
-            record |= fill(columns, self.schema, vote, row, several=len(self.models[study.name].models) > 1)
+            if self._applies(study, columns, row):
+                record |= fill(columns, self.schema, vote, row, several=len(self.models[study.name].models) > 1)
         return record
+
+    def _applies(self, study: Study, columns: AnswerColumns, row: int) -> bool:
+        """Whether the answers to a study's other targets let these columns be filled."""
+        votes = self.by_study[study.name]
+        return all(
+            target in votes
+            and votes[target].probabilities_at(row) is not None
+            and votes[target].target.classes[int(votes[target].answers[row])] == answer
+            for target, answer in columns.where.items()
+        )
 
 
 def fill(columns: AnswerColumns, schema: TableSchema, vote: Vote, row: int, *, several: bool = False) -> Record:
     """One row's columns out of one vote; empty if no model can answer the row. `several`: models have voted."""
     p = vote.probabilities_at(row)
-    if p is None:
+    if p is None or float(p.max()) < columns.least_p:
         return {}
     record: Record = {} if columns.p is None else {columns.p: None if vote.by_rule[row] else p.tolist()}
     for name, column in columns.p_of.items():

@@ -140,7 +140,11 @@ class ScoreWorker:
     def _filter_passes(self, votes: Votes) -> list[bool] | None:
         """Whether each film goes on; None if no model filters."""
         for study, _, vote in votes.each():
-            if study.scores is not None and study.scores.passes:
+            if (
+                study.scores is not None
+                and study.scores.passes
+                and set(study.scores.passes) <= set(vote.target.classes)
+            ):
                 passing = [vote.target.classes.index(name) for name in study.scores.passes]
                 passes: list[bool] = np.isin(vote.answers, passing).tolist()
                 return passes

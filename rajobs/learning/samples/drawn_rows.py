@@ -23,7 +23,7 @@ from rajobs.phantoms.ultrasound.scans import sample_scan
 from rajobs.records.anatomy import FINGER_JOINTS, SIDES
 
 VIEW_SHARES = {
-    "films": {"unilateral": 0.26, "beside": 0.10, "both": 0.20, "foot": 0.18, "other": 0.26},
+    "films": {"unilateral": 0.24, "beside": 0.09, "both": 0.17, "foot": 0.16, "other": 0.34},
     "extremities": {"unilateral": 0.60, "both": 0.40},
     "joints": {"unilateral": 0.90, "both": 0.10},
 }  # fmt: skip

@@ -58,8 +58,9 @@ def bundle(key: str, mode: str = "clean") -> Bundle:
         study=GRADING.name, recipe=GRADING.recipe("default"), mode=mode, seed=0, budget=0.5, code="0", data="d",
         key=key, split="another",
     )  # fmt: skip
+    classes = {target.name: target.classes for target in GRADING.targets}
     description = BundleDescription(
-        origin=origin, shape=(1, 8, 8), classes={}, parameters={}, epochs={}, rows={"train": 999}, learned={},
+        origin=origin, shape=(1, 8, 8), classes=classes, parameters={}, epochs={}, rows={"train": 999}, learned={},
         validation={},
     )  # fmt: skip
     return Bundle(store=LocalStore("."), folder="", description=description)

@@ -16,7 +16,7 @@ from rajobs.learning.targets import Nominal, Target, predicted, scores
 from rajobs.learning.voting import Ballot, Vote, combine_votes, target_as_learnt
 from rajobs.learning.voting_models import VotingModels
 from rajobs.records.anatomy import HAND_JSN_SITES
-from rajobs.records.tables.schemas import EXTREMITIES, JOINTS
+from rajobs.records.tables.schemas import EXTREMITIES, FILMS, JOINTS
 from rajobs.records.tables.table_schema import TableSchema
 
 GRADES = studies.find("ultrasound_grading")
@@ -57,6 +57,19 @@ def sure(*scores_of_rows: int | None, classes: int, apart: float = 0.0) -> Vote:
     return vote_of(
         np.array([np.full(classes, np.nan) if one is None else np.eye(classes)[one] for one in scores_of_rows]), apart
     )
+
+
+def test_a_kind_is_written_for_films_of_view_other_if_it_is_likely() -> None:
+    view, kind = studies.find("hand_filter").targets
+    likely = np.full((4, len(kind.classes)), 0.01)
+    likely[:, kind.classes.index("wrist")] = 0.81
+    likely[3] = 1 / len(kind.classes)
+    shown = [view.classes.index(name) for name in ("other", "unilateral", "foot", "other")]
+    votes = votes_of(
+        FILMS, view=replace(sure(*shown, classes=4), target=view), kind=replace(vote_of(likely), target=kind)
+    )
+    assert [votes.fill(row).get("kind") for row in range(4)] == ["wrist", None, None, None]
+    assert [votes.fill(row)["view"] for row in range(4)] == ["other", "unilateral", "foot", "other"]
 
 
 def test_every_site_has_a_row_and_only_scores_of_the_method() -> None:
