@@ -42,7 +42,8 @@ _SKIN = ((13.0, 10.5, 7.4), (10.2, 8.4, 7.0, 5.6), (10.6, 8.8, 7.3, 5.8), (10.0,
 _KINDS = MappingProxyType({"MC": "metacarpal", "PP": "proximal", "MP": "middle", "DP": "distal"})
 _STRAIGHT_ARM = ((0.0, 95.0, 35.0), (0.0, 270.0, 43.0))
 """The forearm's middle line, aside from and away from the wrist, and its radii, in mm of an adult."""
-_END_ON = 0.42  # a bone that is foreshortened to less than this share is seen along its axis
+_STEEPEST_ROLL = np.deg2rad(50)  # of a bone that is drawn as a solid; beyond, it is drawn as seen from the side
+_END_ON = 0.45  # a bone that is foreshortened to less than this share is seen along its axis
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +60,11 @@ class TurnedHand:
         """The points as the film shows them."""
         turn = np.deg2rad(self.turn)
         return np.column_stack([points[:, 0] * np.cos(turn) - points[:, 2] * np.sin(turn), points[:, 1]])
+
+    def tilt_of(self, axis: Points) -> float:
+        """Radians by which a unit vector points away from the X-ray tube."""
+        turn = np.deg2rad(self.turn)
+        return float(np.arcsin(np.clip(axis[0] * np.sin(turn) + axis[2] * np.cos(turn), -0.9, 0.9)))
 
 
 def turn_hand(
@@ -124,10 +130,11 @@ def _draw_turned_bone(
     shown = float(np.hypot(*(stop - start)))
     if shown < _END_ON * length:
         _draw_end_on(pencil, (start + stop) / 2, widths, shown, build)
-    elif abs(np.sin(roll)) < 0.75:
+    elif abs(roll) < _STEEPEST_ROLL:
         bone = long_bone(
             f"{name}{ray + 1}", _KINDS[name], build, start=start, stop=stop,
-            widths=(float(widths[0]), float(widths[1]), float(widths[2])), plate_at_base=ray == 0,
+            widths=(float(front[0]), float(front[1]), float(front[2])), plate_at_base=ray == 0,
+            pitch=hand.tilt_of(axis / length), roll=float(roll),
         )  # fmt: skip
         draw_bone(pencil.canvas, bone, pencil.to_px)
     else:
