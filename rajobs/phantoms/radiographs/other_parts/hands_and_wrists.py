@@ -47,7 +47,7 @@ def draw_oblique_hand(pencil: Pencil, build: Build) -> None:
         turn, bend = float(rng.uniform(*OBLIQUE)), abs(float(rng.normal(4, 8)))
         hand = turn_hand(build, rng, turn=turn, flexion=bend_fingers(rng, 8, bend, bend, bend, bend),
                          closed=float(rng.uniform(0, 0.7)))  # fmt: skip
-        draw_turned_hand(_beside(pencil, build, mirror, 62.0, float(rng.normal(0, 6))) if pair else pencil, hand)
+        draw_turned_hand(_beside(pencil, build, mirror, -62.0, float(rng.normal(0, 6))) if pair else pencil, hand)
 
 
 def draw_ball_catcher(pencil: Pencil, build: Build) -> None:
@@ -57,11 +57,11 @@ def draw_ball_catcher(pencil: Pencil, build: Build) -> None:
         bend = float(rng.uniform(8, 32))
         hand = turn_hand(build, rng, turn=-float(rng.uniform(32, 55)), flexion=bend_fingers(rng, 12, *(bend,) * 4),
                          closed=float(rng.uniform(0, 0.5)))  # fmt: skip
-        draw_turned_hand(_beside(pencil, build, not mirror, -58.0, float(rng.normal(0, 7))), hand)
+        draw_turned_hand(_beside(pencil, build, mirror, 64.0, float(rng.normal(0, 7))), hand)
 
 
 def _beside(pencil: Pencil, build: Build, mirror: bool, away: float, askew: float) -> Pencil:
-    """A pencil for the hand on one side of the film's middle."""
+    """A pencil for the hand on one side of the film's middle: thumbs outside if `away` is positive, else inside."""
     place = affine_map(askew, ((away if mirror else -away) * build.size, 0.0), mirror=mirror)
     return replace(pencil, to_px=compose_maps(pencil.to_px, place))
 
