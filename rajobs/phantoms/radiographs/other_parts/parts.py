@@ -1,9 +1,10 @@
 """The parts of the body that a film without labelled joints can show, and from which sides each is taken."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+from rajobs.phantoms.drawing.canvas import affine_map, compose_maps
 from rajobs.phantoms.drawing.strokes import Pencil
 from rajobs.phantoms.people.build import Build
 from rajobs.phantoms.radiographs.other_parts import (
@@ -61,6 +62,22 @@ def _limb(draw: Callable[[Pencil], None], whole: Rectangle, turned_share: float)
     )  # fmt: skip
 
 
+def _both_limbs(draw: Callable[[Pencil], None], whole: Rectangle) -> BodyPart:
+    """A film of the left and the right limb side by side, which is rarer than one of a single limb."""
+    reach = (whole[2] - whole[0]) / 2
+
+    def draw_both(pencil: Pencil, _: Build) -> None:
+        apart = reach * float(pencil.rng.uniform(0.85, 1.3))
+        for mirror in (False, True):
+            lean = float(pencil.rng.normal(0, 3))
+            place = affine_map(lean, (apart if mirror else -apart, 0.0), mirror=mirror)
+            draw(replace(pencil, to_px=compose_maps(pencil.to_px, place)))
+
+    return BodyPart(
+        draw=draw_both, whole=(-2.1 * reach, whole[1], 2.1 * reach, whole[3]), position="AP", limb=True, frequency=0.4
+    )
+
+
 def _hand(draw: Callable[[Pencil, Build], None], whole: Rectangle, position: str, *, white: float = 99.0,
           frequency: float = 1.0, strip: float = 0.15, limb: bool = False) -> BodyPart:  # fmt: skip
     """A view of hand, wrist, finger or forearm."""
@@ -93,8 +110,14 @@ PARTS: Mapping[str, tuple[BodyPart, ...]] = MappingProxyType(
                 half=(-54, -70, 54, 70), turned_share=0.1, magnification=teeth.MAGNIFICATION,
             ),
         ),
-        "knee": _limb(limbs.draw_knee, (-80, -160, 80, 150), 0.25),
-        "lower_leg": _limb(limbs.draw_lower_leg, (-75, -270, 75, 90), 0.25),
+        "knee": (
+            *_limb(limbs.draw_knee, (-80, -160, 80, 150), 0.25),
+            _both_limbs(limbs.draw_knee, (-80, -160, 80, 150)),
+        ),
+        "lower_leg": (
+            *_limb(limbs.draw_lower_leg, (-75, -270, 75, 90), 0.25),
+            _both_limbs(limbs.draw_lower_leg, (-75, -270, 75, 90)),
+        ),
         "humerus": _limb(limbs.draw_upper_arm, (-75, -190, 75, 180), 0.15),
         "elbow": _limb(limbs.draw_elbow, (-70, -120, 90, 120), 0.3),
         "ankle": (
