@@ -40,14 +40,17 @@ def draw_lateral_hand(pencil: Pencil, build: Build) -> None:
 
 
 def draw_oblique_hand(pencil: Pencil, build: Build) -> None:
-    """One hand, or both, turned half onto their sides."""
-    pair = pencil.rng.random() < 0.25
-    for mirror in (False, True) if pair else (False,):
-        rng = pencil.rng
-        turn, bend = float(rng.uniform(*OBLIQUE)), abs(float(rng.normal(4, 8)))
-        hand = turn_hand(build, rng, turn=turn, flexion=bend_fingers(rng, 8, bend, bend, bend, bend),
-                         closed=float(rng.uniform(0, 0.7)))  # fmt: skip
-        draw_turned_hand(_beside(pencil, build, mirror, -62.0, float(rng.normal(0, 6))) if pair else pencil, hand)
+    """A hand turned half onto its little finger's side."""
+    rng = pencil.rng
+    turn, bend = float(rng.uniform(*OBLIQUE)), abs(float(rng.normal(4, 8)))
+    flexion, closed = bend_fingers(rng, 8, bend, bend, bend, bend), float(rng.uniform(0, 0.7))
+    draw_turned_hand(pencil, turn_hand(build, rng, turn=turn, flexion=flexion, closed=closed))
+
+
+def draw_oblique_hands(pencil: Pencil, build: Build) -> None:
+    """Both hands turned half onto their sides."""
+    for mirror in (False, True):
+        draw_oblique_hand(_beside(pencil, build, mirror, -88.0, float(pencil.rng.normal(0, 6))), build)
 
 
 def draw_ball_catcher(pencil: Pencil, build: Build) -> None:

@@ -151,8 +151,11 @@ PARTS: Mapping[str, tuple[BodyPart, ...]] = MappingProxyType(
             _hand(finger.draw_single_finger, (-34, -108, 34, 34), "LAT", white=90.0, frequency=1.4, strip=0.6),
             _hand(finger.draw_thumb, (-34, -76, 34, 60), "AP", white=96.0, strip=0.5),
         ),
-        "hand_lateral": (_hand(hands_and_wrists.draw_lateral_hand, (-100, -195, 65, 80), "LAT", white=98.0),),
-        "hand_oblique": (_hand(hands_and_wrists.draw_oblique_hand, (-100, -200, 100, 75), "OBL"),),
+        "hand_lateral": (_hand(hands_and_wrists.draw_lateral_hand, (-100, -195, 65, 80), "LAT", white=99.2),),
+        "hand_oblique": (
+            _hand(hands_and_wrists.draw_oblique_hand, (-100, -200, 100, 75), "OBL"),
+            _hand(hands_and_wrists.draw_oblique_hands, (-175, -200, 175, 75), "OBL", frequency=0.3, strip=0.0),
+        ),
         "hand_ball_catcher": (_hand(hands_and_wrists.draw_ball_catcher, (-135, -200, 135, 75), "OBL", strip=0.0),),
     }
 )  # fmt: skip
