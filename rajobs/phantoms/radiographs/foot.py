@@ -10,10 +10,11 @@ from types import MappingProxyType
 import numpy as np
 
 from rajobs.phantoms.drawing.bones import Bone, closed_curve, draw_bone
-from rajobs.phantoms.drawing.canvas import MU_BONE, MU_SOFT, Affine, Canvas, Points
+from rajobs.phantoms.drawing.canvas import MU_BONE, MU_SOFT, Affine, Canvas, Points, affine_map, compose_maps
 from rajobs.phantoms.drawing.rays import JointSpace, Ray, pose_ray, sesamoid, unit_vector
 from rajobs.phantoms.drawing.soft_tissue import bulge_thickness, rounded_thickness, silhouette_mask, tube_polygons
 from rajobs.phantoms.drawing.solid_bones import SolidBone
+from rajobs.phantoms.drawing.strokes import Pencil
 from rajobs.phantoms.people.build import Build, personal_deviates
 from rajobs.phantoms.people.joint_scores import Scores
 from rajobs.phantoms.presets import Preset
@@ -60,6 +61,10 @@ _TARSALS: Mapping[str, tuple[tuple[float, float], ...]] = MappingProxyType(
 _OSSIFICATION_YEARS = MappingProxyType(
     {"cuneiform1": 2.0, "cuneiform2": 3.0, "cuneiform3": 0.6, "navicular": 3.0, "cuboid": 0.2}
 )
+_LEG_SHARE = 0.2
+"""Share of feet that are stretched so far that the film shows the lower leg over the heel."""
+_TIBIA = ((-30, 80), (-26, 66), (-12, 62), (2, 64), (8, 72), (10, 100), (6, 160), (6, 360), (-22, 360), (-22, 160))
+_FIBULA = ((12, 60), (18, 54), (23, 66), (20, 100), (19, 160), (21, 360), (11, 360), (11, 160), (12, 100))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +77,7 @@ class Foot:
     ray_points: tuple[Points, ...]  # base, joints and tip of each ray
     build: Build
     heel: float  # mm of heel below the tarsals that are on the film
+    leg: float | None  # degrees of the lower leg, where the film shows it
 
     @property
     def peak_attenuation(self) -> float:
@@ -178,10 +184,11 @@ def pose_foot(build: Build, rng: np.random.Generator, preset: Preset, side: str,
             bones.append(
                 sesamoid(build, f"sesamoid{number}", at, axis, (5.6 * build.size, 4.3 * build.size), deviates[number:])
             )
-    heel = float(rng.choice((0.0, 25.0, 60.0, 95.0)))
+    leg = float(rng.normal(0, 7)) if rng.random() < _LEG_SHARE else None
+    heel = float(rng.choice((0.0, 25.0, 60.0, 95.0)) if leg is None else rng.uniform(80, 200))
     return Foot(
         joints=joints, spaces=spaces, bones=tuple(bones), ray_points=tuple(ray_points), build=build,
-        heel=heel * build.size,
+        heel=heel * build.size, leg=leg,
     )  # fmt: skip
 
 
@@ -227,5 +234,28 @@ def draw_foot(canvas: Canvas, foot: Foot, to_px: Affine) -> None:
     instep = np.array([(-30, 0), (40, 10), (44, 60), (30, 130), (-20, 130), (-34, 50)]) * size
     soft += bulge_thickness(canvas, instep, to_px, thickness=20 * size, blur_mm=20 * size) * inside
     canvas.add_soft_tissue(soft)
+    if foot.leg is not None:
+        _draw_leg(canvas, foot, to_px, foot.leg)
     for bone in foot.bones:
         draw_bone(canvas, bone, to_px)
+
+
+def _draw_leg(canvas: Canvas, foot: Foot, to_px: Affine, angle: float) -> None:
+    """Adds the lower leg over the heel."""
+    build, size = foot.build, foot.build.size
+    about_ankle = affine_map(angle, (0.0, 70.0 * size))
+    about_ankle[:, 2] -= about_ankle[:, :2] @ np.array([0.0, 70.0 * size])
+    pencil = Pencil(
+        canvas=canvas, to_px=compose_maps(to_px, about_ankle), rng=np.random.default_rng(build.seed), wobble=0.008
+    )
+    line = np.array([(-4.0, y) for y in (70, 90, 160, 360)]) * size
+    # Less than a leg is thick: the exposure of a foot would burn out, and such films are exposed for the ankle.
+    pencil.add_body(
+        tube_polygons(line, [radius * size * build.flesh for radius in (30, 36, 36, 52)]), round_mm=45 * size,
+        thickness=24 * size * build.flesh,
+    )  # fmt: skip
+    for outline, cortex in ((_FIBULA, 2.2), (_TIBIA, 4.0)):
+        pencil.add_bone(
+            np.array(outline, float) * size, cortex=cortex * build.density, marrow=0.10, tubular=True, ends=0.6,
+            depth=0.45 * size * build.density**0.5,
+        )  # fmt: skip
