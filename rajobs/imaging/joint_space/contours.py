@@ -20,6 +20,7 @@ _BEYOND = 0.055  # on either side of the valley
 _BLUR_PX, _BLUR = 0.7, 0.002  # standard deviation along a column: whichever is more
 _LIP = 0.03  # standard deviation of how far from the valley the plate may lie
 _PLATE = 0.012  # from the plate's brightest line to its edge, at most
+_APART = 0.012  # of two plates
 _TILTS = np.array([-0.016, -0.008, 0.0, 0.008, 0.016])
 _ARCHES = np.array([-0.024, -0.016, -0.008, 0.0, 0.008, 0.016])
 
@@ -56,6 +57,7 @@ class Contours:
     raw: Numbers  # (2, columns): the steepest places
     places: Numbers  # smoothed
     steepness: Grey  # at them
+    rival: float  # strength of the second likeliest plate, as a share of the likeliest one's
     grey: Grey  # the strip without noise
 
 
@@ -91,7 +93,8 @@ def trace(strip: Strip, valley: Valley, unit: float) -> Contours:
     near = 0.006 + 0.2 * half
     plates = _ridges(grey, max(1, round(0.007 / step))) / span * level**2 * _bump(s + half, _LIP, near)[:, None]
     outlines = rises * _bump(s - half, near, 0.012)[:, None]
-    plate, outline = _best_parabolas(np.stack([plates, outlines]), step) * step + s[0]
+    (plate, outline), rival = _best_parabolas(np.stack([plates, outlines]), step)
+    plate, outline = plate * step + s[0], outline * step + s[0]
     plate = _median_of_five(s[(plates * _hat(s[:, None] - plate, 0.014)).argmax(axis=0)])
     head = rises * _hat(s[:, None] - outline, 0.014)
     base = _blurred(falls * _edges_of_plate(s[:, None] - plate, level, max(1, round(0.004 / step))), 5)
@@ -100,7 +103,7 @@ def trace(strip: Strip, valley: Valley, unit: float) -> Contours:
     at = np.clip(np.rint((raw - s[0]) / step).astype(np.intp), 0, len(s) - 1)
     each = np.arange(_COLUMNS)
     steepness = np.stack([falls[at[0], each], rises[at[1], each]])
-    return Contours(raw=raw, places=_smoothed(raw), steepness=steepness, grey=grey)
+    return Contours(raw=raw, places=_smoothed(raw), steepness=steepness, rival=rival, grey=grey)
 
 
 def _without_noise(grey: Grey, sigma: float) -> Grey:
@@ -143,8 +146,11 @@ def _ridges(grey: Grey, reach: int) -> Grey:
     return ridges
 
 
-def _best_parabolas(strengths: Grey, step: float) -> Numbers:
-    """For each strength (sample, column) the sample of each column on the parabola along which it is largest."""
+def _best_parabolas(strengths: Grey, step: float) -> tuple[Numbers, float]:
+    """For each strength (sample, column) the sample of each column on the parabola along which it is largest.
+
+    And how strong the first strength's best parabola elsewhere is, as a share of its best one.
+    """
     strengths = np.stack([_blurred(strength, 3)[:, ::2] for strength in strengths])
     usual = np.median(strengths.max(axis=1), axis=1)[:, None, None] + np.float32(1e-6)
     strengths = np.minimum(strengths / usual, np.float32(1.2))
@@ -154,12 +160,13 @@ def _best_parabolas(strengths: Grey, step: float) -> Numbers:
     start = np.arange(0, samples, 2)
     rows = np.clip(np.rint(curves.T).astype(np.intp)[..., None] + start, 0, samples - 1)
     at = rows * columns + np.arange(columns)[:, None, None]
-    places = []
-    for strength in strengths:
-        curve, number = divmod(int(strength.reshape(-1).take(at).sum(axis=0).argmax()), len(start))
-        places.append(np.clip(curves[curve] + start[number], 0, samples - 1))
-    each = np.arange(_COLUMNS)
-    return np.array([np.interp(each, each[::2], line) for line in places])
+    sums = [strength.reshape(-1).take(at).sum(axis=0) for strength in strengths]
+    best = [divmod(int(each.argmax()), len(start)) for each in sums]
+    every = np.arange(_COLUMNS)
+    places = [np.clip(curves[curve] + start[number], 0, samples - 1) for curve, number in best]
+    elsewhere = sums[0][:, np.abs(start - start[best[0][1]]) * step > _APART]
+    rival = float(elsewhere.max()) / max(float(sums[0].max()), 1e-6) if elsewhere.size else 0.0
+    return np.array([np.interp(every, every[::2], line) for line in places]), rival
 
 
 def _edges_of_plate(behind: Numbers, level: Grey, lag: int) -> NDArray[np.float32]:

@@ -76,7 +76,7 @@ def measure_joint_space(pixels: NDArray[Any], joint: Row) -> JointSpace | None:
     if confidence < _LEAST_CONFIDENCE:
         return None
     base, head = (strip.to_film(places)[MIDDLE] for places in contours.places)
-    mean, least = (float(width) * frame.unit for width in (widths.mean(), widths.min()))
+    mean, least = (float(width * frame.unit) for width in (widths.mean(), widths.min()))
     return JointSpace(mean_px=mean, least_px=least, confidence=confidence, base=base, head=head)
 
 
@@ -153,6 +153,7 @@ _TRUST = MappingProxyType(
         "burnt": (0.12, 0.02),  # share of samples that are black or white
         "offset": (0.12, 0.04),  # between the middles of both bones: a displaced joint
         "behind": (0.10, 0.50),  # brightness of the proximal bone: a growth plate
+        "rival": (0.97, 0.75),  # strength of another plate: lip or plate, plate or growth plate
         "width": (0.005, 0.010),
         "wide": (0.12, 0.085),  # a small child's cartilage
         "pixels": (1.8, 3.5),  # of the width
@@ -192,6 +193,7 @@ def _doubts(joint: _Joint, strip: Strip, contours: Contours, widths: Numbers) ->
         "burnt": max(float((strip.grey < low).mean()), float((strip.grey > high).mean())),
         "offset": abs(joint.head.middle - joint.base.middle),
         "behind": bone_behind(joint.patch, joint.valley),
+        "rival": contours.rival,
         "width": width,
         "wide": width,
         "pixels": width * joint.frame.unit,

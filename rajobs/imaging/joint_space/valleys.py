@@ -117,11 +117,8 @@ def choose_valley(valleys: Sequence[Valley], patch: Grey, site: str) -> Valley |
 
 def _middle_of_three(valleys: Sequence[Valley], last: Valley) -> Valley:
     """The joint where the chosen valley is the growth plate of a metacarpal's head: it lies between two of them."""
-    for joint in valleys:
-        if _is_growth_plate_of(last, joint) and abs(joint.y()) < abs(last.y()):
-            if any(_is_growth_plate_of(joint, first) for first in valleys):
-                return joint
-    return last
+    before = (valley for valley in valleys if _is_growth_plate_of(last, valley) and abs(valley.y()) < abs(last.y()))
+    return next((joint for joint in before if any(_is_growth_plate_of(joint, first) for first in valleys)), last)
 
 
 def _is_growth_plate_of(joint: Valley, other: Valley) -> bool:
