@@ -39,10 +39,12 @@ class ExtremityInProgress:
         return SITES[self.row.joints[0].site].part
 
 
-def fill_joints(hands: Sequence[ExtremityInProgress], votes: Votes, bundles: Sequence[str]) -> None:
+def fill_joints(
+    hands: Sequence[ExtremityInProgress], votes: Votes, spaces: Sequence[Record], bundles: Sequence[str]
+) -> None:
     """The rows of all sites of every hand; a joint that was not found, or cannot be assessed, has nulls for scores.
 
-    Votes are in the order of the hands' joints.
+    Votes and spaces are in the order of the hands' joints.
     """
     first = 0
     for hand in hands:
@@ -60,6 +62,7 @@ def fill_joints(hands: Sequence[ExtremityInProgress], votes: Votes, bundles: Seq
                     "box": list(joint.box),
                     "x": sum(joint.box[::2]) / 2,
                     "y": sum(joint.box[1::2]) / 2,
+                    **spaces[row],
                 }
                 for study, columns, vote in votes.each():
                     if columns.target == study.assessable or votes.is_assessable(study, row):

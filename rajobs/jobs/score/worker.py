@@ -13,11 +13,13 @@ import pyarrow as pa
 from rajobs.imaging import rows as row_kinds
 from rajobs.imaging.hand_geometry import POSITION_STUDY, Positions, positions_from_labels
 from rajobs.imaging.rows import Row, RowKind
+from rajobs.jobs.score import joint_spaces
 from rajobs.jobs.score.extremity_rows import ExtremityInProgress, extremity_rows, fill_joints
 from rajobs.jobs.score.joint_finding import find_joints, keep_examined
+from rajobs.jobs.score.joint_spaces import space_columns, space_request
 from rajobs.jobs.score.steps import Record, ScoreSteps, Votes
 from rajobs.learning.samples.row_arrays import ViewRequest, draw_views
-from rajobs.learning.study import Study
+from rajobs.learning.study import Array, Study
 from rajobs.learning.voting import Vote, apply_rule
 from rajobs.learning.voting_models import BundleLocation, VotingModels
 from rajobs.records.anatomy import SITES
@@ -29,7 +31,7 @@ from rajobs.records.tables.schemas import IMAGES, LABELS
 
 OWNER_COLUMNS = ("image_id", "patient", "visit_date")
 _IMAGES = (
-    *OWNER_COLUMNS, "derived_from", "modality", "rows", "columns", "laterality", "frame", "doppler",
+    *OWNER_COLUMNS, "derived_from", "modality", "rows", "columns", "laterality", "frame", "doppler", "spacing_mm",
 )  # fmt: skip
 
 
@@ -63,18 +65,18 @@ class ScoreWorker:
             if row.image_id in kept
         ]
         scans = row_kinds.ULTRASOUND.rows_of_part(images, {})
-        of_joints, of_hands, of_scans = self._votes(
-            key,
-            records,
-            {
-                row_kinds.JOINTS: [joint for hand in hands for joint in hand.row.joints],
-                row_kinds.EXTREMITIES: [hand.row for hand in hands],
-                row_kinds.ULTRASOUND: scans,
-            },
-        )
+        joints = [joint for hand in hands for joint in hand.row.joints]
+        rows = {
+            row_kinds.JOINTS: joints, row_kinds.EXTREMITIES: [hand.row for hand in hands], row_kinds.ULTRASOUND: scans
+        }  # fmt: skip
+        drawn = draw_views(self.data, key, {**self._requests(rows), joint_spaces.NAME: space_request(joints)})
+        of_joints, of_hands, of_scans = self._votes(drawn, records, rows)
+        spaces = [
+            space_columns(measured, records[joint.at]["spacing_mm"])
+            for measured, joint in zip(drawn[joint_spaces.NAME], joints, strict=True)
+        ]
         finder = self._hashes(self.steps.joint_finder)
-        fill_joints(hands, of_joints, [*finder, *of_joints.hashes])
-        # The joint space (jsw_px, jsw_mm, jsw_confidence of the joints' rows) belongs here: it asks no model.
+        fill_joints(hands, of_joints, spaces, [*finder, *of_joints.hashes])
         tables: dict[str, list[Record]] = {
             "films": films,
             "extremities": extremity_rows(hands, of_hands, [*finder, *of_joints.hashes, *of_hands.hashes]),
@@ -102,14 +104,19 @@ class ScoreWorker:
         )
         return keep_examined(positions, {name for name, film in kept.items() if film.get("view") == "unilateral"})
 
-    def _votes(self, key: str, records: Sequence[Record], rows: Mapping[RowKind, Sequence[Row]]) -> list[Votes]:
-        """The votes about rows of some kinds, in their order; everything is drawn in one pass over the part."""
-        studies = {kind: self.steps.filling(kind) for kind in rows}
+    def _requests(self, rows: Mapping[RowKind, Sequence[Row]]) -> dict[str, ViewRequest]:
+        """The views that the models of some kinds of rows ask for; everything is drawn in one pass over the part."""
         requests: dict[str, ViewRequest] = {}
-        for kind, filling in studies.items():
-            for study in filling:
-                requests.update(self.models[study.name].view_requests(rows[kind]))
-        drawn = draw_views(self.data, key, requests)
+        for kind, of_kind in rows.items():
+            for study in self.steps.filling(kind):
+                requests.update(self.models[study.name].view_requests(of_kind))
+        return requests
+
+    def _votes(
+        self, drawn: Mapping[str, Array], records: Sequence[Record], rows: Mapping[RowKind, Sequence[Row]]
+    ) -> list[Votes]:
+        """The votes about rows of some kinds, in their order."""
+        studies = {kind: self.steps.filling(kind) for kind in rows}
         return [
             Votes(
                 studies=tuple(filling),
@@ -125,7 +132,8 @@ class ScoreWorker:
 
     def _film_rows(self, key: str, images: pa.Table, records: Sequence[Record]) -> list[Record]:
         films = row_kinds.FILMS.rows_of_part(images, {})
-        (votes,) = self._votes(key, records, {row_kinds.FILMS: films})
+        of_films = {row_kinds.FILMS: films}
+        (votes,) = self._votes(draw_views(self.data, key, self._requests(of_films)), records, of_films)
         passes = self._filter_passes(votes)
         rows = []
         for number, film in enumerate(films):
