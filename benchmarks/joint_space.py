@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from rajobs.imaging.hand_geometry import JOINT_SIDE, Position
 from rajobs.imaging.joint_space.measure import MEASURED_SITES, JointSpace, measure_joint_space, share_of_metacarpal
-from rajobs.imaging.rows import EXTREMITIES, Row
+from rajobs.imaging.rows import JOINTS, Row
 from rajobs.phantoms.people.cohort import plan_sample
 from rajobs.phantoms.picture import Picture
 from rajobs.phantoms.radiographs.films import draw_film
@@ -60,7 +60,8 @@ def drawn_film(seed: int, pitch: float) -> Picture:
 
 def true_widths(picture: Picture) -> dict[str, float]:
     """The joint spaces in mm that a drawing shows, by site."""
-    return {truth.site or "": float(truth.value) for truth in picture.measures if truth.target == "jsw_mm"}
+    truths = picture.measures
+    return {truth.site or "": float(truth.value) for truth in truths if truth.target == "jsw_mm"}
 
 
 def drawn_joints(picture: Picture) -> tuple[Pixels, list[Row]]:
@@ -76,9 +77,7 @@ def drawn_joints(picture: Picture) -> tuple[Pixels, list[Row]]:
 
 def joints_of(positions: Sequence[Position]) -> list[Row]:
     """The rows of the joints that are measured."""
-    return [
-        joint for hand in EXTREMITIES.cut("", 0, positions) for joint in hand.joints if joint.site in MEASURED_SITES
-    ]
+    return [joint for joint in JOINTS.cut("", 0, positions) if joint.site in MEASURED_SITES]
 
 
 def compare_with_truth(films: int, pitch: float, sheet: list[Bytes]) -> pd.DataFrame:

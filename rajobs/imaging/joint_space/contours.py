@@ -5,6 +5,7 @@ space as a grey seam. The contour of the base is the edge of the plate, not that
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
@@ -23,6 +24,7 @@ _PLATE = 0.012  # from the plate's brightest line to its edge, at most
 _APART = 0.012  # of two plates
 _TILTS = np.array([-0.016, -0.008, 0.0, 0.008, 0.016])
 _ARCHES = np.array([-0.024, -0.016, -0.008, 0.0, 0.008, 0.016])
+_STARTS = np.arange(0, _SAMPLES, 2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +148,16 @@ def _ridges(grey: Grey, reach: int) -> Grey:
     return ridges
 
 
+@cache
+def _parabolas(step: float) -> tuple[Numbers, NDArray[np.intp]]:
+    """Curves through every second column, in samples, and where their samples lie: column, curve, start."""
+    columns = (_COLUMNS + 1) // 2
+    x = np.linspace(-1, 1, columns)
+    curves = ((_TILTS[:, None, None] * x + _ARCHES[:, None] * (x * x - 0.33)) / step).reshape(-1, columns)
+    rows = np.clip(np.rint(curves.T).astype(np.intp)[..., None] + _STARTS, 0, _SAMPLES - 1)
+    return curves, rows * columns + np.arange(columns)[:, None, None]
+
+
 def _best_parabolas(strengths: Grey, step: float) -> tuple[Numbers, float]:
     """For each strength (sample, column) the sample of each column on the parabola along which it is largest.
 
@@ -154,17 +166,12 @@ def _best_parabolas(strengths: Grey, step: float) -> tuple[Numbers, float]:
     strengths = np.stack([_blurred(strength, 3)[:, ::2] for strength in strengths])
     usual = np.median(strengths.max(axis=1), axis=1)[:, None, None] + np.float32(1e-6)
     strengths = np.minimum(strengths / usual, np.float32(1.2))
-    _, samples, columns = strengths.shape
-    x = np.linspace(-1, 1, columns)
-    curves = ((_TILTS[:, None, None] * x + _ARCHES[:, None] * (x * x - 0.33)) / step).reshape(-1, columns)
-    start = np.arange(0, samples, 2)
-    rows = np.clip(np.rint(curves.T).astype(np.intp)[..., None] + start, 0, samples - 1)
-    at = rows * columns + np.arange(columns)[:, None, None]
+    curves, at = _parabolas(step)
     sums = [strength.reshape(-1).take(at).sum(axis=0) for strength in strengths]
-    best = [divmod(int(each.argmax()), len(start)) for each in sums]
+    best = [divmod(int(each.argmax()), len(_STARTS)) for each in sums]
     every = np.arange(_COLUMNS)
-    places = [np.clip(curves[curve] + start[number], 0, samples - 1) for curve, number in best]
-    elsewhere = sums[0][:, np.abs(start - start[best[0][1]]) * step > _APART]
+    places = [np.clip(curves[curve] + _STARTS[number], 0, _SAMPLES - 1) for curve, number in best]
+    elsewhere = sums[0][:, np.abs(_STARTS - _STARTS[best[0][1]]) * step > _APART]
     rival = float(elsewhere.max()) / max(float(sums[0].max()), 1e-6) if elsewhere.size else 0.0
     return np.array([np.interp(every, every[::2], line) for line in places]), rival
 
