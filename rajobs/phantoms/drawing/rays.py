@@ -9,7 +9,8 @@ from rajobs.phantoms.drawing.bones import Bone, closed_curve
 from rajobs.phantoms.drawing.canvas import Points
 from rajobs.phantoms.drawing.joint_damage import DamagedJoint, damage_joint
 from rajobs.phantoms.drawing.long_bones import HEALTHY_END, BoneEnd, long_bone
-from rajobs.phantoms.drawing.solid_bones import SolidBone, clear_space
+from rajobs.phantoms.drawing.shown_space import clear_space, shown_width
+from rajobs.phantoms.drawing.solid_bones import SolidBone
 from rajobs.phantoms.people.build import Build
 from rajobs.phantoms.people.joint_scores import HEALTHY_SCORE, Scores
 
@@ -34,7 +35,7 @@ class Ray:
 class JointSpace:
     """What can be measured of a joint, or why not."""
 
-    width: float | None  # mm between the bones over the middle of the joint; None: displaced
+    width: float | None  # mm that the film shows over the middle of the joint; None: displaced
     clear: float  # mm of it that neither bone overlaps on the film; below 0: overlap
 
 
@@ -98,8 +99,7 @@ def pose_ray(ray: Ray, build: Build, side: str, scores: Scores) -> PosedRay:
             plate_at_base=ray.plate_at_base, pitch=ray.pitches[number], roll=ray.roll,
         )  # fmt: skip
         if near_joint:
-            clear = clear_space(rods[-1], bone, ray.gaps[number - 1])
-            spaces[ray.joints[number - 1]] = JointSpace(width=near_joint.space, clear=clear)
+            spaces[ray.joints[number - 1]] = _joint_space(rods[-1], bone, near_joint, ray.gaps[number - 1])
         rods.append(bone)
         if near_joint and near_joint.fused:
             axis = unit_vector(stops[number] - starts[number])
@@ -109,6 +109,12 @@ def pose_ray(ray: Ray, build: Build, side: str, scores: Scores) -> PosedRay:
                 )
             )
     return PosedRay(bones=(*rods, *bridges), joints=joints, spaces=spaces)
+
+
+def _joint_space(proximal: SolidBone, distal: SolidBone, damage: DamagedJoint, gap: float) -> JointSpace:
+    """The space of a posed joint."""
+    width = None if damage.space is None else (0.0 if damage.fused else shown_width(proximal, distal))
+    return JointSpace(width=width, clear=clear_space(proximal, distal, gap))
 
 
 def _fusion_bridge(build: Build, name: str, at: Points, axis: Points, gap: float, width: float) -> Bone:

@@ -12,7 +12,7 @@ from rajobs.phantoms.drawing.canvas import Affine, Canvas, Grey, Points, compose
 
 SLICE_MM = 0.45  # between slices, at most: surfaces of neighbouring ones must not show as rings
 _EDGE = 0.16  # mm over which a surface fades in
-_ROUNDING = 0.9  # mm by which the rim between side and end is rounded
+ROUNDING_MM = 0.9  # mm by which the rim between side and end is rounded
 _SHAFT = (0.33, 0.60)  # shares of the length between which a bone is a plain tube
 _CORNERS = (0.14, *_SHAFT, 0.78)  # shares of the length between which a bone becomes a tube
 _CORNERED = 0.85  # how square the ends are across: 1 is a curve of the fourth degree
@@ -185,7 +185,7 @@ def _slice_density(bone: SolidBone, u: Grey, v: Grey, w: float, step: np.float32
     from_head = (bone.length + bone.head.at(v, w)).astype(np.float32)[None, :] - u[:, None]
     end = np.minimum(from_base, from_head)
     gap = from_side - end
-    depth = (from_side + end - np.sqrt(gap * gap + np.float32(_ROUNDING**2))) * np.float32(0.5)
+    depth = (from_side + end - np.sqrt(gap * gap + np.float32(ROUNDING_MM**2))) * np.float32(0.5)
     cortex = np.interp(u, bone.cortex[:, 0], bone.cortex[:, 1]).astype(np.float32)[:, None]
     # How far below the shell a place lies: 0 at its inner face.
     below = np.minimum(from_side - cortex, from_base - np.float32(bone.base.plate))
@@ -231,22 +231,3 @@ def draw_solid(canvas: Canvas, bone: SolidBone, to_px: Affine) -> None:
     pitch = canvas.bone_pitch
     grid = np.array([[0.0, pitch, low[0]], [pitch, 0.0, low[1]]])  # the patch's columns are v and its rows u
     canvas.paste(thickness, compose_maps(to_px, compose_maps(bone.place, grid)))
-
-
-def clear_space(proximal: SolidBone, distal: SolidBone, gap: float) -> float:
-    """The width in mm of the space between two bones that neither overlaps, as the film shows it; below 0: overlap."""
-    spaces = []
-    for middle in (-0.4, 0.0, 0.4):
-        head = _edge(proximal, middle, head=True).max() - proximal.length * np.cos(proximal.pitch)
-        base = _edge(distal, middle, head=False).min()
-        spaces.append(gap + base - head)
-    return float(np.mean(spaces))
-
-
-def _edge(bone: SolidBone, middle: float, *, head: bool) -> Grey:
-    """Where the film shows the surface of an end, slice by slice, at a share of its half width."""
-    surface = bone.head if head else bone.base
-    at = bone.length if head else 0.0
-    palm, back = (float(np.interp(at, bone.depths[:, 0], bone.depths[:, side])) for side in (1, 2))
-    v = np.array([middle * float(np.interp(at, bone.sides[:, 0], bone.sides[:, 1]))])
-    return np.array([float(bone.project(at + surface.at(v, w), w)[0]) for w in np.linspace(-0.8 * palm, 0.8 * back, 9)])

@@ -1,0 +1,88 @@
+"""The space between two bones as the film shows it, from the bones' solids: what a reader measures on a perfect film.
+
+The film shows the outline of a head, and of a base the floor of its socket, where the beam touches the surface: in
+front of the floor lie only the lips, behind it all of the bone. Both are projected with the bones' bend and roll.
+"""
+
+import numpy as np
+
+from rajobs.phantoms.drawing.canvas import Grey, Points, map_points
+from rajobs.phantoms.drawing.solid_bones import ROUNDING_MM, EndSurface, SolidBone
+
+_MIDDLE = 0.375  # of a joint's half width: over how much of it, to either side, a space is measured
+_INSIDE = 0.8  # of an end's half depth: beyond it lie its rounded rims
+
+
+def shown_width(proximal: SolidBone, distal: SolidBone) -> float:
+    """The mean distance in mm on the film from the floor of the base to the outline of the head; 0 where they overlap.
+
+    Over the middle of the joint's width, across the line midway between both. Erosions do not count.
+    """
+    head, base = _contour(proximal, head=True), _contour(distal, head=False)
+    back = -(_axis(proximal) + _axis(distal))
+    down = back / np.linalg.norm(back)
+    across = np.array([down[1], -down[0]])
+    centre = (head.mean(axis=0) + base.mean(axis=0)) / 2
+    half = (_half_width(proximal, head=True) + _half_width(distal, head=False)) / 2
+    x = np.linspace(-_MIDDLE, _MIDDLE, 41) * half
+    first, second = (_heights(line - centre, across, down, x) for line in (base, head))
+    slope = np.gradient((first + second) / 2, x)
+    return max(0.0, float(np.mean((second - first) / np.hypot(slope, 1))))
+
+
+def _heights(line: Points, across: Points, down: Points, x: Grey) -> Grey:
+    """How far down a contour lies at x across."""
+    at = line @ across
+    order = np.argsort(at)
+    heights: Grey = np.interp(x, at[order], (line @ down)[order])
+    return heights
+
+
+def _axis(bone: SolidBone) -> Points:
+    """From the base to the head on the film."""
+    axis: Points = bone.place[:, 0]
+    return axis
+
+
+def _half_width(bone: SolidBone, *, head: bool) -> float:
+    return float(np.interp(bone.length if head else 0.0, bone.sides[:, 0], bone.sides[:, 1:].mean(axis=1)))
+
+
+def _end(bone: SolidBone, *, head: bool) -> tuple[EndSurface, float, float, float]:
+    """The surface of an end, u of its middle, and its half depths to the palm and to the back."""
+    at = bone.length if head else 0.0
+    palm, back = (float(np.interp(at, bone.depths[:, 0], bone.depths[:, side])) for side in (1, 2))
+    return bone.head if head else bone.base, at, palm, back
+
+
+def _contour(bone: SolidBone, *, head: bool) -> Points:
+    """Body mm: where the beam touches the surface of an end, over the middle of its width."""
+    surface, at, palm, back = _end(bone, head=head)
+    half = _half_width(bone, head=head)
+    shown_v = np.linspace(-0.6, 0.6, 61) * half
+    shown_u = []
+    for w in np.linspace(-_INSIDE * palm, _INSIDE * back, 81):
+        v = shown_v - w * np.tan(bone.roll)  # of the slice's places that are shown there
+        deep = palm if w < 0 else back
+        from_side = (1 - np.sqrt((v / half) ** 2 + (w / deep) ** 2)) * min(half, deep)
+        rounded = ROUNDING_MM**2 / (4 * np.maximum(from_side, ROUNDING_MM / 2))
+        u = at + surface.at(v, w) + (-rounded if head else rounded)
+        shown_u.append(np.where(from_side > 0.15 * half, bone.project(u, w), -np.inf))
+    return map_points(np.column_stack([np.max(shown_u, axis=0), shown_v]), bone.place)
+
+
+def clear_space(proximal: SolidBone, distal: SolidBone, gap: float) -> float:
+    """The width in mm of the space between two bones that neither overlaps, as the film shows it; below 0: overlap."""
+    spaces = []
+    for middle in (-0.4, 0.0, 0.4):
+        head = _edge(proximal, middle, head=True).max() - proximal.length * np.cos(proximal.pitch)
+        base = _edge(distal, middle, head=False).min()
+        spaces.append(gap + base - head)
+    return float(np.mean(spaces))
+
+
+def _edge(bone: SolidBone, middle: float, *, head: bool) -> Grey:
+    """Where the film shows the surface of an end, slice by slice, at a share of its half width."""
+    surface, at, palm, back = _end(bone, head=head)
+    v = np.array([middle * float(np.interp(at, bone.sides[:, 0], bone.sides[:, 1]))])
+    return np.array([float(bone.project(at + surface.at(v, w), w)[0]) for w in np.linspace(-0.8 * palm, 0.8 * back, 9)])
