@@ -22,6 +22,7 @@ from rajobs.imaging.joint_space.frame import (
     unit_of,
     upright_patch,
 )
+from rajobs.imaging.joint_space.outlines import move_to_outlines
 from rajobs.imaging.joint_space.valleys import (
     Extent,
     Valley,
@@ -70,12 +71,13 @@ def measure_joint_space(pixels: NDArray[Any], joint: Row) -> JointSpace | None:
     if not strip.is_inside(around.shape):
         return None
     contours = trace(strip, site.valley, frame.unit)
-    widths = _widths(strip, contours)
+    outlines = move_to_outlines(strip, contours, frame.unit)
+    widths = _widths(strip, outlines)
     away = float(np.hypot(*(site.centre() - frame.centre))) / frame.unit
     confidence = _confidence(_doubts(site, strip, contours, widths) | {"away": away})
     if confidence < _LEAST_CONFIDENCE:
         return None
-    base, head = (strip.to_film(places)[MIDDLE] for places in contours.places)
+    base, head = (strip.to_film(places)[MIDDLE] for places in outlines.places)
     mean, least = (float(width * frame.unit) for width in (widths.mean(), widths.min()))
     return JointSpace(mean_px=mean, least_px=least, confidence=confidence, base=base, head=head)
 

@@ -35,7 +35,8 @@ class Ray:
 class JointSpace:
     """What can be measured of a joint, or why not."""
 
-    width: float | None  # mm that the film shows over the middle of the joint; None: displaced
+    width: float | None  # mm that the film shows over the middle of the joint; None: there is no such width
+    displaced: bool
     clear: float  # mm of it that neither bone overlaps on the film; below 0: overlap
 
 
@@ -53,7 +54,7 @@ _MOST_OVERLAP = 1.6  # mm by which a lip may lie over the other bone's end: beyo
 
 def is_assessable(space: JointSpace) -> bool:
     """Whether a reader sees the joint space, or that it is gone."""
-    return space.width is None or space.clear > -_MOST_OVERLAP
+    return space.displaced or space.clear > -_MOST_OVERLAP
 
 
 def unit_vector(vector: Points) -> Points:
@@ -113,8 +114,9 @@ def pose_ray(ray: Ray, build: Build, side: str, scores: Scores) -> PosedRay:
 
 def _joint_space(proximal: SolidBone, distal: SolidBone, damage: DamagedJoint, gap: float) -> JointSpace:
     """The space of a posed joint."""
-    width = None if damage.space is None else (0.0 if damage.fused else shown_width(proximal, distal))
-    return JointSpace(width=width, clear=clear_space(proximal, distal, gap))
+    displaced = damage.space is None
+    width = None if displaced else (0.0 if damage.fused else shown_width(proximal, distal))
+    return JointSpace(width=width, displaced=displaced, clear=clear_space(proximal, distal, gap))
 
 
 def _fusion_bridge(build: Build, name: str, at: Points, axis: Points, gap: float, width: float) -> Bone:

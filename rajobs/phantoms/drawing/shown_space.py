@@ -11,13 +11,17 @@ from rajobs.phantoms.drawing.solid_bones import ROUNDING_MM, EndSurface, SolidBo
 
 _MIDDLE = 0.375  # of a joint's half width: over how much of it, to either side, a space is measured
 _INSIDE = 0.8  # of an end's half depth: beyond it lie its rounded rims
+_ISLAND = 0.9  # width of an epiphysis over that of its bone, below which it is an island in cartilage
 
 
-def shown_width(proximal: SolidBone, distal: SolidBone) -> float:
+def shown_width(proximal: SolidBone, distal: SolidBone) -> float | None:
     """The mean distance in mm on the film from the floor of the base to the outline of the head; 0 where they overlap.
 
-    Over the middle of the joint's width, across the line midway between both. Erosions do not count.
+    Over the middle of the joint's width, across the line midway between both. Erosions do not count. None: an end is
+    still mostly cartilage, so that its outline is not that of the joint.
     """
+    if any(bone.physis and bone.physis.narrower < _ISLAND for bone in (proximal, distal)):
+        return None
     head, base = _contour(proximal, head=True), _contour(distal, head=False)
     back = -(_axis(proximal) + _axis(distal))
     down = back / np.linalg.norm(back)
@@ -56,7 +60,7 @@ def _end(bone: SolidBone, *, head: bool) -> tuple[EndSurface, float, float, floa
 
 
 def _contour(bone: SolidBone, *, head: bool) -> Points:
-    """Body mm: where the beam touches the surface of an end, over the middle of its width."""
+    """Body mm: the farthest that the film shows of an end's surface, over the middle of its width."""
     surface, at, palm, back = _end(bone, head=head)
     half = _half_width(bone, head=head)
     shown_v = np.linspace(-0.6, 0.6, 61) * half
