@@ -15,8 +15,8 @@ from rajobs.imaging.joint_space.frame import STEP, Frame, Grey, Numbers, Surroun
 from rajobs.imaging.joint_space.valleys import Valley
 
 _COLUMNS, _SAMPLES = 33, 56
-MIDDLE = slice(6, 27)  # the columns that are measured: two thirds
-_SHOWN = 0.6  # of a joint's half width that the columns cover
+MIDDLE = slice(6, 27)  # the columns that are measured: the middle third of the base
+_SHOWN = 1.6 / 3  # of a base's half width that the columns cover
 _BEYOND = 0.055  # on either side of the valley
 _BLUR_PX, _BLUR = 0.7, 0.002  # standard deviation along a column: whichever is more
 _LIP = 0.03  # standard deviation of how far from the valley the plate may lie

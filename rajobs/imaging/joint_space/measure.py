@@ -38,13 +38,14 @@ MEASURED_SITES = frozenset({"MCP1", *(f"{joint}{ray}" for joint in ("MCP", "PIP"
 """A thumb lies on its side on a film of a hand, so that its IP joint is seen askew."""
 _LEAST_CONFIDENCE = 0.1
 _USUAL_HALF = 0.11  # of a joint whose sides are not seen
+_FLESH = 0.3  # of the line through the space that is darker than what else lies there
 _RIM = 0.015  # depth of bone beside the space that is compared with it
 _TILTS = 0.4, 0.25  # how steep a joint may be in its frame: as its row places it, and as it was itself seen to lie
 
 
 @dataclass(frozen=True, kw_only=True)
 class JointSpace:
-    """A joint's space in pixels of the film, over the middle 38 % of its width, and the contours it lies between."""
+    """A joint's space in pixels of the film, over the middle third of its base, and the contours it lies between."""
 
     mean_px: float
     least_px: float
@@ -99,13 +100,13 @@ class _Joint:
 
     @property
     def middle(self) -> float:
-        """Of both bones across, in units from the middle of the patch."""
-        return float(np.mean([extent.middle for extent in self._seen])) if self._seen else 0.0
+        """Of the base across, else of the head, in units from the middle of the patch."""
+        return self._seen[0].middle if self._seen else 0.0
 
     @property
     def half(self) -> float:
-        """Half the joint's width."""
-        return float(np.mean([extent.half for extent in self._seen])) if self._seen else _USUAL_HALF
+        """Half the base's width, else the head's."""
+        return self._seen[0].half if self._seen else _USUAL_HALF
 
     @property
     def offset(self) -> float:
@@ -131,7 +132,9 @@ def _find_joint(around: Surroundings, frame: Frame, name: str) -> _Joint | None:
         if valley is None:
             return None
         lines = along(patch, valley)
-        base, head = extent_of(lines[1] - lines[0]), extent_of(lines[2] - lines[0])
+        # Where a bent finger's bones overlap the space is as bright as they are, but nowhere darker than flesh.
+        dark = np.minimum(lines[0], quantile(lines[0], _FLESH))
+        base, head = extent_of(lines[1] - dark), extent_of(lines[2] - dark)
         joint = _Joint(frame=frame, patch=patch, valley=valley, lines=lines, base=base, head=head)
         if joint.is_centred():
             break

@@ -156,7 +156,7 @@ def along(patch: Grey, valley: Valley) -> Grey:
     """The brightness along the space, the base and the head of a joint: three lines across the patch."""
     x = np.arange(-ACROSS, ACROSS + 1)
     curve = valley.row + valley.slope * x + valley.bend(np.clip(x * STEP, -0.07, 0.07)) / STEP
-    outside = valley.width / 2 + np.array([[2], [4], [6], [8]])
+    outside = valley.width / 2 + np.array([[6], [8], [10], [12]])
     rows = np.vstack([curve + np.array([[-1], [0], [1]]), curve - outside, curve + outside])
     grey = patch[np.clip(np.rint(rows), 0, ROWS - 1).astype(np.intp), ACROSS + x]
     lines = np.stack([grey[:3].mean(axis=0), grey[3:7].mean(axis=0), grey[7:].mean(axis=0)])
@@ -164,7 +164,7 @@ def along(patch: Grey, valley: Valley) -> Grey:
 
 
 def extent_of(brighter: Grey) -> Extent:
-    """Where a bone lies along a curve, from how much brighter than the space it is there."""
+    """Where a bone lies along a curve, from how much brighter than what is not bone it is there."""
     level = quantile(brighter[ACROSS - 18 : ACROSS + 19], 0.7)
     lit = (brighter > 0.35 * level).astype(np.uint8)
     lit = np.asarray(cv2.morphologyEx(lit[None], cv2.MORPH_CLOSE, np.ones((1, 9), np.uint8)), np.uint8)[0]

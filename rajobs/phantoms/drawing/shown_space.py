@@ -9,7 +9,7 @@ import numpy as np
 from rajobs.phantoms.drawing.canvas import Grey, Points, map_points
 from rajobs.phantoms.drawing.solid_bones import ROUNDING_MM, EndSurface, SolidBone
 
-_MIDDLE = 0.375  # of a joint's half width: over how much of it, to either side, a space is measured
+_MIDDLE = 1 / 3  # of a base's half width: over how much of it, to either side, a space is measured
 _INSIDE = 0.8  # of an end's half depth: beyond it lie its rounded rims
 _ISLAND = 0.9  # width of an epiphysis over that of its bone, below which it is an island in cartilage
 
@@ -17,8 +17,8 @@ _ISLAND = 0.9  # width of an epiphysis over that of its bone, below which it is 
 def shown_width(proximal: SolidBone, distal: SolidBone) -> float | None:
     """The mean distance in mm on the film from the floor of the base to the outline of the head; 0 where they overlap.
 
-    Over the middle of the joint's width, across the line midway between both. Erosions do not count. None: an end is
-    still mostly cartilage, so that its outline is not that of the joint.
+    Over the middle third of the base's width, across the line midway between both. Erosions do not count. None: an end
+    is still mostly cartilage, so that its outline is not that of the joint.
     """
     if any(bone.physis and bone.physis.narrower < _ISLAND for bone in (proximal, distal)):
         return None
@@ -26,10 +26,8 @@ def shown_width(proximal: SolidBone, distal: SolidBone) -> float | None:
     back = -(_axis(proximal) + _axis(distal))
     down = back / np.linalg.norm(back)
     across = np.array([down[1], -down[0]])
-    centre = (head.mean(axis=0) + base.mean(axis=0)) / 2
-    half = (_half_width(proximal, head=True) + _half_width(distal, head=False)) / 2
-    x = np.linspace(-_MIDDLE, _MIDDLE, 41) * half
-    first, second = (_heights(line - centre, across, down, x) for line in (base, head))
+    x = np.linspace(-_MIDDLE, _MIDDLE, 41) * _half_width(distal, head=False)
+    first, second = (_heights(line - base.mean(axis=0), across, down, x) for line in (base, head))
     slope = np.gradient((first + second) / 2, x)
     return max(0.0, float(np.mean((second - first) / np.hypot(slope, 1))))
 
