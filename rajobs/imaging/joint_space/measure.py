@@ -22,7 +22,7 @@ from rajobs.imaging.joint_space.frame import (
     unit_of,
     upright_patch,
 )
-from rajobs.imaging.joint_space.outlines import move_to_outlines
+from rajobs.imaging.joint_space.outlines import Outlines, find_outlines
 from rajobs.imaging.joint_space.valleys import (
     Extent,
     Valley,
@@ -72,10 +72,11 @@ def measure_joint_space(pixels: NDArray[Any], joint: Row) -> JointSpace | None:
     if not strip.is_inside(around.shape):
         return None
     contours = trace(strip, site.valley, frame.unit)
-    outlines = move_to_outlines(strip, contours, frame.unit)
+    outlines = find_outlines(strip, contours, frame.unit)
     widths = _widths(strip, outlines)
+    narrow = float(widths.mean()) / outlines.blur
     away = float(np.hypot(*(site.centre() - frame.centre))) / frame.unit
-    confidence = _confidence(_doubts(site, strip, contours, widths) | {"away": away})
+    confidence = _confidence(_doubts(site, strip, contours, widths) | {"away": away, "narrow": narrow})
     if confidence < _LEAST_CONFIDENCE:
         return None
     base, head = (strip.to_film(places)[MIDDLE] for places in outlines.places)
@@ -143,9 +144,9 @@ def _find_joint(around: Surroundings, frame: Frame, name: str) -> _Joint | None:
     return joint
 
 
-def _widths(strip: Strip, contours: Contours) -> Numbers:
-    """The distance between the contours in each measured column, across the line midway between them."""
-    base, head = contours.places
+def _widths(strip: Strip, outlines: Outlines) -> Numbers:
+    """The distance between the outlines in each measured column, across the line midway between them."""
+    base, head = outlines.places
     lean = np.gradient((base + head) / 2, strip.length / (len(base) - 1))
     widths: Numbers = ((head - base) / np.hypot(lean, 1))[MIDDLE]
     return widths
@@ -167,6 +168,7 @@ _TRUST = MappingProxyType(
         "width": (0.005, 0.010),
         "wide": (0.12, 0.085),  # a small child's cartilage
         "pixels": (1.8, 3.5),  # of the width
+        "narrow": (3.5, 5.5),  # width over the film's blur: two edges that run into one another look farther apart
         "away": (0.18, 0.11),  # from where the row places the joint: another joint
     }
 )
@@ -180,7 +182,7 @@ def _confidence(values: dict[str, float]) -> float:
 
 
 def _doubts(joint: _Joint, strip: Strip, contours: Contours, widths: Numbers) -> dict[str, float]:
-    """The values by which a measurement is trusted, but for `away`."""
+    """The values by which a measurement is trusted, but for `away` and `narrow`."""
     scale = max(quantile(joint.patch[::2, ::2], 0.97) - quantile(joint.patch[::2, ::2], 0.05), 1e-6)
     dark, depth = _darkness(strip, contours)
     noise = max(quantile(np.abs(np.diff(strip.grey[:, MIDDLE], axis=1)), 0.5), 1e-6 * scale)

@@ -7,7 +7,7 @@ of the floor, while the plate goes on behind it. Of a plate of 3 to 8 b, as they
 edge lies 1.1 to 1.6 b behind the floor.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -20,6 +20,14 @@ _FINE = 0.0005  # between the samples of a profile, in units
 _REACH, _NEAR = 0.028, 0.003  # of a profile to either side of a contour, and how far from it the steepest place lies
 _BLUR_PX, _BLUR = 0.7, 0.0018  # standard deviation along a profile: whichever is more
 _LEAST, _MOST = 0.0012, 0.012  # of a film's blur
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outlines:
+    """The floor of a base and the outline of a head in a strip."""
+
+    places: Numbers  # (2, columns)
+    blur: float  # of the film, standard deviation in units
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +48,8 @@ class _Edge:
         return self.steepest + int(behind[0]) if len(behind) else len(self.profile) - 1
 
 
-def move_to_outlines(strip: Strip, contours: Contours, unit: float) -> Contours:
-    """The contours at the floor of the base and at the outline of the head; `unit` is in pixels."""
+def find_outlines(strip: Strip, contours: Contours, unit: float) -> Outlines:
+    """The contours moved to the floor of the base and to the outline of the head; `unit` is in pixels."""
     base, head = contours.places
     sigma = max(_BLUR_PX / unit, _BLUR)
     into_base, into_head = (_edge_at(strip, line, sign, sigma) for line, sign in ((base, -1), (head, 1)))
@@ -49,7 +57,7 @@ def move_to_outlines(strip: Strip, contours: Contours, unit: float) -> Contours:
     blur = min(max(blur, _LEAST), _MOST)
     outline = _away(into_head.steepest) - _STEEPEST * blur
     floor = -(_away(into_base.brightest()) - _BRIGHTEST * blur)
-    return replace(contours, places=np.stack([base + floor, head + outline]))
+    return Outlines(places=np.stack([base + floor, head + outline]), blur=blur)
 
 
 def _away(sample: int) -> float:
