@@ -1,4 +1,7 @@
-"""The joint space is measured on drawings of two arcs with a known gap, and left out where there is none to measure."""
+"""The joint space is measured on drawings of two arcs with a known gap, and left out where there is none to measure.
+
+Both bones are round along the beam: their brightness begins with the root of the depth, as that of every round body.
+"""
 
 from dataclasses import replace
 from functools import cache
@@ -27,15 +30,21 @@ def row(*, site: str = "MCP3", at: NDArray[np.float64] = MIDDLE, angle: float = 
     )  # fmt: skip
 
 
+def rising(depth: NDArray[np.float64], whole: float) -> NDArray[np.float64]:
+    """From 0 at the surface of a round body to 1 at this depth."""
+    share: NDArray[np.float64] = np.sqrt(np.clip(depth / whole, 0, 1))
+    return share
+
+
 @cache
 def film(
-    gap: float, *, angle: float = 0.0, aside: float = 0.0, lip: float = 0.0, growth_plate: bool = False,
+    gap: float, *, angle: float = 0.0, aside: float = 0.0, lip: float = 0.012, growth_plate: bool = False,
     noise: float = 0.01, blur: float = 1.0, unit: float = UNIT,
 ) -> NDArray[np.uint16]:  # fmt: skip
     """A round head and a base around it, `gap` pixels apart in the middle, in 12 bits.
 
-    `aside` moves the base across by units, so that the space is a wedge. `lip` is how far a grey seam reaches over the
-    space, and `growth_plate` puts a dark band into the base, as in a child.
+    `aside` moves the base across by units, so that the space is a wedge. `lip` is how far the rim of the base reaches
+    over the space, and `growth_plate` puts a dark band into the base, as in a child.
     """
     finer = 3
     columns, rows = np.meshgrid(np.arange(SIZE[0] * finer), np.arange(SIZE[1] * finer))
@@ -47,11 +56,11 @@ def film(
     head = ROUND - np.hypot(x, y - ROUND - share / 2)  # depth below the surface
     base = np.hypot(x - aside, y - ROUND - share / 2) - ROUND - share
     light = 0.20 + 0.12 * (np.abs(x) < 0.24)
-    in_head = np.abs(x) < HALF
-    light += 0.3 * (((head > 0) | (y > ROUND + share / 2)) & in_head)
+    in_head = (np.abs(x) < HALF) & (y > -ROUND / 2)
+    light += 0.3 * rising(np.where(y > ROUND + share / 2, 1.0, head), 0.03) * in_head
     in_base = (np.abs(x) < HALF) & (y < ROUND / 2)
-    light += (0.25 + 0.3 * (base < 0.03)) * ((base > 0) & in_base)
-    light += 0.1 * ((base > -lip) & (base <= 0) & in_base)
+    light += (0.25 + 0.3 * (1 - rising(base, 0.04))) * ((base > 0) & in_base)
+    light += 0.55 * (1 - rising(-base, lip)) * ((base <= 0) & in_base)
     if growth_plate:
         light[(np.abs(y + 0.09) < 0.012) & in_base] = 0.32
     small = cv2.resize(light.astype(np.float32), SIZE, interpolation=cv2.INTER_AREA)
@@ -124,6 +133,12 @@ def test_depth_and_exposure_of_the_film_do_not_matter() -> None:
 def test_a_closed_space_is_not_measured() -> None:
     for gap in (0.0, -6.0):
         space = measure_joint_space(film(gap), row())
+        assert space is None or space.confidence < 0.5
+
+
+def test_a_space_about_as_narrow_as_the_blur_is_not_trusted() -> None:
+    for gap in (2.0, 3.0, 5.0):
+        space = measure_joint_space(film(gap, blur=2.0), row())
         assert space is None or space.confidence < 0.5
 
 

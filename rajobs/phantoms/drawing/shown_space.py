@@ -22,7 +22,7 @@ def shown_width(proximal: SolidBone, distal: SolidBone) -> float | None:
     """
     if any(bone.physis and bone.physis.narrower < _ISLAND for bone in (proximal, distal)):
         return None
-    head, base = _contour(proximal, head=True), _contour(distal, head=False)
+    head, base = contour_of(proximal, head=True), contour_of(distal, head=False)
     back = -(_axis(proximal) + _axis(distal))
     down = back / np.linalg.norm(back)
     across = np.array([down[1], -down[0]])
@@ -57,7 +57,7 @@ def _end(bone: SolidBone, *, head: bool) -> tuple[EndSurface, float, float, floa
     return bone.head if head else bone.base, at, palm, back
 
 
-def _contour(bone: SolidBone, *, head: bool) -> Points:
+def contour_of(bone: SolidBone, *, head: bool) -> Points:
     """Body mm: the farthest that the film shows of an end's surface, over the middle of its width."""
     surface, at, palm, back = _end(bone, head=head)
     half = _half_width(bone, head=head)

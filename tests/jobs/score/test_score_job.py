@@ -11,6 +11,9 @@ import pytest
 
 from rajobs import studies
 from rajobs.__main__ import main
+from rajobs.imaging.joint_space.measure import measure_joint_space
+from rajobs.imaging.rows import JOINTS
+from rajobs.imaging.views import show
 from rajobs.jobs.score.bundle_columns import describe_bundles
 from rajobs.jobs.score.job import find_models
 from rajobs.jobs.score.steps import ScoreSteps
@@ -134,6 +137,28 @@ def test_joints_lie_where_the_labels_say_and_have_the_method_s_scores(data: Path
             assert (joint["erosion"] is None) == (site.erosion_max is None or hidden)
             assert joint["erosion"] is None or len(joint["erosion_p"]) == 6
         assert joint["confidence"] is None, "nobody estimated it: the labels say where the joint is"
+
+
+def test_joint_spaces_are_those_that_the_measure_finds_on_the_film(data: Path, tables: Path) -> None:
+    read = ["image_id", "spacing_mm", "pixels", "window_centre", "window_width"]
+    table = read_table(open_store(str(data)), "images", schemas.IMAGES, read)
+    images = {row["image_id"]: row for row in table.to_pylist()}
+    positions = hand_positions(read_table(open_store(str(data)), "labels", schemas.LABELS))
+    joints = read_table(open_store(str(tables)), "joints", schemas.JOINTS).to_pylist()
+    written = {(row["image_id"], row["side"], row["site"]): row for row in joints}
+    measured = 0
+    for name in {row["image_id"] for row in joints}:
+        spacing, deep = images[name]["spacing_mm"], show(images[name], "pixels").deep
+        assert deep is not None
+        for joint in JOINTS.cut(name, 0, positions[name]):
+            space = measure_joint_space(deep, joint)
+            row = written[name, joint.side, joint.site]
+            assert row["jsw_px"] == (None if space is None else pytest.approx(space.mean_px, rel=1e-5))
+            assert row["jsw_confidence"] == (None if space is None else pytest.approx(space.confidence, rel=1e-5))
+            known = space is not None and spacing is not None
+            assert row["jsw_mm"] == (pytest.approx(space.mean_px * spacing, rel=1e-5) if known else None)
+            measured += known
+    assert measured
 
 
 def test_scored_again_nothing_is_done_and_new_labels_score_their_parts_again(

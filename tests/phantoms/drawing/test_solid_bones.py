@@ -9,6 +9,7 @@ from rajobs.phantoms.drawing import solid_bones
 from rajobs.phantoms.drawing.canvas import Canvas, blank_canvas
 from rajobs.phantoms.drawing.joint_damage import damage_joint
 from rajobs.phantoms.drawing.rays import JointSpace, Ray, is_assessable, pose_ray
+from rajobs.phantoms.drawing.shown_space import contour_of, shown_width
 from rajobs.phantoms.drawing.solid_bones import SolidBone, bone_thickness, draw_solid
 from rajobs.phantoms.people.build import Build
 from rajobs.phantoms.people.joint_scores import Score
@@ -51,16 +52,44 @@ def dark_band_mm(canvas: Canvas, *solids: SolidBone) -> float:
 
 def test_the_dark_band_between_two_bones_is_as_wide_as_their_space(canvas: Canvas) -> None:
     proximal, distal, space = bones(*knuckle())
-    assert space.width == pytest.approx(GAP, rel=0.1)
+    assert space.width == pytest.approx(GAP, rel=0.15)
     # The lips of the socket narrow what is dark; without them it is the space.
     without_lips = replace(distal, base=replace(distal.base, curve=0.0, lean=0.0))
-    assert dark_band_mm(canvas, proximal, without_lips) == pytest.approx(space.width, abs=0.25)
+    width = shown_width(proximal, without_lips)
+    assert width is not None and dark_band_mm(canvas, proximal, without_lips) == pytest.approx(width, abs=0.25)
+
+
+@pytest.mark.parametrize(("pitch", "roll"), [(0.0, 0.0), (0.12, 0.0), (-0.1, 0.3), (0.15, -0.4)])
+def test_contours_lie_where_a_bent_and_turned_bone_shows_them(
+    monkeypatch: pytest.MonkeyPatch, pitch: float, roll: float
+) -> None:
+    monkeypatch.setattr(solid_bones, "SLICE_MM", 0.1)
+    fine = blank_canvas((400, 300), 0.05, np.random.default_rng(0))
+    fine = replace(fine, trabeculae=np.zeros_like(fine.trabeculae))
+    for solid, head in zip(bones(*knuckle(pitches=(pitch, pitch)))[:2], (True, False), strict=True):
+        solid = replace(solid, roll=roll, holes=(), place=np.eye(2, 3))
+        thickness, low = bone_thickness(solid, fine)
+        u = low[0] + np.arange(len(thickness)) * fine.bone_pitch
+        contour = contour_of(solid, head=head)
+        for v in (-2.0, 0.0, 2.0):
+            profile = thickness[:, round((v - low[1]) / fine.bone_pitch)]
+            at = float(np.interp(v, contour[:, 1], contour[:, 0]))
+            # A head begins at its outline. A base is brightest at its floor: in front of it only the lips are passed.
+            near = np.abs(u - at) < 1.2
+            seen = u[profile > 0.6].max() if head else u[near][profile[near].argmax()]
+            assert seen == pytest.approx(at, abs=0.12 if head else 0.2)
 
 
 def test_a_bent_finger_lays_a_rim_over_its_joint(canvas: Canvas) -> None:
     flat, bent = (bones(*knuckle(pitches=(0.0, pitch)))[2] for pitch in (0.0, 0.5))
-    assert flat.clear > 0.3 > bent.clear and flat.width == bent.width, "the joint is as wide as it was"
+    assert flat.clear > 0.3 > bent.clear
     assert is_assessable(flat) and not is_assessable(bones(*knuckle(pitches=(-0.3, 0.7)))[2])
+
+
+def test_no_width_is_told_where_the_end_of_a_bone_is_an_island_in_cartilage() -> None:
+    toddler, teenager = (bones(*knuckle(), replace(ADULT, age=age))[2] for age in (3.0, 15.0))
+    assert toddler.width is None and is_assessable(toddler)
+    assert teenager.width is not None
 
 
 def test_a_fused_joint_is_assessable_however_its_bones_lie() -> None:
