@@ -57,7 +57,8 @@ def find_outlines(strip: Strip, contours: Contours, unit: float) -> Outlines:
     blur = min(max(blur, _LEAST), _MOST)
     outline = _away(into_head.steepest) - _STEEPEST * blur
     floor = -(_away(into_base.brightest()) - _BRIGHTEST * blur)
-    return Outlines(places=np.stack([base + floor, head + outline]), blur=blur)
+    of_base = _FINE * (into_base.brightest() - into_base.steepest) / (_BRIGHTEST + _STEEPEST)
+    return Outlines(places=np.stack([base + floor, head + outline]), blur=max(blur, min(of_base, _MOST)))
 
 
 def _away(sample: int) -> float:
