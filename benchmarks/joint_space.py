@@ -81,7 +81,7 @@ def joints_of(positions: Sequence[Position]) -> list[Row]:
 
 
 def compare_with_truth(films: int, pitch: float, sheet: list[Bytes]) -> pd.DataFrame:
-    """A row for each joint whose space the drawings tell, measured or not."""
+    """A row for each joint, measured or not; without a true width where the drawings tell none."""
     rows = []
     for seed in range(films):
         picture = drawn_film(seed, pitch)
@@ -91,13 +91,13 @@ def compare_with_truth(films: int, pitch: float, sheet: list[Bytes]) -> pd.DataF
         for joint in joints:
             space = measure_joint_space(pixels, joint)
             sheet.append(tile(pixels, joint, space, f"{seed} {joint.site}", spacing))
-            if joint.site in widths:
-                rows.append(
-                    {
-                        "group": group_of(joint.site), "jsn": jsn.get(joint.site), "true": widths[joint.site],
-                        "mm": space.mean_px * spacing if space else np.nan, "confidence": confidence_of(space),
-                    }
-                )  # fmt: skip
+            rows.append(
+                {
+                    "group": group_of(joint.site), "jsn": jsn.get(joint.site),
+                    "true": widths.get(joint.site, np.nan), "mm": space.mean_px * spacing if space else np.nan,
+                    "confidence": confidence_of(space),
+                }
+            )  # fmt: skip
     return pd.DataFrame(rows, columns=["group", "jsn", "true", "mm", "confidence"])
 
 
@@ -108,10 +108,12 @@ def confidence_of(space: JointSpace | None) -> float:
 
 def print_errors(table: pd.DataFrame, pitch: float) -> None:
     """Errors in mm by confidence, joint and JSN."""
-    if table.empty:
-        print("these drawings do not tell their joint spaces (truths of joint_space, jsw_mm)")
-        return
-    print(f"drawn at {pitch} mm: {len(table)} joints")
+    untold, table = table[table.true.isna()], table[table.true.notna()]
+    sure = int((untold.confidence >= CONFIDENT).sum())
+    print(
+        f"drawn at {pitch} mm: {len(table)} joints whose width is told; {len(untold)} others, displaced, hidden or of "
+        f"small children, of which {sure} are measured with a confidence of {CONFIDENT} and more"
+    )
     for least in THRESHOLDS:
         _print_error(f"confidence {least} and more", table, table[table.confidence >= least])
     trusted = table[table.confidence >= CONFIDENT]
