@@ -59,6 +59,9 @@ def sure(*scores_of_rows: int | None, classes: int, apart: float = 0.0) -> Vote:
     )
 
 
+NO_SPACES: list[dict[str, object]] = [{}] * 60  # of the joints of any hands here
+
+
 def test_a_kind_is_written_for_films_of_view_other_if_it_is_likely() -> None:
     view, kind = studies.find("hand_filter").targets
     likely = np.full((4, len(kind.classes)), 0.01)
@@ -75,7 +78,7 @@ def test_a_kind_is_written_for_films_of_view_other_if_it_is_likely() -> None:
 def test_every_site_has_a_row_and_only_scores_of_the_method() -> None:
     hands = [a_hand(0, "MCP2", "trapezium"), a_hand(1, "STT", "IP", "MCP2")]
     votes = votes_of(JOINTS, jsn=sure(3, 1, 2, 4, None, classes=5), erosion=sure(5, 2, 3, 1, 4, classes=11))
-    fill_joints(hands, votes, ["b"])
+    fill_joints(hands, votes, NO_SPACES, ["b"])
     left, right = ({row["site"]: row for row in hand.joints} for hand in hands)
     assert JOINTS.rows([*hands[0].joints, *hands[1].joints]).num_rows == 44
     assert left["MCP2"]["jsn"] == 3 and left["MCP2"]["erosion"] == 5 and len(left["MCP2"]["erosion_p"]) == 6
@@ -90,7 +93,7 @@ def test_probabilities_beyond_what_a_site_can_have_are_shared_among_the_rest() -
     hand = a_hand(0, "MCP2")
     p = np.zeros((1, 11))
     p[0, [2, 5, 9]] = 0.3, 0.2, 0.5
-    fill_joints([hand], votes_of(JOINTS, erosion=vote_of(p)), [])
+    fill_joints([hand], votes_of(JOINTS, erosion=vote_of(p)), NO_SPACES, [])
     (row,) = (row for row in hand.joints if row["site"] == "MCP2")
     assert row["erosion_p"] == pytest.approx([0, 0, 0.6, 0, 0, 0.4]) and row["erosion"] == 2
 
@@ -98,7 +101,7 @@ def test_probabilities_beyond_what_a_site_can_have_are_shared_among_the_rest() -
 def test_totals_and_doubt_of_a_film_s_two_hands() -> None:
     hands = [a_hand(0, "MCP2", "MCP3"), a_hand(1, "MCP2", "MCP3", view_p=0.55)]
     votes = votes_of(JOINTS, jsn=sure(4, 4, 0, 0, classes=5), erosion=sure(5, 5, 0, 0, classes=11, apart=0.5))
-    fill_joints(hands, votes, ["s"])
+    fill_joints(hands, votes, NO_SPACES, ["s"])
     stage = sure(5, 0, classes=6)
     ra = replace(vote_of(np.array([[0.0, 1.0], [0.2, 0.8]])), target=studies.find("ra_recognition").target("ra"))
     left, right = extremity_rows(hands, votes_of(EXTREMITIES, ra=ra, stage=stage), ["s", "r"])
@@ -118,7 +121,7 @@ def test_a_joint_that_is_not_assessable_has_no_score_and_is_a_reason_of_doubt() 
         JOINTS, jsn=sure(*[1] * sites, classes=5), erosion=sure(*[2] * sites, classes=11),
         assessable=replace(vote_of(can_be_judged), target=studies.find("svdh_scoring").target("assessable")),
     )  # fmt: skip
-    fill_joints([hand], votes, ["s"])
+    fill_joints([hand], votes, NO_SPACES, ["s"])
     rows = {row["site"]: row for row in JOINTS.rows(hand.joints).to_pylist()}
     scored, (*hidden, unknown) = HAND_JSN_SITES[:-4], HAND_JSN_SITES[-4:]
     assert {rows[site]["jsn"] for site in scored} == {1} and rows["MCP2"]["assessable_p"] == pytest.approx(0.6)
@@ -131,7 +134,7 @@ def test_a_joint_that_is_not_assessable_has_no_score_and_is_a_reason_of_doubt() 
 
 def test_hands_that_nobody_scored_are_not_doubted_for_it() -> None:
     hand = a_hand(0, "MCP2")
-    fill_joints([hand], votes_of(JOINTS), [])
+    fill_joints([hand], votes_of(JOINTS), NO_SPACES, [])
     (row,) = extremity_rows([hand], votes_of(EXTREMITIES), [])
     assert row["svdh_total"] is None and row["coverage"] == 0 and row["doubt"] == 0 and "stage" not in row
 
@@ -202,6 +205,6 @@ def test_a_score_learnt_as_a_name_stays_one_where_a_site_cannot_have_the_highest
     p[0, [0, 2, 3, 9]] = 0.4, 0.25, 0.3, 0.05
     target = target_as_learnt(scores("erosion", 10), [False])
     vote = replace(vote_of(p), answers=np.zeros(1, np.int64), target=target)
-    fill_joints([hand], votes_of(JOINTS, erosion=vote), [])
+    fill_joints([hand], votes_of(JOINTS, erosion=vote), NO_SPACES, [])
     (row,) = (row for row in hand.joints if row["site"] == "MCP2")
     assert row["erosion"] == 0, "the median would be 2"
