@@ -7,7 +7,7 @@ front of the floor lie only the lips, behind it all of the bone. Both are projec
 import numpy as np
 
 from rajobs.phantoms.drawing.canvas import Grey, Points, map_points
-from rajobs.phantoms.drawing.solid_bones import ROUNDING_MM, EndSurface, SolidBone
+from rajobs.phantoms.drawing.solid_bones import CORNERED, ROUNDING_MM, EndSurface, SolidBone, cornered_radius
 
 _MIDDLE = 1 / 3  # of a base's half width: over how much of it, to either side, a space is measured
 _INSIDE = 0.8  # of an end's half depth: beyond it lie its rounded rims
@@ -64,9 +64,10 @@ def contour_of(bone: SolidBone, *, head: bool) -> Points:
     shown_v = np.linspace(-0.6, 0.6, 61) * half
     shown_u = []
     for w in np.linspace(-_INSIDE * palm, _INSIDE * back, 81):
-        v = shown_v - w * np.tan(bone.roll)  # of the slice's places that are shown there
+        v = shown_v / np.cos(bone.roll) - w * np.tan(bone.roll)  # of the slice's places that are shown there
         deep = palm if w < 0 else back
-        from_side = (1 - np.sqrt((v / half) ** 2 + (w / deep) ** 2)) * min(half, deep)
+        radius = cornered_radius((v / half) ** 2, np.full(len(v), (w / deep) ** 2), CORNERED)
+        from_side = (1 - radius) * min(half, deep)
         rounded = ROUNDING_MM**2 / (4 * np.maximum(from_side, ROUNDING_MM / 2))
         u = at + surface.at(v, w) + (-rounded if head else rounded)
         shown_u.append(np.where(from_side > 0.15 * half, bone.project(u, w), -np.inf))

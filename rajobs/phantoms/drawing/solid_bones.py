@@ -15,7 +15,7 @@ _EDGE = 0.16  # mm over which a surface fades in
 ROUNDING_MM = 0.9  # mm by which the rim between side and end is rounded
 _SHAFT = (0.33, 0.60)  # shares of the length between which a bone is a plain tube
 _CORNERS = (0.14, *_SHAFT, 0.78)  # shares of the length between which a bone becomes a tube
-_CORNERED = 0.85  # how square the ends are across: 1 is a curve of the fourth degree
+CORNERED = 0.85  # how square the ends are across: 1 is a curve of the fourth degree
 _MINERAL = 0.80  # density of a bone's shell over that of compact cortex
 
 
@@ -175,9 +175,8 @@ def _slice_density(bone: SolidBone, u: Grey, v: Grey, w: float, step: np.float32
     ratio = v[None, :] / side
     # A shaft is an ellipse across; its ends have corners.
     square = ratio * ratio
-    radius = np.sqrt(square + share)
-    corners = np.interp(u, np.array(_CORNERS) * bone.length, (_CORNERED, 0, 0, _CORNERED)).astype(np.float32)[:, None]
-    radius += corners * (np.sqrt(np.sqrt(square * square + share * share)) - radius)
+    corners = np.interp(u, np.array(_CORNERS) * bone.length, (CORNERED, 0, 0, CORNERED)).astype(np.float32)[:, None]
+    radius = cornered_radius(square, share, corners)
     # A surface that faces the tube fades in over the slice, so that slices do not show as rings.
     edge = np.float32(_EDGE) + step * share / np.maximum(square + share, np.float32(0.01))
     from_side = (1 - radius) * np.minimum(side, deep.astype(np.float32)[:, None])
@@ -185,6 +184,7 @@ def _slice_density(bone: SolidBone, u: Grey, v: Grey, w: float, step: np.float32
     from_head = (bone.length + bone.head.at(v, w)).astype(np.float32)[None, :] - u[:, None]
     end = np.minimum(from_base, from_head)
     gap = from_side - end
+    edge = np.where(gap < 0, edge, np.float32(_EDGE))  # a joint surface is seen from its edge, which stays sharp
     depth = (from_side + end - np.sqrt(gap * gap + np.float32(ROUNDING_MM**2))) * np.float32(0.5)
     cortex = np.interp(u, bone.cortex[:, 0], bone.cortex[:, 1]).astype(np.float32)[:, None]
     # How far below the shell a place lies: 0 at its inner face.
@@ -201,6 +201,12 @@ def _slice_density(bone: SolidBone, u: Grey, v: Grey, w: float, step: np.float32
     for hole in bone.holes:
         _cut_hole(density, hole, u, v, w)
     return density
+
+
+def cornered_radius(square: Grey, share: Grey, corners: Grey | float) -> Grey:
+    """How far out a place lies in a cross-section, 1 at its rim, by the squares of its shares of both half axes."""
+    round_radius: Grey = np.sqrt(square + share)
+    return round_radius + corners * (np.sqrt(np.sqrt(square * square + share * share)) - round_radius)
 
 
 def _cut_hole(density: Grey, hole: Hole, u: Grey, v: Grey, w: float) -> None:
