@@ -69,7 +69,12 @@ def phantom(
 @cli.command()
 @click.argument("sources", nargs=-1, required=True, metavar="SRC...")
 @click.argument("out")
-@click.option("--labels", metavar="FILE", help="CSV of labels; `rajobs studies NAME` prints a template.")
+@click.option(
+    "--labels", multiple=True, metavar="FILE",
+    help="CSV of labels, which merge into those that are there; several times if need be. `rajobs studies NAME` prints "
+    "a template.",
+)  # fmt: skip
+@click.option("--replace-labels", is_flag=True, help="Throw the labels that are there away before --labels come in.")
 @click.option("--clinic", metavar="FILE", help="CSV of clinical findings.")
 @click.option("--centre", metavar="NAME", help="Your own word for where SRC comes from, kept in the column centre.")
 @click.option(
@@ -207,10 +212,17 @@ def demo(out: str, ray: str | None) -> None:
 @cli.command(name="studies")
 @click.argument("name", required=False)
 def show_studies(name: str | None) -> None:
-    """List the studies; with NAME show its recipes, label columns and a CSV template."""
-    from rajobs.reports.study_catalogue import describe_study, list_studies
+    """List the studies; with NAME describe one, and print a CSV template of its labels.
 
-    click.echo(describe_study(name) if name else list_studies())
+    The template alone goes to standard output: `rajobs studies NAME > template.csv`.
+    """
+    from rajobs.reports.study_catalogue import describe_study, list_studies, template
+
+    if name is None:
+        click.echo(list_studies())
+        return
+    click.echo(describe_study(name) + "\n", err=True)
+    click.echo(template(name))
 
 
 def main(arguments: list[str] | None = None) -> None:

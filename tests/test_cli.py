@@ -96,10 +96,10 @@ def test_studies_lists_all_and_describes_one(capsys: pytest.CaptureFixture[str])
     assert all(name in capsys.readouterr().out for name in studies.names()[:1])
     for name in studies.names():
         main(["studies", name])
-        output = capsys.readouterr().out
-        study = studies.find(name)
-        template = "--clinic" if study.rows.table == "clinic" else "image,side,study"
-        assert all(target.name in output for target in study.targets) and template in output
+        output, study = capsys.readouterr(), studies.find(name)
+        option, header = ("--clinic", "patient,") if study.rows.table == "clinic" else ("--labels", "image,side,study,")
+        assert all(target.name in output.err for target in study.targets) and option in output.err
+        assert output.out.startswith(header), "`rajobs studies NAME > template.csv` writes a CSV"
     main(["--version"])
     assert __version__ in capsys.readouterr().out
 
@@ -127,7 +127,8 @@ def test_studies_lists_all_and_describes_one(capsys: pytest.CaptureFixture[str])
         ),
         ("phantom @/out --like @/p.parquet --difficulty hard", "--like has no use for --difficulty; leave"),
         ("ingest @/src @/out --labels @/near.csv", "lacks value; it has image, study, target, valu"),
-        ("ingest @/src @/out --labels @/typo.csv", "1 rows of an unknown study; did you mean hand_filter?"),
+        ("ingest @/src @/out --labels @/typo.csv", "typo.csv, row 2: an unknown study; did you mean hand_filter?"),
+        ("ingest @/src @/out --replace-labels", "name the new ones with --labels FILE"),
         ("ingest @/src @/out --max-rejects 3", "--max-rejects must lie between 0 and 1"),
         ("ingest @/src @/out --pictures xray", "ultrasound or radiograph"),
         ("ingest @/src @/out --ultrasound-regions some", "tagged or all"),

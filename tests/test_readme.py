@@ -22,7 +22,7 @@ def commands() -> Iterator[tuple[str, str]]:
     """Page and command, for each line of an indented block that runs something."""
     for page in PAGES:
         for line in re.findall(r"^    (\S.*)$", page.read_text(), re.MULTILINE):
-            command = re.sub(r"\s+# .*", "", line).rpartition(" -- ")[2]
+            command = re.sub(r"\s+(# .*|> \S+)", "", line).rpartition(" -- ")[2]
             yield page.relative_to(ROOT).as_posix(), command
 
 

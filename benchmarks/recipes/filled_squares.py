@@ -79,7 +79,9 @@ def graded(out: Path, patients: int, seed: int) -> dict[Pair, list[Record]]:
         arguments={"benchmark": "pool"}, readable=True,
     )  # fmt: skip
     ingest_job.ingest(
-        ingest_job.IngestRequest(sources=(f"{drawn}/archives",), out=data, labels=f"{drawn}/labels.csv", max_rejects=0)
+        ingest_job.IngestRequest(
+            sources=(f"{drawn}/archives",), out=data, labels=(f"{drawn}/labels.csv",), max_rejects=0
+        )
     )
     score_job.score(score_job.ScoreRequest(data=data, models=str(out / "scans" / f"{GRADING}-default"), out=tables))
     labels = read_table(open_store(data), "labels", LABELS)

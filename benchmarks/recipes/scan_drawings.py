@@ -131,7 +131,7 @@ def ingested(out: Path, name: str, places: Sequence[Path]) -> str:
     labels = out / f"{name}-labels.csv"
     labels.write_text(text.getvalue())
     sources = tuple(str(place / "archives") for place in places)
-    ingest_job.ingest(ingest_job.IngestRequest(sources=sources, out=str(data), labels=str(labels), max_rejects=0))
+    ingest_job.ingest(ingest_job.IngestRequest(sources=sources, out=str(data), labels=(str(labels),), max_rejects=0))
     return str(data)
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from rajobs.records import anatomy
 from rajobs.records.errors import BadTable
+from rajobs.records.labels.vocabulary import is_pixel
 
 HAND_MARGIN = (
     0.35  # share of the hand's extent, added around its outermost joints: fingertips and wrist lie beyond them
@@ -16,7 +17,6 @@ HAND_MARGIN = (
 JOINT_SIDE = 0.56  # side of a joint's box as a share of the distance MCP3-PIP3 (a joint is half as wide)
 POSITION_STUDY = "joint_detection"
 """The study whose labels x and y say where joints are, for every study."""
-LARGEST_COORDINATE = 65_535
 
 Box = tuple[float, float, float, float]
 """x0, y0, x1, y1 in the film's pixels."""
@@ -105,7 +105,7 @@ def _clockwise(along: NDArray[np.float64]) -> float:
 def positions_from_labels(labels: Mapping[str, Mapping[tuple[str, str | None, str | None], str]]) -> Positions:
     """Positions out of agreed labels of x and y, which are keyed by image_id, side and site."""
     positions: dict[str, list[Position]] = defaultdict(list)
-    bad = sum(not _is_pixel(value) for axis in "xy" for value in labels[axis].values())
+    bad = sum(not is_pixel(value) for axis in "xy" for value in labels[axis].values())
     if bad:
         raise BadTable(
             f"{bad} labels x or y of {POSITION_STUDY} are no places on a film: numbers of its pixels, as 812.5"
@@ -115,10 +115,3 @@ def positions_from_labels(labels: Mapping[str, Mapping[tuple[str, str | None, st
         if y is not None and site in anatomy.SITES:
             positions[image_id].append(Position(site=site, side=side, x=float(x), y=float(y)))
     return positions
-
-
-def _is_pixel(value: str) -> bool:
-    try:
-        return abs(float(value)) <= LARGEST_COORDINATE
-    except ValueError:
-        return False

@@ -7,6 +7,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 
 from rajobs.imaging.archives.archive_members import ArchiveMember
 from rajobs.imaging.coding import encode, preview
@@ -15,6 +16,9 @@ from rajobs.records.errors import Reject
 from rajobs.records.identity import IMAGE_ID, OLDEST, Key
 
 PART_BYTES = 256 << 20  # coded pixels after which the rows continue in another numbered part
+
+PATIENT_BY_FOLDER = "patient_by_folder"
+"""Name of the count of images whose patient neither a header nor labels name."""
 
 Rows = list[dict[str, object]]
 Read = Callable[[bytes, str | None], list[Image]]
@@ -39,6 +43,17 @@ class IngestRows:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EarlierReading:
+    """What a file without a header became when it was read before, with what labels said of it then."""
+
+    patient: str  # pseudonym
+    patient_id: str | None  # original, where a ledger has it
+    visit_date: date | None  # shifted
+    derived_from: str | None
+    shows: str  # radiograph | ultrasound
+
+
+@dataclass(frozen=True, kw_only=True)
 class RowBuilder:
     """Makes the rows of an archive's members, with what the labels say about files without a header."""
 
@@ -49,6 +64,7 @@ class RowBuilder:
     shows: Mapping[str, str]  # path -> radiograph | ultrasound, for files without a header
     sources: Mapping[str, str] = field(default_factory=dict)  # path or SOP instance UID -> image it was derived from
     centre: str | None = None  # where the files come from, in the user's own word
+    earlier: Mapping[str, EarlierReading] = field(default_factory=dict)  # by the pseudonym of the path
 
     def build_rows(self, members: Iterable[ArchiveMember]) -> Iterator[IngestRows]:
         """The members' rows in their order, in parts of bounded size."""
@@ -74,7 +90,7 @@ class RowBuilder:
         try:
             if member.reject is not None:
                 raise member.reject
-            images = self.read(member.data, self.shows.get(member.path))
+            images = self.read(member.data, self._find_shown(member))
             header = images[0].header
             image_rows = [self._image_row(image, member) for image in images]
             ids = [str(row["image_id"]) for row, _ in image_rows]
@@ -82,10 +98,12 @@ class RowBuilder:
                 raise Ignored("duplicate")
             image_ids.update(ids)
             rows.images.extend(row for row, _ in image_rows)
-            path = path_name(self.key, member.path)
-            rows.places.append({**place, "path": path, "image_id": ids[0], "frames": len(ids)})
+            path, name = path_name(self.key, member.path), file_name(self.key, member.path)
+            rows.places.append({**place, "path": path, "image_id": ids[0], "frames": len(ids), "name": name})
             rows.counts["images"] += 1
             rows.counts["frames"] += len(image_rows)
+            if image_rows[0][0]["patient"] == self.key.pseudonym("patient", _folder_patient(member)):
+                rows.counts[PATIENT_BY_FOLDER] += 1
             rows.counts["coded_bytes"] += sum(coded_bytes for _, coded_bytes in image_rows)
         except Reject as reject:
             rows.rejects.append({**place, "stage": reject.stage, "reason": reject.reason, "detail": reject.detail})
@@ -101,15 +119,16 @@ class RowBuilder:
         """An image's row, and the number of bytes of its coded pixels."""
         header, key = image.header, self.key
         pixels = encode(image.pixels)
-        patient = self._find_patient(header, member)
+        patient, earlier = self._find_patient(header, member), self._find_earlier(header, member)
+        visit_date = key.shift(patient, header.study_date) if header.study_date else None
         window = image.window or (None, None)
         row: dict[str, object] = {
             "image_id": image_id(key, header.sop_uid or content_name(member.data), image.frame),
-            "patient": key.pseudonym("patient", patient),
+            "patient": earlier.patient if earlier else key.pseudonym("patient", patient),
             "exam": key.pseudonym("uid", header.study_uid) if header.study_uid else None,
             "series": key.pseudonym("uid", header.series_uid) if header.series_uid else None,
             "derived_from": self._find_source_id(header, member),
-            "visit_date": key.shift(patient, header.study_date) if header.study_date else None,
+            "visit_date": earlier.visit_date if earlier else visit_date,
             "sex": header.sex,
             "age_years": None if header.age_years is None else min(header.age_years, OLDEST),
             "modality": header.modality,
@@ -134,12 +153,28 @@ class RowBuilder:
 
     def _find_patient(self, header: Header, member: ArchiveMember) -> str:
         """The header's patient, else the labels', else the folder (and archive) that the picture is in."""
-        return header.patient_id or self.patients.get(member.path) or f"folder {member.path.rpartition('/')[0]}"
+        return header.patient_id or self.patients.get(member.path) or _folder_patient(member)
+
+    def _find_earlier(self, header: Header, member: ArchiveMember) -> EarlierReading | None:
+        """The file's earlier reading, if it names the patient, whom neither the header nor these labels do."""
+        earlier = self.earlier.get(path_name(self.key, member.path))
+        if earlier is None or self._find_patient(header, member) != _folder_patient(member):
+            return None
+        by_folder = self.key.pseudonym("patient", _folder_patient(member))
+        return None if earlier.patient == by_folder else earlier
+
+    def _find_shown(self, member: ArchiveMember) -> str | None:
+        """What a picture shows by the labels, or showed by those of an earlier reading."""
+        earlier = self.earlier.get(path_name(self.key, member.path))
+        return self.shows.get(member.path) or (earlier.shows if earlier is not None else None)
 
     def _find_source_id(self, header: Header, member: ArchiveMember) -> str | None:
         """The image_id of the image that this one was derived from, by the labels, else by the header."""
         source = self.sources.get(header.sop_uid or "") or self.sources.get(member.path) or header.source_uid
-        return None if source is None else source_id(self.key, source)
+        if source is not None:
+            return source_id(self.key, source)
+        earlier = self.earlier.get(path_name(self.key, member.path))
+        return earlier.derived_from if earlier is not None else None
 
     def _crosswalk_row(
         self, source: str, member: ArchiveMember, header: Header | None, ids: list[str]
@@ -148,16 +183,21 @@ class RowBuilder:
         row: dict[str, object] = {"source": source, "path": path, "image_ids": ids}
         if header is None:
             return row
-        patient = self._find_patient(header, member)
+        patient, earlier = self._find_patient(header, member), self._find_earlier(header, member)
         return {
             **row,
-            "patient": self.key.pseudonym("patient", patient),
-            "patient_id": patient,
+            "patient": earlier.patient if earlier else self.key.pseudonym("patient", patient),
+            "patient_id": earlier.patient_id if earlier else patient,
             "sop_uid": header.sop_uid,
             "exam_uid": header.study_uid,
             "series_uid": header.series_uid,
             "exam_date": header.study_date,
         }
+
+
+def _folder_patient(member: ArchiveMember) -> str:
+    """Whom pictures of a folder belong to where nothing names their patient."""
+    return f"folder {member.path.rpartition('/')[0]}"
 
 
 def content_name(data: bytes) -> str:
@@ -168,6 +208,11 @@ def content_name(data: bytes) -> str:
 def path_name(key: Key, path: str) -> str:
     """The pseudonym of a path, by which labels are matched to the images of files without a header."""
     return key.pseudonym("path", path)
+
+
+def file_name(key: Key, path: str) -> str:
+    """The pseudonym of a path's last part, by which labels may name a file that no other has."""
+    return key.pseudonym("file", path.rpartition("/")[2])
 
 
 def source_id(key: Key, source: str) -> str:

@@ -37,7 +37,7 @@ def demo(out: str, ray: str | None = None) -> str:
         phantom(place["phantom"], patients=PATIENTS, size="SMALL")
         console.line("\n2. ingest: archives into tables")
         ingest_job.ingest(ingest_job.IngestRequest(
-            sources=(f"{place['phantom']}/archives",), out=place["data"], labels=f"{place['phantom']}/labels.csv",
+            sources=(f"{place['phantom']}/archives",), out=place["data"], labels=(f"{place['phantom']}/labels.csv",),
             clinic=f"{place['phantom']}/clinic.csv", ledger=place["ledger"], ray=ray,
         ))  # fmt: skip
         console.line("\n3. tune: a better recipe (a few short trials here; a night on a cluster)")

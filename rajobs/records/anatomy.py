@@ -6,6 +6,7 @@ A site is a place that gets a score; most sites are joints. A hand has 15 JSN an
 from dataclasses import dataclass
 
 SIDES = ("L", "R")
+SCORES = ("jsn", "erosion")
 PARTS = ("hand", "foot")
 
 MCP = ("MCP1", "MCP2", "MCP3", "MCP4", "MCP5")
@@ -35,6 +36,10 @@ class Site:
     jsn_max: int | None = None
     erosion_max: int | None = None
     jsn_counts: bool = True
+
+    def highest(self, score: str) -> int | None:
+        """The highest JSN or erosion of the site; None if it has none."""
+        return {"jsn": self.jsn_max, "erosion": self.erosion_max}[score]
 
 
 def _site(name: str, part: str, jsn: bool, erosion: int | None, *, counts: bool = True) -> Site:

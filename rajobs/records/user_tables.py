@@ -1,27 +1,32 @@
-"""Labels and clinic tables that users bring as CSV: read, checked by column, and their patients made pseudonyms."""
+"""CSVs that users bring, as text with their rows' numbers; and the clinic table, whose patients become pseudonyms."""
 
 import io
 import re
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 import pyarrow as pa
 import pyarrow.csv
 
-from rajobs.records.errors import BadTable, StoreError, UnknownName, nearest
-from rajobs.records.identity import IMAGE_ID, Key
+from rajobs.records.errors import BadTable, StoreError, UnknownName
+from rajobs.records.identity import Key
+from rajobs.records.labels.readers import reader_pseudonym, readers_crosswalk
 from rajobs.records.store import open_store, split_uri
-from rajobs.records.tables.schemas import CLINIC, CROSSWALK, LABELS, SIDES, SPLITS, TEXT
+from rajobs.records.tables.schemas import CLINIC, CROSSWALK, READERS, TEXT
+from rajobs.records.tables.table_schema import TableSchema
 
-REQUIRED_LABEL_COLUMNS = ("image", "study", "target", "value")
-OPTIONAL_LABEL_COLUMNS = ("side", "site", "reader", "patient", "split", "frame", "derived_from")
 UID = re.compile(r"[0-9]+(\.[0-9]+)+")
 NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 def read_csv(uri: str, what: str, required: Sequence[str], optional: Sequence[str]) -> pa.Table:
     """A CSV as text columns; a required column must be there, and an unknown one must not."""
+    table, _ = read_text_table(uri, what)
+    check_header(f"the {what} file {uri}", table.column_names, required, optional)
+    return table
+
+
+def read_text_table(uri: str, what: str) -> tuple[pa.Table, Sequence[int]]:
+    """A CSV as text columns, whatever their names, and the number of each row as a spreadsheet shows it."""
     parent, name = split_uri(uri)
     store = open_store(parent)
     if store.stat(name) is None:
@@ -40,8 +45,14 @@ def read_csv(uri: str, what: str, required: Sequence[str], optional: Sequence[st
             f"the {what} file {uri} is no CSV in UTF-8 whose rows all have the header's columns; save it as such"
         ) from None
     header = [column.strip().lstrip("\ufeff") for column in header]
-    _check_header(f"the {what} file {uri}", header, required, optional)
-    return table.rename_columns(header)
+    return table.rename_columns(header), _row_numbers(data, table.num_rows)
+
+
+def _row_numbers(data: bytes, rows: int) -> Sequence[int]:
+    """The header is row 1. Empty lines, which are no rows of the table, count."""
+    filled = [number for number, line in enumerate(data.splitlines(), 1) if line.strip()]
+    # A cell may hold a line break: then lines are no rows.
+    return filled[1:] if len(filled) == rows + 1 else range(2, rows + 2)
 
 
 def separator(header: str) -> str:
@@ -49,7 +60,7 @@ def separator(header: str) -> str:
     return next((sign for sign in ",;\t" if sign in header), ",")
 
 
-def _check_header(table: str, header: Sequence[str], required: Sequence[str], optional: Sequence[str]) -> None:
+def check_header(table: str, header: Sequence[str], required: Sequence[str], optional: Sequence[str]) -> None:
     if not {*required, *optional} & set(header):
         # A file without a header: its first line is data, and data stay out of messages.
         raise BadTable(f"{table} names none of its columns {', '.join(required)} in its first line; add a header")
@@ -63,78 +74,6 @@ def _check_header(table: str, header: Sequence[str], required: Sequence[str], op
             raise UnknownName.among(f"column in {table}:", column, (*required, *optional))
 
 
-def read_labels(uri: str) -> pa.Table:
-    """A labels CSV; an optional column that the file lacks is filled with nulls."""
-    table = read_csv(uri, "labels", REQUIRED_LABEL_COLUMNS, OPTIONAL_LABEL_COLUMNS)
-    for column in OPTIONAL_LABEL_COLUMNS:
-        if column not in table.column_names:
-            table = table.append_column(column, pa.nulls(table.num_rows, pa.string()))
-    for column in REQUIRED_LABEL_COLUMNS:
-        if table.column(column).null_count:
-            count = table.column(column).null_count
-            raise BadTable(f"the labels file {uri} has {count} rows without {column}; every row needs one")
-    for column, fits, mistake in _CHECKS:
-        count = sum(value is not None and not fits(value) for value in table.column(column).to_pylist())
-        if count:
-            raise BadTable(f"the labels file {uri} has {count} rows whose {column} is {mistake}")
-    return table
-
-
-@dataclass(frozen=True, kw_only=True)
-class LabelNames:
-    """What labels of a study may name: its targets, its sites if they are a closed list, and a target's values."""
-
-    targets: tuple[str, ...]
-    sites: tuple[str, ...] = ()
-    values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # of the targets whose values are checked
-
-
-def check_names(uri: str, labels: pa.Table, known: Mapping[str, LabelNames]) -> None:
-    """UnknownName if labels name an unknown study, target or site: no study would ever read such labels.
-
-    BadTable if a value is none of its target's, where those are checked.
-    """
-    counts = Counter(zip(*(labels.column(name).to_pylist() for name in ("study", "target", "site"))))
-    for (study, target, site), count in counts.items():
-        rows = f"the labels file {uri} has {count} rows of"
-        # The cell stays out of the message: where columns are mixed up it may name a patient.
-        if study not in known:
-            raise UnknownName(f"{rows} an unknown study; {nearest(study, known)}")
-        targets, sites = known[study].targets, known[study].sites
-        if target not in targets:
-            raise UnknownName(f"{rows} {study} with an unknown target; {nearest(target, targets)}")
-        if sites and site is not None and site not in sites:
-            raise UnknownName(f"{rows} {study} with an unknown site; {nearest(site, sites)}")
-    values = Counter(zip(*(labels.column(name).to_pylist() for name in ("study", "target", "value"))))
-    for study, names in known.items():
-        for target, allowed in names.values.items():
-            wrong = sum(n for (s, t, value), n in values.items() if (s, t) == (study, target) and value not in allowed)
-            if wrong:
-                raise BadTable(
-                    f"the labels file {uri} has {wrong} rows of {study} whose {target} is none of {', '.join(allowed)}"
-                )
-
-
-_CHECKS: tuple[tuple[str, Callable[[str], object], str], ...] = (
-    ("side", SIDES.__contains__, f"none of {', '.join(SIDES)}"),
-    ("split", SPLITS.__contains__, f"none of {', '.join(SPLITS)}"),
-    ("frame", NUMBER.fullmatch, "no number from 0 on"),
-    ("derived_from", lambda value: UID.fullmatch(value) or IMAGE_ID.fullmatch(value), "neither image_id nor SOP UID"),
-)
-
-
-def values_by_image(labels: pa.Table, column: str) -> dict[str, str]:
-    """The value of a column for each image that has one."""
-    pairs = zip(labels.column("image").to_pylist(), labels.column(column).to_pylist())
-    return {image: value for image, value in pairs if value}
-
-
-def labels_by_path(labels: pa.Table) -> pa.Table:
-    """The labels that name their image by a path: only a file without a DICOM header needs what labels say of it."""
-    paths = [UID.fullmatch(image) is None for image in labels.column("image").to_pylist()]
-    return labels.filter(pa.array(paths, pa.bool_()))
-
-
 def _read_clinic_csv(uri: str) -> pa.Table:
     table = read_csv(uri, "clinic", ("patient", "visit_date"), CLINIC.names)
     if table.column("patient").null_count:
@@ -142,18 +81,19 @@ def _read_clinic_csv(uri: str) -> pa.Table:
     return table
 
 
-def clinic_crosswalk(uri: str, key: Key) -> pa.Table:
-    """The patients of a clinic CSV as rows of the ledger: some patients have no image by which to find them."""
+def clinic_crosswalks(uri: str, key: Key) -> dict[TableSchema, pa.Table]:
+    """Who is named in a clinic CSV, for the ledger: patients, some of whom have no image, and readers."""
     table = _read_clinic_csv(uri)
     columns = [name for name in _PATIENT_COLUMNS if name in table.column_names]
     patients = {patient for name in columns for patient in table.column(name).to_pylist()}
-    return CROSSWALK.rows([
+    readers = table.column("reader").to_pylist() if "reader" in table.column_names else []
+    return {READERS: readers_crosswalk(key, readers), CROSSWALK: CROSSWALK.rows([
         {
             "source": key.pseudonym("source", f"clinic {patient}"), "path": "clinic table", "image_ids": [],
             "patient": key.pseudonym("patient", patient), "patient_id": patient,
         }
         for patient in sorted(patients - {None})
-    ])  # fmt: skip
+    ])}  # fmt: skip
 
 
 _PATIENT_COLUMNS = ("patient", "derived_from")
@@ -178,18 +118,6 @@ def read_clinic(uri: str, key: Key) -> pa.Table:
         patients = columns[name].to_pylist()
         pseudonyms = [None if patient is None else key.pseudonym("patient", patient) for patient in patients]
         columns[name] = pa.array(pseudonyms, TEXT)
+    readers = [None if name is None else reader_pseudonym(key, name) for name in columns["reader"].to_pylist()]
+    columns["reader"] = pa.array(readers, TEXT)
     return CLINIC.check(pa.table(columns, schema=CLINIC.arrow))
-
-
-def label_rows(labels: pa.Table, ids: Mapping[tuple[str, int], str]) -> tuple[pa.Table, int]:
-    """Labels with the image_ids of the images they name, and the count of those whose image is not there."""
-    rows: list[dict[str, object]] = []
-    lost = 0  # labels of images that are not there
-    for row in labels.to_pylist():
-        image = ids.get((row["image"], int(row["frame"] or 0)))
-        if image is None:
-            lost += 1
-            continue
-        label = {name: row[name] for name in ("side", "study", "target", "site", "value", "split")}
-        rows.append({"image_id": image, **label, "reader": row["reader"] or "reader"})
-    return LABELS.rows(rows), lost

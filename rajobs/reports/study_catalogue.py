@@ -6,11 +6,14 @@ from rajobs.imaging.rows import CLINIC_TABLE
 from rajobs.learning.study import Study
 from rajobs.learning.targets import NO, YES
 from rajobs.records.anatomy import SITES
+from rajobs.records.label_consensus import PRESENT
+from rajobs.records.tables.schemas import CLINIC
 
 HEADER = "image,side,study,target,site,value,reader"
 IMAGES = ("1.2.3.4.5", "films.zip!/IM0001")  # an SOP instance UID, and a path
 SITE = "MCP2"
 POINT = {"x": "812.5", "y": "1203"}
+VISIT = {"visit_date": "2015-05-01", "reader": "reader1", "rf": "31.5", "L_MCP2_swollen": "1"}
 
 
 def list_studies() -> str:
@@ -29,7 +32,7 @@ def _list_recipes(study: Study) -> str:
 
 
 def describe_study(name: str) -> str:
-    """A study's question, recipes, printed figures, label columns and a CSV template."""
+    """A study's question, recipes, printed figures and label columns; `template` is the CSV that goes with it."""
     study = studies.find(name)
     lines = [
         study.name,
@@ -40,7 +43,8 @@ def describe_study(name: str) -> str:
     lines += [f"  {printed.value:<8g} {printed.what}" for printed in study.printed] or ["  nothing yet"]
     if study.rows.table == CLINIC_TABLE:
         columns = ", ".join(target.name for target in study.targets)
-        return "\n".join([*lines, "", f"Labels: the clinic table's column {columns}, by `rajobs ingest --clinic FILE`"])
+        labels = f"Labels: the clinic table's column {columns}, by `rajobs ingest --clinic FILE`"
+        return "\n".join([*lines, "", f"{labels}; an empty cell: nobody looked"])
     cut = study.rows.cut_by_positions
     free = "reader, patient and split" if cut else "side, site, reader, patient and split"
     lines += ["", f"Labels, a CSV for `rajobs ingest --labels`; {free} may be left out:"]
@@ -49,7 +53,9 @@ def describe_study(name: str) -> str:
         lines.append(
             f"  {study.assessable} {NO}: it cannot be judged, and its labels of the other targets teach nothing"
         )
-    return "\n".join([*lines, *(_describe_places(study) if cut else ()), "", HEADER, *_template(study, cut)])
+    if study.targets and not cut:
+        lines.append(f"  a table with a column for each target is read, too: image,reader,{study.targets[0].name}")
+    return "\n".join([*lines, *(_describe_places(study) if cut else ())])
 
 
 def _describe_places(study: Study) -> list[str]:
@@ -60,29 +66,48 @@ def _describe_places(study: Study) -> list[str]:
     ]
     points = "column and row of a joint in the film's pixels, from 0"
     if not study.targets:
-        return [f"  target x, target y: {points}", "  side: L or R; may be left out for films with one hand", *sites]
+        return [
+            f"  target x, target y: {points}",
+            f"  target {PRESENT}: {NO} for a joint that is not there; a joint without any label is unknown",
+            "  side: L or R; may be left out for films with one hand",
+            *sites,
+        ]
+    first = study.targets[0].name
+    columns = f"{first}_MCP2,{first}_PIP2" if study.rows.labels_name_site else first
     matched = "side and site" if study.rows.labels_name_site else "side"
     return [
         f"  {matched}: as in the labels x and y of {POSITION_STUDY}, by which the {study.rows} are cut out of films",
         *([] if study.rows.labels_name_site else [f"  site: empty, except in the labels x and y of {POSITION_STUDY}"]),
-        f"  x and y of {POSITION_STUDY}: {points}; they must be in the same file",
+        f"  x and y of {POSITION_STUDY}: {points}",
+        f"  a table with a row for a hand is read, too: image,side,reader,{columns}",
         "  (score finds joints with models; train, tune and evaluate use only labels)",
         *sites,
     ]
 
 
-def _template(study: Study, cut: bool) -> list[str]:
-    """Rows of a labels CSV for two images."""
+def template(name: str) -> str:
+    """A study's labels as a CSV to fill in: two images, or two visits for a study of the clinic table."""
+    study = studies.find(name)
+    if study.rows.table == CLINIC_TABLE:
+        rows = [
+            {**VISIT, "patient": f"P{number}", target.name: value}
+            for target in study.targets
+            for number, value in enumerate(target.classes[:2], 1)
+        ]
+        return "\n".join(
+            [",".join(CLINIC.names), *(",".join(row.get(name, "") for name in CLINIC.names) for row in rows)]
+        )
+    cut = study.rows.cut_by_positions
     side, site = ("L" if study.rows.labels_name_side else ""), (SITE if study.rows.labels_name_site else "")
-    lines = []
+    lines = [HEADER]
     for target in study.targets:
         values = (YES,) if target.name == study.assessable else target.classes[:2]
         for image, value in zip(IMAGES, values):
             lines.append(f"{image},{side},{study.name},{target.name},{site},{value},reader1")
     if cut:
         lines += [
-            f"{name},L,{POSITION_STUDY},{axis},{SITE},{position},reader1"
-            for name in IMAGES
+            f"{image},L,{POSITION_STUDY},{axis},{SITE},{position},reader1"
+            for image in IMAGES
             for axis, position in POINT.items()
         ]
-    return lines
+    return "\n".join(lines)

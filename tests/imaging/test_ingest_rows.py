@@ -74,7 +74,7 @@ def test_every_object_is_in_one_table_and_the_counts_add_up(all_outcomes: Ingest
     counts = {name: rows.counts[name] for name in sorted(rows.counts) if name not in ("coded_bytes", "frames")}
     assert counts == {
         "objects": 6, "images": 2, "ignored:duplicate": 1, "ignored:not-an-image": 1,
-        "reject:corrupt": 1, "reject:truncated": 1,
+        "reject:corrupt": 1, "reject:truncated": 1, "patient_by_folder": 1,
     }  # fmt: skip
     sources = [row["source"] for row in (*rows.places, *rows.rejects, *rows.ignored)]
     assert len(sources) == len(set(sources)) == 6

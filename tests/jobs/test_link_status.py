@@ -31,7 +31,7 @@ def test_link_puts_the_originals_back(data: Path, phantom: Path, tmp_path: Path)
 def test_the_ledger_names_the_clinic_s_patients_and_is_its_owner_s_alone(data: Path, tmp_path: Path) -> None:
     files = [path for path in (data.parent / "ledger").rglob("*") if path.is_file()]
     assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
-    (clinic,) = (path for path in files if path.name.startswith("clinic-"))
+    (clinic,) = (path for path in files if path.parent.name == "crosswalk" and path.name.startswith("clinic-"))
     (tmp_path / "crosswalk").mkdir()
     (tmp_path / "crosswalk" / clinic.name).write_bytes(clinic.read_bytes())
     main(["link", str(data / "clinic"), str(tmp_path), str(tmp_path / "out.csv")])

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from rajobs.records.errors import BadTable
-from rajobs.records.label_consensus import consensus, readers
+from rajobs.records.label_consensus import agree, consensus, presence, readers
 from rajobs.records.tables.schemas import LABELS
 
 
@@ -24,20 +24,52 @@ PLACE = ("i", "L", "MCP2")
     [
         ((("a", "3"),), "3"),
         ((("a", "1"), ("b", "4"), ("c", "2")), "2"),
-        ((("a", "1"), ("b", "2")), "2"),  # the worse of two: doubt must not hide damage
+        ((("a", "1"), ("b", "2")), "2"),  # a half goes to the even score: doubt shifts scores neither up nor down
+        ((("a", "0"), ("b", "1")), "0"),
+        ((("a", "0"), ("b", "3")), "2"),
         ((("a", "9"), ("b", "10")), "10"),  # compared as numbers, not as text
         ((("a", "0"), ("b", "0"), ("truth", "4")), "4"),
         ((("truth", "4"), ("consensus", "1")), "1"),
+        ((("truth", "4"), ("consensus", "1"), ("adjudicated", "3")), "3"),
     ],
 )
-def test_scores_agree_on_the_upper_median(readings: tuple[tuple[str, str], ...], agreed: str) -> None:
+def test_scores_agree_on_the_median(readings: tuple[tuple[str, str], ...], agreed: str) -> None:
     assert consensus(labels(*readings), "s", "jsn", ordered=True) == {PLACE: agreed}
 
 
-def test_names_agree_by_majority_and_a_tie_is_no_label() -> None:
+def test_a_class_needs_a_majority_and_places_without_one_are_counted() -> None:
     most = labels(("a", "foot"), ("b", "other"), ("c", "foot"))
     assert consensus(most, "s", "jsn", ordered=False) == {PLACE: "foot"}
-    assert consensus(labels(("a", "foot"), ("b", "other")), "s", "jsn", ordered=False) == {}
+    for readings in ((("a", "foot"), ("b", "other")), (("a", "foot"), ("b", "foot"), ("c", "other"), ("d", "both"))):
+        agreed = agree(labels(*readings), "s", "jsn", ordered=False)
+        assert agreed.values == {} and agreed.without_majority == 1 and agreed.shares == {}
+
+
+def test_a_score_is_the_readers_shares_where_they_differ() -> None:
+    read = pa.concat_tables([
+        labels(("a", "0"), ("b", "3")), labels(("a", "2"), ("b", "2"), site="PIP2"),
+        labels(("a", "0"), ("b", "3"), ("truth", "1"), site="PIP3"),
+        labels(("a", "1"), ("b", "1"), ("c", "4"), site="IP"),
+    ])  # fmt: skip
+    shares = agree(read, "s", "jsn", ordered=True).shares
+    assert shares == {
+        PLACE: {"0": 0.5, "3": 0.5}, ("i", "L", "IP"): {"1": pytest.approx(2 / 3), "4": pytest.approx(1 / 3)},
+    }  # fmt: skip
+
+
+def test_a_place_is_the_readers_mean() -> None:
+    read = labels(("a", "800"), ("b", "812.5"), target="x")
+    assert consensus(read, "s", "x", ordered=True) == {PLACE: "806.25"}
+
+
+def test_a_joint_is_there_or_not_by_a_majority_of_those_who_place_it_or_say_it_is_not() -> None:
+    def there(place: tuple[str, ...], gone: tuple[str, ...]) -> str | None:
+        placed = labels(*((name, "1") for name in place), target="x")
+        missing = labels(*((name, "0") for name in gone), target="present")
+        return presence(pa.concat_tables([placed, missing]), "s").get(PLACE, "unknown")
+
+    assert [there(("a",), ()), there((), ("a",)), there((), ())] == ["1", "0", "unknown"]
+    assert [there(("a",), ("b",)), there(("a",), ("b", "c")), there(("truth",), ("b", "c"))] == [None, "0", "1"]
 
 
 def test_places_studies_and_targets_stay_apart() -> None:

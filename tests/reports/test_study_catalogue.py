@@ -6,18 +6,29 @@ import pytest
 
 from rajobs import studies
 from rajobs.imaging.hand_geometry import POSITION_STUDY
+from rajobs.jobs.ingest.label_vocabulary import read_study_labels
 from rajobs.records.anatomy import SITES
-from rajobs.records.user_tables import read_labels
-from rajobs.reports.study_catalogue import HEADER, describe_study
+from rajobs.records.identity import Key
+from rajobs.records.tables.schemas import CLINIC
+from rajobs.records.user_tables import read_clinic
+from rajobs.reports.study_catalogue import describe_study, template
 
 LABELLED = [name for name in studies.names() if studies.find(name).rows.table != "clinic"]
+
+
+def rows_of(name: str, folder: Path) -> list[dict[str, str | None]]:
+    """The rows of a study's template, read as ingest reads labels."""
+    (folder / "labels.csv").write_text(template(name))
+    labels = read_study_labels([str(folder / "labels.csv")])
+    assert labels is not None
+    rows: list[dict[str, str | None]] = labels.to_pylist()
+    return rows
 
 
 @pytest.mark.parametrize("name", LABELLED)
 def test_a_template_can_be_read_and_has_positions_for_what_it_labels(name: str, tmp_path: Path) -> None:
     text, study = describe_study(name), studies.find(name)
-    (tmp_path / "labels.csv").write_text(text[text.index(HEADER) :])
-    rows = read_labels(str(tmp_path / "labels.csv")).to_pylist()
+    rows = rows_of(name, tmp_path)
     assert {row["target"] for row in rows if row["study"] == name} >= {target.name for target in study.targets}
     cut = study.rows.cut_by_positions
     assert ("side, site, reader" in text) == (not cut), "where labels are matched by side and site, they are needed"
@@ -36,7 +47,12 @@ def test_a_template_can_be_read_and_has_positions_for_what_it_labels(name: str, 
 
 def test_labels_of_single_hands_have_no_site(tmp_path: Path) -> None:
     for name in LABELLED:
-        study, text = studies.find(name), describe_study(name)
-        (tmp_path / "labels.csv").write_text(text[text.index(HEADER) :])
-        sites = {r["site"] for r in read_labels(str(tmp_path / "labels.csv")).to_pylist() if r["study"] == name}
+        study = studies.find(name)
+        sites = {row["site"] for row in rows_of(name, tmp_path) if row["study"] == name}
         assert (sites == {None}) == (not study.rows.labels_name_site and name != POSITION_STUDY), name
+
+
+def test_the_clinic_s_template_can_be_filled_in_and_taken_in(tmp_path: Path) -> None:
+    (tmp_path / "clinic.csv").write_text(template("clinical_array"))
+    clinic = read_clinic(str(tmp_path / "clinic.csv"), Key(secret=b"0123456789abcdef0123456789abcdef"))
+    assert clinic.column_names == CLINIC.names and set(clinic.column("ra_clinical").to_pylist()) == {0.0, 1.0}

@@ -4,11 +4,10 @@ Ray Data carries shards. A worker streams a shard's members and puts its parts u
 then a marker; the driver alone deals with duplicates across shards, labels and the manifest. What has a marker is done.
 """
 
-import hashlib
 import re
 import secrets
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,21 +16,23 @@ import ray
 
 from rajobs.imaging.archives.shards import Shard
 from rajobs.imaging.image import ReadOptions
+from rajobs.imaging.ingest_rows import PATIENT_BY_FOLDER
 from rajobs.imaging.limits import GIB, MIB
 from rajobs.jobs import cluster, console
 from rajobs.jobs.ingest import duplicates
 from rajobs.jobs.ingest.inventory import Inventory, LineSpool, spool_shards, take_inventory
-from rajobs.jobs.ingest.label_hints import label_changes, label_hints, label_ids, label_vocabulary
+from rajobs.jobs.ingest.label_hints import label_changes, label_hints, unique_paths
+from rajobs.jobs.ingest.label_tables import put_labels, put_new, replace_table
+from rajobs.jobs.ingest.label_vocabulary import read_study_labels
 from rajobs.jobs.ingest.markers import CHOSEN_REJECTS, LabelChanges, read_counts, read_done
 from rajobs.jobs.ingest.worker import IngestSettings, IngestWorker, digest_options
 from rajobs.records.errors import DataError, TooManyRejects, UsageError
 from rajobs.records.identity import Key
 from rajobs.records.manifest import MANIFEST, check_claim, claim, digest, put_manifest, put_plan, read_manifest
 from rajobs.records.store import Store, absolute, open_store
-from rajobs.records.tables.parquet_parts import check_schema_of_table, list_parts, to_parquet
-from rajobs.records.tables.schemas import CLINIC, CROSSWALK, LABELS
-from rajobs.records.tables.table_schema import TableSchema
-from rajobs.records.user_tables import check_names, clinic_crosswalk, label_rows, read_clinic, read_labels
+from rajobs.records.tables.parquet_parts import check_schema_of_table, list_parts
+from rajobs.records.tables.schemas import CLINIC, CROSSWALK
+from rajobs.records.user_tables import clinic_crosswalks, read_clinic
 
 WORKER_BYTES = 3 * GIB // 2
 """Memory for a worker and its decoder: on a machine with little of it there are fewer workers."""
@@ -48,7 +49,8 @@ class IngestRequest:
 
     sources: tuple[str, ...]
     out: str
-    labels: str | None = None
+    labels: tuple[str, ...] = ()
+    replace_labels: bool = False
     clinic: str | None = None
     centre: str | None = None
     key_env: str = "RAJOBS_KEY"
@@ -62,15 +64,9 @@ class IngestRequest:
 def ingest(request: IngestRequest) -> None:
     """Take in what is not there yet; nothing is written before the request is known to be sound."""
     key = Key.from_environment(request.key_env)
-    if not 0 <= request.max_rejects <= 1:
-        raise UsageError(f"--max-rejects must lie between 0 and 1, not at {request.max_rejects}")
-    if request.limit is not None and request.limit < 1:
-        raise UsageError(f"--limit must be 1 or more, not {request.limit}")
-    if request.centre is not None and not _CENTRE.fullmatch(request.centre):
-        raise UsageError("--centre must be a short word of letters, digits, - and _ (at most 32), such as basel-2")
+    _check_request(request)
     store = open_store(request.out)
-    labels = _read_labels(request.labels) if request.labels else None
-    hints = label_hints(labels)
+    labels = read_study_labels(request.labels)
     clinic = read_clinic(request.clinic, key) if request.clinic else None
     identity = {"key": key.fingerprint}
     check_claim(store, "ingest", identity)
@@ -78,6 +74,8 @@ def ingest(request: IngestRequest) -> None:
         check_schema_of_table(open_store(request.ledger), CROSSWALK)
     with LineSpool() as spool:
         inventory = take_inventory(request.sources, spool)
+        file_paths = unique_paths(labels, inventory)
+        hints = label_hints(labels, file_paths)
         if not request.ledger:
             console.line("no --ledger: results of this run cannot be linked back to patients later")
         claim(store, "ingest", identity)
@@ -85,13 +83,10 @@ def ingest(request: IngestRequest) -> None:
         settings = digest_options(request.options) + hints.digest(key)
         wanted = digest([inventory.hash, request.limit, settings, bool(request.ledger), request.centre])
         if before.get("input") != wanted:
-            _take_in(request, store, inventory, key, label_changes(store, key, hints))
+            _take_in(request, store, inventory, key, label_changes(store, key, hints), file_paths)
     duplicates.drop_duplicates(store)
     done = read_counts(store)
-    tables = _put_tables(store, key, labels, clinic, before)
-    if request.ledger and request.clinic:
-        ledger = open_store(request.ledger, private=True)
-        _put_new(ledger, CROSSWALK, clinic_crosswalk(request.clinic, key), "clinic")
+    tables = _put_tables(request, store, key, labels, clinic, before)
     content_hash = digest([done.parts, list_parts(store, "labels"), list_parts(store, "clinic")])
     _check_counts(done.counts)
     put_manifest(store, {
@@ -102,19 +97,44 @@ def ingest(request: IngestRequest) -> None:
     _check_rejects(request, done.counts)
 
 
+def _check_request(request: IngestRequest) -> None:
+    if not 0 <= request.max_rejects <= 1:
+        raise UsageError(f"--max-rejects must lie between 0 and 1, not at {request.max_rejects}")
+    if request.limit is not None and request.limit < 1:
+        raise UsageError(f"--limit must be 1 or more, not {request.limit}")
+    if request.centre is not None and not _CENTRE.fullmatch(request.centre):
+        raise UsageError("--centre must be a short word of letters, digits, - and _ (at most 32), such as basel-2")
+    if request.replace_labels and not request.labels:
+        raise UsageError("--replace-labels throws the old labels away; name the new ones with --labels FILE")
+
+
+def _put_tables(
+    request: IngestRequest, store: Store, key: Key, labels: pa.Table | None, clinic: pa.Table | None,
+    before: dict[str, Any],
+) -> dict[str, Any]:  # fmt: skip
+    """Put the labels, the clinic table and what the ledger has of them; their counts for the manifest."""
+    ledger = open_store(request.ledger, private=True) if request.ledger else None
+    tables = {name: before.get(name) for name in ("labels", "clinic")}
+    if labels is not None:
+        tables["labels"] = put_labels(store, ledger, key, labels, replace=request.replace_labels)
+    if clinic is not None:
+        tables["clinic"] = {"rows": clinic.num_rows}
+        replace_table(store, CLINIC, clinic)
+    if ledger is not None and request.clinic:
+        for schema, names in clinic_crosswalks(request.clinic, key).items():
+            put_new(ledger, schema, names, "clinic")
+    return tables
+
+
 def _same_tables(before: dict[str, Any], after: dict[str, Any]) -> bool:
     """Whether two manifests describe the same tables, whatever was asked."""
     return {**before, "input": None} == {**after, "input": None}
 
 
-def _read_labels(uri: str) -> pa.Table:
-    """The labels, checked against the studies' vocabulary."""
-    labels = read_labels(uri)
-    check_names(uri, labels, label_vocabulary())
-    return labels
-
-
-def _take_in(request: IngestRequest, store: Store, inventory: Inventory, key: Key, changes: LabelChanges) -> None:
+def _take_in(
+    request: IngestRequest, store: Store, inventory: Inventory, key: Key, changes: LabelChanges,
+    file_paths: Mapping[str, str],
+) -> None:  # fmt: skip
     """Read every shard that is not done yet."""
     done = read_done(store, digest_options(request.options), changes, request.centre)
     if request.ledger:
@@ -128,7 +148,8 @@ def _take_in(request: IngestRequest, store: Store, inventory: Inventory, key: Ke
         store.delete(MANIFEST)  # until the last part is there, this is no finished ingest
         settings = IngestSettings(
             out=absolute(request.out), ledger=request.ledger and absolute(request.ledger),
-            labels=request.labels and absolute(request.labels), key_env=request.key_env, fingerprint=key.fingerprint,
+            labels=tuple(map(absolute, request.labels)), file_paths=file_paths, replace_labels=request.replace_labels,
+            key_env=request.key_env, fingerprint=key.fingerprint,
             options=request.options, centre=request.centre, run=secrets.token_hex(8),
         )  # fmt: skip
         with console.Progress("shards", shards.count) as progress:
@@ -200,37 +221,6 @@ def _check_counts(counts: Counter[str]) -> None:
         raise DataError(f"{counts['objects']} files came in but {fates} are accounted for; please report this")
 
 
-def _put_tables(
-    store: Store, key: Key, labels: pa.Table | None, clinic: pa.Table | None, before: dict[str, Any]
-) -> dict[str, Any]:
-    """Put the labels and the clinic table, which replace older ones; their counts for the manifest."""
-    counts: dict[str, Any] = {name: before.get(name) for name in ("labels", "clinic")}
-    if labels is not None:
-        table, without_image = label_rows(labels, label_ids(store, key, labels))
-        counts["labels"] = {"rows": table.num_rows, "without_image": without_image}
-        _replace(store, LABELS, table)
-    if clinic is not None:
-        counts["clinic"] = {"rows": clinic.num_rows}
-        _replace(store, CLINIC, clinic)
-    return counts
-
-
-def _put_new(store: Store, schema: TableSchema, table: pa.Table, prefix: str = "part") -> str:
-    """Put a table as one part that is named for its content, unless it is there; its key."""
-    data = to_parquet(table, schema)
-    name = f"{schema.name}/{prefix}-{hashlib.sha256(data).hexdigest()[:24]}.parquet"
-    if store.stat(name) is None:
-        store.put(name, data)
-    return name
-
-
-def _replace(store: Store, schema: TableSchema, table: pa.Table) -> None:
-    name = _put_new(store, schema, table)
-    for other in list_parts(store, schema.name):
-        if other != name:
-            store.delete(other)
-
-
 def _print_summary(request: IngestRequest, counts: Counter[str], tables: dict[str, Any], *, unchanged: bool) -> None:
     if unchanged:
         console.line(f"nothing to do: {request.out} holds all of it already")
@@ -240,6 +230,11 @@ def _print_summary(request: IngestRequest, counts: Counter[str], tables: dict[st
     if tables.get("labels"):
         rows |= {"labels": tables["labels"]["rows"], "labels without an image": tables["labels"]["without_image"]}
     console.table("ingested", rows)
+    if counts[PATIENT_BY_FOLDER]:
+        console.line(
+            f"{counts[PATIENT_BY_FOLDER]} images have a patient neither in a header nor in labels: all of one folder "
+            "count as one patient. Give --labels a column patient, with a name or number for each, and ingest again"
+        )
     if counts["reject:no-modality"]:
         console.line(f"--pictures radiograph|ultrasound would bring back up to {counts['reject:no-modality']} pictures")
     if counts["reject:no-region"]:

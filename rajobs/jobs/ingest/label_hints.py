@@ -1,25 +1,23 @@
-"""What labels say about files: how a file without a header is read, and which image a label names."""
+"""What labels say about files before they are read: the patient, source and kind of a file without a header."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import pyarrow as pa
 
 from rajobs import studies
-from rajobs.imaging.hand_geometry import POSITION_STUDY
 from rajobs.imaging.ingest_rows import image_id, path_name, source_id
-from rajobs.jobs import console
+from rajobs.jobs.ingest.inventory import Inventory
 from rajobs.jobs.ingest.markers import LabelChanges
-from rajobs.records.anatomy import SITES
 from rajobs.records.identity import Key
+from rajobs.records.labels.label_files import labels_by_path, values_by_image
 from rajobs.records.manifest import to_json
 from rajobs.records.store import Store
 from rajobs.records.tables.parquet_parts import list_parts, read_part
 from rajobs.records.tables.schemas import IMAGES, OBJECT_PLACES
-from rajobs.records.user_tables import UID, LabelNames, labels_by_path, values_by_image
-
-Frame = tuple[str, int]
-"""A name in the labels' column `image`, and the frame."""
+from rajobs.records.user_tables import UID
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,10 +34,15 @@ class LabelHints:
         return key.pseudonym("hints", to_json(hints).decode())[:16] if any(hints) else ""
 
 
-def label_hints(labels: pa.Table | None) -> LabelHints:
-    """The hints of labels; a header wins over them, except for the image that a drawing was modelled on."""
+def label_hints(labels: pa.Table | None, file_paths: Mapping[str, str] = MappingProxyType({})) -> LabelHints:
+    """The hints of labels; a header wins over them, except for the image that a drawing was modelled on.
+
+    `file_paths`: the paths of images that labels name by file name.
+    """
     if labels is None:
         return LabelHints()
+    images = [file_paths.get(image, image) for image in labels.column("image").to_pylist()]
+    labels = labels.set_column(labels.column_names.index("image"), "image", pa.array(images, pa.string()))
     by_path = labels_by_path(labels)
     return LabelHints(
         patients=values_by_image(by_path, "patient"),
@@ -55,17 +58,19 @@ def _pictures(labels: pa.Table) -> dict[str, str]:
     return {image: picture for image, study in pairs if (picture := picture_of.get(study)) is not None}
 
 
-def label_vocabulary() -> dict[str, LabelNames]:
-    """What labels may name, by study."""
-    vocabulary = {}
-    for study in studies.every():
-        axes = ("x", "y") if study.name == POSITION_STUDY else ()
-        sites = tuple(SITES) if axes or study.rows.labels_name_site else ()
-        targets = (*(target.name for target in study.targets), *axes)
-        # Such a label decides which other labels teach, so that a misspelt one must not be left out in silence.
-        values = {study.assessable: study.target(study.assessable).classes} if study.assessable is not None else {}
-        vocabulary[study.name] = LabelNames(targets=targets, sites=sites, values=values)
-    return vocabulary
+def unique_paths(labels: pa.Table | None, inventory: Inventory) -> dict[str, str]:
+    """The path of each loose file that labels name by a file name which no other loose file has.
+
+    Files in archives are not listed yet: labels that say whose pictures they are have to name them by their paths.
+    """
+    images = set(labels.column("image").to_pylist()) if labels is not None else set()
+    paths: dict[str, set[str]] = {}
+    for line in inventory.batches.lines() if images else ():
+        for path, _, _ in json.loads(line)[1]:
+            name = path.rpartition("/")[2]
+            if name in images:
+                paths.setdefault(name, set()).add(path)
+    return {name: next(iter(of_name)) for name, of_name in paths.items() if len(of_name) == 1}
 
 
 def label_changes(store: Store, key: Key, hints: LabelHints) -> LabelChanges:
@@ -95,28 +100,3 @@ def _is_outdated(store: Store, part: str, key: Key, hints: LabelHints, names: Ma
         if source and row["derived_from"] != source_id(key, source):
             return True
     return False
-
-
-def label_ids(store: Store, key: Key, labels: pa.Table) -> dict[Frame, str]:
-    """The image_id of everything that labels name, as far as it was ingested."""
-    frames = {(row["image"], int(row["frame"] or 0)) for row in labels.select(["image", "frame"]).to_pylist()}
-    by_id = {image_id(key, name, 0): name for name, _ in frames if UID.fullmatch(name)}
-    by_path = {path_name(key, name): name for name, _ in frames if not UID.fullmatch(name)}
-    first: dict[str, str] = {}
-    ambiguous: set[str] = set()
-    for part in list_parts(store, OBJECT_PLACES.name):
-        table = read_part(store, part, OBJECT_PLACES, ["path", "image_id"])
-        for path, image in zip(table.column("path").to_pylist(), table.column("image_id").to_pylist()):
-            for name in (by_id.get(image), by_path.get(path)):
-                if name is not None and first.setdefault(name, image) != image:
-                    ambiguous.add(name)
-    if ambiguous:
-        console.line(
-            f"{len(ambiguous)} names of the labels belong to several files each (an archive may hold a name twice, two "
-            "sources the same one): their labels are left out; name such images by their SOP instance UID"
-        )
-    return {
-        (name, frame): first[name] if frame == 0 else image_id(key, name, frame)
-        for name, frame in frames
-        if name in first and name not in ambiguous
-    }

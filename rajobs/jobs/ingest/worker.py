@@ -2,24 +2,28 @@
 
 import dataclasses
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from rajobs.imaging.archives.shards import Shard, read_members
 from rajobs.imaging.image import Image, ReadOptions
-from rajobs.imaging.ingest_rows import IngestRows, RowBuilder
+from rajobs.imaging.ingest_rows import EarlierReading, IngestRows, RowBuilder
+from rajobs.imaging.rows import FILM_MODALITIES, RADIOGRAPH, ULTRASOUND_PICTURE
 from rajobs.imaging.sandbox import Decoder, keep_memory
 from rajobs.jobs.ingest.duplicates import UNIQUE_SUFFIX
 from rajobs.jobs.ingest.inventory import entry_hash
 from rajobs.jobs.ingest.label_hints import label_hints
+from rajobs.jobs.ingest.label_vocabulary import read_study_labels
 from rajobs.jobs.ingest.markers import Attempts, Marker, has_marker, put_marker, read_marker
 from rajobs.records.identity import Key
 from rajobs.records.manifest import digest
 from rajobs.records.store import Store, open_store
-from rajobs.records.tables.parquet_parts import to_parquet
+from rajobs.records.tables.parquet_parts import read_part, to_parquet
 from rajobs.records.tables.schemas import CROSSWALK, IGNORED, IMAGES, OBJECT_PLACES, REJECTS
 from rajobs.records.tables.table_schema import TableSchema
-from rajobs.records.user_tables import read_labels
+
+_EARLIER = ("image_id", "patient", "visit_date", "derived_from", "modality")
 
 
 def digest_options(options: ReadOptions) -> str:
@@ -33,7 +37,9 @@ class IngestSettings:
 
     out: str
     ledger: str | None
-    labels: str | None
+    labels: tuple[str, ...]
+    file_paths: Mapping[str, str]  # by file name: see label_hints.unique_paths
+    replace_labels: bool
     key_env: str
     fingerprint: str  # of the key
     options: ReadOptions
@@ -53,7 +59,7 @@ class IngestWorker:
         self.sources: dict[str, Store] = {}
         self.store = open_store(settings.out)
         self.ledger = open_store(settings.ledger, private=True) if settings.ledger else None
-        self.hints = label_hints(read_labels(settings.labels) if settings.labels is not None else None)
+        self.hints = label_hints(read_study_labels(settings.labels), settings.file_paths)
         self.hints_digest = self.hints.digest(self.key)
 
     def __call__(self, item: dict[str, Any]) -> dict[str, Any]:
@@ -62,6 +68,7 @@ class IngestWorker:
         builder = RowBuilder(
             key=self.key, read=self._read, origin=shard.origin,
             patients=self.hints.patients, shows=self.hints.shows, sources=self.hints.sources, centre=centre,
+            earlier={} if self.settings.replace_labels else self._earlier_readings(shard.id),
         )  # fmt: skip
         parts: list[str] = []
         undescribed: list[str] = []
@@ -82,6 +89,38 @@ class IngestWorker:
         ))  # fmt: skip
         attempts.finish()
         return {"objects": counts["objects"]}
+
+    def _earlier_readings(self, shard: str) -> dict[str, EarlierReading]:
+        """What the shard's files without a header became before, by the pseudonym of the path.
+
+        Labels merge: those of today may say nothing of a file that those of an earlier day described.
+        """
+        if not has_marker(self.store, shard):
+            return {}
+        readings: dict[str, EarlierReading] = {}
+        for part in read_marker(self.store, shard).parts:
+            if part.startswith("places/"):
+                name = part.rpartition("/")[2]
+                images = {
+                    row["image_id"]: row
+                    for row in read_part(self.store, f"images/{name}", IMAGES, _EARLIER).to_pylist()
+                }
+                originals = self._original_patients(name.replace(UNIQUE_SUFFIX, ""))
+                for place in read_part(self.store, part, OBJECT_PLACES, ["path", "image_id", "source"]).to_pylist():
+                    image = images[place["image_id"]]
+                    readings[place["path"]] = EarlierReading(
+                        patient=image["patient"], patient_id=originals.get(place["source"]),
+                        visit_date=image["visit_date"], derived_from=image["derived_from"],
+                        shows=RADIOGRAPH if image["modality"] in FILM_MODALITIES else ULTRASOUND_PICTURE,
+                    )  # fmt: skip
+        return readings
+
+    def _original_patients(self, name: str) -> dict[str, str]:
+        """The original patients that the ledger has of a part, by source."""
+        if self.ledger is None or self.ledger.stat(f"crosswalk/{name}") is None:
+            return {}
+        rows = read_part(self.ledger, f"crosswalk/{name}", CROSSWALK, ["source", "patient_id"]).to_pylist()
+        return {row["source"]: row["patient_id"] for row in rows}
 
     def _centre_of(self, shard: str) -> str | None:
         """The centre that this run names; without one, that of an earlier reading of the shard."""

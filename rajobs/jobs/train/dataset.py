@@ -71,7 +71,7 @@ def open_labelled_data(data: str, study: Study) -> LabelledData:
     )  # fmt: skip
 
 
-def _agreed_labels(readings: pa.Table, study: Study, target: Target) -> dict[LabelPlace, str]:
+def _agreed_labels(readings: pa.Table, study: Study, target: Target) -> Mapping[LabelPlace, str]:
     """The readers' consensus on a target, but for places that they call not assessable: a score there is a guess."""
     whole = not study.rows.cut_by_positions
     agreed = consensus(readings, study.name, target.name, ordered=target.ordered, whole=whole)

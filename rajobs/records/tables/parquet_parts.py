@@ -20,7 +20,7 @@ CODED = ("pixels", "preview")
 """Columns of coded pictures, which neither compression nor a dictionary makes smaller."""
 
 WRITTEN_BY: Mapping[str, tuple[str, ...]] = MappingProxyType({
-    "ingest": ("images", "labels", "clinic", "rejects", "ignored", "places", "crosswalk"),
+    "ingest": ("images", "labels", "clinic", "rejects", "ignored", "places", "crosswalk", "readers"),
     "train": ("prepared", "split", "history"),
     "evaluate": ("predictions",),
 })  # fmt: skip

@@ -3,28 +3,22 @@
 Raise `SCHEMA_VERSION` whenever a column changes: outputs of another schema are refused, not mixed. A column can be
 added as `later` (table_schema.Column) without a new version if no table can have parts with it and parts without it:
 because its job writes the table whole, or writes the parts that lack it again (parquet_parts.lacks_columns), as score
-does.
+does; or if null is a right answer, as for `places.name`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import pyarrow as pa
 
 from rajobs.records import anatomy
 from rajobs.records.errors import IGNORE_REASONS, REJECT_REASONS, REJECT_STAGES
 from rajobs.records.tables.table_schema import Column, TableSchema
+from rajobs.records.tables.table_schema import column as _column
 
 SCHEMA_VERSION = 2
 
 TEXT, WHOLE, REAL, BYTES, DAY, FLAG = pa.string(), pa.int32(), pa.float32(), pa.binary(), pa.date32(), pa.bool_()
 REALS, WHOLES, TEXTS = pa.list_(pa.float32()), pa.list_(pa.int32()), pa.list_(pa.string())
-
-
-def _column(
-    name: str, kind: pa.DataType, meaning: str, *, required: bool = False, values: Sequence[str] = ()
-) -> Column:
-    return Column(name=name, type=kind, meaning=meaning, null=not required, values=tuple(values) or None)
-
 
 MODALITIES = ("CR", "DX", "RG", "US")
 BODY_PARTS = (
@@ -85,7 +79,7 @@ LABELS = TableSchema(
         _column("target", TEXT, "what is labelled", required=True),
         _column("site", TEXT, "scored site"),
         _column("value", TEXT, "class, score or pixel coordinate", required=True),
-        _column("reader", TEXT, "who read it; truth and consensus stand for all readers", required=True),
+        _column("reader", TEXT, "who read it, a keyed pseudonym, or truth, consensus or adjudicated", required=True),
         _column("split", TEXT, "part of the split that the user has chosen; it wins", values=SPLITS),
     ),
 )
@@ -101,7 +95,7 @@ CLINIC = TableSchema(
     columns=(
         PATIENT,
         _column("visit_date", DAY, "shifted like the images' dates", required=True),
-        _column("reader", TEXT, "who examined"),
+        _column("reader", TEXT, "who examined, a keyed pseudonym"),
         *(_column(name, REAL, unit) for name, unit in CLINIC_NUMBERS),
         _column("sex", TEXT, "patient's sex", values=("F", "M", "O")),
         _column("skin", REAL, "skin abnormality, 0 or 1"),
@@ -149,6 +143,7 @@ OBJECT_PLACES = TableSchema(
     columns=(
         _column("source", TEXT, "keyed pseudonym of the object's place in its archive", required=True),
         _column("path", TEXT, "keyed pseudonym of its path alone, as labels name it", required=True),
+        Column(name="name", type=TEXT, meaning="keyed pseudonym of its file name, as labels may name it", later=True),
         _column("bytes", pa.int64(), "size of the object", required=True),
         _column("image_id", TEXT, "image_id of its first frame", required=True),
         _column("frames", WHOLE, "frames kept", required=True),
@@ -171,6 +166,10 @@ CROSSWALK = TableSchema(
         _column("exam_date", DAY, "original"),
     ),
 )
+
+# Written to --ledger only, because it names staff.
+_READER = _column("reader", TEXT, "keyed pseudonym, as in labels and clinic", required=True)
+READERS = TableSchema(name="readers", key=(), columns=(_READER, _column("name", TEXT, "original", required=True)))
 
 DISSENT = "share of the models' members whose own answer is another one, 0 to 1; null if there is one member"
 BUNDLES = _column("bundles", TEXTS, "hashes of the bundles that answered; see the manifest of score", required=True)
@@ -392,6 +391,6 @@ HISTORY = TableSchema(
 )
 
 TABLES = {table.name: table for table in (
-    IMAGES, LABELS, CLINIC, REJECTS, IGNORED, OBJECT_PLACES, CROSSWALK, FILMS, EXTREMITIES, JOINTS, ULTRASOUND,
+    IMAGES, LABELS, CLINIC, REJECTS, IGNORED, OBJECT_PLACES, CROSSWALK, READERS, FILMS, EXTREMITIES, JOINTS, ULTRASOUND,
     VISITS, CHANGES, LEDGER, PREDICTIONS, PREPARED, SPLIT, HISTORY,
 )}  # fmt: skip

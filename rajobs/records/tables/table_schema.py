@@ -24,6 +24,10 @@ class Column:
     later: bool = False
 
 
+def column(name: str, kind: pa.DataType, meaning: str, *, required: bool = False, values: Sequence[str] = ()) -> Column:
+    return Column(name=name, type=kind, meaning=meaning, null=not required, values=tuple(values) or None)
+
+
 @dataclass(frozen=True, kw_only=True)
 class TableSchema:
     """A table: its columns in order, and the key columns that no two rows share (empty: no key)."""

@@ -16,7 +16,9 @@ from rajobs.imaging.image import Box, Mask, ReadOptions
 from rajobs.jobs.ingest import duplicates
 from rajobs.jobs.ingest.inventory import LineSpool, split_batch, take_inventory
 from rajobs.jobs.ingest.job import report_parts_without_ledger
-from rajobs.jobs.ingest.label_hints import label_changes, label_hints, label_ids
+from rajobs.jobs.ingest.label_hints import label_changes, label_hints
+from rajobs.jobs.ingest.label_ids import label_ids
+from rajobs.jobs.ingest.label_vocabulary import read_study_labels
 from rajobs.jobs.ingest.markers import Attempts, DoneShards, read_counts, read_done
 from rajobs.jobs.ingest.worker import IngestSettings, IngestWorker, digest_options
 from rajobs.records.errors import BadKey
@@ -24,7 +26,6 @@ from rajobs.records.identity import Key
 from rajobs.records.store import open_store
 from rajobs.records.tables.parquet_parts import list_parts, read_table
 from rajobs.records.tables.schemas import CROSSWALK, IMAGES, REJECTS
-from rajobs.records.user_tables import read_labels
 from tests.imaging.dicom_files import dicom, film, scan_rgb
 
 BOX: Box = (4, 2, 40, 30)
@@ -54,11 +55,13 @@ def work(source: Path, out: Path, options: ReadOptions | None = None, **how: Any
     """All that is left, as the driver would have it done."""
     options = options or ReadOptions()
     key, store, labels = Key.from_environment("RAJOBS_KEY"), open_store(str(out)), how.get("labels")
-    hints = label_hints(read_labels(labels) if labels else None)
+    uris, paths = (labels,) if labels else (), how.get("file_paths", {})
+    hints = label_hints(read_study_labels(uris), paths)
     done = read_done(store, digest_options(options), label_changes(store, key, hints), how.get("centre"))
     worker = IngestWorker(IngestSettings(
-        out=str(out), ledger=how.get("ledger"), labels=labels, key_env="RAJOBS_KEY", fingerprint=key.fingerprint,
-        options=options, centre=how.get("centre"), run=how.get("run", "run"),
+        out=str(out), ledger=how.get("ledger"), labels=uris, file_paths=paths, replace_labels=False,
+        key_env="RAJOBS_KEY", fingerprint=key.fingerprint, options=options, centre=how.get("centre"),
+        run=how.get("run", "run"),
     ))  # fmt: skip
     for text in shards_of(source, done):
         worker({"shard": text})
@@ -87,8 +90,8 @@ def test_a_node_with_another_key_takes_nothing_in(places: tuple[Path, Path], mon
     monkeypatch.setenv("RAJOBS_KEY", other)
     with pytest.raises(BadKey, match=f"than the job's \\({driver}\\); set the same key on every node") as refused:
         IngestWorker(IngestSettings(
-            out=str(out), ledger=None, labels=None, key_env="RAJOBS_KEY", fingerprint=driver, options=ReadOptions(),
-            run="run",
+            out=str(out), ledger=None, labels=(), file_paths={}, replace_labels=False, key_env="RAJOBS_KEY",
+            fingerprint=driver, options=ReadOptions(), run="run",
         ))  # fmt: skip
     assert other not in str(refused.value) and "\n" not in str(refused.value) and not out.exists()
 
@@ -231,7 +234,9 @@ def test_an_archive_that_holds_a_name_twice_is_taken_in_whole(
     labels.write_text("image,study,target,value\n" + "".join(
         f"{name},hand_filter,view,both\n" for name in ("again.zip!/f", "again.zip!/alone", "1.2.1", "1.2.5")
     ))  # fmt: skip
-    images = label_ids(store, Key.from_environment("RAJOBS_KEY"), read_labels(str(labels)))
+    read = read_study_labels([str(labels)])
+    assert read is not None
+    images = label_ids(store, Key.from_environment("RAJOBS_KEY"), read)
     assert {name for name, _ in images} == {"again.zip!/alone", "1.2.1", "1.2.5"}
     assert capsys.readouterr().out.startswith("1 names of the labels belong to several files each")
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from rajobs.imaging import coding
@@ -14,6 +15,7 @@ from rajobs.imaging.archives import shards
 from rajobs.imaging.image import Image, Mask, ReadOptions
 from rajobs.imaging.ingest_rows import IngestRows, RowBuilder
 from rajobs.imaging.sandbox import Decoder
+from rajobs.jobs.ingest.label_vocabulary import read_study_labels
 from rajobs.phantoms.likeness import write_like
 from rajobs.phantoms.packaging.canaries import canaries, identity, leaks
 from rajobs.phantoms.packaging.dicom_headers import make_uid
@@ -23,10 +25,11 @@ from rajobs.phantoms.ultrasound.scans import draw_scans
 from rajobs.phantoms.write import write_phantoms
 from rajobs.records.errors import BadTable, DataError, StoreError, UsageError
 from rajobs.records.identity import Key
+from rajobs.records.labels.label_files import labels_by_path, values_by_image
+from rajobs.records.labels.merging import match_labels
 from rajobs.records.store import open_store
 from rajobs.records.tables.parquet_parts import to_parquet
 from rajobs.records.tables.schemas import IMAGES, PREDICTIONS
-from rajobs.records.user_tables import label_rows, labels_by_path, read_labels, values_by_image
 
 pytestmark = pytest.mark.slow
 KEY = Key(secret=b"a key for tests alone, drawn by nobody")
@@ -34,9 +37,15 @@ PATIENTS, SEED = 5, 2
 LOSSLESS = ("rgb", "planar", "rct")
 
 
+def labels_of(out: Path) -> pa.Table:
+    labels = read_study_labels([str(out / "labels.csv")])
+    assert labels is not None
+    return labels
+
+
 def ingest_phantom(out: Path, options: ReadOptions | None = None) -> IngestRows:
     """All of a phantom's archives, ingested in this process."""
-    labels, options = read_labels(str(out / "labels.csv")), options or ReadOptions()
+    labels, options = labels_of(out), options or ReadOptions()
     by_path = labels_by_path(labels)
     shows = dict.fromkeys(by_path.column("image").to_pylist(), "ultrasound")
     store, ingested = open_store(str(out / "archives")), IngestRows()
@@ -176,14 +185,15 @@ def test_a_loop_without_a_header_can_be_read_with_a_mask_of_its_region(scans: li
 
 def test_labels_match_the_ingested_scans(phantom: Path, ingested: IngestRows, scans: list[Picture]) -> None:
     ids = {(str(row["sop_uid"]), 0): str(row["image_ids"][0]) for row in ingested.crosswalk if row.get("sop_uid")}  # type: ignore[index]
-    matched, unmatched = label_rows(read_labels(str(phantom / "labels.csv")), ids)
+    matched = match_labels(labels_of(phantom), ids, KEY)
+    unmatched = len(matched.unmatched)
     refused = {row["sop_uid"] for row in rows(phantom, "expected.csv") if row["reason"] == "no-region"}
     labels = rows(phantom, "labels.csv")
     assert len(labels) == sum(len(scan.truths) for scan in scans)
     assert unmatched == sum(row["image"] in refused or row["patient"] != "" for row in labels) > 0
-    assert matched.num_rows == len(labels) - unmatched
-    assert set(matched.column("target").to_pylist()) == {"grade", "grey_grade"}
-    assert None not in matched.column("site").to_pylist() + matched.column("side").to_pylist()
+    assert len(matched.rows) == len(labels) - unmatched
+    assert {row["target"] for row in matched.rows} == {"grade", "grey_grade"}
+    assert all(row["site"] and row["side"] for row in matched.rows)
 
 
 def test_films_and_scans_of_a_visit_are_packed_together(tmp_path: Path) -> None:
