@@ -233,9 +233,9 @@ def probabilities(target: Target, logits: Tensor, temperature: Mapping[str, floa
 
 def calibrate(target: Target, logits: Tensor, truth: Tensor) -> float:
     """The temperature with the lowest loss on the validation part (1 if nothing is labelled)."""
-    if not len(truth) or not bool((truth >= 0).any()):
+    labelled, weights = truth >= 0 if truth.dim() == 1 else truth.sum(dim=1) > 0, torch.ones(len(target.classes))
+    if not bool(labelled.any()):
         return 1.0
-    labelled, weights = truth >= 0, torch.ones(len(target.classes))
     grid = [2 ** (step / 8) for step in range(-16, 25)]  # a quarter to eight
     losses = [float(target.loss(logits[labelled] / t, truth[labelled], weights).mean()) for t in grid]
     return grid[int(np.argmin(losses))]

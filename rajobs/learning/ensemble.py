@@ -1,7 +1,7 @@
 """The members of a recipe: the targets and rows of each, and the network that it starts as."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from rajobs.learning.points import UNKNOWN, Points
 from rajobs.learning.recipe import Member, Recipe
 from rajobs.learning.samples.dataset import LEARNING_PARTS, Dataset
 from rajobs.learning.study import Study
-from rajobs.learning.targets import MISSING, Nominal, Target, encode
+from rajobs.learning.targets import MISSING, Nominal, Target, encode, encode_shares
 from rajobs.learning.training.loop import Samples
 from rajobs.records.errors import BadRecipe, DataError
 
@@ -59,6 +59,7 @@ def member_samples(dataset: Dataset, member: Member, part: str) -> Samples:
     """The rows of a part that a member sees, with the member's own class numbers."""
     study, points = dataset.study, member_points(dataset.study, member)
     truth: dict[str, NDArray[Any]] = {}
+    shares: dict[str, NDArray[np.float32]] = {}
     wanted = dataset.parts == part
     labelled = np.zeros(len(wanted), bool)
     if points is not None:
@@ -70,15 +71,33 @@ def member_samples(dataset: Dataset, member: Member, part: str) -> Samples:
         if member.sees:
             wanted &= np.isin(np.array([value or "" for value in values]), member.sees)
         if member.groups:
-            group_of = {name: "+".join(group) for group in member.groups for name in group}
+            group_of = _names_of_groups(member)
             values = [group_of.get(value) if value is not None else None for value in values]
         truth[target.name] = encode(target, values)
         labelled |= truth[target.name] != MISSING
+        if of_target := dataset.shares.get(target.name):
+            in_groups = {row: _share_of_groups(by_class, member) for row, by_class in of_target.items()}
+            shares[target.name] = encode_shares(target, truth[target.name], in_groups)
     at = np.flatnonzero(wanted & labelled)
     kinds = study.kind_numbers(dataset.arrays.rows.column("site").to_pylist())[at]
     return Samples(
-        arrays=dataset.arrays, at=at, truth={name: numbers[at] for name, numbers in truth.items()}, kinds=kinds
-    )
+        arrays=dataset.arrays, at=at, truth={name: numbers[at] for name, numbers in truth.items()}, kinds=kinds,
+        shares={name: of_target[at] for name, of_target in shares.items()},
+    )  # fmt: skip
+
+
+def _names_of_groups(member: Member) -> dict[str, str]:
+    """The group of each class that a member answers in groups."""
+    return {name: "+".join(group) for group in member.groups for name in group}
+
+
+def _share_of_groups(by_class: Mapping[str, float], member: Member) -> Mapping[str, float]:
+    if not member.groups:
+        return by_class
+    shares: dict[str, float] = {}
+    for name, group in _names_of_groups(member).items():
+        shares[group] = shares.get(group, 0.0) + by_class.get(name, 0.0)
+    return shares
 
 
 def check_rows_to_learn_from(folds: Sequence[Dataset], recipe: Recipe) -> None:

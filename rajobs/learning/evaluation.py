@@ -154,14 +154,15 @@ def evaluate_points(model: Model, dataset: Dataset, part: str) -> Evaluation:
     study, points = dataset.study, dataset.study.points
     assert points is not None and dataset.points is not None
     at = np.flatnonzero((dataset.parts == part) & ~(dataset.points == UNKNOWN).all(axis=(1, 2)))
-    truth = dataset.points[at].astype(np.float64)
+    known = ~(dataset.points[at] == UNKNOWN).all(axis=2)
+    truth = np.where(known[..., None], dataset.points[at].astype(np.float64), np.nan)
     chunks = [model.locate(dataset.arrays.take(at[start : start + CHUNK])) for start in range(0, len(at), CHUNK)]
     located = np.concatenate([np.zeros((0, points.outputs, 3)), *chunks])
     in_view = ((truth >= 0) & (truth < 1)).all(axis=2)
     near = np.linalg.norm(located[..., :2] - truth, axis=2) <= joint_widths(points.point_names, truth) / 2
     confidence = located[..., 2]
     right_if_shown = (confidence >= LEAST_CONFIDENCE) & (near | ~in_view)
-    judged = np.isfinite(confidence)  # a point that no member looks for is not judged
+    judged = np.isfinite(confidence) & known  # a point that no member looks for, or nobody labelled, is not judged
     patients = np.array(dataset.arrays.rows.column("patient").to_pylist(), dtype=np.str_)[at]
     return Evaluation(
         study=study,

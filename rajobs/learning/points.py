@@ -22,7 +22,7 @@ NEAR = 1.2  # widths: a second look from farther away than this teaches nothing
 LEAST_CONFIDENCE = 0.5  # of a point, to count as shown
 GOOD = 0.3  # widths: error below which a second look should be confident by itself
 RIGHT = 0.5  # widths: error below which an answer is right
-UNKNOWN = -1.0  # both coordinates of all points of a row whose positions are not labelled
+UNKNOWN = -1.0  # both coordinates of a point that nobody labelled: it may be there or not
 
 PointNames = tuple[tuple[str | None, str], ...]
 """Side (None where an image has only one) and site of each point."""
@@ -50,7 +50,7 @@ class PointsOutput(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Points:
-    """Positions in shares of the image's side; NaN for a point that is not in the image.
+    """Positions in shares of the image's side; NaN for a point that is not in the image, UNKNOWN for an unlabelled one.
 
     A second look's confidence is the probability that the point is in the image and the answer within half a joint's
     width.
@@ -67,14 +67,15 @@ class Points:
         return len(self.point_names)
 
     def loss(self, output: PointsOutput, truth: "Tensor", weights: "Tensor") -> "Tensor":
-        """Loss per row: cross entropy with a spot around each point, plus the error of the second look."""
+        """Mean loss of a row's known points: cross entropy with a spot, plus the error of the second look."""
         import torch
 
         there = ((truth >= 0) & (truth < 1)).all(dim=2)
-        raw = _entropy(output.cells, truth, there).mean(dim=1)
+        raw = _entropy(output.cells, truth, there)
         if output.second_look is not None:
-            raw = raw + _second_look_loss(output.second_look, truth, there).mean(dim=1)
-        return torch.where((truth == UNKNOWN).all(dim=(1, 2)), 0.0, raw)
+            raw = raw + _second_look_loss(output.second_look, truth, there)
+        known = ~(truth == UNKNOWN).all(dim=2)
+        return torch.where(known, raw, 0.0).sum(dim=1) / known.sum(dim=1).clamp(min=1)
 
     def answer(self, output: PointsOutput) -> "Tensor":
         """Column, row and confidence (0 to 1) of each point."""

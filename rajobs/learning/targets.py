@@ -1,5 +1,6 @@
 """Kinds of target: a network's outputs for one, the loss, and how outputs become probabilities.
 
+A loss takes the truth as class numbers, or as shares of readers by class (n x classes) where readers of scores differ.
 Torch is imported inside the functions that compute, so that a study can be read without it.
 """
 
@@ -36,6 +37,9 @@ class Nominal:
         """Cross entropy per row, weighted by class; 0 for a row without a label."""
         from torch.nn import functional as F
 
+        if truth.dim() == 2:
+            of_shares: Tensor = F.cross_entropy(logits, truth.to(logits.dtype), weight=weights, reduction="none")
+            return of_shares
         raw: Tensor = F.cross_entropy(logits, truth, weight=weights, ignore_index=MISSING, reduction="none")
         return raw
 
@@ -58,15 +62,21 @@ class Ordinal:
         return len(self.classes) - 1
 
     def loss(self, logits: "Tensor", truth: "Tensor", weights: "Tensor") -> "Tensor":
-        """Sum of the steps' binary cross entropies per row, weighted by class; 0 for a row without a label."""
+        """Sum of the steps' binary cross entropies per row, weighted by class; 0 for a row without a label.
+
+        A step's truth is the share of readers whose score is above it.
+        """
         import torch
         from torch.nn import functional as F
 
-        steps = torch.arange(self.outputs, device=logits.device)
-        passed = (truth[:, None] > steps[None, :]).to(logits.dtype)
-        raw = F.binary_cross_entropy_with_logits(logits, passed, reduction="none").sum(dim=1)
-        labelled = truth != MISSING
-        return raw * weights[truth.clamp(min=0)] * labelled
+        if truth.dim() == 2:
+            passed = truth.to(logits.dtype).flip(1).cumsum(dim=1).flip(1)[:, 1:]
+            row_weights = truth.to(weights.dtype) @ weights  # 0 without a label
+        else:
+            steps = torch.arange(self.outputs, device=logits.device)
+            passed = (truth[:, None] > steps[None, :]).to(logits.dtype)
+            row_weights = weights[truth.clamp(min=0)] * (truth != MISSING)
+        return F.binary_cross_entropy_with_logits(logits, passed, reduction="none").sum(dim=1) * row_weights
 
     def p(self, logits: "Tensor") -> "Tensor":
         """Probability of each score: the differences of the steps' probabilities, none of them below zero."""
@@ -89,6 +99,20 @@ def encode(target: Target, values: Sequence[str | None]) -> NDArray[np.int64]:
     """Class numbers of labels; MISSING for no label and for a class that the target does not have."""
     number = {name: at for at, name in enumerate(target.classes)}
     return np.array([number.get(value, MISSING) if value is not None else MISSING for value in values], np.int64)
+
+
+def encode_shares(
+    target: Target, numbers: NDArray[np.int64], shares: Mapping[int, Mapping[str, float]]
+) -> NDArray[np.float32]:
+    """Shares of readers by class: all of them in the class of `numbers`, except in the rows of `shares`."""
+    encoded = np.zeros((len(numbers), len(target.classes)), np.float32)
+    labelled = np.flatnonzero(numbers != MISSING)
+    encoded[labelled, numbers[labelled]] = 1
+    for row, by_class in shares.items():
+        known = [by_class.get(name, 0.0) for name in target.classes]
+        if numbers[row] != MISSING and sum(known):
+            encoded[row] = np.array(known) / sum(known)
+    return encoded
 
 
 def predicted(target: Target, p: NDArray[np.float64]) -> NDArray[np.int64]:

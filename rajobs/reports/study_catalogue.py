@@ -110,4 +110,6 @@ def template(name: str) -> str:
             for image in IMAGES
             for axis, position in POINT.items()
         ]
+    if not study.targets:
+        lines.append(f"{IMAGES[1]},L,{POSITION_STUDY},{PRESENT},PIP5,{NO},reader1")
     return "\n".join(lines)

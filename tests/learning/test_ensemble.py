@@ -82,6 +82,20 @@ def test_a_row_without_any_label_is_not_seen(dataset: Dataset) -> None:
     assert member_samples(some, Member(name="n", architecture="compact"), "train").at.tolist() == list(range(2, 36))
 
 
+def test_a_member_learns_the_readers_shares_and_is_scored_by_one_class(dataset: Dataset) -> None:
+    plain, shares = Member(name="n", architecture="compact"), {3: {"left": 0.25, "top": 0.75}, 50: {"right": 1.0}}
+    soft = replace(dataset, shares={"half": shares})
+    samples, hard = member_samples(soft, plain, "train"), member_samples(dataset, plain, "train")
+    assert samples.truth["half"].tolist() == hard.truth["half"].tolist() == hard.taught("half").tolist()
+    taught = samples.taught("half")
+    assert taught.shape == (36, 3) and taught[3].tolist() == [0.25, 0, 0.75]
+    assert taught[:3].argmax(axis=1).tolist() == hard.truth["half"][:3].tolist()
+    grouped = member_samples(soft, M1, "train").taught("half")
+    assert grouped[3].tolist() == [0.25, 0.75]
+    run = build_run(replace(soft, budget=0.5), Recipe(members=(plain,)), plain, 0)
+    assert len(run.train) == len(run.train.taught("half")) == 18
+
+
 def test_members_that_do_not_fit_the_study_are_refused(study: Study) -> None:
     with pytest.raises(BadRecipe, match="groups name classes that half does not have"):
         member_targets(study, replace(M1, groups=(("left",), ("bottom",))))

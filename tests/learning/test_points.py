@@ -101,6 +101,18 @@ def test_rows_without_known_points_teach_nothing() -> None:
     assert torch.equal(moved[:1], unknown) and not torch.allclose(moved[1:], known)
 
 
+def test_a_point_that_nobody_labelled_teaches_nothing_and_one_that_is_not_there_teaches_that() -> None:
+    where = torch.tensor([[[0.4, 0.4], [0.7, 0.7]]])
+    output = output_for(where[0].numpy())
+    half = output_for(where[0].numpy()).cells.clone()
+    half[:, 1] = -half[:, 1]
+    unknown, gone = where.clone(), where.clone()
+    unknown[:, 1], gone[:, 1] = UNKNOWN, torch.nan
+    known = TWO.loss(output, unknown, torch.ones(1))
+    assert torch.equal(known, TWO.loss(PointsOutput(half), unknown, torch.ones(1))), "whatever it shows there"
+    assert float(TWO.loss(output, gone, torch.ones(1))) > float(known)
+
+
 def test_a_network_gives_points_alone_and_targets_alone_as_it_gives_both_together() -> None:
     study = studies.find("hand_filter")
     member = replace(study.recipe("hands").members[0], settings={"width": 4, "closer": False})

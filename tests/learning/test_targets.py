@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from rajobs.learning.targets import MISSING, Nominal, Ordinal, encode, merge_classes, predicted, scores
+from rajobs.learning.targets import MISSING, Nominal, Ordinal, encode, encode_shares, merge_classes, predicted, scores
 
 VIEW = Nominal(name="view", classes=("hand", "foot", "other"))
 EROSION = scores("erosion", 5)
@@ -27,6 +27,26 @@ def test_a_row_without_a_label_takes_no_part_in_the_loss(target: Nominal | Ordin
     loss.sum().backward()
     assert logits.grad is not None
     assert not logits.grad[[1, 3]].any() and logits.grad[[0, 2]].all()
+
+
+@BOTH
+def test_readers_who_agree_teach_the_same_as_shares_and_as_numbers(target: Nominal | Ordinal) -> None:
+    logits = torch.randn(4, target.outputs, generator=torch.Generator().manual_seed(0))
+    numbers, weights = np.array([0, MISSING, 2, 1]), torch.arange(1.0, len(target.classes) + 1)
+    shares = torch.from_numpy(encode_shares(target, numbers, {}))
+    assert torch.allclose(target.loss(logits, shares, weights), target.loss(logits, torch.from_numpy(numbers), weights))
+
+
+def test_two_readers_who_differ_teach_each_step_s_share_of_readers() -> None:
+    shares = encode_shares(EROSION, np.array([2, MISSING]), {0: {"0": 0.5, "3": 0.5, "9": 1.0}, 1: {"1": 1.0}})
+    assert shares.tolist() == [[0.5, 0, 0, 0.5, 0, 0], [0] * 6], "a value that the target does not have is no vote"
+    logits = torch.zeros(1, 5, requires_grad=True)
+    for _ in range(400):
+        (gradient,) = torch.autograd.grad(
+            EROSION.loss(logits, torch.from_numpy(shares[:1]), torch.ones(6)).sum(), logits
+        )
+        logits = (logits - gradient).detach().requires_grad_()
+    assert EROSION.p(logits)[0].tolist() == pytest.approx([0.5, 0, 0, 0.5, 0, 0], abs=0.01)
 
 
 @BOTH

@@ -34,7 +34,7 @@ def test_a_template_can_be_read_and_has_positions_for_what_it_labels(name: str, 
     assert ("side, site, reader" in text) == (not cut), "where labels are matched by side and site, they are needed"
     if cut:
         placed = {axis: {(r["image"], r["side"], r["site"]) for r in rows if r["target"] == axis} for axis in "xy"}
-        assert placed["x"] == placed["y"] and {row["study"] for row in rows if row["target"] in "xy"} == {
+        assert placed["x"] == placed["y"] and {row["study"] for row in rows if row["target"] in ("x", "y")} == {
             POSITION_STUDY
         }
         labelled = {(row["image"], row["side"], row["site"]) for row in rows if row["study"] == name}

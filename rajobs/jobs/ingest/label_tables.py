@@ -2,6 +2,7 @@
 
 import difflib
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 import pyarrow as pa
@@ -94,8 +95,8 @@ def nearest_paths(names: Sequence[str], paths: Mapping[str, bool]) -> dict[str, 
 
 
 def _stem(path: str) -> str:
-    """A file's name without its folder and ending, in small letters."""
-    return path.rpartition("/")[2].partition(".")[0].casefold()
+    """A file's name without its folder and ending, in small letters; hand-2 is hand-002."""
+    return re.sub(r"0+(?=\d)", "", path.rpartition("/")[2].partition(".")[0].casefold())
 
 
 def _report_unmatched(ledger: Store | None, unmatched: Iterable[Record]) -> None:

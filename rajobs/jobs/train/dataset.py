@@ -4,7 +4,7 @@ train, tune and evaluate begin here, and so does each worker that trains togethe
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +12,7 @@ import ray
 from numpy.typing import NDArray
 
 from rajobs import studies
-from rajobs.imaging.clinic_visits import VISIT_COLUMNS, Visit, visits_of_clinic
+from rajobs.imaging.clinic_visits import VISIT_COLUMNS, Visit, visit_id, visits_of_clinic
 from rajobs.imaging.hand_geometry import POSITION_STUDY, Positions, positions_from_labels
 from rajobs.imaging.rows import CLINIC_TABLE, COLUMNS, LabelPlace
 from rajobs.jobs import cluster, console
@@ -22,13 +22,16 @@ from rajobs.learning.recipe import Recipe, Settings
 from rajobs.learning.samples import prepared
 from rajobs.learning.samples.dataset import Dataset
 from rajobs.learning.study import POINT_CLASSES, Study
-from rajobs.learning.targets import NO, Target
+from rajobs.learning.targets import NO, YES, Target
 from rajobs.records.errors import DataError, StoreError
-from rajobs.records.label_consensus import consensus
+from rajobs.records.label_consensus import ADJUDICATED, AXES, PRESENT, Agreement, agree, consensus, presence
 from rajobs.records.manifest import read_manifest
 from rajobs.records.store import Store, open_store
 from rajobs.records.tables.parquet_parts import list_parts, read_part, read_table
 from rajobs.records.tables.schemas import CLINIC, IMAGES, LABELS
+
+VIEW, ONE_HAND = "view", "unilateral"
+"""The label of a film that shows one hand."""
 
 Labels = Mapping[str, Mapping[LabelPlace, str]]
 """By target, then by place."""
@@ -43,7 +46,9 @@ class LabelledData:
     data_hash: str  # of the manifest: which input this was
     key: str  # fingerprint of the pseudonyms' key
     labels: Labels
+    shares: Mapping[str, Mapping[LabelPlace, Mapping[str, float]]]  # of readers by score, where they differ
     positions: Positions
+    absent: frozenset[LabelPlace]  # joints that readers say are not there
     readings: pa.Table  # the labels table, every reader's rows
 
 
@@ -55,30 +60,54 @@ def open_labelled_data(data: str, study: Study) -> LabelledData:
         raise StoreError(f"{data} holds no finished ingest; run `rajobs ingest SRC {data} --labels FILE` first")
     rows = study.rows
     readings = labels_of_clinic(store, study) if rows.table == CLINIC_TABLE else read_table(store, "labels", LABELS)
-    labels = {target.name: _agreed_labels(readings, study, target) for target in study.targets}
+    agreed = {target.name: _agreed_labels(readings, study, target) for target in study.targets}
+    labels = {name: agreement.values for name, agreement in agreed.items()}
     needs_positions = rows.cut_by_positions or study.points is not None
-    coordinates = {
-        axis: consensus(readings, POSITION_STUDY, axis, ordered=True) if needs_positions else {} for axis in ("x", "y")
-    }
+    coordinates, absent = _agreed_places(readings) if needs_positions else ({axis: {} for axis in AXES}, frozenset())
     if study.points is not None and study.points.name in labels:
         labels[study.points.name] = dict.fromkeys(coordinates["x"], POINT_CLASSES[-1])
+    _report_ties({name: agreement.without_majority for name, agreement in agreed.items()})
     _report_unknown_values(study, labels)
     if not any(labels.values()):
         raise DataError(f"{data} has no labels {_label_names(study)} of {study.name}; {_labelled_studies(readings)}")
     return LabelledData(
         store=store, study=study, data_hash=manifest["hash"], key=manifest["key"], labels=labels,
-        positions=positions_from_labels(coordinates), readings=readings,
+        shares={name: agreement.shares for name, agreement in agreed.items()},
+        positions=positions_from_labels(coordinates), absent=absent, readings=readings,
     )  # fmt: skip
 
 
-def _agreed_labels(readings: pa.Table, study: Study, target: Target) -> Mapping[LabelPlace, str]:
-    """The readers' consensus on a target, but for places that they call not assessable: a score there is a guess."""
+def _agreed_labels(readings: pa.Table, study: Study, target: Target) -> Agreement:
+    """The readers' agreement on a target, but for places that they call not assessable: a score there is a guess."""
     whole = not study.rows.cut_by_positions
-    agreed = consensus(readings, study.name, target.name, ordered=target.ordered, whole=whole)
-    if study.assessable in (None, target.name):
+    agreed = agree(readings, study.name, target.name, ordered=target.ordered, whole=whole)
+    if study.assessable is None or study.assessable == target.name:
         return agreed
     assessable = consensus(readings, study.name, study.assessable, ordered=False, whole=whole)
-    return {place: value for place, value in agreed.items() if assessable.get(place) != NO}
+    values = {place: value for place, value in agreed.values.items() if assessable.get(place) != NO}
+    return replace(agreed, values=values)
+
+
+def _agreed_places(readings: pa.Table) -> tuple[Labels, frozenset[LabelPlace]]:
+    """Coordinates of the joints that are there, by axis; and the joints that are not."""
+    there = presence(readings, POSITION_STUDY)
+    _report_ties({PRESENT: sum(value is None for value in there.values())})
+    coordinates = {
+        axis: {
+            place: value
+            for place, value in consensus(readings, POSITION_STUDY, axis, ordered=True).items()
+            if there.get(place) == YES
+        }
+        for axis in AXES
+    }
+    return coordinates, frozenset(place for place, value in there.items() if value == NO)
+
+
+def _report_ties(ties: Mapping[str, int]) -> None:
+    """Say how many places have readers without a majority for a class."""
+    for target, count in ties.items():
+        if count:
+            console.line(f"{count} labels {target} are left out: no majority of their readers agrees on one class")
 
 
 def _label_names(study: Study) -> str:
@@ -92,20 +121,31 @@ def _labelled_studies(readings: pa.Table) -> str:
 
 
 def labels_of_clinic(store: Store, study: Study) -> pa.Table:
-    """Labels of visits, which stand in the clinic table in columns named like the targets."""
-    visits = read_clinic_visits(store)
-    if not visits:
+    """Labels of visits, which stand in the clinic table in columns named like the targets, one row for each reader."""
+    if not list_parts(store, CLINIC_TABLE):
         raise StoreError(
             f"{store.uri} holds no clinic table, which {study.name} learns from; ingest it with --clinic FILE"
         )
-    return LABELS.rows([
+    names = [target.name for target in study.targets]
+    rows = read_table(store, CLINIC_TABLE, CLINIC, ["patient", "visit_date", *names]).to_pylist()
+    readings = LABELS.rows([
         {
-            "image_id": visit.image_id, "study": study.name, "target": target.name, "reader": "consensus",
-            "value": f"{value:g}" if isinstance(value, float) else value,
+            "image_id": visit_id(row["patient"], row["visit_date"]), "study": study.name, "target": name,
+            "reader": f"row {number}", "value": f"{value:g}" if isinstance(value, float) else value,
         }
-        for visit in visits
+        for number, row in enumerate(rows)
+        for name in names
+        if (value := row[name]) is not None and value == value  # a CSV may say nan
+    ])  # fmt: skip
+    agreed = {
+        target.name: agree(readings, study.name, target.name, ordered=target.ordered, whole=True)
         for target in study.targets
-        if (value := visit.findings.get(target.name)) is not None
+    }
+    _report_ties({name: agreement.without_majority for name, agreement in agreed.items()})
+    return LABELS.rows([
+        {"image_id": visit, "study": study.name, "target": name, "reader": ADJUDICATED[-1], "value": value}
+        for name, agreement in agreed.items()
+        for (visit, _, _), value in agreement.values.items()
     ])  # fmt: skip
 
 
@@ -163,12 +203,14 @@ def build_dataset(
     places = [study.rows.label_place(row["image_id"], row["side"], row["site"]) for row in rows]
     split_rows = {row["image_id"]: row for row in split.to_pylist()}
     outside = {"split": "", "group": ""}
+    shares = {target: _by_row(source, of_target, places) for target, of_target in source.shares.items()}
     in_split = [split_rows.get(row["image_id"], outside) for row in rows]
     shows_points = any(member_points(study, member) for member in recipe.members)
     return Dataset(
         study=study,
         arrays=arrays,
         labels={target.name: _labels_of(source, target.name, places) for target in study.targets},
+        shares={target: by_row for target, by_row in shares.items() if by_row},
         points=_points_in_views(source, recipe.view) if shows_points else None,
         parts=np.array([row["split"] for row in in_split], dtype=np.str_),
         groups=np.array([row["group"] for row in in_split], dtype=np.str_),
@@ -181,8 +223,16 @@ def _labels_of(source: LabelledData, target: str, places: Sequence[LabelPlace]) 
     return [by_place.get(place) for place in places]
 
 
+def _by_row(
+    source: LabelledData, of_target: Mapping[LabelPlace, Mapping[str, float]], places: Sequence[LabelPlace]
+) -> dict[int, Mapping[str, float]]:
+    """The shares of the rows whose readers differ, by the row's number."""
+    by_place = {source.study.rows.label_place(*place): by_class for place, by_class in of_target.items()}
+    return {row: by_place[place] for row, place in enumerate(places) if place in by_place}
+
+
 def _points_in_views(source: LabelledData, settings: Settings) -> NDArray[np.float32]:
-    """Where the labelled points lie in each row's array; UNKNOWN in films whose points nobody has labelled."""
+    """Where the labelled points lie in each row's array, NaN for those that are not there; UNKNOWN without a label."""
     study, points = source.study, []
     assert study.points is not None and study.view.place is not None
     chosen = study.view.with_settings(settings)
@@ -193,5 +243,17 @@ def _points_in_views(source: LabelledData, settings: Settings) -> NDArray[np.flo
             positions = source.positions.get(row.image_id, ())
             to_view = study.view.place(row, shapes[row.at], **chosen)
             in_view = points_in_view(study.points.point_names, row, positions, to_view)
-            points.append(in_view if positions else np.full_like(in_view, UNKNOWN))
+            absent = [
+                _is_absent(source, row.image_id, side or row.side, site) for side, site in study.points.point_names
+            ]
+            in_view[np.isnan(in_view).any(axis=1) & ~np.array(absent)] = UNKNOWN
+            points.append(in_view)
     return np.stack(points)
+
+
+def _is_absent(source: LabelledData, image: str, side: str | None, site: str) -> bool:
+    """Whether labels say that a joint is not there: by itself, or as one of a second hand on a film of one hand."""
+    if (image, side, site) in source.absent:
+        return True
+    sides = {place.side for place in source.positions.get(image, ())}
+    return source.labels.get(VIEW, {}).get((image, None, None)) == ONE_HAND and len(sides) == 1 and side not in sides

@@ -174,7 +174,7 @@ def _temperatures(task: NetworkTask, dataset: Dataset, network: FittedNetwork) -
     samples = member_samples(dataset, task.own_member, "validation")
     logits = build_run(dataset, task.recipe, task.own_member, task.seed).logits(network, samples)
     return {
-        target.name: calibrate(target, logits[target.name].cpu(), torch.from_numpy(samples.truth[target.name]))
+        target.name: calibrate(target, logits[target.name].cpu(), torch.from_numpy(samples.taught(target.name)))
         for target in targets
     }
 

@@ -30,6 +30,7 @@ class Hands:
     points: Coordinates  # hands x points x 2
     point_names: PointNames
     sought: NDArray[np.int64]  # numbers of the points that the cascade has to find
+    all_known: NDArray[np.bool_]  # whether all sought points of a hand are labelled, as there or as not there
 
     def __len__(self) -> int:
         return len(self.points)
@@ -42,9 +43,9 @@ class Hands:
         return boxes[np.isfinite(boxes).all(axis=1)]
 
     def without_joint(self, number: int, clip: float, boxes: Boxes) -> Boxes:
-        """The boxes that lie in the hand and show no joint, labelled or not."""
+        """The boxes that lie in the hand and show no joint; none of a hand where nobody labelled some joint."""
         joints, points = self.joint_boxes(number, clip), self.points[number] * self.side
-        if not len(joints):
+        if not len(joints) or not self.all_known[number]:
             return boxes[:0]
         low, high = np.nanmin(points, axis=0) - MARGIN * self.side, np.nanmax(points, axis=0) + MARGIN * self.side
         inside = ((boxes[:, :2] > low) & (boxes[:, :2] < high)).all(axis=1)

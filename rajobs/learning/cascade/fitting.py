@@ -12,7 +12,7 @@ from rajobs.learning.cascade.clips import Boxes, Hands, cut_patches, jitter_boxe
 from rajobs.learning.cascade.detector import Cascade, equalise
 from rajobs.learning.cascade.haar import Haar, Patches, Windows, every_feature, read_windows
 from rajobs.learning.cascade.joint_naming import Layout
-from rajobs.learning.points import Points
+from rajobs.learning.points import UNKNOWN, Points
 from rajobs.learning.recipe import Member, Training
 from rajobs.learning.training.loop import OnEpoch, TrainingRun
 from rajobs.learning.training.state import Epoch, TrainingState
@@ -63,6 +63,7 @@ def _select_hands(fit: TrainingRun, member: Member) -> Hands:
         raise BadRecipe(f"haar takes grey squares, not {samples.arrays.shape}")
     sought = np.array([at for at, site in enumerate(sites) if not member.sees or site in member.sees])
     truth = samples.truth[points.name].astype(np.float64)
+    all_known = ~(truth[:, sought] == UNKNOWN).all(axis=2).any(axis=1)
     truth = np.where(((truth >= 0) & (truth < 1)).all(axis=2, keepdims=True), truth, np.nan)
     rows = np.flatnonzero(np.isfinite(truth[:, sought]).any(axis=(1, 2)))
     if not len(rows):
@@ -70,6 +71,7 @@ def _select_hands(fit: TrainingRun, member: Member) -> Hands:
     return Hands(
         image=lambda number: equalise(samples.arrays.take(samples.at[rows[number : number + 1]])[0, 0]),
         side=samples.arrays.shape[1], points=truth[rows], point_names=points.point_names, sought=sought,
+        all_known=all_known[rows],
     )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """A study's dataset: prepared arrays with the consensus labels and the part of the split of each row."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,8 @@ class Dataset:
     study: Study
     arrays: Prepared
     labels: Mapping[str, Sequence[str | None]]  # by target, one value per row
+    shares: Mapping[str, Mapping[int, Mapping[str, float]]] = field(default_factory=dict)
+    """By target and row, the share of readers by class, where readers of scores differ."""
     points: NDArray[np.float32] | None = None  # shares of the side, by row and place (learning/points.py)
     parts: NDArray[np.str_]  # train | validation | test | "" for a row outside the split
     groups: NDArray[np.str_]  # patients with all that derives from them; no group is in two parts

@@ -7,7 +7,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -44,9 +44,14 @@ class Samples:
     at: Numbers  # the rows, by number in `arrays`
     truth: Mapping[str, NDArray[Any]]
     kinds: Numbers  # of the rows, for networks with a head per kind
+    shares: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)  # of readers by class, where some differ
 
     def __len__(self) -> int:
         return len(self.at)
+
+    def taught(self, target: str) -> NDArray[Any]:
+        """What a network learns of a target: the readers' shares if some of them differ, else class numbers."""
+        return self.shares.get(target, self.truth[target])
 
 
 Score = Callable[[Mapping[str, NDArray[np.float64]], Mapping[str, Numbers]], float]
@@ -176,7 +181,7 @@ class TrainingRun:
     ) -> Tensor:
         losses = []
         for target in self.targets:
-            truth = torch.from_numpy(samples.truth[target.name][at]).to(self.device)
+            truth = torch.from_numpy(samples.taught(target.name)[at]).to(self.device)
             output, weight = outputs[target.name], weights[target.name]
             if isinstance(target, Points):
                 assert isinstance(output, PointsOutput), target.name

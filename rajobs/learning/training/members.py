@@ -15,7 +15,7 @@ from rajobs.learning.recipe import NONE, Member, Recipe, Training
 from rajobs.learning.samples.dataset import Dataset
 from rajobs.learning.samples.prepared import Prepared
 from rajobs.learning.study import Study
-from rajobs.learning.targets import MISSING, Target, predicted
+from rajobs.learning.targets import MISSING, Target, encode_shares, predicted
 from rajobs.learning.training.loop import Numbers, OnEpoch, Samples, TrainingRun, pick_device
 from rajobs.learning.training.state import Epoch, TrainingState
 from rajobs.learning.voting import Probabilities
@@ -130,10 +130,11 @@ def _add_drawn_rows(dataset: Dataset, recipe: Recipe, member: Member, train: Sam
     names = [f"drawn-{number}" for number in range(count)]
     rows = PREPARED.rows([{"image_id": name, "extremity": 0, "site": "", "patient": name} for name in names])
     drawn_dataset = replace(
-        dataset, arrays=Prepared(rows=rows, arrays=(arrays,), starts=np.zeros(1, np.int64)), labels=labels, points=None,
-        parts=np.full(count, "train"), groups=np.array(names),
+        dataset, arrays=Prepared(rows=rows, arrays=(arrays,), starts=np.zeros(1, np.int64)), labels=labels, shares={},
+        points=None, parts=np.full(count, "train"), groups=np.array(names),
     )  # fmt: skip
     drawn, prepared = member_samples(drawn_dataset, member, "train"), dataset.arrays
+    target_of = {target.name: target for target in member_targets(study, member)}
     both = Prepared(
         rows=pa.concat_tables([prepared.rows, rows]), arrays=(*prepared.arrays, arrays),
         starts=np.append(prepared.starts, len(prepared)),
@@ -142,12 +143,19 @@ def _add_drawn_rows(dataset: Dataset, recipe: Recipe, member: Member, train: Sam
         arrays=both, at=np.concatenate([train.at, len(prepared) + drawn.at]),
         truth={name: np.concatenate([numbers, drawn.truth[name]]) for name, numbers in train.truth.items()},
         kinds=np.concatenate([train.kinds, drawn.kinds]),
+        shares={
+            name: np.concatenate([of_target, encode_shares(target_of[name], drawn.truth[name], {})])
+            for name, of_target in train.shares.items()
+        },
     )  # fmt: skip
 
 
 def _choose_samples(samples: Samples, chosen: Numbers) -> Samples:
     truth = {name: numbers[chosen] for name, numbers in samples.truth.items()}
-    return Samples(arrays=samples.arrays, at=samples.at[chosen], truth=truth, kinds=samples.kinds[chosen])
+    shares = {name: of_target[chosen] for name, of_target in samples.shares.items()}
+    return Samples(
+        arrays=samples.arrays, at=samples.at[chosen], truth=truth, kinds=samples.kinds[chosen], shares=shares
+    )
 
 
 def headline_score(

@@ -186,11 +186,11 @@ def test_no_name_gets_into_the_data(place: Path) -> None:
 
 def test_the_path_that_may_be_meant_is_looked_for_by_name() -> None:
     paths = {"a/IM-0001.dcm": True, "b/scan.avi": False, "c/Hand_L.png": True, "d/hand_l.png": True, "e/x": True}
-    meant = nearest_paths(["IM-0001.jpg", "b/scan.avi", "im-0002", "hand_l.tif", "quite another"], paths)
+    meant = nearest_paths(["IM-0001.jpg", "b/scan.avi", "im-01", "hand_l.tif", "quite another"], paths)
     assert meant == {
         "IM-0001.jpg": ("a/IM-0001.dcm", "no file has this name"),
         "b/scan.avi": ("b/scan.avi", "the file is no image; see rejects"),
-        "im-0002": ("a/IM-0001.dcm", "no file has this name"),
+        "im-01": ("a/IM-0001.dcm", "no file has this name"),
         "hand_l.tif": ("c/Hand_L.png", "several files have a name like this"),
         "quite another": (None, "no file has this name"),
     }

@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from rajobs import studies
-from rajobs.jobs.train.dataset import LabelledData, open_labelled_data
+from rajobs.jobs.train.dataset import LabelledData, _points_in_views, open_labelled_data
 from rajobs.jobs.train.splits import frozen_split
+from rajobs.learning.points import UNKNOWN
 from rajobs.records.manifest import to_json
 from rajobs.records.splits import PARTS, LabelledImage, clean_split
 from rajobs.records.store import Store, open_store
@@ -191,3 +193,39 @@ def test_labels_of_joints_stay_apart(tmp_path: Path) -> None:
     labels = [label("a", "jsn", at, side=side, site="MCP2") for at, side in enumerate("LR")]
     source = ingested(tmp_path, "svdh_scoring", labels, "CR")
     assert source.labels["jsn"] == {("a", "L", "MCP2"): "0", ("a", "R", "MCP2"): "1"}
+
+
+def test_two_readers_teach_as_two_and_a_tie_of_classes_is_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    read = [(0, "anna"), (3, "bert")]
+    labels = [label("a", "jsn", value, reader=reader, side="L", site="MCP2") for value, reader in read]
+    labels += [label("a", "jsn", 1, reader=reader, side="L", site="MCP3") for _, reader in read]
+    labels += [
+        label("a", "assessable", at, reader=reader, side="L", site="PIP2") for at, (_, reader) in enumerate(read)
+    ]
+    source = ingested(tmp_path, "svdh_scoring", labels, "CR")
+    assert source.shares["jsn"] == {("a", "L", "MCP2"): {"0": 0.5, "3": 0.5}}
+    assert source.labels["jsn"] == {("a", "L", "MCP2"): "2", ("a", "L", "MCP3"): "1"}
+    assert source.labels["assessable"] == {}
+    message = "1 labels assessable are left out: no majority of their readers agrees on one class\n"
+    assert capsys.readouterr().out == message
+
+
+@pytest.mark.parametrize("view", [None, "unilateral", "both"])
+def test_a_joint_without_a_label_is_unknown_and_absence_is_a_label(tmp_path: Path, view: str | None) -> None:
+    places = [("MCP2", 10), ("MCP3", 20), ("PIP2", 12)]
+    labels = [
+        label("a", axis, at, study="joint_detection", side="L", site=site) for site, at in places for axis in "xy"
+    ]
+    labels.append(label("a", "present", 0, study="joint_detection", side="L", site="PIP5"))
+    labels += [label("a", "view", view)] if view else [label("b", "view", "other")]
+    source = ingested(tmp_path, "hand_filter", labels, "CR")
+    points = _points_in_views(source, {})[0]
+    assert STUDY.points is not None
+    names = STUDY.points.point_names
+    shown = {name for name, at in zip(names, points) if np.isfinite(at).all() and (at != UNKNOWN).all()}
+    absent = {name for name, at in zip(names, points) if np.isnan(at).all()}
+    assert shown == {("L", site) for site, _ in places}
+    other_hand = {name for name in names if name[0] == "R"} if view == "unilateral" else set()
+    assert absent == {("L", "PIP5"), *other_hand}, "a film of one hand has no other"

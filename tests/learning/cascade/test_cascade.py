@@ -9,10 +9,10 @@ import pytest
 
 from rajobs.learning.cascade.boosting import grow_stage
 from rajobs.learning.cascade.detector import Cascade
-from rajobs.learning.cascade.fitting import fit_cascade
+from rajobs.learning.cascade.fitting import _select_hands, fit_cascade
 from rajobs.learning.cascade.haar import Haar, Windows, every_feature, read_windows
 from rajobs.learning.cascade.joint_naming import Layout, name_detections
-from rajobs.learning.points import WIDTH, Points
+from rajobs.learning.points import UNKNOWN, WIDTH, Points
 from rajobs.learning.recipe import Augment, Member, Training
 from rajobs.learning.training.loop import Samples, TrainingRun
 from rajobs.learning.voting import mean_of_known
@@ -51,6 +51,16 @@ def fit_of(seed: int = 0, count: int = 24, epochs: int = 5) -> TrainingRun:
     )
     how = Training(epochs=epochs, augment=Augment(shift=0.04, zoom=0.1, flip_horizontal=True))
     return TrainingRun(targets=(POINTS,), training=how, train=train, validation=None, seed=seed)
+
+
+def test_hands_with_an_unlabelled_joint_give_joints_and_no_false_alarms() -> None:
+    run = fit_of()
+    run.train.truth["joints"][::2, 1] = UNKNOWN
+    run.train.truth["joints"][1::4, 1] = np.nan  # labelled as not there
+    hands = _select_hands(run, MEMBER)
+    anywhere = np.array([[0.5, 0.5, 0.17]]) * SIDE
+    assert [len(hands.without_joint(number, 1.0, anywhere)) for number in range(4)] == [0, 1, 0, 1]
+    assert [len(hands.joint_boxes(number, 1.0)) for number in range(4)] == [3, 3, 3, 4]
 
 
 @pytest.fixture(scope="module")
