@@ -32,6 +32,17 @@ def mode_option(command: Command) -> Command:
     )(command)
 
 
+def finders_option(command: Command) -> Command:
+    """Add --finders, the models that place joints where labels are silent."""
+    return click.option(
+        "--finders",
+        default="builtin",
+        show_default=True,
+        metavar="MODELS",
+        help="Models that place the joints of hands which labels score but do not place.",
+    )(command)
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__)
 def cli() -> None:
@@ -109,6 +120,7 @@ def ingest(sources: tuple[str, ...], out: str, **options: Any) -> None:
 @click.option("--recipe", default="default", show_default=True, help="default, published or a TOML file.")
 @click.option("--weights", metavar="URI|none", help="Weights to start from: those of another model, or none.")
 @click.option("--workers", type=int, default=1, show_default=True, help="Workers that train one network together.")
+@finders_option
 @mode_option
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--budget", type=float, default=1.0, show_default=True, help="Share of the recipe's epochs and rows.")
@@ -130,6 +142,7 @@ def train(**options: Any) -> None:
 @click.option("--hours", type=float, help="Start no trial after this many hours; running trials finish their epoch.")
 @click.option("--until", metavar="HH:MM", help="Like --hours, but at a time of day: the next 07:00, for example.")
 @click.option("--workers", type=int, default=1, show_default=True, help="Workers of one trial.")
+@finders_option
 @mode_option
 @click.option("--budget", type=float, default=1.0, show_default=True, help="Share of the recipes' epochs and rows.")
 @ray_option
@@ -146,6 +159,7 @@ def tune(**options: Any) -> None:
 @click.argument("data")
 @click.argument("models")
 @click.argument("out")
+@finders_option
 @mode_option
 @click.option("--predictions", metavar="FILE", help="Judge these predictions instead of asking MODELS.")
 @ray_option

@@ -133,8 +133,8 @@ def compare_workers(args: argparse.Namespace, lesson: Dataset, recipe: Recipe, m
     def together() -> None:
         with tempfile.TemporaryDirectory(prefix="rajobs-bench-") as out:
             plan = TrainingPlan(
-                study=args.study, data=absolute(args.data), out=out, mode="clean", budget=1.0, recipe=longer,
-                weights="none", number=0, folder="checkpoints",
+                study=args.study, data=absolute(args.data), finders="builtin", out=out, mode="clean", budget=1.0,
+                recipe=longer, weights="none", number=0, folder="checkpoints",
             )  # fmt: skip
             (task,) = plan.tasks(longer.members[0])
             run_workers(WorkerResources(workers=args.workers), task, lambda epoch: ends.append(time.perf_counter()))

@@ -117,8 +117,8 @@ def _joints(image_id: str, at: int, positions: Sequence[Position]) -> list[Row]:
 
 _ARCHIVES = "ingest archives that hold some"
 _POSITIONS = (
-    f"they are cut out of films by the labels x and y of {POSITION_STUDY}: ingest again with --labels FILE that holds "
-    "them too (`rajobs studies` shows how)"
+    f"they are cut out of films where labels x and y of {POSITION_STUDY} or models (--finders) place joints, and "
+    "neither do on a labelled film: ingest again with --labels FILE that has them (`rajobs studies` shows how)"
 )
 
 FILMS = RowKind(

@@ -58,18 +58,22 @@ class Origin:
     key: str  # fingerprint of the pseudonyms' key
     split: str  # hash of the frozen split
     starts: Mapping[str, str] = field(default_factory=dict)  # by member: sha256 of the weights it started from
+    finders: tuple[str, ...] = ()  # hashes of the models that placed joints where labels are silent
     drawn: DrawnFilms | None = None
 
     def to_json(self) -> dict[str, Any]:
         plain = {name: value for name, value in vars(self).items() if name != "drawn"}
-        plain |= {"recipe": to_dict(self.recipe), "starts": dict(self.starts)}
+        plain |= {"recipe": to_dict(self.recipe), "starts": dict(self.starts), "finders": list(self.finders)}
+        if not self.finders:
+            del plain["finders"]
         return plain | (vars(self.drawn) if self.drawn is not None else {})
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Origin":
         drawn = DrawnFilms(**_select_fields(DrawnFilms, content)) if "phantom" in content else None
         own = {name: value for name, value in _select_fields(cls, content).items() if name != "drawn"}
-        return cls(**{**own, "recipe": from_dict(content["recipe"])}, drawn=drawn)
+        own |= {"recipe": from_dict(content["recipe"]), "finders": tuple(content.get("finders", ()))}
+        return cls(**own, drawn=drawn)
 
     @property
     def version(self) -> str:
@@ -90,6 +94,7 @@ class BundleDescription:
     rows: Mapping[str, int]  # by part of the split
     learned: Mapping[str, Mapping[str, int]]  # number of rows that it learnt from, by target and site
     validation: Figures
+    placed: Mapping[str, int] = field(default_factory=dict)  # rows by who placed their joints: labels, models
     best: str | None = None  # the member that answers alone in a most_accurate recipe
     members: Mapping[str, tuple[WeightFile, ...]] = field(default_factory=dict)
     hash: str = ""
@@ -106,6 +111,7 @@ class BundleDescription:
             "rows": dict(self.rows),
             "learned": {target: dict(sites) for target, sites in self.learned.items()},
             "validation": {name: dict(figure) for name, figure in self.validation.items()},
+            **({"placed": dict(self.placed)} if self.placed else {}),
             **({"best": self.best} if self.best else {}),
             "members": {name: [vars(file) for file in files] for name, files in self.members.items()},
         }
@@ -121,6 +127,7 @@ class BundleDescription:
             rows=content["rows"],
             learned=content["learned"],
             validation=content["validation"],
+            placed=content.get("placed", {}),
             best=content.get("best"),
             members={name: tuple(WeightFile(**file) for file in files) for name, files in content["members"].items()},
             hash=content["hash"],

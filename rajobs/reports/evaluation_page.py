@@ -77,6 +77,7 @@ class EvaluationFacts:
     rules: tuple[str, ...] = ()  # what was answered without a model, in sentences
     readers: tuple[Comparison, ...] = ()
     baseline: tuple[Comparison, ...] = ()
+    placed: Mapping[str, int] = field(default_factory=dict)  # judged rows by who placed their joints: labels, models
     why_all_rows: str | None = None  # a sentence, where all labelled rows judge instead of a test part
 
     @property
@@ -330,6 +331,10 @@ def _data_and_models(
     if facts.why_all_rows:
         pairs.pop(humanize("test"))
         pairs["Judged"] = f"{facts.rows.get('test', 0):,} answers: all labelled rows"
+    if facts.placed:
+        pairs["Joints placed"] = (
+            f"by labels for {facts.placed['labels']:,} of the answers, by models for {facts.placed['models']:,}"
+        )
     parts: list[Part] = [Facts(pairs=tuple(pairs.items()))]
     if facts.models:
         parts.append(

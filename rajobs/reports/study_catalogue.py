@@ -76,11 +76,10 @@ def _describe_places(study: Study) -> list[str]:
     columns = f"{first}_MCP2,{first}_PIP2" if study.rows.labels_name_site else first
     matched = "side and site" if study.rows.labels_name_site else "side"
     return [
-        f"  {matched}: as in the labels x and y of {POSITION_STUDY}, by which the {study.rows} are cut out of films",
-        *([] if study.rows.labels_name_site else [f"  site: empty, except in the labels x and y of {POSITION_STUDY}"]),
-        f"  x and y of {POSITION_STUDY}: {points}",
+        f"  {matched}: of the {study.rows} that are cut out of the film; side may be left out for films with one hand",
+        *([] if study.rows.labels_name_site else ["  site: empty"]),
         f"  a table with a row for a hand is read, too: image,side,reader,{columns}",
-        "  (score finds joints with models; train, tune and evaluate use only labels)",
+        f"  a hand or joint without labels x and y of {POSITION_STUDY} is placed by models (train --finders)",
         *sites,
     ]
 
@@ -97,19 +96,17 @@ def template(name: str) -> str:
         return "\n".join(
             [",".join(CLINIC.names), *(",".join(row.get(name, "") for name in CLINIC.names) for row in rows)]
         )
-    cut = study.rows.cut_by_positions
     side, site = ("L" if study.rows.labels_name_side else ""), (SITE if study.rows.labels_name_site else "")
     lines = [HEADER]
     for target in study.targets:
         values = (YES,) if target.name == study.assessable else target.classes[:2]
         for image, value in zip(IMAGES, values):
             lines.append(f"{image},{side},{study.name},{target.name},{site},{value},reader1")
-    if cut:
+    if not study.targets:
         lines += [
             f"{image},L,{POSITION_STUDY},{axis},{SITE},{position},reader1"
             for image in IMAGES
             for axis, position in POINT.items()
         ]
-    if not study.targets:
         lines.append(f"{IMAGES[1]},L,{POSITION_STUDY},{PRESENT},PIP5,{NO},reader1")
     return "\n".join(lines)

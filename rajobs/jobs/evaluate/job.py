@@ -13,9 +13,10 @@ from rajobs import studies
 from rajobs.imaging.coding import preview
 from rajobs.imaging.rows import CLINIC_TABLE, Row
 from rajobs.jobs import console
+from rajobs.jobs.builtin import NAME
 from rajobs.jobs.evaluate.models import Bundle, choose_fair, predict, read_bundles, why_all_rows
 from rajobs.jobs.evaluate.predictions import figures_of, read_user_predictions
-from rajobs.jobs.train.dataset import LabelledData, open_labelled_data, read_clinic_visits
+from rajobs.jobs.train.dataset import LabelledData, count_by_placing, open_placed_data, read_clinic_visits
 from rajobs.jobs.train.splits import frozen_split
 from rajobs.learning import tabular_baseline
 from rajobs.learning.comparison import Comparison
@@ -44,6 +45,7 @@ class EvaluateRequest:
     out: str
     mode: str = "clean"
     predictions: str | None = None
+    finders: str = NAME
     ray: str | None = None
 
 
@@ -56,7 +58,7 @@ def evaluate(request: EvaluateRequest) -> str:
     check_mode(request.mode)
     if not study.targets:
         study = study.for_recipe(study.recipe("default"))
-    source = open_labelled_data(request.data, study)
+    source = open_placed_data(request.data, study, request.finders, request.ray)
     bundles = [] if request.predictions else read_bundles(request.models, study)
     if request.predictions or any(bundle.key == source.key for bundle in bundles):
         split, split_hash = frozen_split(source, request.mode)
@@ -71,6 +73,8 @@ def evaluate(request: EvaluateRequest) -> str:
         "study": study.name, "mode": request.mode, "data": source.data_hash,
         "bundles": [bundle.description.hash for bundle in bundles],
     }  # fmt: skip
+    if source.finders is not None:
+        run["finders"] = list(source.finders.hashes)
     identity = {**run, "predictions": request.predictions}
     if check_claim(store, "evaluate", identity) and store.stat(PAGE):
         console.line(f"nothing to do: {page} is there already")
@@ -113,6 +117,7 @@ def _facts(
         rules=tuple(rule.sentence for rule in study.rules) if ruled else (),
         readers=tuple(compare_readers(study, test, source.readings)),
         baseline=tuple(_compare_baseline(source, split, test, cross_validated=cross_validated)),
+        placed=count_by_placing(source, test) if source.finders is not None and bundles else {},
         why_all_rows=None if request.predictions else why_all_rows(bundles, source.key),
     )
 

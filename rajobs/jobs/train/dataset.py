@@ -16,6 +16,17 @@ from rajobs.imaging.clinic_visits import VISIT_COLUMNS, Visit, visit_id, visits_
 from rajobs.imaging.hand_geometry import POSITION_STUDY, Positions, positions_from_labels
 from rajobs.imaging.rows import CLINIC_TABLE, COLUMNS, LabelPlace
 from rajobs.jobs import cluster, console
+from rajobs.jobs.builtin import NAME
+from rajobs.jobs.train.places import (
+    Finders,
+    complete,
+    locate,
+    name_sides,
+    open_finders,
+    places_of,
+    read_located,
+    silent_films,
+)
 from rajobs.learning.ensemble import member_points
 from rajobs.learning.points import UNKNOWN, points_in_view
 from rajobs.learning.recipe import Recipe, Settings
@@ -49,11 +60,16 @@ class LabelledData:
     shares: Mapping[str, Mapping[LabelPlace, Mapping[str, float]]]  # of readers by score, where they differ
     positions: Positions
     absent: frozenset[LabelPlace]  # joints that readers say are not there
+    finders: Finders | None = None  # where models place some of the joints
+    unseen: frozenset[str] = frozenset()  # films that these finders have not looked at yet
     readings: pa.Table  # the labels table, every reader's rows
 
 
-def open_labelled_data(data: str, study: Study) -> LabelledData:
-    """The data of an ingest with the labels that the study needs; an error names what is missing."""
+def open_labelled_data(data: str, study: Study, finders: str = NAME) -> LabelledData:
+    """The data of an ingest with the labels that the study needs; an error names what is missing.
+
+    Joints are placed by labels, else by what `finders` have seen so far (see `place_joints`).
+    """
     store = open_store(data)
     manifest = read_manifest(store)
     if manifest is None or manifest.get("job") != "ingest":
@@ -70,11 +86,57 @@ def open_labelled_data(data: str, study: Study) -> LabelledData:
     _report_unknown_values(study, labels)
     if not any(labels.values()):
         raise DataError(f"{data} has no labels {_label_names(study)} of {study.name}; {_labelled_studies(readings)}")
-    return LabelledData(
+    source = LabelledData(
         store=store, study=study, data_hash=manifest["hash"], key=manifest["key"], labels=labels,
         shares={name: agreement.shares for name, agreement in agreed.items()},
         positions=positions_from_labels(coordinates), absent=absent, readings=readings,
     )  # fmt: skip
+    return _with_located_joints(source, finders) if rows.cut_by_positions and study.points is None else source
+
+
+def _with_located_joints(source: LabelledData, models: str) -> LabelledData:
+    """The data with joints where models see them, on films whose labelled hands or joints no label places."""
+    labelled = {place for of_target in source.labels.values() for place in of_target}
+    silent = silent_films(source.study.rows, labelled, places_of(source.positions) | source.absent)
+    finders = open_finders(models) if silent else None
+    located = read_located(source.store, finders, silent) if finders is not None else {}
+    positions = complete(source.positions, located, labelled, source.absent)
+    return replace(
+        source, positions=positions, finders=finders, unseen=silent - located.keys(),
+        labels={name: name_sides(values, positions) for name, values in source.labels.items()},
+        shares={name: name_sides(values, positions) for name, values in source.shares.items()},
+    )  # fmt: skip
+
+
+def open_placed_data(data: str, study: Study, finders: str, address: str | None) -> LabelledData:
+    """As `open_labelled_data`, after the finders have looked at every film that needs it; says what stays unplaced."""
+    source = open_labelled_data(data, study, finders)
+    if source.finders is not None and source.unseen:
+        locate(source.store, source.finders, source.unseen, address)
+        source = open_labelled_data(data, study, finders)
+    if study.rows.cut_by_positions and study.points is None:
+        placed = places_of(source.positions)
+        for target, values in source.labels.items():
+            lost = sum(study.rows.label_place(*place) not in placed for place in values)
+            if lost:
+                console.line(
+                    f"{lost} labels {target} are of {study.rows} that neither labels nor models place: left out"
+                )
+    return source
+
+
+def count_by_placing(source: LabelledData, rows: pa.Table) -> dict[str, int]:
+    """How many of some rows were cut where labels place their joints, and how many where models do."""
+    by_models = {
+        (image, place.side, site)
+        for image, of_film in source.positions.items()
+        for place in of_film
+        for site in (place.site, None)
+        if place.confidence is not None
+    }
+    chosen = rows.select(["image_id", "side", "site"]).to_pylist()
+    models = sum(source.study.rows.label_place(*row.values()) in by_models for row in chosen)
+    return {"labels": len(chosen) - models, "models": models}
 
 
 def _agreed_labels(readings: pa.Table, study: Study, target: Target) -> Agreement:

@@ -33,6 +33,7 @@ class NetworkTask:
 
     study: str
     data: str
+    finders: str  # models that place joints where labels are silent
     out: str
     mode: str
     budget: float
@@ -70,6 +71,7 @@ class TrainingPlan:
 
     study: str
     data: str
+    finders: str
     out: str
     mode: str
     budget: float

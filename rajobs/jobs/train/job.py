@@ -6,11 +6,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
+import pyarrow as pa
 
 from rajobs import __version__, studies
 from rajobs.jobs import cluster, console
-from rajobs.jobs.train.dataset import build_dataset, open_labelled_data, prepare
+from rajobs.jobs.builtin import NAME
+from rajobs.jobs.train.dataset import build_dataset, count_by_placing, open_placed_data, prepare
 from rajobs.jobs.train.driver import NetworkTask, TrainedRecipe, TrainingPlan, put_model, train_recipe
+from rajobs.jobs.train.places import absolute_finders
 from rajobs.jobs.train.splits import frozen_split
 from rajobs.jobs.train.worker import check_workers, resources_on_cluster, run_workers
 from rajobs.learning.bundle import Model
@@ -44,6 +47,7 @@ class TrainRequest:
     out: str
     recipe: str = "default"
     weights: str | None = None  # None: as the recipe says; "none"; or a place
+    finders: str = NAME
     workers: int = 1
     mode: str = "clean"
     seed: int = 0
@@ -59,7 +63,7 @@ def train(request: TrainRequest) -> str:
     check_workers(recipe, request.workers)
     study = study.for_recipe(recipe)
     starts = find_starting_weights(recipe, request.weights)
-    source = open_labelled_data(request.data, study)
+    source = open_placed_data(request.data, study, request.finders, request.ray)
     store = open_store(request.out)
     refuse_others(store, "models")
     split, split_hash = frozen_split(source, request.mode)
@@ -67,6 +71,7 @@ def train(request: TrainRequest) -> str:
         study=study.name, recipe=recipe, mode=request.mode, seed=request.seed, budget=request.budget,
         data=source.data_hash, key=source.key, split=split_hash, code=__version__,
         starts={name: start.sha256 for name, start in starts.items()},
+        finders=source.finders.hashes if source.finders is not None else (),
     )  # fmt: skip
     folder = f"{study.name}/{origin.version}"
     if store.stat(f"{folder}/{BUNDLE}"):
@@ -79,15 +84,23 @@ def train(request: TrainRequest) -> str:
     _warn_of_heavy_recipe(request, dataset, recipe)
     _suggest_folds(dataset, recipe)
     plan = TrainingPlan(
-        study=study.name, data=absolute(request.data), out=absolute(request.out), mode=request.mode,
-        budget=request.budget, recipe=recipe, weights=request.weights, number=request.seed,
-        folder=f"{folder}/checkpoints",
+        study=study.name, data=absolute(request.data), finders=absolute_finders(request.finders),
+        out=absolute(request.out), mode=request.mode, budget=request.budget, recipe=recipe,
+        weights=request.weights, number=request.seed, folder=f"{folder}/checkpoints",
     )  # fmt: skip
     with cluster.connected(request.ray) if request.workers > 1 else nullcontext():
         together = partial(run_workers, resources_on_cluster(request.workers)) if request.workers > 1 else None
         watch = partial(_progress, study.headline, request.workers)
         trained = train_recipe(plan, folds, starts, watch, together=together, calibrated=recipe.calibrate)
-    description = put_model(store, folder, study, trained, _describe(origin, study, folds, trained))
+    placed = (
+        count_by_placing(source, arrays.rows.filter(pa.array(dataset.labelled()))) if source.finders is not None else {}
+    )
+    if placed:
+        console.line(
+            f"{placed['labels']} rows are cut where labels place their joints, {placed['models']} where models do"
+        )
+    described = replace(_describe(origin, study, folds, trained), placed=placed)
+    description = put_model(store, folder, study, trained, described)
     _print_summary(description, f"{request.out}/{folder}")
     return f"{request.out}/{folder}"
 

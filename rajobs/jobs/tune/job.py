@@ -20,7 +20,9 @@ import ray.tune
 
 from rajobs import studies
 from rajobs.jobs import cluster, console
-from rajobs.jobs.train.dataset import open_labelled_data, prepare
+from rajobs.jobs.builtin import NAME
+from rajobs.jobs.train.dataset import LabelledData, open_placed_data, prepare
+from rajobs.jobs.train.places import absolute_finders
 from rajobs.jobs.train.splits import frozen_split
 from rajobs.jobs.train.worker import WorkerResources, check_workers
 from rajobs.jobs.tune import resources
@@ -60,6 +62,7 @@ class TuneRequest:
     mode: str = "clean"
     budget: float = 1.0
     workers: int = 1
+    finders: str = NAME
     ray: str | None = None
 
 
@@ -71,7 +74,7 @@ def tune(request: TuneRequest) -> str:
         check_workers(study.recipe(name), request.workers)
     study = study.for_recipe(study.recipe(space.base))
     deadline = _deadline(request)
-    source = open_labelled_data(request.data, study)
+    source = open_placed_data(request.data, study, request.finders, request.ray)
     refuse_others(open_store(request.out), "a sweep")
     place = f"{request.out}/{study.name}"
     store = open_store(place)
@@ -83,7 +86,7 @@ def tune(request: TuneRequest) -> str:
     }  # fmt: skip
     # Data may grow under one OUT, and trials then begin anew; another search would take the place of this one's recipe.
     claim(store, "tune", {"key": source.key, **search}, shared=True)
-    results = ResultStore(store=store, identity={**search, "data": source.data_hash, "split": split_hash})
+    results = ResultStore(store=store, identity={**search, **_data_identity(source), "split": split_hash})
     ended, manifest = len(ended_trials(results.results())), read_manifest(store)
     same_input = manifest is not None and manifest["input"] == digest(results.identity)
     if same_input and ended >= request.trials:
@@ -97,6 +100,12 @@ def tune(request: TuneRequest) -> str:
         with cluster.connected(request.ray):
             _search(request, study, space, results, deadline, max(shapes))
     return _finish(request, study, space, results, deadline)
+
+
+def _data_identity(source: LabelledData) -> dict[str, object]:
+    """What trials learn from: the data, and the models that place joints where labels are silent."""
+    finders = {"finders": list(source.finders.hashes)} if source.finders is not None else {}
+    return {"data": source.data_hash, **finders}
 
 
 def _deadline(request: TuneRequest) -> Deadline:
@@ -157,9 +166,9 @@ def _search(
     resources.check_fits(nodes, takes)
     candidates = _candidates(study, space, results.results(), request.trials)
     place = SweepPlace(
-        data=absolute(request.data), out=absolute(f"{request.out}/{study.name}"), mode=request.mode,
-        budget=request.budget, deadline=deadline.at, answers=results.folder,
-        checkpoints=f"checkpoints/{digest(results.identity)}",
+        data=absolute(request.data), finders=absolute_finders(request.finders),
+        out=absolute(f"{request.out}/{study.name}"), mode=request.mode, budget=request.budget,
+        deadline=deadline.at, answers=results.folder, checkpoints=f"checkpoints/{digest(results.identity)}",
     )  # fmt: skip
 
     def configure(number: int, name: str, settings: Mapping[str, Any], recipe: Recipe) -> TrialConfig:

@@ -106,7 +106,12 @@ def _what_is_read(trial: TrialConfig) -> str:
     """What a trial reads, as JSON: the same for trials that differ in how they learn."""
     recipe = to_dict(trial.recipe)
     members = [{name: member[name] for name in ("name", "architecture", "targets")} for member in recipe["members"]]
-    place = {"data": trial.place.data, "mode": trial.place.mode, "budget": trial.place.budget}
+    place = {
+        "data": trial.place.data,
+        "finders": trial.place.finders,
+        "mode": trial.place.mode,
+        "budget": trial.place.budget,
+    }
     return json.dumps({**place, "study": trial.study, "view": recipe["view"], "members": members})
 
 
@@ -116,7 +121,7 @@ def _dataset(what: str) -> Dataset:
     members = tuple(Member(**{**member, "targets": tuple(member["targets"])}) for member in content["members"])
     recipe = Recipe(view=content["view"], members=members)
     study = studies.find(content["study"]).for_recipe(recipe)
-    source = open_labelled_data(content["data"], study)
+    source = open_labelled_data(content["data"], study, content["finders"])
     split, _ = frozen_split(source, content["mode"])
     arrays = read_prepared(source.store, study, recipe.view, source.positions)
     return build_dataset(source, arrays, split, recipe, content["budget"])

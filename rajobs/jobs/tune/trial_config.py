@@ -15,6 +15,7 @@ class SweepPlace:
     """What all trials of a sweep have in common."""
 
     data: str
+    finders: str
     out: str  # the study's folder
     mode: str
     budget: float
@@ -61,9 +62,9 @@ class TrialConfig:
     @property
     def plan(self) -> TrainingPlan:
         return TrainingPlan(
-            study=self.study, data=self.place.data, out=self.place.out, mode=self.place.mode,
-            budget=self.place.budget, recipe=self.recipe, weights=None, number=self.number, folder=self.checkpoints,
-            run=f"{self.file_stem}-",
+            study=self.study, data=self.place.data, finders=self.place.finders, out=self.place.out,
+            mode=self.place.mode, budget=self.place.budget, recipe=self.recipe, weights=None,
+            number=self.number, folder=self.checkpoints, run=f"{self.file_stem}-",
         )  # fmt: skip
 
 

@@ -26,6 +26,11 @@ class Dataset:
     groups: NDArray[np.str_]  # patients with all that derives from them; no group is in two parts
     budget: float = 1.0  # share of the recipe's epochs and of the training rows
 
+    def labelled(self) -> NDArray[np.bool_]:
+        """Which rows have a label of some target."""
+        labelled = np.array([[value is not None for value in values] for values in self.labels.values()])
+        return np.asarray(labelled.any(axis=0))
+
     def groups_of(self, part: str) -> set[str]:
         """The groups of patients in a part."""
         return set(self.groups[self.parts == part].tolist())

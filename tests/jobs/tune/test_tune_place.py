@@ -33,7 +33,7 @@ def searched(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     for name, stub in {
         "_search": search, "prepare": lambda *_: SimpleNamespace(shape=(1, 8, 8)),
         "frozen_split": lambda *_: (None, "s"),
-        "open_labelled_data": lambda *_: SimpleNamespace(data_hash=there["data"], key="k"),
+        "open_placed_data": lambda *_: SimpleNamespace(data_hash=there["data"], key="k", finders=None),
     }.items():  # fmt: skip
         monkeypatch.setattr(f"rajobs.jobs.tune.job.{name}", stub)
     monkeypatch.setattr("rajobs.jobs.cluster.connected", nullcontext)

@@ -112,7 +112,7 @@ def test_joints_are_cut_at_their_places_and_cut_again_when_those_change(store: L
     moved = {"i0": [*at["i0"][:1], Position(site="PIP3", side="L", x=5, y=4)]}
     assert prepared.missing(store, joints, {}, moved) == ["images/part-a.parquet"]
     assert prepare_all(store, joints, {}) == 0
-    mend = "no rows of the kind joints.*; they are cut out of films by the labels x and y of joint_detection: ingest"
+    mend = "no rows of the kind joints.*; they are cut out of films where labels x and y .*: ingest again"
     with pytest.raises(DataError, match=mend):
         prepared.read_prepared(store, joints, {}, {})
 

@@ -1,0 +1,172 @@
+"""Where joints are: as labels place them, else where models see them, looked for once for each film and finder.
+
+    DATA/located/<finder>/<part>-<films>.json   what models see on films that were looked at together
+
+A film is looked at if it has labels of the study at a hand or joint that no label places.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import ray
+
+from rajobs.imaging.hand_geometry import Position, Positions
+from rajobs.imaging.rows import FILMS, LabelPlace, RowKind
+from rajobs.jobs import builtin, cluster, console
+from rajobs.jobs.score.joint_finding import find_joints
+from rajobs.jobs.score.steps import ScoreSteps
+from rajobs.learning.bundle_description import read_description
+from rajobs.learning.voting_models import BundleLocation, VotingModels, list_bundles
+from rajobs.records.errors import StoreError
+from rajobs.records.manifest import digest, to_json
+from rajobs.records.store import Store, absolute, open_store
+from rajobs.records.tables.parquet_parts import iterate_parts, read_part
+from rajobs.records.tables.schemas import IMAGES
+
+FOLDER = "located"
+_COLUMNS = ("image_id", "patient", "derived_from", "modality", "rows", "columns", "laterality")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finders:
+    """The models that show where hands and joints are."""
+
+    hands: tuple[BundleLocation, ...]
+    joints: tuple[BundleLocation, ...]
+    hashes: tuple[str, ...]
+
+    @property
+    def folder(self) -> str:
+        return f"{FOLDER}/{digest(self.hashes)}"
+
+
+def open_finders(models: str) -> Finders:
+    """The finders at one or several places of models."""
+    steps = ScoreSteps.of_all_studies()
+    hand_finder, joint_finder = steps.hand_finder, steps.joint_finder
+    assert hand_finder is not None and joint_finder is not None, "studies that show points"
+    places = [absolute(builtin.resolve_models(name)) for name in models.split(",")]
+    by_study = [
+        tuple(bundle for place in places for bundle in list_bundles(place, study.name))
+        for study in (hand_finder, joint_finder)
+    ]
+    for study, bundles in zip((hand_finder, joint_finder), by_study):
+        if not bundles:
+            raise StoreError(
+                f"{models} holds no model of {study.name}, which is needed to find joints; name {builtin.NAME} too, as "
+                f"{models},{builtin.NAME}"
+            )
+    hashes = sorted({read_description(open_store(uri), folder).hash for uri, folder in (*by_study[0], *by_study[1])})
+    return Finders(hands=by_study[0], joints=by_study[1], hashes=tuple(hashes))
+
+
+def absolute_finders(models: str) -> str:
+    """The places of finders as other nodes reach them."""
+    return ",".join(name if name == builtin.NAME else absolute(name) for name in models.split(","))
+
+
+def silent_films(rows: RowKind, labelled: Collection[LabelPlace], placed: Collection[LabelPlace]) -> frozenset[str]:
+    """Films with a labelled hand or joint (`labelled`) that no label places; `placed` has hands with site None, too."""
+    any_side = {(image, None, site) for image, _, site in placed}
+    return frozenset(
+        place[0] for place in (rows.label_place(*each) for each in labelled)
+        if place not in placed and not (place[1] is None and place in any_side)
+    )  # fmt: skip
+
+
+def places_of(positions: Positions) -> set[LabelPlace]:
+    """The joints of films, and their hands with site None."""
+    return {
+        (image, place.side, site)
+        for image, places in positions.items()
+        for place in places
+        for site in (place.site, None)
+    }
+
+
+def read_located(store: Store, finders: Finders, films: Collection[str]) -> dict[str, list[Position]]:
+    """What models saw on those of these films that were looked at; an empty list: no hand."""
+    located: dict[str, list[Position]] = {}
+    for entry in store.list(f"{finders.folder}/"):
+        for image, places in json.loads(store.get(entry.key)).items():
+            if image in films:
+                located[image] = [Position(**place) for place in places]
+    return located
+
+
+def locate(store: Store, finders: Finders, films: Collection[str], address: str | None) -> None:
+    """Let the finders look at films, on the cluster."""
+    items = []
+    for key, part in iterate_parts(store, "images", IMAGES, ["image_id"]):
+        here = sorted(set(part.column("image_id").to_pylist()) & set(films))
+        if here:
+            items.append({"key": key, "films": here})
+    if not items:
+        return
+    with cluster.connected(address), console.Progress("looking for joints on films without places", len(items)) as bar:
+        workers = (1, max(1, min(len(items), int(ray.cluster_resources()["CPU"]))))
+        arguments = (store.uri, finders.folder, finders.hands, finders.joints)
+        for answer in cluster.map_unordered(items, FinderWorker, arguments, workers=workers):
+            bar.step(note=f"{answer['hands']} films with hands in the last")
+
+
+class FinderWorker:
+    """Looks at films of one images part after another."""
+
+    def __init__(
+        self, data: str, folder: str, hands: Sequence[BundleLocation], joints: Sequence[BundleLocation]
+    ) -> None:
+        steps = ScoreSteps.of_all_studies()
+        assert steps.hand_finder is not None and steps.joint_finder is not None
+        self.store, self.folder = open_store(data), folder
+        self.hands = VotingModels.load(steps.hand_finder, hands)
+        self.joints = VotingModels.load(steps.joint_finder, joints)
+
+    def __call__(self, item: Mapping[str, Any]) -> dict[str, Any]:
+        key, wanted = item["key"], set(item["films"])
+        images = read_part(self.store, key, IMAGES, _COLUMNS)
+        films = [row for row in FILMS.rows_of_part(images, {}) if row.image_id in wanted]
+        seen = find_joints(self.store, key, images, films, self.hands, self.joints)
+        located = {image: [vars(place) for place in seen.get(image, ())] for image in item["films"]}
+        name = key.rpartition("/")[2].removesuffix(".parquet")
+        self.store.put(f"{self.folder}/{name}-{digest(item['films'])}.json", to_json(located))
+        return {"hands": len(seen)}
+
+
+def complete(
+    positions: Positions, located: Positions, labelled: Collection[LabelPlace], absent: Collection[LabelPlace]
+) -> Positions:
+    """The labels' positions with those that models see where labels are silent.
+
+    On a film with one hand it is the labels that say which side it is.
+    """
+    sides: defaultdict[str, set[str | None]] = defaultdict(set)
+    for image, side, _ in labelled:
+        sides[image].add(side)
+    completed = {image: list(places) for image, places in positions.items()}
+    for image, seen in located.items():
+        by_labels = completed.get(image, [])
+        own_sides = {place.side for place in by_labels} or sides[image] - {None}
+        if len(own_sides) == 1 and len({place.side for place in seen}) == 1:
+            seen = [replace(place, side=next(iter(own_sides))) for place in seen]
+        known = {(place.side, place.site) for place in by_labels}
+        more = [
+            place for place in seen
+            if (place.side, place.site) not in known and (image, place.side, place.site) not in absent
+            and (not by_labels or place.side in own_sides)
+        ]  # fmt: skip
+        if more:
+            completed[image] = [*by_labels, *more]
+    return completed
+
+
+def name_sides(values: Mapping[LabelPlace, Any], positions: Positions) -> dict[LabelPlace, Any]:
+    """Labels without a side with the side of the hand, on films that have one hand."""
+    named = {}
+    for (image, side, site), value in values.items():
+        hands = {place.side for place in positions.get(image, ())}
+        named[image, next(iter(hands)) if side is None and len(hands) == 1 else side, site] = value
+    return named
