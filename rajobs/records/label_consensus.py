@@ -73,6 +73,18 @@ def presence(labels: pa.Table, study: str) -> dict[Place, str | None]:
     }
 
 
+def coordinates(labels: pa.Table, study: str, there: Mapping[Place, str | None]) -> dict[str, dict[Place, str]]:
+    """Columns and rows of the joints that are there (see `presence`), by axis."""
+    return {
+        axis: {
+            place: value
+            for place, value in consensus(labels, study, axis, ordered=True).items()
+            if there.get(place) == "1"
+        }
+        for axis in AXES
+    }  # fmt: skip
+
+
 def readers(labels: pa.Table, study: str, target: str) -> dict[str, dict[Place, str]]:
     """The values of each reader by place; the adjudicating ones are readers of their own."""
     by_reader: dict[str, dict[Place, str]] = {}

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from rajobs.records.errors import BadTable
-from rajobs.records.label_consensus import agree, consensus, presence, readers
+from rajobs.records.label_consensus import agree, consensus, coordinates, presence, readers
 from rajobs.records.tables.schemas import LABELS
 
 
@@ -70,6 +70,13 @@ def test_a_joint_is_there_or_not_by_a_majority_of_those_who_place_it_or_say_it_i
 
     assert [there(("a",), ()), there((), ("a",)), there((), ())] == ["1", "0", "unknown"]
     assert [there(("a",), ("b",)), there(("a",), ("b", "c")), there(("truth",), ("b", "c"))] == [None, "0", "1"]
+
+
+def test_only_joints_that_are_there_have_a_place() -> None:
+    placed = [labels(("a", "10"), target=axis, site=site) for axis in "xy" for site in ("MCP2", "PIP2")]
+    gone = labels(("b", "0"), ("c", "0"), target="present", site="PIP2")
+    table = pa.concat_tables([*placed, gone])
+    assert coordinates(table, "s", presence(table, "s")) == {axis: {PLACE: "10"} for axis in "xy"}
 
 
 def test_places_studies_and_targets_stay_apart() -> None:

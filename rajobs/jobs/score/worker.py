@@ -23,7 +23,7 @@ from rajobs.learning.study import Array, Study
 from rajobs.learning.voting import Vote, apply_rule
 from rajobs.learning.voting_models import BundleLocation, VotingModels
 from rajobs.records.anatomy import SITES
-from rajobs.records.label_consensus import consensus
+from rajobs.records.label_consensus import coordinates, presence
 from rajobs.records.scan_grades import PLACE, scan_place, split_into_scans
 from rajobs.records.store import open_store
 from rajobs.records.tables.parquet_parts import read_part, read_table, to_parquet
@@ -219,10 +219,10 @@ def _by_rules(
 
 def hand_positions(labels: pa.Table) -> Positions:
     """Where the labels place the joints of hands; feet are not scored yet."""
-    coordinates = {axis: consensus(labels, POSITION_STUDY, axis, ordered=True) for axis in ("x", "y")}
+    places = coordinates(labels, POSITION_STUDY, presence(labels, POSITION_STUDY))
     hands = {
         image: [place for place in positions if SITES[place.site].part == "hand"]
-        for image, positions in positions_from_labels(coordinates).items()
+        for image, positions in positions_from_labels(places).items()
     }
     return {image: positions for image, positions in hands.items() if positions}
 

@@ -33,9 +33,18 @@ from rajobs.learning.recipe import Recipe, Settings
 from rajobs.learning.samples import prepared
 from rajobs.learning.samples.dataset import Dataset
 from rajobs.learning.study import POINT_CLASSES, Study
-from rajobs.learning.targets import NO, YES, Target
+from rajobs.learning.targets import NO, Target
 from rajobs.records.errors import DataError, StoreError
-from rajobs.records.label_consensus import ADJUDICATED, AXES, PRESENT, Agreement, agree, consensus, presence
+from rajobs.records.label_consensus import (
+    ADJUDICATED,
+    AXES,
+    PRESENT,
+    Agreement,
+    agree,
+    consensus,
+    coordinates,
+    presence,
+)
 from rajobs.records.manifest import read_manifest
 from rajobs.records.store import Store, open_store
 from rajobs.records.tables.parquet_parts import list_parts, read_part, read_table
@@ -79,9 +88,9 @@ def open_labelled_data(data: str, study: Study, finders: str = NAME) -> Labelled
     agreed = {target.name: _agreed_labels(readings, study, target) for target in study.targets}
     labels = {name: agreement.values for name, agreement in agreed.items()}
     needs_positions = rows.cut_by_positions or study.points is not None
-    coordinates, absent = _agreed_places(readings) if needs_positions else ({axis: {} for axis in AXES}, frozenset())
+    places, absent = _agreed_places(readings) if needs_positions else ({axis: {} for axis in AXES}, frozenset())
     if study.points is not None and study.points.name in labels:
-        labels[study.points.name] = dict.fromkeys(coordinates["x"], POINT_CLASSES[-1])
+        labels[study.points.name] = dict.fromkeys(places["x"], POINT_CLASSES[-1])
     _report_ties({name: agreement.without_majority for name, agreement in agreed.items()})
     _report_unknown_values(study, labels)
     if not any(labels.values()):
@@ -89,7 +98,7 @@ def open_labelled_data(data: str, study: Study, finders: str = NAME) -> Labelled
     source = LabelledData(
         store=store, study=study, data_hash=manifest["hash"], key=manifest["key"], labels=labels,
         shares={name: agreement.shares for name, agreement in agreed.items()},
-        positions=positions_from_labels(coordinates), absent=absent, readings=readings,
+        positions=positions_from_labels(places), absent=absent, readings=readings,
     )  # fmt: skip
     return _with_located_joints(source, finders) if rows.cut_by_positions and study.points is None else source
 
@@ -154,15 +163,8 @@ def _agreed_places(readings: pa.Table) -> tuple[Labels, frozenset[LabelPlace]]:
     """Coordinates of the joints that are there, by axis; and the joints that are not."""
     there = presence(readings, POSITION_STUDY)
     _report_ties({PRESENT: sum(value is None for value in there.values())})
-    coordinates = {
-        axis: {
-            place: value
-            for place, value in consensus(readings, POSITION_STUDY, axis, ordered=True).items()
-            if there.get(place) == YES
-        }
-        for axis in AXES
-    }
-    return coordinates, frozenset(place for place, value in there.items() if value == NO)
+    absent = frozenset(place for place, value in there.items() if value == NO)
+    return coordinates(readings, POSITION_STUDY, there), absent
 
 
 def _report_ties(ties: Mapping[str, int]) -> None:
