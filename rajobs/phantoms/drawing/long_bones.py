@@ -216,7 +216,9 @@ def _growth_plate(
         return None
     at_base = kind != "metacarpal"
     gap = float(np.interp(maturity, (0.10, 0.25, 0.5, 0.8, 0.97, 1.0), (2.4, 1.7, 1.15, 0.9, 0.45, 0.12)))
-    narrower = float(np.interp(maturity, (0.1, 0.3, 0.55, 0.75, 1.0), (0.45, 0.72, 0.93, 1.02, 1.0)))
+    # In a baby the epiphysis is cartilage, which no film shows; it begins as a small island.
+    begun = maturity + 0.02 * float(np.clip(deviates[11], -2, 2))
+    narrower = float(np.interp(begun, (0.09, 0.11, 0.3, 0.55, 0.75, 1.0), (0.01, 0.40, 0.72, 0.93, 1.02, 1.0)))
     narrower *= 1 + 0.03 * float(np.clip(deviates[10], -2, 2))
     width = max(half) * 1.4
     v = np.linspace(-width, width, 19)
