@@ -289,11 +289,11 @@ def test_a_film_of_a_hand_shows_it_from_its_back() -> None:
 
 
 def test_marks_are_drawn_as_often_as_the_preset_says_and_move_no_joint(monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn = [draw_film(replace(_hand_film(seed), size="SMALL", difficulty="hard")) for seed in range(24)]
+    drawn = [draw_film(replace(_hand_film(seed), size="SMALL", difficulty="hard")) for seed in range(18)]
     assert 1 <= sum(bool(picture.details["marks"]) for picture in drawn) <= 10
     with monkeypatch.context() as always:
         always.setattr(films, "get_preset", lambda name: replace(get_preset(name), marks=1.0))
-        marked = [draw_film(replace(_hand_film(seed), size="SMALL", difficulty="hard")) for seed in range(24)]
+        marked = [draw_film(replace(_hand_film(seed), size="SMALL", difficulty="hard")) for seed in range(18)]
     assert {kind for kind in MARKS for picture in marked if kind in str(picture.details["marks"])} == set(MARKS)
     for bare, picture in zip(drawn, marked, strict=True):
         assert bare.truths == picture.truths
