@@ -162,19 +162,20 @@ def _surfaces(
     lean = 0.05 * deviates[4]
     wave = 1.05 + 0.22 * float(np.clip(deviates[5], -2, 2))  # mm from the middle of a PIP joint to its condyles
     dome = _dome(build)
+    faint = 0.32 * (1 + 0.3 * float(np.clip(personal_deviates(build, "heads", 1)[0], -2, 2)))  # mm: a head's plate
     if kind == "metacarpal":
         base = EndSurface(across=flat, curve=0.0, plate=0.40)
-        head = EndSurface(across=_ball(h, flatness, deviates), curve=-0.5 / (1.05 * depth[1]), plate=0.42)
+        head = EndSurface(across=_ball(h, flatness, deviates), curve=-0.5 / (1.05 * depth[1]), plate=faint)
     elif kind == "proximal":
         across = _cup(w, 0.9 * w * flatness, deviates)
         base = EndSurface(across=across, curve=-1.25 * lip / depth[0] ** 2, plate=0.72, lean=lean)
-        head = EndSurface(across=_condyles(h, wave, lopsided, dome), curve=-0.5 / depth[1], plate=0.55)
+        head = EndSurface(across=_condyles(h, wave, lopsided, dome), curve=-0.5 / depth[1], plate=faint)
     else:
         across = _two_sided(_HOLLOWS, w, wave if kind == "middle" else 0.6 * wave, lopsided)
         plate = 0.66 if kind == "middle" else 0.5
         base = EndSurface(across=across, curve=-1.3 * lip / depth[0] ** 2, plate=plate, lean=lean)
         round_head = _condyles(h, 0.6 * wave, lopsided, dome)
-        head = EndSurface(across=round_head if kind == "middle" else flat * (1, -1), curve=-0.5 / depth[1], plate=0.50)
+        head = EndSurface(across=round_head if kind == "middle" else flat * (1, -1), curve=-0.5 / depth[1], plate=faint)
     thick = build.density**0.7 * min(1.0, build.size)
     return replace(base, plate=base.plate * thick), replace(head, plate=head.plate * thick)
 
