@@ -78,6 +78,7 @@ _SIDES = MappingProxyType(
 )
 # Contrast of the trabeculae: it is weaker where more of them lie behind each other.
 _GRAIN = MappingProxyType({"metacarpal": 0.14, "proximal": 0.20, "middle": 0.20, "distal": 0.20})
+_FLAT_THUMB = 1.35  # radius of the thumb's MCP joint over that of the other fingers
 _SHELLS = MappingProxyType({"metacarpal": 0.235, "proximal": 0.22, "middle": 0.18, "distal": 0.19})  # of the waist
 _DEPTHS = MappingProxyType(
     {  # (palm, back) over half the width, at the base, the waist and the head
@@ -154,7 +155,11 @@ def _surfaces(
     kind: str, half: tuple[float, float, float], depth: tuple[float, float], build: Build, slant: float,
     flatness: float, deviates: np.ndarray,
 ) -> tuple[EndSurface, EndSurface]:  # fmt: skip
-    """The joint surfaces of base and head; `depth` is half the depth of both in mm, `slant` their slope."""
+    """The joint surfaces of base and head.
+
+    `depth` is half the depth of both in mm, `slant` the slope of hinge joints, `flatness` the radius of a ball joint
+    over that of other fingers.
+    """
     w, _, h = half
     lopsided = slant + 0.02 * float(np.clip(deviates[2], -2, 2))
     flat = np.array([[-2 * w, 0.0], [0.0, 0.25], [2 * w, 0.0]])
@@ -182,9 +187,9 @@ def _surfaces(
 
 def _slant(bone: str, build: Build) -> float:
     """How much the joint line of the thumb's IP joint slopes: one condyle reaches farther than the other."""
-    return (
-        0.09 + 0.04 * float(np.clip(personal_deviates(build, "slant", 1)[0], -2, 2)) if bone in ("PP1", "DP1") else 0.0
-    )
+    if bone not in ("PP1", "DP1"):
+        return 0.0
+    return 0.09 + 0.04 * float(np.clip(personal_deviates(build, "slant", 1)[0], -2, 2))
 
 
 def _changed_surface(surface: EndSurface, end: BoneEnd, half: float, sign: float) -> EndSurface:
@@ -281,7 +286,7 @@ def long_bone(
     depths = np.column_stack([places, ratios[[0, 0, 1, 1, 2, 2]]])
     density = build.density
     ends = _surfaces(kind, half, (float(ratios[0].mean()), float(ratios[2].mean())), build,
-                     _slant(name, build), 1.35 if name in ("MC1", "PP1") else 1.0, deviates[44:50])  # fmt: skip
+                     _slant(name, build), _FLAT_THUMB if name in ("MC1", "PP1") else 1.0, deviates[44:50])  # fmt: skip
     near, far = _changed_surface(ends[0], base, w, -1.0), _changed_surface(ends[1], head, h, 1.0)
     sides = _with_spurs(_with_spurs(sides, 0.0, w, base.spurs), length - 0.35 * h, h, head.spurs)
     shell = _SHELLS[kind] * 2 * s * density**0.9
