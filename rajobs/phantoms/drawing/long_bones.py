@@ -48,7 +48,7 @@ def _proximal_sides(w: float, s: float, h: float, length: float) -> _Profile:
         (0.13 * length, 0.78 * w + 0.16 * s), (0.22 * length, 0.42 * w + 0.58 * s), (0.34 * length, 0.14 * w + 0.9 * s),
         (0.52 * length, s), (length - 2.2 * h, 0.97 * s), (length - 1.7 * h, 0.97 * s + 0.02 * h),
         (length - 1.35 * h, 0.66 * s + 0.33 * h), (length - 1.1 * h, 0.2 * s + 0.8 * h), (length - 0.88 * h, 1.02 * h),
-        (length - 0.66 * h, h), (length - 0.4 * h, 0.94 * h), (length - 0.15 * h, 0.93 * h), (length + 2.0, 0.9 * h),
+        (length - 0.66 * h, 0.97 * h), (length - 0.4 * h, 0.90 * h), (length - 0.15 * h, 0.83 * h), (length + 2.0, 0.74 * h),
     ]  # fmt: skip
 
 
@@ -111,12 +111,12 @@ def _cup(half: float, head: float, deviates: np.ndarray) -> Points:
 _CONDYLES = (
     (0.0, -1.0),
     (0.16, -0.80),
-    (0.34, -0.22),
-    (0.47, 0.0),
-    (0.64, -0.04),
-    (0.78, -0.2),
-    (0.9, -0.55),
-    (1.15, -1.4),
+    (0.33, -0.24),
+    (0.46, 0.0),
+    (0.60, -0.02),
+    (0.72, -0.15),
+    (0.84, -0.6),
+    (1.15, -2.4),
 )
 _HOLLOWS = (
     (0.0, -1.0),
@@ -165,7 +165,7 @@ def _surfaces(
     flat = np.array([[-2 * w, 0.0], [0.0, 0.25], [2 * w, 0.0]])
     lip = (0.9 + 0.3 * float(np.clip(deviates[3], -2, 2))) * min(1.3, 0.16 * w)
     lean = 0.05 * deviates[4]
-    wave = 1.05 + 0.22 * float(np.clip(deviates[5], -2, 2))  # mm from the middle of a PIP joint to its condyles
+    wave = 0.85 + 0.22 * float(np.clip(deviates[5], -2, 2))  # mm from the middle of a PIP joint to its condyles
     dome = _dome(build)
     faint = 0.32 * (1 + 0.3 * float(np.clip(personal_deviates(build, "heads", 1)[0], -2, 2)))  # mm: a head's plate
     if kind == "metacarpal":
@@ -182,7 +182,16 @@ def _surfaces(
         round_head = _condyles(h, 0.6 * wave, lopsided, dome)
         head = EndSurface(across=round_head if kind == "middle" else flat * (1, -1), curve=-0.5 / depth[1], plate=faint)
     thick = build.density**0.7 * min(1.0, build.size)
-    return replace(base, plate=base.plate * thick), replace(head, plate=head.plate * thick)
+    return replace(base, plate=base.plate * thick * _rims(kind, build)), replace(head, plate=head.plate * thick)
+
+
+def _rims(kind: str, build: Build) -> float:
+    """How thick the plate of a base looks in a grown person, whose rims of palm and back lie behind it as one band."""
+    if kind not in ("proximal", "middle"):
+        return 1.0
+    usual, spread = (1.35, 0.40) if kind == "middle" else (1.1, 0.25)
+    person = float(np.clip(personal_deviates(build, "rims", 1)[0], -1.5, 2))
+    return float(np.interp(build.maturity, (0.5, 0.9), (1.0, usual + spread * person)))
 
 
 def _slant(bone: str, build: Build) -> float:
@@ -291,7 +300,8 @@ def long_bone(
     sides = _with_spurs(_with_spurs(sides, 0.0, w, base.spurs), length - 0.35 * h, h, head.spurs)
     shell = _SHELLS[kind] * 2 * s * density**0.9
     rim = 0.40 * min(1.1, density) * min(1.0, build.size)
-    spongy = (0.36 if kind == "metacarpal" else 0.44) * density
+    loose = 1 - 0.15 * build.maturity + 0.16 * float(np.clip(personal_deviates(build, "spongy", 1)[0], -2, 1.5))
+    spongy = (0.36 if kind == "metacarpal" else 0.44) * density * loose
     physis = _growth_plate(
         "proximal" if plate_at_base and kind == "metacarpal" else kind, half, length, build, deviates[50:62]
     )
@@ -299,7 +309,7 @@ def long_bone(
         name=name, place=affine_map(float(np.rad2deg(np.arctan2(axis[1], axis[0]))), np.asarray(start)), length=length,
         sides=sides, depths=depths, base=near, head=far,
         cortex=np.array([(-3, rim), (0.16 * length, rim), (0.45 * length, 0.8 * shell), (0.60 * length, shell),
-                         (length - 1.1 * h, 1.15 * rim), (length, rim)]),
+                         (length - (2.1 if kind == "proximal" else 2.6) * h, (0.9 if kind == "proximal" else 0.6) * shell), (length - 1.1 * h, 1.15 * rim), (length, rim)]),
         marrow=np.array([(-3, spongy * (1 - base.thinning)), (0.13 * length, spongy * (1 - 0.8 * base.thinning)),
                          (0.44 * length, 0.12 * density), (0.60 * length, 0.12 * density),
                          (length - 1.5 * h, spongy * (1 - 0.8 * head.thinning)),

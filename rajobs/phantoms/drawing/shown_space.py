@@ -23,6 +23,8 @@ def shown_width(proximal: SolidBone, distal: SolidBone) -> float | None:
     if any(bone.physis and bone.physis.narrower < _ISLAND for bone in (proximal, distal)):
         return None
     head, base = contour_of(proximal, head=True), contour_of(distal, head=False)
+    if not (np.isfinite(head).all() and np.isfinite(base).all()):  # so rolled that a slice's middle is not shown
+        return None
     back = -(_axis(proximal) + _axis(distal))
     down = back / np.linalg.norm(back)
     across = np.array([down[1], -down[0]])
@@ -62,16 +64,14 @@ def contour_of(bone: SolidBone, *, head: bool) -> Points:
     surface, at, palm, back = _end(bone, head=head)
     half = _half_width(bone, head=head)
     shown_v = np.linspace(-0.6, 0.6, 61) * half
-    shown_u = []
-    for w in np.linspace(-_INSIDE * palm, _INSIDE * back, 81):
-        v = shown_v / np.cos(bone.roll) - w * np.tan(bone.roll)  # of the slice's places that are shown there
-        deep = palm if w < 0 else back
-        radius = cornered_radius((v / half) ** 2, np.full(len(v), (w / deep) ** 2), CORNERED)
-        from_side = (1 - radius) * min(half, deep)
-        rounded = ROUNDING_MM**2 / (4 * np.maximum(from_side, ROUNDING_MM / 2))
-        u = at + surface.at(v, w) + (-rounded if head else rounded)
-        shown_u.append(np.where(from_side > 0.15 * half, bone.project(u, w), -np.inf))
-    return map_points(np.column_stack([np.max(shown_u, axis=0), shown_v]), bone.place)
+    w = np.linspace(-_INSIDE * palm, _INSIDE * back, 81)[:, None]
+    v = shown_v / np.cos(bone.roll) - w * np.tan(bone.roll)  # of each slice's places that are shown there
+    deep = np.where(w < 0, palm, back)
+    from_side = (1 - cornered_radius((v / half) ** 2, (w / deep) ** 2, CORNERED)) * np.minimum(half, deep)
+    rounded = ROUNDING_MM**2 / (4 * np.maximum(from_side, ROUNDING_MM / 2))
+    u = at + surface.at(v, w) + (-rounded if head else rounded)
+    shown_u = np.where(from_side > 0.15 * half, bone.project(u, w), -np.inf).max(axis=0)
+    return map_points(np.column_stack([shown_u, shown_v]), bone.place)
 
 
 def clear_space(proximal: SolidBone, distal: SolidBone, gap: float) -> float:

@@ -11,6 +11,7 @@ import numpy as np
 from rajobs.phantoms.drawing.canvas import Affine, Canvas, Grey, Points, compose_maps
 
 SLICE_MM = 0.45  # between slices, at most: surfaces of neighbouring ones must not show as rings
+_SLICES_OF_GRID = 3.2  # thickness of slices on a coarse grid, whose pixels smooth them, over its pitch
 _EDGE = 0.16  # mm over which a surface fades in
 ROUNDING_MM = 0.9  # mm by which the rim between side and end is rounded
 _SHAFT = (0.33, 0.60)  # shares of the length between which a bone is a plain tube
@@ -28,7 +29,7 @@ class EndSurface:
     plate: float  # mm, thickness of the subchondral plate
     lean: float = 0.0  # u per w: one lip reaches farther than the other
 
-    def at(self, v: Grey, w: float) -> Grey:
+    def at(self, v: Grey, w: float | Grey) -> Grey:
         """u of the surface."""
         heights: Grey = np.interp(v, self.across[:, 0], self.across[:, 1])
         return heights + self.curve * w * w + self.lean * w
@@ -78,7 +79,7 @@ class SolidBone:
     texture_at: tuple[int, int] = (0, 0)
     weight: float = 1.0
 
-    def project(self, u: Grey, w: float) -> Grey:
+    def project(self, u: Grey, w: float | Grey) -> Grey:
         """Where the film shows a place of the bone, along its axis."""
         shown: Grey = u * np.cos(self.pitch) + w * np.sin(self.pitch)
         return shown
@@ -123,7 +124,8 @@ def _add_slices(bone: SolidBone, thickness: Grey, straight: Grey, across: Grey, 
     if not len(straight):
         return
     palm, back = float(bone.depths[:, 1].max()), float(bone.depths[:, 2].max())
-    count = max(7, round((palm + back) / SLICE_MM))
+    grid = float(straight[-1] - straight[0]) / max(len(straight) - 1, 1)
+    count = max(7, round((palm + back) / max(SLICE_MM, _SLICES_OF_GRID * grid)))
     edges = np.linspace(-palm, back, count + 1)
     tan, tan_roll = np.tan(bone.pitch), np.tan(bone.roll)
     step = np.float32((palm + back) / count)
@@ -214,10 +216,12 @@ def _cut_hole(density: Grey, hole: Hole, u: Grey, v: Grey, w: float) -> None:
     """Takes a hole out of a slice; its edge is uneven."""
     (at_u, at_v, at_w), (along, across, through) = hole.centre, hole.radii
     reach = 1.5
+    lift = (w - at_w) / through
+    if abs(lift) > reach:
+        return
     rows = np.flatnonzero(np.abs(u - at_u) < reach * along + hole.rim)
     columns = np.flatnonzero(np.abs(v - at_v) < reach * across + hole.rim)
-    lift = (w - at_w) / through
-    if not len(rows) or not len(columns) or abs(lift) > reach:
+    if not len(rows) or not len(columns):
         return
     window = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
     du, dv = (u[window[0]][:, None] - at_u) / along, (v[window[1]][None, :] - at_v) / across
