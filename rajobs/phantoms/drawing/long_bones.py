@@ -44,8 +44,8 @@ def _metacarpal_sides(w: float, s: float, h: float, length: float) -> _Profile:
 def _proximal_sides(w: float, s: float, h: float, length: float) -> _Profile:
     """(u, half width) in mm of a proximal phalanx: below its two condyles the head is widest, then comes the neck."""
     return [
-        (-3.0, 0.86 * w), (-0.8, 0.93 * w), (0.025 * length, 1.0 * w), (0.06 * length, 0.98 * w),
-        (0.13 * length, 0.78 * w + 0.16 * s), (0.22 * length, 0.42 * w + 0.58 * s), (0.34 * length, 0.14 * w + 0.9 * s),
+        (-3.0, 0.72 * w), (-0.8, 0.86 * w), (0.02 * length, 0.95 * w), (0.05 * length, 1.0 * w), (0.09 * length, 0.97 * w),
+        (0.14 * length, 0.78 * w + 0.15 * s), (0.22 * length, 0.42 * w + 0.58 * s), (0.34 * length, 0.14 * w + 0.9 * s),
         (0.52 * length, s), (length - 2.2 * h, 0.97 * s), (length - 1.7 * h, 0.97 * s + 0.02 * h),
         (length - 1.35 * h, 0.66 * s + 0.33 * h), (length - 1.1 * h, 0.2 * s + 0.8 * h), (length - 0.88 * h, 1.02 * h),
         (length - 0.66 * h, 0.97 * h), (length - 0.4 * h, 0.90 * h), (length - 0.15 * h, 0.83 * h), (length + 2.0, 0.74 * h),
