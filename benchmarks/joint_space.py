@@ -35,13 +35,8 @@ Map = NDArray[np.float64]
 
 CONFIDENT = 0.5
 THRESHOLDS = (0.1, 0.3, 0.5, 0.7)
-GROUPS = ("MCP", "PIP", "MCP1")
+GROUPS = ("MCP", "PIP")
 TILE, TILE_REACH, TILES = 160, 0.18, 120  # pixels, share of MCP3-PIP3 on either side, most on a sheet
-
-
-def group_of(site: str) -> str:
-    """The thumb's joint stands apart: it is seen askew."""
-    return site if site == "MCP1" else site[:3]
 
 
 # Drawn films
@@ -93,7 +88,7 @@ def compare_with_truth(films: int, pitch: float, sheet: list[Bytes]) -> pd.DataF
             sheet.append(tile(pixels, joint, space, f"{seed} {joint.site}", spacing))
             rows.append(
                 {
-                    "group": group_of(joint.site), "jsn": jsn.get(joint.site),
+                    "group": joint.site[:3], "jsn": jsn.get(joint.site),
                     "true": widths.get(joint.site, np.nan), "mm": space.mean_px * spacing if space else np.nan,
                     "confidence": confidence_of(space),
                 }
@@ -238,7 +233,7 @@ def compare_with_copies(folder: Path, sheet: list[Bytes]) -> tuple[pd.DataFrame,
                     seconds.append(time.thread_time() - start)
                     rows.append(
                         {
-                            "joint": f"{image} {joint.side} {joint.site}", "group": group_of(joint.site), "copy": name,
+                            "joint": f"{image} {joint.side} {joint.site}", "group": joint.site[:3], "copy": name,
                             "adult": image in adults, "confidence": confidence_of(space),
                             "share": share_of_metacarpal(space.mean_px, row) if space else np.nan,
                         }

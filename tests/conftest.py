@@ -16,12 +16,25 @@ SECONDS = 60  # until the server must have come up
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where two processes share the tests of jobs, one of them takes all that need a cluster, the other the rest."""
+    """Where two processes share the long tests, one takes all that need a cluster, the other whole jobs in a process.
+
+    Both begin with these and share the other files between them, whoever is free first.
+    """
     for item in items:
-        for mark in ("ray", "slow"):
-            if item.get_closest_marker(mark):
-                item.add_marker(pytest.mark.xdist_group(mark))
-                break
+        if item.get_closest_marker("ray"):
+            group = "ray"
+        elif item.get_closest_marker("slow"):
+            group = "jobs" if "tests/jobs/" in item.nodeid else item.nodeid.partition("::")[0]
+        else:
+            continue
+        item.add_marker(pytest.mark.xdist_group(group))
+    order = {"ray": 0, "jobs": 1}
+    items.sort(key=lambda item: order.get(_group(item), 2))
+
+
+def _group(item: pytest.Item) -> str:
+    mark = item.get_closest_marker("xdist_group")
+    return str(mark.args[0]) if mark else ""
 
 
 @pytest.fixture(scope="session")

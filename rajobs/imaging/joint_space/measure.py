@@ -34,8 +34,8 @@ from rajobs.imaging.joint_space.valleys import (
 )
 from rajobs.imaging.rows import Row
 
-MEASURED_SITES = frozenset({"MCP1", *(f"{joint}{ray}" for joint in ("MCP", "PIP") for ray in range(2, 6))})
-"""A thumb lies on its side on a film of a hand, so that its IP joint is seen askew."""
+MEASURED_SITES = frozenset(f"{joint}{ray}" for joint in ("MCP", "PIP") for ray in range(2, 6))
+"""A thumb lies on its side on a film of a hand, so that its joints are seen askew, sesamoids over them."""
 _LEAST_CONFIDENCE = 0.1
 _USUAL_HALF = 0.11  # of a joint whose sides are not seen
 _FLESH = 0.3  # of the line through the space that is darker than what else lies there
@@ -161,6 +161,10 @@ _TRUST = MappingProxyType(
         "even": (0.32, 0.10),  # standard deviation of the width, over the width: a bent or displaced joint
         "covered": (3.0, 0.5),  # brightness of the space above that beside the joint, over its depth: overlap
         "beside": (-1.0, -0.35),  # the same: where it is brighter beside the joint, bone lies there
+        "filled": (
+            0.45,
+            0.20,
+        ),  # brightness of the space near the head, over its depth: a sesamoid's edge
         "burnt": (0.12, 0.02),  # share of samples that are black or white
         "offset": (0.12, 0.04),  # between the middles of both bones: a displaced joint
         "behind": (0.10, 0.50),  # brightness of the proximal bone: a growth plate
@@ -202,6 +206,7 @@ def _doubts(joint: _Joint, strip: Strip, contours: Contours, widths: Numbers) ->
         "even": float(widths.std()) / max(width, 1e-3),
         "covered": above,
         "beside": above,
+        "filled": _brightness_near_head(strip, contours, dark, depth),
         "burnt": max(float((strip.grey < low).mean()), float((strip.grey > high).mean())),
         "offset": joint.offset,
         "behind": bone_behind(joint.patch, joint.valley),
@@ -223,6 +228,14 @@ def _darkness(strip: Strip, contours: Contours) -> tuple[Grey, Grey]:
     crossed = ~np.isfinite(dark)  # the contours overlap
     dark = np.where(crossed, 0, dark).astype(np.float32)
     return dark, np.where(crossed, 0, np.minimum(plate, bone) - dark).astype(np.float32)
+
+
+def _brightness_near_head(strip: Strip, contours: Contours, dark: Grey, depth: Grey) -> float:
+    """How bright the space is two thirds of the way from the base to the head, over its depth."""
+    base, head = contours.places
+    at = np.rint((base + (head - base) * 2 / 3 - strip.s[0]) / (strip.s[1] - strip.s[0])).astype(np.intp)
+    grey = contours.grey[np.clip(at, 0, len(strip.s) - 1), np.arange(len(at))][MIDDLE]
+    return float(np.median((grey - dark) / np.maximum(depth, 1e-6 * max(float(depth.max()), 1e-6))))
 
 
 @cache

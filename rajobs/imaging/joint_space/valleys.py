@@ -104,7 +104,7 @@ def choose_valley(valleys: Sequence[Valley], patch: Grey, site: str) -> Valley |
     if not valleys:
         return None
     chosen = max(valleys, key=lambda valley: valley.contrast * np.exp(-0.5 * (valley.y() / _NEAR) ** 2))
-    if site.startswith("MCP") and site != "MCP1":
+    if site.startswith("MCP"):
         chosen = _middle_of_three(valleys, chosen)
     while not any(_is_growth_plate_of(chosen, valley) for valley in valleys):
         ends = bone_behind(patch, chosen) < _ENDS
@@ -133,7 +133,7 @@ def _may_be_joint_of(growth_plate: Valley, other: Valley, ends: bool, site: str)
     if ends:
         return 0.035 < away < 0.145 and other.contrast > max(0.05, 0.2 * growth_plate.contrast)
     # Metacarpals of fingers have a growth plate behind the joint, which must not be taken for one.
-    least = 0.1 if site.startswith("MCP") and site != "MCP1" else 0.08
+    least = 0.1 if site.startswith("MCP") else 0.08
     parallel = abs(other.slope - growth_plate.slope) < 0.3
     contrasts = other.contrast > max(least, 0.4 * growth_plate.contrast)
     return parallel and contrasts and _EPIPHYSIS[0] < away < _EPIPHYSIS[1]

@@ -90,15 +90,16 @@ def _hollow(deviates: np.ndarray, first: Hole, half_width: float) -> Hole:
 
 def _worm_eaten(deviates: np.ndarray, half: float) -> tuple[Hole, ...]:
     """The many small hollows of an end that disease has eaten all through."""
-    return tuple(
-        Hole(
-            centre=((0.7 + 0.45 * float(np.clip(u, -1.4, 2))) * half, 0.45 * float(np.clip(v, -2, 2)) * half, 0.3 * w * half),
-            radii=(size, size, 1.6 * size), left=0.2, rim=0.3 if u > 0 else 0.0, phase=3 * float(u),
-        )
-        for u, v, w, size in (
-            (*place[:3], (0.15 + 0.06 * float(np.clip(place[3], -1.5, 2))) * half) for place in deviates.reshape(-1, 4)
-        )
-    )  # fmt: skip
+    holes = []
+    for along, across, through, wide in np.clip(deviates.reshape(-1, 4), -1.5, 2):
+        size = (0.15 + 0.06 * wide) * half
+        holes.append(
+            Hole(
+                centre=((0.7 + 0.45 * along) * half, 0.45 * across * half, 0.3 * through * half),
+                radii=(size, size, 1.6 * size), left=0.2, rim=0.3 if along > 0 else 0.0, phase=3 * along,
+            )
+        )  # fmt: skip
+    return tuple(holes)
 
 
 def _erosions(

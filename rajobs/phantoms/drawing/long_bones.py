@@ -44,11 +44,12 @@ def _metacarpal_sides(w: float, s: float, h: float, length: float) -> _Profile:
 def _proximal_sides(w: float, s: float, h: float, length: float) -> _Profile:
     """(u, half width) in mm of a proximal phalanx: below its two condyles the head is widest, then comes the neck."""
     return [
-        (-3.0, 0.72 * w), (-0.8, 0.86 * w), (0.02 * length, 0.95 * w), (0.05 * length, 1.0 * w), (0.09 * length, 0.97 * w),
+        (-3.0, 0.72 * w), (-0.8, 0.86 * w), (0.02 * length, 0.95 * w), (0.05 * length, w), (0.09 * length, 0.97 * w),
         (0.14 * length, 0.78 * w + 0.15 * s), (0.22 * length, 0.42 * w + 0.58 * s), (0.34 * length, 0.14 * w + 0.9 * s),
         (0.52 * length, s), (length - 2.2 * h, 0.97 * s), (length - 1.7 * h, 0.97 * s + 0.02 * h),
         (length - 1.35 * h, 0.66 * s + 0.33 * h), (length - 1.1 * h, 0.2 * s + 0.8 * h), (length - 0.88 * h, 1.02 * h),
-        (length - 0.66 * h, 0.97 * h), (length - 0.4 * h, 0.90 * h), (length - 0.15 * h, 0.83 * h), (length + 2.0, 0.74 * h),
+        (length - 0.66 * h, 0.97 * h), (length - 0.4 * h, 0.90 * h), (length - 0.15 * h, 0.83 * h),
+        (length + 2.0, 0.74 * h),
     ]  # fmt: skip
 
 
@@ -302,6 +303,8 @@ def long_bone(
     rim = 0.40 * min(1.1, density) * min(1.0, build.size)
     loose = 1 - 0.15 * build.maturity + 0.16 * float(np.clip(personal_deviates(build, "spongy", 1)[0], -2, 1.5))
     spongy = (0.36 if kind == "metacarpal" else 0.44) * density * loose
+    thick_to = max(length - 2.1 * h, 0.66 * length)  # above its neck the shaft of a proximal phalanx is thick
+    thick = (0.9 if kind == "proximal" else 0.6) * shell
     physis = _growth_plate(
         "proximal" if plate_at_base and kind == "metacarpal" else kind, half, length, build, deviates[50:62]
     )
@@ -309,7 +312,7 @@ def long_bone(
         name=name, place=affine_map(float(np.rad2deg(np.arctan2(axis[1], axis[0]))), np.asarray(start)), length=length,
         sides=sides, depths=depths, base=near, head=far,
         cortex=np.array([(-3, rim), (0.16 * length, rim), (0.45 * length, 0.8 * shell), (0.60 * length, shell),
-                         (length - (2.1 if kind == "proximal" else 2.6) * h, (0.9 if kind == "proximal" else 0.6) * shell), (length - 1.1 * h, 1.15 * rim), (length, rim)]),
+                         (thick_to, thick), (length - 1.1 * h, 1.15 * rim), (length, rim)]),
         marrow=np.array([(-3, spongy * (1 - base.thinning)), (0.13 * length, spongy * (1 - 0.8 * base.thinning)),
                          (0.44 * length, 0.12 * density), (0.60 * length, 0.12 * density),
                          (length - 1.5 * h, spongy * (1 - 0.8 * head.thinning)),

@@ -103,22 +103,29 @@ def test_a_sweep_that_lost_its_driver_goes_on_on_a_fresh_cluster(ray_cluster: st
 
 
 @pytest.mark.ray
-def test_a_trial_that_fails_is_a_row_and_what_a_dead_driver_reserved_is_freed(
-    ray_cluster: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_on_s3_a_trial_that_fails_is_a_row_and_what_a_dead_driver_reserved_is_freed(
+    s3: str, ray_cluster: str, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    store, here = open_store(f"{s3}/swept"), open_store(str(data))
+    for blob in here.list():
+        store.put(f"data/{blob.key}", here.get(blob.key))
+    store.put("space.toml", NOT_BUILT.encode())
     leaked = ray.util.placement_group([{"CPU": 1.5}], name=f"{NAME}of-a-dead-driver")
     other = ray.util.placement_group([{"CPU": 0.5}])
     ray.get([leaked.ready(), other.ready()], timeout=30)
     try:
         # 8 stages need images of 256 pixels: the network cannot be built, which is known in the trial only.
-        main(sweep_arguments(data, tmp_path, "--trials", "2", space=NOT_BUILT, budget="0.05"))
+        search = ["--space", f"{s3}/swept/space.toml", "--trials", "2", "--budget", "0.05"]
+        main(["tune", "hand_filter", f"{s3}/swept/data", f"{s3}/swept/sweep", *search])
         assert ray.util.placement_group_table(other)["state"] == "CREATED", "what others reserved is theirs"
     finally:
         ray.util.remove_placement_group(other)
     output = capsys.readouterr().out
     assert "removed what a sweep without a driver still held: 1 placement groups with 1.5 cores" in output
     assert "others hold part of the cluster, for which trials may have to wait: 1 placement groups with 0.5" in output
-    failed = rows_of(tmp_path)[1]
+    assert store.stat("sweep/hand_filter/best.toml") and store.stat("sweep/hand_filter/report.html")
+    keys = sorted(blob.key for blob in store.list("sweep/hand_filter/trials/") if blob.key.endswith(".json"))
+    failed = json.loads(store.get(keys[1]))
     assert failed["state"] == "failed"
     assert "256 pixels" in failed["cause"]
 
