@@ -44,7 +44,7 @@ _WIDTHS = MappingProxyType(
         "DP": ((12.2, 6.3, 8.6), (9.4, 4.5, 6.5), (10.2, 4.8, 7.0), (9.8, 4.7, 6.8), (8.2, 3.7, 5.5)),
     }
 )
-_GAPS = MappingProxyType({"MCP": 1.35, "MCP1": 0.95, "PIP": 0.80, "DIP": 0.75, "IP": 0.80})
+_GAPS = MappingProxyType({"MCP": 1.35, "MCP1": 0.95, "PIP": 0.80, "PIP5": 0.72, "DIP": 0.75, "IP": 0.70})
 _FINGER_RADII = (
     (13.5, 10.8, 9.2, 7.4),
     (10.6, 9.4, 7.8, 6.3),
