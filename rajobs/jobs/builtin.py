@@ -21,9 +21,9 @@ from rajobs.jobs.train.checkpoints import Checkpoints
 from rajobs.jobs.train.driver import TrainedRecipe, put_model
 from rajobs.learning.bundle import Model, TrainedMembers, TrainedNetwork
 from rajobs.learning.bundle_description import BUNDLE, BundleDescription, DrawnFilms, Epochs, Figures, Origin
-from rajobs.learning.ensemble import count_learned_rows
+from rajobs.learning.ensemble import count_learned_rows, member_targets
 from rajobs.learning.evaluation import evaluate_model, evaluate_points
-from rajobs.learning.networks.architectures import parameters
+from rajobs.learning.networks.architectures import divide_odds, parameters
 from rajobs.learning.recipe import Member, Recipe, Settings
 from rajobs.learning.samples.dataset import Dataset
 from rajobs.learning.samples.drawn_rows import DrawnRow, draw_rows
@@ -49,6 +49,7 @@ class BuiltinModel:
     recipe: str
     rounds: int
     films: int
+    rarer: float = 1.0  # by which the odds of every step up of a score are divided when it has learnt
     shipped: bool = True  # whether it is in the package
 
     @property
@@ -60,7 +61,7 @@ BUILTIN_MODELS = (
     BuiltinModel(study="hand_filter", recipe="hands", rounds=30, films=1500),
     BuiltinModel(study="joint_detection", recipe="default", rounds=20, films=1200),
     # Not good enough on real hands to be shipped (docs/results.md): it is made only where --only names it.
-    BuiltinModel(study="svdh_scoring", recipe="drawn", rounds=8, films=300, shipped=False),
+    BuiltinModel(study="svdh_scoring", recipe="drawn", rounds=12, films=300, rarer=4.0, shipped=False),
 )
 
 
@@ -82,6 +83,7 @@ class BuiltinRequest:
     rounds: int
     films: int  # drawn for each round
     tried: int = 1000  # drawn with another seed: the model is tried on them for its card
+    rarer: float = 1.0
     seed: int = 0
     workers: int = 2
 
@@ -123,8 +125,9 @@ def make_model(request: BuiltinRequest, study: Study, recipe: Recipe) -> str:
     """Make one model; returns the folder of its bundle."""
     store = open_store(request.out)
     drawn = DrawnFilms(
-        phantom=PHANTOM_VERSION, rounds=request.rounds, films=request.films * request.rounds, tried=request.tried
-    )
+        phantom=PHANTOM_VERSION, rounds=request.rounds, films=request.films * request.rounds, tried=request.tried,
+        rarer=request.rarer,
+    )  # fmt: skip
     origin = Origin(
         study=study.name, recipe=recipe, mode=DRAWN, seed=request.seed, budget=1.0, code=__version__, data=DRAWN,
         key=DRAWN, split=DRAWN, drawn=drawn,
@@ -142,6 +145,8 @@ def make_model(request: BuiltinRequest, study: Study, recipe: Recipe) -> str:
             network, states[member.name], dataset = _train_member(
                 drawer, recipe, member, request.rounds, request.seed * 1000 + number, checkpoints
             )
+            if request.rarer != 1:
+                divide_odds(network.network, member_targets(study, member), request.rarer)
             trained[member.name] = [network]
         another = replace(drawer, seed=request.seed + 1, films=request.tried)
         tried = another.dataset(another.start(0), "validation")
@@ -239,7 +244,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if model.name in args.only:
             request = BuiltinRequest(
                 out=args.out, rounds=args.rounds or model.rounds, films=args.films or model.films, tried=args.tried,
-                seed=args.seed, workers=args.workers,
+                seed=args.seed, workers=args.workers, rarer=model.rarer,
             )  # fmt: skip
             study = studies.find(model.study)
             console.line(f"model: {request.out}/{make_model(request, study, study.recipe(model.recipe))}")

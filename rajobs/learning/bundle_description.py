@@ -34,6 +34,10 @@ class DrawnFilms:
     rounds: int
     films: int
     tried: int  # films of another seed, on which its figures were made
+    rarer: float = 1.0  # by which the odds of every step up of a score are divided: cohorts are sounder
+
+    def to_json(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "rarer" or value != 1.0}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +70,7 @@ class Origin:
         plain |= {"recipe": to_dict(self.recipe), "starts": dict(self.starts), "finders": list(self.finders)}
         if not self.finders:
             del plain["finders"]
-        return plain | (vars(self.drawn) if self.drawn is not None else {})
+        return plain | (self.drawn.to_json() if self.drawn is not None else {})
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Origin":

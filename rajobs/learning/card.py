@@ -54,8 +54,17 @@ Input {origin.data}, split {origin.split}.{_describe_unlearned_sites(study, desc
 def _describe_drawings(origin: Origin, drawn: DrawnFilms) -> str:
     return f"""Learnt from {drawn.films:,} drawn films (phantoms of version {drawn.phantom}, seed {origin.seed}), none
 of them shown in two rounds, by code {origin.code}: `make builtin`. No patient's pixels are in it.
-
+{_describe_odds(drawn)}
 Tried on {drawn.tried:,} drawn films of another seed, children, badly exposed, cut and turned ones among them:"""
+
+
+def _describe_odds(drawn: DrawnFilms) -> str:
+    if drawn.rarer == 1:
+        return ""
+    return f"""
+Joints of cohorts are sounder than those drawn to learn from. So the odds of every step up of a score are divided by
+{drawn.rarer:g}. In a cohort of severe disease this hides some of what is there.
+"""
 
 
 def _describe_unlearned_sites(study: Study, learned: Mapping[str, Mapping[str, int]]) -> str:

@@ -97,7 +97,7 @@ def trace(strip: Strip, valley: Valley, unit: float) -> Contours:
     plates = _ridges(grey, max(1, round(0.007 / step))) / span * level**2 * _bump(s + half, _LIP, near)[:, None]
     # A sesamoid lies over the head and is brighter: its edge does not rise from the dark, as the head's does.
     before = np.vstack([np.repeat(level[:1], lag := max(1, round(_RISE / step)), axis=0), level[:-lag]])
-    rises = rises * np.clip(1.1 - before, 0, 1) ** 2
+    rises *= np.clip(1.1 - before, 0, 1).astype(np.float32) ** 2
     outlines = rises * _bump(s - half, near, 0.012)[:, None]
     (plate, outline), rival = _best_parabolas(np.stack([plates, outlines]), step)
     plate, outline = plate * step + s[0], outline * step + s[0]

@@ -1,7 +1,8 @@
 """Architectures by name. A network takes images (n, channels, rows, columns) and has one head per target."""
 
 import inspect
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -98,6 +99,17 @@ def parameters(network: nn.Module | Cascade) -> int:
 def head_parameters(network: nn.Module) -> list[nn.Parameter]:
     """The heads' weights and biases: new where the trunk starts from a file (002 learns them ten times faster)."""
     return list(_heads(network).heads.parameters())
+
+
+def divide_odds(network: nn.Module | Cascade, targets: Sequence[Target], by: float) -> None:
+    """Makes every step up of ordered scores rarer: its odds are divided by `by`, whatever the image shows."""
+    assert isinstance(network, nn.Module), "a cascade has no scores"
+    heads = _heads(network).heads
+    with torch.no_grad():
+        for target in targets:
+            if target.ordered and f"{target.name}_head" in heads:
+                bias = heads.get_parameter(f"{target.name}_head.bias")
+                bias.sub_(math.log(by))
 
 
 def trunk_parameters(network: nn.Module) -> list[nn.Parameter]:
