@@ -92,11 +92,11 @@ def _worm_eaten(deviates: np.ndarray, half: float) -> tuple[Hole, ...]:
     """The many small hollows of an end that disease has eaten all through."""
     holes = []
     for along, across, through, wide in np.clip(deviates.reshape(-1, 4), -1.5, 2):
-        size = (0.15 + 0.06 * wide) * half
+        size = (0.18 + 0.07 * wide) * half
         holes.append(
             Hole(
-                centre=((0.7 + 0.45 * along) * half, 0.45 * across * half, 0.3 * through * half),
-                radii=(size, size, 1.6 * size), left=0.2, rim=0.3 if along > 0 else 0.0, phase=3 * along,
+                centre=((0.5 + 0.32 * along) * half, 0.45 * across * half, 0.3 * through * half),
+                radii=(size, size, 1.6 * size), left=0.15, rim=0.4 if through > -0.3 else 0.0, phase=3 * along,
             )
         )  # fmt: skip
     return tuple(holes)
@@ -121,6 +121,44 @@ def _erosions(
     if erosion >= 3 and own[56] > 0:
         head_holes += _worm_eaten(own[57:77][: 4 * min(erosion, 5)], half_head)
     return head_holes, base_holes
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Crumbling:
+    """A joint that disease has destroyed: not bitten, but broad, dense and ragged, with small hollows all through."""
+
+    degree: float  # 0 to 1
+    deviates: np.ndarray
+
+    @property
+    def breadth(self) -> float:
+        """By how much of their half width the ends are broader on either side."""
+        return self.degree * max(0.05, 0.30 + 0.14 * float(self.deviates[0]))
+
+    @property
+    def density(self) -> float:
+        """By how much the spongy bone of the ends is denser than healthy bone."""
+        return self.degree * max(0.0, 0.5 + 0.4 * float(self.deviates[1]))
+
+    @property
+    def raggedness(self) -> float:
+        """How uneven the ends are, as a share of their half width."""
+        return self.degree * max(0.04, 0.16 + 0.06 * float(self.deviates[2]))
+
+    def holes(self, half_head: float, half_base: float) -> tuple[tuple[Hole, ...], tuple[Hole, ...]]:
+        """The hollows of the head and of the base."""
+        count = 4 * (3 + round(3 * self.degree))
+        return _worm_eaten(self.deviates[4 : 4 + count], half_head), _worm_eaten(
+            self.deviates[30 : 26 + count], half_base
+        )
+
+
+def _crumbling(build: Build, joint: str, score: Score) -> _Crumbling:
+    """Most joints crumble whose bones are eroded beyond their middle and whose space is narrow or gone."""
+    deviates = np.clip(personal_deviates(build, f"{joint} crumbling", 60), -1.5, 2)
+    crumbles = score.erosion >= 3 and score.jsn >= 2 and deviates[3] > -0.4
+    degree = min(1.0, 0.25 * (score.erosion - 2) + 0.2 * (score.jsn - 1)) if crumbles else 0.0
+    return _Crumbling(degree=degree, deviates=deviates)
 
 
 def _unscored_holes(deviates: np.ndarray, half: float, build: Build) -> tuple[Hole, ...]:
@@ -163,16 +201,22 @@ def damage_joint(
     reach = tuple((1 - share) * gap / 2 + (0.45 if fused else 0.0) for share in remaining)
     collapse = 0.0 if score.erosion < 5 else (0.32 if score.jsn < 4 else 0.45) * half_head
     thinning = min(0.5, 0.07 * (score.jsn + score.erosion) + 0.1 * max(0.0, float(deviates[14])))
+    crumbling = _crumbling(build, f"{side}{site}", score)
+    if crumbling.degree:
+        eroded, collapse, thinning = crumbling.holes(half_head, half_base), 0.4 * collapse, -crumbling.density
     ends = []
     for number, (half, flattened) in enumerate(((half_head, collapse), (half_base, 0.4 * collapse))):
         own = deviates[16 + 10 * number : 26 + 10 * number]
         spurs = (0.0, 0.0) if fused else _spurs(own[4:7], score, half, build)
+        wider = crumbling.breadth * half
         ends.append(
             BoneEnd(
                 reach=(reach[0], reach[1]), holes=(*eroded[number], *_unscored_holes(own, half, build)),
                 collapse=flattened, plate_loss=1.0 if fused else min(1.0, 0.18 * score.erosion),
-                sclerosis=(0.0, 0.0, 0.15, 0.35, 0.5)[score.jsn] + 0.8 * max(spurs) / half, spurs=spurs,
-                thinning=thinning, fused=fused,
+                sclerosis=(0.0, 0.0, 0.15, 0.35, 0.5)[score.jsn] + 0.8 * max(spurs) / half
+                + crumbling.density,
+                spurs=(spurs[0] + wider, spurs[1] + wider), thinning=thinning, fused=fused,
+                ragged=crumbling.raggedness * half,
             )
         )  # fmt: skip
     space = None if displaced else (0.0 if fused else gap * float(np.mean(remaining)))

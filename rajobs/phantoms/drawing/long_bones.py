@@ -20,7 +20,8 @@ class BoneEnd:
     plate_loss: float = 0.0  # share of the subchondral plate that is missing
     sclerosis: float = 0.0  # share by which the plate is thicker
     spurs: tuple[float, float] = (0.0, 0.0)  # mm of osteophyte on the -v and on the +v side
-    thinning: float = 0.0  # share of the spongy bone near the joint that is missing
+    thinning: float = 0.0  # share of the spongy bone near the joint that is missing; below 0: denser than healthy
+    ragged: float = 0.0  # mm by which the surface is uneven
     fused: bool = False  # with the neighbouring bone: there is no shell at this end
 
 
@@ -202,13 +203,16 @@ def _slant(bone: str, build: Build) -> float:
     return 0.09 + 0.04 * float(np.clip(personal_deviates(build, "slant", 1)[0], -2, 2))
 
 
-def _changed_surface(surface: EndSurface, end: BoneEnd, half: float, sign: float) -> EndSurface:
-    """A surface that disease moved into the gap or flattened; `sign` is +1 for a head."""
+def _changed_surface(
+    surface: EndSurface, end: BoneEnd, half: float, sign: float, deviates: np.ndarray
+) -> EndSurface:  # fmt: skip
+    """A surface that disease moved into the gap, flattened or made uneven; `sign` is +1 for a head."""
     v = np.linspace(-1.15, 1.15, 25) * half
     lean = np.clip(0.5 + 0.5 * v / max(half, 0.1), 0, 1)
     reach = end.reach[0] + (end.reach[1] - end.reach[0]) * lean
     dome = 1 - 0.45 * np.abs(2 * lean - 1)
-    moved = surface.at(v, 0.0) + sign * (reach - end.collapse * dome)
+    uneven = end.ragged * np.interp(v, np.linspace(v[0], v[-1], len(deviates)), np.clip(deviates, -2, 1.5))
+    moved = surface.at(v, 0.0) + sign * (reach - end.collapse * dome + uneven)
     plate = 0.02 if end.fused else surface.plate * (1 - 0.8 * end.plate_loss) * (1 + end.sclerosis)
     return replace(surface, across=np.column_stack([v, moved]), plate=plate)
 
@@ -297,7 +301,8 @@ def long_bone(
     density = build.density
     ends = _surfaces(kind, half, (float(ratios[0].mean()), float(ratios[2].mean())), build,
                      _slant(name, build), _FLAT_THUMB if name in ("MC1", "PP1") else 1.0, deviates[44:50])  # fmt: skip
-    near, far = _changed_surface(ends[0], base, w, -1.0), _changed_surface(ends[1], head, h, 1.0)
+    near = _changed_surface(ends[0], base, w, -1.0, deviates[67:78])
+    far = _changed_surface(ends[1], head, h, 1.0, deviates[78:89])
     sides = _with_spurs(_with_spurs(sides, 0.0, w, base.spurs), length - 0.35 * h, h, head.spurs)
     shell = _SHELLS[kind] * 2 * s * density**0.9
     rim = 0.40 * min(1.1, density) * min(1.0, build.size)
