@@ -179,3 +179,12 @@ def test_only_joints_of_two_bones_in_a_grey_film_are_measured() -> None:
 
 def test_a_width_is_a_share_of_the_middle_finger_s_length() -> None:
     assert share_of_metacarpal(12.0, row()) == pytest.approx(12.0 / UNIT)
+
+
+def test_a_sesamoid_over_the_head_is_not_taken_for_its_outline() -> None:
+    clear = film(12.0)
+    for depth in (20, 26, 34):
+        covered = clear.astype(np.float32)
+        cv2.circle(covered, (145, 196 + depth), 11, 3600.0, -1, cv2.LINE_AA)
+        space = measure_joint_space(cv2.GaussianBlur(covered, (0, 0), 1.0).astype(np.uint16), row())
+        assert space is None or space.confidence < 0.5 or space.mean_px == pytest.approx(12.0, rel=0.1)

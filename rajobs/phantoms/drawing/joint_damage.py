@@ -204,6 +204,7 @@ def damage_joint(
     crumbling = _crumbling(build, f"{side}{site}", score)
     if crumbling.degree:
         eroded, collapse, thinning = crumbling.holes(half_head, half_base), 0.4 * collapse, -crumbling.density
+    plate_loss = 1.0 if fused else min(1.0, 0.18 * score.erosion) * (crumbling.degree == 0)
     ends = []
     for number, (half, flattened) in enumerate(((half_head, collapse), (half_base, 0.4 * collapse))):
         own = deviates[16 + 10 * number : 26 + 10 * number]
@@ -212,7 +213,7 @@ def damage_joint(
         ends.append(
             BoneEnd(
                 reach=(reach[0], reach[1]), holes=(*eroded[number], *_unscored_holes(own, half, build)),
-                collapse=flattened, plate_loss=1.0 if fused else min(1.0, 0.18 * score.erosion),
+                collapse=flattened, plate_loss=plate_loss,
                 sclerosis=(0.0, 0.0, 0.15, 0.35, 0.5)[score.jsn] + 0.8 * max(spurs) / half
                 + crumbling.density,
                 spurs=(spurs[0] + wider, spurs[1] + wider), thinning=thinning, fused=fused,

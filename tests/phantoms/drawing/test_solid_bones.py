@@ -100,6 +100,27 @@ def test_a_fused_joint_is_assessable_however_its_bones_lie() -> None:
         assert (damage.space is None) == (not damage.fused)
 
 
+def test_a_higher_erosion_takes_more_bone_and_a_crumbling_joint_is_broad_and_dense(canvas: Canvas) -> None:
+    def joint(build: Build, jsn: int, erosion: int) -> tuple[SolidBone, SolidBone]:
+        ray, _ = knuckle()
+        return bones(ray, {"MCP3": Score(jsn=jsn, erosion=erosion)}, build)[:2]
+
+    def bone_mm(solids: tuple[SolidBone, ...]) -> float:
+        return sum(float(bone_thickness(solid, canvas)[0].sum()) for solid in solids)
+
+    bitten = broad = 0
+    for seed in range(8):
+        build = replace(ADULT, seed=seed)
+        amounts = [bone_mm(joint(build, 0, erosion)) for erosion in (0, 1, 2, 3)]
+        bitten += amounts == sorted(amounts, reverse=True)
+        sound, destroyed = joint(build, 0, 0)[0], joint(build, 3, 5)[0]
+        at_rim = sound.length - 0.35 * 7.3
+        widths = [float(np.interp(at_rim, bone.sides[:, 0], bone.sides[:, 1])) for bone in (sound, destroyed)]
+        broad += widths[1] > 1.05 * widths[0] and destroyed.head.plate > sound.head.plate
+    assert bitten == 8
+    assert 3 <= broad < 8, "most joints that are destroyed crumble, and some are bitten"
+
+
 def test_slices_do_not_show(canvas: Canvas, monkeypatch: pytest.MonkeyPatch) -> None:
     proximal, _, _ = bones(*knuckle(pitches=(0.2, 0.0)))
     coarse, _ = bone_thickness(proximal, canvas)
