@@ -6,7 +6,7 @@ from datetime import date
 import numpy as np
 from numpy.typing import NDArray
 
-PHANTOM_VERSION = 6
+PHANTOM_VERSION = 7
 """Is raised whenever the same seed draws other pixels; every output made from phantoms contains it."""
 
 
