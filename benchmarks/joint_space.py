@@ -67,7 +67,9 @@ def drawn_joints(picture: Picture) -> tuple[Pixels, list[Row]]:
             at[truth.side, truth.site or ""][truth.target] = float(truth.value)
     pixels = picture.frames[0]
     shown = np.max(pixels) - pixels if picture.inverted else pixels
-    return shown, joints_of([Position(site=site, side=side, **place) for (side, site), place in at.items()])
+    return shown, joints_of(
+        [Position(site=site, side=side, x=place["x"], y=place["y"]) for (side, site), place in at.items()]
+    )
 
 
 def joints_of(positions: Sequence[Position]) -> list[Row]:

@@ -113,6 +113,17 @@ def ingest(sources: tuple[str, ...], out: str, **options: Any) -> None:
     run(IngestRequest(sources=sources, out=out, options=how_to_read, **options))
 
 
+@cli.command(name="import")
+@click.argument("data_set", metavar="ra2-dream|ram-h1200")
+@click.argument("source", metavar="SRC")
+@click.argument("out")
+def import_scores(data_set: str, source: str, out: str) -> None:
+    """Write the scores of a public data set at SRC as OUT/labels.csv, for `ingest SRC DATA --labels`."""
+    from rajobs.jobs.import_labels.job import import_labels
+
+    import_labels(data_set, source, out)
+
+
 @cli.command()
 @click.argument("study")
 @click.argument("data")

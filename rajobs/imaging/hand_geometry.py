@@ -1,7 +1,7 @@
 """Where the joints of hands and feet lie on a film: positions, and the boxes and angles that follow from them."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +31,7 @@ class Position:
     x: float
     y: float
     confidence: float | None = None  # of a model, 0 to 1; None: a person placed it
+    crop: bool = False  # the picture shows this joint alone: all of it is the joint, wherever x and y are
 
 
 Positions = Mapping[str, Sequence[Position]]
@@ -115,3 +116,12 @@ def positions_from_labels(labels: Mapping[str, Mapping[tuple[str, str | None, st
         if y is not None and site in anatomy.SITES:
             positions[image_id].append(Position(site=site, side=side, x=float(x), y=float(y)))
     return positions
+
+
+def add_crops(positions: Positions, crops: Iterable[tuple[str, str | None, str | None]]) -> Positions:
+    """Positions with those of pictures that labels call crops of a joint; nothing else is cut out of such a picture."""
+    by_image: dict[str, list[Position]] = defaultdict(list)
+    for image_id, side, site in crops:
+        assert site is not None, "a label of a crop names its site"
+        by_image[image_id].append(Position(site=site, side=side, x=0.0, y=0.0, crop=True))
+    return {**positions, **by_image}

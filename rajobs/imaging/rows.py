@@ -95,7 +95,7 @@ def _whole_image(image_id: str, at: int, positions: Sequence[Position]) -> list[
 def _extremities(image_id: str, at: int, positions: Sequence[Position]) -> list[Row]:
     """The hands and feet of one image, from left to right, each with its joints."""
     rows = []
-    for number, hand in enumerate(split_into_hands(positions)):
+    for number, hand in enumerate(split_into_hands([place for place in positions if not place.crop])):
         side, angle = hand[0].side, hand_angle(hand)
         half = middle_finger_length(hand) * JOINT_SIDE / 2
         joints = tuple(
@@ -112,7 +112,9 @@ def _extremities(image_id: str, at: int, positions: Sequence[Position]) -> list[
 
 
 def _joints(image_id: str, at: int, positions: Sequence[Position]) -> list[Row]:
-    return [joint for extremity in _extremities(image_id, at, positions) for joint in extremity.joints]
+    """The joints of one image's hands and feet; a picture that is a crop of a joint is one row, whole."""
+    crops = [Row(image_id=image_id, at=at, site=place.site, side=place.side) for place in positions if place.crop]
+    return crops or [joint for hand in _extremities(image_id, at, positions) for joint in hand.joints]
 
 
 _ARCHIVES = "ingest archives that hold some"

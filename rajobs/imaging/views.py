@@ -41,13 +41,15 @@ def boxed(
     """The row's box, widened by a share of its side, as a square; beyond the image it is black.
 
     `upright` turns it until the fingers point up, `mirror` makes a left one look like a right one, and `levels` is
-    film (the film's window) or own (the box's own darkest and brightest, whatever the exposure).
+    film (the film's window) or own (the box's own darkest and brightest, whatever the exposure). A row without a box
+    is a picture that somebody cut out: all of it is shown, as it is turned.
     """
-    assert row.box is not None, row
     if levels not in LEVELS:
         raise UnknownName.among("levels", levels, LEVELS)
     own = levels == "own" and image.deep is not None
     pixels = image.deep if own and image.deep is not None else image.pixels
+    if row.box is None:
+        return _mirrored(square(to_bytes(pixels, None) if own else image.pixels, size, "pad"), row, mirror)
     angle = row.angle if upright else 0.0
     reach = 2**0.5 if angle else 1.0  # of the side: what a turned square's corners need
     x0, y0, x1, y1 = widen(row.box, margin, image.scale)
@@ -63,6 +65,11 @@ def boxed(
         patch = cv2.warpAffine(patch, turn, (wide, wide))[start : start + size, start : start + size]
     if own:
         patch = to_bytes(patch, None)
+    return _mirrored(patch, row, mirror)
+
+
+def _mirrored(patch: NDArray[np.uint8], row: Row, mirror: bool) -> NDArray[np.uint8]:
+    """A left one as a right one, if they are to look alike."""
     return np.ascontiguousarray(patch[:, ::-1] if mirror and row.side == "L" else patch)
 
 

@@ -20,6 +20,9 @@ AXES = ("x", "y")
 PRESENT = "present"
 """The label that says whether a joint is there at all; a joint that nobody labelled is unknown."""
 
+CROP = "crop"
+"""The label of a picture that shows one joint alone, cut out by its owner: the joint has no place on a film."""
+
 Place = tuple[str, str | None, str | None]
 """image_id, side and site of a label."""
 Readings = Mapping[str, str]

@@ -6,7 +6,7 @@ from rajobs.imaging.rows import CLINIC_TABLE
 from rajobs.learning.study import Study
 from rajobs.learning.targets import NO, YES
 from rajobs.records.anatomy import SITES
-from rajobs.records.label_consensus import PRESENT
+from rajobs.records.label_consensus import CROP, PRESENT
 from rajobs.records.tables.schemas import CLINIC
 
 HEADER = "image,side,study,target,site,value,reader"
@@ -69,6 +69,7 @@ def _describe_places(study: Study) -> list[str]:
         return [
             f"  target x, target y: {points}",
             f"  target {PRESENT}: {NO} for a joint that is not there; a joint without any label is unknown",
+            f"  target {CROP}: {YES} for a picture that is a crop of this joint alone, which then needs no x and y",
             "  side: L or R; may be left out for films with one hand",
             *sites,
         ]

@@ -10,7 +10,7 @@ from rajobs.imaging.rows import CLINIC_TABLE
 from rajobs.learning.study import Study
 from rajobs.learning.targets import NO, YES, Target
 from rajobs.records.anatomy import SCORES, SITES, Site
-from rajobs.records.label_consensus import PRESENT
+from rajobs.records.label_consensus import CROP, PRESENT
 from rajobs.records.labels.label_files import read_labels
 from rajobs.records.labels.vocabulary import LabelTarget, Vocabulary
 
@@ -43,9 +43,10 @@ def _values_at(target: Target, site: Site) -> tuple[str, ...]:
 
 
 def _places() -> dict[str, LabelTarget]:
-    """Where joints are, or that one is not there."""
+    """Where joints are, that one is not there, or that the picture is a crop of one."""
     anywhere = LabelTarget(sites=dict.fromkeys(SITES, ()))
-    return {"x": anywhere, "y": anywhere, PRESENT: LabelTarget(sites=dict.fromkeys(SITES, (NO, YES)))}
+    present, crop = (LabelTarget(sites=dict.fromkeys(SITES, values)) for values in ((NO, YES), (YES,)))
+    return {"x": anywhere, "y": anywhere, PRESENT: present, CROP: crop}
 
 
 def read_study_labels(uris: Sequence[str]) -> pa.Table | None:

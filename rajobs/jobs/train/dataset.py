@@ -3,7 +3,7 @@
 train, tune and evaluate begin here, and so does each worker that trains together with others.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from rajobs import studies
 from rajobs.imaging.clinic_visits import VISIT_COLUMNS, Visit, visit_id, visits_of_clinic
-from rajobs.imaging.hand_geometry import POSITION_STUDY, Positions, positions_from_labels
-from rajobs.imaging.rows import CLINIC_TABLE, COLUMNS, LabelPlace
+from rajobs.imaging.hand_geometry import POSITION_STUDY, Positions, add_crops, positions_from_labels
+from rajobs.imaging.rows import CLINIC_TABLE, COLUMNS, LabelPlace, RowKind
 from rajobs.jobs import cluster, console
 from rajobs.jobs.builtin import NAME
 from rajobs.jobs.train.places import (
@@ -38,6 +38,7 @@ from rajobs.records.errors import DataError, StoreError
 from rajobs.records.label_consensus import (
     ADJUDICATED,
     AXES,
+    CROP,
     PRESENT,
     Agreement,
     agree,
@@ -98,7 +99,7 @@ def open_labelled_data(data: str, study: Study, finders: str = NAME) -> Labelled
     source = LabelledData(
         store=store, study=study, data_hash=manifest["hash"], key=manifest["key"], labels=labels,
         shares={name: agreement.shares for name, agreement in agreed.items()},
-        positions=positions_from_labels(places), absent=absent, readings=readings,
+        positions=add_crops(positions_from_labels(places), _crops(readings, rows)), absent=absent, readings=readings,
     )  # fmt: skip
     return _with_located_joints(source, finders) if rows.cut_by_positions and study.points is None else source
 
@@ -165,6 +166,11 @@ def _agreed_places(readings: pa.Table) -> tuple[Labels, frozenset[LabelPlace]]:
     _report_ties({PRESENT: sum(value is None for value in there.values())})
     absent = frozenset(place for place, value in there.items() if value == NO)
     return coordinates(readings, POSITION_STUDY, there), absent
+
+
+def _crops(readings: pa.Table, rows: RowKind) -> Collection[LabelPlace]:
+    """Pictures that are crops of a joint, for studies of joints; on no other row are they of use."""
+    return consensus(readings, POSITION_STUDY, CROP, ordered=False) if rows.labels_name_site else ()
 
 
 def _report_ties(ties: Mapping[str, int]) -> None:

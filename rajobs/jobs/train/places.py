@@ -83,7 +83,7 @@ def places_of(positions: Positions) -> set[LabelPlace]:
         (image, place.side, site)
         for image, places in positions.items()
         for place in places
-        for site in (place.site, None)
+        for site in ((place.site,) if place.crop else (place.site, None))
     }
 
 

@@ -63,7 +63,11 @@ def view_folder(study: Study, settings: Settings) -> str:
 
 def part_name(source_key: str, positions: Positions, ids: Sequence[str]) -> str:
     """The name of the prepared part of an images or clinic part."""
-    used = {name: [[p.site, p.side, p.x, p.y] for p in positions[name]] for name in ids if name in positions}
+    used = {
+        name: [[p.site, p.side, *((p.crop,) if p.crop else (p.x, p.y))] for p in positions[name]]
+        for name in ids
+        if name in positions
+    }
     stem = Path(source_key).stem
     return f"{stem}-{digest(used)}" if used else stem
 

@@ -148,12 +148,12 @@ _CHECKS: tuple[tuple[str, Callable[[str], object], str], ...] = (
 )
 
 
-def name_rows(numbers: Sequence[int]) -> str:
+def name_rows(numbers: Sequence[int], noun: str = "row") -> str:
     """The rows of a file in words: `row 7`, or `rows 7, 9, 12, 13, 20 and 5 more`."""
     rows = list(dict.fromkeys(numbers))  # a row of a wide table has several labels
     shown = ", ".join(str(number) for number in rows[:ROWS_SHOWN])
     more = f" and {len(rows) - ROWS_SHOWN} more" if len(rows) > ROWS_SHOWN else ""
-    return f"row{'s' if len(rows) > 1 else ''} {shown}{more}"
+    return f"{noun}{'s' if len(rows) > 1 else ''} {shown}{more}"
 
 
 def refuse_contradictions(uri: str, readings: Iterable[tuple[int, Reading, str | None]]) -> None:
