@@ -1,10 +1,14 @@
-"""The frame that all pages share: one file per page, without scripts, clocks or anything fetched from elsewhere."""
+"""The frame that all pages share: one file per page, without clocks or anything fetched from elsewhere.
+
+A page with answers to correct has one script, ours, which alone its policy lets run.
+"""
 
 import base64
+import hashlib
 import math
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import ClassVar
@@ -105,14 +109,29 @@ class Figures:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Correction:
+    """An answer that a reader may replace by a label: the label's line in a label file, up to its value."""
+
+    name: str  # MCP2 erosion
+    start: str  # begins as CORRECTION_HEADER does
+    values: tuple[str, ...]  # what may be right
+    answer: str = ""  # the models' answer, where it is one value
+
+
+CORRECTION_HEADER = "image,side,study,target,site,value"
+"""The first line of a label file with such lines."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Picture:
     """A film or frame with its description, which stands alone where there is no `png`."""
 
     png: bytes | None
     title: str
     lines: tuple[str, ...] = ()
-    code: str = ""  # the shortened image_id
+    code: str = ""  # the image_id
     tags: tuple[str, ...] = ()
+    corrections: tuple[Correction, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,15 +184,29 @@ def render(title: str, lead: str, sections: Sequence[Section]) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
+    corrected = any(picture.corrections for section in sections for picture in _pictures(section))
+    script = _resource("corrections.js") if corrected else ""
     environment.filters |= {"format_cell": format_cell, "data_uri": _data_uri, "size": _size}
     return environment.get_template("page.html.j2").render(
         title=title,
         lead=lead,
         sections=sections,
-        css=resources.files("rajobs.reports").joinpath("page.css").read_text(encoding="utf-8"),
+        css=_resource("page.css"),
+        script=script,
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         no_evidence=NO_EVIDENCE,
         version=__version__,
     )
+
+
+def _pictures(section: Section) -> Iterator[Picture]:
+    for part in section.parts:
+        if isinstance(part, Pictures):
+            yield from part.pictures
+
+
+def _resource(name: str) -> str:
+    return resources.files("rajobs.reports").joinpath(name).read_text(encoding="utf-8")
 
 
 def format_cell(value: Cell) -> str:

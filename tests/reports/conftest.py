@@ -1,7 +1,11 @@
 """The rules that every page must keep, and a picture to put into one."""
 
+import re
+from base64 import b64encode
 from collections.abc import Callable
+from hashlib import sha256
 from html.parser import HTMLParser
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -9,8 +13,9 @@ import pytest
 
 from rajobs import __version__
 from rajobs.learning.card import NO_EVIDENCE
-from rajobs.reports import figures, sweep_figures
+from rajobs.reports import figures, page, sweep_figures
 
+CORRECTIONS = Path(page.__file__).with_name("corrections.js")
 HOSTILE = '<script>alert("1")</script><img src=x onerror=alert(1)>'
 
 
@@ -40,7 +45,11 @@ def read_page() -> Callable[[str], str]:
     def read(page: str) -> str:
         reader = Reader()
         reader.feed(page)
-        assert not {"script", "link", "iframe", "object", "embed", "form", "base"} & set(reader.tags)
+        assert not {"link", "iframe", "object", "embed", "form", "base"} & set(reader.tags)
+        scripts = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+        assert scripts in ([], [CORRECTIONS.read_text()]) and reader.tags.count("script") == len(scripts)
+        policy = re.findall(r"script-src '(\S+)'", page)
+        assert policy == [f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}" for text in scripts]
         assert not {name for name in reader.attributes if name.startswith("on")}
         assert all(not address.startswith(("http:", "https:", "//", "javascript:")) for address in reader.addresses)
         assert "url(" not in page and "@import" not in page

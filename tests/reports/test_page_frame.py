@@ -1,11 +1,14 @@
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from rajobs.reports.page import (
     Bar,
+    Correction,
     Facts,
     Figure,
     Figures,
@@ -29,6 +32,7 @@ ReadPage = Callable[[str], str]
 
 
 def test_every_part_escapes_what_it_is_given(read_page: ReadPage, film: bytes, hostile: str) -> None:
+    correction = Correction(name=hostile, start=hostile, values=(hostile,), answer=hostile)
     parts: tuple[Part, ...] = (
         Text(paragraphs=(hostile,)),
         Notice(text=hostile),
@@ -37,12 +41,12 @@ def test_every_part_escapes_what_it_is_given(read_page: ReadPage, film: bytes, h
         PageTable(columns=(hostile,), rows=((hostile,), (Bar(text=hostile, share=0.5),)), caption=hostile),
         Figures(figures=(Figure(png=film, caption=hostile),)),
         Pictures(pictures=(Picture(png=film, title=hostile, lines=(hostile,), code=hostile, tags=(hostile,)),)),
-        Pictures(pictures=(Picture(png=None, title=hostile),), title=hostile),
+        Pictures(pictures=(Picture(png=None, title=hostile, corrections=(correction,)),), title=hostile),
         Steps(steps=(Step(name=hostile, line=hostile, counts=((hostile, hostile),), href=hostile, link=hostile),)),
     )
     page = render(hostile, hostile, [Section(title=hostile, parts=parts, lead=hostile)] * 3)
     text = read_page(page)
-    assert "<script" not in page and "<img src=x" not in page
+    assert "<script>alert" not in page and "<img src=x" not in page
     assert text.count('alert("1")') > 20  # it is all there to read
 
 
@@ -50,6 +54,23 @@ def test_a_page_forbids_itself_to_fetch_anything(film: bytes) -> None:
     page = render("t", "l", [Section(title="s", parts=(Figures(figures=(Figure(png=film, caption="c"),)),))])
     assert "default-src 'none'; img-src data:; style-src 'unsafe-inline'" in page
     assert 'width="24" height="32"' in page and "data:image/png;base64," in page
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="there is no Chromium")
+def test_a_browser_runs_the_page_s_own_script_and_no_other(tmp_path: Path, hostile: str) -> None:
+    corrections = (
+        Correction(name="MCP2 erosion", start="0a,L,scoring,erosion,MCP2,", values=("0", "1", hostile), answer="1"),
+    )
+    pictures = (Picture(png=None, title="left hand", code="0a", corrections=corrections),)
+    page = render("t", "l", [Section(title="s", parts=(Pictures(pictures=pictures),))])
+    (tmp_path / "page.html").write_text(page.replace("</main>", "<script>document.title = 'foreign'</script></main>"))
+    dumped = subprocess.run(
+        ["chromium", "--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}",
+         "--dump-dom", (tmp_path / "page.html").as_uri()],
+        capture_output=True, text=True, check=True, timeout=120,
+    ).stdout  # fmt: skip
+    assert dumped.count("<option") == 4 and '<option value="1">1</option>' in dumped, "the script offered the values"
+    assert "<title>t</title>" in dumped
 
 
 def test_only_png_is_embedded() -> None:

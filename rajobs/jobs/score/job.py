@@ -13,7 +13,8 @@ from rajobs import studies
 from rajobs.imaging.rows import VISITS
 from rajobs.jobs import builtin, cluster, console
 from rajobs.jobs.score.bundle_columns import describe_bundles
-from rajobs.jobs.score.steps import ScoreSteps
+from rajobs.jobs.score.corrections import film_corrections, hand_corrections
+from rajobs.jobs.score.steps import Record, ScoreSteps
 from rajobs.jobs.score.tables import GatheredTables, drop_gathered, gather
 from rajobs.jobs.score.worker import ScoreWorker, hand_positions, scan_places
 from rajobs.learning.bundle_description import read_description
@@ -26,10 +27,10 @@ from rajobs.records.store import Store, absolute, open_store
 from rajobs.records.tables.parquet_parts import lacks_columns, list_parts, read_part, read_table
 from rajobs.records.tables.schemas import IMAGES, JOINTS, LABELS, LEDGER, ULTRASOUND
 from rajobs.reports.score.bundles import BundleFacts
-from rajobs.reports.score.hand_sections import clinic_sections, hand_sections
+from rajobs.reports.score.hand_sections import Place, clinic_sections, hand_sections
 from rajobs.reports.score.overlay import ScoredJoint, overlay
 from rajobs.reports.score.page import IntakeCounts, ScoreFacts, score_page
-from rajobs.reports.score.tallies import HandTally
+from rajobs.reports.score.tallies import ShownHand
 
 PAGE = "report.html"
 LABELS_USED = "labels.txt"  # which labels the scores were made with: they say where joints are
@@ -183,7 +184,7 @@ def _finish(
     gathered = gather(data, store, steps, of_visits)
     missing = [name for name in studies.names() if not identity["studies"].get(name) and name not in left_out]
     described = describe_bundles(steps, bundles)
-    store.put(PAGE, _page(data, store, gathered, missing, left_out, described).encode())
+    store.put(PAGE, _page(data, store, steps, gathered, missing, left_out, described).encode())
     views = {view: len(sure) for view, sure in gathered.films.certainty.items() if len(sure)}
     put_manifest(store, {
         "job": "score", **identity, "input": wanted, "images": gathered.rows["ledger"], "rows": gathered.rows,
@@ -200,6 +201,7 @@ def _finish(
 def _page(
     data: Store,
     store: Store,
+    steps: ScoreSteps,
     gathered: GatheredTables,
     missing: Sequence[str],
     left_out: Sequence[str],
@@ -211,13 +213,16 @@ def _page(
     facts = ScoreFacts(
         intake=intake, ultrasound=ultrasound, missing=tuple(missing), left_out=tuple(left_out), bundles=tuple(bundles)
     )
+    hands = {hand.place: hand for hand in gathered.hands.shown()}
+    joints = _joints_of_hands(store, hands)
+    overlays, corrections = _overlays(data, hands, joints), hand_corrections(steps, hands, joints)
     sections = [
-        *hand_sections(gathered.hands, gathered.visits, _overlays(data, store, gathered.hands)),
+        *hand_sections(gathered.hands, gathered.visits, overlays, corrections),
         *clinic_sections(gathered.visits),
     ]
     films = gathered.films.shown()
     pictures = previews(data, {film.image_id for film in films}, _images_keys(film.part for film in films))
-    return score_page(facts, gathered.films, pictures, sections)
+    return score_page(facts, gathered.films, pictures, sections, film_corrections(steps, films))
 
 
 def _images_keys(parts: Iterable[str]) -> list[str]:
@@ -225,20 +230,28 @@ def _images_keys(parts: Iterable[str]) -> list[str]:
     return sorted({f"images/{part}" for part in parts})
 
 
-def _overlays(data: Store, store: Store, hands: HandTally) -> dict[tuple[str, int], bytes]:
-    """Drawings of the hands that the page shows; only their films are read."""
-    shown = {hand.place: hand for hand in hands.shown()}
-    joints: dict[tuple[str, int], list[ScoredJoint]] = {place: [] for place in shown}
-    images = pa.array(sorted({image for image, _ in shown}), pa.string())
-    for part in sorted({hand.part for hand in shown.values()}):
+def _joints_of_hands(store: Store, hands: Mapping[Place, ShownHand]) -> dict[Place, list[Record]]:
+    """The rows of the joints of the hands that the page shows."""
+    joints: dict[Place, list[Record]] = {place: [] for place in hands}
+    images = pa.array(sorted({image for image, _ in hands}), pa.string())
+    for part in sorted({hand.part for hand in hands.values()}):
         table = read_part(store, f"joints/{part}", JOINTS)
         for row in table.filter(pc.is_in(table.column("image_id"), images)).to_pylist():
             place = row["image_id"], row["extremity"]
             if place in joints:
-                joints[place].append(ScoredJoint(box=row["box"], jsn=row["jsn"], erosion=row["erosion"]))
+                joints[place].append(row)
+    return joints
+
+
+def _overlays(
+    data: Store, hands: Mapping[Place, ShownHand], joints: Mapping[Place, Sequence[Record]]
+) -> dict[Place, bytes]:
+    """Drawings of the hands that the page shows; only their films are read."""
     drawn = {}
-    for image, pixels in shown_films(data, set(images.to_pylist()), _images_keys(hand.part for hand in shown.values())):
-        for place, hand in shown.items():
+    films = {image for image, _ in hands}
+    for image, pixels in shown_films(data, films, _images_keys(hand.part for hand in hands.values())):
+        for place, hand in hands.items():
             if place[0] == image:
-                drawn[place] = overlay(pixels, hand.box, joints[place])
+                scored = [ScoredJoint(box=row["box"], jsn=row["jsn"], erosion=row["erosion"]) for row in joints[place]]
+                drawn[place] = overlay(pixels, hand.box, scored)
     return drawn

@@ -1,6 +1,7 @@
 """The sections of score's page about hands (scores, review queue with overlays, progression) and clinical findings."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 
@@ -8,6 +9,7 @@ from rajobs.records.svdh import HIGHEST
 from rajobs.reports import figures as draw
 from rajobs.reports.page import (
     Cell,
+    Correction,
     Figure,
     Figures,
     Notice,
@@ -30,11 +32,14 @@ Place = tuple[str, int]
 SCORE_NAMES = {"jsn": "narrowing (JSN) score", "erosion": "erosion score"}
 
 
-def hand_sections(hands: HandTally, visits: VisitTally, overlays: Mapping[Place, bytes]) -> list[Section]:
+def hand_sections(
+    hands: HandTally, visits: VisitTally, overlays: Mapping[Place, bytes],
+    corrections: Mapping[Place, tuple[Correction, ...]] = MappingProxyType({}),
+) -> list[Section]:  # fmt: skip
     """Sections for hands, joints and visits; none where no hand was scored."""
     if not hands.hands:
         return []
-    return [_scores(hands), _review(hands, overlays), *_progression(visits)]
+    return [_scores(hands), _review(hands, overlays, corrections), *_progression(visits)]
 
 
 def _scores(hands: HandTally) -> Section:
@@ -71,11 +76,16 @@ def _figures(hands: HandTally) -> list[Figure]:
     return figures
 
 
-def _review(hands: HandTally, overlays: Mapping[Place, bytes]) -> Section:
+def _review(
+    hands: HandTally, overlays: Mapping[Place, bytes], corrections: Mapping[Place, tuple[Correction, ...]]
+) -> Section:
     parts: list[Part] = []
     for shown, title in ((hands.queue, "Look at these first"), (hands.calm, "Not in doubt")):
         if shown:
-            parts.append(Pictures(pictures=tuple(_picture(hand, overlays) for hand in shown), title=title))
+            pictures = tuple(
+                _picture(hand, overlays.get(hand.place), corrections.get(hand.place, ())) for hand in shown
+            )
+            parts.append(Pictures(pictures=pictures, title=title))
     doubtful = f"{hands.doubtful:,} of {format_count(hands.hands, 'hand')} need review; the most doubtful come first."
     return Section(
         title="Hands to review",
@@ -85,7 +95,7 @@ def _review(hands: HandTally, overlays: Mapping[Place, bytes]) -> Section:
     )
 
 
-def _picture(hand: ShownHand, overlays: Mapping[Place, bytes]) -> Picture:
+def _picture(hand: ShownHand, drawn: bytes | None, corrections: tuple[Correction, ...]) -> Picture:
     lines = []
     if hand.svdh_total is not None and hand.coverage is not None:
         bounds = f" ({hand.svdh_lowest} to {hand.svdh_highest} possible)" if hand.coverage < 1 else ""
@@ -96,11 +106,12 @@ def _picture(hand: ShownHand, overlays: Mapping[Place, bytes]) -> Picture:
         lines.append(f"RA probability {format_percent(hand.ra_p)}")
     side = {"L": "left hand", "R": "right hand"}.get(hand.side or "", "hand")
     return Picture(
-        png=overlays.get(hand.place),
+        png=drawn,
         title=side if not hand.doubt else f"{side}, doubt {hand.doubt:.2f}",
         lines=tuple(lines),
-        code=short_id(hand.image_id),
+        code=hand.image_id,
         tags=hand.doubt_reasons,
+        corrections=corrections,
     )
 
 

@@ -5,12 +5,16 @@ Pictures come from the job, by image_id: a preview with hands and joints drawn o
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from rajobs import studies
 from rajobs.records.tables.schemas import VIEWS
 from rajobs.reports import figures as draw
 from rajobs.reports.page import (
+    CORRECTION_HEADER,
     Cell,
+    Correction,
+    Facts,
     Figure,
     Figures,
     Notice,
@@ -28,7 +32,7 @@ from rajobs.reports.page import (
 )
 from rajobs.reports.score.bundles import BundleFacts, bundle_sections
 from rajobs.reports.score.tallies import DISAGREE, UNSURE, FilmTally, ShareCounts, ShownFilm
-from rajobs.reports.wording import format_count, format_percent, humanize, short_id
+from rajobs.reports.wording import format_count, format_percent, humanize
 
 FATES = {
     "kept": "shows a hand, or labels name joints in it: scored further",
@@ -68,8 +72,9 @@ class ScoreFacts:
 
 
 def score_page(
-    facts: ScoreFacts, films: FilmTally, previews: Mapping[str, bytes], hands: Sequence[Section] = ()
-) -> str:
+    facts: ScoreFacts, films: FilmTally, previews: Mapping[str, bytes], hands: Sequence[Section] = (),
+    corrections: Mapping[str, tuple[Correction, ...]] = MappingProxyType({}),
+) -> str:  # fmt: skip
     """The page as HTML; `hands`: the sections about hands, where some were scored."""
     sections = [
         _intake(facts, films),
@@ -77,8 +82,9 @@ def score_page(
         *hands,
         _views(films),
         _confidence(films),
-        _review(films, previews),
-        _examples(films, previews),
+        _review(films, previews, corrections),
+        _examples(films, previews, corrections),
+        *([_how_to_correct()] if corrections else ()),
         _missing(facts.missing),
     ]
     return render("Score: the cohort's films", "What came in, what became of it, and what needs review.", sections)
@@ -196,11 +202,15 @@ def _confidence(films: FilmTally) -> Section:
     return Section(title=title, parts=(Figures(figures=tuple(figures)),))
 
 
-def _review(films: FilmTally, previews: Mapping[str, bytes]) -> Section:
+def _review(
+    films: FilmTally, previews: Mapping[str, bytes], corrections: Mapping[str, tuple[Correction, ...]]
+) -> Section:
     queue, count = films.queue, sum(films.doubtful.values())
     if not queue:
         return Section(title="Films to review", parts=(Text(paragraphs=("No film is in doubt.",)),))
-    pictures = tuple(_doubtful_film(film, previews) for film in queue)
+    pictures = tuple(
+        _doubtful_film(film, previews.get(film.image_id), corrections.get(film.image_id, ())) for film in queue
+    )
     more = f" The page shows the {len(queue)} most doubtful of {count:,}." if count > len(queue) else ""
     return Section(
         title="Films to review",
@@ -210,7 +220,7 @@ def _review(films: FilmTally, previews: Mapping[str, bytes]) -> Section:
     )
 
 
-def _doubtful_film(film: ShownFilm, previews: Mapping[str, bytes]) -> Picture:
+def _doubtful_film(film: ShownFilm, preview: bytes | None, corrections: tuple[Correction, ...]) -> Picture:
     likely = sorted(VIEWS, key=lambda view: -film.probabilities[view])[:2]
     tags = []
     if film.top < UNSURE:
@@ -218,25 +228,41 @@ def _doubtful_film(film: ShownFilm, previews: Mapping[str, bytes]) -> Picture:
     if (film.disagreement or 0) > DISAGREE:
         tags.append("models disagree")
     return Picture(
-        png=previews.get(film.image_id),
+        png=preview,
         title=f"{humanize(film.view)}?",
         lines=tuple(f"{view} {format_percent(film.probabilities[view])}" for view in likely),
-        code=short_id(film.image_id),
+        code=film.image_id,
         tags=tuple(tags),
+        corrections=corrections,
     )
 
 
-def _examples(films: FilmTally, previews: Mapping[str, bytes]) -> Section:
+def _examples(
+    films: FilmTally, previews: Mapping[str, bytes], corrections: Mapping[str, tuple[Correction, ...]]
+) -> Section:
     parts: list[Part] = []
     for view, chosen in films.examples.items():
         pictures = tuple(
-            Picture(png=previews.get(film.image_id), title=format_percent(film.top), code=short_id(film.image_id))
+            Picture(
+                png=previews.get(film.image_id), title=format_percent(film.top), code=film.image_id,
+                corrections=corrections.get(film.image_id, ()),
+            )
             for film in chosen
-        )
+        )  # fmt: skip
         if pictures:
             parts.append(Pictures(pictures=pictures, title=humanize(view)))
     lead = "A few films of each view that are not in doubt, with the probability of the view."
     return Section(title="Examples", lead=lead, parts=tuple(parts) or (Text(paragraphs=("There are none.",)),))
+
+
+def _how_to_correct() -> Section:
+    steps = (
+        ("First line of a file", CORRECTION_HEADER),
+        ("Then a line for each answer", "open wrong? below its picture, pick what is right, and copy the line"),
+        ("Take them in", "rajobs ingest SRC DATA --labels corrections.csv"),
+    )
+    lead = "What is picked below the pictures becomes labels, from which models of your own learn what was wrong."
+    return Section(title="Correct answers", lead=lead, parts=(Facts(pairs=steps),))
 
 
 def _missing(missing: Sequence[str]) -> Section:
