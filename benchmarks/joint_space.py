@@ -63,7 +63,7 @@ def drawn_joints(picture: Picture) -> tuple[Pixels, list[Row]]:
     """The pixels of a drawing with bright bones, and the rows of its joints."""
     at: dict[tuple[str | None, str], dict[str, float]] = defaultdict(dict)
     for truth in picture.truths:
-        if truth.study == "joint_detection":
+        if truth.study == "joint_detection" and truth.target in "xy":
             at[truth.side, truth.site or ""][truth.target] = float(truth.value)
     pixels = picture.frames[0]
     shown = np.max(pixels) - pixels if picture.inverted else pixels

@@ -209,7 +209,7 @@ def score(**options: Any) -> None:
 @click.argument("ledger")
 @click.argument("out")
 def link(table: str, ledger: str, out: str) -> None:
-    """Put the original identifiers back into TABLE, from LEDGER. OUT ends in .csv or .parquet."""
+    """Put the original identifiers and readers' names back into TABLE, from LEDGER. OUT ends in .csv or .parquet."""
     from rajobs.jobs.link import link as run
 
     run(table, ledger, out)

@@ -1,6 +1,7 @@
 """rajobs link: puts the original identifiers back into a table, for users who have the ledger."""
 
 import io
+from collections.abc import Mapping
 from types import MappingProxyType
 
 import pyarrow as pa
@@ -13,40 +14,49 @@ from rajobs.records.store import Store, open_store, split_uri
 from rajobs.records.store.seekable import open_object
 from rajobs.records.tables.csv_files import to_csv
 from rajobs.records.tables.parquet_parts import check_schema_if_ours, read_table
-from rajobs.records.tables.schemas import CROSSWALK
+from rajobs.records.tables.schemas import CROSSWALK, READERS
 
 ORIGINALS = ("patient_id", "sop_uid", "exam_uid", "exam_date", "path")
+READER, READER_NAME = "reader", "reader_name"
 Originals = dict[str, object]
 
 
 def link(table: str, ledger: str, out: str) -> None:
-    """Write `table` to `out` (.csv or .parquet) with the originals of its columns image_id and patient."""
+    """Write `table` to `out` (.csv or .parquet) with the originals of its columns image_id, patient and reader."""
     if not out.endswith((".csv", ".parquet")):
         raise UsageError(f"OUT must end in .csv or .parquet, not be {out}")
     rows = _read_rows(table)
     crosswalk = read_table(open_store(ledger), "crosswalk", CROSSWALK)
     if not crosswalk.num_rows:
         raise StoreError(f"{ledger} holds no crosswalk; name the place that was given to `rajobs ingest --ledger`")
-    by_column = {name: index(crosswalk) for name, index in _INDEXES.items() if name in rows.column_names}
-    if not by_column:
-        raise BadTable(f"{table} has neither image_id nor patient; it has {', '.join(rows.column_names)}")
-    linked: list[Originals] = [{} for _ in range(rows.num_rows)]
-    for column, originals in by_column.items():
-        linked = [row or originals.get(name, {}) for row, name in zip(linked, rows.column(column).to_pylist())]
+    if not {*_INDEXES, READER} & {*rows.column_names}:
+        raise BadTable(f"{table} has neither image_id nor patient nor reader; it has {', '.join(rows.column_names)}")
+    linked = _find_originals(rows, crosswalk, _reader_names(open_store(ledger)))
     missing = sum(not row for row in linked)
     if missing and missing == len(linked):
         raise DataError(
             f"{ledger} knows none of the {missing} rows of {table}: it belongs to another ingest or another key; name "
             "the --ledger of the ingest that the table comes from"
         )
-    for name in ORIGINALS:
-        if name in CROSSWALK.names and any(name in row for row in linked):
-            values = pa.array([row.get(name) for row in linked], CROSSWALK.arrow.field(name).type)
-            rows = rows.append_column(name, values)
+    types = {name: CROSSWALK.arrow.field(name).type for name in ORIGINALS} | {READER_NAME: pa.string()}
+    for name, kind in types.items():
+        if any(name in row for row in linked):
+            rows = rows.append_column(name, pa.array([row.get(name) for row in linked], kind))
     place, key = split_uri(out)
     open_store(place, private=True).put(key, to_csv(rows) if out.endswith(".csv") else _to_parquet(rows))
     console.line(f"linked {rows.num_rows - missing} of {rows.num_rows} rows: {out}")
     console.line("this file names patients: keep it where the ledger is kept")
+
+
+def _find_originals(rows: pa.Table, crosswalk: pa.Table, readers: Mapping[str, Originals]) -> list[Originals]:
+    """What the ledger knows of each row: of its image, else of its patient, and its reader's name."""
+    linked: list[Originals] = [{} for _ in range(rows.num_rows)]
+    for column in (name for name in _INDEXES if name in rows.column_names):
+        originals = _INDEXES[column](crosswalk)
+        linked = [row or originals.get(name, {}) for row, name in zip(linked, rows.column(column).to_pylist())]
+    if READER in rows.column_names:
+        linked = [{**row, **readers.get(name, {})} for row, name in zip(linked, rows.column(READER).to_pylist())]
+    return linked
 
 
 def _read_rows(uri: str) -> pa.Table:
@@ -85,6 +95,12 @@ def _index_by_image(crosswalk: pa.Table) -> dict[str, Originals]:
             # The kept and the ignored copy of a duplicate have the same originals except the path.
             by_image.setdefault(name, {key: row[key] for key in ORIGINALS})
     return by_image
+
+
+def _reader_names(ledger: Store) -> dict[str, Originals]:
+    """The name of each reader, by pseudonym; roles such as truth have none."""
+    rows = read_table(ledger, READERS.name, READERS).to_pylist()
+    return {row["reader"]: {READER_NAME: row["name"]} for row in reversed(rows)}  # of spellings the first
 
 
 _INDEXES = MappingProxyType({"image_id": _index_by_image, "patient": _index_by_patient})

@@ -8,7 +8,7 @@ import pytest
 from rajobs.__main__ import main
 from rajobs.records.store import open_store
 from rajobs.records.tables.parquet_parts import to_parquet
-from rajobs.records.tables.schemas import CROSSWALK
+from rajobs.records.tables.schemas import CROSSWALK, READERS
 
 
 @pytest.fixture
@@ -29,6 +29,19 @@ def test_a_row_is_found_by_its_image_else_by_its_patient(ledger: Path, tmp_path:
         rows = [(row["patient_id"], row["sop_uid"], row["path"]) for row in csv.DictReader(file)]
     assert rows == [("P1", "1.2", "f.dcm"), ("P2", "", ""), ("", "", "")]
     assert (tmp_path / "out.csv").stat().st_mode & 0o777 == 0o600, "it names patients"
+
+
+def test_readers_get_their_names_back(ledger: Path, tmp_path: Path) -> None:
+    readers = READERS.rows([{"reader": "reader-1", "name": "Anna"}, {"reader": "reader-1", "name": "anna"}])
+    open_store(ledger).put("readers/part-0.parquet", to_parquet(readers, READERS))
+    (tmp_path / "in.csv").write_text("image_id,reader,value\nfilm,reader-1,3\nfilm,truth,2\n")
+    (tmp_path / "readers.csv").write_text("reader,kappa\nreader-1,0.7\ntruth,1.0\n")
+    for name in ("in.csv", "readers.csv"):
+        main(["link", str(tmp_path / name), str(ledger), str(tmp_path / "out.csv")])
+        with (tmp_path / "out.csv").open() as file:
+            rows = [(row["reader_name"], row.get("patient_id")) for row in csv.DictReader(file)]
+        patient = "P1" if name == "in.csv" else None
+        assert rows == [("Anna", patient), ("", patient)]
 
 
 def test_a_ledger_that_knows_no_row_is_another_one(

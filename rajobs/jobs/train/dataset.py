@@ -22,6 +22,7 @@ from rajobs.jobs.train.places import (
     complete,
     locate,
     name_sides,
+    name_sides_of_readers,
     open_finders,
     places_of,
     read_located,
@@ -72,7 +73,7 @@ class LabelledData:
     absent: frozenset[LabelPlace]  # joints that readers say are not there
     finders: Finders | None = None  # where models place some of the joints
     unseen: frozenset[str] = frozenset()  # films that these finders have not looked at yet
-    readings: pa.Table  # the labels table, every reader's rows
+    readings: pa.Table  # the labels table, every reader's rows; with the side of a film's only hand
 
 
 def open_labelled_data(data: str, study: Study, finders: str = NAME) -> LabelledData:
@@ -115,6 +116,7 @@ def _with_located_joints(source: LabelledData, models: str) -> LabelledData:
         source, positions=positions, finders=finders, unseen=silent - located.keys(),
         labels={name: name_sides(values, positions) for name, values in source.labels.items()},
         shares={name: name_sides(values, positions) for name, values in source.shares.items()},
+        readings=name_sides_of_readers(source.readings, source.study.name, positions),
     )  # fmt: skip
 
 

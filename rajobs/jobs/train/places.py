@@ -1,8 +1,10 @@
 """Where joints are: as labels place them, else where models see them, looked for once for each film and finder.
 
     DATA/located/<finder>/<part>-<films>.json   what models see on films that were looked at together
+    DATA/located/finders.json                   the finders that looked last, the latest one at the end
 
-A film is looked at if it has labels of the study at a hand or joint that no label places.
+A film is looked at if it has labels of the study at a hand or joint that no label places. What other than the last few
+finders saw, and what was seen on images that are not there any more, is thrown away when finders look again.
 """
 
 import json
@@ -11,6 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import pyarrow as pa
 import ray
 
 from rajobs.imaging.hand_geometry import Position, Positions
@@ -27,6 +30,8 @@ from rajobs.records.tables.parquet_parts import iterate_parts, read_part
 from rajobs.records.tables.schemas import IMAGES
 
 FOLDER = "located"
+LAST_FINDERS = f"{FOLDER}/finders.json"
+FINDERS_KEPT = 4  # so many may be compared in turn, or at the same time, without looking again
 _COLUMNS = ("image_id", "patient", "derived_from", "modality", "rows", "columns", "laterality")
 
 
@@ -111,6 +116,29 @@ def locate(store: Store, finders: Finders, films: Collection[str], address: str 
         arguments = (store.uri, finders.folder, finders.hands, finders.joints)
         for answer in cluster.map_unordered(items, FinderWorker, arguments, workers=workers):
             bar.step(note=f"{answer['hands']} films with hands in the last")
+    drop_unused(store, finders.folder)
+
+
+def drop_unused(store: Store, folder: str) -> None:
+    """Remove what is of no use any more, after the finders of a folder have looked."""
+    known = json.loads(store.get(LAST_FINDERS)) if store.stat(LAST_FINDERS) else []
+    kept = [*(name for name in known if name != folder), folder][-FINDERS_KEPT:]
+    store.put(LAST_FINDERS, to_json(kept))
+    entries = {
+        entry.key: json.loads(store.get(entry.key)).keys()
+        for entry in store.list(f"{FOLDER}/")
+        if entry.key != LAST_FINDERS
+    }
+    seen = {image for images in entries.values() for image in images}
+    there = {
+        image
+        for _, part in iterate_parts(store, "images", IMAGES, ["image_id"])
+        for image in part.column("image_id").to_pylist()
+        if image in seen
+    }
+    for key, images in entries.items():
+        if key.rpartition("/")[0] not in kept or there.isdisjoint(images):
+            store.delete(key)
 
 
 class FinderWorker:
@@ -163,10 +191,21 @@ def complete(
     return completed
 
 
+def name_sides_of_readers(readings: pa.Table, study: str, positions: Positions) -> pa.Table:
+    """A labels table whose readings of a study have the side of the hand, on films that have one hand."""
+    rows = readings.select(["image_id", "side", "site", "study"]).to_pylist()
+    places = [(row["image_id"], row["side"], row["site"]) for row in rows]
+    sides = [_side_of(place, positions) if row["study"] == study else row["side"] for place, row in zip(places, rows)]
+    return readings.set_column(readings.column_names.index("side"), "side", pa.array(sides, pa.string()))
+
+
 def name_sides(values: Mapping[LabelPlace, Any], positions: Positions) -> dict[LabelPlace, Any]:
     """Labels without a side with the side of the hand, on films that have one hand."""
-    named = {}
-    for (image, side, site), value in values.items():
-        hands = {place.side for place in positions.get(image, ())}
-        named[image, next(iter(hands)) if side is None and len(hands) == 1 else side, site] = value
-    return named
+    return {(place[0], _side_of(place, positions), place[2]): value for place, value in values.items()}
+
+
+def _side_of(place: LabelPlace, positions: Positions) -> str | None:
+    """The side of a label, or that of the film's only hand."""
+    image, side, _ = place
+    hands = {position.side for position in positions.get(image, ())}
+    return next(iter(hands)) if side is None and len(hands) == 1 else side

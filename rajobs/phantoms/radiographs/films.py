@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from rajobs.imaging.hand_geometry import POSITION_STUDY
 from rajobs.phantoms.drawing.canvas import Canvas, Points, blank_canvas, map_points
 from rajobs.phantoms.drawing.exposure import (
     Shutter,
@@ -40,6 +41,7 @@ from rajobs.phantoms.radiographs.other_parts.films import draw_part_film
 from rajobs.phantoms.radiographs.pose import draw_pose
 from rajobs.phantoms.radiographs.random_streams import RandomStreams, open_streams
 from rajobs.records.anatomy import SITES
+from rajobs.records.label_consensus import PRESENT
 
 _BYSTANDER_SHARE = 0.35
 """How often a bystander lies beside a single hand, over how often other disturbances occur."""
@@ -175,10 +177,14 @@ def _side_truths(
 ) -> list[Truth]:  # fmt: skip
     """The labels of one hand or foot, whose joints lie at `places` (column, row)."""
     shown = [site for site, at in places.items() if site in SITES and _is_in_frame(at, shape)]
-    truths = []
+    truths = [
+        Truth(study=POSITION_STUDY, target=PRESENT, value="0", side=side, site=site.name)
+        for site in SITES.values()
+        if site.part == film.part and site.name not in shown  # beyond the film's edge, or lost, or not ossified yet
+    ]
     for site in shown:
         for target, value in zip("xy", places[site], strict=True):
-            truths.append(Truth(study="joint_detection", target=target, value=f"{value:.1f}", side=side, site=site))
+            truths.append(Truth(study=POSITION_STUDY, target=target, value=f"{value:.1f}", side=side, site=site))
     scores: Scores = {site: score for site, score in film.scores.get(side, {}).items() if site in extremity.joints}
     by_reader = {"truth": scores} | {reader: simulate_readings(rng, scores, preset) for reader in READERS}
     stages = {"truth": hand_stage(scores)} | {reader: simulate_stage_reading(rng, scores, preset) for reader in READERS}

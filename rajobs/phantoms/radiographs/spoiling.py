@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rajobs.imaging.hand_geometry import POSITION_STUDY
 from rajobs.phantoms.picture import Picture, Truth
 from rajobs.records.anatomy import FINGER_JOINTS, SIDES
+from rajobs.records.label_consensus import AXES, PRESENT
 
 NEGATIVE_SHARE = 0.05  # of films; some picture files have dark bones
 BLURRED_SHARE = 0.06
@@ -46,7 +47,7 @@ def joint_places(picture: Picture) -> dict[tuple[str | None, str | None], NDArra
     """Column and row of each joint on a film, by side and site."""
     axes: dict[tuple[str | None, str | None], dict[str, float]] = {}
     for truth in picture.truths:
-        if truth.study == POSITION_STUDY:
+        if truth.study == POSITION_STUDY and truth.target in AXES:
             axes.setdefault((truth.side, truth.site), {})[truth.target] = float(truth.value)
     return {joint: np.array([at["x"], at["y"]]) for joint, at in axes.items()}
 
@@ -107,13 +108,17 @@ def _pair_with_mirror_image(picture: Picture, rng: np.random.Generator) -> Pictu
 def _moved(
     truths: Sequence[Truth], places: Mapping[tuple[str | None, str | None], NDArray[np.float64]]
 ) -> tuple[Truth, ...]:
-    """The labels with their joints at these places (column, row); positions of other joints are left out."""
-    return tuple(
-        truth if truth.study != POSITION_STUDY
-        else replace(truth, value=f"{places[truth.side, truth.site]['xy'.index(truth.target)]:.1f}")
-        for truth in truths
-        if truth.study != POSITION_STUDY or (truth.side, truth.site) in places
-    )  # fmt: skip
+    """The labels with their joints at these places (column, row); other joints are not there."""
+    moved = []
+    for truth in truths:
+        joint = truth.side, truth.site
+        if truth.study != POSITION_STUDY or truth.target not in AXES:
+            moved.append(truth)
+        elif joint in places:
+            moved.append(replace(truth, value=f"{places[joint][AXES.index(truth.target)]:.1f}"))
+        elif truth.target == AXES[0]:
+            moved.append(replace(truth, target=PRESENT, value="0"))
+    return tuple(moved)
 
 
 def _blur_picture(picture: Picture, share: float) -> Picture:

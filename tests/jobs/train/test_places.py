@@ -10,10 +10,18 @@ from rajobs.imaging.hand_geometry import Position
 from rajobs.imaging.rows import EXTREMITIES, JOINTS
 from rajobs.jobs.builtin import NAME
 from rajobs.jobs.train.dataset import count_by_placing, open_placed_data, prepare
-from rajobs.jobs.train.places import complete, name_sides, places_of, silent_films
+from rajobs.jobs.train.places import (
+    FINDERS_KEPT,
+    complete,
+    drop_unused,
+    name_sides,
+    name_sides_of_readers,
+    places_of,
+    silent_films,
+)
 from rajobs.records.store import open_store
 from rajobs.records.tables.parquet_parts import read_table, to_parquet
-from rajobs.records.tables.schemas import LABELS
+from rajobs.records.tables.schemas import IMAGES, LABELS
 
 
 def position(site: str, side: str | None, confidence: float | None = None) -> Position:
@@ -41,6 +49,33 @@ def test_labels_win_and_say_which_side_a_single_hand_is() -> None:
     assert {side for side, _, _ in shown["d"]} == {"L", "R"} and "e" not in shown
     named = name_sides({("c", None, "MCP2"): "1", ("d", None, "MCP2"): "2"}, completed)
     assert named == {("c", "R", "MCP2"): "1", ("d", None, "MCP2"): "2"}, "one of two hands is not guessed"
+    readings = LABELS.rows([
+        {"image_id": image, "site": "MCP2", "study": study, "target": "jsn", "value": "1", "reader": "one"}
+        for image, study in (("c", "a"), ("c", "b"), ("d", "a"))
+    ])  # fmt: skip
+    assert name_sides_of_readers(readings, "a", completed).column("side").to_pylist() == ["R", None, None]
+
+
+def test_what_old_finders_saw_and_what_was_seen_on_images_that_went_is_thrown_away(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path))
+    image = {
+        "image_id": "a", "patient": "p", "modality": "CR", "rows": 1, "columns": 1, "bits": 8, "frame": 0,
+        "doppler": False, "preview": b"", "pixels": b"",
+    }  # fmt: skip
+    store.put("images/part-0.parquet", to_parquet(IMAGES.rows([image]), IMAGES))
+    finders = [f"located/{number}" for number in range(FINDERS_KEPT + 2)]
+    for folder in finders:
+        store.put(f"{folder}/part-0-1.json", b'{"a": [], "went": []}')
+        store.put(f"{folder}/part-9-2.json", b'{"went": []}')
+        drop_unused(store, folder)
+    drop_unused(store, finders[-3])
+    assert [entry.key for entry in store.list("located/")] == [
+        *(f"{folder}/part-0-1.json" for folder in finders[-FINDERS_KEPT:]), "located/finders.json"
+    ]  # fmt: skip
+    store.put(f"{finders[0]}/part-0-1.json", b'{"a": []}')
+    drop_unused(store, finders[0])
+    left = {entry.key.split("/")[1] for entry in store.list("located/")}
+    assert left == {"0", *(folder.rpartition("/")[2] for folder in (finders[-3], *finders[-2:])), "finders.json"}
 
 
 @pytest.mark.slow

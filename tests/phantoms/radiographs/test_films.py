@@ -158,7 +158,8 @@ def test_the_stage_of_a_hand_is_that_of_its_worst_joint() -> None:
 
 def test_labels_cover_every_site_and_lie_inside_the_film() -> None:
     picture = draw_film(_hand_film(scores={site.name: Score() for site in HAND_SITES}))
-    named = {t.site for t in picture.truths if t.study == "joint_detection"}
+    named = {t.site for t in picture.truths if t.study == "joint_detection" and t.target in "xy"}
+    assert not [t for t in picture.truths if t.target == "present"]
     assert named == {site.name for site in HAND_SITES}
     for site in named:
         assert site is not None
@@ -167,6 +168,14 @@ def test_labels_cover_every_site_and_lie_inside_the_film() -> None:
         assert 0 <= row < picture.frames[0].shape[0]
     scored = [t for t in picture.truths if t.target in ("jsn", "erosion") and t.reader == "truth"]
     assert len(scored) == sum((s.jsn_max is not None) + (s.erosion_max is not None) for s in HAND_SITES)
+
+
+def test_joints_that_have_not_ossified_are_labelled_as_not_there() -> None:
+    child = draw_film(replace(_hand_film(), age=2.0))
+    there = {truth.site for truth in child.truths if truth.target == "x"}
+    absent = {truth.site for truth in child.truths if truth.target == "present" and truth.value == "0"}
+    assert {"scaphoid", "trapezium"} <= absent and there.isdisjoint(absent)
+    assert there | absent == {site.name for site in HAND_SITES}
 
 
 def test_a_joint_lies_between_two_bones_that_are_brighter() -> None:

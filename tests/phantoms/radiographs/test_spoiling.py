@@ -44,6 +44,8 @@ def test_a_cropped_film_labels_the_joints_that_it_still_shows(monkeypatch: pytes
             seen = shown_at(part, at)
             assert np.array_equal(seen, shown_at(whole, before[name])[: seen.shape[0], : seen.shape[1]])
         assert {truth.study for truth in whole.truths} == {truth.study for truth in part.truths}
+        absent = {(truth.side, truth.site) for truth in part.truths if truth.target == "present"}
+        assert before.keys() - after.keys() <= absent and absent.isdisjoint(after), "cut off: not there"
         fewer += len(after) < len(before)
     assert fewer > 6
 
