@@ -68,7 +68,20 @@ def figures(study: Study, answers: Mapping[str, metrics.Answers]) -> dict[str, d
         if study.merged_classes and set(study.merged_classes) <= set(target.classes):
             as_printed = metrics.figure(metrics.accuracy, _with_printed_classes(study, target, of_target))
             computed[f"{target.name}.accuracy_as_printed"] = as_printed
+    summed = [answers[name] for name in study.summed if name in answers and len(answers[name].truth)]
+    if summed and len(summed) == len(study.summed):
+        computed[metrics.TOTAL_ERROR] = metrics.figure(metrics.weighted_total_error, _as_one(summed))
     return computed
+
+
+def _as_one(answers: Sequence[metrics.Answers]) -> metrics.Answers:
+    """Answers to several scores, which add up to patients' totals; their probabilities do not add up."""
+    return metrics.Answers(
+        truth=np.concatenate([each.truth for each in answers]),
+        predicted=np.concatenate([each.predicted for each in answers]),
+        p=np.zeros((sum(len(each.truth) for each in answers), 1)),
+        patients=np.concatenate([each.patients for each in answers]),
+    )
 
 
 def _with_printed_classes(study: Study, target: Target, answers: metrics.Answers) -> metrics.Answers:

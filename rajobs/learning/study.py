@@ -108,6 +108,7 @@ class Study:
     points: Points | None = None  # what has to be located in an array, by the labels' x and y
     headline: str  # "<target>.<metric id>", higher is better
     metrics: tuple[str, ...] = ("accuracy", "balanced_accuracy", "auc", "calibration_error")
+    summed: tuple[str, ...] = ()  # targets whose scores add up to a patient's total
     recipes: Mapping[str, Recipe] = field(default_factory=dict)
     printed: tuple[Printed, ...] = ()
     printed_split: PrintedSplit | PrintedPatients | None = None

@@ -1,7 +1,7 @@
 """Metrics, each with an id and one definition, and their bootstrap intervals by patient."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,12 @@ class Answers:
     predicted: Ints
     p: Reals  # rows x classes
     patients: NDArray[np.str_]
+    drawn: Ints | None = None  # in a resample: the number of the drawn patient, since one may be drawn twice
+
+    @property
+    def patient_numbers(self) -> Ints:
+        """A number for each row's patient, from 0."""
+        return np.unique(self.patients, return_inverse=True)[1] if self.drawn is None else self.drawn
 
     def take(self, rows: Ints) -> "Answers":
         return Answers(
@@ -97,23 +103,57 @@ def sensitivity_at_90(answers: Answers) -> float:
     return float(np.mean(score[positive] > negatives[below - 1]))
 
 
+def _range_weights(totals: Ints) -> Reals:
+    """A weight for each patient by the range of their total, 0, 1, 2-3, 4-7 and so on: each range counts alike.
+
+    RA2-DREAM (Sun et al. 2022) weights ranges of totals so that low and high ones count equally; its paper does not
+    print them, and these ranges are our reading.
+    """
+    _, ranges, counts = np.unique(
+        np.where(totals > 0, np.floor(np.log2(np.maximum(totals, 1))) + 1, 0), return_inverse=True, return_counts=True
+    )
+    weights: Reals = 1 / (counts[ranges] * len(counts))
+    return weights
+
+
+def weighted_rmse(answers: Answers) -> float:
+    """Mean over patients of the RMSE of their sites; ranges of true totals (0, 1, 2-3, 4-7, ...) have equal weight."""
+    patients = answers.patient_numbers
+    squared = np.bincount(patients, weights=(answers.predicted - answers.truth) ** 2.0) / np.bincount(patients)
+    totals = np.bincount(patients, weights=answers.truth).astype(np.int64)
+    return float(np.sum(_range_weights(totals) * np.sqrt(squared)))
+
+
+def weighted_total_error(answers: Answers) -> float:
+    """Mean over patients of the absolute error of their total; weights as of the weighted RMSE."""
+    patients = answers.patient_numbers
+    truth, named = (np.bincount(patients, weights=each).astype(np.int64) for each in (answers.truth, answers.predicted))
+    return float(np.sum(_range_weights(truth) * np.abs(named - truth)))
+
+
 METRICS: dict[str, Callable[[Answers], float]] = {
     **BY_COUNTS,
     "auc": auc,
     "sensitivity_at_90": sensitivity_at_90,
     "calibration_error": calibration_error,
+    "weighted_rmse": weighted_rmse,
+    "weighted_total_error": weighted_total_error,
 }
 
-OF_SCORES = ("within_one", "qwk", "kappa_linear", "mae")
+TOTAL_ERROR = "total.weighted_total_error"
+"""Id of the figure of all scores that add up to a patient's total."""
+OF_TOTALS = ("weighted_rmse", "weighted_total_error")
+"""Metrics of a patient's sites together."""
+OF_SCORES = ("within_one", "qwk", "kappa_linear", "mae", *OF_TOTALS)
 """Metrics of how far an answer is from the truth: only scores have a distance."""
-LESS_IS_BETTER = ("multi_class_error", "mae", "calibration_error")
+LESS_IS_BETTER = ("multi_class_error", "mae", "calibration_error", *OF_TOTALS)
 
 
 def interval(
     metric: Callable[[Answers], float], answers: Answers, *, draws: int = 500, seed: int = 0, level: float = 0.95
 ) -> tuple[float, float]:
     """Bootstrap interval: patients are drawn with all of their rows, and the middle `level` of the values is taken."""
-    values = [metric(answers.take(rows)) for rows in resamples(answers.patients, draws=draws, seed=seed)]
+    values = [metric(each) for each in _drawn_again(answers, resamples(answers.patients, draws=draws, seed=seed))]
     return quantiles(values, level)
 
 
@@ -130,8 +170,17 @@ def lead(
     if not np.array_equal(one.truth, other.truth) or not np.array_equal(one.patients, other.patients):
         raise ValueError("two sets of answers can be compared only on the same rows")
     draws_of_rows = resamples(one.patients, draws=draws, seed=seed)
-    low, high = quantiles([metric(one.take(rows)) - metric(other.take(rows)) for rows in draws_of_rows])
+    pairs = zip(_drawn_again(one, draws_of_rows), _drawn_again(other, draws_of_rows), strict=True)
+    low, high = quantiles([metric(first) - metric(second) for first, second in pairs])
     return {"value": metric(one) - metric(other), "low": low, "high": high}
+
+
+def _drawn_again(answers: Answers, draws_of_rows: Sequence[Ints]) -> Iterator[Answers]:
+    """The answers of each draw; a patient who is drawn twice is two patients."""
+    begins = np.zeros(len(answers.patients), np.int64)  # at the first row of each patient
+    begins[np.unique(answers.patients, return_index=True)[1]] = 1
+    for rows in draws_of_rows:
+        yield replace(answers.take(rows), drawn=np.cumsum(begins[rows]) - 1)
 
 
 def resamples(patients: NDArray[np.str_], *, draws: int, seed: int) -> list[Ints]:

@@ -32,7 +32,7 @@ from rajobs.reports.page import (
     format_cell,
     render,
 )
-from rajobs.reports.wording import format_interval, format_percent, humanize, ratio, short_id
+from rajobs.reports.wording import format_interval, format_list, format_percent, humanize, ratio, short_id
 
 MOST_WRONG = 12
 PARTS = (
@@ -139,6 +139,14 @@ def _summary(study: Study, facts: EvaluationFacts, answered: Sequence[TargetAnsw
     if facts.mode == "published" and study.merged_classes:
         merged = ", ".join(f"{name} as {into}" for name, into in study.merged_classes.items())
         parts.append(Text(paragraphs=(f"The paper has fewer classes: it counts {merged}.",)))
+    total = facts.figures.get(metrics.TOTAL_ERROR)
+    if total:
+        text = (
+            f"Patients' totals of {format_list(study.summed)} over the judged sites are wrong by {total['value']:.1f} "
+            f"({total['low']:.1f} to {total['high']:.1f}): a mean in which each range of true totals (0, 1, 2-3, 4-7, "
+            "and so on) has equal weight."
+        )
+        parts.append(Text(paragraphs=(text,)))
     parts += [Notice(text=_chosen_member(model, facts)) for model in facts.models if model.best]
     if facts.budget < 1:
         text = (

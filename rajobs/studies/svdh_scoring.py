@@ -81,8 +81,9 @@ STUDY = Study(
     headline="erosion.qwk",
     metrics=(
         "accuracy", "within_one", "qwk", "kappa_linear", "mae", "balanced_accuracy", "any_sensitivity",
-        "any_specificity", "sensitivity_at_90", "calibration_error",
+        "any_specificity", "sensitivity_at_90", "calibration_error", "weighted_rmse",
     ),
+    summed=("jsn", "erosion"),
     recipes={"default": DEFAULT, "published": PUBLISHED, "drawn": DRAWN},
     printed=(
         Printed(what="JSN, share of equal scores, model against clinician 1, 286 joints", value=0.654,

@@ -167,6 +167,25 @@ def test_an_interval_draws_patients_with_all_of_their_rows() -> None:
     assert metrics.interval(metrics.accuracy, copied) == pytest.approx(metrics.interval(metrics.accuracy, alone))
 
 
+def test_weighted_errors_count_each_range_of_totals_alike_and_a_patient_drawn_twice_as_two() -> None:
+    """Totals 0, 0, 1 and 6: the ranges 0, 1 and 4-7 have a third of the weight each."""
+    truth, named = [0, 0, 0, 0, 0, 1, 2, 4], [0, 0, 1, 1, 0, 1, 2, 2]
+    answers = Answers(
+        truth=np.array(truth), predicted=np.array(named), p=np.zeros((8, 5)), patients=np.repeat(list("abcd"), 2)
+    )
+    of_patients = np.array([0, 1, 0, np.sqrt(2)])
+    assert metrics.weighted_rmse(answers) == pytest.approx((of_patients[:2].mean() + of_patients[2:].sum()) / 3)
+    assert metrics.weighted_total_error(answers) == pytest.approx((np.mean([0, 2]) + 0 + 2) / 3)
+    twice = answers.take(np.array([6, 7, 6, 7, 6, 7]))
+    assert metrics.interval(metrics.weighted_total_error, twice, draws=5) == (6.0, 6.0), "one patient with six rows"
+    alone = answers.take(np.array([6, 7]))
+    both = Answers(
+        truth=np.tile(alone.truth, 2), predicted=np.tile(alone.predicted, 2), p=np.zeros((4, 5)),
+        patients=np.repeat(["d", "e"], 2),
+    )  # fmt: skip
+    assert metrics.interval(metrics.weighted_total_error, both, draws=20) == (2.0, 2.0), "not four when drawn twice"
+
+
 def cohort(rng: np.random.Generator, patients: int = 40, rows: int = 6) -> Answers:
     """Answers right 3 times in 4, but alike within a patient: Beta(1.5, 0.5) of each patient's rows are right."""
     right = rng.random((patients, rows)) < rng.beta(1.5, 0.5, (patients, 1))
