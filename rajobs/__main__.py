@@ -205,6 +205,30 @@ def score(**options: Any) -> None:
 
 
 @cli.command()
+@click.argument("study")
+@click.argument("data")
+@click.argument("out")
+@click.option("--tables", metavar="TABLES", help="OUT of a score of DATA: its joints and its doubts.")
+@click.option("--patients", type=int, help="Take this many patients; by default all.")
+@click.option("--order", metavar="doubt|random", help="Which patients come first; with --tables the doubtful ones.")
+@click.option("--readers", default="reader", show_default=True, metavar="NAMES", help="As anna,ben.")
+@click.option("--double", type=float, help="Share of the patients that two readers read (0.2 with several readers).")
+@click.option("--blind", is_flag=True, help="Shuffle a patient's visits, and show no days between them.")
+@click.option("--as", "kind", default="page", show_default=True, metavar="page|csv", help="A page, or a spreadsheet.")
+@ray_option
+def sheet(**options: Any) -> None:
+    """Write pages to OUT in which readers score DATA by keyboard; each exports a CSV for `ingest --labels`.
+
+    A page is one file that loads nothing: it opens on any desktop, and keeps what is typed. OUT/plan.csv says who reads
+    what.
+    """
+    from rajobs.jobs.sheet.job import SheetRequest
+    from rajobs.jobs.sheet.job import sheet as run
+
+    run(SheetRequest(**options))
+
+
+@cli.command()
 @click.argument("table")
 @click.argument("ledger")
 @click.argument("out")

@@ -90,7 +90,7 @@ def open_labelled_data(data: str, study: Study, finders: str = NAME) -> Labelled
     agreed = {target.name: _agreed_labels(readings, study, target) for target in study.targets}
     labels = {name: agreement.values for name, agreement in agreed.items()}
     needs_positions = rows.cut_by_positions or study.points is not None
-    places, absent = _agreed_places(readings) if needs_positions else ({axis: {} for axis in AXES}, frozenset())
+    places, absent = agreed_places(readings) if needs_positions else ({axis: {} for axis in AXES}, frozenset())
     if study.points is not None and study.points.name in labels:
         labels[study.points.name] = dict.fromkeys(places["x"], POINT_CLASSES[-1])
     _report_ties({name: agreement.without_majority for name, agreement in agreed.items()})
@@ -162,7 +162,7 @@ def _agreed_labels(readings: pa.Table, study: Study, target: Target) -> Agreemen
     return replace(agreed, values=values)
 
 
-def _agreed_places(readings: pa.Table) -> tuple[Labels, frozenset[LabelPlace]]:
+def agreed_places(readings: pa.Table) -> tuple[Labels, frozenset[LabelPlace]]:
     """Coordinates of the joints that are there, by axis; and the joints that are not."""
     there = presence(readings, POSITION_STUDY)
     _report_ties({PRESENT: sum(value is None for value in there.values())})

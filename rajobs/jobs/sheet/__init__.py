@@ -1,0 +1,1 @@
+"""rajobs sheet: pages and spreadsheets in which readers score."""

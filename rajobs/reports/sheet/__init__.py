@@ -1,0 +1,1 @@
+"""The page in which a reader scores: it needs no server and loads nothing."""
