@@ -3,7 +3,7 @@
 import base64
 import json
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,10 @@ FILM_SIDE = 800
 """Pixels of the longer side of a whole film: enough to tell what it shows."""
 SCAN_QUALITY = 92
 """Of the JPEG in which a page holds a scan's frame: what is graded is coarse."""
+
+
+BONE_PERCENTILE = 99.8
+"""Of the values at joints: above it nothing is told apart."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,11 +89,13 @@ def _read_images(data: Store, wanted: set[str]) -> Iterator[tuple[str, NDArray[A
 def _pack_film(subject: Subject, pixels: NDArray[Any]) -> tuple[dict[str, Any], str]:
     row = subject.row
     picture = upright_hand(pixels, row) if row.joints else whole_film(pixels, FILM_SIDE)
-    low, high = find_grey_range(picture.pixels, None)
     rows, columns = picture.pixels.shape
-    about = {"kind": "grey", "rows": rows, "columns": columns, "low": low, "high": high}
+    low, high = find_grey_range(picture.pixels, None)
+    about: dict[str, Any] = {"kind": "grey", "rows": rows, "columns": columns}
     if row.joints:
         about |= _places(subject, picture)
+        high = max(_brightest_bone(picture.pixels, about), low + 1)
+    about |= {"low": low, "high": high}
     return about, base64.b64encode(pack(picture.pixels)).decode()
 
 
@@ -107,6 +113,16 @@ def _places(subject: Subject, picture: ReadingPicture) -> dict[str, Any]:
         "sidePx": round(joint_side(row) / float(np.hypot(*to_film[:, 0])), 1),
         "toFilm": [[round(float(value), 6) for value in line] for line in to_film],
     }  # fmt: skip
+
+
+def _brightest_bone(pixels: NDArray[Any], about: Mapping[str, Any]) -> float:
+    """What is shown as white: the brightest values at the joints, whatever marks and background are on the film."""
+    half = max(1, round(about["sidePx"] / 2))
+    at_joints = [
+        pixels[max(0, round(y) - half) : round(y) + half, max(0, round(x) - half) : round(x) + half].ravel()
+        for x, y, _ in about["spots"].values()
+    ]
+    return float(np.percentile(np.concatenate(at_joints), BONE_PERCENTILE))
 
 
 def _pack_scan(subject: Subject, frames: dict[str, str], shape: Sequence[int]) -> tuple[dict[str, Any], str]:

@@ -67,16 +67,19 @@ def _steps(number: int, share: float) -> int:
 def cases_of(subjects: Sequence[Subject], *, noun: str, blind: bool) -> list[PlannedCase]:
     """What of one patient is read together: each hand at all visits, in order or (`blind`) shuffled."""
     if not any(subject.part for subject in subjects):
-        return [_case([subject], noun, blind) for subject in sorted(subjects, key=_by_day)]
+        return [_case([subject], [""], noun) for subject in sorted(subjects, key=_by_day)]
     cases = []
     ordered = sorted(subjects, key=lambda each: (each.part, each.side or "", *_by_day(each)))
     for _, hand in groupby(ordered, key=lambda each: (each.part, each.side)):
         of_hand = list(hand)
         if blind:
             of_hand.sort(key=lambda each: digest(["shuffled", each.name]))
+        titles = _titles(of_hand, blind)
         count = math.ceil(len(of_hand) / MOST_TOGETHER)
         size = math.ceil(len(of_hand) / count)
-        cases += [_case(of_hand[first : first + size], noun, blind) for first in range(0, len(of_hand), size)]
+        for first in range(0, len(of_hand), size):
+            together = slice(first, first + size)
+            cases.append(_case(of_hand[together], titles[together], noun))
     return cases
 
 
@@ -84,24 +87,23 @@ def _by_day(subject: Subject) -> tuple[date, str, int]:
     return subject.day or date.min, subject.image_id, subject.row.extremity
 
 
-def _case(subjects: Sequence[Subject], noun: str, blind: bool) -> PlannedCase:
+def _case(subjects: Sequence[Subject], titles: Sequence[str], noun: str) -> PlannedCase:
     first = subjects[0]
     what = PART_WORDS[first.part, first.side] if first.part else noun
     return PlannedCase(
-        patient=first.patient, part=first.part, what=what, subjects=tuple(subjects),
-        titles=tuple(_titles(subjects, blind)),
+        patient=first.patient, part=first.part, what=what, subjects=tuple(subjects), titles=tuple(titles)
     )  # fmt: skip
 
 
 def _titles(subjects: Sequence[Subject], blind: bool) -> list[str]:
-    """`day 0`, `day 365` after the first; without an order, or without days, only letters."""
+    """`day 0`, and `day 365` after the first; without an order, or where a day is unknown, only letters."""
     if len(subjects) == 1:
         return [""]
-    days = [subject.day for subject in subjects]
-    known = [day for day in days if day is not None]
-    if blind or len(known) < len(days):
+    days = [subject.day for subject in subjects if subject.day is not None]
+    if blind or len(days) < len(subjects):
         return [f"film {chr(ord('A') + number)}" for number in range(len(subjects))]
-    return [f"day {(day - known[0]).days}" for day in known]
+    titles = [f"day {(day - days[0]).days}" for day in days]
+    return [title + ", again" * (title in titles[:number]) for number, title in enumerate(titles)]
 
 
 Sheets = Mapping[str, Sequence[tuple[str, Sequence[PlannedCase]]]]

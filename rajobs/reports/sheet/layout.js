@@ -28,6 +28,7 @@ function buildCase(reading) {
   const hasSpots = pictures.some((picture) => picture.spots);
   byId("joint").hidden = !hasSpots;
   byId("joints").hidden = !hasSpots;
+  byId("main").className = hasSpots ? "" : "plain";
   byId("joint").replaceChildren(...(hasSpots ? pictures.map((picture, at) => buildJoint(reading, picture, at)) : []));
   const sites = reading.sheet.groups[reading.case.group].sites;
   byId("joints").replaceChildren(...(hasSpots ? sites.map((site) => buildTile(reading, site)) : []));

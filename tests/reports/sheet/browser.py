@@ -89,7 +89,7 @@ class Page:
         self.wait("document.querySelector('#progress').max > 1 || document.querySelector('#done').textContent !== ''")
         self.run("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(1))))")
 
-    def wait(self, condition: str, seconds: float = 30) -> None:
+    def wait(self, condition: str, seconds: float = 120) -> None:
         """Wait until a condition holds in the page."""
         end = time.monotonic() + seconds
         while not self.run(condition):

@@ -1,0 +1,66 @@
+"""A small sheet with drawn pictures, and the browser that opens it."""
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rajobs import studies
+from rajobs.imaging.reading_pictures import pack
+from rajobs.records.anatomy import HAND_SITES
+from rajobs.reports.sheet.page import Case, SheetFacts, ShownPicture, sheet_page
+from tests.reports.sheet.browser import Page, find_chromium, open_browser
+
+ROWS, COLUMNS = 120, 100
+TO_FILM = [[2.0, 0.0, 10.0], [0.0, 2.0, 30.0]]  # the hand is cut out of a film that is twice as fine
+UNPLACED = "ulna"
+
+
+def grey(number: int) -> str:
+    """A picture's text."""
+    pixels = np.random.default_rng(number).integers(1000, 30_000, (ROWS, COLUMNS)).astype(np.uint16)
+    return base64.b64encode(pack(pixels)).decode()
+
+
+def shown(number: int, image: str, title: str = "") -> ShownPicture:
+    """A right hand with a box at every site but one."""
+    spots = {
+        site.name: [5 + 4 * at, 50, 0] for at, site in enumerate(HAND_SITES) if site.name != UNPLACED
+    }  # fmt: skip
+    about: dict[str, Any] = {
+        "kind": "grey", "rows": ROWS, "columns": COLUMNS, "low": 1000, "high": 30_000, "spots": spots, "angle": 0,
+        "sidePx": 20, "toFilm": TO_FILM,
+    }  # fmt: skip
+    return ShownPicture(picture=number, image_id=image, side="R", title=title, about=about)
+
+
+def facts(study: str = "svdh_scoring", **more: Any) -> SheetFacts:
+    """A sheet of one hand, and of another one at two visits."""
+    cases = (
+        Case(patient="p1", part="hand", what="right hand", pictures=(shown(0, "a" * 24),)),
+        Case(
+            patient="p2", part="hand", what="right hand",
+            pictures=(shown(1, "b" * 24, "day 0"), shown(2, "c" * 24, "day 70")),
+        ),
+    )  # fmt: skip
+    settings = {"identity": "test", "reader": "anna", "file": "anna.csv", "part": "", "cases": cases, **more}
+    return SheetFacts(study=studies.find(study), **settings)
+
+
+def write_page(file: Path, of: SheetFacts) -> Path:
+    count = sum(len(case.pictures) for case in of.cases)
+    file.write_text(sheet_page(of, [(number, grey(number)) for number in range(count)]), encoding="utf-8")
+    return file
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Page]:
+    """A browser, where this machine has Chromium."""
+    if find_chromium() is None:
+        pytest.skip("no Chromium on this machine")
+    with open_browser(tmp_path / "profile") as page:
+        page.resize(1440, 900)
+        yield page
