@@ -237,7 +237,10 @@ def test_a_folder_is_seen_at_a_glance() -> None:
 def test_tests_stand_where_the_code_stands() -> None:
     folders = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and any(path.glob("*.py"))}
     assert folders <= set(FLOORS)
-    helpers = {"conftest.py", "__init__.py", "dicom_files.py", "flaky.py", "in_process.py", "kills.py", "layouts.py"}
+    helpers = {
+        "browser.py", "conftest.py", "__init__.py", "dicom_files.py", "flaky.py", "in_process.py", "kills.py",
+        "layouts.py",
+    }  # fmt: skip
     names = {path.name for path in (ROOT / "tests").rglob("*.py") if not path.name.startswith("test_")}
     assert names == helpers
 

@@ -7,6 +7,7 @@ from datetime import date
 from itertools import combinations, groupby
 
 from rajobs.imaging.rows import Row
+from rajobs.records.anatomy import PARTS
 from rajobs.records.manifest import digest
 from rajobs.reports.sheet.words import PART_WORDS
 
@@ -69,7 +70,7 @@ def cases_of(subjects: Sequence[Subject], *, noun: str, blind: bool) -> list[Pla
     if not any(subject.part for subject in subjects):
         return [_case([subject], [""], noun) for subject in sorted(subjects, key=_by_day)]
     cases = []
-    ordered = sorted(subjects, key=lambda each: (each.part, each.side or "", *_by_day(each)))
+    ordered = sorted(subjects, key=lambda each: (PARTS.index(each.part), each.side or "", *_by_day(each)))
     for _, hand in groupby(ordered, key=lambda each: (each.part, each.side)):
         of_hand = list(hand)
         if blind:

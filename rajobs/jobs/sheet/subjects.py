@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from rajobs import studies
 from rajobs.imaging import rows as row_kinds
 from rajobs.imaging.hand_geometry import Position, positions_from_labels
 from rajobs.imaging.rows import COLUMNS, FILM_MODALITIES, RADIOGRAPH, Row
@@ -18,8 +19,9 @@ from rajobs.jobs.sheet.plan import Subject
 from rajobs.jobs.train.dataset import agreed_places
 from rajobs.jobs.train.places import complete, locate, open_finders, read_located
 from rajobs.learning.study import Study
-from rajobs.records.anatomy import HAND_SITES, SITES
+from rajobs.records.anatomy import HAND_SITES, PARTS, SITES
 from rajobs.records.errors import UsageError
+from rajobs.records.label_consensus import consensus
 from rajobs.records.manifest import digest
 from rajobs.records.scan_grades import split_into_scans
 from rajobs.records.store import Store
@@ -28,6 +30,8 @@ from rajobs.records.tables.schemas import EXTREMITIES, FILMS, IMAGES, JOINTS, LA
 
 FEWEST_PLACES = 3
 """Joints without which a hand cannot be cut out."""
+FOOT = "foot"
+"""A view of what the finders do not know, but labels may place."""
 GRADES = ("grade_p", "grey_grade_p")
 _COLUMNS = (*COLUMNS, "visit_date", "frame", "doppler")
 
@@ -116,18 +120,21 @@ class ReadingData:
         about = {row["image_id"]: row for row in images}
         table = pa.table({name: [row[name] for row in images] for name in COLUMNS})
         hands = row_kinds.EXTREMITIES.rows_of_part(table, self._positions(set(about)))
+        parts = PARTS if self.study.rows.labels_name_site else PARTS[:1]  # stages are of hands alone
         return [
             Subject(
                 image_id=row.image_id, patient=about[row.image_id]["patient"], day=about[row.image_id]["visit_date"],
                 part=SITES[row.joints[0].site].part, side=row.side, row=row, frames=(row.image_id,),
             )
-            for row in hands if len(row.joints) >= FEWEST_PLACES
+            for row in hands
+            if len(row.joints) >= FEWEST_PLACES and SITES[row.joints[0].site].part in parts
         ]  # fmt: skip
 
     def _positions(self, films: set[str]) -> dict[str, Sequence[Position]]:
         """Where joints lie: by labels, else by the tables, else by the built-in finders, which look now."""
         places, absent = agreed_places(self.labels)
         by_labels = {film: each for film, each in positions_from_labels(places).items() if film in films}
+        films = films - films_without_hands(self.labels)
         silent = {film for film in films if not _is_placed(by_labels.get(film, ()))}
         located = self._scored_places(silent) if self.tables is not None else self._located(silent)
         with_side = {(row["image_id"], row["side"], None) for row in self.labels.to_pylist() if row["side"]}
@@ -153,6 +160,16 @@ class ReadingData:
                 if row["x"] is not None and film in films:
                     located[film].append(Position(**row))
         return located
+
+
+def films_without_hands(labels: pa.Table) -> set[str]:
+    """Films that readers call something that no study of hands reads."""
+    without: set[str] = set()
+    for study in studies.every():
+        if study.scores is not None and study.scores.passes:
+            views = consensus(labels, study.name, study.targets[0].name, ordered=False, whole=True)
+            without |= {film for (film, _, _), view in views.items() if view not in (*study.scores.passes, FOOT)}
+    return without
 
 
 def _is_placed(places: Sequence[Position]) -> bool:
