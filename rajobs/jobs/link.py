@@ -103,8 +103,8 @@ def _reader_names(ledger: Store) -> dict[str, Originals]:
     return {row["reader"]: {READER_NAME: row["name"]} for row in reversed(rows)}  # of spellings the first
 
 
-_INDEXES = MappingProxyType({"image_id": _index_by_image, "patient": _index_by_patient})
-"""How the originals of a row are looked up: by its image, or by its patient if it has no image, as a visit."""
+_INDEXES = MappingProxyType({"image_id": _index_by_image, "image": _index_by_image, "patient": _index_by_patient})
+"""How the originals of a row are looked up: by its image (`image` in label files), or by its patient, as of a visit."""
 
 
 def _to_parquet(table: pa.Table) -> bytes:

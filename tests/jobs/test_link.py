@@ -44,6 +44,12 @@ def test_readers_get_their_names_back(ledger: Path, tmp_path: Path) -> None:
         assert rows == [("Anna", patient), ("", patient)]
 
 
+def test_a_labels_file_is_linked_by_its_images(ledger: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("image,jsn_MCP1\nfilm,\n")
+    main(["link", str(tmp_path / "in.csv"), str(ledger), str(tmp_path / "out.csv")])
+    assert '"P1","1.2",' in (tmp_path / "out.csv").read_text()
+
+
 def test_a_ledger_that_knows_no_row_is_another_one(
     ledger: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

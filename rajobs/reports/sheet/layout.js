@@ -216,10 +216,11 @@ function drawValues(reading) {
       button.classList.toggle("chosen", assessable && reading.answers.value(picture, each) === each.values[at]);
     });
   });
-  byId("acts").hidden = !site;
-  byId("refuse").textContent = assessable ? "not assessable" : "NOT ASSESSABLE";
-  byId("refuse").parentElement.hidden = !reading.sheet.assessable;
-  byId("filling").hidden = reading.fields.every((each) => each.usual === null);
+  byId("acts").hidden = !reading.site;
+  byId("refuse").hidden = !reading.sheet.assessable;
+  byId("refuse").classList.toggle("chosen", !assessable);
+  byId("move").classList.toggle("chosen", reading.moving);
+  byId("fill").hidden = reading.fields.every((each) => each.usual === null);
 }
 
 function describe(reading, picture, site) {

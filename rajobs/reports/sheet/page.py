@@ -24,6 +24,9 @@ SCRIPTS = ("picture.js", "answers.js", "reading.js", "layout.js")
 NOUNS: Mapping[str, str] = {"films": "film", "extremities": "hand", "joints": "hand", "ultrasound": "scan"}
 """What is read, by kind of rows."""
 
+FILL, FILL_PLACES = "the rest of this hand is normal", "the other boxes of this hand are right"
+"""What the key F says."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ShownPicture:
@@ -68,20 +71,20 @@ def sheet_page(facts: SheetFacts, pictures: Iterable[tuple[int, str]]) -> str:
         undefined=jinja2.StrictUndefined,
     )
     script = _script()
-    noun = NOUNS[facts.study.rows.name]
+    study, noun = facts.study, NOUNS[facts.study.rows.name]
     return environment.get_template("sheet.html.j2").render(
-        title=f"{facts.study.name}, {facts.reader}",
-        question=facts.study.question,
+        title=f"{study.name}, {facts.reader}",
+        question=study.question,
         reader=facts.reader,
         part=facts.part,
-        noun=noun,
+        fill=FILL if study.targets else FILL_PLACES,
         css=Markup(_read("sheet.css")),
         examples=Markup(picture_uri()),
         script=Markup(script),
         script_hash=f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}",
         sheet=Markup(json.dumps(_content(facts, noun), sort_keys=True).replace("<", "\\u003c")),
         pictures=[(number, Markup(text)) for number, text in pictures],
-        help=help_rows(facts.study),
+        help=help_rows(study),
         version=__version__,
     )
 
@@ -156,8 +159,10 @@ def help_rows(study: Study) -> list[tuple[str, str]]:
         rows += [
             ("N", "this joint is not assessable (again: it is)"),
             ("Shift N", "all that is still open of this hand is not assessable"),
-            ("F", "all that is still open of this hand is normal"),
+            ("F", FILL),
         ]
+    if not study.targets:
+        rows.append(("F", FILL_PLACES))
     if study.rows.cut_by_positions:
         rows += [("M", "the box lies wrong: then click on the joint"), ("click on the film", "to that joint")]
     if study.rows.name == "ultrasound":

@@ -212,7 +212,8 @@ class Reading {
     document.addEventListener("keydown", (event) => this.press(event));
     window.addEventListener("resize", () => this.draw());
     const onClick = { export: () => this.export(), keys: () => toggleKeys(), undo: () => this.undo(),
-      previous: () => this.goCase(-1), next: () => this.goCase(1), open: () => this.goOpen() };
+      previous: () => this.goCase(-1), next: () => this.goCase(1), open: () => this.goOpen(),
+      refuse: () => this.refuse(false), move: () => this.startMoving(), fill: () => this.fill() };
     for (const [id, act] of Object.entries(onClick)) {
       document.getElementById(id).addEventListener("click", (event) => {
         event.currentTarget.blur();

@@ -34,7 +34,7 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     phantom = place / "phantom"
     more = ["--patients", "1", "--seed", "11", "--only", "films", "--size", "SMALL", "--damage", "0"]
     main(["phantom", str(phantom), *more])
-    rows = list(csv.DictReader((phantom / "labels.csv").open()))
+    rows = list(csv.DictReader((phantom / "labels.csv").read_text().splitlines()))
     with (place / "places.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
@@ -135,7 +135,7 @@ def test_a_page_names_no_patient_no_file_and_no_day(cohort: Path, tmp_path: Path
 def test_a_spreadsheet_that_was_filled_in_is_read_and_places_stay_as_they_are(cohort: Path, tmp_path: Path) -> None:
     out = tmp_path / "sheet"
     main(["sheet", "svdh_scoring", str(cohort / "data"), str(out), "--as", "csv", "--readers", "ben"])
-    rows = list(csv.DictReader((out / "ben.csv").open()))
+    rows = list(csv.DictReader((out / "ben.csv").read_text().splitlines()))
     assert len(rows) == 6 and list(rows[0])[:4] == ["image", "side", "reader", "jsn_MCP1"] and "jsn_IP" not in rows[0]
     expected: Values = {}
     for number, row in enumerate(rows[:4]):  # the hands
