@@ -217,10 +217,10 @@ def score(**options: Any) -> None:
 @click.option("--as", "kind", default="page", show_default=True, metavar="page|csv", help="A page, or a spreadsheet.")
 @ray_option
 def sheet(**options: Any) -> None:
-    """Write pages to OUT in which readers score DATA by keyboard; each exports a CSV for `ingest --labels`.
+    """Write pages to OUT in which readers score DATA by keyboard.
 
-    A page is one file that loads nothing: it opens on any desktop, and keeps what is typed. OUT/plan.csv says who reads
-    what.
+    A page is one file that loads nothing: it opens on any desktop, keeps what is typed, and exports the CSV that
+    `ingest --labels` takes. OUT/plan.csv says who reads what.
     """
     from rajobs.jobs.sheet.job import SheetRequest
     from rajobs.jobs.sheet.job import sheet as run

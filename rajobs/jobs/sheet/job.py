@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rajobs import studies
-from rajobs.imaging.rows import CLINIC_TABLE
+from rajobs.imaging.rows import CLINIC_TABLE, RADIOGRAPH
 from rajobs.jobs import console
 from rajobs.jobs.sheet.pictures import PictureFolder, pack_pictures
 from rajobs.jobs.sheet.plan import PlannedCase, Sheets, Subject, assign_readers, cases_of, plan_rows
@@ -180,7 +180,8 @@ def _write_pages(
     with tempfile.TemporaryDirectory(prefix="rajobs-sheet-") as place:
         folder = PictureFolder(folder=Path(place))
         with console.Progress("packing pictures", len(subjects)) as progress:
-            pack_pictures(data, list(subjects.values()), folder, progress.step)
+            scans = study.rows.picture != RADIOGRAPH
+            pack_pictures(data, list(subjects.values()), folder, progress.step, scans=scans)
         sheets = {}
         for reader, cases in by_reader.items():
             files = split_into_files(cases, folder)
@@ -196,7 +197,7 @@ def _write_pages(
 
 
 def split_into_files(cases: Sequence[PlannedCase], folder: PictureFolder) -> list[list[PlannedCase]]:
-    """The cases in pages of bounded size; a patient's cases stay together where they fit."""
+    """The cases in pages of bounded size, in their order."""
     files: list[list[PlannedCase]] = []
     pictures = size = 0
     for case in cases:

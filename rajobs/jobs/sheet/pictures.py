@@ -52,9 +52,14 @@ class PictureFolder:
 
 
 def pack_pictures(
-    data: Store, subjects: Collection[Subject], folder: PictureFolder, on_progress: Callable[[int], None]
+    data: Store,
+    subjects: Collection[Subject],
+    folder: PictureFolder,
+    on_progress: Callable[[int], None],
+    *,
+    scans: bool,
 ) -> None:
-    """Pack every subject's picture. A film is decoded once, whatever number of hands it shows."""
+    """Pack every subject's picture: films at full depth, `scans` as pictures that play."""
     waiting: defaultdict[str, list[Subject]] = defaultdict(list)
     for subject in subjects:
         for frame in subject.frames:
@@ -62,7 +67,7 @@ def pack_pictures(
     frames: dict[str, dict[str, str]] = defaultdict(dict)  # of loops that are not complete yet
     for image_id, pixels in _read_images(data, set(waiting)):
         for subject in waiting[image_id]:
-            if pixels.ndim == 2 and len(subject.frames) == 1:
+            if not scans:
                 folder.put(subject, *_pack_film(subject, pixels))
                 on_progress(1)
                 continue

@@ -184,6 +184,8 @@ function drawPictures(reading) {
     const context = reading.viewers[at].draw(picture);
     const isRead = at === reading.cell.at;
     canvas.parentElement.classList.toggle("read", isRead && reading.pictures.length > 1);
+    const whole = picture.about.title ? describe(reading, picture.about, "") : "";
+    canvas.parentElement.querySelector("figcaption").textContent = whole ? `${picture.about.title}: ${whole}` : picture.about.title;
     canvas.classList.toggle("moving", reading.moving && isRead);
     const spot = reading.site && reading.answers.spot(picture.about, reading.site);
     if (spot) drawBox(context, picture.about, spot, isRead, reading.viewers[at].place(picture.about).scale);
@@ -243,7 +245,7 @@ function drawJoints(reading) {
     const isRead = at === reading.cell.at;
     figure.classList.toggle("read", isRead && reading.pictures.length > 1);
     figure.classList.toggle("without", !spot);
-    const several = reading.pictures.length > 1 ? ` ${picture.about.title}: ${describe(reading, picture.about, site)}` : "";
+    const several = reading.pictures.length > 1 ? `, ${picture.about.title} ${describe(reading, picture.about, site)}` : "";
     const missing = spot ? "" : " not located: press M, then click on it";
     figure.querySelector("figcaption").textContent =
       reading.moving && isRead ? "Click on the joint in the film (Esc: leave it)" : known.words + several + missing;

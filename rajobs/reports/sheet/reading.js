@@ -211,6 +211,9 @@ class Reading {
   listen() {
     document.addEventListener("keydown", (event) => this.press(event));
     window.addEventListener("resize", () => this.draw());
+    window.addEventListener("beforeunload", (event) => {
+      if (!this.answers.saved) event.preventDefault();
+    });
     const onClick = { export: () => this.export(), keys: () => toggleKeys(), undo: () => this.undo(),
       previous: () => this.goCase(-1), next: () => this.goCase(1), open: () => this.goOpen(),
       refuse: () => this.refuse(false), move: () => this.startMoving(), fill: () => this.fill() };

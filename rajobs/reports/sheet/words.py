@@ -9,7 +9,7 @@ TARGET_WORDS: Mapping[str, str] = MappingProxyType({
     "stage": "Stage",
     "ra": "Rheumatoid arthritis",
     "view": "What the film shows",
-    "kind": "What else it shows",
+    "kind": "Which part (may be left open)",
     "grade": "Power Doppler",
     "grey_grade": "Grey scale",
     "present": "Place of the joint",
