@@ -231,7 +231,7 @@ def _facts(
 
 def _spreadsheet(study: Study, reader: str, cases: Sequence[PlannedCase]) -> bytes:
     """A row for each hand, film or scan, a column for each field; `ingest --labels` reads it when it is filled in."""
-    parts = sorted({case.part for case in cases})
+    parts = sorted({case.part for case in cases}, reverse=True)  # hands before feet
     columns = list(dict.fromkeys(field.column for part in parts for field in fields_of(study, part)))
     rows = [
         [subject.image_id, subject.side or "", reader, *[""] * len(columns)]
