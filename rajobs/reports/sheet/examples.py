@@ -81,7 +81,7 @@ def _joints(film: NDArray[np.uint16], places: Mapping[str, tuple[float, float]])
     for site in SITES:
         x, y = places[site]
         turn = cv2.getRotationMatrix2D((x, y), joint_angle(hand, site, angle), SIDE / side)
-        turn[:, 2] += (SIDE / 2 - x, SIDE / 2 - y)
+        turn[:, 2] += np.array([SIDE / 2 - x, SIDE / 2 - y])
         yield cv2.warpAffine(grey, turn, (SIDE, SIDE), flags=cv2.INTER_LINEAR).astype(np.uint8)
 
 

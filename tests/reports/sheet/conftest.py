@@ -1,10 +1,11 @@
 """A small sheet with drawn pictures, and the browser that opens it."""
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -50,9 +51,23 @@ def facts(study: str = "svdh_scoring", **more: Any) -> SheetFacts:
     return SheetFacts(study=studies.find(study), **settings)
 
 
-def write_page(file: Path, of: SheetFacts) -> Path:
+def loop(greys: Sequence[int]) -> str:
+    """A scan's text: a frame for each grey."""
+    frames = [cv2.imencode(".jpg", np.full((ROWS, COLUMNS), grey, np.uint8))[1].tobytes() for grey in greys]
+    return "\n".join(f"data:image/jpeg;base64,{base64.b64encode(frame).decode()}" for frame in frames)
+
+
+def single(picture: int, image: str, **about: Any) -> Case:
+    """A film or a scan, which has no joints."""
+    settings = {"rows": ROWS, "columns": COLUMNS, **about}
+    shown = ShownPicture(picture=picture, image_id=image, side=None, title="", about=settings)
+    return Case(patient="p1", part="", what="scan", pictures=(shown,))
+
+
+def write_page(file: Path, of: SheetFacts, texts: Sequence[str] | None = None) -> Path:
     count = sum(len(case.pictures) for case in of.cases)
-    file.write_text(sheet_page(of, [(number, grey(number)) for number in range(count)]), encoding="utf-8")
+    texts = texts or [grey(number) for number in range(count)]
+    file.write_text(sheet_page(of, list(enumerate(texts))), encoding="utf-8")
     return file
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.reports.sheet.browser import CONTROL, SHIFT, Page
-from tests.reports.sheet.conftest import TO_FILM, UNPLACED, facts, write_page
+from tests.reports.sheet.conftest import TO_FILM, UNPLACED, facts, grey, loop, single, write_page
 
 pytestmark = pytest.mark.slow
 
@@ -16,7 +16,7 @@ Labels = dict[tuple[str, str, str], str]
 A, B, C = "a" * 24, "b" * 24, "c" * 24
 
 
-def export(browser: Page) -> Labels:
+def export(browser: Page, side: str = "R") -> Labels:
     """The CSV that the button exports."""
     file = browser.downloads / "anna.csv"
     file.unlink(missing_ok=True)
@@ -27,7 +27,7 @@ def export(browser: Page) -> Labels:
         browser.run("1")
         time.sleep(0.05)
     rows = list(csv.DictReader(file.read_text().splitlines()))
-    assert all(row["side"] == "R" and row["reader"] == "anna" for row in rows)
+    assert all(row["side"] == side and row["reader"] == "anna" for row in rows)
     places = {"x", "y"}
     assert all((row["study"] == "joint_detection") == (row["target"] in places) for row in rows)
     labels = {(row["image"], row["site"], row["target"]): row["value"] for row in rows}
@@ -138,3 +138,43 @@ def test_window_and_zoom_change_what_is_seen_and_no_answer(browser: Page, tmp_pa
     browser.settle()
     assert len({*looks}) == 3 and browser.run(picture) == looks[0]
     assert export(browser) == {} and browser.complaints == []
+
+
+def test_a_loop_plays_until_it_is_stopped_and_graded_scans_go_on(browser: Page, tmp_path: Path) -> None:
+    cases = (single(0, A, kind="loop", first=1), single(1, B, kind="loop", first=0))
+    scans = facts("ultrasound_grading", cases=cases)
+    browser.open(write_page(tmp_path / "scans.html", scans, [loop([20, 120, 220]), loop([60])]))
+    grey_now = "document.querySelector('#films canvas').getContext('2d').getImageData(300, 300, 1, 1).data[0]"
+    for grey_value in (20, 120, 220):
+        browser.wait(f"Math.abs({grey_now} - {grey_value}) < 8")
+    browser.press(" ")
+    stopped = browser.run(grey_now)
+    browser.run("new Promise((done) => setTimeout(() => done(1), 400))")
+    assert browser.run(grey_now) == stopped
+    browser.press("21")  # power Doppler, grey scale; then the next scan is there by itself
+    browser.wait(f"document.querySelector('#number').textContent === '2 / 2' && Math.abs({grey_now} - 60) < 8")
+    browser.press("30")
+    assert export(browser, side="") == {
+        (A, "", "grade"): "2", (A, "", "grey_grade"): "1", (B, "", "grade"): "3", (B, "", "grey_grade"): "0",
+    }  # fmt: skip
+
+
+def test_a_film_is_named_by_one_key_and_what_else_it_shows_by_a_click(browser: Page, tmp_path: Path) -> None:
+    about = {"kind": "grey", "low": 1000, "high": 30_000}
+    films = facts("hand_filter", cases=(single(0, A, **about), single(1, B, **about), single(2, C, **about)))
+    browser.open(write_page(tmp_path / "films.html", films, [grey(number) for number in range(3)]))
+    browser.press("1")
+    browser.wait("document.querySelector('#number').textContent === '2 / 3'")
+    browser.settle()
+    browser.press("4")  # something else: the page waits for the part
+    browser.settle()
+    assert text(browser, "#number") == "2 / 3"
+    browser.run("[...document.querySelectorAll('.field button')].find((each) => each.textContent === 'wrist').click()")
+    browser.press(["Enter"])
+    browser.wait("document.querySelector('#number').textContent === '3 / 3'")
+    assert export(browser, side="") == {
+        (A, "", "view"): "unilateral",
+        (B, "", "view"): "other",
+        (B, "", "kind"): "wrist",
+    }
+    assert browser.complaints == []
