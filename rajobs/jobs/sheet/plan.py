@@ -104,7 +104,8 @@ def _titles(subjects: Sequence[Subject], blind: bool) -> list[str]:
     if blind or len(days) < len(subjects):
         return [f"film {chr(ord('A') + number)}" for number in range(len(subjects))]
     titles = [f"day {(day - days[0]).days}" for day in days]
-    return [title + ", again" * (title in titles[:number]) for number, title in enumerate(titles)]
+    before = [titles[:number].count(title) for number, title in enumerate(titles)]
+    return [f"{title}, film {count + 1}" if count else title for title, count in zip(titles, before)]
 
 
 Sheets = Mapping[str, Sequence[tuple[str, Sequence[PlannedCase]]]]

@@ -36,7 +36,7 @@ def test_a_hand_s_visits_are_read_together_in_order_and_told_by_days() -> None:
     left, right = cases_of(subjects, noun="hand", blind=False)
     assert (left.what, left.titles) == ("left hand", ("",))
     assert [subject.image_id for subject in right.subjects] == ["a", "c", "d"]
-    assert right.titles == ("day 0", "day 400", "day 400, again")
+    assert right.titles == ("day 0", "day 400", "day 400, film 2")
 
 
 def test_blind_visits_are_shuffled_always_alike_and_no_day_is_told() -> None:
