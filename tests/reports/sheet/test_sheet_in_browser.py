@@ -36,6 +36,7 @@ def export(browser: Page, side: str = "R") -> Labels:
 
 
 def text(browser: Page, selector: str) -> str:
+    browser.settle()
     return str(browser.run(f"document.querySelector({selector!r}).textContent"))
 
 
@@ -167,7 +168,6 @@ def test_a_film_is_named_by_one_key_and_what_else_it_shows_by_a_click(browser: P
     browser.wait("document.querySelector('#number').textContent === '2 / 3'")
     browser.settle()
     browser.press("4")  # something else: the page waits for the part
-    browser.settle()
     assert text(browser, "#number") == "2 / 3"
     browser.run("[...document.querySelectorAll('.field button')].find((each) => each.textContent === 'wrist').click()")
     browser.press(["Enter"])
