@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from rajobs.records.anatomy import FINGER_JOINTS
-from rajobs.records.intervals import wilson
+from rajobs.records.statistics.intervals import wilson
 
 KEY = "a key for pictures without patients"
 HANDS = ("unilateral", "both")

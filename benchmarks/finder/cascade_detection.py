@@ -20,7 +20,7 @@ from rajobs.jobs.train.dataset import build_dataset, open_labelled_data, prepare
 from rajobs.jobs.train.splits import frozen_split
 from rajobs.learning.bundle import Model
 from rajobs.learning.bundle_description import find_bundles
-from rajobs.learning.evaluation import Evaluation, evaluate_model
+from rajobs.learning.judging.evaluation import Evaluation, evaluate_model
 from rajobs.learning.points import LEAST_CONFIDENCE
 from rajobs.records import metrics
 from rajobs.records.anatomy import FINGER_JOINTS, JOINT_KINDS

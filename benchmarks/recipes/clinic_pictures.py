@@ -44,12 +44,13 @@ from rajobs.jobs.train.dataset import build_dataset, open_labelled_data, prepare
 from rajobs.jobs.train.splits import frozen_split
 from rajobs.learning.bundle import Model
 from rajobs.learning.bundle_description import find_bundles
-from rajobs.learning.evaluation import Evaluation, evaluate_model
+from rajobs.learning.judging.evaluation import Evaluation, evaluate_model
 from rajobs.learning.recipe import Member, Recipe, Training, to_toml
 from rajobs.learning.tabular_baseline import verdict
 from rajobs.phantoms.clinic.visits import ClinicRow, clinic_table, draw_clinic
-from rajobs.records import count_statistics, metrics
-from rajobs.records.intervals import kappa_interval
+from rajobs.records import metrics
+from rajobs.records.statistics import count_statistics
+from rajobs.records.statistics.intervals import kappa_interval
 from rajobs.records.store import open_store
 from rajobs.reports.answers import target_answers
 

@@ -29,7 +29,7 @@ from rajobs.jobs.train.dataset import build_dataset, open_labelled_data, prepare
 from rajobs.jobs.train.splits import frozen_split
 from rajobs.learning.bundle import Model
 from rajobs.learning.bundle_description import find_bundles
-from rajobs.learning.evaluation import evaluate_model
+from rajobs.learning.judging.evaluation import evaluate_model
 from rajobs.learning.recipe import Member, Recipe, replace, to_toml
 from rajobs.records import metrics
 from rajobs.records.store import open_store

@@ -45,8 +45,9 @@ from rajobs.phantoms.ultrasound.scans import draw_published, sample_scan
 from rajobs.phantoms.ultrasound.variation_ranges import RANGES
 from rajobs.phantoms.write import write_pictures
 from rajobs.records import metrics
-from rajobs.records.count_statistics import TWO_BY_TWO_STATISTICS, Ints, kappa_linear, one_vs_rest
-from rajobs.records.intervals import kappa_interval
+from rajobs.records.statistics.by_patient import student_interval
+from rajobs.records.statistics.count_statistics import TWO_BY_TWO_STATISTICS, Ints, kappa_linear, one_vs_rest
+from rajobs.records.statistics.intervals import kappa_interval
 from rajobs.records.store import open_store
 from rajobs.records.tables.parquet_parts import iterate_parts, read_table, to_parquet
 from rajobs.records.tables.schemas import IMAGES, LABELS, PREDICTIONS
@@ -201,8 +202,8 @@ def draw_like(out: Path, name: str, error: dict[str, object], data: str) -> Path
 
 
 def spread(value: Callable[[Ints], float], patients: NDArray[np.str_]) -> dict[str, float]:
-    """A figure with its bootstrap interval over patients."""
-    low, high = metrics.quantiles([value(at) for at in metrics.resamples(patients, draws=500, seed=0)])
+    """A figure with its interval by patient."""
+    low, high = student_interval(value, patients)
     return {"value": value(np.arange(len(patients))), "low": low, "high": high}
 
 

@@ -34,7 +34,7 @@ from rajobs.jobs.train.dataset import build_dataset, open_labelled_data, prepare
 from rajobs.jobs.train.splits import frozen_split
 from rajobs.jobs.tune import job as tune_job
 from rajobs.learning.bundle import Model
-from rajobs.learning.evaluation import evaluate_model
+from rajobs.learning.judging.evaluation import evaluate_model
 from rajobs.learning.recipe import replace, to_toml
 from rajobs.learning.training.members import train_member
 from rajobs.records import metrics

@@ -22,7 +22,7 @@ from rajobs.jobs.train.driver import TrainedRecipe, put_model
 from rajobs.learning.bundle import Model, TrainedMembers, TrainedNetwork
 from rajobs.learning.bundle_description import BUNDLE, BundleDescription, DrawnFilms, Epochs, Figures, Origin
 from rajobs.learning.ensemble import count_learned_rows, member_targets
-from rajobs.learning.evaluation import evaluate_model, evaluate_points
+from rajobs.learning.judging.evaluation import evaluate_model, evaluate_points
 from rajobs.learning.networks.architectures import divide_odds, parameters
 from rajobs.learning.recipe import Member, Recipe, Settings
 from rajobs.learning.samples.dataset import Dataset

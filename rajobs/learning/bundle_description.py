@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from rajobs.learning.judging.calibration import Calibration
 from rajobs.learning.recipe import Recipe, from_dict, to_dict
 from rajobs.records.errors import BadBundle
 from rajobs.records.manifest import digest, to_json
@@ -99,6 +100,7 @@ class BundleDescription:
     learned: Mapping[str, Mapping[str, int]]  # number of rows that it learnt from, by target and site
     validation: Figures
     placed: Mapping[str, int] = field(default_factory=dict)  # rows by who placed their joints: labels, models
+    calibration: Calibration = field(default_factory=Calibration)  # empty in bundles made before there was one
     best: str | None = None  # the member that answers alone in a most_accurate recipe
     members: Mapping[str, tuple[WeightFile, ...]] = field(default_factory=dict)
     hash: str = ""
@@ -116,6 +118,7 @@ class BundleDescription:
             "learned": {target: dict(sites) for target, sites in self.learned.items()},
             "validation": {name: dict(figure) for name, figure in self.validation.items()},
             **({"placed": dict(self.placed)} if self.placed else {}),
+            **({"calibration": self.calibration.to_json()} if self.calibration else {}),
             **({"best": self.best} if self.best else {}),
             "members": {name: [vars(file) for file in files] for name, files in self.members.items()},
         }
@@ -132,6 +135,7 @@ class BundleDescription:
             learned=content["learned"],
             validation=content["validation"],
             placed=content.get("placed", {}),
+            calibration=Calibration.from_json(content.get("calibration", {})),
             best=content.get("best"),
             members={name: tuple(WeightFile(**file) for file in files) for name, files in content["members"].items()},
             hash=content["hash"],

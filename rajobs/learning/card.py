@@ -32,7 +32,7 @@ def card(study: Study, description: BundleDescription) -> str:
 
 {body}
 
-| {kind} | value | 95 % interval, patients drawn anew |
+| {kind} | value | 95 % interval, by patient |
 |---|---|---|
 {figures}
 {remarks}

@@ -131,6 +131,8 @@ def _compute_figures(names: Sequence[str], answers: metrics.Answers) -> dict[str
 def verdict(metric: str, lead: Mapping[str, float]) -> str:
     """In words, whether the networks win against the baseline, by their lead in the metric that decides."""
     ends = [lead[end] * (-1 if metric in metrics.LESS_IS_BETTER else 1) for end in ("low", "high")]
+    if np.isnan(ends).any():
+        return f"Whether the networks win against {MODEL} is unknown: the patients are too few, or all answer alike."
     if min(ends) > 0:
         return f"The networks win against {MODEL} of the same variables."
     if max(ends) < 0:

@@ -15,8 +15,9 @@ from rajobs.papers.findings import (
     Finding,
 )
 from rajobs.papers.paper_data import Entry, Paper, read_papers
-from rajobs.records import count_statistics, intervals, metrics
-from rajobs.records.count_statistics import Ints
+from rajobs.records import metrics
+from rajobs.records.statistics import count_statistics, intervals
+from rajobs.records.statistics.count_statistics import Ints
 
 CHECKS: dict[str, Callable[[Entry, Mapping[str, Ints]], Iterator[Finding]]] = {
     "class_statistics": printed_counts.class_statistics,
@@ -155,11 +156,11 @@ def _definitions_section() -> str:
         ("two lists", {"pearson": count_statistics.pearson}),
         ("interval of a share", intervals.SHARE_INTERVALS),
         ("interval of a kappa", {"standard error": intervals.kappa_interval}),
-        ("interval of any metric", {"bootstrap by patient": metrics.interval}),
+        ("interval of any metric", {"by patient": metrics.interval}),
         ("two groups", intervals.TWO_GROUP_TESTS),
     )
     rows = (
-        (of, f"`{name}`", (definition.__doc__ or "").strip())
+        (of, f"`{name}`", (definition.__doc__ or "").strip().partition("\n")[0])
         for of, registry in registries
         for name, definition in registry.items()
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rajobs.records.count_statistics import Ints
+from rajobs.records.statistics.count_statistics import Ints
 
 PAPERS = ("000", "001", "002", "003", "004")
 

@@ -15,8 +15,9 @@ from rajobs.papers.findings import (
     make_finding,
 )
 from rajobs.papers.paper_data import Entry
-from rajobs.records import count_statistics, intervals, metrics
-from rajobs.records.count_statistics import MATRIX_STATISTICS, TWO_BY_TWO_STATISTICS, Ints, one_vs_rest
+from rajobs.records import metrics
+from rajobs.records.statistics import count_statistics, intervals
+from rajobs.records.statistics.count_statistics import MATRIX_STATISTICS, TWO_BY_TWO_STATISTICS, Ints, one_vs_rest
 
 
 def class_statistics(entry: Entry, matrices: Mapping[str, Ints]) -> Iterator[Finding]:
@@ -40,7 +41,7 @@ def kappa_interval(entry: Entry, matrices: Mapping[str, Ints]) -> Iterator[Findi
     ends = {}
     for power, name in enumerate(("kappa_unweighted", "kappa_linear", "qwk")):
         ends[f"{name}, standard error"] = intervals.kappa_interval(matrix, power)
-        ends[f"{name}, bootstrap by image"] = metrics.interval(metrics.METRICS[name], answers)
+        ends[f"{name}, leaving images out"] = metrics.interval(metrics.METRICS[name], answers)
     for end, name in enumerate(entry.numbers):
         values = {definition: low_and_high[end] for definition, low_and_high in ends.items()}
         yield compare(entry, name, values, ("kappa_linear, standard error",))

@@ -15,8 +15,8 @@ from rajobs.papers.findings import (
     make_finding,
 )
 from rajobs.papers.paper_data import Entry, Number
-from rajobs.records import count_statistics
-from rajobs.records.count_statistics import TWO_BY_TWO_STATISTICS, Ints, TwoByTwo
+from rajobs.records.statistics import count_statistics
+from rajobs.records.statistics.count_statistics import TWO_BY_TWO_STATISTICS, Ints, TwoByTwo
 
 
 def share_without_counts(entry: Entry, _: Mapping[str, Ints]) -> Iterator[Finding]:

@@ -1,13 +1,17 @@
-"""Metrics, each with an id and one definition, and their bootstrap intervals by patient."""
+"""Metrics, each with an id and one definition, and their intervals by patient."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rajobs.records import count_statistics
-from rajobs.records.count_statistics import Ints, Reals
+from rajobs.records.statistics import by_patient, count_statistics
+from rajobs.records.statistics.count_statistics import Ints, Reals
+from rajobs.records.statistics.intervals import Interval
+
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,17 +22,16 @@ class Answers:
     predicted: Ints
     p: Reals  # rows x classes
     patients: NDArray[np.str_]
-    drawn: Ints | None = None  # in a resample: the number of the drawn patient, since one may be drawn twice
-
-    @property
-    def patient_numbers(self) -> Ints:
-        """A number for each row's patient, from 0."""
-        return np.unique(self.patients, return_inverse=True)[1] if self.drawn is None else self.drawn
+    threshold: float | None = None  # probability of a class above the first, from which on it counts as found
 
     def take(self, rows: Ints) -> "Answers":
-        return Answers(
-            truth=self.truth[rows], predicted=self.predicted[rows], p=self.p[rows], patients=self.patients[rows]
+        return replace(
+            self, truth=self.truth[rows], predicted=self.predicted[rows], p=self.p[rows], patients=self.patients[rows]
         )
+
+
+Metric = Callable[[Answers], float]
+RowFlags = Callable[[Answers], Flags]
 
 
 def confusion(answers: Answers) -> Ints:
@@ -38,7 +41,7 @@ def confusion(answers: Answers) -> Ints:
     return np.bincount(flat, minlength=classes * classes).reshape(classes, classes)
 
 
-def _of_confusion(statistic: Callable[[Ints], float]) -> Callable[[Answers], float]:
+def _of_confusion(statistic: Callable[[Ints], float]) -> Metric:
     """A statistic of a confusion matrix as a metric of answers, with the same docstring."""
 
     def metric(answers: Answers) -> float:
@@ -94,13 +97,31 @@ def calibration_error(answers: Answers) -> float:
 
 
 def sensitivity_at_90(answers: Answers) -> float:
-    """Highest share found of those above the first class, at a threshold with 90 % specificity."""
-    score, positive = 1 - answers.p[:, 0], answers.truth > 0
-    if positive.all() or not positive.any():
-        return float("nan")
-    negatives = np.sort(score[~positive])
-    below = int(np.ceil(0.9 * len(negatives) - 1e-9))  # so many must be at or below the threshold
-    return float(np.mean(score[positive] > negatives[below - 1]))
+    """Share found of those above the first class, at the threshold with 90 % specificity on the validation part."""
+    return _share_above(answers, answers.truth > 0)
+
+
+def specificity_at_90(answers: Answers) -> float:
+    """Share of the first class below that threshold: how far its 90 % hold here."""
+    return 1 - _share_above(answers, answers.truth == 0)
+
+
+def _above_threshold(answers: Answers) -> Flags:
+    assert answers.threshold is not None, "metrics at a threshold are asked for only where there is one"
+    above: Flags = 1 - answers.p[:, 0] > answers.threshold
+    return above
+
+
+def _share_above(answers: Answers, among: Flags) -> float:
+    return float(_above_threshold(answers)[among].mean()) if among.any() else float("nan")
+
+
+def threshold_of_specificity(answers: Answers, specificity: float = 0.9) -> float | None:
+    """The lowest probability of a class above the first that this share of the first class does not exceed."""
+    negatives = np.sort(1 - answers.p[answers.truth == 0, 0])
+    if not len(negatives):
+        return None
+    return float(negatives[int(np.ceil(specificity * len(negatives) - 1e-9)) - 1])
 
 
 def _range_weights(totals: Ints) -> Reals:
@@ -118,7 +139,7 @@ def _range_weights(totals: Ints) -> Reals:
 
 def weighted_rmse(answers: Answers) -> float:
     """Mean over patients of the RMSE of their sites; ranges of true totals (0, 1, 2-3, 4-7, ...) have equal weight."""
-    patients = answers.patient_numbers
+    patients = np.unique(answers.patients, return_inverse=True)[1]
     squared = np.bincount(patients, weights=(answers.predicted - answers.truth) ** 2.0) / np.bincount(patients)
     totals = np.bincount(patients, weights=answers.truth).astype(np.int64)
     return float(np.sum(_range_weights(totals) * np.sqrt(squared)))
@@ -126,15 +147,16 @@ def weighted_rmse(answers: Answers) -> float:
 
 def weighted_total_error(answers: Answers) -> float:
     """Mean over patients of the absolute error of their total; weights as of the weighted RMSE."""
-    patients = answers.patient_numbers
+    patients = np.unique(answers.patients, return_inverse=True)[1]
     truth, named = (np.bincount(patients, weights=each).astype(np.int64) for each in (answers.truth, answers.predicted))
     return float(np.sum(_range_weights(truth) * np.abs(named - truth)))
 
 
-METRICS: dict[str, Callable[[Answers], float]] = {
+METRICS: dict[str, Metric] = {
     **BY_COUNTS,
     "auc": auc,
     "sensitivity_at_90": sensitivity_at_90,
+    "specificity_at_90": specificity_at_90,
     "calibration_error": calibration_error,
     "weighted_rmse": weighted_rmse,
     "weighted_total_error": weighted_total_error,
@@ -149,52 +171,58 @@ OF_SCORES = ("within_one", "qwk", "kappa_linear", "mae", *OF_TOTALS)
 LESS_IS_BETTER = ("multi_class_error", "mae", "calibration_error", *OF_TOTALS)
 
 
-def interval(
-    metric: Callable[[Answers], float], answers: Answers, *, draws: int = 500, seed: int = 0, level: float = 0.95
-) -> tuple[float, float]:
-    """Bootstrap interval: patients are drawn with all of their rows, and the middle `level` of the values is taken."""
-    values = [metric(each) for each in _drawn_again(answers, resamples(answers.patients, draws=draws, seed=seed))]
-    return quantiles(values, level)
+AT_THRESHOLD = ("sensitivity_at_90", "specificity_at_90")
+"""Metrics that need a threshold, which the validation part gives."""
 
 
-def figure(metric: Callable[[Answers], float], answers: Answers) -> dict[str, float]:
+def _all_rows(answers: Answers) -> Flags:
+    return np.ones(len(answers.truth), bool)
+
+
+SHARES: Mapping[Metric, tuple[RowFlags, RowFlags]] = MappingProxyType({
+    accuracy: (_all_rows, lambda a: a.truth == a.predicted),
+    BY_COUNTS["multi_class_error"]: (_all_rows, lambda a: a.truth != a.predicted),
+    BY_COUNTS["within_one"]: (_all_rows, lambda a: abs(a.truth - a.predicted) <= 1),
+    BY_COUNTS["any_sensitivity"]: (lambda a: a.truth > 0, lambda a: a.predicted > 0),
+    BY_COUNTS["any_specificity"]: (lambda a: a.truth == 0, lambda a: a.predicted == 0),
+    sensitivity_at_90: (lambda a: a.truth > 0, _above_threshold),
+    specificity_at_90: (lambda a: a.truth == 0, lambda a: ~_above_threshold(a)),
+})  # fmt: skip
+"""Metrics that are a share of rows: which rows count, and which of them are a part of the share."""
+BOUNDS: Mapping[Metric, tuple[float, float]] = MappingProxyType({
+    BY_COUNTS["kappa_unweighted"]: (-1, 1), kappa_linear: (-1, 1), qwk: (-1, 1), mae: (0, np.inf),
+    weighted_rmse: (0, np.inf), weighted_total_error: (0, np.inf),
+})  # fmt: skip
+"""The lowest and highest value of those metrics that do not go from 0 to 1."""
+
+
+def interval(metric: Metric, answers: Answers, *, level: float = 0.95) -> Interval:
+    """Of a share, Clopper and Pearson's on the effective sample size; else Student's t, from leaving patients out.
+
+    Both are in `statistics/by_patient.py`. Not a number with fewer than five patients.
+    """
+    if metric in SHARES:
+        among, hit = SHARES[metric]
+        chosen = among(answers)
+        return by_patient.share_interval(hit(answers)[chosen], answers.patients[chosen], level)
+    low, high = by_patient.student_interval(lambda rows: metric(answers.take(rows)), answers.patients, level)
+    least, most = BOUNDS.get(metric, (0, 1))
+    return max(low, least), min(high, most)
+
+
+def figure(metric: Metric, answers: Answers) -> dict[str, float]:
     """A metric's value with its interval."""
     low, high = interval(metric, answers)
     return {"value": metric(answers), "low": low, "high": high}
 
 
-def lead(
-    metric: Callable[[Answers], float], one: Answers, other: Answers, *, draws: int = 500, seed: int = 0
-) -> dict[str, float]:
+def lead(metric: Metric, one: Answers, other: Answers) -> dict[str, float]:
     """One's value minus the other's on the same rows, with the interval of the paired difference."""
     if not np.array_equal(one.truth, other.truth) or not np.array_equal(one.patients, other.patients):
         raise ValueError("two sets of answers can be compared only on the same rows")
-    draws_of_rows = resamples(one.patients, draws=draws, seed=seed)
-    pairs = zip(_drawn_again(one, draws_of_rows), _drawn_again(other, draws_of_rows), strict=True)
-    low, high = quantiles([metric(first) - metric(second) for first, second in pairs])
+
+    def difference(rows: Ints) -> float:
+        return metric(one.take(rows)) - metric(other.take(rows))
+
+    low, high = by_patient.student_interval(difference, one.patients)
     return {"value": metric(one) - metric(other), "low": low, "high": high}
-
-
-def _drawn_again(answers: Answers, draws_of_rows: Sequence[Ints]) -> Iterator[Answers]:
-    """The answers of each draw; a patient who is drawn twice is two patients."""
-    begins = np.zeros(len(answers.patients), np.int64)  # at the first row of each patient
-    begins[np.unique(answers.patients, return_index=True)[1]] = 1
-    for rows in draws_of_rows:
-        yield replace(answers.take(rows), drawn=np.cumsum(begins[rows]) - 1)
-
-
-def resamples(patients: NDArray[np.str_], *, draws: int, seed: int) -> list[Ints]:
-    """Row numbers of each bootstrap draw over patients."""
-    names, number = np.unique(patients, return_inverse=True)
-    rows_of = [np.flatnonzero(number == n) for n in range(len(names))]
-    rng = np.random.default_rng(seed)
-    return [np.concatenate([rows_of[n] for n in rng.integers(0, len(names), len(names))]) for _ in range(draws)]
-
-
-def quantiles(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:
-    """The ends of the middle `level` of the values, NaN left out."""
-    known = [value for value in values if not np.isnan(value)]
-    if not known:
-        return float("nan"), float("nan")
-    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)

@@ -262,7 +262,7 @@ def _metric_table(study: Study, facts: EvaluationFacts, target: str) -> PageTabl
     return PageTable(
         columns=("metric", "value", "95 % interval", "definition"),
         rows=tuple(rows),
-        caption=f"Metrics on {facts.judging_rows}, with intervals from resampled patients",
+        caption=f"Metrics on {facts.judging_rows}, with intervals by patient",
     )
 
 

@@ -81,7 +81,7 @@ STUDY = Study(
     headline="erosion.qwk",
     metrics=(
         "accuracy", "within_one", "qwk", "kappa_linear", "mae", "balanced_accuracy", "any_sensitivity",
-        "any_specificity", "sensitivity_at_90", "calibration_error", "weighted_rmse",
+        "any_specificity", "sensitivity_at_90", "specificity_at_90", "calibration_error", "weighted_rmse",
     ),
     summed=("jsn", "erosion"),
     recipes={"default": DEFAULT, "published": PUBLISHED, "drawn": DRAWN},

@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from rajobs.__main__ import main
-from rajobs.records import metrics
 from tests.jobs.in_process import KEY, in_process
 
 PATIENTS = 5
@@ -52,13 +51,6 @@ def ray_cluster(s3: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
 def one_thread() -> None:
     """As on a cluster, where a worker has one core: small networks are fastest, and bytes equal, on one thread."""
     torch.set_num_threads(1)
-
-
-@pytest.fixture
-def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Intervals from a few resamples, for tests that do not look at intervals: they take most of a judgement's time."""
-    for function in (metrics.interval, metrics.lead):
-        monkeypatch.setitem(function.__kwdefaults__, "draws", 20)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from rajobs.learning.bundle_description import (
 )
 from rajobs.learning.card import NO_EVIDENCE, card
 from rajobs.learning.ensemble import build_member
-from rajobs.learning.evaluation import evaluate_model, figures
+from rajobs.learning.judging.evaluation import evaluate_model, figures
 from rajobs.learning.recipe import Member, Recipe
 from rajobs.learning.samples.dataset import Dataset
 from rajobs.learning.study import Study

@@ -18,7 +18,7 @@ from rajobs.papers.findings import (
 )
 from rajobs.papers.paper_data import Entry, Number, Paper, read_paper, read_papers
 from rajobs.papers.unprinted_counts import counts_that_add_up, tables_of_two_readers
-from rajobs.records import count_statistics, intervals
+from rajobs.records.statistics import count_statistics, intervals
 
 ROOT = Path(__file__).parents[2]
 FINDINGS = {paper.number: audit_paper(paper) for paper in read_papers()}

@@ -20,6 +20,8 @@ from rajobs.jobs.train.dataset import LabelledData, count_by_placing, open_place
 from rajobs.jobs.train.splits import frozen_split
 from rajobs.learning import tabular_baseline
 from rajobs.learning.comparison import Comparison
+from rajobs.learning.judging.calibration import Calibration, combine
+from rajobs.learning.judging.validation import calibrate
 from rajobs.learning.reader_agreement import compare_readers
 from rajobs.learning.samples.dataset import LEARNING_PARTS
 from rajobs.learning.samples.row_arrays import previews
@@ -83,9 +85,14 @@ def evaluate(request: EvaluateRequest) -> str:
     brought = read_user_predictions(request.predictions, study) if request.predictions else None
     claim(store, "evaluate", identity)
     table = predict(bundles, source, split, request.mode, request.ray) if brought is None else brought
-    about = {"data": absolute(request.data)}  # where `phantom --like` finds the pictures of the errors
+    if bundles:
+        calibration = combine([bundle.description.calibration for bundle in bundles])
+    else:
+        calibration = calibrate(study, table.filter(pc.equal(table.column("split"), "validation")))
+    # Where `phantom --like` finds the pictures of the errors, and what the page's figures need beside the rows.
+    about = {"data": absolute(request.data), "calibration": json.dumps(calibration.to_json(), sort_keys=True)}
     store.put("predictions.parquet", to_parquet(table, PREDICTIONS, about=about))
-    facts = _facts(request, source, split, table, bundles)
+    facts = _facts(request, source, split, table, bundles, calibration)
     store.put("metrics.json", to_json({**run, **_metrics(facts)}))
     html, pictures = evaluation_page(study, facts, table, history, _thumbnails(source, table))
     for name, data in pictures.items():
@@ -102,8 +109,9 @@ def _test_rows(table: pa.Table) -> pa.Table:
 
 
 def _facts(
-    request: EvaluateRequest, source: LabelledData, split: pa.Table, table: pa.Table, bundles: Sequence[Bundle]
-) -> EvaluationFacts:
+    request: EvaluateRequest, source: LabelledData, split: pa.Table, table: pa.Table, bundles: Sequence[Bundle],
+    calibration: Calibration,
+) -> EvaluationFacts:  # fmt: skip
     study, test = source.study, _test_rows(table)
     rows = dict(bundles[0].description.rows) if bundles else {}
     ruled = not request.predictions and request.mode == "clean"
@@ -113,7 +121,7 @@ def _facts(
         budget=min((bundle.description.origin.budget for bundle in bundles), default=1.0),
         rows={**rows, **Counter(table.column("split").to_pylist())},
         models=tuple(_model_facts(bundle) for bundle in bundles),
-        figures=figures_of(study, test),
+        figures=figures_of(study, test, calibration.thresholds),
         rules=tuple(rule.sentence for rule in study.rules) if ruled else (),
         readers=tuple(compare_readers(study, test, source.readings)),
         baseline=tuple(_compare_baseline(source, split, test, cross_validated=cross_validated)),

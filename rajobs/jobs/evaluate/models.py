@@ -12,15 +12,15 @@ from rajobs.jobs import builtin, console
 from rajobs.jobs.train.dataset import LabelledData, build_dataset, prepare
 from rajobs.learning.bundle import Model
 from rajobs.learning.bundle_description import BundleDescription, find_bundles, read_description
-from rajobs.learning.evaluation import Evaluation, evaluate_model
-from rajobs.learning.samples.dataset import Dataset
+from rajobs.learning.judging.evaluation import Evaluation, evaluate_model
+from rajobs.learning.judging.predictions import predictions_table, vote
 from rajobs.learning.study import Rule, Study
 from rajobs.learning.targets import MISSING
-from rajobs.learning.voting import Ballot, Vote, apply_rule, combine_votes
+from rajobs.learning.voting import apply_rule
 from rajobs.records.errors import StoreError, UsageError
 from rajobs.records.store import Store, open_store
 from rajobs.records.tables.parquet_parts import list_parts, read_part
-from rajobs.records.tables.schemas import IMAGES, PREDICTIONS
+from rajobs.records.tables.schemas import IMAGES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,24 +113,7 @@ def predict(
         images = most.rows(dataset.arrays.rows).column("image_id").to_pylist()
         for rule in source.study.rules:
             votes[rule.target] = apply_rule(votes[rule.target], rule, _holds(source.store, rule, images))
-    return predictions_table(most, votes, dataset, [bundle.description.hash for bundle in bundles])
-
-
-def vote(study: Study, evaluations: Sequence[Evaluation]) -> dict[str, Vote]:
-    """By target, all models' answers as one."""
-    votes = {}
-    for target in study.targets:
-        ballots = [
-            Ballot(
-                p=each.p[target.name], answers=each.predicted[target.name],
-                ordered=each.answered_targets.get(target.name, target).ordered,
-                member_votes=each.votes.get(target.name),
-            )
-            for each in evaluations
-            if target.name in each.p
-        ]  # fmt: skip
-        votes[target.name] = combine_votes(target, ballots)
-    return votes
+    return predictions_table(most, votes, dataset.arrays.rows, [bundle.description.hash for bundle in bundles])
 
 
 def _holds(store: Store, rule: Rule, images: Sequence[str]) -> NDArray[np.bool_]:
@@ -140,25 +123,3 @@ def _holds(store: Store, rule: Rule, images: Sequence[str]) -> NDArray[np.bool_]
         table = read_part(store, key, IMAGES, ["image_id", rule.column])
         ruled += table.filter(pc.equal(table.column(rule.column), rule.value)).column("image_id").to_pylist()
     return np.isin(images, ruled)
-
-
-def predictions_table(
-    evaluation: Evaluation, votes: dict[str, Vote], dataset: Dataset, hashes: Sequence[str]
-) -> pa.Table:
-    """Answers to the labelled rows as the contract's table."""
-    rows: list[dict[str, object]] = []
-    known = evaluation.rows(dataset.arrays.rows).to_pylist()
-    for target in dataset.study.targets:
-        answer = votes[target.name]
-        for number, row in enumerate(known):
-            truth = evaluation.truth[target.name][number]
-            if truth != MISSING:
-                place = {
-                    name: row[name] for name in ("image_id", "extremity", "site", "side", "patient", "derived_from")
-                }
-                rows.append({
-                    **place, "target": target.name, "truth": target.classes[truth], "split": "test",
-                    "predicted": target.classes[answer.answers[number]], "p": answer.p[number].tolist(),
-                    "bundles": list(hashes), "dissent": answer.dissent_of_row(number),
-                })  # fmt: skip
-    return PREDICTIONS.rows(rows)

@@ -1,12 +1,13 @@
 """Predictions tables: those that a user brings, checked, and the figures that any of them comes to."""
 
-import numpy as np
+from collections.abc import Mapping
+
 import pyarrow as pa
 
-from rajobs.learning.evaluation import figures
+from rajobs.learning.judging.evaluation import figures
+from rajobs.learning.judging.predictions import answers_of
 from rajobs.learning.study import Study
-from rajobs.learning.targets import Target, encode
-from rajobs.records import metrics
+from rajobs.learning.targets import Target
 from rajobs.records.errors import BadTable, DataError
 from rajobs.records.store import open_store, split_uri
 from rajobs.records.tables.parquet_parts import check_predictions, read_file
@@ -39,19 +40,10 @@ def _check_target(table: pa.Table, target: Target) -> None:
         )
 
 
-def figures_of(study: Study, table: pa.Table) -> dict[str, dict[str, float]]:
+def figures_of(study: Study, table: pa.Table, thresholds: Mapping[str, float]) -> dict[str, dict[str, float]]:
     """Every metric of the study with its interval."""
-    answers = {}
-    for target in study.targets:
-        rows = [row for row in table.to_pylist() if row["target"] == target.name]
-        if rows:
-            answers[target.name] = metrics.Answers(
-                truth=encode(target, [row["truth"] for row in rows]),
-                predicted=encode(target, [row["predicted"] for row in rows]),
-                p=np.array([row["p"] for row in rows], np.float64),
-                patients=np.array([row["patient"] for row in rows], dtype=np.str_),
-            )
-    computed = figures(study, answers)
+    answers = {target.name: answers_of(target, table, thresholds.get(target.name)) for target in study.targets}
+    computed = figures(study, {name: of_target for name, of_target in answers.items() if of_target is not None})
     if not computed:
         raise DataError(f"no answer to a target of {study.name}")
     return computed

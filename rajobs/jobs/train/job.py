@@ -19,7 +19,9 @@ from rajobs.jobs.train.worker import check_workers, resources_on_cluster, run_wo
 from rajobs.learning.bundle import Model
 from rajobs.learning.bundle_description import BUNDLE, BundleDescription, Epochs, Origin
 from rajobs.learning.ensemble import build_member, check_rows_to_learn_from, count_learned_rows
-from rajobs.learning.evaluation import choose_most_accurate, evaluate_folds
+from rajobs.learning.judging.evaluation import choose_most_accurate, evaluate_folds
+from rajobs.learning.judging.predictions import predictions_table, vote
+from rajobs.learning.judging.validation import calibrate
 from rajobs.learning.networks import architectures
 from rajobs.learning.networks.starting_weights import apply_weights_option, find_starting_weights
 from rajobs.learning.recipe import Recipe, from_toml
@@ -166,6 +168,9 @@ def _describe(origin: Origin, study: Study, folds: Sequence[Dataset], trained: T
     model = Model(study=study, recipe=recipe, shape=shape, hash="", trained=trained.networks, device=pick_device())
     if recipe.combine == MOST_ACCURATE:
         model = replace(model, best=choose_most_accurate(model, folds, origin.mode))
+    evaluation = evaluate_folds(model, folds)
+    table = predictions_table(evaluation, vote(study, [evaluation]), folds[0].arrays.rows, [], "validation")
+    calibration = calibrate(study, table)
     return BundleDescription(
         origin=origin,
         shape=shape,
@@ -174,7 +179,8 @@ def _describe(origin: Origin, study: Study, folds: Sequence[Dataset], trained: T
         epochs={name: Epochs(run=len(s.history), kept=s.best_epoch) for name, s in trained.states.items()},
         rows={part: int(np.sum(folds[0].parts == part)) for part in PARTS},
         learned=count_learned_rows(folds[0]),
-        validation=evaluate_folds(model, folds).figures(),
+        validation=evaluation.figures(calibration.thresholds),
+        calibration=calibration,
         best=model.best,
     )
 

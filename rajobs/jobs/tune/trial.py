@@ -22,7 +22,7 @@ from rajobs.jobs.train.worker import run_workers
 from rajobs.jobs.tune.trial_config import TrialConfig, TrialReport
 from rajobs.learning.bundle import Model
 from rajobs.learning.ensemble import check_rows_to_learn_from
-from rajobs.learning.evaluation import Evaluation, evaluate_folds
+from rajobs.learning.judging.evaluation import Evaluation, evaluate_folds
 from rajobs.learning.networks.starting_weights import find_starting_weights
 from rajobs.learning.recipe import Member, Recipe, to_dict
 from rajobs.learning.samples.dataset import Dataset

@@ -8,10 +8,10 @@ import pytest
 
 from rajobs import studies
 from rajobs.imaging.rows import Row
-from rajobs.jobs.evaluate.models import vote
 from rajobs.jobs.score.extremity_rows import ExtremityInProgress, extremity_rows, fill_joints
 from rajobs.jobs.score.steps import Votes
-from rajobs.learning.evaluation import Evaluation
+from rajobs.learning.judging.evaluation import Evaluation
+from rajobs.learning.judging.predictions import vote
 from rajobs.learning.targets import Nominal, Target, predicted, scores
 from rajobs.learning.voting import Ballot, Vote, combine_votes, target_as_learnt
 from rajobs.learning.voting_models import VotingModels

@@ -96,7 +96,6 @@ def test_published_has_the_paper_s_counts_and_its_leak_alone(source: LabelledDat
     assert len([part for part in part_of.values() if part == "validation"]) == pytest.approx(0.2 * len(learnt), rel=0.2)
 
 
-@pytest.mark.usefixtures("few_draws")
 @pytest.mark.parametrize(("folds", "parts"), [(0, ["train"]), (5, ["train", "validation"])])
 def test_the_plain_model_learns_from_the_parts_that_the_networks_learn_from(
     source: LabelledData, folds: int, parts: list[str], monkeypatch: pytest.MonkeyPatch

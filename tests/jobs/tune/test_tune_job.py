@@ -25,7 +25,7 @@ from rajobs.jobs.tune.results import OUT_OF_TIME, ResultStore, TrialResult, repo
 from rajobs.jobs.tune.search import Deadline, SuccessiveHalving
 from rajobs.jobs.tune.trial import pack_answers
 from rajobs.jobs.tune.trial_config import TrialReport
-from rajobs.learning.evaluation import Evaluation
+from rajobs.learning.judging.evaluation import Evaluation
 from rajobs.learning.recipe import from_toml
 from rajobs.learning.space import read_space, space_text
 from rajobs.records.errors import UsageError

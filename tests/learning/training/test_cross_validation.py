@@ -8,7 +8,7 @@ import pytest
 
 from rajobs.learning.bundle import Model, TrainedNetwork, put_bundle
 from rajobs.learning.ensemble import build_member, network_name
-from rajobs.learning.evaluation import choose_most_accurate, evaluate_folds, evaluate_model
+from rajobs.learning.judging.evaluation import choose_most_accurate, evaluate_folds, evaluate_model
 from rajobs.learning.recipe import Recipe
 from rajobs.learning.samples.dataset import Dataset
 from rajobs.learning.study import Study

@@ -15,7 +15,7 @@ from rajobs.phantoms.ultrasound.parameter_estimation import colour_mask, estimat
 from rajobs.phantoms.ultrasound.scan_composition import Scan
 from rajobs.phantoms.ultrasound.scans import draw_like, draw_scans, sample_scan, sample_scan_with_masks
 from rajobs.phantoms.ultrasound.variation_ranges import VariationRanges
-from rajobs.records.count_statistics import kappa_linear
+from rajobs.records.statistics.count_statistics import kappa_linear
 
 pytestmark = pytest.mark.slow
 EACH = 24

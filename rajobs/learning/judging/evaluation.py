@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ class Evaluation:
             return rows
         return rows.set_column(rows.column_names.index("site"), "site", pa.array(self.sites.tolist(), pa.string()))
 
-    def answers(self, target: str) -> metrics.Answers:
+    def answers(self, target: str, threshold: float | None = None) -> metrics.Answers:
         """The labelled rows' answers to one target."""
         labelled = self.truth[target] != MISSING
         return metrics.Answers(
@@ -49,21 +50,27 @@ class Evaluation:
             predicted=self.predicted[target][labelled],
             p=self.p[target][labelled],
             patients=self.patients[labelled],
+            threshold=threshold,
         )
 
-    def figures(self) -> dict[str, dict[str, float]]:
-        """Every metric of the study with its interval."""
-        return figures(self.study, {name: self.answers(name) for name in self.p})
+    def figures(self, thresholds: Mapping[str, float] = MappingProxyType({})) -> dict[str, dict[str, float]]:
+        """Every metric of the study with its interval; by target, the thresholds of the metrics that need one."""
+        return figures(self.study, {name: self.answers(name, thresholds.get(name)) for name in self.p})
 
 
 def figures(study: Study, answers: Mapping[str, metrics.Answers]) -> dict[str, dict[str, float]]:
-    """Every metric of a study with its interval; accuracy also with the paper's classes."""
+    """Every metric of a study with its interval; accuracy also with the paper's classes.
+
+    Answers without a threshold have no metrics that need one.
+    """
     computed = {}
     for target in study.targets:
         of_target = answers.get(target.name)
         if of_target is None or not len(of_target.truth):
             continue
         for name in study.metrics_of(target):
+            if name in metrics.AT_THRESHOLD and of_target.threshold is None:
+                continue
             computed[f"{target.name}.{name}"] = metrics.figure(metrics.METRICS[name], of_target)
         if study.merged_classes and set(study.merged_classes) <= set(target.classes):
             as_printed = metrics.figure(metrics.accuracy, _with_printed_classes(study, target, of_target))

@@ -1,12 +1,13 @@
 """Closed-form confidence intervals of a share and of kappa, and p values of a difference between two groups."""
 
 from collections.abc import Callable
-from math import comb, erfc, exp, lgamma, log, log1p, sqrt
+from math import comb, erfc, sqrt
 from statistics import NormalDist
 
 import numpy as np
+from scipy import special
 
-from rajobs.records.count_statistics import Ints, kappa_costs, ratio
+from rajobs.records.statistics.count_statistics import Ints, kappa_costs, ratio
 
 Interval = tuple[float, float]
 Group = tuple[int, int]  # counts with and without the property
@@ -27,26 +28,12 @@ def wilson(part: int, whole: int, level: float = 0.95) -> Interval:
     return max(centre - half_width, 0.0), min(centre + half_width, 1.0)
 
 
-def clopper_pearson(part: int, whole: int, level: float = 0.95) -> Interval:
+def clopper_pearson(part: float, whole: float, level: float = 0.95) -> Interval:
     """Exact interval of a share: neither `part` or more nor `part` or less is rarer than (1 - level) / 2."""
     tail = (1 - level) / 2
-    low = _first_share(lambda share: 1 - _binomial_cdf(part - 1, whole, share) > tail) if part else 0.0
-    high = _first_share(lambda share: _binomial_cdf(part, whole, share) <= tail) if part < whole else 1.0
+    low = float(special.betaincinv(part, whole - part + 1, tail)) if part > 0 else 0.0
+    high = float(special.betaincinv(part + 1, whole - part, 1 - tail)) if part < whole else 1.0
     return low, high
-
-
-def _binomial_cdf(part: int, whole: int, share: float) -> float:
-    ways = (lgamma(whole + 1) - lgamma(k + 1) - lgamma(whole - k + 1) for k in range(part + 1))
-    return sum(exp(way + k * log(share) + (whole - k) * log1p(-share)) for k, way in enumerate(ways))
-
-
-def _first_share(is_true: Callable[[float], bool]) -> float:
-    """The share from which on a condition is true, by bisection."""
-    low, high = 0.0, 1.0
-    for _ in range(50):
-        middle = (low + high) / 2
-        low, high = (low, middle) if is_true(middle) else (middle, high)
-    return (low + high) / 2
 
 
 SHARE_INTERVALS: dict[str, Callable[[int, int], Interval]] = {

@@ -1,0 +1,1 @@
+"""Judging a model: its answers to rows that it did not learn from, as tables, and what validation says of them."""

@@ -1,0 +1,1 @@
+"""Statistics of counts and of rows by patient: pure functions of numbers and arrays."""
