@@ -73,6 +73,7 @@ class AnswerColumns:
     answer: str | None = None  # a text column takes the class, an integer column its number (the score)
     p: str | None = None  # a list column: the probability of each class
     p_of: Mapping[str, str] = field(default_factory=dict)  # class -> column of its probability
+    conformal: str | None = None  # a list column, of joints' scores: the conformal set
     disagreement: str | None = None  # column of the largest difference between several models
     dissent: str | None = None  # column of the share of members that answer something else
     least_p: float = 0.0  # an answer that is less likely leaves the columns empty
@@ -81,7 +82,7 @@ class AnswerColumns:
     @property
     def names(self) -> tuple[str, ...]:
         """All of these columns."""
-        columns = (self.answer, self.p, *self.p_of.values(), self.disagreement, self.dissent)
+        columns = (self.answer, self.p, self.conformal, *self.p_of.values(), self.disagreement, self.dissent)
         return tuple(name for name in columns if name is not None)
 
 
@@ -153,6 +154,13 @@ class Study:
         target = Nominal(name=self.points.name, classes=POINT_CLASSES)
         metrics = ("accuracy", "balanced_accuracy", "auc", "calibration_error")
         return replace(self, targets=(target,), headline=f"{target.name}.accuracy", metrics=metrics, merged_classes={})
+
+    @property
+    def conformal_targets(self) -> list[Target]:
+        """The targets whose answers score writes with a conformal set."""
+        columns = self.scores.columns if self.scores is not None else ()
+        named = {each.target for each in columns if each.conformal is not None}
+        return [target for target in self.targets if target.name in named]
 
     def target(self, name: str) -> Target:
         by_name = {target.name: target for target in self.targets}

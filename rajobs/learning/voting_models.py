@@ -1,7 +1,7 @@
 """The models of one study, which answer together, and the rows that each learnt from."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from rajobs.imaging.rows import Row
 from rajobs.learning.bundle import Images, Model
 from rajobs.learning.bundle_description import find_bundles, read_description
+from rajobs.learning.judging.calibration import Calibration, combine
 from rajobs.learning.samples.row_arrays import ViewRequest
 from rajobs.learning.study import Array, Study
 from rajobs.learning.voting import Ballot, Vote, combine_votes
@@ -31,19 +32,21 @@ class VotingModels:
     models: tuple[Model, ...]  # those that answer targets
     finders: tuple[Model, ...]  # those that show points
     learned_rows: tuple[Mapping[str, Mapping[str, int]], ...]  # per model: rows it learnt from, by target and site
+    calibration: Calibration = field(default_factory=Calibration)
 
     @classmethod
     def load(cls, study: Study, bundles: Sequence[BundleLocation]) -> "VotingModels":
-        loaded = [(Model.load(open_store(uri), folder, study), uri, folder) for uri, folder in dict.fromkeys(bundles)]
+        loaded = [
+            (Model.load(open_store(uri), folder, study), read_description(open_store(uri), folder))
+            for uri, folder in dict.fromkeys(bundles)
+        ]
+        answering = [(model, description) for model, description in loaded if model.answers_targets]
         return cls(
             study=study,
-            models=tuple(model for model, _, _ in loaded if model.answers_targets),
-            finders=tuple(model for model, _, _ in loaded if model.shows_points),
-            learned_rows=tuple(
-                read_description(open_store(uri), folder).learned
-                for model, uri, folder in loaded
-                if model.answers_targets
-            ),
+            models=tuple(model for model, _ in answering),
+            finders=tuple(model for model, _ in loaded if model.shows_points),
+            learned_rows=tuple(description.learned for _, description in answering),
+            calibration=combine([description.calibration for _, description in answering]),
         )
 
     @property

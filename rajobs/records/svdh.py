@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import sqrt
 from typing import Any
 
 from rajobs.records.anatomy import PARTS, SIDES, SITES
@@ -14,6 +15,8 @@ _EROSION_MAXIMA = {
     part: {site.name: site.erosion_max for site in SITES.values() if site.part == part and site.erosion_max is not None}
     for part in PARTS
 }
+SITES_OF = {part: {"jsn": _JSN_MAXIMA[part], "erosion": _EROSION_MAXIMA[part]} for part in PARTS}
+"""By hand or foot and score, the sites that count in a total, with their highest scores."""
 SITES_IN_METHOD = {part: len(_JSN_MAXIMA[part]) + len(_EROSION_MAXIMA[part]) for part in PARTS}
 HIGHEST_TOTAL = {part: sum(_JSN_MAXIMA[part].values()) + sum(_EROSION_MAXIMA[part].values()) for part in PARTS}
 HIGHEST = HIGHEST_TOTAL["hand"]
@@ -38,6 +41,12 @@ class Totals:
             jsn=row["jsn_total"], erosion=row["erosion_total"], svdh=row["svdh_total"], coverage=row["coverage"] or 0.0,
             lowest=row["svdh_lowest"], highest=row["svdh_highest"],
         )  # fmt: skip
+
+    def of(self, measure: str) -> int:
+        """One of the totals, which must have a scored site."""
+        value = {"jsn": self.jsn, "erosion": self.erosion, "svdh": self.svdh}[measure]
+        assert value is not None, measure
+        return value
 
     def columns(self) -> dict[str, int | float | None]:
         """The totals by the names of their columns."""
@@ -65,6 +74,56 @@ def totals(jsn: Mapping[str, int | None], erosion: Mapping[str, int | None], par
         lowest=total,
         highest=total + jsn_sum.missing + erosion_sum.missing,
     )
+
+
+LEAST_VARIANCE = 0.01
+"""Of a site's score: nobody is surer of a score than that."""
+
+
+def expected_score(p: Sequence[float]) -> tuple[float, float]:
+    """Mean and variance of a site's score by the probability of each score."""
+    mean = sum(score * share for score, share in enumerate(p))
+    return mean, sum((score - mean) ** 2 * share for score, share in enumerate(p)) + LEAST_VARIANCE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expected:
+    """The sum of the expected scores of some sites, its variance if sites err independently, and its highest value."""
+
+    total: float = 0.0
+    variance: float = 0.0
+    highest: int = 0
+    sites: int = 0
+
+    def __add__(self, other: "Expected") -> "Expected":
+        return Expected(
+            total=self.total + other.total, variance=self.variance + other.variance,
+            highest=self.highest + other.highest, sites=self.sites + other.sites,
+        )  # fmt: skip
+
+    def interval(self, width: float) -> tuple[float, float]:
+        """The total plus and minus so many standard deviations, as far as scores can go."""
+        half_width = width * sqrt(self.variance)
+        return max(self.total - half_width, 0.0), min(self.total + half_width, float(self.highest))
+
+
+def expected_totals(p: Mapping[str, Mapping[str, Sequence[float]]], part: str) -> dict[str, Expected]:
+    """By measure, the expected total of a hand or foot, from the probabilities by score and site; none without a site.
+
+    As in `totals`, the thumb's IP has no JSN.
+    """
+    sums = {
+        score: sum((_expected_site(of_score[site], sites[site]) for site in of_score if site in sites), Expected())
+        for score, sites in SITES_OF[part].items()
+        if (of_score := p.get(score, {}))
+    }
+    sums = {score: each for score, each in sums.items() if each.sites}
+    return {**sums, "svdh": sum(sums.values(), Expected())} if sums else {}
+
+
+def _expected_site(p: Sequence[float], highest: int) -> Expected:
+    total, variance = expected_score(p)
+    return Expected(total=total, variance=variance, highest=highest, sites=1)
 
 
 def patient_totals(extremities: Mapping[tuple[str, str], Totals]) -> Totals:

@@ -32,19 +32,19 @@ def build_visits(
     rows += [{**row, "kind": "scan"} for row in scans.select(list(SCAN_COLUMNS)).to_pylist()]
     rows += [{**row, "kind": "clinic"} for row in clinic]
     visits: list[dict[str, Any]] = []
-    for _, rows_of_patient in groupby(_sort_dated(rows), key=lambda row: row["patient"]):
+    for _, rows_of_patient in groupby(sort_dated(rows), key=lambda row: row["patient"]):
         visits += _visits_of_patient(list(rows_of_patient))
     return schema.rows(visits)
 
 
 def grades_by_visit(scans: pa.Table) -> dict[tuple[str, date], dict[str, int]]:
     """The scans' grades of joints by patient and day, and then by the column of the clinic table."""
-    frames = _sort_dated(scans.select(list(SCAN_COLUMNS)).to_pylist())
+    frames = sort_dated(scans.select(list(SCAN_COLUMNS)).to_pylist())
     visits = groupby(frames, key=_patient_and_day)
     return {visit: joint_grades(split_into_scans(list(frames_of_visit))) for visit, frames_of_visit in visits}
 
 
-def _sort_dated(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def sort_dated(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The rows with a date by patient and day; rows of one day keep their order."""
     return sorted((row for row in rows if row["visit_date"] is not None), key=_patient_and_day)
 
@@ -76,12 +76,7 @@ def _visits_of_patient(rows: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, 
 
 def _columns_of_films(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Totals of each hand and foot and of the patient, and the hands' stages; nothing without films."""
-    best = {
-        (side, part): row
-        for part in PARTS
-        for side in SIDES
-        if (row := _best_film([row for row in rows if (row["side"], row["part"]) == (side, part)]))
-    }
+    best = best_films(rows)
     totals = {place: Totals.from_columns(row) for place, row in best.items()}
     columns = {
         f"{side}_{part}_{name}": value
@@ -92,9 +87,13 @@ def _columns_of_films(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return columns | (patient_totals(totals).columns() if totals else {})
 
 
-def _best_film(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """Of several films of a hand or foot on one day, the row with the most sites scored, then the least doubt."""
+def best_films(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], Mapping[str, Any]]:
+    """By side and part, of several films of a hand or foot on one day the one with most sites scored, then least doubt.
+
+    Hands and feet whose side cannot be told are left out.
+    """
     order = sorted(
         rows, key=lambda row: (-(row["coverage"] or 0), row["doubt"] or 0, row["image_id"], row["extremity"])
     )
-    return order[0] if order else None
+    best = {(row["side"], row["part"]): row for row in reversed(order)}
+    return {place: best[place] for part in PARTS for side in SIDES if (place := (side, part)) in best}

@@ -74,7 +74,10 @@ STUDY = Study(
     scores=ScoreStep(
         table="joints",
         columns=(
-            *(AnswerColumns(target=name, answer=name, p=f"{name}_p") for name in ("jsn", "erosion")),
+            *(
+                AnswerColumns(target=name, answer=name, p=f"{name}_p", conformal=f"{name}_set")
+                for name in ("jsn", "erosion")
+            ),
             AnswerColumns(target="assessable", p_of={YES: "assessable_p"}),
         ),
     ),

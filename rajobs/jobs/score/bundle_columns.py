@@ -3,8 +3,10 @@
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+from rajobs.imaging.rows import JOINTS
 from rajobs.jobs.score.steps import ScoreSteps
 from rajobs.learning.bundle_description import BundleDescription, read_description
+from rajobs.learning.judging.calibration import Calibration, combine
 from rajobs.learning.study import Study
 from rajobs.learning.voting_models import BundleLocation
 from rajobs.records.store import open_store
@@ -27,6 +29,15 @@ def describe_bundles(steps: ScoreSteps, bundles: Mapping[str, Sequence[BundleLoc
                 drawn=description.origin.drawn,
             ))  # fmt: skip
     return described
+
+
+def joint_calibration(steps: ScoreSteps, bundles: Mapping[str, Sequence[BundleLocation]]) -> Calibration:
+    """What validation says of all the models that score joints."""
+    return combine([
+        read_description(open_store(uri), folder).calibration
+        for study in steps.filling(JOINTS)
+        for uri, folder in bundles.get(study.name, ())
+    ])  # fmt: skip
 
 
 def _columns(study: Study, description: BundleDescription) -> dict[str, tuple[str, ...]]:

@@ -1,6 +1,6 @@
 """Rows of extremities and joints out of votes: scores by site, totals, and the doubt that is left."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -10,16 +10,11 @@ from rajobs.jobs.score.steps import ASSESSABLE, Record, Votes, fill
 from rajobs.learning.study import AnswerColumns
 from rajobs.learning.targets import predicted
 from rajobs.learning.voting import Vote
-from rajobs.records.anatomy import FINGER_JOINTS, HAND_SITES, SITES
+from rajobs.records.anatomy import FINGER_JOINTS, HAND_SITES, JOINT_KINDS, SCORES, SITES
+from rajobs.records.changes import Widths
 from rajobs.records.doubt import doubt
-from rajobs.records.svdh import HIGHEST, totals
-from rajobs.records.tables.table_schema import TableSchema
-
-HIGHEST_SCORES: Mapping[str, Mapping[str, int | None]] = {
-    "jsn": {name: site.jsn_max for name, site in SITES.items()},
-    "erosion": {name: site.erosion_max for name, site in SITES.items()},
-}
-"""The method's scores: the highest at each site; None where the method has none."""
+from rajobs.records.statistics.conformal import score_set
+from rajobs.records.svdh import HIGHEST, expected_totals, totals
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,27 +61,32 @@ def fill_joints(
                 }
                 for study, columns, vote in votes.each():
                     if columns.target == study.assessable or votes.is_assessable(study, row):
-                        record |= _fill_site(hand, site, columns, vote, row, votes.schema)
+                        record |= _fill_site(hand, site, columns, vote, row, votes)
             hand.joints.append(record)
         first += len(hand.row.joints)
 
 
 def _fill_site(
-    hand: ExtremityInProgress, site: str, columns: AnswerColumns, vote: Vote, row: int, schema: TableSchema
+    hand: ExtremityInProgress, site: str, columns: AnswerColumns, vote: Vote, row: int, votes: Votes
 ) -> Record:
     """A site's answer; a score of the method goes no higher than the method does at this site."""
     p = vote.probabilities_at(row)
-    if columns.target not in HIGHEST_SCORES or p is None:
-        return fill(columns, schema, vote, row)
-    most = HIGHEST_SCORES[columns.target][site]
+    if columns.target not in SCORES or p is None:
+        return fill(columns, votes.schema, vote, row)
+    most = SITES[site].highest(columns.target)
     if most is None:
         return {}
     possible = p[: most + 1] / p[: most + 1].sum()
     hand.uncertainty.append(float(1 - possible.max()))
     hand.apart.append(float(vote.apart[row]))
     answer = vote.answers[row] if len(possible) == len(p) else predicted(vote.target, possible[None])[0]
-    filled = fill(columns, schema, _one_row(vote, row, int(answer)), 0)
-    return filled if columns.p is None else {**filled, columns.p: possible.tolist()}
+    filled = fill(columns, votes.schema, _one_row(vote, row, int(answer)), 0)
+    if columns.p is not None:
+        filled[columns.p] = possible.tolist()
+    least_p = votes.calibration.least_p.get(columns.target, {}).get(JOINT_KINDS[site])
+    if columns.conformal is not None and least_p is not None:
+        filled[columns.conformal] = score_set(possible, int(answer), least_p)
+    return filled
 
 
 def _one_row(vote: Vote, row: int, answer: int) -> Vote:
@@ -98,15 +98,17 @@ def _one_row(vote: Vote, row: int, answer: int) -> Vote:
     )  # fmt: skip
 
 
-def extremity_rows(hands: Sequence[ExtremityInProgress], votes: Votes, bundles: Sequence[str]) -> list[Record]:
-    """Rows of the extremities table; the joints' rows must be there already."""
+def extremity_rows(
+    hands: Sequence[ExtremityInProgress], votes: Votes, bundles: Sequence[str], widths: Widths
+) -> list[Record]:
+    """Rows of the extremities table; the joints' rows must be there already. `widths`: of the expected totals."""
     rows, measures = [], []
     for number, hand in enumerate(hands):
-        jsn, erosion = ({joint["site"]: joint.get(name) for joint in hand.joints} for name in HIGHEST_SCORES)
+        jsn, erosion = ({joint["site"]: joint.get(name) for joint in hand.joints} for name in SCORES)
         row: Record = {
             **hand.owner, "extremity": hand.row.extremity, "part": hand.part, "side": hand.row.side,
             "box": list(hand.row.box or ()), "bundles": list(bundles),
-            **totals(jsn, erosion, hand.part).columns(), **votes.fill(number),
+            **totals(jsn, erosion, hand.part).columns(), **_expected_columns(hand, widths), **votes.fill(number),
         }  # fmt: skip
         apart = [float(np.mean(hand.apart))] if hand.apart else []
         apart += [float(v.apart[number]) for _, _, v in votes.each() if v.probabilities_at(number) is not None]
@@ -116,6 +118,21 @@ def extremity_rows(hands: Sequence[ExtremityInProgress], votes: Votes, bundles: 
     return [
         {**row, **dict(zip(("doubt", "doubt_reasons"), doubt(by_reason)))} for row, by_reason in zip(rows, measures)
     ]
+
+
+def _expected_columns(hand: ExtremityInProgress, widths: Widths) -> Record:
+    """The expected totals, and the ends of their intervals where validation has seen enough patients."""
+    p = {
+        name: {joint["site"]: of_score for joint in hand.joints if (of_score := joint.get(f"{name}_p"))}
+        for name in SCORES
+    }
+    columns: Record = {}
+    for measure, expected in expected_totals(p, hand.part).items():
+        columns[f"{measure}_expected"] = expected.total
+        width = widths.get(hand.part, {}).get(measure)
+        if width is not None:
+            columns |= dict(zip((f"{measure}_expected_low", f"{measure}_expected_high"), expected.interval(width)))
+    return columns
 
 
 def _doubt_measures(row: Record, hand: ExtremityInProgress, apart: Sequence[float]) -> dict[str, float]:

@@ -12,7 +12,7 @@ import ray
 from rajobs import studies
 from rajobs.imaging.rows import VISITS
 from rajobs.jobs import builtin, cluster, console
-from rajobs.jobs.score.bundle_columns import describe_bundles
+from rajobs.jobs.score.bundle_columns import describe_bundles, joint_calibration
 from rajobs.jobs.score.corrections import film_corrections, hand_corrections
 from rajobs.jobs.score.steps import Record, ScoreSteps
 from rajobs.jobs.score.tables import GatheredTables, drop_gathered, gather
@@ -181,7 +181,7 @@ def _finish(
     store = open_store(out)
     store.sweep()
     of_visits = {study.name: VotingModels.load(study, bundles[study.name]) for study in steps.filling(VISITS)}
-    gathered = gather(data, store, steps, of_visits)
+    gathered = gather(data, store, steps, of_visits, joint_calibration(steps, bundles).widths)
     missing = [name for name in studies.names() if not identity["studies"].get(name) and name not in left_out]
     described = describe_bundles(steps, bundles)
     store.put(PAGE, _page(data, store, steps, gathered, missing, left_out, described).encode())

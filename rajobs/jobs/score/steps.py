@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
 
 from rajobs import studies
 from rajobs.imaging.rows import EXTREMITIES, FILMS, JOINTS, RowKind
+from rajobs.learning.judging.calibration import Calibration, combine
 from rajobs.learning.study import AnswerColumns, Study
 from rajobs.learning.targets import YES
 from rajobs.learning.voting import Vote
@@ -97,6 +99,11 @@ class Votes:
                 vote = self.by_study.get(study.name, {}).get(columns.target)
                 if vote is not None:
                     yield study, columns, vote
+
+    @cached_property
+    def calibration(self) -> Calibration:
+        """What validation says of all of these models."""
+        return combine([self.models[study.name].calibration for study in self.studies])
 
     @property
     def hashes(self) -> list[str]:

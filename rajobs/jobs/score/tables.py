@@ -21,10 +21,11 @@ from rajobs.imaging.rows import CLINIC_TABLE, VISITS, Row
 from rajobs.jobs.score.steps import Record, ScoreSteps, Votes
 from rajobs.learning.samples.row_arrays import ViewRequest, draw_visits
 from rajobs.learning.voting_models import VotingModels
+from rajobs.records.changes import JOINT_COLUMNS, Widths, build_changes
 from rajobs.records.store import Store
-from rajobs.records.tables.csv_files import csv_file, to_csv
+from rajobs.records.tables.csv_files import csv_file
 from rajobs.records.tables.parquet_parts import iterate_parts, list_parts, open_part, read_part, to_parquet
-from rajobs.records.tables.schemas import CHANGES, CLINIC, EXTREMITIES, ULTRASOUND
+from rajobs.records.tables.schemas import CHANGES, CLINIC, EXTREMITIES, JOINTS, ULTRASOUND
 from rajobs.records.tables.table_schema import TableSchema
 from rajobs.records.visits import EXTREMITY_COLUMNS, SCAN_COLUMNS, build_visits, grades_by_visit
 from rajobs.reports.score.tallies import FilmTally, HandTally, VisitTally
@@ -53,8 +54,13 @@ def drop_gathered(store: Store, steps: ScoreSteps) -> None:
         store.delete(key)
 
 
-def gather(data: Store, store: Store, steps: ScoreSteps, models: Mapping[str, VotingModels]) -> GatheredTables:
-    """Write a CSV of each table, the visits, for which `models` are asked, and the changes; the counts of all."""
+def gather(
+    data: Store, store: Store, steps: ScoreSteps, models: Mapping[str, VotingModels], widths: Widths
+) -> GatheredTables:
+    """Write a CSV of each table, the visits, for which `models` are asked, and the changes; the counts of all.
+
+    `widths`: of the intervals of expected changes.
+    """
     gathered, tables = GatheredTables(), steps.part_tables
     drop_gathered(store, steps)
     with ExitStack() as stack:
@@ -69,16 +75,16 @@ def gather(data: Store, store: Store, steps: ScoreSteps, models: Mapping[str, Vo
             gathered.films.add(of_part["films"], part)
             gathered.hands.add(of_part["extremities"], of_part["joints"], part)
             gathered.visits.add_scans(of_part["ultrasound"])
-    with csv_file(store, f"{VISITS_TABLE}.csv", steps.visits) as write_visits:
-        for number, table in enumerate(_visits(data, store, steps, models)):
-            store.put(f"{VISITS_TABLE}/part-{number:05}.parquet", to_parquet(table, steps.visits))
-            write_visits(table)
-            gathered.rows[VISITS_TABLE] += table.num_rows
-            gathered.visits.add(table)
-    changes = CHANGES.rows([])  # without rows: the changes between visits are not computed yet
-    store.put(f"{CHANGES_TABLE}/part-00000.parquet", to_parquet(changes, CHANGES))
-    store.put(f"{CHANGES_TABLE}.csv", to_csv(changes))
-    gathered.rows[CHANGES_TABLE] = changes.num_rows
+    with ExitStack() as stack:
+        schemas = {VISITS_TABLE: steps.visits, CHANGES_TABLE: CHANGES}
+        write = {name: stack.enter_context(csv_file(store, f"{name}.csv", schema)) for name, schema in schemas.items()}
+        for number, (visits, changes) in enumerate(_visits(data, store, steps, models, widths)):
+            for name, table in ((VISITS_TABLE, visits), (CHANGES_TABLE, changes)):
+                store.put(f"{name}/part-{number:05}.parquet", to_parquet(table, schemas[name]))
+                write[name](table)
+                gathered.rows[name] += table.num_rows
+            gathered.visits.add(visits)
+            gathered.visits.add_changes(changes)
     return gathered
 
 
@@ -92,11 +98,14 @@ class _Source:
     columns: Sequence[str]
 
 
-def _visits(data: Store, store: Store, steps: ScoreSteps, models: Mapping[str, VotingModels]) -> Iterator[pa.Table]:
-    """The second stage: lots of whole patients, which wait on this machine's disk for their turn."""
+def _visits(
+    data: Store, store: Store, steps: ScoreSteps, models: Mapping[str, VotingModels], widths: Widths
+) -> Iterator[tuple[pa.Table, pa.Table]]:
+    """The second stage, visits and changes, of lots of whole patients, which wait on this machine's disk."""
     sources = {
         "extremities": _Source(store=store, folder="extremities", schema=EXTREMITIES, columns=EXTREMITY_COLUMNS),
         "scans": _Source(store=store, folder="ultrasound", schema=ULTRASOUND, columns=SCAN_COLUMNS),
+        "joints": _Source(store=store, folder="joints", schema=JOINTS, columns=JOINT_COLUMNS),
     }
     if any(group.models for group in models.values()):
         sources["clinic"] = _Source(store=data, folder=CLINIC_TABLE, schema=CLINIC, columns=CLINIC.names)
@@ -111,10 +120,13 @@ def _visits(data: Store, store: Store, steps: ScoreSteps, models: Mapping[str, V
             tables = (t for _, t in iterate_parts(source.store, source.folder, source.schema, source.columns))
             _split_by_patient(tables, Path(folder) / name, lots)
         for lot in range(lots):
-            extremities, scans = (_read_lot(Path(folder) / name / str(lot)) for name in ("extremities", "scans"))
-            scans = scans or ULTRASOUND.arrow.empty_table()
-            asked = ask_about_visits(steps, models, _read_lot(Path(folder) / "clinic" / str(lot)), scans)
-            yield build_visits(extremities or EXTREMITIES.arrow.empty_table(), scans, asked, schema=steps.visits)
+            of_lot = {
+                name: _read_lot(Path(folder) / name / str(lot)) or source.schema.arrow.empty_table()
+                for name, source in sources.items()
+            }
+            asked = ask_about_visits(steps, models, of_lot.get("clinic"), of_lot["scans"])
+            visits = build_visits(of_lot["extremities"], of_lot["scans"], asked, schema=steps.visits)
+            yield visits, build_changes(of_lot["extremities"], of_lot["joints"], widths)
 
 
 def _split_by_patient(tables: Iterable[pa.Table], folder: Path, lots: int) -> None:

@@ -79,7 +79,9 @@ class ScoreWorker:
         fill_joints(hands, of_joints, spaces, [*finder, *of_joints.hashes])
         tables: dict[str, list[Record]] = {
             "films": films,
-            "extremities": extremity_rows(hands, of_hands, [*finder, *of_joints.hashes, *of_hands.hashes]),
+            "extremities": extremity_rows(
+                hands, of_hands, [*finder, *of_joints.hashes, *of_hands.hashes], of_joints.calibration.widths
+            ),
             "joints": [joint for hand in hands for joint in hand.joints],
             "ultrasound": self._scan_rows(scans, of_scans, records),
         }

@@ -1,6 +1,6 @@
-"""What the validation part says about a model's answers: the threshold of each target. It is kept in the bundle."""
+"""What the validation part says about a model's answers: thresholds, and how wide sets and intervals must be."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,21 +14,44 @@ class Calibration:
     thresholds: Mapping[str, float] = field(default_factory=dict)
     """By target, the probability of a class above the first with 90 % specificity."""
 
+    least_p: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """By target and kind of site, the least probability of a score in a conformal set of 90 %."""
+    widths: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """By hand or foot and measure, standard deviations from an expected total to either end of its 90 % interval."""
+
     def __bool__(self) -> bool:
-        return bool(self.thresholds)
+        return any(vars(self).values())
 
     def to_json(self) -> dict[str, Any]:
-        return {"thresholds": dict(self.thresholds)}
+        return {
+            name: {key: dict(value) if isinstance(value, Mapping) else value for key, value in of_kind.items()}
+            for name, of_kind in vars(self).items()
+        }
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Calibration":
-        return cls(thresholds=content.get("thresholds", {}))
+        return cls(**{name: content[name] for name in cls.__dataclass_fields__ if name in content})
 
 
 def combine(calibrations: Sequence[Calibration]) -> Calibration:
-    """That of models which answer together: their probabilities are averaged, and so are their thresholds."""
-    names = sorted({name for each in calibrations for name in each.thresholds})
-    return Calibration(thresholds={
-        name: float(np.mean([each.thresholds[name] for each in calibrations if name in each.thresholds]))
-        for name in names
-    })  # fmt: skip
+    """That of models which answer together: as their probabilities are averaged, so are their thresholds.
+
+    Of sets and intervals the widest count.
+    """
+    return Calibration(
+        thresholds=_combine([each.thresholds for each in calibrations], np.mean),
+        least_p=_combine_nested([each.least_p for each in calibrations], min),
+        widths=_combine_nested([each.widths for each in calibrations], max),
+    )
+
+
+def _combine_nested(
+    several: Sequence[Mapping[str, Mapping[str, float]]], rule: Callable[[list[float]], Any]
+) -> dict[str, dict[str, float]]:
+    names = sorted({name for each in several for name in each})
+    return {name: _combine([each[name] for each in several if name in each], rule) for name in names}
+
+
+def _combine(several: Sequence[Mapping[str, float]], rule: Callable[[list[float]], Any]) -> dict[str, float]:
+    names = sorted({name for each in several for name in each})
+    return {name: float(rule([each[name] for each in several if name in each])) for name in names}

@@ -14,9 +14,10 @@ from rajobs.learning.bundle import Model, TrainedMembers
 from rajobs.learning.points import LEAST_CONFIDENCE, UNKNOWN, joint_widths
 from rajobs.learning.samples.dataset import Dataset
 from rajobs.learning.study import Study
-from rajobs.learning.targets import MISSING, Target, encode, merge_classes
+from rajobs.learning.targets import MISSING, Target, encode, merge_classes, predicted
 from rajobs.learning.voting import Numbers, Probabilities
 from rajobs.records import metrics
+from rajobs.records.anatomy import SCORES, SITES
 
 CHUNK = 512  # rows in memory at a time
 
@@ -149,11 +150,13 @@ def evaluate_model(model: Model, dataset: Dataset, part: str) -> Evaluation:
     p: dict[str, list[Probabilities]] = {}
     answers: dict[str, list[Numbers]] = {}
     votes: dict[str, list[Numbers]] = {}
-    kinds = study.kind_numbers(dataset.arrays.rows.column("site").to_pylist())
+    sites = np.array(dataset.arrays.rows.column("site").to_pylist(), dtype=np.str_)
+    kinds = study.kind_numbers(sites.tolist())
     for start in range(0, max(len(at), 1), CHUNK):
         chunk = at[start : start + CHUNK]
         predictions, member_votes = model.predict_with_votes(dataset.arrays.take(chunk), kinds[chunk])
-        for name, (values, numbers) in predictions.items():
+        for name, (every, likeliest) in predictions.items():
+            values, numbers = within_method(model.answered_targets[name], sites[chunk], every, likeliest)
             p.setdefault(name, []).append(values)
             answers.setdefault(name, []).append(numbers)
             votes.setdefault(name, []).append(member_votes[name])
@@ -167,6 +170,19 @@ def evaluate_model(model: Model, dataset: Dataset, part: str) -> Evaluation:
         answered_targets=model.answered_targets,
         votes={name: np.concatenate(chunks, axis=1) for name, chunks in votes.items()},
     )
+
+
+def within_method(
+    target: Target, sites: NDArray[np.str_], p: Probabilities, answers: Numbers
+) -> tuple[Probabilities, Numbers]:
+    """Probabilities and answers without the scores that the method does not have at a site, as in score's tables."""
+    if target.name not in SCORES:
+        return p, answers
+    most = np.array([SITES[site].highest(target.name) if site in SITES else None for site in sites.tolist()], float)
+    beyond = np.arange(p.shape[1]) > most[:, None]  # nothing is where a site has no such score
+    possible = np.where(beyond, 0.0, p)
+    possible /= possible.sum(axis=1, keepdims=True)
+    return possible, np.where(beyond.any(axis=1), predicted(target, possible), answers)
 
 
 def evaluate_points(model: Model, dataset: Dataset, part: str) -> Evaluation:

@@ -1,21 +1,64 @@
 """A model's calibration, from its answers to the validation part."""
 
+from collections.abc import Iterator
+
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from rajobs.learning.judging.calibration import Calibration
 from rajobs.learning.judging.predictions import answers_of
+from rajobs.learning.judging.totals import hand_totals
 from rajobs.learning.study import Study
+from rajobs.learning.targets import Target
 from rajobs.records import metrics
+from rajobs.records.statistics.conformal import conformal_bound
 
 
 def calibrate(study: Study, predictions: pa.Table) -> Calibration:
-    """The calibration by the predictions of validation rows."""
-    thresholds: dict[str, float] = {}
+    """The calibration by the predictions of validation rows; what they are too few for is left out."""
+    return Calibration(
+        thresholds=dict(_thresholds(study, predictions)),
+        least_p={
+            target.name: bounds
+            for target in study.conformal_targets
+            if (bounds := dict(_least_p(study, target, predictions)))
+        },
+        widths=_widths(predictions),
+    )
+
+
+def _thresholds(study: Study, predictions: pa.Table) -> Iterator[tuple[str, float]]:
     for target in study.targets:
         answers = answers_of(target, predictions)
-        if answers is None or not set(metrics.AT_THRESHOLD) & set(study.metrics_of(target)):
-            continue
-        threshold = metrics.threshold_of_specificity(answers)
-        if threshold is not None:
-            thresholds[target.name] = threshold
-    return Calibration(thresholds=thresholds)
+        if answers is not None and set(metrics.AT_THRESHOLD) & set(study.metrics_of(target)):
+            threshold = metrics.threshold_of_specificity(answers)
+            if threshold is not None:
+                yield target.name, threshold
+
+
+def _least_p(study: Study, target: Target, predictions: pa.Table) -> Iterator[tuple[str, float]]:
+    """By kind of site: sites of one kind look alike, and are scored alike well."""
+    rows_of_target = predictions.filter(pc.equal(predictions.column("target"), target.name))
+    answers = answers_of(target, rows_of_target)
+    if answers is None:
+        return
+    p_of_truth = answers.p[np.arange(len(answers.truth)), answers.truth]
+    kinds = np.array([study.kinds[site] for site in rows_of_target.column("site").to_pylist()])
+    for kind in np.unique(kinds):
+        rows = kinds == kind
+        bound = conformal_bound(1 - p_of_truth[rows], answers.patients[rows])
+        if bound is not None:
+            yield str(kind), 1 - bound
+
+
+def _widths(predictions: pa.Table) -> dict[str, dict[str, float]]:
+    widths: dict[str, dict[str, float]] = {}
+    totals = list(hand_totals(predictions))
+    for part, measure in sorted({(each.part, each.measure) for each in totals}):
+        chosen = [each for each in totals if (each.part, each.measure) == (part, measure)]
+        misfits, patients = np.array([each.misfit for each in chosen]), np.array([each.patient for each in chosen])
+        bound = conformal_bound(misfits, patients)
+        if bound is not None:
+            widths.setdefault(part, {})[measure] = bound
+    return widths

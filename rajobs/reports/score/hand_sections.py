@@ -120,18 +120,23 @@ def _progression(visits: VisitTally) -> list[Section]:
         return []
     rows: list[tuple[Cell, ...]] = [
         (
-            short_id(visit.patient), visit.svdh_total - visit.svdh_change, visit.svdh_total, f"{visit.svdh_change:+d}",
-            visit.days_since,
+            short_id(shown.patient), shown.days, shown.sites, f"{shown.change:+d}", _signed(shown.expected),
+            "" if shown.low is None else f"{_signed(shown.low)} to {_signed(shown.high)}",
         )
-        for visit in visits.fastest
+        for shown in visits.fastest
     ]  # fmt: skip
     lead = (
-        f"At {format_count(visits.changes.total(), 'visit')} the totals of both hands can be compared with those of "
-        "the visit before, because equally many sites are scored. The median change is "
-        f"{median(visits.changes):+.0f}. The table shows the largest changes."
+        f"At {format_count(visits.changes.total(), 'visit')} a patient's total can be compared with the visit before, "
+        "over the sites scored at both. The median change of the likeliest scores is "
+        f"{median(visits.changes):+.0f}. The expected change adds up expected scores, which see small changes of many "
+        "joints. The table shows the largest changes; the table `changes` has all of them, of each hand too."
     )
-    table = PageTable(columns=("patient", "before", "now", "change", "days between"), rows=tuple(rows))
-    return [Section(title="Progression", lead=lead, parts=(table,))]
+    columns = ("patient", "days between", "sites at both", "change", "expected change", "90 % interval")
+    return [Section(title="Progression", lead=lead, parts=(PageTable(columns=columns, rows=tuple(rows)),))]
+
+
+def _signed(value: float | None) -> str:
+    return "" if value is None else f"{value:+.1f}"
 
 
 def clinic_sections(visits: VisitTally) -> list[Section]:

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from rajobs.records.anatomy import SIDES
 from rajobs.records.svdh import HIGHEST
 from rajobs.records.tables.schemas import EXTREMITIES, VIEWS
 from rajobs.records.tables.table_schema import TableSchema
@@ -71,14 +69,17 @@ class ShownHand:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShownVisit:
-    """A visit with a large change of the total of both hands."""
+class ShownChange:
+    """A large change of a patient's total since the visit before, over the sites scored at both."""
 
     patient: str
     visit_date: date
-    svdh_total: int  # of both hands
-    svdh_change: int  # since the visit before
-    days_since: int
+    days: int
+    sites: int
+    change: int
+    expected: float | None
+    low: float | None
+    high: float | None
 
 
 class ShareCounts:
@@ -183,21 +184,26 @@ class VisitTally:
 
     def __init__(self) -> None:
         self.visits = self.clinic_visits = self.visits_filled = self.squares_filled = self.scans_without_place = 0
-        self.changes: Counter[int] = Counter()
-        self.fastest: list[ShownVisit] = []
+        self.changes: Counter[int] = Counter()  # of patients' totals since the visit before
+        self.fastest: list[ShownChange] = []
 
     def add(self, visits: pa.Table) -> None:
         """Count a part of the visits table: all visits of some patients, in order."""
         self.visits += visits.num_rows
-        changed = _changed_visits(visits)
-        self.changes.update(visit.svdh_change for visit in changed)
-        fastest = [*self.fastest, *changed]
-        self.fastest = sorted(fastest, key=lambda visit: (-visit.svdh_change, visit.patient, visit.visit_date))
-        self.fastest = self.fastest[:FASTEST]
         squares = visits.column("squares_filled").drop_null()
         self.clinic_visits += len(squares)
         self.visits_filled += int(pc.sum(pc.greater(squares, 0)).as_py() or 0)
         self.squares_filled += int(pc.sum(squares).as_py() or 0)
+
+    def add_changes(self, changes: pa.Table) -> None:
+        """Count a part of the changes table: the patients' totals since the visit before."""
+        wanted = {"part": "all", "measure": "svdh", "since": "before"}
+        for name, value in wanted.items():
+            changes = changes.filter(pc.equal(changes.column(name), value))
+        self.changes.update(int(change) for change in changes.column("change").to_pylist())
+        largest = changes.sort_by([("change", "descending"), ("patient", "ascending"), ("visit_date", "ascending")])
+        fastest = [*self.fastest, *(_read_change(row) for row in largest.slice(0, FASTEST).to_pylist())]
+        self.fastest = sorted(fastest, key=lambda shown: (-shown.change, shown.patient, shown.visit_date))[:FASTEST]
 
     def add_scans(self, scans: pa.Table) -> None:
         """Count a part of the ultrasound table: the graded frames of which no label says whose joint they show."""
@@ -243,22 +249,12 @@ def _read_hand(part: str, row: Mapping[str, Any]) -> ShownHand:
     )
 
 
-def _changed_visits(visits: pa.Table) -> list[ShownVisit]:
-    """The visits whose totals of both hands can be compared with those of the last visit with films."""
-    totals, coverage = ([f"{side}_hand_{name}" for side in SIDES] for name in ("svdh_total", "coverage"))
-    columns = ["patient", "visit_date", "films", "days_since", *totals, *coverage]
-    rows = [row for row in visits.select(columns).to_pylist() if row["films"]]
-    changed = []
-    for before, now in pairwise(rows):
-        # A difference between totals of unlike numbers of sites is no change of the joints.
-        alike = before["patient"] == now["patient"] and all(before[name] == now[name] for name in coverage)
-        if alike and None not in [row[name] for row in (before, now) for name in totals]:
-            total, earlier = (sum(row[name] for name in totals) for row in (now, before))
-            changed.append(ShownVisit(
-                patient=now["patient"], visit_date=now["visit_date"], svdh_total=total, svdh_change=total - earlier,
-                days_since=now["days_since"],
-            ))  # fmt: skip
-    return changed
+def _read_change(row: Mapping[str, Any]) -> ShownChange:
+    return ShownChange(
+        patient=row["patient"], visit_date=row["visit_date"], days=row["days"], sites=row["sites"],
+        change=int(row["change"]), expected=row["expected_change"], low=row["expected_change_low"],
+        high=row["expected_change_high"],
+    )  # fmt: skip
 
 
 def _one_film_per_patient(films: Sequence[ShownFilm]) -> list[ShownFilm]:

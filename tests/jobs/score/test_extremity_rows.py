@@ -10,15 +10,18 @@ from rajobs import studies
 from rajobs.imaging.rows import Row
 from rajobs.jobs.score.extremity_rows import ExtremityInProgress, extremity_rows, fill_joints
 from rajobs.jobs.score.steps import Votes
+from rajobs.learning.judging.calibration import Calibration
 from rajobs.learning.judging.evaluation import Evaluation
 from rajobs.learning.judging.predictions import vote
 from rajobs.learning.targets import Nominal, Target, predicted, scores
 from rajobs.learning.voting import Ballot, Vote, combine_votes, target_as_learnt
 from rajobs.learning.voting_models import VotingModels
 from rajobs.records.anatomy import HAND_JSN_SITES
+from rajobs.records.svdh import LEAST_VARIANCE
 from rajobs.records.tables.schemas import EXTREMITIES, FILMS, JOINTS
 from rajobs.records.tables.table_schema import TableSchema
 
+NOT_CALIBRATED = Calibration()
 GRADES = studies.find("ultrasound_grading")
 
 
@@ -41,14 +44,17 @@ def vote_of(p: np.ndarray, apart: float = 0.0) -> Vote:
     )  # fmt: skip
 
 
-def votes_of(table: TableSchema, **by_target: Vote) -> Votes:
+def votes_of(table: TableSchema, calibration: Calibration = NOT_CALIBRATED, **by_target: Vote) -> Votes:
     """The votes of the studies that fill a table."""
     filling = tuple(study for study in studies.every() if study.scores is not None and study.scores.table == table.name)
     by_study = {
         study.name: {target.name: by_target[target.name] for target in study.targets if target.name in by_target}
         for study in filling
     }
-    nobody: Any = {study.name: VotingModels(study=study, models=(), finders=(), learned_rows=()) for study in filling}
+    nobody: Any = {
+        study.name: VotingModels(study=study, models=(), finders=(), learned_rows=(), calibration=calibration)
+        for study in filling
+    }
     return Votes(studies=filling, by_study=by_study, models=nobody, schema=table)
 
 
@@ -98,13 +104,29 @@ def test_probabilities_beyond_what_a_site_can_have_are_shared_among_the_rest() -
     assert row["erosion_p"] == pytest.approx([0, 0, 0.6, 0, 0, 0.4]) and row["erosion"] == 2
 
 
+def test_sets_and_expected_totals_are_as_wide_as_validation_says() -> None:
+    calibration = Calibration(least_p={"jsn": {"MCP": 0.25}}, widths={"hand": {"jsn": 2.0}})
+    hand, p = a_hand(0, "MCP2", "MCP3", "IP"), np.array([[0.1, 0.3, 0.6, 0, 0], [0, 1, 0, 0, 0], [0, 0, 0, 0, 1.0]])
+    votes = votes_of(JOINTS, calibration, jsn=vote_of(p), erosion=sure(2, 1, 0, classes=11))
+    fill_joints([hand], votes, NO_SPACES, [])
+    rows = {row["site"]: row for row in hand.joints}
+    assert rows["MCP2"]["jsn_set"] == [1, 2] and rows["MCP3"]["jsn_set"] == [1]
+    assert "jsn_set" not in rows["IP"] and "erosion_set" not in rows["MCP2"], "no patient has shown how wide"
+    (row,) = extremity_rows([hand], votes_of(EXTREMITIES), [], votes.calibration.widths)
+    assert row["jsn_expected"] == pytest.approx(1.5 + 1), "the thumb's IP has no narrowing in the method"
+    half_width = 2 * np.sqrt(0.45 + 2 * LEAST_VARIANCE)
+    assert row["jsn_expected_low"] == pytest.approx(2.5 - half_width)
+    assert row["svdh_expected"] == pytest.approx(5.5) and "svdh_expected_low" not in row
+    assert EXTREMITIES.rows([row]).num_rows == 1 and JOINTS.rows(hand.joints).num_rows == 22
+
+
 def test_totals_and_doubt_of_a_film_s_two_hands() -> None:
     hands = [a_hand(0, "MCP2", "MCP3"), a_hand(1, "MCP2", "MCP3", view_p=0.55)]
     votes = votes_of(JOINTS, jsn=sure(4, 4, 0, 0, classes=5), erosion=sure(5, 5, 0, 0, classes=11, apart=0.5))
     fill_joints(hands, votes, NO_SPACES, ["s"])
     stage = sure(5, 0, classes=6)
     ra = replace(vote_of(np.array([[0.0, 1.0], [0.2, 0.8]])), target=studies.find("ra_recognition").target("ra"))
-    left, right = extremity_rows(hands, votes_of(EXTREMITIES, ra=ra, stage=stage), ["s", "r"])
+    left, right = extremity_rows(hands, votes_of(EXTREMITIES, ra=ra, stage=stage), ["s", "r"], {})
     assert EXTREMITIES.rows([left, right]).num_rows == 2
     assert (left["svdh_total"], left["jsn_total"], left["erosion_total"]) == (18, 8, 10)
     assert left["coverage"] == pytest.approx(4 / 31) and left["svdh_highest"] == 18 + 13 * 4 + 14 * 5
@@ -127,7 +149,7 @@ def test_a_joint_that_is_not_assessable_has_no_score_and_is_a_reason_of_doubt() 
     assert {rows[site]["jsn"] for site in scored} == {1} and rows["MCP2"]["assessable_p"] == pytest.approx(0.6)
     assert all(rows[site]["jsn"] is None is rows[site]["jsn_p"] and rows[site]["x"] is not None for site in hidden)
     assert (rows[unknown]["assessable_p"], rows[unknown]["jsn"]) == (None, 1), "nobody can tell, so the score counts"
-    (row,) = extremity_rows([hand], votes_of(EXTREMITIES), ["s"])
+    (row,) = extremity_rows([hand], votes_of(EXTREMITIES), ["s"], {})
     assert row["jsn_total"] == sites - 3 and row["svdh_highest"] - row["svdh_total"] >= 3 * 4
     assert row["part"] == "hand" and "joints not assessable" in row["doubt_reasons"]
 
@@ -135,7 +157,7 @@ def test_a_joint_that_is_not_assessable_has_no_score_and_is_a_reason_of_doubt() 
 def test_hands_that_nobody_scored_are_not_doubted_for_it() -> None:
     hand = a_hand(0, "MCP2")
     fill_joints([hand], votes_of(JOINTS), NO_SPACES, [])
-    (row,) = extremity_rows([hand], votes_of(EXTREMITIES), [])
+    (row,) = extremity_rows([hand], votes_of(EXTREMITIES), [], {})
     assert row["svdh_total"] is None and row["coverage"] == 0 and row["doubt"] == 0 and "stage" not in row
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from rajobs.records.tables.schemas import EXTREMITIES, FILMS, JOINTS, VISITS
+from rajobs.records.tables.schemas import CHANGES, EXTREMITIES, FILMS, JOINTS
 from rajobs.reports.score.hand_sections import hand_sections
 from rajobs.reports.score.overlay import ScoredJoint, overlay
 from rajobs.reports.score.page import IntakeCounts, ScoreFacts, score_page
@@ -37,24 +37,24 @@ def tally(*hands: dict[str, Any]) -> HandTally:
     return counted
 
 
-def visit(patient: str, year: int, left: int | None, right: int, coverage: float = 0.5) -> dict[str, Any]:
+def change(patient: str, total: int, **more: Any) -> dict[str, Any]:
     return {
-        "patient": patient, "visit_date": date(year, 1, 1), "films": 1, "L_hand_svdh_total": left,
-        "R_hand_svdh_total": right, "L_hand_coverage": None if left is None else coverage, "R_hand_coverage": 0.5,
-        "days_since": 366, "bundles": ["b"],
+        "patient": patient, "part": "all", "measure": "svdh", "since": "before", "visit_date": date(2013, 1, 1),
+        "since_date": date(2012, 1, 1), "days": 366, "sites": 40, "change": total, "bundles": ["b"], **more,
     }  # fmt: skip
 
 
-def visits(*rows: dict[str, Any]) -> VisitTally:
+def changes(*rows: dict[str, Any]) -> VisitTally:
     counted = VisitTally()
-    counted.add(VISITS.rows(list(rows) or [visit("p", 2012, 10, 4), visit("p", 2013, 15, 6)]))
+    counted.add_changes(CHANGES.rows(list(rows)))
     return counted
 
 
 def test_the_page_ranks_hands_by_doubt_and_shows_what_was_drawn(read_page: Callable[[str], str], film: bytes) -> None:
     hands = tally(hand("a", 0.4, stage=3, ra_p=0.75), hand("b", 0.9), hand("c", 0.0, total=40), hand("d", 0.0))
+    grown = change("p", 7, expected_change=5.25, expected_change_low=-1.04, expected_change_high=11.5)
     assert [row.image_id for row in hands.shown()] == ["b", "a", "c", "d"]
-    sections = hand_sections(hands, visits(), {("b", 0): film})
+    sections = hand_sections(hands, changes(grown), {("b", 0): film})
     films = FilmTally()
     films.add(FILMS.rows([{"image_id": "a", "patient": "p", "fate": "kept", "bundles": []}]))
     page = score_page(FACTS, films, {}, sections)
@@ -63,22 +63,19 @@ def test_the_page_ranks_hands_by_doubt_and_shows_what_was_drawn(read_page: Calla
     assert "total 12 from 50 % of the sites (12 to 90 possible)" in text and "stage 3" in text
     assert "RA probability 75 %" in text
     assert "2 of 4 hands need review" in text and "partial Sharp/van der Heijde" in text
-    assert "At 1 visit the totals" in text and "p 14 21 +7 366" in text
+    assert "At 1 visit a patient" in text and "p 366 40 +7 +5.2 -1.0 to +11.5" in text
 
 
-def test_a_change_needs_both_hands_with_equally_many_sites_since_the_last_visit_with_films() -> None:
-    scans_alone = {**visit("p", 2013, None, 0), "films": 0, "R_hand_svdh_total": None, "R_hand_coverage": None}
-    changed = visits(visit("p", 2012, 10, 4), scans_alone, visit("p", 2014, 12, 9)).fastest
-    assert [(each.svdh_total, each.svdh_change) for each in changed] == [(21, 7)]
-    one_hand, other_sites, somebody = (
-        visit("p", 2013, None, 9), visit("p", 2013, 12, 9, coverage=0.9), visit("q", 2013, 12, 9)
-    )  # fmt: skip
-    for later in (one_hand, other_sites, somebody):
-        assert not visits(visit("p", 2012, 10, 4), later).changes
+def test_the_page_shows_the_largest_changes_of_patients_since_the_visit_before() -> None:
+    rows = [change(f"p{number}", number) for number in range(20)]
+    others = [change("q", 99, part="L_hand"), change("q", 99, since="first"), change("q", 0.5, measure="jsw")]
+    counted = changes(*rows, *others)
+    counted.add_changes(CHANGES.rows([change("r", 15)]))
+    assert counted.changes.total() == 21 and [shown.change for shown in counted.fastest[:6]] == [19, 18, 17, 16, 15, 15]
 
 
 def test_without_hands_there_is_no_section() -> None:
-    assert hand_sections(tally(), visits(), {}) == []
+    assert hand_sections(tally(), changes(), {}) == []
 
 
 def test_an_overlay_has_red_boxes_yellow_narrowing_and_blue_erosion() -> None:

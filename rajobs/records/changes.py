@@ -1,0 +1,140 @@
+"""Changes of scores and joint spaces between two visits of a patient, over the sites that have them at both."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import groupby
+from math import sqrt
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from rajobs.records.svdh import SITES_OF, expected_score
+from rajobs.records.tables.schemas import CHANGES, CHANGING_PARTS, MEASURES
+from rajobs.records.visits import best_films, sort_dated
+
+FILM_COLUMNS = ("patient", "visit_date", "image_id", "extremity", "part", "side", "coverage", "doubt")
+JOINT_COLUMNS = (
+    "patient", "image_id", "extremity", "site", "jsn", "jsn_p", "erosion", "erosion_p", "jsw_mm", "bundles",
+)  # fmt: skip
+SPACE = "jsw"
+SUMMED = {name: ("jsn", "erosion") if name == "svdh" else (name,) for name in MEASURES}
+"""The scores that add up to each measure."""
+DAYS_OF_YEAR = 365.25
+
+Widths = Mapping[str, Mapping[str, float]]
+"""By hand or foot and by measure, how many standard deviations a 90 % interval of an expected total reaches."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SiteValue:
+    """A site's likeliest score or joint space at one visit; of a score also its expectation and variance."""
+
+    value: float
+    expected: float | None = None
+    variance: float = 0.0
+
+
+Place = tuple[str, str, str]
+"""A hand or foot with its side, what is scored or measured, and the site."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredVisit:
+    """A patient's sites on one day, by place, and the bundles that answered."""
+
+    day: date
+    sites: Mapping[Place, SiteValue]
+    bundles: frozenset[str]
+
+    def of(self, part: str, summed: Sequence[str]) -> dict[Place, SiteValue]:
+        """The sites of a hand or foot, or of all, that some scores or the joint space stand for."""
+        return {place: site for place, site in self.sites.items() if part in (place[0], "all") and place[1] in summed}
+
+
+def build_changes(extremities: pa.Table, joints: pa.Table, widths: Widths) -> pa.Table:
+    """One row per patient, part, measure and pair of visits: each visit with the one before and with the first."""
+    of_film: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    for joint in joints.select(list(JOINT_COLUMNS)).to_pylist():
+        of_film.setdefault((joint["image_id"], joint["extremity"]), []).append(joint)
+    rows: list[dict[str, Any]] = []
+    films = sort_dated(extremities.select(list(FILM_COLUMNS)).to_pylist())
+    for patient, of_patient in groupby(films, key=lambda row: row["patient"]):
+        visits = [
+            _scored_visit(day, list(of_day), of_film)
+            for day, of_day in groupby(of_patient, key=lambda row: row["visit_date"])
+        ]
+        rows += [{"patient": patient, **row} for row in _changes_of_patient(visits, widths)]
+    return CHANGES.rows(rows)
+
+
+def _scored_visit(
+    day: date, films: Sequence[Mapping[str, Any]], joints: Mapping[tuple[str, int], Sequence[Mapping[str, Any]]]
+) -> ScoredVisit:
+    sites: dict[Place, SiteValue] = {}
+    bundles: set[str] = set()
+    for (side, part), film in best_films(films).items():
+        for joint in joints.get((film["image_id"], film["extremity"]), ()):
+            for what, value in _site_values(joint, part):
+                sites[f"{side}_{part}", what, joint["site"]] = value
+                bundles |= set(joint["bundles"])
+    return ScoredVisit(day=day, sites=sites, bundles=frozenset(bundles))
+
+
+def _site_values(joint: Mapping[str, Any], part: str) -> Iterator[tuple[str, SiteValue]]:
+    """What a joint has been scored and measured as; only scores of the method."""
+    for name, sites in SITES_OF[part].items():
+        if joint[name] is not None and joint["site"] in sites:
+            p = joint[f"{name}_p"]
+            mean, variance = (None, 0.0) if p is None else expected_score(p)
+            yield name, SiteValue(value=joint[name], expected=mean, variance=variance)
+    if joint["jsw_mm"] is not None:
+        yield SPACE, SiteValue(value=joint["jsw_mm"])
+
+
+def _changes_of_patient(visits: Sequence[ScoredVisit], widths: Widths) -> Iterator[dict[str, Any]]:
+    for part in CHANGING_PARTS:
+        for measure, summed in {**SUMMED, SPACE: (SPACE,)}.items():
+            there = [(visit, sites) for visit in visits if (sites := visit.of(part, summed))]
+            for number, (now, sites) in enumerate(there[1:], 1):
+                for since, (then, earlier) in (("before", there[number - 1]), ("first", there[0])):
+                    both = [place for place in sites if place in earlier]
+                    if both:
+                        days = (now.day - then.day).days
+                        yield {
+                            "part": part, "measure": measure, "since": since, "visit_date": now.day,
+                            "since_date": then.day, "days": days, "sites": len(both),
+                            "bundles": sorted(now.bundles | then.bundles),
+                            **_change(measure, [(place, sites[place], earlier[place]) for place in both], widths, days),
+                        }  # fmt: skip
+
+
+def _change(
+    measure: str, both: Sequence[tuple[Place, SiteValue, SiteValue]], widths: Widths, days: int
+) -> dict[str, Any]:
+    """The columns of a change: of scores the sum over sites, of joint spaces the mean."""
+    values = np.array([now.value - then.value for _, now, then in both], float)
+    change = float(values.mean() if measure == SPACE else values.sum())
+    expected = [
+        now.expected - then.expected for _, now, then in both if now.expected is not None and then.expected is not None
+    ]
+    columns: dict[str, Any] = {"change": change, "change_per_year": change / days * DAYS_OF_YEAR}
+    if len(expected) < len(both):
+        return columns
+    total = sum(expected)
+    columns |= {"expected_change": total, "change_per_year": total / days * DAYS_OF_YEAR}
+    half_width = _half_width(measure, both, widths)
+    if half_width is not None:
+        columns |= {"expected_change_low": total - half_width, "expected_change_high": total + half_width}
+    return columns
+
+
+def _half_width(measure: str, both: Sequence[tuple[Place, SiteValue, SiteValue]], widths: Widths) -> float | None:
+    """Half a 90 % interval: the two visits' errors count as independent, and those of hands and feet as one."""
+    variance: dict[str, float] = {}
+    for (part, _, _), now, then in both:
+        variance[part] = variance.get(part, 0.0) + now.variance + then.variance
+    width = {part: widths.get(part.partition("_")[2], {}).get(measure) for part in variance}
+    known = {part: value for part, value in width.items() if value is not None}
+    return sum(known[part] * sqrt(variance[part]) for part in variance) if len(known) == len(width) else None
