@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rajobs.learning.comparison import Comparison, FigureByMetric
+from rajobs.learning.judging.coverage import Coverage
 from rajobs.learning.recipe import Recipe, to_dict
 from rajobs.learning.study import Study
 from rajobs.records import metrics
@@ -32,6 +33,7 @@ from rajobs.reports.page import (
     format_cell,
     render,
 )
+from rajobs.reports.uncertainty import uncertainty_sections
 from rajobs.reports.wording import format_interval, format_list, format_percent, humanize, ratio, short_id
 
 MOST_WRONG = 12
@@ -75,6 +77,8 @@ class EvaluationFacts:
     rows: Mapping[str, int] = field(default_factory=dict)  # by part of the split
     figures: FigureByMetric = field(default_factory=dict)  # "<target>.<metric id>" to its figure on the test part
     rules: tuple[str, ...] = ()  # what was answered without a model, in sentences
+    sets: tuple[Coverage, ...] = ()  # how often conformal sets of scores hold the truth
+    totals: tuple[Coverage, ...] = ()  # and intervals of expected totals
     readers: tuple[Comparison, ...] = ()
     baseline: tuple[Comparison, ...] = ()
     placed: Mapping[str, int] = field(default_factory=dict)  # judged rows by who placed their joints: labels, models
@@ -116,6 +120,7 @@ def evaluation_page(
     sections = [
         _summary(study, facts, answered),
         *(_target_section(study, facts, each, predictions, drawn) for each in answered),
+        *uncertainty_sections(facts.sets, facts.totals),
         *member_sections(predictions),
         *reader_sections(facts.readers),
         *baseline_sections(facts.baseline),

@@ -21,6 +21,7 @@ from rajobs.jobs.train.splits import frozen_split
 from rajobs.learning import tabular_baseline
 from rajobs.learning.comparison import Comparison
 from rajobs.learning.judging.calibration import Calibration, combine
+from rajobs.learning.judging.coverage import set_coverage, total_coverage
 from rajobs.learning.judging.validation import calibrate
 from rajobs.learning.reader_agreement import compare_readers
 from rajobs.learning.samples.dataset import LEARNING_PARTS
@@ -122,6 +123,8 @@ def _facts(
         rows={**rows, **Counter(table.column("split").to_pylist())},
         models=tuple(_model_facts(bundle) for bundle in bundles),
         figures=figures_of(study, test, calibration.thresholds),
+        sets=tuple(set_coverage(study, test, calibration)),
+        totals=tuple(total_coverage(test, calibration)),
         rules=tuple(rule.sentence for rule in study.rules) if ruled else (),
         readers=tuple(compare_readers(study, test, source.readings)),
         baseline=tuple(_compare_baseline(source, split, test, cross_validated=cross_validated)),
@@ -142,6 +145,8 @@ def _metrics(facts: EvaluationFacts) -> dict[str, Any]:
     """The content of metrics.json."""
     return {
         "budget": facts.budget, "figures": facts.figures,
+        "sets": [coverage.to_dict() for coverage in facts.sets],
+        "totals": [coverage.to_dict() for coverage in facts.totals],
         "readers": [comparison.to_dict() for comparison in facts.readers],
         "baseline": [comparison.to_dict() for comparison in facts.baseline],
         "judges": facts.why_all_rows or "the test part",

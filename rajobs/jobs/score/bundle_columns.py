@@ -45,7 +45,13 @@ def _columns(study: Study, description: BundleDescription) -> dict[str, tuple[st
     answered = {target for target, sites in description.learned.items() if sites}
     columns: dict[str, tuple[str, ...]] = {}
     if study.scores is not None:
-        names = [name for each in study.scores.columns if each.target in answered for name in each.names]
+        names = [
+            name
+            for each in study.scores.columns
+            if each.target in answered
+            for name in each.names
+            if name != each.conformal or each.target in description.calibration.least_p
+        ]
         columns |= {study.scores.table: tuple(names)} if names else {}
     if study.points is not None and any(study.points.name in member.targets for member in recipe.members):
         columns |= PLACED

@@ -4,10 +4,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from rajobs import studies
 from rajobs.jobs.evaluate.predictions import figures_of
 from rajobs.learning.judging.calibration import Calibration, combine
+from rajobs.learning.judging.coverage import set_coverage, total_coverage
+from rajobs.learning.judging.totals import hand_totals
 from rajobs.learning.judging.validation import calibrate
 from rajobs.records.tables.schemas import PREDICTIONS
 
@@ -44,7 +47,42 @@ def test_a_threshold_comes_from_validation_alone_and_test_rows_show_how_far_it_h
     assert "jsn.sensitivity_at_90" not in without and "jsn.qwk" in without, "bundles of before have no threshold"
 
 
+@pytest.mark.parametrize(("patients", "most"), [(12, 0.99), (60, 0.93)])
+def test_sets_and_totals_hold_nine_truths_in_ten(patients: int, most: float) -> None:
+    """With few patients more: a bound holds whole patients, and the next one may be unlike all of them."""
+    held: dict[str, list[float]] = {"jsn": [], "svdh": []}
+    for split in range(12):
+        calibration = calibrate(SCORING, answers(1000 + split, patients))
+        test = answers(split, 60)
+        (of_set,) = (each for each in set_coverage(SCORING, test, calibration) if each.what == "jsn")
+        (of_total,) = (each for each in total_coverage(test, calibration) if each.what == "svdh")
+        held["jsn"].append(of_set.covered["value"])
+        held["svdh"].append(of_total.covered["value"])
+        assert of_set.rows == 240 and of_total.rows == 120 and of_set.patients == of_total.patients == 60
+    assert all(0.87 < np.mean(values) < most for values in held.values()), held
+
+
+def test_without_nine_patients_there_is_no_set_and_no_interval() -> None:
+    few = calibrate(SCORING, answers(0, patients=8))
+    assert few.thresholds and not few.least_p and not few.widths
+    assert not [*set_coverage(SCORING, answers(1), few), *total_coverage(answers(1), few)]
+
+
+def test_totals_are_expected_over_the_labelled_sites_of_each_hand() -> None:
+    hand = next(each for each in hand_totals(answers(0)) if each.measure == "svdh")
+    rows = [row for row in answers(0).to_pylist() if (row["image_id"], row["extremity"]) == ("film 0", 0)]
+    assert (hand.patient, hand.part, hand.expected.sites, hand.expected.highest) == ("p0", "hand", 4, 2 * 4 + 2 * 5)
+    assert hand.truth == sum(int(row["truth"]) for row in rows)
+    assert hand.expected.total == pytest.approx(sum(np.arange(len(row["p"])) @ row["p"] for row in rows), abs=1e-5)
+
+
 def test_models_that_answer_together_have_one_calibration() -> None:
     one, other = Calibration(thresholds={"jsn": 0.2, "erosion": 0.4}), Calibration(thresholds={"jsn": 0.4})
     assert combine([one, other, Calibration()]).thresholds == {"erosion": 0.4, "jsn": 0.30000000000000004}
+    wide = Calibration(least_p={"jsn": {"MCP": 0.1}}, widths={"hand": {"jsn": 1.5, "svdh": 2.0}})
+    wider = Calibration(least_p={"jsn": {"MCP": 0.05}}, widths={"hand": {"jsn": 2.5}, "foot": {"jsn": 1.0}})
+    both = combine([wide, wider])
+    assert both.least_p == {"jsn": {"MCP": 0.05}}
+    assert both.widths == {"hand": {"jsn": 2.5, "svdh": 2.0}, "foot": {"jsn": 1.0}}
+    assert Calibration.from_json(wide.to_json()) == wide
     assert Calibration.from_json(one.to_json()) == one and Calibration.from_json({}) == Calibration()
