@@ -1,0 +1,145 @@
+"""A scorer whose validation part has enough patients: its calibration goes through train, evaluate and score."""
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from rajobs import studies
+from rajobs.imaging.coding import encode, preview
+from rajobs.jobs.evaluate.job import EvaluateRequest, evaluate, read_metrics
+from rajobs.jobs.evaluate.predictions import figures_of
+from rajobs.jobs.score.bundle_columns import joint_calibration
+from rajobs.jobs.score.steps import ScoreSteps
+from rajobs.jobs.score.tables import gather
+from rajobs.jobs.score.worker import ScoreWorker
+from rajobs.jobs.train.job import TrainRequest, train
+from rajobs.learning.bundle_description import read_description
+from rajobs.learning.judging.calibration import Calibration
+from rajobs.learning.judging.coverage import set_coverage, total_coverage
+from rajobs.learning.recipe import Member, Recipe, Training, to_toml
+from rajobs.learning.voting_models import list_bundles
+from rajobs.records.manifest import to_json
+from rajobs.records.store import open_store
+from rajobs.records.tables.parquet_parts import read_table, to_parquet
+from rajobs.records.tables.schemas import CHANGES, EXTREMITIES, IMAGES, JOINTS, LABELS, VISITS
+from tests.jobs.in_process import in_process
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("here")]
+
+STUDY = studies.find("svdh_scoring")
+SITES = {"MCP2": (20, 40), "MCP3": (40, 40), "PIP2": (20, 16), "PIP3": (40, 16)}
+KEY = "images/part-0.parquet"
+PARTS = ("train",) * 10 + ("validation",) * 12 + ("test",) * 12
+VISIT_DAYS = (date(2012, 5, 1), date(2013, 5, 1))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Films of left hands at two visits; a joint is the darker, the higher its scores are."""
+    place = str(tmp_path_factory.mktemp("films") / "data")
+    store, rng = open_store(place), np.random.default_rng(0)
+    images: list[dict[str, Any]] = []
+    labels: list[dict[str, Any]] = []
+    for number, part in enumerate(PARTS):
+        for day in VISIT_DAYS:
+            name, pixels = f"i{number} {day.year}", rng.integers(120, 160, (60, 60), dtype=np.uint8)
+            for site, (x, y) in SITES.items():
+                score = int(rng.integers(0, 5))
+                pixels[y - 6 : y + 7, x - 6 : x + 7] -= np.uint8(20 * score)
+                values = {("svdh_scoring", "jsn"): score, ("svdh_scoring", "erosion"): score}
+                values |= {("joint_detection", "x"): x, ("joint_detection", "y"): y}
+                labels += [
+                    {
+                        "image_id": name, "side": "L", "study": study, "target": target, "site": site,
+                        "value": str(value), "reader": "truth", "split": part,
+                    }
+                    for (study, target), value in values.items()
+                ]  # fmt: skip
+            images.append({
+                "image_id": name, "patient": f"p{number}", "visit_date": day, "frame": 0, "modality": "DX", "rows": 60,
+                "columns": 60, "bits": 8, "doppler": False, "spacing_mm": 0.2, "preview": preview(pixels, None),
+                "pixels": encode(pixels),
+            })  # fmt: skip
+    store.put(KEY, to_parquet(IMAGES.rows(images), IMAGES))
+    store.put("labels/part-0.parquet", to_parquet(LABELS.rows(labels), LABELS))
+    store.put("manifest.json", to_json({"job": "ingest", "hash": "h", "key": "k"}))
+    return place
+
+
+@pytest.fixture(scope="module")
+def models(data: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    out = tmp_path_factory.mktemp("calibrated")
+    small = Member(
+        name="joints", architecture="compact", settings={"width": 4, "stages": 2}, targets=("jsn", "erosion")
+    )
+    recipe = Recipe(view={"size": 16}, members=(small,), training=Training(epochs=2, learning_rate=1e-2))
+    (out / "small.toml").write_text(to_toml(recipe))
+    with in_process():
+        train(TrainRequest(study=STUDY.name, data=data, out=str(out / "models"), recipe=str(out / "small.toml")))
+    return str(out / "models")
+
+
+@pytest.fixture(scope="module")
+def calibration(models: str) -> Calibration:
+    ((_, folder),) = list_bundles(models, STUDY.name)
+    return read_description(open_store(models), folder).calibration
+
+
+def test_train_keeps_what_validation_says_in_the_bundle(calibration: Calibration) -> None:
+    assert calibration.thresholds.keys() == calibration.least_p.keys() == {"jsn", "erosion"}
+    assert {kind for of_target in calibration.least_p.values() for kind in of_target} == {"MCP", "PIP"}
+    assert calibration.widths.keys() == {"hand"} and calibration.widths["hand"].keys() == {"jsn", "erosion", "svdh"}
+
+
+def test_every_figure_follows_from_the_predictions_file_alone(data: str, models: str, tmp_path: Path) -> None:
+    out = str(tmp_path / "judged")
+    page = evaluate(EvaluateRequest(study=STUDY.name, data=data, models=models, out=out))
+    table = pq.read_table(tmp_path / "judged" / "predictions.parquet")
+    calibration = Calibration.from_json(json.loads(table.schema.metadata[b"calibration"]))
+    written = read_metrics(out)
+    again = {
+        "figures": figures_of(STUDY, table, calibration.thresholds),
+        "sets": [each.to_dict() for each in set_coverage(STUDY, table, calibration)],
+        "totals": [each.to_dict() for each in total_coverage(table, calibration)],
+    }
+    assert json.loads(to_json(again)) == {name: written[name] for name in again}
+    assert "jsn.specificity_at_90" in written["figures"] and len(again["sets"]) == 4 and len(again["totals"]) == 3
+    assert {each["patients"] for each in again["totals"]} == {12} and "Intervals of expected totals" in Path(
+        page
+    ).read_text()
+
+
+def test_score_fills_sets_expected_totals_and_changes(
+    data: str, models: str, calibration: Calibration, tmp_path: Path
+) -> None:
+    steps, out = ScoreSteps.of_all_studies(), str(tmp_path / "tables")
+    bundles = {name: list_bundles(models, name) for name in steps.names}
+    ScoreWorker(data, out, bundles)({"key": KEY})
+    widths = joint_calibration(steps, bundles).widths
+    assert widths == calibration.widths
+    store = open_store(out)
+    counts = gather(open_store(data), store, steps, {}, widths).rows
+    joints = read_table(store, "joints", JOINTS).to_pylist()
+    scored = [joint for joint in joints if joint["jsn"] is not None]
+    assert {joint["site"] for joint in scored} == set(SITES)
+    assert all(joint["jsn"] in joint["jsn_set"] and joint["erosion"] in joint["erosion_set"] for joint in scored)
+    hands = read_table(store, "extremities", EXTREMITIES).to_pylist()
+    assert all(hand["svdh_expected_low"] <= hand["svdh_expected"] <= hand["svdh_expected_high"] for hand in hands)
+    expected = sum(np.arange(5) @ joint["jsn_p"] for joint in scored if joint["image_id"] == hands[0]["image_id"])
+    assert hands[0]["jsn_expected"] == pytest.approx(expected, abs=1e-4)
+    visits, changes = (read_table(store, name, schema) for name, schema in (("visits", VISITS), ("changes", CHANGES)))
+    assert counts["changes"] == changes.num_rows and counts["visits"] == visits.num_rows == 2 * len(PARTS)
+    totals = {(row["patient"], row["visit_date"]): row["svdh_total"] for row in visits.to_pylist()}
+    of_patients = [
+        row for row in changes.to_pylist() if (row["part"], row["measure"], row["since"]) == ("all", "svdh", "first")
+    ]
+    assert len(of_patients) == len(PARTS)
+    for row in of_patients:
+        first, last = (totals[row["patient"], day] for day in VISIT_DAYS)
+        assert row["change"] == last - first and row["sites"] == 8, "all are scored at both"
+        assert row["expected_change_low"] < row["expected_change"] < row["expected_change_high"]
