@@ -1,6 +1,6 @@
 """How often the 95 % intervals by patient cover the truth, and how wide they are, at 10, 15, 30 and 100 patients.
 
-    python benchmarks/intervals.py --cohorts 1000 --others 100
+    python benchmarks/intervals.py [--cohorts 1000] [--others 100] [--metrics qwk ...]
 
 Cohorts of scores 0 to 4 are drawn whose truth is known, 20 joints a patient; severity and the model's leaning are alike
 within a patient. Beside the product's intervals stand a percentile bootstrap and scipy's BCa, both by patient.
@@ -8,7 +8,7 @@ within a patient. Beside the product's intervals stand a percentile bootstrap an
 
 import argparse
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,10 +86,10 @@ METHODS: dict[str, Callable[[Metric, Answers], Interval]] = {
 }  # fmt: skip
 
 
-def coverage(setting: Setting, patients: int, method: str, cohorts: int, truth: dict[str, float]) -> dict[str, str]:
+def coverage(setting: Setting, patients: int, method: str, cohorts: int, truth: Mapping[str, float]) -> dict[str, str]:
     """By metric: share of the cohorts whose interval has the truth, and the mean width."""
     rng = np.random.default_rng(patients)
-    ends: dict[str, list[Interval]] = {name: [] for name in METRICS}
+    ends: dict[str, list[Interval]] = {name: [] for name in truth}
     for _ in range(cohorts):
         answers = setting.draw(rng, patients)
         for name, several in ends.items():
@@ -110,20 +110,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cohorts", type=int, default=1000, help="cohorts for the product's intervals")
     parser.add_argument("--others", type=int, default=100, help="cohorts for each other method, which takes longer")
+    parser.add_argument("--metrics", nargs="*", choices=METRICS, default=METRICS)
     args = parser.parse_args()
     np.seterr(all="ignore")
     warnings.simplefilter("ignore", stats.DegenerateDataWarning)  # BCa has no interval where all draws are equal
     for title, setting in SETTINGS.items():
         many = setting.draw(np.random.default_rng(0), 20_000)
-        truth = {name: metrics.METRICS[name](many) for name in METRICS}
-        print(f"\n{title}: coverage (mean width)\n{'':22}" + "".join(f"{name:>21}" for name in METRICS))
-        print(f"{'truth':22}" + "".join(f"{truth[name]:21.3f}" for name in METRICS))
+        truth = {name: metrics.METRICS[name](many) for name in args.metrics}
+        print(f"\n{title}: coverage (mean width)\n{'':22}" + "".join(f"{name:>21}" for name in args.metrics))
+        print(f"{'truth':22}" + "".join(f"{truth[name]:21.3f}" for name in args.metrics))
         for patients in SIZES:
             for method in METHODS:
                 cohorts = args.cohorts if method == "product" else args.others
                 if cohorts:
                     shown = coverage(setting, patients, method, cohorts, truth)
-                    print(f"{patients:4} {method:17}" + "".join(f"{shown[name]:>21}" for name in METRICS), flush=True)
+                    print(
+                        f"{patients:4} {method:17}" + "".join(f"{shown[name]:>21}" for name in args.metrics), flush=True
+                    )
 
 
 if __name__ == "__main__":
