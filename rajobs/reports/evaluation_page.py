@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from rajobs.learning.comparison import Comparison, FigureByMetric
 from rajobs.learning.judging.coverage import Coverage
+from rajobs.learning.judging.reliability import KindAgreement, TotalAgreement
 from rajobs.learning.recipe import Recipe, to_dict
 from rajobs.learning.study import Study
 from rajobs.records import metrics
@@ -33,6 +34,7 @@ from rajobs.reports.page import (
     format_cell,
     render,
 )
+from rajobs.reports.reliability import reliability_sections
 from rajobs.reports.uncertainty import uncertainty_sections
 from rajobs.reports.wording import format_interval, format_list, format_percent, humanize, ratio, short_id
 
@@ -79,6 +81,8 @@ class EvaluationFacts:
     rules: tuple[str, ...] = ()  # what was answered without a model, in sentences
     sets: tuple[Coverage, ...] = ()  # how often conformal sets of scores hold the truth
     totals: tuple[Coverage, ...] = ()  # and intervals of expected totals
+    kinds: tuple[KindAgreement, ...] = ()
+    agreement: tuple[TotalAgreement, ...] = ()
     readers: tuple[Comparison, ...] = ()
     baseline: tuple[Comparison, ...] = ()
     placed: Mapping[str, int] = field(default_factory=dict)  # judged rows by who placed their joints: labels, models
@@ -120,6 +124,7 @@ def evaluation_page(
     sections = [
         _summary(study, facts, answered),
         *(_target_section(study, facts, each, predictions, drawn) for each in answered),
+        *reliability_sections(facts.kinds, facts.agreement, drawn),
         *uncertainty_sections(facts.sets, facts.totals),
         *member_sections(predictions),
         *reader_sections(facts.readers),

@@ -134,6 +134,32 @@ def _format_unit_square(axes: Axes, x: str, y: str) -> None:
     axes.set_ylabel(y, color=INK)
 
 
+def scatter(x: Reals, y: Reals, x_name: str, y_name: str) -> bytes:
+    """Two measurements of the same things, with the line of equality."""
+    figure, axes = new_figure(5.2, 4.8)
+    most = 1.05 * max(float(x.max(initial=1)), float(y.max(initial=1)))
+    axes.plot([0, most], [0, most], color=SOFT, linewidth=1.0, linestyle="--", label="equal")
+    axes.scatter(x, y, s=16, color=COLOURS[0], alpha=0.5, linewidths=0)
+    axes.set_xlim(0, most)
+    axes.set_ylim(0, most)
+    axes.set_aspect("equal")
+    axes.set_xlabel(x_name, color=INK)
+    axes.set_ylabel(y_name, color=INK)
+    add_legend(axes, "upper left")
+    return to_png(figure)
+
+
+def differences(mean: Reals, difference: Reals, lines: Sequence[float]) -> bytes:
+    """Differences of two measurements by their mean; lines: the mean difference, then its limits of agreement."""
+    figure, axes = new_figure(5.6, 4.8)
+    for number, height in enumerate(lines):
+        axes.axhline(height, color=COLOURS[1], linewidth=1.4, linestyle="--" if number else "-")
+    axes.scatter(mean, difference, s=16, color=COLOURS[0], alpha=0.5, linewidths=0)
+    axes.set_xlabel("mean of both", color=INK)
+    axes.set_ylabel("difference", color=INK)
+    return to_png(figure)
+
+
 def losses(curves: Mapping[str, Mapping[str, Sequence[float | None]]], metric: str) -> bytes:
     """Curves of each member by epoch: `loss` and `validation_loss` on the left, `metric` on the right."""
     figure = Figure(figsize=(9.2, 3.8), dpi=150, layout="constrained", facecolor="white")

@@ -21,6 +21,7 @@ from rajobs.jobs.train.job import TrainRequest, train
 from rajobs.learning.bundle_description import read_description
 from rajobs.learning.judging.calibration import Calibration
 from rajobs.learning.judging.coverage import set_coverage, total_coverage
+from rajobs.learning.judging.reliability import kind_agreement, total_agreement
 from rajobs.learning.recipe import Member, Recipe, Training, to_toml
 from rajobs.learning.voting_models import list_bundles
 from rajobs.records.manifest import to_json
@@ -105,6 +106,8 @@ def test_every_figure_follows_from_the_predictions_file_alone(data: str, models:
     again = {
         "figures": figures_of(STUDY, table, calibration.thresholds),
         "sets": [each.to_dict() for each in set_coverage(STUDY, table, calibration)],
+        "kinds": [each.to_dict() for each in kind_agreement(STUDY, table)],
+        "agreement": [each.to_dict() for each in total_agreement(table)],
         "totals": [each.to_dict() for each in total_coverage(table, calibration)],
     }
     assert json.loads(to_json(again)) == {name: written[name] for name in again}

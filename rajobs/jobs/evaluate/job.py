@@ -22,6 +22,7 @@ from rajobs.learning import tabular_baseline
 from rajobs.learning.comparison import Comparison
 from rajobs.learning.judging.calibration import Calibration, combine
 from rajobs.learning.judging.coverage import set_coverage, total_coverage
+from rajobs.learning.judging.reliability import kind_agreement, total_agreement
 from rajobs.learning.judging.validation import calibrate
 from rajobs.learning.reader_agreement import compare_readers
 from rajobs.learning.samples.dataset import LEARNING_PARTS
@@ -125,6 +126,8 @@ def _facts(
         figures=figures_of(study, test, calibration.thresholds),
         sets=tuple(set_coverage(study, test, calibration)),
         totals=tuple(total_coverage(test, calibration)),
+        kinds=tuple(kind_agreement(study, test)),
+        agreement=tuple(total_agreement(test)),
         rules=tuple(rule.sentence for rule in study.rules) if ruled else (),
         readers=tuple(compare_readers(study, test, source.readings)),
         baseline=tuple(_compare_baseline(source, split, test, cross_validated=cross_validated)),
@@ -147,6 +150,8 @@ def _metrics(facts: EvaluationFacts) -> dict[str, Any]:
         "budget": facts.budget, "figures": facts.figures,
         "sets": [coverage.to_dict() for coverage in facts.sets],
         "totals": [coverage.to_dict() for coverage in facts.totals],
+        "kinds": [each.to_dict() for each in facts.kinds],
+        "agreement": [each.to_dict() for each in facts.agreement],
         "readers": [comparison.to_dict() for comparison in facts.readers],
         "baseline": [comparison.to_dict() for comparison in facts.baseline],
         "judges": facts.why_all_rows or "the test part",
