@@ -1,18 +1,32 @@
 """The section of evaluate's page about agreement with the readers: by kind of site, and of totals."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
-from rajobs.learning.judging.reliability import KIND_METRICS, KindAgreement, TotalAgreement
+from rajobs.learning.judging.reliability import KindAgreement, TotalAgreement
 from rajobs.records.tables.schemas import MEASURES
 from rajobs.reports import figures as draw
 from rajobs.reports.page import Cell, Figure, Figures, PageTable, Part, Section, format_cell
 from rajobs.reports.wording import format_figure, humanize
 
-KIND_COLUMNS = ("exact", "at most one off", "quadratic kappa", "linear kappa", "any: sensitivity", "any: specificity")
-assert len(KIND_COLUMNS) == len(KIND_METRICS)
-TOTAL_COLUMNS = ("ICC(2,1)", "ICC(3,1)", "Pearson", "mean difference", "lower limit", "upper limit")
+KIND_TABLES: Mapping[str, Mapping[str, str]] = {
+    "Scores by kind of site": {
+        "accuracy": "exact", "within_one": "at most one off", "qwk": "quadratic kappa",
+    },
+    "Linear kappa and any damage by kind of site": {
+        "kappa_linear": "linear kappa", "any_sensitivity": "any: sensitivity", "any_specificity": "any: specificity",
+    },
+}  # fmt: skip
+"""Tables by caption, with a name for the column of each figure: tables with all of them are wider than a page."""
+TOTAL_TABLES: Mapping[str, Mapping[str, str]] = {
+    "Expected totals and the readers'": {
+        "icc_agreement": "ICC(2,1)", "icc_consistency": "ICC(3,1)", "pearson": "Pearson",
+    },
+    "Differences of totals": {
+        "mean_difference": "mean difference", "low_limit": "lower limit", "high_limit": "upper limit",
+    },
+}  # fmt: skip
 
 
 def reliability_sections(
@@ -21,18 +35,29 @@ def reliability_sections(
     """None for studies that score no joints. The figures' PNG are added to `drawn`."""
     parts: list[Part] = []
     if kinds:
-        rows: list[tuple[Cell, ...]] = [
-            (humanize(each.target), each.kind, each.rows, each.patients, *_cells(each.figures)) for each in kinds
+        parts += [
+            PageTable(
+                columns=("score", "sites", "n", "patients", *names.values()),
+                rows=tuple(
+                    (humanize(each.target), each.kind, each.rows, each.patients, *_cells(each.figures, names))
+                    for each in kinds
+                ),
+                caption=caption,
+            )
+            for caption, names in KIND_TABLES.items()
         ]
-        columns = ("score", "sites", "n", "patients", *KIND_COLUMNS)
-        parts.append(PageTable(columns=columns, rows=tuple(rows), caption="Scores by kind of site"))
     if totals:
-        rows = [
-            (MEASURES[each.measure], each.part, len(each.truth), each.patients, *_cells(each.figures))
-            for each in totals
+        parts += [
+            PageTable(
+                columns=("total", "of", "n", "patients", *names.values()),
+                rows=tuple(
+                    (MEASURES[each.measure], each.part, len(each.truth), each.patients, *_cells(each.figures, names))
+                    for each in totals
+                ),
+                caption=caption,
+            )
+            for caption, names in TOTAL_TABLES.items()
         ]
-        columns = ("total", "of", "n", "patients", *TOTAL_COLUMNS)
-        parts.append(PageTable(columns=columns, rows=tuple(rows), caption="Expected totals and the readers'"))
         parts.append(Figures(figures=tuple(_figures([each for each in totals if each.measure == "svdh"], drawn))))
     if not parts:
         return []
@@ -44,8 +69,8 @@ def reliability_sections(
     return [Section(title="Agreement with the readers", lead=lead, parts=tuple(parts))]
 
 
-def _cells(figures: Mapping[str, Mapping[str, float]]) -> list[str]:
-    return [format_figure(figure) or format_cell(figure["value"]) for figure in figures.values()]
+def _cells(figures: Mapping[str, Mapping[str, float]], names: Collection[str]) -> list[Cell]:
+    return [format_figure(figures[name]) or format_cell(figures[name]["value"]) for name in names]
 
 
 def _figures(totals: Sequence[TotalAgreement], drawn: dict[str, bytes]) -> list[Figure]:

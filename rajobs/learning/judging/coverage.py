@@ -15,6 +15,7 @@ from rajobs.learning.judging.totals import hand_totals
 from rajobs.learning.study import Study
 from rajobs.records.statistics.by_patient import share_interval
 from rajobs.records.statistics.count_statistics import Reals
+from rajobs.records.tables.schemas import MEASURES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +59,8 @@ def total_coverage(predictions: pa.Table, calibration: Calibration) -> Iterator[
     """By hand or foot and measure, as far as there are intervals."""
     totals = list(hand_totals(predictions))
     for part, widths in calibration.widths.items():
-        for measure, width in widths.items():
+        for measure in (name for name in MEASURES if name in widths):
+            width = widths[measure]
             chosen = [each for each in totals if (each.part, each.measure) == (part, measure)]
             if chosen:
                 truth = np.array([each.truth for each in chosen])

@@ -14,6 +14,7 @@ LEAST_PATIENTS = 5  # with fewer, an interval would rest on single patients: the
 MOST_GROUPS = 500  # of patients that are left out together, where there are more patients
 ALIKE = 0.3
 """Intraclass correlation of a patient's rows that is assumed where too few patients differ to estimate it."""
+ROUNDING = 1e-9  # what is computed for a value that no patient changes is not always 0
 NO_INTERVAL = (float("nan"), float("nan"))
 
 
@@ -29,7 +30,7 @@ def student_interval(value: Callable[[Ints], float], patients: NDArray[np.str_],
     groups = int(np.ceil(len(names) / np.ceil(len(names) / MOST_GROUPS)))
     without = np.array([value(np.flatnonzero(number % groups != group)) for group in range(groups)])
     error = sqrt((groups - 1) / groups * float(((without - without.mean()) ** 2).sum()))
-    if not error > 0:
+    if not error > ROUNDING:
         return NO_INTERVAL
     half_width, middle = _student(level, groups - 1) * error, value(np.arange(len(patients)))
     return middle - half_width, middle + half_width

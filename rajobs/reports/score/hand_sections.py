@@ -129,7 +129,7 @@ def _progression(visits: VisitTally) -> list[Section]:
         f"At {format_count(visits.changes.total(), 'visit')} a patient's total can be compared with the visit before, "
         "over the sites scored at both. The median change of the likeliest scores is "
         f"{median(visits.changes):+.0f}. The expected change adds up expected scores, which see small changes of many "
-        "joints. The table shows the largest changes; the table `changes` has all of them, of each hand too."
+        "joints. The table shows the largest changes; the table changes has all of them, of each hand too."
     )
     columns = ("patient", "days between", "sites at both", "change", "expected change", "90 % interval")
     return [Section(title="Progression", lead=lead, parts=(PageTable(columns=columns, rows=tuple(rows)),))]

@@ -44,5 +44,7 @@ def test_the_page_shows_both() -> None:
     (section,) = reliability_sections(
         tuple(kind_agreement(SCORING, answers(0))), tuple(total_agreement(answers(0))), drawn
     )
-    assert set(drawn) == {"hand-totals.png", "hand-differences.png"} and "ICC(2,1)" in str(section)
+    assert set(drawn) == {"hand-totals.png", "hand-differences.png"}
+    (table,) = (part for part in section.parts if getattr(part, "caption", "") == "Differences of totals")
+    assert table.columns[4:] == ("mean difference", "lower limit", "upper limit") and len(table.rows) == 3
     assert reliability_sections((), (), drawn) == []
