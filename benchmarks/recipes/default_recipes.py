@@ -29,6 +29,7 @@ from rajobs.jobs.train.dataset import build_dataset, open_labelled_data, prepare
 from rajobs.jobs.train.splits import frozen_split
 from rajobs.learning.bundle import Model
 from rajobs.learning.bundle_description import find_bundles
+from rajobs.learning.judging.calibration import Calibration
 from rajobs.learning.judging.evaluation import evaluate_model
 from rajobs.learning.recipe import Member, Recipe, replace, to_toml
 from rajobs.records import metrics
@@ -148,12 +149,14 @@ def shown_equally(recipe: Recipe, times: int) -> Recipe:
 def compare_published(study: str, data: str, out: Path, published: Recipe, times: int, names: Sequence[str]) -> None:
     """Print the paired differences of two recipes that were shown the same rows equally often."""
     declared = studies.find(study)
-    tables = {}
+    tables, calibrations = {}, {}
     for name, recipe in (("default", declared.recipe("default")), ("published", published)):
         file = out / f"{study}-{name}-{times}.toml"
         file.write_text(to_toml(shown_equally(recipe, times)))
         judged = fitted(study, data, out, f"{name}-{times}", str(file))
-        tables[name] = ordered(pq.read_table(judged / "predictions.parquet"))
+        table = pq.read_table(judged / "predictions.parquet")
+        tables[name] = ordered(table)
+        calibrations[name] = Calibration.from_json(json.loads(table.schema.metadata[b"calibration"]))
     print(
         f"\n{study}, default minus published, every row shown {times} times, paired on "
         f"{tables['default'].num_rows} rows"
@@ -161,11 +164,15 @@ def compare_published(study: str, data: str, out: Path, published: Recipe, times
     for name in names:
         target, metric = name.split(".")
         one, other = (
-            target_answers(declared, declared.target(target), tables[n], "test") for n in ("default", "published")
+            dataclasses.replace(
+                target_answers(declared, declared.target(target), tables[who], "test").answers,
+                threshold=calibrations[who].thresholds.get(target),
+            )
+            for who in ("default", "published")
         )
-        for who, each in (("default", one), ("published", other)):
-            show(f"{name}, {who}", metrics.figure(metrics.METRICS[metric], each.answers))
-        show(f"{name}, difference", metrics.lead(metrics.METRICS[metric], one.answers, other.answers))
+        for who, answers in (("default", one), ("published", other)):
+            show(f"{name}, {who}", metrics.figure(metrics.METRICS[metric], answers))
+        show(f"{name}, difference", metrics.lead(metrics.METRICS[metric], one, other))
 
 
 def ordered(table: pa.Table) -> pa.Table:
