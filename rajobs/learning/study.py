@@ -125,6 +125,10 @@ class Study:
         number = {name: at for at, name in enumerate(dict.fromkeys(self.kinds.values()))}
         return np.array([number.get(self.kinds.get(site, ""), 0) for site in sites], np.int64)
 
+    def kinds_of(self, sites: Sequence[str]) -> NDArray[np.str_]:
+        """The kind of each row's site; empty for a site that is of no kind."""
+        return np.array([self.kinds.get(site, "") for site in sites], np.str_)
+
     def for_recipe(self, recipe: Recipe) -> "Study":
         """The study as a recipe answers it. If all members only show points, the question is whether each is found."""
         points = self.points.name if self.points is not None else None

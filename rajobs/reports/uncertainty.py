@@ -21,12 +21,13 @@ def uncertainty_sections(sets: Sequence[Coverage], totals: Sequence[Coverage]) -
             for each in totals
         ]  # fmt: skip
         names: tuple[str, ...] = (
-            "total", "of", "n", "patients", "held", "mean length", "mean error, expected", "mean error, likeliest",
+            "total", "of", "n", "patients", "truth inside", "mean length", "mean error, expected",
+            "mean error, likeliest",
         )  # fmt: skip
         parts.append(PageTable(columns=names, rows=tuple(rows), caption="Intervals of expected totals"))
     if sets:
         rows = [(humanize(each.what), each.of, each.rows, each.patients, _covered(each), each.width) for each in sets]
-        names = ("score", "sites", "n", "patients", "held", "mean scores in a set")
+        names = ("score", "sites", "n", "patients", "truth inside", "mean scores in a set")
         parts.append(PageTable(columns=names, rows=tuple(rows), caption="Sets of scores"))
     if not parts:
         return []

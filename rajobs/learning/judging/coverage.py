@@ -26,7 +26,7 @@ class Coverage:
     of: str  # kind of site, or hand or foot
     rows: int
     patients: int
-    covered: Mapping[str, float]  # share of rows whose truth is held, with its interval
+    covered: Mapping[str, float]  # share of rows whose truth is inside, with its interval
     width: float  # mean number of scores in a set, or mean length of an interval
     error: float  # mean distance of the answer, or of the expected total, from the truth
     likeliest_error: float | None = None  # of totals, that of the sum of the likeliest scores
@@ -42,16 +42,16 @@ def set_coverage(study: Study, predictions: pa.Table, calibration: Calibration) 
         answers = answers_of(target, rows)
         if answers is None:
             continue
-        kinds = np.array([study.kinds[site] for site in rows.column("site").to_pylist()])
+        kinds = study.kinds_of(rows.column("site").to_pylist())
         for kind, least_p in calibration.least_p.get(target.name, {}).items():
             chosen = np.flatnonzero(kinds == kind)
             if len(chosen):
                 of_kind = answers.take(chosen)
-                held = of_kind.p >= least_p
-                held[np.arange(len(chosen)), of_kind.predicted] = True
+                inside = of_kind.p >= least_p
+                inside[np.arange(len(chosen)), of_kind.predicted] = True
                 yield _coverage(
-                    target.name, kind, held[np.arange(len(chosen)), of_kind.truth], of_kind.patients,
-                    held.sum(axis=1), np.abs(of_kind.truth - of_kind.predicted),
+                    target.name, kind, inside[np.arange(len(chosen)), of_kind.truth], of_kind.patients,
+                    inside.sum(axis=1), np.abs(of_kind.truth - of_kind.predicted),
                 )  # fmt: skip
 
 
@@ -74,12 +74,12 @@ def total_coverage(predictions: pa.Table, calibration: Calibration) -> Iterator[
 
 
 def _coverage(
-    what: str, of: str, held: NDArray[np.bool_], patients: NDArray[np.str_], width: Reals, error: Reals,
+    what: str, of: str, inside: NDArray[np.bool_], patients: NDArray[np.str_], width: Reals, error: Reals,
     likeliest_error: float | None = None,
 ) -> Coverage:  # fmt: skip
-    low, high = share_interval(held, patients)
+    low, high = share_interval(inside, patients)
     return Coverage(
-        what=what, of=of, rows=len(held), patients=len(np.unique(patients)),
-        covered={"value": float(held.mean()), "low": low, "high": high}, width=float(width.mean()),
+        what=what, of=of, rows=len(inside), patients=len(np.unique(patients)),
+        covered={"value": float(inside.mean()), "low": low, "high": high}, width=float(width.mean()),
         error=float(error.mean()), likeliest_error=likeliest_error,
     )  # fmt: skip

@@ -1,20 +1,23 @@
 """A predictions table: several models' answers to the labelled rows, as one vote, beside the truth; and back again."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rajobs.learning.judging.evaluation import Evaluation
 from rajobs.learning.study import Study
 from rajobs.learning.targets import MISSING, Target, encode
 from rajobs.learning.voting import Ballot, Vote, combine_votes
 from rajobs.records import metrics
 from rajobs.records.tables.schemas import PREDICTIONS
 
+if TYPE_CHECKING:  # it brings torch along, which pages do without
+    from rajobs.learning.judging.evaluation import Evaluation
 
-def vote(study: Study, evaluations: Sequence[Evaluation]) -> dict[str, Vote]:
+
+def vote(study: Study, evaluations: Sequence["Evaluation"]) -> dict[str, Vote]:
     """By target, all models' answers as one."""
     votes = {}
     for target in study.targets:
@@ -32,7 +35,7 @@ def vote(study: Study, evaluations: Sequence[Evaluation]) -> dict[str, Vote]:
 
 
 def predictions_table(
-    evaluation: Evaluation, votes: Mapping[str, Vote], rows: pa.Table, hashes: Sequence[str], part: str = "test"
+    evaluation: "Evaluation", votes: Mapping[str, Vote], rows: pa.Table, hashes: Sequence[str], part: str = "test"
 ) -> pa.Table:
     """Answers to the labelled rows of a part, out of all prepared rows, as the contract's table."""
     answers: list[dict[str, object]] = []

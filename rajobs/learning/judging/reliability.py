@@ -57,7 +57,7 @@ def kind_agreement(study: Study, predictions: pa.Table) -> Iterator[KindAgreemen
         answers = answers_of(target, rows)
         if answers is None or not target.ordered or not study.kinds:
             continue
-        kinds = np.array([study.kinds[site] for site in rows.column("site").to_pylist()])
+        kinds = study.kinds_of(rows.column("site").to_pylist())
         for kind in dict.fromkeys(study.kinds.values()):
             of_kind = answers.take(np.flatnonzero(kinds == kind))
             if len(of_kind.truth):

@@ -1,16 +1,17 @@
 """The totals of labelled hands and feet in a predictions table: of the truth, and as expected by the model."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from math import sqrt
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from rajobs.records.anatomy import SCORES, SITES
-from rajobs.records.svdh import Expected, expected_totals, totals
+from rajobs.records.svdh import Expected, Totals, expected_totals, totals
 
-_COLUMNS = ["image_id", "extremity", "site", "patient", "target", "truth", "predicted", "p"]
+_COLUMNS = ("image_id", "extremity", "site", "patient", "target", "truth", "predicted", "p")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,33 +33,28 @@ class HandTotal:
         return abs(self.truth - self.expected.total) / sqrt(self.expected.variance)
 
 
-@dataclass(kw_only=True)
-class _Hand:
-    """The rows of a hand or foot, by target and site."""
-
-    patient: str
-    part: str
-    truth: dict[str, dict[str, int]] = field(default_factory=lambda: {name: {} for name in SCORES})
-    likeliest: dict[str, dict[str, int]] = field(default_factory=lambda: {name: {} for name in SCORES})
-    p: dict[str, dict[str, list[float]]] = field(default_factory=lambda: {name: {} for name in SCORES})
-
-
 def hand_totals(predictions: pa.Table) -> Iterator[HandTotal]:
     """Every hand's and foot's totals, in the order of the table; nothing of studies that do not score joints."""
-    hands: dict[tuple[str, int], _Hand] = {}
-    rows = predictions.filter(pc.is_in(predictions.column("target"), pa.array(SCORES))).select(_COLUMNS)
+    hands: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    rows = predictions.filter(pc.is_in(predictions.column("target"), pa.array(SCORES))).select(list(_COLUMNS))
     for row in rows.to_pylist():
         if row["site"] in SITES and row["p"]:
-            place = row["image_id"], row["extremity"]
-            hand = hands.setdefault(place, _Hand(patient=row["patient"], part=SITES[row["site"]].part))
-            target, site = row["target"], row["site"]
-            hand.truth[target][site] = int(row["truth"])
-            hand.likeliest[target][site] = int(row["predicted"])
-            hand.p[target][site] = row["p"]
-    for (image, extremity), hand in hands.items():
-        true, likeliest = (totals(of["jsn"], of["erosion"], hand.part) for of in (hand.truth, hand.likeliest))
-        for measure, expected in expected_totals(hand.p, hand.part).items():
+            hands.setdefault((row["image_id"], row["extremity"]), []).append(row)
+    for (image, extremity), joints in hands.items():
+        part = SITES[joints[0]["site"]].part
+        true, likeliest = (_totals(joints, column, part) for column in ("truth", "predicted"))
+        for measure, expected in expected_totals(dict(zip(SCORES, _by_score(joints, "p"), strict=True)), part).items():
             yield HandTotal(
-                image_id=image, extremity=extremity, patient=hand.patient, part=hand.part, measure=measure,
+                image_id=image, extremity=extremity, patient=joints[0]["patient"], part=part, measure=measure,
                 truth=true.of(measure), likeliest=likeliest.of(measure), expected=expected,
             )  # fmt: skip
+
+
+def _totals(joints: Sequence[Mapping[str, Any]], column: str, part: str) -> Totals:
+    jsn, erosion = ({site: int(value) for site, value in of.items()} for of in _by_score(joints, column))
+    return totals(jsn, erosion, part)
+
+
+def _by_score(joints: Sequence[Mapping[str, Any]], column: str) -> list[dict[str, Any]]:
+    """A column's values by site, of JSN and of erosion."""
+    return [{row["site"]: row[column] for row in joints if row["target"] == score} for score in SCORES]

@@ -44,8 +44,8 @@ def _least_p(study: Study, target: Target, predictions: pa.Table) -> Iterator[tu
     if answers is None:
         return
     p_of_truth = answers.p[np.arange(len(answers.truth)), answers.truth]
-    kinds = np.array([study.kinds[site] for site in rows_of_target.column("site").to_pylist()])
-    for kind in np.unique(kinds):
+    kinds = study.kinds_of(rows_of_target.column("site").to_pylist())
+    for kind in np.unique(kinds[kinds != ""]):
         rows = kinds == kind
         bound = conformal_bound(1 - p_of_truth[rows], answers.patients[rows])
         if bound is not None:

@@ -22,6 +22,8 @@ def test_scores_are_judged_by_kind_of_site() -> None:
     truth, predicted = ([int(row[name]) for row in rows] for name in ("truth", "predicted"))
     known = cohen_kappa_score(truth, predicted, weights="quadratic", labels=range(11))
     assert kinds[2].figures["qwk"]["value"] == pytest.approx(known, abs=1e-9) and kinds[2].rows == 160
+    nowhere = hands.set_column(2, hands.schema.field("site"), pa.array(["no site"] * hands.num_rows))
+    assert not [*kind_agreement(SCORING, nowhere), *total_agreement(nowhere)], "of predictions from elsewhere"
     assert not list(kind_agreement(studies.find("ra_staging"), hands)), "a stage has no site"
 
 
