@@ -94,11 +94,13 @@ def tune(request: TuneRequest) -> str:
         return f"{place}/{BEST}"
     if manifest is not None and not same_input:
         console.line(f"the data have changed since this sweep ended: {BEST} stays until a trial on them has finished")
-    shapes = [prepare(source, view, request.ray).shape for view in views]
     if ended < request.trials:
-        store.delete(MANIFEST)
-        with cluster.connected(request.ray):
-            _search(request, study, space, results, deadline, max(shapes))
+        token = digest([absolute(place), results.identity])
+        with cluster.connected(request.ray), resources.exclusive_sweep(token) as name:
+            # Drawing waits for cores: only now is free what a sweep without a driver held.
+            shapes = [prepare(source, view, request.ray).shape for view in views]
+            store.delete(MANIFEST)
+            _search(request, study, space, results, deadline, max(shapes), name)
     return _finish(request, study, space, results, deadline)
 
 
@@ -153,9 +155,10 @@ def _distinct_views(study: Study, space: Space) -> list[Settings]:
 
 
 def _search(
-    request: TuneRequest, study: Study, space: Space, results: ResultStore, deadline: Deadline, shape: tuple[int, ...]
-) -> None:
-    """Run the trials that are missing; the same numbers get the same seeds."""
+    request: TuneRequest, study: Study, space: Space, results: ResultStore, deadline: Deadline, shape: tuple[int, ...],
+    name: str,
+) -> None:  # fmt: skip
+    """Run the trials that are missing; the same numbers get the same seeds. `name` is the sweep's on the cluster."""
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     if os.environ.get("MLFLOW_TRACKING_URI") and importlib.util.find_spec("mlflow") is None:
@@ -181,7 +184,6 @@ def _search(
     halving = SuccessiveHalving(deadline=deadline, epochs=_longest(space, base, request.budget))
     searcher = TrialSearcher(candidates=candidates, past=ended, deadline=deadline, configure=configure)
     with (
-        resources.exclusive_sweep(digest([place.out, results.identity])) as name,
         console.Progress("trials", len(candidates.numbers)) as progress,
         _tuner(
             request, searcher, halving, TrialRecorder(results=results, progress=progress, halving=halving),
