@@ -37,6 +37,7 @@ def searched(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     }.items():  # fmt: skip
         monkeypatch.setattr(f"rajobs.jobs.tune.job.{name}", stub)
     monkeypatch.setattr("rajobs.jobs.cluster.connected", nullcontext)
+    monkeypatch.setattr("rajobs.jobs.tune.resources.exclusive_sweep", nullcontext)
     return there
 
 
