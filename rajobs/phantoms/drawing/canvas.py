@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -99,6 +100,7 @@ class Canvas:
 
 TILE_MM = 0.09  # per pixel of the tile as it is first drawn: struts are 0.1 to 0.2 mm thick
 TILE_SIDE = 512  # pixels
+NETS = 24  # of struts: each person has one of them, from a place of its own and in a size of its own
 
 
 def _struts(noise: Grey, sigma_along: float, sigma_across: float) -> Grey:
@@ -109,14 +111,24 @@ def _struts(noise: Grey, sigma_along: float, sigma_across: float) -> Grey:
     return net
 
 
-def make_trabecular_tile(rng: np.random.Generator, pitch: float) -> Grey:
-    """Struts that mostly run along the bone (down the rows) and a finer net between them, at `pitch` mm per pixel."""
-    noise = rng.standard_normal((2, TILE_SIDE, TILE_SIDE), dtype=np.float32)
+@lru_cache(maxsize=NETS)
+def _trabecular_net(number: int) -> Grey:
+    """A net of struts with this number, which is the same each time: to make one takes as long as to draw a hand."""
+    noise = np.random.default_rng(number).standard_normal((2, TILE_SIDE, TILE_SIDE), dtype=np.float32)
     # Many layers lie behind each other, so that single struts are weak and their sum is a net.
     net = _struts(noise[0], 9.0, 2.2) + np.float32(0.7) * _struts(noise[1], 3.0, 2.6)
     net += np.float32(0.8) * _struts(np.roll(noise[0][::-1], 131, axis=1), 14.0, 3.0)
     net += np.float32(0.5) * _struts(noise[1].T, 2.4, 5.0)
     net += np.float32(0.8) * _struts(np.roll(noise[1], 77, axis=1), 16.0, 5.0)  # where several lie behind each other
+    net.flags.writeable = False
+    return net
+
+
+def make_trabecular_tile(rng: np.random.Generator, pitch: float) -> Grey:
+    """Struts that mostly run along the bone (down the rows) and a finer net between them, at `pitch` mm per pixel."""
+    number, down, across, turned = (int(rng.integers(each)) for each in (NETS, TILE_SIDE, TILE_SIDE, 4))
+    net = np.roll(_trabecular_net(number), (down, across), axis=(0, 1))
+    net = net[:: 1 - 2 * (turned & 1), :: 1 - (turned & 2)]
     side = max(64, round(TILE_SIDE * TILE_MM * float(rng.uniform(0.62, 1.1)) / pitch))  # persons differ
     tile = cv2.resize(net, (side, side), interpolation=cv2.INTER_AREA)
     return np.tile((tile - tile.mean()) * np.float32(1 / net.std()), (3, 2)).astype(np.float32)

@@ -12,6 +12,7 @@ from rajobs.phantoms.drawing.canvas import Affine, Canvas, Grey, Points, compose
 
 SLICE_MM = 0.45  # between slices, at most: surfaces of neighbouring ones must not show as rings
 _SLICES_OF_GRID = 3.2  # thickness of slices on a coarse grid, whose pixels smooth them, over its pitch
+_SAMPLES_AT_ONCE = 60_000  # of all slices that are added together: more no longer fit into a core's cache
 _EDGE = 0.16  # mm over which a surface fades in
 ROUNDING_MM = 0.9  # mm by which the rim between side and end is rounded
 _SHAFT = (0.33, 0.60)  # shares of the length between which a bone is a plain tube
@@ -127,20 +128,22 @@ def _add_slices(bone: SolidBone, thickness: Grey, straight: Grey, across: Grey, 
     grid = float(straight[-1] - straight[0]) / max(len(straight) - 1, 1)
     count = max(7, round((palm + back) / max(SLICE_MM, _SLICES_OF_GRID * grid)))
     edges = np.linspace(-palm, back, count + 1)
-    tan, tan_roll = np.tan(bone.pitch), np.tan(bone.roll)
+    depths = ((edges[1:] + edges[:-1]) / 2).astype(np.float32)
     step = np.float32((palm + back) / count)
-    for w in (edges[1:] + edges[:-1]) / 2:
-        u, v = straight - np.float32(w * tan), across - np.float32(w * tan_roll)
-        deep = np.interp(u, bone.depths[:, 0], bone.depths[:, 1 if w < 0 else 2])
-        rows = np.flatnonzero((deep > abs(w)) & (u > -3.5) & (u < bone.length + 3.0))
-        widest = float(bone.sides[:, 1:].max()) * float(np.sqrt(max(1 - (w / deep.max()) ** 2, 0)))
-        columns = np.flatnonzero(np.abs(v) < widest + 0.2)
+    together = max(1, _SAMPLES_AT_ONCE // max(grain.size, 1))  # small grids are added many slices at a time
+    for first in range(0, count, together):
+        w = depths[first : first + together, None]
+        u, v = straight - w * np.float32(np.tan(bone.pitch)), across - w * np.float32(np.tan(bone.roll))
+        deep = np.where(w < 0, *(np.interp(u, bone.depths[:, 0], bone.depths[:, side]) for side in (1, 2)))
+        there = (deep > np.abs(w)) & (u > -3.5) & (u < bone.length + 3.0)
+        rows = np.flatnonzero(there.any(axis=0))
+        columns = np.flatnonzero((np.abs(v) < float(bone.sides[:, 1:].max()) + 0.2).any(axis=0))
         if not len(rows) or not len(columns):  # on a coarse grid a slice may lie between its lines
             continue
-        part = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-        thickness[part] += step * _slice_density(
-            bone, u[part[0]], v[part[1]], float(w), step, deep[part[0]], grain[part]
-        )
+        down, along = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        density = _slice_density(bone, u[:, down], v[:, along], w, step, deep[:, down], grain[down, along])
+        density *= there[:, down, None]
+        thickness[down, along] += step * density.sum(axis=0)
 
 
 def _shaft_thickness(bone: SolidBone, u: Grey, v: Grey, grain: Grey) -> Grey:
@@ -166,43 +169,49 @@ def _chord(v: Grey, wide: Grey, deep: Grey, tan: np.float32) -> Grey:
     return chord
 
 
-def _slice_density(bone: SolidBone, u: Grey, v: Grey, w: float, step: np.float32, deep: Grey, grain: Grey) -> Grey:
-    """Density over u and v of one slice, which is `step` mm thick."""
-    near, far = np.interp(u, bone.sides[:, 0], bone.sides[:, 1]), np.interp(u, bone.sides[:, 0], bone.sides[:, 2])
-    side = np.where(v[None, :] < 0, near[:, None], far[:, None]).astype(np.float32)
+def _slice_density(bone: SolidBone, u: Grey, v: Grey, w: Grey, step: np.float32, deep: Grey, grain: Grey) -> Grey:
+    """Density of slices, which are `step` mm thick: over slice, u and v; a row of `u`, `v`, `w` and `deep` for each."""
+    near, far = (_interpolated(u, bone.sides, side) for side in (1, 2))
+    side = np.where(v[:, None, :] < 0, near[..., None], far[..., None])
     if bone.physis is not None and bone.physis.narrower != 1.0:
         inside = (u < bone.physis.u) if bone.physis.at_base else (u > bone.physis.u)
-        side = np.where(inside[:, None], side * np.float32(bone.physis.narrower), side)
-    share = ((w / deep) ** 2).astype(np.float32)[:, None]
-    ratio = v[None, :] / side
+        side = np.where(inside[..., None], side * np.float32(bone.physis.narrower), side)
+    share = ((w / deep) ** 2).astype(np.float32)[..., None]
+    ratio = v[:, None, :] / side
     # A shaft is an ellipse across; its ends have corners.
     square = ratio * ratio
-    corners = np.interp(u, np.array(_CORNERS) * bone.length, (CORNERED, 0, 0, CORNERED)).astype(np.float32)[:, None]
+    corners = np.interp(u, np.array(_CORNERS) * bone.length, (CORNERED, 0, 0, CORNERED)).astype(np.float32)[..., None]
     radius = cornered_radius(square, share, corners)
     # A surface that faces the tube fades in over the slice, so that slices do not show as rings.
     edge = np.float32(_EDGE) + step * share / np.maximum(square + share, np.float32(0.01))
-    from_side = (1 - radius) * np.minimum(side, deep.astype(np.float32)[:, None])
-    from_base = u[:, None] - bone.base.at(v, w).astype(np.float32)[None, :]
-    from_head = (bone.length + bone.head.at(v, w)).astype(np.float32)[None, :] - u[:, None]
+    from_side = (1 - radius) * np.minimum(side, deep.astype(np.float32)[..., None])
+    from_base = u[..., None] - bone.base.at(v, w).astype(np.float32)[:, None, :]
+    from_head = (bone.length + bone.head.at(v, w)).astype(np.float32)[:, None, :] - u[..., None]
     end = np.minimum(from_base, from_head)
     gap = from_side - end
     edge = np.where(gap < 0, edge, np.float32(_EDGE))  # a joint surface is seen from its edge, which stays sharp
     depth = (from_side + end - np.sqrt(gap * gap + np.float32(ROUNDING_MM**2))) * np.float32(0.5)
-    cortex = np.interp(u, bone.cortex[:, 0], bone.cortex[:, 1]).astype(np.float32)[:, None]
+    cortex = _interpolated(u, bone.cortex, 1)[..., None]
     # How far below the shell a place lies: 0 at its inner face.
     below = np.minimum(from_side - cortex, from_base - np.float32(bone.base.plate))
     below = np.minimum(below, from_head - np.float32(bone.head.plate))
     if bone.physis is not None:
-        wave = np.interp(v, bone.physis.wave[:, 0], bone.physis.wave[:, 1]).astype(np.float32)
-        from_sheet = np.abs(u[:, None] - np.float32(bone.physis.u) - wave[None, :]) - np.float32(bone.physis.gap / 2)
+        wave = _interpolated(v, bone.physis.wave, 1)[:, None, :]
+        from_sheet = np.abs(u[..., None] - np.float32(bone.physis.u) - wave) - np.float32(bone.physis.gap / 2)
         depth, below = np.minimum(depth, from_sheet), np.minimum(below, from_sheet - np.float32(bone.physis.plate))
-    marrow = np.interp(u, bone.marrow[:, 0], bone.marrow[:, 1]).astype(np.float32)[:, None]
+    marrow = _interpolated(u, bone.marrow, 1)[..., None]
     inside = np.clip(depth / edge + np.float32(0.5), 0, 1)
     spongy = np.clip(below / (edge + np.float32(_EDGE)) + np.float32(0.5), 0, 1)
     density: Grey = inside * (1 - spongy * (1 - marrow * grain))
     for hole in bone.holes:
-        _cut_hole(density, hole, u, v, w)
+        _cut_hole(density, hole, u, v, w[:, 0])
     return density
+
+
+def _interpolated(at: Grey, table: Points, column: int) -> Grey:
+    """A column of a table over its first one."""
+    values: Grey = np.interp(at, table[:, 0], table[:, column]).astype(np.float32)
+    return values
 
 
 def cornered_radius(square: Grey, share: Grey, corners: Grey | float) -> Grey:
@@ -212,28 +221,31 @@ def cornered_radius(square: Grey, share: Grey, corners: Grey | float) -> Grey:
     return radius
 
 
-def _cut_hole(density: Grey, hole: Hole, u: Grey, v: Grey, w: float) -> None:
-    """Takes a hole out of a slice; its edge is uneven."""
+def _cut_hole(density: Grey, hole: Hole, u: Grey, v: Grey, w: Grey) -> None:
+    """Takes a hole out of slices; its edge is uneven."""
     (at_u, at_v, at_w), (along, across, through) = hole.centre, hole.radii
     reach = 1.5
     lift = (w - at_w) / through
-    if abs(lift) > reach:
+    near = (
+        np.flatnonzero(np.abs(lift) <= reach),
+        np.flatnonzero((np.abs(u - at_u) < reach * along + hole.rim).any(axis=0)),
+        np.flatnonzero((np.abs(v - at_v) < reach * across + hole.rim).any(axis=0)),
+    )
+    if not all(len(each) for each in near):
         return
-    rows = np.flatnonzero(np.abs(u - at_u) < reach * along + hole.rim)
-    columns = np.flatnonzero(np.abs(v - at_v) < reach * across + hole.rim)
-    if not len(rows) or not len(columns):
-        return
-    window = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-    du, dv = (u[window[0]][:, None] - at_u) / along, (v[window[1]][None, :] - at_v) / across
+    slices, rows, columns = (slice(each[0], each[-1] + 1) for each in near)
+    part = density[slices, rows, columns]
+    du = ((u[slices, rows] - at_u) / along)[..., None]
+    dv = ((v[slices, columns] - at_v) / across)[:, None, :]
     angle = np.arctan2(dv, du)
     edge = 1 + 0.14 * np.cos(3 * angle + hole.phase) + 0.09 * np.cos(5 * angle + 2.3 * hole.phase)
-    away = (np.sqrt(du * du + dv * dv + lift * lift) / edge).astype(np.float32)
+    away = (np.sqrt(du * du + dv * dv + (lift[slices] ** 2)[:, None, None]) / edge).astype(np.float32)
     size = np.float32(min(along, across))
     if hole.rim:
         ring = np.clip(1 - np.abs((away - 1) * size - np.float32(hole.rim / 2)) / np.float32(hole.rim), 0, 1)
-        density[window] += ring * np.float32(0.5) * (density[window] > 0.02)
+        part += ring * np.float32(0.5) * (part > 0.02)
     lost = np.clip((1 - away) * size / np.float32(0.35) + np.float32(0.5), 0, 1)
-    density[window] *= 1 - np.float32(1 - hole.left) * lost
+    part *= 1 - np.float32(1 - hole.left) * lost
 
 
 def draw_solid(canvas: Canvas, bone: SolidBone, to_px: Affine) -> None:
