@@ -22,7 +22,7 @@ _BLUR_PX, _BLUR = 0.7, 0.002  # standard deviation along a column: whichever is 
 _LIP = 0.03  # standard deviation of how far from the valley the plate may lie
 _PLATE = 0.012  # from the plate's brightest line to its edge, at most
 _APART = 0.012  # of two plates
-_RISE = 0.010  # before an outline: what lies there belongs to the space
+_RISE = 0.010  # how far before the outline of a head the dark of the space is looked for
 _TILTS = np.array([-0.016, -0.008, 0.0, 0.008, 0.016])
 _ARCHES = np.array([-0.024, -0.016, -0.008, 0.0, 0.008, 0.016])
 _STARTS = np.arange(0, _SAMPLES, 2)
@@ -96,7 +96,8 @@ def trace(strip: Strip, valley: Valley, unit: float) -> Contours:
     near = 0.006 + 0.2 * half
     plates = _ridges(grey, max(1, round(0.007 / step))) / span * level**2 * _bump(s + half, _LIP, near)[:, None]
     # A sesamoid lies over the head and is brighter: its edge does not rise from the dark, as the head's does.
-    before = np.vstack([np.repeat(level[:1], lag := max(1, round(_RISE / step)), axis=0), level[:-lag]])
+    lag = max(1, round(_RISE / step))
+    before = np.vstack([np.repeat(level[:1], lag, axis=0), level[:-lag]])
     rises *= np.clip(1.1 - before, 0, 1).astype(np.float32) ** 2
     outlines = rises * _bump(s - half, near, 0.012)[:, None]
     (plate, outline), rival = _best_parabolas(np.stack([plates, outlines]), step)

@@ -161,10 +161,7 @@ _TRUST = MappingProxyType(
         "even": (0.32, 0.10),  # standard deviation of the width, over the width: a bent or displaced joint
         "covered": (3.0, 0.5),  # brightness of the space above that beside the joint, over its depth: overlap
         "beside": (-1.0, -0.35),  # the same: where it is brighter beside the joint, bone lies there
-        "filled": (
-            0.45,
-            0.20,
-        ),  # brightness of the space near the head, over its depth: a sesamoid's edge
+        "filled": (0.45, 0.20),  # brightness of the space near the head, over its depth: a sesamoid
         "burnt": (0.12, 0.02),  # share of samples that are black or white
         "offset": (0.12, 0.04),  # between the middles of both bones: a displaced joint
         "behind": (0.10, 0.50),  # brightness of the proximal bone: a growth plate

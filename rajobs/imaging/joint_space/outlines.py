@@ -16,7 +16,7 @@ from rajobs.imaging.joint_space.contours import MIDDLE, Contours, Strip
 from rajobs.imaging.joint_space.frame import Numbers
 
 _STEEPEST, _HALF, _BRIGHTEST = 0.765, 1.463, 1.35  # in blurs
-_STEEPEST_OF_FLOOR = 1.3  # the same before the floor of a base, whose lips lie over the space
+_STEEPEST_OF_FLOOR = 1.3  # in blurs, from the steepest place to the floor of a base: chosen on drawings
 _FINE = 0.0005  # between the samples of a profile, in units
 _REACH, _NEAR = 0.028, 0.003  # of a profile to either side of a contour, and how far from it the steepest place lies
 _BLUR_PX, _BLUR = 0.7, 0.0018  # standard deviation along a profile: whichever is more

@@ -117,11 +117,10 @@ class Crumbling:
         return self.degree * max(0.04, 0.16 + 0.06 * float(self.deviates[2]))
 
     def holes(self, half_head: float, half_base: float) -> tuple[tuple[Hole, ...], tuple[Hole, ...]]:
-        """The hollows of the head and of the base."""
-        count = 4 * (3 + round(3 * self.degree))
-        return _worm_eaten(self.deviates[4 : 4 + count], half_head), _worm_eaten(
-            self.deviates[30 : 26 + count], half_base
-        )
+        """The hollows of the head and of the base, which has one fewer."""
+        count = 4 * (3 + round(3 * self.degree))  # four deviates for each hollow
+        head, base = self.deviates[4 : 4 + count], self.deviates[30 : 26 + count]
+        return _worm_eaten(head, half_head), _worm_eaten(base, half_base)
 
 
 def crumbling_of(build: Build, joint: str, score: Score) -> Crumbling:
