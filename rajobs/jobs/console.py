@@ -1,5 +1,6 @@
 """What a job prints while it works: a bar on a terminal, a line now and then in a log, a short table at the end."""
 
+import math
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -26,7 +27,10 @@ def table(title: str, rows: Mapping[str, object]) -> None:
 
 def figure(figure: Mapping[str, float | None]) -> str:
     """A figure with its interval, or the reason why there is none."""
-    return format_figure(figure) or "unknown: too few rows"
+    value = figure["value"]
+    if value is None or math.isnan(value):
+        return "unknown: too few rows"
+    return format_figure(figure) or f"{value:.3f} (no interval: too few patients)"
 
 
 class Progress:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -151,10 +152,11 @@ def _summary(study: Study, facts: EvaluationFacts, answered: Sequence[TargetAnsw
         parts.append(Text(paragraphs=(f"The paper has fewer classes: it counts {merged}.",)))
     total = facts.figures.get(metrics.TOTAL_ERROR)
     if total:
+        unknown = total["low"] is None or isnan(total["low"])
+        interval = "" if unknown else f" ({total['low']:.1f} to {total['high']:.1f})"
         text = (
-            f"Patients' totals of {format_list(study.summed)} over the judged sites are wrong by {total['value']:.1f} "
-            f"({total['low']:.1f} to {total['high']:.1f}): a mean in which each range of true totals (0, 1, 2-3, 4-7, "
-            "and so on) has equal weight."
+            f"Patients' totals of {format_list(study.summed)} over the judged sites are wrong by {total['value']:.1f}"
+            f"{interval}: a mean in which each range of true totals (0, 1, 2-3, 4-7, and so on) has equal weight."
         )
         parts.append(Text(paragraphs=(text,)))
     parts += [Notice(text=_chosen_member(model, facts)) for model in facts.models if model.best]

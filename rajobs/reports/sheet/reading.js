@@ -227,7 +227,8 @@ class Reading {
   }
 
   press(event) {
-    if (!this.pictures.length) return;
+    // A score typed before its picture is drawn would be a guess; paging on is none.
+    if (!this.pictures.length && !event.key.startsWith("Page")) return;
     if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z") this.undo();
     else if (event.ctrlKey || event.metaKey || event.altKey) return;
     else {

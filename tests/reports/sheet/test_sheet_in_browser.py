@@ -164,6 +164,8 @@ def test_a_film_is_named_by_one_key_and_what_else_it_shows_by_a_click(browser: P
     about = {"kind": "grey", "low": 1000, "high": 30_000}
     films = facts("hand_filter", cases=(single(0, A, **about), single(1, B, **about), single(2, C, **about)))
     browser.open(write_page(tmp_path / "films.html", films, [grey(number) for number in range(3)]))
+    browser.press(["PageDown", "1", "PageDown", "PageUp", "PageUp"])  # paging does not wait for a picture; a key does
+    browser.settle()
     browser.press("1")
     browser.wait("document.querySelector('#number').textContent === '2 / 3'")
     browser.settle()
