@@ -24,8 +24,9 @@ from rajobs.jobs.train.driver import TrainingPlan
 from rajobs.jobs.train.splits import frozen_split
 from rajobs.jobs.train.worker import WorkerResources, run_workers
 from rajobs.learning.ensemble import build_member, member_samples
-from rajobs.learning.recipe import Member, Recipe
+from rajobs.learning.recipe import Member, Recipe, Training
 from rajobs.learning.samples.dataset import Dataset
+from rajobs.learning.targets import MISSING, Target
 from rajobs.learning.training.augmentation import augment
 from rajobs.learning.training.loop import mixed_precision
 from rajobs.learning.training.members import build_run, train_member
@@ -33,34 +34,43 @@ from rajobs.records.store import absolute
 
 
 def bare(lesson: Dataset, recipe: Recipe, member: Member) -> None:
-    """Loop without checkpoints, history, workers or early stopping: AdamW and the loss of one target."""
+    """Loop without checkpoints, history, workers or early stopping: AdamW and the sum of the targets' losses."""
     run = build_run(lesson, recipe, member, 0)
-    training, (target,) = run.training, run.targets
+    training, targets = run.training, [target for target in run.targets if isinstance(target, Target)]
     train, validation = member_samples(lesson, member, "train"), member_samples(lesson, member, "validation")
-    images, truth = torch.from_numpy(lesson.arrays.take(train.at)), torch.from_numpy(train.truth[target.name])
-    seen, known = torch.from_numpy(lesson.arrays.take(validation.at)), torch.from_numpy(validation.truth[target.name])
-    counts = torch.bincount(truth, minlength=len(target.classes)).clamp(min=1)
-    weights = (counts.sum() / (counts * len(counts))).float() if training.class_weights else torch.ones(len(counts))
+    images, seen = (torch.from_numpy(lesson.arrays.take(part.at)) for part in (train, validation))
+    truth = {target.name: torch.from_numpy(train.truth[target.name]) for target in targets}
+    weights = {target.name: _class_weights(target, truth[target.name], training) for target in targets}
     network = build_member(lesson.study, member, lesson.arrays.shape, 0)
     optimiser = torch.optim.AdamW(network.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay)
     generator = torch.Generator().manual_seed(0)
     for _ in range(training.epochs):
         network.train()
-        order = torch.cat([torch.randperm(len(truth)) for _ in range(training.copies)])
+        order = torch.cat([torch.randperm(len(images)) for _ in range(training.copies)])
         for at in order.split(training.batch_size):
             if len(at) < training.batch_size:
                 continue
             batch, _ = augment(images[at].float().div_(255), training.augment, generator)
             with mixed_precision("cpu"):
-                logits = network(batch)[target.name]
-            loss = target.loss(logits.float(), truth[at], weights).mean()
+                logits = network(batch)
+            losses = [
+                target.loss(logits[target.name].float(), truth[target.name][at], weights[target.name]).mean()
+                for target in targets
+            ]
             optimiser.zero_grad(set_to_none=True)
-            loss.backward()
+            torch.stack(losses).sum().backward()
             optimiser.step()
         network.eval()
         with torch.inference_mode():
-            for start in range(0, len(known), 128):
+            for start in range(0, len(seen), 128):
                 network(seen[start : start + 128].float().div_(255))
+
+
+def _class_weights(target: Target, truth: torch.Tensor, training: Training) -> torch.Tensor:
+    if not training.class_weights:
+        return torch.ones(len(target.classes))
+    counts = torch.bincount(truth[truth != MISSING], minlength=len(target.classes)).clamp(min=1)
+    return (counts.sum() / (counts * len(counts))).float()
 
 
 def seconds(work: Callable[[], object]) -> float:
