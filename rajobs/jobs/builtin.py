@@ -49,7 +49,7 @@ class BuiltinModel:
     recipe: str
     rounds: int
     films: int
-    rarer: float = 1.0  # by which the odds of every step up of a score are divided when it has learnt
+    rarer: float = 1.0  # by which the odds of steps up of a score, and of no score, are divided when it has learnt
     shipped: bool = True  # whether it is in the package
 
     @property
@@ -146,7 +146,7 @@ def make_model(request: BuiltinRequest, study: Study, recipe: Recipe) -> str:
                 drawer, recipe, member, request.rounds, request.seed * 1000 + number, checkpoints
             )
             if request.rarer != 1:
-                divide_odds(network.network, member_targets(study, member), request.rarer)
+                divide_odds(network.network, member_targets(study, member), study.assessable, request.rarer)
             trained[member.name] = [network]
         another = replace(drawer, seed=request.seed + 1, films=request.tried)
         tried = another.dataset(another.start(0), "validation")

@@ -35,7 +35,7 @@ class DrawnFilms:
     rounds: int
     films: int
     tried: int  # films of another seed, on which its figures were made
-    rarer: float = 1.0  # by which the odds of every step up of a score are divided: cohorts are sounder
+    rarer: float = 1.0  # by which the odds of steps up of a score, and of no score, are divided: cohorts are sounder
 
     def to_json(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "rarer" or value != 1.0}

@@ -62,8 +62,9 @@ def _describe_odds(drawn: DrawnFilms) -> str:
     if drawn.rarer == 1:
         return ""
     return f"""
-Joints of cohorts are sounder than those drawn to learn from. So the odds of every step up of a score are divided by
-{drawn.rarer:g}. In a cohort of severe disease this hides some of what is there.
+Joints of cohorts are sounder, and lie better, than those drawn to learn from. So the odds of every step up of a score,
+and the odds that a joint is not assessable, are divided by {drawn.rarer:g}. In a cohort of severe disease this hides
+some of what is there.
 """
 
 

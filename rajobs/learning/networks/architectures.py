@@ -14,7 +14,7 @@ from rajobs.learning.networks import backbones
 from rajobs.learning.networks.blocks import Residual, conv
 from rajobs.learning.networks.landmarks import Landmarks, Pyramid, landmarks
 from rajobs.learning.recipe import Member
-from rajobs.learning.targets import Target
+from rajobs.learning.targets import NO, Target
 from rajobs.records.errors import BadRecipe, UnknownName
 
 
@@ -101,15 +101,19 @@ def head_parameters(network: nn.Module) -> list[nn.Parameter]:
     return list(_heads(network).heads.parameters())
 
 
-def divide_odds(network: nn.Module | Cascade, targets: Sequence[Target], by: float) -> None:
-    """Makes every step up of ordered scores rarer: its odds are divided by `by`, whatever the image shows."""
+def divide_odds(network: nn.Module | Cascade, targets: Sequence[Target], assessable: str | None, by: float) -> None:
+    """Divides by `by` the odds of every step up of ordered scores, and those of a row that is not assessable."""
     assert isinstance(network, nn.Module), "a cascade has no scores"
     heads = _heads(network).heads
     with torch.no_grad():
         for target in targets:
-            if target.ordered and f"{target.name}_head" in heads:
-                bias = heads.get_parameter(f"{target.name}_head.bias")
+            if f"{target.name}_head" not in heads:
+                continue
+            bias = heads.get_parameter(f"{target.name}_head.bias")
+            if target.ordered:
                 bias.sub_(math.log(by))
+            elif target.name == assessable:
+                bias.view(-1, target.outputs)[:, target.classes.index(NO)] -= math.log(by)
 
 
 def trunk_parameters(network: nn.Module) -> list[nn.Parameter]:

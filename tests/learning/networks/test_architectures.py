@@ -108,13 +108,15 @@ def test_what_cannot_be_built_is_named(
     assert words in str(error.value)
 
 
-def test_the_odds_of_every_step_of_a_score_are_divided_and_classes_stay() -> None:
-    targets = (scores("jsn", 4), Nominal(name="assessable", classes=("0", "1")))
+def test_the_odds_of_every_step_of_a_score_and_of_no_score_are_divided_and_classes_stay() -> None:
+    targets = (scores("jsn", 4), *(Nominal(name=name, classes=("0", "1")) for name in ("assessable", "colour")))
     network = architectures.build("compact", {}, architectures.head_sizes(targets, ()), (1, 32, 32), kinds=3).eval()
     images, kinds = torch.rand(6, 1, 32, 32), torch.tensor([0, 1, 2, 0, 1, 2])
     with torch.no_grad():
         before = network(images, kinds)
-        architectures.divide_odds(network, targets, 4.0)
+        architectures.divide_odds(network, targets, "assessable", 4.0)
         after = network(images, kinds)
     assert torch.allclose(torch.exp(after["jsn"]), torch.exp(before["jsn"]) / 4, rtol=1e-4)
-    assert torch.equal(after["assessable"], before["assessable"])
+    odds = [torch.exp(logits[:, 0] - logits[:, 1]) for logits in (before["assessable"], after["assessable"])]
+    assert torch.allclose(odds[1], odds[0] / 4, rtol=1e-4)
+    assert torch.equal(after["colour"], before["colour"])
