@@ -22,6 +22,15 @@ def ray_option(command: Command) -> Command:
     )(command)
 
 
+def take_over_option(command: Command) -> Command:
+    """Add --take-over, for a driver that is gone without having given its lease back."""
+    return click.option(
+        "--take-over",
+        is_flag=True,
+        help="Take the place of a command that still seems to be at work on OUT, but is gone.",
+    )(command)
+
+
 def mode_option(command: Command) -> Command:
     """Add --mode, the protocol of the split."""
     return click.option(
@@ -103,6 +112,7 @@ def phantom(
 )  # fmt: skip
 @click.option("--keep-burned-in", is_flag=True, help="Keep films whose header says that their pixels contain text.")
 @ray_option
+@take_over_option
 def ingest(sources: tuple[str, ...], out: str, **options: Any) -> None:
     """Turn archives and folders SRC into tables at OUT. No part of a patient's identity leaves the source."""
     from rajobs.imaging.formats.ultrasound_regions import read_options
@@ -136,6 +146,7 @@ def import_scores(data_set: str, source: str, out: str) -> None:
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--budget", type=float, default=1.0, show_default=True, help="Share of the recipe's epochs and rows.")
 @ray_option
+@take_over_option
 def train(**options: Any) -> None:
     """Fit a study's recipe on DATA and write a model bundle to OUT."""
     from rajobs.jobs.train.job import TrainRequest
@@ -157,6 +168,7 @@ def train(**options: Any) -> None:
 @mode_option
 @click.option("--budget", type=float, default=1.0, show_default=True, help="Share of the recipes' epochs and rows.")
 @ray_option
+@take_over_option
 def tune(**options: Any) -> None:
     """Search a study's space for a better recipe. The result, best.toml at OUT, is a recipe for train."""
     from rajobs.jobs.tune.job import TuneRequest
@@ -193,6 +205,7 @@ def evaluate(**options: Any) -> None:
 @click.option("--limit", type=int, help="Stop after about this many images (whole parts), as a dry run.")
 @click.option("--no-scores", is_flag=True, help="Leave the columns of scores (JSN, erosion, RA, stage) empty.")
 @ray_option
+@take_over_option
 def score(**options: Any) -> None:
     """Ask MODELS all they can answer about every image of DATA. Writes tables and a page to OUT.
 

@@ -8,7 +8,7 @@ from rajobs.jobs import console
 from rajobs.learning.bundle_description import BUNDLE, BundleDescription, read_description
 from rajobs.records.errors import StoreError
 from rajobs.records.manifest import PLAN, RUN, check_schema, read_manifest
-from rajobs.records.store import Store, open_store
+from rajobs.records.store import Store, lease, open_store
 
 UNDER_WAY = "under way or stopped: the same command resumes"
 _VERSION = re.compile(r"[0-9a-f]{16}")
@@ -38,18 +38,19 @@ def _run_rows(store: Store, job: str) -> dict[str, object]:
         left = max(total - done, 0)
         rows |= {"parts done": done, "parts left": left}
     finished = manifest is not None or store.stat("report.html") is not None
-    rows["state"] = "finished" if finished and not left else UNDER_WAY
+    holder = lease.describe(store)
+    rows["state"] = f"under way: {holder}" if holder else "finished" if finished and not left else UNDER_WAY
     if manifest is not None and "counts" in manifest:
         rows |= {name: value for name, value in manifest["counts"].items() if isinstance(value, int)}
     return rows
 
 
 def _count_markers(store: Store) -> int:
-    return sum(1 for _ in store.list("shards/"))
+    return len({lease.without_number(entry.key) for entry in store.list("shards/")})
 
 
 def _count_ledgers(store: Store) -> int:
-    return sum(1 for _ in store.list("ledger/"))
+    return len({lease.without_number(entry.key) for entry in store.list("ledger/")})
 
 
 DONE_PARTS: dict[str, Callable[[Store], int]] = {"ingest": _count_markers, "score": _count_ledgers}

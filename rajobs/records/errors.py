@@ -7,8 +7,12 @@ RajobsError
 |   |-- BadRecipe           a recipe or tune space that does not fit
 |   |-- BadKey              the pseudonym key is missing, malformed or not the output's
 |   |-- WrongOutput         OUT has another run's output in it
-|   `-- NotThereYet         a planned feature that this version does not have
+|   |-- NotThereYet         a planned feature that this version does not have
+|   `-- LeaseHeld           another driver is at work on OUT
 |-- StoreError            a store that cannot be reached, read or written: exit status 1
+|   |-- MediumFault         the disk, file system or network below a store fails; retried, then the job ends
+|   `-- MissingParts        parts of a table that are gone, or not as they were written
+|-- LeaseLost             another driver has taken OUT over: exit status 1
 |-- DataError             input data that cannot be used: exit status 1
 |   |-- BadBundle           a model bundle whose files or hashes do not fit
 |   `-- TooManyRejects      more rejects than --max-rejects allows
@@ -79,6 +83,22 @@ class NotThereYet(UsageError):
 
 class StoreError(RajobsError):
     """A store cannot be reached, read or written."""
+
+
+class MediumFault(StoreError):
+    """The disk, file system or network below a store fails: no file is to blame, so this is never a reject."""
+
+
+class MissingParts(StoreError):
+    """Parts of a table are gone from the store, or not as they were written."""
+
+
+class LeaseHeld(UsageError):
+    """Another driver holds the lease of OUT."""
+
+
+class LeaseLost(RajobsError):
+    """Another driver has taken the lease of OUT over: this one may not write any more."""
 
 
 class DataError(RajobsError):

@@ -9,7 +9,7 @@ from typing import Any
 
 from rajobs import __version__
 from rajobs.records.errors import BadKey, WrongOutput, describe_other_schema
-from rajobs.records.store import Store
+from rajobs.records.store import Store, lease
 from rajobs.records.tables.schemas import SCHEMA_VERSION
 
 RUN = "run.json"
@@ -48,7 +48,7 @@ def check_claim(store: Store, job: str, identity: Mapping[str, object], *, share
     A `shared` OUT may have files of other jobs in it.
     """
     if store.stat(RUN) is None:
-        if not shared and next(iter(store.list()), None) is not None:
+        if not shared and any(not entry.key.startswith(f"{lease.FOLDER}/") for entry in store.list()):
             raise WrongOutput(f"{store.uri} holds files that no rajobs {job} wrote; choose an empty place for OUT")
         return False
     owner = _read_run(store)

@@ -107,7 +107,9 @@ def split_into_shards(
 
 
 def _archive_kind(store: Store, entry: Entry) -> str | None:
-    return file_types.detect_archive_type(store.read_range(entry.key, 0, min(file_types.HEAD_BYTES, entry.size)))
+    return file_types.detect_archive_type(
+        store.read_range(entry.key, 0, min(file_types.HEAD_BYTES, entry.size), entry.etag)
+    )
 
 
 def _files_shard(store: Store, entries: list[Entry]) -> Shard:
@@ -134,7 +136,7 @@ def _archive_shard(store: Store, entry: Entry, kind: str, run: tuple[int, ...]) 
 def _split_zip(store: Store, entry: Entry, max_bytes: int, max_members: int) -> list[tuple[int, ...]] | None:
     """The runs of a zip, None if it must be judged as a whole because it is broken or all its members are encrypted."""
     try:
-        with open_object(store, entry.key, buffer=_BUFFER) as file:
+        with open_object(store, entry.key, buffer=_BUFFER, etag=entry.etag) as file:
             directory = zip_archive.find_directory(file)
             ranges = (
                 _MemberRange(index=m.index, start=m.entry_start, stop=m.entry_stop, weight=max(m.compressed, m.size))
@@ -147,7 +149,7 @@ def _split_zip(store: Store, entry: Entry, max_bytes: int, max_members: int) -> 
 
 def _tar_ranges(store: Store, entry: Entry) -> Iterator[_MemberRange]:
     """The members of a tar; if it breaks off, one range more, so that reading the last run comes to the break."""
-    with open_object(store, entry.key, buffer=_BUFFER) as file:
+    with open_object(store, entry.key, buffer=_BUFFER, etag=entry.etag) as file:
         index = stop = 0
         try:
             for member in tar_archive.iterate_members(SeekableTar(file, 0, entry.size), DEFAULT_LIMITS):
@@ -179,7 +181,7 @@ def read_members(store: Store, shard: Shard, limits: Limits = DEFAULT_LIMITS) ->
         for entry in shard.members:
             yield _read_loose_file(store, entry, limits)
         return
-    with open_object(store, shard.key) as file:
+    with open_object(store, shard.key, etag=shard.etag) as file:
         if shard.kind == "stream":
             yield from read_archive(shard.key, file, 1, limits, file)
             return
@@ -202,4 +204,4 @@ def _read_loose_file(store: Store, entry: Entry, limits: Limits) -> ArchiveMembe
     if entry.size > limits.member_bytes:
         reject = Reject("too-large", "archive", "a file above the limit")
         return ArchiveMember(path=entry.key, reject=reject, size=entry.size)
-    return ArchiveMember(path=entry.key, data=store.get(entry.key), size=entry.size)
+    return ArchiveMember(path=entry.key, data=store.get(entry.key, entry.etag), size=entry.size)

@@ -4,11 +4,11 @@ Ray Data carries shards. A worker streams a shard's members and puts its parts u
 then a marker; the driver alone deals with duplicates across shards, labels and the manifest. What has a marker is done.
 """
 
+import hashlib
 import re
-import secrets
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -21,16 +21,33 @@ from rajobs.imaging.limits import GIB, MIB
 from rajobs.jobs import cluster, console
 from rajobs.jobs.ingest import duplicates
 from rajobs.jobs.ingest.inventory import Inventory, LineSpool, spool_shards, take_inventory
-from rajobs.jobs.ingest.label_hints import label_changes, label_hints, unique_paths
-from rajobs.jobs.ingest.label_tables import put_labels, put_new, replace_table
+from rajobs.jobs.ingest.label_hints import LabelHints, label_changes, label_hints, unique_paths
+from rajobs.jobs.ingest.label_tables import put_labels, put_new, replace_table, sweep_tables
 from rajobs.jobs.ingest.label_vocabulary import read_study_labels
-from rajobs.jobs.ingest.markers import CHOSEN_REJECTS, LabelChanges, read_counts, read_done
+from rajobs.jobs.ingest.markers import (
+    CHOSEN_REJECTS,
+    LabelChanges,
+    check_counts,
+    count,
+    parts_by_table,
+    read_done,
+    read_markers,
+)
 from rajobs.jobs.ingest.worker import IngestSettings, IngestWorker, digest_options
-from rajobs.records.errors import DataError, TooManyRejects, UsageError
+from rajobs.records.errors import TooManyRejects, UsageError
 from rajobs.records.identity import Key
 from rajobs.records.manifest import MANIFEST, check_claim, claim, digest, put_manifest, put_plan, read_manifest
-from rajobs.records.store import Store, absolute, open_store
+from rajobs.records.store import Store, absolute, lease, open_store
+from rajobs.records.store.lease import Fence, without_number
 from rajobs.records.tables.parquet_parts import check_schema_of_table, list_parts
+from rajobs.records.tables.part_index import (
+    check_stored,
+    describe_stored,
+    drop_older_indexes,
+    is_stored,
+    put_index,
+    read_indexes,
+)
 from rajobs.records.tables.schemas import CLINIC, CROSSWALK
 from rajobs.records.user_tables import clinic_crosswalks, read_clinic
 
@@ -40,6 +57,8 @@ WAVE, WAVE_BYTES = 20_000, 64 * MIB
 """Shards, and bytes of their JSON, that are handed to Ray Data at once: the driver holds no more."""
 
 
+TOTALS = ("objects", "images", "frames", "shards")
+USER_TABLES = ("labels", "clinic")
 _CENTRE = re.compile(r"[A-Za-z0-9_-]{1,32}")
 
 
@@ -59,6 +78,60 @@ class IngestRequest:
     max_rejects: float = 0.2
     options: ReadOptions = ReadOptions()  # noqa: RUF009 - frozen
     ray: str | None = None
+    take_over: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Input:
+    """What is asked of OUT, once it is known to be sound."""
+
+    request: IngestRequest
+    store: Store
+    key: Key
+    labels: pa.Table | None
+    clinic: pa.Table | None
+    inventory: Inventory
+    file_paths: Mapping[str, str]
+    hints: LabelHints = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hints", label_hints(self.labels, self.file_paths))
+
+    @property
+    def identity(self) -> dict[str, str]:
+        return {"key": self.key.fingerprint}
+
+    @property
+    def sources(self) -> str:
+        """A hash of what is to be read, and how."""
+        request = self.request
+        settings = digest_options(request.options) + self.hints.digest(self.key)
+        return digest([self.inventory.hash, request.limit, settings, bool(request.ledger), request.centre])
+
+    @property
+    def tables(self) -> str:
+        """A keyed hash, since they name patients, of the user's tables that are to be merged or to be put."""
+        hashes = [None if table is None else _hash_of(table) for table in (self.labels, self.clinic)]
+        return self.key.pseudonym("hints", f"{hashes} {self.request.replace_labels}")[:16]
+
+    @property
+    def manifest(self) -> Mapping[str, Any]:
+        """That of OUT, if a run has finished there."""
+        return read_manifest(self.store) or {}
+
+    def is_done(self, manifest: Mapping[str, Any]) -> bool:
+        """Whether the run that wrote this manifest was asked the same; a ledger that is new has nothing of it."""
+        same = manifest.get("input") == self.sources and manifest.get("tables") == self.tables
+        return same and not (self.request.ledger and next(iter(open_store(self.request.ledger).list()), None) is None)
+
+
+def _hash_of(table: pa.Table) -> str:
+    """Of a table's values, not of the file they come from."""
+    values = table.select([name for name in table.column_names if name not in ("file", "row")]).combine_chunks()
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, values.schema) as writer:
+        writer.write_table(values)
+    return hashlib.sha256(sink.getvalue()).hexdigest()
 
 
 def ingest(request: IngestRequest) -> None:
@@ -68,33 +141,51 @@ def ingest(request: IngestRequest) -> None:
     store = open_store(request.out)
     labels = read_study_labels(request.labels)
     clinic = read_clinic(request.clinic, key) if request.clinic else None
-    identity = {"key": key.fingerprint}
-    check_claim(store, "ingest", identity)
+    check_claim(store, "ingest", {"key": key.fingerprint})
     if request.ledger:
         check_schema_of_table(open_store(request.ledger), CROSSWALK)
     with LineSpool() as spool:
         inventory = take_inventory(request.sources, spool)
-        file_paths = unique_paths(labels, inventory)
-        hints = label_hints(labels, file_paths)
+        asked = _Input(
+            request=request, store=store, key=key, labels=labels, clinic=clinic, inventory=inventory,
+            file_paths=unique_paths(labels, inventory),
+        )  # fmt: skip
         if not request.ledger:
             console.line("no --ledger: results of this run cannot be linked back to patients later")
-        claim(store, "ingest", identity)
-        before = read_manifest(store) or {}
-        settings = digest_options(request.options) + hints.digest(key)
-        wanted = digest([inventory.hash, request.limit, settings, bool(request.ledger), request.centre])
-        if before.get("input") != wanted:
-            _take_in(request, store, inventory, key, label_changes(store, key, hints), file_paths)
-    duplicates.drop_duplicates(store)
-    done = read_counts(store)
-    tables = _put_tables(request, store, key, labels, clinic, before)
-    content_hash = digest([done.parts, list_parts(store, "labels"), list_parts(store, "clinic")])
-    _check_counts(done.counts)
+        before, parts = asked.manifest, read_indexes(store)
+        if not asked.is_done(before) or not is_stored(store, parts):
+            with lease.hold(store, "ingest", take_over=request.take_over) as fence:
+                parts = _make_tables(asked, fence)
+    manifest = asked.manifest
+    counts = _counts_of(manifest)
+    _print_summary(request, counts, manifest, unchanged=_same_tables(before, manifest))
+    console.line(describe_stored(parts))
+    _check_rejects(request, counts)
+
+
+def _make_tables(asked: _Input, fence: Fence) -> dict[str, dict[str, tuple[int, int]]]:
+    """Bring OUT to what is asked; its parts. What they take the place of goes once the manifest is there."""
+    store, before = asked.store, asked.manifest
+    claim(store, "ingest", asked.identity)
+    if before.get("input") != asked.sources or not is_stored(store, read_indexes(store)):
+        _take_in(asked, fence, label_changes(store, asked.key, asked.hints))
+    markers = duplicates.drop_duplicates(fence, read_markers(store))
+    counts, of_shards = count(markers.values()), parts_by_table(markers.values())
+    check_counts(counts, of_shards)
+    put_index(fence, of_shards)
+    about = _put_tables(asked, fence, before)
+    parts = read_indexes(store)
+    check_stored(store, parts)
+    content = {name: sorted([without_number(key), *size] for key, size in of.items()) for name, of in parts.items()}
+    fence.check(now=True)
     put_manifest(store, {
-        "job": "ingest", **identity, "input": wanted, "counts": _by_fate(done.counts), **tables, "hash": content_hash,
+        "job": "ingest", **asked.identity, "input": asked.sources, "tables": asked.tables,
+        "counts": _by_fate(counts), **about, "hash": digest(content),
     })  # fmt: skip
-    unchanged = _same_tables(before, read_manifest(store) or {})
-    _print_summary(request, done.counts, tables, unchanged=unchanged)
-    _check_rejects(request, done.counts)
+    duplicates.sweep(fence, markers)
+    sweep_tables(fence)
+    drop_older_indexes(fence)
+    return parts
 
 
 def _check_request(request: IngestRequest) -> None:
@@ -108,49 +199,50 @@ def _check_request(request: IngestRequest) -> None:
         raise UsageError("--replace-labels throws the old labels away; name the new ones with --labels FILE")
 
 
-def _put_tables(
-    request: IngestRequest, store: Store, key: Key, labels: pa.Table | None, clinic: pa.Table | None,
-    before: dict[str, Any],
-) -> dict[str, Any]:  # fmt: skip
+def _put_tables(asked: _Input, fence: Fence, before: Mapping[str, Any]) -> dict[str, Any]:
     """Put the labels, the clinic table and what the ledger has of them; their counts for the manifest."""
+    request, key = asked.request, asked.key
     ledger = open_store(request.ledger, private=True) if request.ledger else None
-    tables = {name: before.get(name) for name in ("labels", "clinic")}
-    if labels is not None:
-        tables["labels"] = put_labels(store, ledger, key, labels, replace=request.replace_labels)
-    if clinic is not None:
-        tables["clinic"] = {"rows": clinic.num_rows}
-        replace_table(store, CLINIC, clinic)
+    tables = {name: before.get(name) for name in USER_TABLES}
+    if asked.labels is not None:
+        tables["labels"] = put_labels(fence, ledger, key, asked.labels, replace=request.replace_labels)
+    if asked.clinic is not None:
+        tables["clinic"] = {"rows": asked.clinic.num_rows}
+        replace_table(fence, CLINIC, asked.clinic)
     if ledger is not None and request.clinic:
         for schema, names in clinic_crosswalks(request.clinic, key).items():
             put_new(ledger, schema, names, "clinic")
     return tables
 
 
-def _same_tables(before: dict[str, Any], after: dict[str, Any]) -> bool:
+def _same_tables(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
     """Whether two manifests describe the same tables, whatever was asked."""
-    return {**before, "input": None} == {**after, "input": None}
+    return {**before, "input": None, "tables": None} == {**after, "input": None, "tables": None}
 
 
-def _take_in(
-    request: IngestRequest, store: Store, inventory: Inventory, key: Key, changes: LabelChanges,
-    file_paths: Mapping[str, str],
-) -> None:  # fmt: skip
+def _take_in(asked: _Input, fence: Fence, changes: LabelChanges) -> None:
     """Read every shard that is not done yet."""
+    request, store = asked.request, asked.store
     done = read_done(store, digest_options(request.options), changes, request.centre)
     if request.ledger:
         report_parts_without_ledger(request.ledger, store)
     with cluster.connected(request.ray), LineSpool() as shards:
-        new = spool_shards(inventory, done, request.limit, shards)
+        new = spool_shards(asked.inventory, done, request.limit, shards)
+        if done.broken:
+            console.line(
+                f"{len(done.broken)} shards are read again: parts of them are gone or not as they were written"
+            )
         _report_read_again(store, changes.outdated & done.again, shards)
         if not shards.count:
             return
         put_plan(store, len(done.shards) + len(done.again) + new)
+        fence.check(now=True)
         store.delete(MANIFEST)  # until the last part is there, this is no finished ingest
         settings = IngestSettings(
             out=absolute(request.out), ledger=request.ledger and absolute(request.ledger),
-            labels=tuple(map(absolute, request.labels)), file_paths=file_paths, replace_labels=request.replace_labels,
-            key_env=request.key_env, fingerprint=key.fingerprint,
-            options=request.options, centre=request.centre, run=secrets.token_hex(8),
+            labels=tuple(map(absolute, request.labels)), file_paths=asked.file_paths,
+            replace_labels=request.replace_labels, key_env=request.key_env, fingerprint=asked.key.fingerprint,
+            options=request.options, centre=request.centre, run=fence.number, broken=done.broken,
         )  # fmt: skip
         with console.Progress("shards", shards.count) as progress:
             for wave in _waves(shards):
@@ -175,8 +267,7 @@ def _report_read_again(store: Store, outdated: frozenset[str], shards: LineSpool
 def report_parts_without_ledger(uri: str, store: Store) -> None:
     """Say how many parts were ingested before there was this ledger, which has no line for them."""
     in_ledger = {key.rpartition("/")[2] for key in list_parts(open_store(uri), "crosswalk")}
-    names = (key.rpartition("/")[2].replace(duplicates.UNIQUE_SUFFIX, "") for key in list_parts(store, "images"))
-    missing = sum(name not in in_ledger for name in names)
+    missing = sum(duplicates.plain_name(key) not in in_ledger for key in list_parts(store, "images"))
     if missing:
         console.line(
             f"{missing} parts came in without this --ledger and cannot be linked; for that, ingest to a new OUT"
@@ -208,20 +299,20 @@ def _read_wave(wave: list[str], settings: IngestSettings, progress: console.Prog
 
 def _by_fate(counts: Counter[str]) -> dict[str, Any]:
     """The counts as the manifest has them: totals, rejects by reason, ignored by reason."""
-    by_fate: dict[str, Any] = {name: counts[name] for name in ("objects", "images", "frames", "shards")}
+    by_fate: dict[str, Any] = {name: counts[name] for name in (*TOTALS, PATIENT_BY_FOLDER)}
     for name, prefix in (("rejects", "reject:"), ("ignored", "ignored:")):
         by_fate[name] = {key.removeprefix(prefix): n for key, n in sorted(counts.items()) if key.startswith(prefix)}
     return by_fate
 
 
-def _check_counts(counts: Counter[str]) -> None:
-    """Every object has exactly one fate."""
-    fates = counts["images"] + sum(n for name, n in counts.items() if name.startswith(("reject:", "ignored:")))
-    if fates != counts["objects"]:
-        raise DataError(f"{counts['objects']} files came in but {fates} are accounted for; please report this")
+def _counts_of(manifest: Mapping[str, Any]) -> Counter[str]:
+    """The counts of a manifest in one row, as the markers have them."""
+    by_fate = dict(manifest["counts"])
+    kinds = {"reject": by_fate.pop("rejects"), "ignored": by_fate.pop("ignored")}
+    return Counter({**by_fate, **{f"{kind}:{name}": n for kind, of in kinds.items() for name, n in of.items()}})
 
 
-def _print_summary(request: IngestRequest, counts: Counter[str], tables: dict[str, Any], *, unchanged: bool) -> None:
+def _print_summary(request: IngestRequest, counts: Counter[str], tables: Mapping[str, Any], *, unchanged: bool) -> None:
     if unchanged:
         console.line(f"nothing to do: {request.out} holds all of it already")
     rows: dict[str, object] = {"files": counts["objects"], "images": counts["images"], "frames": counts["frames"]}

@@ -10,7 +10,7 @@ import pyarrow as pa
 from rajobs import studies
 from rajobs.imaging.ingest_rows import image_id, path_name, source_id
 from rajobs.jobs.ingest.inventory import Inventory
-from rajobs.jobs.ingest.markers import LabelChanges
+from rajobs.jobs.ingest.markers import LabelChanges, shard_of
 from rajobs.records.identity import Key
 from rajobs.records.labels.label_files import labels_by_path, values_by_image
 from rajobs.records.manifest import to_json
@@ -83,7 +83,7 @@ def label_changes(store: Store, key: Key, hints: LabelHints) -> LabelChanges:
         pairs = zip(table.column("path").to_pylist(), table.column("image_id").to_pylist())
         names = {image: by_id.get(image) or by_path.get(path) for path, image in pairs}
         if any(names.values()) and _is_outdated(store, part.rpartition("/")[2], key, hints, names):
-            outdated.add(part.removesuffix(".parquet").split("-")[1])
+            outdated.add(shard_of(part))
     described = frozenset(path_name(key, path) for path in hints.shows)
     return LabelChanges(hints=hints.digest(key), described=described, outdated=frozenset(outdated))
 

@@ -14,9 +14,11 @@ from rajobs.records.labels.label_files import LABEL_COLUMNS, name_rows
 from rajobs.records.labels.merging import Record, match_labels, merge_labels, reading_of
 from rajobs.records.labels.readers import readers_crosswalk
 from rajobs.records.store import Store
+from rajobs.records.store.lease import Fence, number_of, numbered, without_number
 from rajobs.records.tables.csv_files import to_csv
-from rajobs.records.tables.parquet_parts import iterate_parts, list_parts, read_table, to_parquet
-from rajobs.records.tables.schemas import CROSSWALK, LABELS, READERS
+from rajobs.records.tables.parquet_parts import iterate_parts, read_table, to_parquet
+from rajobs.records.tables.part_index import Sizes, measure, put_index, read_index, stored_sizes
+from rajobs.records.tables.schemas import CLINIC, CROSSWALK, LABELS, READERS
 from rajobs.records.tables.table_schema import TableSchema
 from rajobs.records.user_tables import UID
 
@@ -26,11 +28,12 @@ MOST_COMPARED = 5_000_000  # pairs of file names: half a minute or so
 MOST_PATHS = 1_000_000
 
 
-def put_labels(store: Store, ledger: Store | None, key: Key, labels: pa.Table, *, replace: bool) -> dict[str, int]:
+def put_labels(fence: Fence, ledger: Store | None, key: Key, labels: pa.Table, *, replace: bool) -> dict[str, int]:
     """Merge labels into the labels table, or `replace` it by them; their counts for the manifest.
 
     The newest of the labels with one image, side, site, target and reader stands.
     """
+    store = fence.store
     matched = match_labels(labels, label_ids(store, key, labels), key)
     older = read_table(store, LABELS.name, LABELS).to_pylist()
     table, replaced = merge_labels([] if replace else older, matched.rows)
@@ -39,7 +42,7 @@ def put_labels(store: Store, ledger: Store | None, key: Key, labels: pa.Table, *
     dropped = len({reading_of(row) for row in older} - {reading_of(row) for row in matched.rows}) if replace else 0
     if dropped:
         console.line(f"{dropped} older labels are thrown away, as --replace-labels says")
-    replace_table(store, LABELS, table)
+    replace_table(fence, LABELS, table)
     if ledger is not None:
         put_new(ledger, READERS, readers_crosswalk(key, labels.column("reader").to_pylist()))
         _put_unmatched(ledger, matched.unmatched)
@@ -115,15 +118,37 @@ def _report_unmatched(ledger: Store | None, unmatched: Iterable[Record]) -> None
 def put_new(store: Store, schema: TableSchema, table: pa.Table, prefix: str = "part") -> str:
     """Put a table as one part that is named for its content, unless it is there; its key."""
     data = to_parquet(table, schema)
-    name = f"{schema.name}/{prefix}-{hashlib.sha256(data).hexdigest()[:24]}.parquet"
+    name = _name(schema, data, prefix)
     if store.stat(name) is None:
         store.put(name, data)
     return name
 
 
-def replace_table(store: Store, schema: TableSchema, table: pa.Table) -> None:
-    """Put a table in the place of the older one."""
-    name = put_new(store, schema, table)
-    for other in list_parts(store, schema.name):
-        if other != name:
-            store.delete(other)
+def _name(schema: TableSchema, data: bytes, prefix: str = "part") -> str:
+    return f"{schema.name}/{prefix}-{hashlib.sha256(data).hexdigest()[:24]}.parquet"
+
+
+def replace_table(fence: Fence, schema: TableSchema, table: pa.Table) -> None:
+    """Put a table in the place of the older one, unless it is the same."""
+    data = to_parquet(table, schema)
+    name, index = _name(schema, data), read_index(fence.store, schema.name) or {}
+    if [without_number(key) for key in index] != [name] or not _is_there(fence.store, index):
+        key = numbered(name, fence.number)
+        fence.check(now=True)
+        fence.store.put(key, data)
+        put_index(fence, {schema.name: {key: measure(data)}})
+
+
+def _is_there(store: Store, index: Sizes) -> bool:
+    stored = {key: store.stat(key) for key in index}
+    return all(entry is not None and entry.size == index[key][1] for key, entry in stored.items())
+
+
+def sweep_tables(fence: Fence) -> None:
+    """Remove the labels and the clinic tables in whose place others have come."""
+    for schema in (LABELS, CLINIC):
+        index = read_index(fence.store, schema.name)
+        for key in stored_sizes(fence.store, [schema.name]) if index else ():
+            if key not in index and number_of(key) <= fence.number:
+                fence.check()
+                fence.store.delete(key)

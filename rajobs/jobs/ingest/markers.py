@@ -1,11 +1,13 @@
 """What ingest has done: one marker per shard on the store, put by a worker after the shard's parts.
 
+    OUT/shards/<shard>.2.json   what run 2 has made of a shard; of several, the highest number counts
+
 Beside them are the attempts: how often a worker began a shard. A dead worker cannot count, a file on the store can.
 """
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,11 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rajobs.imaging.archives.archive_members import ArchiveMember
-from rajobs.records.errors import Reject
+from rajobs.records.errors import DataError, Reject
 from rajobs.records.manifest import to_json
 from rajobs.records.store import Store, get_many
+from rajobs.records.store.lease import Fence, number_of, numbered
+from rajobs.records.tables.part_index import Sizes, stored_sizes
+from rajobs.records.tables.schemas import IGNORED, IMAGES, OBJECT_PLACES, REJECTS
 
 FOLDER, ATTEMPTS = "shards", "attempts"
+PART_TABLES = tuple(schema.name for schema in (IMAGES, REJECTS, IGNORED, OBJECT_PLACES))
 MOST_DEATHS = 2
 """Workers that one file may take with it before it counts as unreadable."""
 CHOSEN_REJECTS = ("reject:no-region", "reject:no-modality", "reject:burned-in-annotation")
@@ -30,7 +36,7 @@ class Marker:
 
     shard: str
     settings: str  # digest of the read options
-    parts: tuple[str, ...]  # keys
+    parts: Sizes  # rows and bytes, by key
     counts: Mapping[str, int]
     files: tuple[str, ...]  # hashes of its loose files
     hints: str = ""  # digest of what labels said
@@ -39,33 +45,50 @@ class Marker:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "shard": self.shard, "settings": self.settings, "parts": list(self.parts), "counts": dict(self.counts),
+            "shard": self.shard, "settings": self.settings, "counts": dict(self.counts),
             "files": list(self.files), "hints": self.hints, "undescribed": list(self.undescribed),
-            "centre": self.centre,
+            "centre": self.centre, "parts": {key: list(size) for key, size in self.parts.items()},
         }  # fmt: skip
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Marker":
-        lists = {name: tuple(content[name]) for name in ("parts", "files", "undescribed")}
-        return cls(**{**content, **lists})
+        lists = {name: tuple(content[name]) for name in ("files", "undescribed")}
+        parts = {key: (rows, size) for key, (rows, size) in content["parts"].items()}
+        return cls(**{**content, **lists, "parts": parts})
+
+    def is_whole(self, stored: Mapping[str, int]) -> bool:
+        """Whether the store holds every part as it was written; `stored`: bytes by key."""
+        return all(stored.get(key) == size for key, (_, size) in self.parts.items())
+
+    def rows(self, table: str) -> int:
+        return sum(rows for key, (rows, _) in self.parts.items() if key.startswith(f"{table}/"))
 
 
-def read_markers(store: Store) -> Iterator[Marker]:
-    """All markers, in the order of the shards' names."""
-    for data in get_many(store, [entry.key for entry in store.list(f"{FOLDER}/")]):
-        yield Marker.from_json(json.loads(data))
+def shard_of(key: str) -> str:
+    """The shard that a marker, an attempt or a part is of."""
+    return key.rpartition("/")[2].removeprefix("part-").partition(".")[0].partition("-")[0]
 
 
-def put_marker(store: Store, marker: Marker) -> None:
-    store.put(f"{FOLDER}/{marker.shard}.json", to_json(marker.to_json()))
+def read_markers(store: Store) -> dict[str, Marker]:
+    """The marker of every shard that is done, in the order of the shards' names."""
+    newest: dict[str, str] = {}
+    for key in sorted((entry.key for entry in store.list(f"{FOLDER}/")), key=number_of):
+        newest[shard_of(key)] = key
+    shards = sorted(newest)
+    read = get_many(store, [newest[shard] for shard in shards])
+    return {shard: Marker.from_json(json.loads(data)) for shard, data in zip(shards, read, strict=True)}
 
 
-def has_marker(store: Store, shard: str) -> bool:
-    return store.stat(f"{FOLDER}/{shard}.json") is not None
+def read_marker(store: Store, shard: str) -> Marker | None:
+    """The marker of one shard, if it is done."""
+    keys = [entry.key for entry in store.list(f"{FOLDER}/{shard}.")]
+    return Marker.from_json(json.loads(store.get(max(keys, key=number_of)))) if keys else None
 
 
-def read_marker(store: Store, shard: str) -> Marker:
-    return Marker.from_json(json.loads(store.get(f"{FOLDER}/{shard}.json")))
+def put_marker(fence: Fence, marker: Marker) -> None:
+    """The shard is done, unless another run has taken this one's place: then its rows do not count."""
+    fence.check()
+    fence.store.put(numbered(f"{FOLDER}/{marker.shard}.json", fence.number), to_json(marker.to_json()))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -74,6 +97,7 @@ class DoneShards:
 
     shards: frozenset[str] = frozenset()
     again: frozenset[str] = frozenset()  # done with other settings or labels, which treated some files differently
+    broken: frozenset[str] = frozenset()  # with a part that is gone, or not as it was written: not done
     loose: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
 
     def has_files(self, hashes: Sequence[str]) -> NDArray[np.bool_]:
@@ -96,14 +120,21 @@ def read_done(
     """What is done, for a run with these settings and labels, and with this centre if it names one."""
     done: set[str] = set()
     again: set[str] = set()
+    broken: set[str] = set()
     loose: list[NDArray[np.uint64]] = []
-    for marker in read_markers(store):
+    markers = read_markers(store)
+    stored = stored_sizes(store, PART_TABLES) if markers else {}
+    for marker in markers.values():
+        if not marker.is_whole(stored):
+            broken.add(marker.shard)
+            continue
         renamed = centre is not None and marker.centre != centre
         (again if renamed or _must_be_read_again(marker, settings, changes) else done).add(marker.shard)
         loose.append(_as_numbers(marker.files))
     return DoneShards(
         shards=frozenset(done),
         again=frozenset(again),
+        broken=frozenset(broken),
         loose=np.unique(np.concatenate(loose)) if loose else np.empty(0, np.uint64),
     )
 
@@ -121,21 +152,36 @@ def _as_numbers(hashes: Sequence[str]) -> NDArray[np.uint64]:
     return np.array([int(name, 16) for name in hashes], np.uint64)
 
 
-@dataclass(frozen=True, kw_only=True)
-class IngestCounts:
-    """The counts of all shards that are done, and their parts' keys."""
-
-    counts: Counter[str]
-    parts: list[str]
-
-
-def read_counts(store: Store) -> IngestCounts:
+def count(markers: Iterable[Marker]) -> Counter[str]:
+    """The counts of all shards that are done."""
     counts: Counter[str] = Counter()
-    parts: list[str] = []
-    for marker in read_markers(store):
+    for marker in markers:
         counts.update({**marker.counts, "shards": 1})
-        parts += marker.parts
-    return IngestCounts(counts=counts, parts=sorted(parts))
+    return counts
+
+
+def parts_by_table(markers: Iterable[Marker]) -> dict[str, dict[str, tuple[int, int]]]:
+    """The parts of all shards that are done, by their table."""
+    tables: dict[str, dict[str, tuple[int, int]]] = {table: {} for table in PART_TABLES}
+    for marker in markers:
+        for key, size in marker.parts.items():
+            tables[key.partition("/")[0]][key] = size
+    return tables
+
+
+def check_counts(counts: Counter[str], tables: Mapping[str, Sizes]) -> None:
+    """Every object has exactly one fate, and every fate its row in a part."""
+    rejects, ignored = (
+        sum(n for name, n in counts.items() if name.startswith(kind)) for kind in ("reject:", "ignored:")
+    )
+    fates = counts["images"] + rejects + ignored
+    if fates != counts["objects"]:
+        raise DataError(f"{counts['objects']} files came in but {fates} are accounted for; please report this")
+    wanted = {IMAGES: counts["frames"], OBJECT_PLACES: counts["images"], REJECTS: rejects, IGNORED: ignored}
+    for schema, number in wanted.items():
+        rows = sum(rows for rows, _ in tables[schema.name].values())
+        if rows != number:
+            raise DataError(f"{number} rows of {schema.name} are counted but {rows} are stored; please report this")
 
 
 class Attempts:
@@ -145,9 +191,9 @@ class Attempts:
     blame.
     """
 
-    def __init__(self, store: Store, shard: str, run: str) -> None:
+    def __init__(self, store: Store, shard: str, run: int) -> None:
         self.store, self.run, self.key = store, run, f"{ATTEMPTS}/{shard}.json"
-        last: dict[str, Any] = json.loads(store.get(self.key)) if store.stat(self.key) is not None else {"run": ""}
+        last: dict[str, Any] = json.loads(store.get(self.key)) if store.stat(self.key) is not None else {"run": 0}
         self.careful = last["run"] == run
         self.deaths: Counter[int] = Counter()
         if self.careful:

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,15 +11,17 @@ from rajobs.imaging.image import Image, ReadOptions
 from rajobs.imaging.ingest_rows import EarlierReading, IngestRows, RowBuilder
 from rajobs.imaging.rows import FILM_MODALITIES, RADIOGRAPH, ULTRASOUND_PICTURE
 from rajobs.imaging.sandbox import Decoder, keep_memory
-from rajobs.jobs.ingest.duplicates import UNIQUE_SUFFIX
+from rajobs.jobs.ingest.duplicates import plain_name
 from rajobs.jobs.ingest.inventory import entry_hash
 from rajobs.jobs.ingest.label_hints import label_hints
 from rajobs.jobs.ingest.label_vocabulary import read_study_labels
-from rajobs.jobs.ingest.markers import Attempts, Marker, has_marker, put_marker, read_marker
+from rajobs.jobs.ingest.markers import Attempts, Marker, put_marker, read_marker
 from rajobs.records.identity import Key
 from rajobs.records.manifest import digest
 from rajobs.records.store import Store, open_store
+from rajobs.records.store.lease import Fence, numbered
 from rajobs.records.tables.parquet_parts import read_part, to_parquet
+from rajobs.records.tables.part_index import measure
 from rajobs.records.tables.schemas import CROSSWALK, IGNORED, IMAGES, OBJECT_PLACES, REJECTS
 from rajobs.records.tables.table_schema import TableSchema
 
@@ -44,7 +46,8 @@ class IngestSettings:
     fingerprint: str  # of the key
     options: ReadOptions
     centre: str | None = None  # of the files, in the user's own word
-    run: str  # tells this driver's attempts from those of another
+    run: int  # number of the driver's lease
+    broken: frozenset[str] = frozenset()  # shards whose earlier parts cannot be read
 
 
 class IngestWorker:
@@ -58,19 +61,21 @@ class IngestWorker:
         self.decoder.start()
         self.sources: dict[str, Store] = {}
         self.store = open_store(settings.out)
+        self.fence = Fence(self.store, settings.run)
         self.ledger = open_store(settings.ledger, private=True) if settings.ledger else None
         self.hints = label_hints(read_study_labels(settings.labels), settings.file_paths)
         self.hints_digest = self.hints.digest(self.key)
 
     def __call__(self, item: dict[str, Any]) -> dict[str, Any]:
         shard = Shard.from_json(item["shard"])
-        options, centre = digest_options(self.settings.options), self._centre_of(shard.id)
+        before = None if shard.id in self.settings.broken else read_marker(self.store, shard.id)
+        options, centre = digest_options(self.settings.options), self._centre(before)
         builder = RowBuilder(
             key=self.key, read=self._read, origin=shard.origin,
             patients=self.hints.patients, shows=self.hints.shows, sources=self.hints.sources, centre=centre,
-            earlier={} if self.settings.replace_labels else self._earlier_readings(shard.id),
+            earlier={} if self.settings.replace_labels else self._earlier_readings(before),
         )  # fmt: skip
-        parts: list[str] = []
+        parts: dict[str, tuple[int, int]] = {}
         undescribed: list[str] = []
         counts: Counter[str] = Counter()
         attempts = Attempts(self.store, shard.id, self.settings.run)
@@ -78,34 +83,33 @@ class IngestWorker:
         suffix = digest([options, self.hints_digest, centre]) if self.hints_digest or centre else options
         name = f"part-{shard.id}" + (f"-{suffix}" if suffix else "")
         for number, rows in enumerate(builder.build_rows(attempts.watch(read_members(source, shard)))):
-            parts += self._put_rows(name + (f"-{number:04d}" if number else ""), rows)
+            parts |= self._put_rows(name + (f"-{number:04d}" if number else ""), rows)
             undescribed += rows.paths_without_modality
             counts += rows.counts
-        self._drop_old_crosswalk(shard.id, parts)
+        self.fence.check()
+        self._drop_old_crosswalk(before, parts)
         files = [entry_hash(entry) for entry in shard.members] if shard.kind == "files" else []
-        put_marker(self.store, Marker(
-            shard=shard.id, settings=options, parts=tuple(parts), counts=counts, files=tuple(files),
+        put_marker(self.fence, Marker(
+            shard=shard.id, settings=options, parts=parts, counts=counts, files=tuple(files),
             hints=self.hints_digest, undescribed=tuple(undescribed), centre=centre,
         ))  # fmt: skip
         attempts.finish()
         return {"objects": counts["objects"]}
 
-    def _earlier_readings(self, shard: str) -> dict[str, EarlierReading]:
+    def _earlier_readings(self, before: Marker | None) -> dict[str, EarlierReading]:
         """What the shard's files without a header became before, by the pseudonym of the path.
 
         Labels merge: those of today may say nothing of a file that those of an earlier day described.
         """
-        if not has_marker(self.store, shard):
-            return {}
         readings: dict[str, EarlierReading] = {}
-        for part in read_marker(self.store, shard).parts:
+        for part in before.parts if before is not None else ():
             if part.startswith("places/"):
                 name = part.rpartition("/")[2]
                 images = {
                     row["image_id"]: row
                     for row in read_part(self.store, f"images/{name}", IMAGES, _EARLIER).to_pylist()
                 }
-                originals = self._original_patients(name.replace(UNIQUE_SUFFIX, ""))
+                originals = self._original_patients(plain_name(name))
                 for place in read_part(self.store, part, OBJECT_PLACES, ["path", "image_id", "source"]).to_pylist():
                     image = images[place["image_id"]]
                     readings[place["path"]] = EarlierReading(
@@ -122,11 +126,9 @@ class IngestWorker:
         rows = read_part(self.ledger, f"crosswalk/{name}", CROSSWALK, ["source", "patient_id"]).to_pylist()
         return {row["source"]: row["patient_id"] for row in rows}
 
-    def _centre_of(self, shard: str) -> str | None:
+    def _centre(self, before: Marker | None) -> str | None:
         """The centre that this run names; without one, that of an earlier reading of the shard."""
-        if self.settings.centre is not None or not has_marker(self.store, shard):
-            return self.settings.centre
-        return read_marker(self.store, shard).centre
+        return before.centre if self.settings.centre is None and before is not None else self.settings.centre
 
     def _read(self, data: bytes, shows: str | None) -> list[Image]:
         options = self.settings.options
@@ -134,28 +136,26 @@ class IngestWorker:
             options = dataclasses.replace(options, pictures=shows)
         return self.decoder.read(data, options)
 
-    def _put_rows(self, name: str, rows: IngestRows) -> list[str]:
-        """Put the rows of all tables as parts of this name; their keys."""
-        keys = []
+    def _put_rows(self, name: str, rows: IngestRows) -> dict[str, tuple[int, int]]:
+        """Put the rows of all tables as parts of this name; their keys, rows and bytes."""
+        self.fence.check()
+        parts: dict[str, tuple[int, int]] = {}
         tables: list[tuple[TableSchema, list[dict[str, object]]]] = [
             (IMAGES, rows.images), (REJECTS, rows.rejects), (IGNORED, rows.ignored), (OBJECT_PLACES, rows.places),
         ]  # fmt: skip
         for schema, of_table in tables:
             if of_table:
-                key = f"{schema.name}/{name}.parquet"
-                self.store.put(key, to_parquet(schema.rows(of_table), schema))
-                keys.append(key)
+                key = numbered(f"{schema.name}/{name}.parquet", self.fence.number)
+                data = to_parquet(schema.rows(of_table), schema)
+                self.store.put(key, data)
+                parts[key] = measure(data)
         if self.ledger is not None and rows.crosswalk:
             self.ledger.put(f"crosswalk/{name}.parquet", to_parquet(CROSSWALK.rows(rows.crosswalk), CROSSWALK))
-        return keys
+        return parts
 
-    def _drop_old_crosswalk(self, shard: str, parts: list[str]) -> None:
+    def _drop_old_crosswalk(self, before: Marker | None, parts: Iterable[str]) -> None:
         """The ledger keeps the last reading of a shard: labels may name another patient than before."""
-        if self.ledger is None or not has_marker(self.store, shard):
+        if self.ledger is None or before is None:
             return
-        before, now = (
-            {key.rpartition("/")[2].replace(UNIQUE_SUFFIX, "") for key in keys}
-            for keys in (read_marker(self.store, shard).parts, parts)
-        )
-        for name in before - now:
+        for name in set(map(plain_name, before.parts)) - set(map(plain_name, parts)):
             self.ledger.delete(f"crosswalk/{name}")

@@ -14,8 +14,17 @@ from rajobs.imaging.rows import VISITS
 from rajobs.jobs import builtin, cluster, console
 from rajobs.jobs.score.bundle_columns import describe_bundles, joint_calibration
 from rajobs.jobs.score.corrections import film_corrections, hand_corrections
+from rajobs.jobs.score.parts import (
+    check_parts,
+    drop_broken_parts,
+    drop_gathered,
+    drop_part,
+    images_part,
+    scored_parts,
+    sweep,
+)
 from rajobs.jobs.score.steps import Record, ScoreSteps
-from rajobs.jobs.score.tables import GatheredTables, drop_gathered, gather
+from rajobs.jobs.score.tables import GatheredTables, gather
 from rajobs.jobs.score.worker import ScoreWorker, hand_positions, scan_places
 from rajobs.learning.bundle_description import read_description
 from rajobs.learning.samples.row_arrays import previews, shown_films
@@ -23,8 +32,10 @@ from rajobs.learning.voting_models import BundleLocation, VotingModels, list_bun
 from rajobs.records.errors import StoreError, UsageError
 from rajobs.records.manifest import MANIFEST, check_claim, claim, digest, put_manifest, put_plan, read_manifest
 from rajobs.records.scan_grades import PLACE
-from rajobs.records.store import Store, absolute, open_store
+from rajobs.records.store import Store, absolute, lease, open_store
+from rajobs.records.store.lease import Fence, without_number
 from rajobs.records.tables.parquet_parts import lacks_columns, list_parts, read_part, read_table
+from rajobs.records.tables.part_index import describe_stored, drop_older_indexes, is_stored, read_indexes
 from rajobs.records.tables.schemas import IMAGES, JOINTS, LABELS, LEDGER, ULTRASOUND
 from rajobs.reports.score.bundles import BundleFacts
 from rajobs.reports.score.hand_sections import Place, clinic_sections, hand_sections
@@ -46,6 +57,7 @@ class ScoreRequest:
     limit: int | None = None
     no_scores: bool = False
     ray: str | None = None
+    take_over: bool = False
 
 
 def score(request: ScoreRequest) -> str:
@@ -66,20 +78,23 @@ def score(request: ScoreRequest) -> str:
     check_claim(store, "score", identity)
     before = read_manifest(store)
     wanted = digest([manifest["hash"], hashes, request.limit])
-    if before and before.get("input") == wanted:
+    if before and before.get("input") == wanted and is_stored(store, read_indexes(store)):
         console.line(f"nothing to do: {request.out} holds these tables already")
         return f"{request.out}/{PAGE}"
-    claim(store, "score", identity)
-    for key in (MANIFEST, PAGE):  # until the last part is there, these are no finished tables
-        store.delete(key)
-    drop_gathered(store, steps)
-    _drop_outdated_parts(data, store, steps)
-    keys = _parts_to_score(data, store, steps, request.limit)
-    put_plan(store, len(list_parts(store, "ledger")) + len(keys))
-    if keys:
-        with cluster.connected(request.ray), console.Progress("scoring parts", len(keys)) as progress:
-            _run(request, bundles, keys, progress)
-    return _finish(data, request.out, wanted, identity, steps, bundles, left_out)
+    with lease.hold(store, "score", take_over=request.take_over) as fence:
+        claim(store, "score", identity)
+        fence.check(now=True)
+        for key in (MANIFEST, PAGE):  # until the last part is there, these are no finished tables
+            store.delete(key)
+        drop_gathered(fence, steps)
+        drop_broken_parts(fence, steps)
+        _drop_outdated_parts(data, fence, steps)
+        keys = _parts_to_score(data, store, request.limit)
+        put_plan(store, len(scored_parts(store)) + len(keys))
+        if keys:
+            with cluster.connected(request.ray), console.Progress("scoring parts", len(keys)) as progress:
+                _run(request, bundles, keys, fence, progress)
+        return _finish(data, request.out, fence, wanted, identity, steps, bundles, left_out)
 
 
 def find_models(models: str, steps: ScoreSteps) -> dict[str, dict[str, BundleLocation]]:
@@ -98,39 +113,32 @@ def find_models(models: str, steps: ScoreSteps) -> dict[str, dict[str, BundleLoc
     return by_study
 
 
-def _parts_to_score(data: Store, store: Store, steps: ScoreSteps, limit: int | None) -> list[str]:
-    """Keys of the images parts that have no ledger part yet; with a limit, of the first ones.
-
-    Scores of a part that ingest has since written again, under another name, are removed.
-    """
+def _parts_to_score(data: Store, store: Store, limit: int | None) -> list[str]:
+    """Keys of the images parts that have no ledger part yet; with a limit, of the first ones."""
     keys = list_parts(data, "images")
-    names = {key.rpartition("/")[2] for key in keys}
-    for folder in reversed(steps.part_tables):
-        for key in list_parts(store, folder):
-            if key.rpartition("/")[2] not in names:
-                _drop_part(store, steps, key)
-    scored = {key.rpartition("/")[2] for key in list_parts(store, "ledger")}
     if limit is not None:
         counts = np.cumsum([read_part(data, key, IMAGES, ["image_id"]).num_rows for key in keys])
         keys = keys[: int(np.searchsorted(counts, limit)) + 1]
+    scored = scored_parts(store)
     return [key for key in keys if key.rpartition("/")[2] not in scored]
 
 
-def _drop_outdated_parts(data: Store, store: Store, steps: ScoreSteps) -> None:
+def _drop_outdated_parts(data: Store, fence: Fence, steps: ScoreSteps) -> None:
     """Remove parts that must be scored again: where labels that place joints or scans have changed since, and all
     parts where a table has got a column since, so that no table has parts with it and parts without it."""
+    store = fence.store
     if any(_lacks_columns(store, steps, name) for name in steps.part_tables):
-        for key in list_parts(store, "ledger"):
-            _drop_part(store, steps, key)
-    labels_now = digest(list_parts(data, "labels"))
+        for part in scored_parts(store).values():
+            drop_part(fence, steps, part)
+    labels_now = digest([without_number(key) for key in list_parts(data, "labels")])
     labels_used = store.get(LABELS_USED).decode() if store.stat(LABELS_USED) else labels_now
     if labels_used != labels_now:
         labels = read_table(data, "labels", LABELS)
         placed = hand_positions(labels).keys() | scan_places(labels, steps).keys()
-        for key in list_parts(store, "ledger"):
-            rows = read_part(store, key, LEDGER, ["image_id", "joints"]).to_pylist()
-            if any(row["joints"] or row["image_id"] in placed for row in rows) or _has_placed_scans(store, key):
-                _drop_part(store, steps, key)
+        for part in scored_parts(store).values():
+            rows = read_part(store, f"ledger/{part}", LEDGER, ["image_id", "joints"]).to_pylist()
+            if any(row["joints"] or row["image_id"] in placed for row in rows) or _has_placed_scans(store, part):
+                drop_part(fence, steps, part)
         store.delete(LABELS_USED)
     if not store.stat(LABELS_USED):
         store.put(LABELS_USED, labels_now.encode())
@@ -138,32 +146,27 @@ def _drop_outdated_parts(data: Store, store: Store, steps: ScoreSteps) -> None:
 
 def _lacks_columns(store: Store, steps: ScoreSteps, table: str) -> bool:
     """Whether a table was written before one of its columns came; all its parts were, or none."""
-    first = next(iter(list_parts(store, table)), None)
-    return first is not None and lacks_columns(store, first, steps.part_tables[table])
+    part = next(iter(scored_parts(store).values()), None)
+    return part is not None and lacks_columns(store, f"{table}/{part}", steps.part_tables[table])
 
 
-def _has_placed_scans(store: Store, key: str) -> bool:
+def _has_placed_scans(store: Store, part: str) -> bool:
     """Whether a part's scans have a side or a site, which labels gave them and may have taken back since."""
-    scans = read_part(store, f"ultrasound/{key.rpartition('/')[2]}", ULTRASOUND, PLACE)
+    scans = read_part(store, f"ultrasound/{part}", ULTRASOUND, PLACE)
     return any(scans.column(name).null_count < scans.num_rows for name in PLACE)
-
-
-def _drop_part(store: Store, steps: ScoreSteps, key: str) -> None:
-    """Remove a part of all tables, the ledger's first: without it the part counts as not scored."""
-    for folder in reversed(steps.part_tables):
-        store.delete(f"{folder}/{key.rpartition('/')[2]}")
 
 
 def _run(
     request: ScoreRequest,
     bundles: Mapping[str, list[BundleLocation]],
     keys: list[str],
+    fence: Fence,
     progress: console.Progress,
 ) -> None:
     gpus = int(ray.cluster_resources().get("GPU", 0))
     workers = min(len(keys), gpus or int(ray.cluster_resources()["CPU"]))
     items = [{"key": key} for key in keys]
-    arguments = (absolute(request.data), absolute(request.out), dict(bundles))
+    arguments = (absolute(request.data), absolute(request.out), dict(bundles), fence.number)
     pool = (1, max(workers, 1))
     for answer in cluster.map_unordered(items, ScoreWorker, arguments, workers=pool, num_gpus=1 if gpus else None):
         progress.step(note=f"{answer['images']} images in the last")
@@ -172,28 +175,35 @@ def _run(
 def _finish(
     data: Store,
     out: str,
+    fence: Fence,
     wanted: str,
     identity: Mapping[str, Any],
     steps: ScoreSteps,
     bundles: Mapping[str, list[BundleLocation]],
     left_out: Sequence[str],
 ) -> str:
-    store = open_store(out)
+    store = fence.store
+    fence.check(now=True)
     store.sweep()
     of_visits = {study.name: VotingModels.load(study, bundles[study.name]) for study in steps.filling(VISITS)}
-    gathered = gather(data, store, steps, of_visits, joint_calibration(steps, bundles).widths)
+    gathered = gather(data, fence, steps, of_visits, joint_calibration(steps, bundles).widths)
+    parts = check_parts(data, fence, gathered.parts)
     missing = [name for name in studies.names() if not identity["studies"].get(name) and name not in left_out]
     described = describe_bundles(steps, bundles)
     store.put(PAGE, _page(data, store, steps, gathered, missing, left_out, described).encode())
     views = {view: len(sure) for view, sure in gathered.films.certainty.items() if len(sure)}
+    fence.check(now=True)
     put_manifest(store, {
         "job": "score", **identity, "input": wanted, "images": gathered.rows["ledger"], "rows": gathered.rows,
         "fates": dict(sorted(gathered.fates.items())), "views": dict(sorted(views.items())),
         "without_model": missing, "bundles": {each.hash: each.to_json() for each in described},
     })  # fmt: skip
+    sweep(fence, data, parts)
+    drop_older_indexes(fence)
     counts = {"images": gathered.rows["ledger"]}
     counts |= {name: gathered.rows[name] for name in ("films", "extremities", "visits")}
     console.table("scored", {**counts, **gathered.fates})
+    console.line(describe_stored(parts))
     console.line(f"tables: {out}/{'  '.join(gathered.rows)}\nreport: {out}/{PAGE}")
     return f"{out}/{PAGE}"
 
@@ -226,8 +236,8 @@ def _page(
 
 
 def _images_keys(parts: Iterable[str]) -> list[str]:
-    """The keys of the images parts with these file names."""
-    return sorted({f"images/{part}" for part in parts})
+    """The keys of the images parts that parts with these file names are about."""
+    return sorted({f"images/{images_part(part)}" for part in parts})
 
 
 def _joints_of_hands(store: Store, hands: Mapping[Place, ShownHand]) -> dict[Place, list[Record]]:

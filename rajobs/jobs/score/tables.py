@@ -18,13 +18,15 @@ import pyarrow.compute as pc
 
 from rajobs.imaging.clinic_visits import Finding, Visit, visits_of_clinic
 from rajobs.imaging.rows import CLINIC_TABLE, VISITS, Row
+from rajobs.jobs.score.parts import CHANGES_TABLE, VISITS_TABLE, drop_gathered, scored_parts
 from rajobs.jobs.score.steps import Record, ScoreSteps, Votes
 from rajobs.learning.samples.row_arrays import ViewRequest, draw_visits
 from rajobs.learning.voting_models import VotingModels
 from rajobs.records.changes import JOINT_COLUMNS, Widths, build_changes
 from rajobs.records.store import Store
+from rajobs.records.store.lease import Fence, numbered
 from rajobs.records.tables.csv_files import csv_file
-from rajobs.records.tables.parquet_parts import iterate_parts, list_parts, open_part, read_part, to_parquet
+from rajobs.records.tables.parquet_parts import list_parts, open_part, read_part, to_parquet
 from rajobs.records.tables.schemas import CHANGES, CLINIC, EXTREMITIES, JOINTS, ULTRASOUND
 from rajobs.records.tables.table_schema import TableSchema
 from rajobs.records.visits import EXTREMITY_COLUMNS, SCAN_COLUMNS, build_visits, grades_by_visit
@@ -32,7 +34,6 @@ from rajobs.reports.score.tallies import FilmTally, HandTally, VisitTally
 
 ROWS_PER_LOT = 50_000  # rows of the small tables held in memory while visits are made of them
 VISITS_AT_ONCE = 256  # visits drawn at a time
-VISITS_TABLE, CHANGES_TABLE = "visits", "changes"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,33 +45,34 @@ class GatheredTables:
     films: FilmTally = field(default_factory=FilmTally)
     hands: HandTally = field(default_factory=HandTally)
     visits: VisitTally = field(default_factory=VisitTally)
+    parts: Mapping[str, dict[str, int]]  # rows by table and key
 
-
-def drop_gathered(store: Store, steps: ScoreSteps) -> None:
-    """Remove what an earlier start made of all parts: it is incomplete once more parts are to come."""
-    for name in (*steps.part_tables, VISITS_TABLE, CHANGES_TABLE):
-        store.delete(f"{name}.csv")
-    for key in [*list_parts(store, VISITS_TABLE), *list_parts(store, CHANGES_TABLE)]:
-        store.delete(key)
+    def add(self, key: str, table: pa.Table) -> None:
+        """Count the rows of a part that was read or written."""
+        name = key.partition("/")[0]
+        self.rows[name] += table.num_rows
+        self.parts[name][key] = table.num_rows
 
 
 def gather(
-    data: Store, store: Store, steps: ScoreSteps, models: Mapping[str, VotingModels], widths: Widths
+    data: Store, fence: Fence, steps: ScoreSteps, models: Mapping[str, VotingModels], widths: Widths
 ) -> GatheredTables:
     """Write a CSV of each table, the visits, for which `models` are asked, and the changes; the counts of all.
 
     `widths`: of the intervals of expected changes.
     """
-    gathered, tables = GatheredTables(), steps.part_tables
-    drop_gathered(store, steps)
+    tables, store = steps.part_tables, fence.store
+    gathered = GatheredTables(parts={name: {} for name in (*tables, VISITS_TABLE, CHANGES_TABLE)})
+    drop_gathered(fence, steps)
+    images = {key.rpartition("/")[2] for key in list_parts(data, "images")}
+    parts = [part for about, part in scored_parts(store).items() if about in images]
     with ExitStack() as stack:
         write = {name: stack.enter_context(csv_file(store, f"{name}.csv", schema)) for name, schema in tables.items()}
-        for key in list_parts(store, "ledger"):
-            part = key.rpartition("/")[2]
+        for part in parts:
             of_part = {name: read_part(store, f"{name}/{part}", schema) for name, schema in tables.items()}
             for name, table in of_part.items():
                 write[name](table)
-                gathered.rows[name] += table.num_rows
+                gathered.add(f"{name}/{part}", table)
             gathered.fates.update(of_part["ledger"].column("fate").to_pylist())
             gathered.films.add(of_part["films"], part)
             gathered.hands.add(of_part["extremities"], of_part["joints"], part)
@@ -78,11 +80,13 @@ def gather(
     with ExitStack() as stack:
         schemas = {VISITS_TABLE: steps.visits, CHANGES_TABLE: CHANGES}
         write = {name: stack.enter_context(csv_file(store, f"{name}.csv", schema)) for name, schema in schemas.items()}
-        for number, (visits, changes) in enumerate(_visits(data, store, steps, models, widths)):
+        for number, (visits, changes) in enumerate(_visits(data, store, parts, steps, models, widths)):
             for name, table in ((VISITS_TABLE, visits), (CHANGES_TABLE, changes)):
-                store.put(f"{name}/part-{number:05}.parquet", to_parquet(table, schemas[name]))
+                key = numbered(f"{name}/part-{number:05}.parquet", fence.number)
+                fence.check()
+                store.put(key, to_parquet(table, schemas[name]))
                 write[name](table)
-                gathered.rows[name] += table.num_rows
+                gathered.add(key, table)
             gathered.visits.add(visits)
             gathered.visits.add_changes(changes)
     return gathered
@@ -93,32 +97,42 @@ class _Source:
     """A table that visits are made of."""
 
     store: Store
-    folder: str
+    keys: Sequence[str]
     schema: TableSchema
     columns: Sequence[str]
 
+    def tables(self) -> Iterator[pa.Table]:
+        """The chosen columns of each part."""
+        for key in self.keys:
+            yield read_part(self.store, key, self.schema, self.columns)
+
 
 def _visits(
-    data: Store, store: Store, steps: ScoreSteps, models: Mapping[str, VotingModels], widths: Widths
-) -> Iterator[tuple[pa.Table, pa.Table]]:
+    data: Store, store: Store, parts: Sequence[str], steps: ScoreSteps, models: Mapping[str, VotingModels],
+    widths: Widths,
+) -> Iterator[tuple[pa.Table, pa.Table]]:  # fmt: skip
     """The second stage, visits and changes, of lots of whole patients, which wait on this machine's disk."""
+
+    def source(folder: str, schema: TableSchema, columns: Sequence[str]) -> _Source:
+        return _Source(store=store, keys=[f"{folder}/{part}" for part in parts], schema=schema, columns=columns)
+
     sources = {
-        "extremities": _Source(store=store, folder="extremities", schema=EXTREMITIES, columns=EXTREMITY_COLUMNS),
-        "scans": _Source(store=store, folder="ultrasound", schema=ULTRASOUND, columns=SCAN_COLUMNS),
-        "joints": _Source(store=store, folder="joints", schema=JOINTS, columns=JOINT_COLUMNS),
+        "extremities": source("extremities", EXTREMITIES, EXTREMITY_COLUMNS),
+        "scans": source("ultrasound", ULTRASOUND, SCAN_COLUMNS),
+        "joints": source("joints", JOINTS, JOINT_COLUMNS),
     }
     if any(group.models for group in models.values()):
-        sources["clinic"] = _Source(store=data, folder=CLINIC_TABLE, schema=CLINIC, columns=CLINIC.names)
+        keys = list_parts(data, CLINIC_TABLE)
+        sources["clinic"] = _Source(store=data, keys=keys, schema=CLINIC, columns=CLINIC.names)
     rows = sum(
         open_part(source.store, key, source.schema).metadata.num_rows
         for source in sources.values()
-        for key in list_parts(source.store, source.folder)
+        for key in source.keys
     )
     with tempfile.TemporaryDirectory(prefix="rajobs-visits-") as folder:
         lots = 1 + rows // ROWS_PER_LOT
         for name, source in sources.items():
-            tables = (t for _, t in iterate_parts(source.store, source.folder, source.schema, source.columns))
-            _split_by_patient(tables, Path(folder) / name, lots)
+            _split_by_patient(source.tables(), Path(folder) / name, lots)
         for lot in range(lots):
             of_lot = {
                 name: _read_lot(Path(folder) / name / str(lot)) or source.schema.arrow.empty_table()

@@ -26,6 +26,7 @@ from rajobs.records.anatomy import SITES
 from rajobs.records.label_consensus import coordinates, presence
 from rajobs.records.scan_grades import PLACE, scan_place, split_into_scans
 from rajobs.records.store import open_store
+from rajobs.records.store.lease import Fence, numbered
 from rajobs.records.tables.parquet_parts import read_part, read_table, to_parquet
 from rajobs.records.tables.schemas import IMAGES, LABELS
 
@@ -38,8 +39,8 @@ _IMAGES = (
 class ScoreWorker:
     """Takes the key of an images part, and writes its parts of the tables."""
 
-    def __init__(self, data: str, out: str, bundles: Mapping[str, Sequence[BundleLocation]]) -> None:
-        self.data, self.out = open_store(data), open_store(out)
+    def __init__(self, data: str, out: str, bundles: Mapping[str, Sequence[BundleLocation]], run: int) -> None:
+        self.data, self.fence = open_store(data), Fence(open_store(out), run)
         self.steps = ScoreSteps.of_all_studies()
         self.tables = self.steps.part_tables
         self.models = {
@@ -86,9 +87,10 @@ class ScoreWorker:
             "ultrasound": self._scan_rows(scans, of_scans, records),
         }
         tables["ledger"] = self._ledger_rows(records, tables)
-        name = key.rpartition("/")[2]
+        name = numbered(key.rpartition("/")[2], self.fence.number)
         for table, schema in self.tables.items():
-            self.out.put(f"{table}/{name}", to_parquet(schema.rows(tables[table]), schema))
+            self.fence.check()
+            self.fence.store.put(f"{table}/{name}", to_parquet(schema.rows(tables[table]), schema))
         return {"images": images.num_rows}
 
     def _hashes(self, study: Study | None) -> list[str]:

@@ -31,7 +31,7 @@ class Checkpoints:
         if not last and time.monotonic() - self.saved_at < CHECKPOINT_SECONDS:
             return
         key = f"{self.folder}/{self.name}/{epoch:05d}.safetensors"
-        older = [other for other in self.keys() if other != key]
+        older = [other for other in self.keys() if other < key]  # a later one is of a command that has gone further
         self.store.put(key, save_state(state))
         for other in older:
             self.store.delete(other)

@@ -195,11 +195,11 @@ def put_model(
     store.put(f"{folder}/history.parquet", to_parquet(HISTORY.rows(rows), HISTORY))
     store.put(f"{folder}/card.md", card(study, description).encode())
     written = put_bundle(store, folder, trained.networks, description, half=half)
-    delete_checkpoints(store, f"{folder}/checkpoints")
+    delete_folder(store, f"{folder}/checkpoints")
     return written
 
 
-def delete_checkpoints(store: Store, folder: str) -> None:
+def delete_folder(store: Store, folder: str) -> None:
     """Remove what a finished training no longer needs."""
     for entry in list(store.list(f"{folder}/")):
         store.delete(entry.key)

@@ -11,8 +11,8 @@ import pyarrow as pa
 from rajobs import __version__, studies
 from rajobs.jobs import cluster, console
 from rajobs.jobs.builtin import NAME
-from rajobs.jobs.train.dataset import build_dataset, count_by_placing, open_placed_data, prepare
-from rajobs.jobs.train.driver import NetworkTask, TrainedRecipe, TrainingPlan, put_model, train_recipe
+from rajobs.jobs.train.dataset import LabelledData, build_dataset, count_by_placing, open_placed_data, prepare
+from rajobs.jobs.train.driver import NetworkTask, TrainedRecipe, TrainingPlan, delete_folder, put_model, train_recipe
 from rajobs.jobs.train.places import absolute_finders
 from rajobs.jobs.train.splits import frozen_split
 from rajobs.jobs.train.worker import check_workers, resources_on_cluster, run_workers
@@ -23,7 +23,7 @@ from rajobs.learning.judging.evaluation import choose_most_accurate, evaluate_fo
 from rajobs.learning.judging.predictions import predictions_table, vote
 from rajobs.learning.judging.validation import calibrate
 from rajobs.learning.networks import architectures
-from rajobs.learning.networks.starting_weights import apply_weights_option, find_starting_weights
+from rajobs.learning.networks.starting_weights import StartingWeights, apply_weights_option, find_starting_weights
 from rajobs.learning.recipe import Recipe, from_toml
 from rajobs.learning.samples.dataset import Dataset
 from rajobs.learning.study import Study
@@ -35,7 +35,8 @@ from rajobs.learning.voting import MOST_ACCURATE
 from rajobs.records.errors import UsageError
 from rajobs.records.manifest import refuse_others
 from rajobs.records.splits import PARTS
-from rajobs.records.store import absolute, open_store, read_text
+from rajobs.records.store import absolute, lease, open_store, read_text
+from rajobs.records.store.lease import Fence
 
 FEW = 30  # validation patients, below which their figures depend on single patients
 
@@ -55,6 +56,7 @@ class TrainRequest:
     seed: int = 0
     budget: float = 1.0
     ray: str | None = None
+    take_over: bool = False
 
 
 def train(request: TrainRequest) -> str:
@@ -79,6 +81,19 @@ def train(request: TrainRequest) -> str:
     if store.stat(f"{folder}/{BUNDLE}"):
         console.line(f"nothing to do: {request.out}/{folder} holds this model already")
         return f"{request.out}/{folder}"
+    with lease.hold(open_store(f"{request.out}/{folder}"), "train", take_over=request.take_over) as fence:
+        description = _train(request, fence, source, split, origin, starts)
+    delete_folder(store, f"{folder}/{lease.FOLDER}")  # the model is there, and nobody writes here any more
+    _print_summary(description, f"{request.out}/{folder}")
+    return f"{request.out}/{folder}"
+
+
+def _train(
+    request: TrainRequest, fence: Fence, source: LabelledData, split: pa.Table, origin: Origin,
+    starts: Mapping[str, StartingWeights],
+) -> BundleDescription:  # fmt: skip
+    """Train the recipe's networks and write their bundle."""
+    study, recipe, folder = source.study, origin.recipe, f"{origin.study}/{origin.version}"
     arrays = prepare(source, recipe.view, request.ray)
     dataset = build_dataset(source, arrays, split, recipe, request.budget)
     folds = fold_datasets(dataset, recipe.folds)
@@ -92,7 +107,7 @@ def train(request: TrainRequest) -> str:
     )  # fmt: skip
     with cluster.connected(request.ray) if request.workers > 1 else nullcontext():
         together = partial(run_workers, resources_on_cluster(request.workers)) if request.workers > 1 else None
-        watch = partial(_progress, study.headline, request.workers)
+        watch = partial(_progress, fence, study.headline, request.workers)
         trained = train_recipe(plan, folds, starts, watch, together=together, calibrated=recipe.calibrate)
     placed = (
         count_by_placing(source, arrays.rows.filter(pa.array(dataset.labelled()))) if source.finders is not None else {}
@@ -102,13 +117,14 @@ def train(request: TrainRequest) -> str:
             f"{placed['labels']} rows are cut where labels place their joints, {placed['models']} where models do"
         )
     described = replace(_describe(origin, study, folds, trained), placed=placed)
-    description = put_model(store, folder, study, trained, described)
-    _print_summary(description, f"{request.out}/{folder}")
-    return f"{request.out}/{folder}"
+    fence.check(now=True)
+    return put_model(open_store(request.out), folder, study, trained, described)
 
 
 @contextmanager
-def _progress(headline: str, workers: int, task: NetworkTask, resumed: int) -> Iterator[Callable[[Epoch], None]]:
+def _progress(
+    fence: Fence, headline: str, workers: int, task: NetworkTask, resumed: int
+) -> Iterator[Callable[[Epoch], None]]:
     """A progress bar over a network's epochs."""
     if resumed:
         console.line(f"{task.name}: resumes after epoch {resumed}")
@@ -117,6 +133,7 @@ def _progress(headline: str, workers: int, task: NetworkTask, resumed: int) -> I
     with console.Progress(f"{unit} of {task.name}{crew}", task.epochs) as progress:
 
         def on_epoch(epoch: Epoch) -> None:
+            fence.check()
             metric = "" if epoch.metric is None else f", {headline} {epoch.metric:.3f}"
             progress.step(max(0, epoch.epoch - progress.done), note=f"loss {epoch.loss:.3f}{metric}")
 

@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -38,8 +38,17 @@ from rajobs.learning.study import Study
 from rajobs.learning.training.members import scale_epochs
 from rajobs.records import metrics
 from rajobs.records.errors import DataError, NotThereYet, RajobsError, UsageError
-from rajobs.records.manifest import MANIFEST, RUN, claim, digest, put_manifest, read_manifest, refuse_others
-from rajobs.records.store import absolute, open_store, read_text
+from rajobs.records.manifest import (
+    MANIFEST,
+    RUN,
+    check_claim,
+    claim,
+    digest,
+    put_manifest,
+    read_manifest,
+    refuse_others,
+)
+from rajobs.records.store import absolute, lease, open_store, read_text
 from rajobs.reports.sweep_page import PairedDifference, SweepFacts, TrialRow, sweep_page
 
 PAGE = "report.html"
@@ -64,6 +73,7 @@ class TuneRequest:
     workers: int = 1
     finders: str = NAME
     ray: str | None = None
+    take_over: bool = False
 
 
 def tune(request: TuneRequest) -> str:
@@ -85,23 +95,31 @@ def tune(request: TuneRequest) -> str:
         "space": digest([space.base, space.first, [vars(axis) for axis in space.axes]]),
     }  # fmt: skip
     # Data may grow under one OUT, and trials then begin anew; another search would take the place of this one's recipe.
-    claim(store, "tune", {"key": source.key, **search}, shared=True)
+    identity = {"key": source.key, **search}
+    check_claim(store, "tune", identity, shared=True)
     results = ResultStore(store=store, identity={**search, **_data_identity(source), "split": split_hash})
     ended, manifest = len(ended_trials(results.results())), read_manifest(store)
     same_input = manifest is not None and manifest["input"] == digest(results.identity)
     if same_input and ended >= request.trials:
         console.line(f"nothing to do: {place} holds {ended} trials already")
         return f"{place}/{BEST}"
-    if manifest is not None and not same_input:
-        console.line(f"the data have changed since this sweep ended: {BEST} stays until a trial on them has finished")
-    if ended < request.trials:
-        token = digest([absolute(place), results.identity])
-        with cluster.connected(request.ray), resources.exclusive_sweep(token) as name:
-            # Drawing waits for cores: only now is free what a sweep without a driver held.
-            shapes = [prepare(source, view, request.ray).shape for view in views]
-            store.delete(MANIFEST)
-            _search(request, study, space, results, deadline, max(shapes), name)
-    return _finish(request, study, space, results, deadline)
+    with lease.hold(store, "tune", take_over=request.take_over) as fence:
+        claim(store, "tune", identity, shared=True)
+        if manifest is not None and not same_input:
+            console.line(
+                f"the data have changed since this sweep ended: {BEST} stays until a trial on them has finished"
+            )
+        results = replace(results, fence=fence)
+        if ended < request.trials:
+            token = digest([absolute(place), results.identity])
+            with cluster.connected(request.ray), resources.exclusive_sweep(token) as name:
+                # Drawing waits for cores: only now is free what a sweep without a driver held.
+                shapes = [prepare(source, view, request.ray).shape for view in views]
+                results.check_fence()
+                store.delete(MANIFEST)
+                _search(request, study, space, results, deadline, max(shapes), name)
+        results.check_fence()
+        return _finish(request, study, space, results, deadline)
 
 
 def _data_identity(source: LabelledData) -> dict[str, object]:
@@ -172,6 +190,7 @@ def _search(
         data=absolute(request.data), finders=absolute_finders(request.finders),
         out=absolute(f"{request.out}/{study.name}"), mode=request.mode, budget=request.budget,
         deadline=deadline.at, answers=results.folder, checkpoints=f"checkpoints/{digest(results.identity)}",
+        run=results.run,
     )  # fmt: skip
 
     def configure(number: int, name: str, settings: Mapping[str, Any], recipe: Recipe) -> TrialConfig:

@@ -13,12 +13,13 @@ import ray.tune
 from ray.tune.experiment import Trial
 
 from rajobs.jobs import console
-from rajobs.jobs.train.driver import delete_checkpoints
+from rajobs.jobs.train.driver import delete_folder
 from rajobs.jobs.tune.search import SuccessiveHalving
 from rajobs.jobs.tune.trial_config import TrialConfig, TrialReport
 from rajobs.learning.recipe import Recipe, from_dict, to_dict
 from rajobs.records.manifest import digest, to_json
 from rajobs.records.store import Store
+from rajobs.records.store.lease import Fence
 
 OUT_OF_TIME = "out of time"
 
@@ -70,6 +71,7 @@ class ResultStore:
 
     store: Store
     identity: Mapping[str, Any]
+    fence: Fence | None = None  # of the driver that adds results
 
     @property
     def folder(self) -> str:
@@ -79,6 +81,17 @@ class ResultStore:
         """Every trial that has ended, including those that ran out of time."""
         keys = [entry.key for entry in self.store.list(f"{self.folder}/") if entry.key.endswith(".json")]
         return [TrialResult.from_json(json.loads(self.store.get(key))) for key in keys]
+
+    @property
+    def run(self) -> int:
+        """The number of the driver's lease."""
+        assert self.fence is not None, "only a driver with a lease adds results"
+        return self.fence.number
+
+    def check_fence(self) -> None:
+        """LeaseLost if another driver has taken this one's place."""
+        assert self.fence is not None, "only a driver with a lease adds results"
+        self.fence.check(now=True)
 
     def put(self, result: TrialResult) -> None:
         self.store.put(f"{self.folder}/{result.number:05d}.json", to_json(result.to_json()))
@@ -136,11 +149,12 @@ class TrialRecorder(ray.tune.Callback):
             low=report.low, high=report.high, hours=last.get("time_total_s", 0.0) / 3600,
             curve=tuple(each.score for each in curve),
         )  # fmt: skip
+        self.results.check_fence()
         with tempfile.TemporaryDirectory(prefix="rajobs-events-") as folder:
             write_events(Path(folder), result, curve)
             self.results.put_event_files(result.number, Path(folder))
         report_to_mlflow(config.study, result, curve)
-        delete_checkpoints(self.results.store, config.checkpoints)
+        delete_folder(self.results.store, config.checkpoints)
         self.results.put(result)
         reached = "" if result.score is None else f", {result.score:.3f}"
         self.progress.step(note=f"{config.name or config.number} {cause or state}{reached}")

@@ -33,6 +33,7 @@ from rajobs.learning.training.loop import pick_device
 from rajobs.learning.training.state import Epoch
 from rajobs.records.metrics import Answers
 from rajobs.records.store import open_store
+from rajobs.records.store.lease import Fence
 
 ROW_KEY = ("image_id", "extremity", "site")
 LONGEST_CAUSE = 300  # characters
@@ -78,7 +79,9 @@ def _train_and_evaluate(trial: TrialConfig) -> None:
     evaluation = evaluate_folds(model, folds)
     figure = evaluation.figures()[dataset.study.headline]
     answers = pack_answers(evaluation, dataset.arrays.rows)
-    open_store(trial.place.out).put(f"{trial.place.answers}/{trial.file_stem}.parquet", answers)
+    fence = Fence(open_store(trial.place.out), trial.place.run)
+    fence.check()
+    fence.store.put(f"{trial.place.answers}/{trial.file_stem}.parquet", answers)
     _report(
         TrialReport(epoch=reporter.epochs, score=figure["value"], low=figure["low"], high=figure["high"], last=True)
     )

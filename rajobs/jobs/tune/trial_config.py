@@ -22,6 +22,7 @@ class SweepPlace:
     deadline: float | None  # seconds of the clock
     answers: str  # folder of the trials' answers, in `out`
     checkpoints: str  # folder of the trials' checkpoints, in `out`
+    run: int  # number of the driver's lease
 
 
 @dataclass(frozen=True, kw_only=True)

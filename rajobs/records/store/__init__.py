@@ -73,6 +73,9 @@ def get_many(store: Store, keys: Sequence[str]) -> Iterator[bytes]:
     if not keys:
         return
     yield store.get(keys[0])  # alone, so that one thread makes the client that all of them share
-    with ThreadPoolExecutor(_PARALLEL_REQUESTS) as pool:
+    pool = ThreadPoolExecutor(_PARALLEL_REQUESTS)
+    try:
         for first in range(1, len(keys), _REQUEST_BATCH):
             yield from pool.map(store.get, keys[first : first + _REQUEST_BATCH])
+    finally:
+        pool.shutdown(cancel_futures=True)  # Ctrl-C waits for the requests that are under way alone

@@ -29,6 +29,18 @@ class LocalStore:
     def put(self, key: str, data: bytes) -> None:
         self._write(key, io.BytesIO(data))
 
+    def put_new(self, key: str, data: bytes) -> bool:
+        """The name is taken first, which one writer alone can do, also on a network's file system."""
+        path = self.root / key
+        with _os_errors_as_store_errors("write to", self.uri):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, self._mode))
+            except FileExistsError:
+                return False
+        self.put(key, data)
+        return True
+
     def put_file(self, key: str, path: Path) -> None:
         with path.open("rb") as source:
             self._write(key, source)
@@ -47,11 +59,11 @@ class LocalStore:
                 unfinished.unlink(missing_ok=True)
                 raise
 
-    def get(self, key: str) -> bytes:
+    def get(self, key: str, etag: str = "") -> bytes:
         with _os_errors_as_store_errors("read from", self.uri):
             return (self.root / key).read_bytes()
 
-    def read_range(self, key: str, start: int, length: int) -> bytes:
+    def read_range(self, key: str, start: int, length: int, etag: str = "") -> bytes:
         with _os_errors_as_store_errors("read from", self.uri), (self.root / key).open("rb") as file:
             file.seek(start)
             return file.read(length)
@@ -60,6 +72,20 @@ class LocalStore:
         path = self.root / key
         with _os_errors_as_store_errors("look at", self.uri):
             return self._entry(path) if path.is_file() else None
+
+    def age(self, key: str) -> float | None:
+        """A file that is written now shows the clock of the file system's server, which is not this machine's."""
+        path = self.root / key
+        with _os_errors_as_store_errors("look at", self.uri):
+            if not path.is_file():
+                return None
+            handle, now = _create_unfinished(path.parent, self._mode)
+            try:
+                os.write(handle, b"now")
+                return os.fstat(handle).st_mtime - path.stat().st_mtime
+            finally:
+                os.close(handle)
+                now.unlink()
 
     def list(self, prefix: str = "") -> Iterator[Entry]:
         with _os_errors_as_store_errors("list", self.uri):

@@ -1,8 +1,10 @@
 """A prefix of a bucket on any S3-compatible server as a store (`AWS_ENDPOINT_URL` names the server)."""
 
 import os
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +12,28 @@ import boto3
 from boto3.exceptions import Boto3Error
 from botocore.client import BaseClient
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from urllib3.exceptions import HTTPError
 
-from rajobs.records.errors import StoreError, UsageError
+from rajobs.records.errors import MediumFault, StoreError, UsageError
 from rajobs.records.store.base import Entry
+from rajobs.records.store.verified_reads import LEAST_RATE, PATIENCE, BadAnswer, Range, read_answer
 
-_RETRY_WAITS = (0.2, 1.0, 3.0, 10.0)  # seconds before an object whose bytes broke off is requested again
+_RETRY_WAITS = (0.2, 1.0, 3.0, 10.0)  # seconds before an answer that cannot be right is asked for again
 _CONNECTIONS = 16
-_BROKEN_OFF = (HTTPClientError, IncompleteReadError, ConnectionError)
+_LONGEST = 600.0  # seconds for a request with its retries; the library waits as long as a byte comes now and then
+_FAULTS = (HTTPClientError, HTTPError, ConnectionError, TimeoutError, BadAnswer)
+"""Of the connection or of what stands behind it; whatever else goes wrong is an answer."""
+_EXISTS, _CHANGED, _GONE = 412, 412, 404
+_AT_THE_SAME_TIME = 409  # another conditional put was under way; it has succeeded, or is to be tried again
+
+
+class _Refused(StoreError):
+    """A request that the server has answered with a refusal."""
+
+    def __init__(self, text: str, status: int) -> None:
+        super().__init__(text)
+        self.status = status
 
 
 class S3Store:
@@ -45,7 +61,7 @@ class S3Store:
         config = Config(
             retries={"max_attempts": retries, "mode": "standard"},
             connect_timeout=5,
-            read_timeout=60,
+            read_timeout=PATIENCE,
             max_pool_connections=_CONNECTIONS,
         )
         region = os.environ.get("AWS_REGION", "us-east-1")
@@ -65,43 +81,87 @@ class S3Store:
             return  # the server answered, if with a refusal: the request that follows reports what is wrong
 
     def put(self, key: str, data: bytes) -> None:
-        self._call(self.client.put_object, Bucket=self.bucket, Key=self._full_key(key), Body=data)
+        self._put(key, data)
+
+    def put_new(self, key: str, data: bytes) -> bool:
+        """The server decides: it refuses the put if there is an object."""
+        for wait in (*_RETRY_WAITS, None):
+            try:
+                self._put(key, data, IfNoneMatch="*")
+            except _Refused as refused:
+                if refused.status == _EXISTS:
+                    # Perhaps by ourselves: an earlier attempt whose answer was lost.
+                    return self.get(key) == data
+                if refused.status != _AT_THE_SAME_TIME or wait is None:
+                    raise
+                time.sleep(wait)
+            else:
+                return True
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _put(self, key: str, data: bytes, **conditions: str) -> None:
+        self._call(
+            self.client.put_object, Bucket=self.bucket, Key=self._full_key(key), Body=data, **conditions,
+            _seconds=_LONGEST + len(data) / LEAST_RATE,
+        )  # fmt: skip
 
     def put_file(self, key: str, path: Path) -> None:
         """A large file is uploaded in pieces; the object appears when all of them have arrived."""
-        self._call(self.client.upload_file, str(path), self.bucket, self._full_key(key))
+        size = path.stat().st_size
+        self._call(
+            self.client.upload_file, str(path), self.bucket, self._full_key(key),
+            _seconds=_LONGEST + size / LEAST_RATE,
+        )  # fmt: skip
 
-    def get(self, key: str) -> bytes:
-        return self._read_object(Bucket=self.bucket, Key=self._full_key(key))
+    def get(self, key: str, etag: str = "") -> bytes:
+        return self._read_object(key, etag, None)
 
-    def read_range(self, key: str, start: int, length: int) -> bytes:
-        if length <= 0:
-            return b""
-        last = start + length - 1
-        return self._read_object(Bucket=self.bucket, Key=self._full_key(key), Range=f"bytes={start}-{last}")
+    def read_range(self, key: str, start: int, length: int, etag: str = "") -> bytes:
+        return self._read_object(key, etag, Range(start=start, length=length)) if length > 0 else b""
 
     def stat(self, key: str) -> Entry | None:
-        client = self.client
+        head = self._head(key)
+        return None if head is None else Entry(key=key, size=head["ContentLength"], etag=head["ETag"].strip('"'))
+
+    def age(self, key: str) -> float | None:
+        head = self._head(key)
+        if head is None:
+            return None
+        now = parsedate_to_datetime(head["ResponseMetadata"]["HTTPHeaders"]["date"])
+        return float((now - head["LastModified"]).total_seconds())
+
+    def _head(self, key: str) -> Mapping[str, Any] | None:
         try:
-            head = client.head_object(Bucket=self.bucket, Key=self._full_key(key))
-        except ClientError as error:
-            if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+            head: Mapping[str, Any] = self._call(self.client.head_object, Bucket=self.bucket, Key=self._full_key(key))
+        except _Refused as refused:
+            if refused.status == _GONE:
                 return None
-            raise self._store_error(error) from None
-        except Exception as error:  # noqa: BLE001 - botocore's other errors share no useful root
-            raise self._store_error(error) from None
-        return Entry(key=key, size=head["ContentLength"], etag=head["ETag"].strip('"'))
+            raise
+        return head
 
     def list(self, prefix: str = "") -> Iterator[Entry]:
         root = self._full_key("")
-        token: dict[str, str] = {}
+        token: str | None = None
         while True:
-            page = self._call(self.client.list_objects_v2, Bucket=self.bucket, Prefix=root + prefix, **token)
+            page = self._list_page(root + prefix, token)
             for listed in page.get("Contents", []):
                 yield Entry(key=listed["Key"][len(root) :], size=listed["Size"], etag=listed["ETag"].strip('"'))
             if not page.get("IsTruncated"):
                 return
-            token = {"ContinuationToken": page["NextContinuationToken"]}
+            token = page["NextContinuationToken"]
+
+    def _list_page(self, prefix: str, token: str | None) -> Mapping[str, Any]:
+        """A page of a listing; a listing that cannot be complete is asked for again and never taken for one."""
+        more = {} if token is None else {"ContinuationToken": token}
+        for wait in (*_RETRY_WAITS, None):
+            page: Mapping[str, Any] = self._call(self.client.list_objects_v2, Bucket=self.bucket, Prefix=prefix, **more)
+            listed, following = page.get("Contents", []), page.get("NextContinuationToken")
+            goes_on = following not in (None, token) if page.get("IsTruncated") else True
+            if goes_on and page.get("KeyCount", len(listed)) == len(listed):
+                return page
+            if wait is not None:
+                time.sleep(wait)
+        raise self._fault("a listing breaks off without saying where it goes on")
 
     def delete(self, key: str) -> None:
         self._call(self.client.delete_object, Bucket=self.bucket, Key=self._full_key(key))
@@ -123,30 +183,51 @@ class S3Store:
                 )  # fmt: skip
             if not page.get("IsTruncated"):
                 return
+            if not page.get("NextKeyMarker"):
+                return
             token = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
 
     def _full_key(self, key: str) -> str:
         return f"{self.prefix}/{key}" if self.prefix else key
 
-    def _read_object(self, **request: str) -> bytes:
-        """An object's bytes. botocore retries a request that fails, but not one whose answer breaks off half-way."""
+    def _read_object(self, key: str, etag: str, asked: Range | None) -> bytes:
+        """An object's bytes, verified. botocore retries a request that fails, but not one whose answer breaks off."""
+        request = {"Bucket": self.bucket, "Key": self._full_key(key)}
+        request |= {"Range": asked.header} if asked is not None else {}
+        request |= {"IfMatch": f'"{etag}"'} if etag else {}
+        why = ""
         for wait in (*_RETRY_WAITS, None):
             try:
-                return bytes(self.client.get_object(**request)["Body"].read())
-            except (BotoCoreError, ClientError, OSError) as error:
-                if wait is None or not isinstance(error, _BROKEN_OFF):
-                    raise self._store_error(error) from None
-                time.sleep(wait)
-        raise AssertionError("unreachable: the last attempt returns or raises")
+                answer = self._call(self.client.get_object, **request)
+                if etag and answer["ETag"].strip('"') != etag:
+                    raise self._changed()
+                return read_answer(answer, asked)
+            except _Refused as refused:
+                raise (self._changed() if etag and refused.status == _CHANGED else refused) from None
+            except _FAULTS as error:
+                why = str(error) if isinstance(error, BadAnswer) else type(error).__name__
+                if wait is not None:
+                    time.sleep(wait)
+        raise self._fault(why)
 
-    def _call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """A client's function with its errors as StoreError."""
+    def _call(self, function: Callable[..., Any], *args: Any, _seconds: float = _LONGEST, **kwargs: Any) -> Any:
+        """A client's function with its errors as ours, and with an end."""
         try:
-            return function(*args, **kwargs)
+            return _within(_seconds, lambda: function(*args, **kwargs))
         except (Boto3Error, BotoCoreError, ClientError, OSError) as error:
             raise self._store_error(error) from None
 
-    def _store_error(self, error: Exception) -> StoreError:
+    def _changed(self) -> StoreError:
+        return StoreError(f"an object at {self.uri} has changed since it was listed; start the job again")
+
+    def _fault(self, why: str) -> MediumFault:
+        endpoint = os.environ.get("AWS_ENDPOINT_URL", "the default endpoint")
+        return MediumFault(
+            f"cannot read from s3://{self.bucket} at {endpoint}: {why}, {len(_RETRY_WAITS) + 1} times; "
+            "mend the connection, and start the job again: it goes on from here"
+        )
+
+    def _store_error(self, error: Exception) -> StoreError | MediumFault:
         response = getattr(error, "response", None) or {}
         code = response.get("Error", {}).get("Code") or type(error).__name__
         endpoint = os.environ.get("AWS_ENDPOINT_URL", "the default endpoint")
@@ -155,4 +236,29 @@ class S3Store:
             "NoCredentialsError": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
             "NoSuchBucket": "make the bucket first",
         }.get(code, "check the address, the credentials and the bucket's policy")
-        return StoreError(f"cannot use s3://{self.bucket} at {endpoint}: {code}; {mend}")
+        text = f"cannot use s3://{self.bucket} at {endpoint}: {code}; {mend}"
+        if response:
+            return _Refused(text, response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+        # Of a server that has answered before, this is no wrong address.
+        return MediumFault(text) if self._client is not None and isinstance(error, _FAULTS) else StoreError(text)
+
+
+def _within(seconds: float, function: Callable[[], Any]) -> Any:
+    """What a function returns or raises; TimeoutError if that takes too long. Ctrl-C is heeded meanwhile."""
+    outcome: list[Any] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            outcome.append(function())
+        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+            errors.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if errors:
+        raise errors[0]
+    if not outcome:
+        raise TimeoutError
+    return outcome[0]

@@ -4,7 +4,7 @@ import io
 from typing import Any
 
 from rajobs.records.errors import StoreError
-from rajobs.records.store.base import Store
+from rajobs.records.store.base import Entry, Store
 
 
 class SeekableBytes(io.RawIOBase):
@@ -32,23 +32,25 @@ class SeekableBytes(io.RawIOBase):
 class ObjectFile(SeekableBytes):
     """An object of a store, of which only the ranges that are asked for are read."""
 
-    def __init__(self, store: Store, key: str, size: int) -> None:
-        super().__init__(size)
-        self._store, self._key = store, key
+    def __init__(self, store: Store, entry: Entry) -> None:
+        super().__init__(entry.size)
+        self._store, self._entry = store, entry
 
     def readinto(self, buffer: Any) -> int:
         length = min(len(buffer), self._length - self._position)
         if length <= 0:
             return 0
-        data = self._store.read_range(self._key, self._position, length)
+        data = self._store.read_range(self._entry.key, self._position, length, self._entry.etag)
         buffer[: len(data)] = data
         self._position += len(data)
         return len(data)
 
 
-def open_object(store: Store, key: str, *, buffer: int = 1 << 20) -> io.BufferedReader:
-    """An object as a seekable binary file that reads at least `buffer` bytes at a time."""
+def open_object(store: Store, key: str, *, buffer: int = 1 << 20, etag: str = "") -> io.BufferedReader:
+    """An object (the one with that etag) as a seekable binary file that reads at least `buffer` bytes at a time."""
     entry = store.stat(key)
     if entry is None:
         raise StoreError(f"an object that was listed is no longer at {store.uri}; start the job again")
-    return io.BufferedReader(ObjectFile(store, key, entry.size), buffer_size=buffer)
+    if etag and entry.etag != etag:
+        raise StoreError(f"an object at {store.uri} has changed since it was listed; start the job again")
+    return io.BufferedReader(ObjectFile(store, entry), buffer_size=buffer)

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from rajobs.records.errors import BadTable, StoreError, describe_other_schema
 from rajobs.records.store import Store
 from rajobs.records.store.seekable import open_object
+from rajobs.records.tables.part_index import in_order, read_index, stored_sizes
 from rajobs.records.tables.schemas import SCHEMA_VERSION
 from rajobs.records.tables.table_schema import TableSchema
 
@@ -49,8 +50,9 @@ def to_parquet(
 
 
 def list_parts(store: Store, folder: str) -> list[str]:
-    """The keys of a table's parts, in order."""
-    return [entry.key for entry in store.list(f"{folder}/") if entry.key.endswith(".parquet")]
+    """The keys of a table's parts, in order: those that the last run names, of a table without an index all of them."""
+    index = read_index(store, folder)
+    return in_order(stored_sizes(store, [folder]) if index is None else index)
 
 
 def open_part(store: Store, key: str, schema: TableSchema) -> pq.ParquetFile:
@@ -73,9 +75,8 @@ def open_part(store: Store, key: str, schema: TableSchema) -> pq.ParquetFile:
 
 def check_schema_of_table(store: Store, schema: TableSchema) -> None:
     """BadTable if a table, whose parts are all of one schema, is of another one; a table without parts fits."""
-    first = next((entry.key for entry in store.list(f"{schema.name}/") if entry.key.endswith(".parquet")), None)
-    if first is not None:
-        open_part(store, first, schema).close()
+    for key in list_parts(store, schema.name)[:1]:
+        open_part(store, key, schema).close()
 
 
 def check_schema_if_ours(uri: str, schema: pa.Schema) -> None:

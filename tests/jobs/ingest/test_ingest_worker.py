@@ -2,6 +2,7 @@
 
 import warnings
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,12 @@ from rajobs.jobs.ingest.job import report_parts_without_ledger
 from rajobs.jobs.ingest.label_hints import label_changes, label_hints
 from rajobs.jobs.ingest.label_ids import label_ids
 from rajobs.jobs.ingest.label_vocabulary import read_study_labels
-from rajobs.jobs.ingest.markers import Attempts, DoneShards, read_counts, read_done
+from rajobs.jobs.ingest.markers import Attempts, DoneShards, count, read_done, read_markers
 from rajobs.jobs.ingest.worker import IngestSettings, IngestWorker, digest_options
 from rajobs.records.errors import BadKey
 from rajobs.records.identity import Key
-from rajobs.records.store import open_store
+from rajobs.records.store import Store, open_store
+from rajobs.records.store.lease import Fence
 from rajobs.records.tables.parquet_parts import list_parts, read_table
 from rajobs.records.tables.schemas import CROSSWALK, IMAGES, REJECTS
 from tests.imaging.dicom_files import dicom, film, scan_rgb
@@ -61,26 +63,36 @@ def work(source: Path, out: Path, options: ReadOptions | None = None, **how: Any
     worker = IngestWorker(IngestSettings(
         out=str(out), ledger=how.get("ledger"), labels=uris, file_paths=paths, replace_labels=False,
         key_env="RAJOBS_KEY", fingerprint=key.fingerprint, options=options, centre=how.get("centre"),
-        run=how.get("run", "run"),
+        run=how.get("run", 1),
     ))  # fmt: skip
     for text in shards_of(source, done):
         worker({"shard": text})
     worker.decoder.close()
 
 
+def counts(store: Store) -> Counter[str]:
+    """The counts of all that is done."""
+    return count(read_markers(store).values())
+
+
+def sweep(store: Store) -> None:
+    """Remove what has been replaced, as the driver does it at its end."""
+    duplicates.sweep(Fence(store, 1), read_markers(store))
+
+
 def test_a_mask_brings_back_what_had_no_region(places: tuple[Path, Path]) -> None:
     source, out = places
     store = open_store(str(out))
     work(source, out)
-    assert dict(read_counts(store).counts) == {
+    assert dict(counts(store)) == {
         "objects": 3, "images": 2, "frames": 2, "reject:no-region": 1, "shards": 1,
-        "coded_bytes": read_counts(store).counts["coded_bytes"],
+        "coded_bytes": counts(store)["coded_bytes"],
     }  # fmt: skip
     mask = Mask(manufacturer="ESAOTE", model=None, rows=32, columns=48, boxes=(BOX,))
     work(source, out, ReadOptions(masks=(mask,)))
-    account = read_counts(store)
-    assert account.counts["images"] == 3 and account.counts["reject:no-region"] == 0
-    assert {key.partition("/")[0] for key in account.parts} == {"images", "places"}
+    assert counts(store)["images"] == 3 and counts(store)["reject:no-region"] == 0
+    (marker,) = read_markers(store).values()
+    assert {key.partition("/")[0] for key in marker.parts} == {"images", "places"}
     assert not list(out.glob("attempts/*")), "what is done needs no count of attempts"
 
 
@@ -91,7 +103,7 @@ def test_a_node_with_another_key_takes_nothing_in(places: tuple[Path, Path], mon
     with pytest.raises(BadKey, match=f"than the job's \\({driver}\\); set the same key on every node") as refused:
         IngestWorker(IngestSettings(
             out=str(out), ledger=None, labels=(), file_paths={}, replace_labels=False, key_env="RAJOBS_KEY",
-            fingerprint=driver, options=ReadOptions(), run="run",
+            fingerprint=driver, options=ReadOptions(), run=1,
         ))  # fmt: skip
     assert other not in str(refused.value) and "\n" not in str(refused.value) and not out.exists()
 
@@ -109,11 +121,11 @@ def test_a_file_that_takes_two_workers_with_it_is_turned_away(places: tuple[Path
 
     for _ in range(3):  # the first death is nobody's: only from then on is every file noted
         with pytest.raises(AssertionError):
-            list(Attempts(store, name, "run").watch(members(1)))
-    for other in ("second", "third"):  # drivers that were killed, whatever their workers were reading
+            list(Attempts(store, name, 1).watch(members(1)))
+    for other in (2, 3):  # drivers that were killed, whatever their workers were reading
         next(Attempts(store, "other", other).watch(members(None)))
-    assert not Attempts(store, "other", "fourth").careful
-    kept = list(Attempts(store, name, "run").watch(members(None)))
+    assert not Attempts(store, "other", 4).careful
+    kept = list(Attempts(store, name, 1).watch(members(None)))
     assert [member.reject.reason if member.reject else None for member in kept] == [None, "decoder-crashed", None]
     work(source, out)
     rejects = read_table(store, "rejects", REJECTS)
@@ -128,7 +140,7 @@ def test_a_centre_is_kept_until_another_one_is_named(places: tuple[Path, Path], 
 
     def centres(place: Path, centre: str | None = None, **how: Any) -> list[str | None]:
         work(place, out, centre=centre, **how)
-        duplicates.sweep_unmarked(store)
+        sweep(store)
         return sorted(read_table(store, "images", IMAGES).column("centre").to_pylist(), key=str)
 
     assert centres(source) == [None, None]
@@ -176,7 +188,7 @@ def test_labels_that_come_late_are_heard_and_what_they_say_again_costs_nothing(
         assert {file: file.stat().st_mtime_ns for file in out.rglob("*.*")} == before
         files = read_table(open_store(str(ledger)), "crosswalk", CROSSWALK).to_pylist()
         assert len(files) == 5 == len({row["source"] for row in files}), "the ledger tells of a file once"
-        duplicates.sweep_unmarked(store)
+        sweep(store)
         images = {row["image_id"]: row for row in read_table(store, "images", IMAGES).to_pylist()}
         return {row["path"]: images[row["image_ids"][0]] for row in files if row["image_ids"]}
 
@@ -184,7 +196,7 @@ def test_labels_that_come_late_are_heard_and_what_they_say_again_costs_nothing(
         return key.pseudonym("patient", name)
 
     work(source, out, ledger=str(ledger))
-    assert read_counts(store).counts["reject:no-modality"] == 2
+    assert counts(store)["reject:no-modality"] == 2
     images = ingested_with("one.png,hand_filter,view,both,,", "3.dcm,ultrasound_grading,grade,1,,")
     assert images.keys() == {"1.dcm", "2.dcm", "one.png"} and images["one.png"]["patient"] == patient("folder ")
     images = ingested_with("one.png,hand_filter,view,both,Q1,", "2.dcm,hand_filter,view,both,Q1,")
@@ -208,7 +220,7 @@ def test_a_name_that_is_no_text_is_read_like_any_other(places: tuple[Path, Path]
     (source / "link").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
     work(source, out, ledger=str(tmp_path / "ledger"))
     store = open_store(str(out))
-    assert read_counts(store).counts["images"] == 4
+    assert counts(store)["images"] == 4
     paths = read_table(open_store(str(tmp_path / "ledger")), "crosswalk", CROSSWALK).column("path").to_pylist()
     assert {path.stat().st_mode & 0o777 for path in (tmp_path / "ledger").glob("*/*")} == {0o600}, "it names patients"
     assert sorted(paths) == ["1.dcm", "2.dcm", "3.dcm", "f\N{REPLACEMENT CHARACTER}lm", "link/6"]
@@ -227,7 +239,7 @@ def test_an_archive_that_holds_a_name_twice_is_taken_in_whole(
     (source / "2.dcm").unlink()
     work(source, out, ledger=str(tmp_path / "ledger"))
     store = open_store(str(out))
-    assert read_counts(store).counts["images"] == 4 and read_counts(store).counts["ignored:not-an-image"] == 2
+    assert counts(store)["images"] == 4 and counts(store)["ignored:not-an-image"] == 2
     sources = read_table(open_store(str(tmp_path / "ledger")), "crosswalk", CROSSWALK).column("source").to_pylist()
     assert len(set(sources)) == len(sources) == 7
     labels = tmp_path / "labels.csv"
@@ -243,7 +255,7 @@ def test_an_archive_that_holds_a_name_twice_is_taken_in_whole(
 
 def test_a_ledger_that_comes_late_says_what_it_lacks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, ledger = open_store(str(tmp_path / "out")), open_store(str(tmp_path / "ledger"))
-    for key in ("images/part-a-unique.parquet", "images/part-b.parquet"):
+    for key in ("images/part-a-unique.2.parquet", "images/part-b.1.parquet"):
         out.put(key, b"")
     ledger.put("crosswalk/part-a.parquet", b"")
     report_parts_without_ledger(ledger.uri, out)
