@@ -34,6 +34,7 @@ from rajobs.learning.voting import Vote
 from rajobs.learning.voting_models import VotingModels, list_bundles
 from rajobs.records.manifest import read_manifest
 from rajobs.records.store import open_store
+from rajobs.records.store.lease import numbered
 from rajobs.records.tables.parquet_parts import list_parts, read_part, read_table
 from rajobs.records.tables.schemas import FILMS, IMAGES, LABELS, VIEWS
 
@@ -149,12 +150,13 @@ def single(args: argparse.Namespace) -> None:
     alone = {name: bundles if name == STEPS.filter.name else [] for name, bundles in every.items()}
     images = sum(read_part(store, key, IMAGES, ["image_id"]).num_rows for key in keys)
     with tempfile.TemporaryDirectory(prefix="rajobs-bench-") as out:
-        filter_only, whole = (ScoreWorker(args.data, f"{out}/{n}", each) for n, each in enumerate((alone, every)))
+        filter_only, whole = (ScoreWorker(args.data, f"{out}/{n}", each, 1) for n, each in enumerate((alone, every)))
         for scorer in (filter_only, whole):
             scorer({"key": keys[0]})
         cheap = timed(lambda: [filter_only({"key": key}) for key in keys])
         dear = timed(lambda: [whole({"key": key}) for key in keys])
-        tables = [read_part(open_store(f"{out}/1"), f"films/{key.rpartition('/')[2]}", FILMS) for key in keys]
+        films_of = [numbered(f"films/{key.rpartition('/')[2]}", 1) for key in keys]
+        tables = [read_part(open_store(f"{out}/1"), key, FILMS) for key in films_of]
     torch.set_num_threads(threads)
     films = sum(table.num_rows for table in tables)
     hands = sum(table.column("fate").to_pylist().count("kept") for table in tables)

@@ -26,6 +26,7 @@ from rajobs.learning.recipe import Member, Recipe, Training, to_toml
 from rajobs.learning.voting_models import list_bundles
 from rajobs.records.manifest import to_json
 from rajobs.records.store import open_store
+from rajobs.records.store.lease import Fence
 from rajobs.records.tables.parquet_parts import read_table, to_parquet
 from rajobs.records.tables.schemas import CHANGES, EXTREMITIES, IMAGES, JOINTS, LABELS, VISITS
 from tests.jobs.in_process import in_process
@@ -122,11 +123,11 @@ def test_score_fills_sets_expected_totals_and_changes(
 ) -> None:
     steps, out = ScoreSteps.of_all_studies(), str(tmp_path / "tables")
     bundles = {name: list_bundles(models, name) for name in steps.names}
-    ScoreWorker(data, out, bundles)({"key": KEY})
+    ScoreWorker(data, out, bundles, 1)({"key": KEY})
     widths = joint_calibration(steps, bundles).widths
     assert widths == calibration.widths
     store = open_store(out)
-    counts = gather(open_store(data), store, steps, {}, widths).rows
+    counts = gather(open_store(data), Fence(store, 1), steps, {}, widths).rows
     joints = read_table(store, "joints", JOINTS).to_pylist()
     scored = [joint for joint in joints if joint["jsn"] is not None]
     assert {joint["site"] for joint in scored} == set(SITES)

@@ -81,44 +81,46 @@ def train(request: TrainRequest) -> str:
     if store.stat(f"{folder}/{BUNDLE}"):
         console.line(f"nothing to do: {request.out}/{folder} holds this model already")
         return f"{request.out}/{folder}"
-    with lease.hold(open_store(f"{request.out}/{folder}"), "train", take_over=request.take_over) as fence:
-        description = _train(request, fence, source, split, origin, starts)
-    delete_folder(store, f"{folder}/{lease.FOLDER}")  # the model is there, and nobody writes here any more
-    _print_summary(description, f"{request.out}/{folder}")
-    return f"{request.out}/{folder}"
-
-
-def _train(
-    request: TrainRequest, fence: Fence, source: LabelledData, split: pa.Table, origin: Origin,
-    starts: Mapping[str, StartingWeights],
-) -> BundleDescription:  # fmt: skip
-    """Train the recipe's networks and write their bundle."""
-    study, recipe, folder = source.study, origin.recipe, f"{origin.study}/{origin.version}"
     arrays = prepare(source, recipe.view, request.ray)
     dataset = build_dataset(source, arrays, split, recipe, request.budget)
     folds = fold_datasets(dataset, recipe.folds)
     check_rows_to_learn_from(folds, recipe)
     _warn_of_heavy_recipe(request, dataset, recipe)
     _suggest_folds(dataset, recipe)
+    with lease.hold(open_store(f"{request.out}/{folder}"), "train", take_over=request.take_over) as fence:
+        trained = _train(request, fence, origin, folds, starts)
+        placed = _count_placed(source, arrays.rows.filter(pa.array(dataset.labelled())))
+        description = replace(_describe(origin, study, folds, trained), placed=placed)
+        fence.check(now=True)
+        description = put_model(store, folder, study, trained, description)
+    delete_folder(store, f"{folder}/{lease.FOLDER}")  # the model is there, and nobody writes here any more
+    _print_summary(description, f"{request.out}/{folder}")
+    return f"{request.out}/{folder}"
+
+
+def _train(
+    request: TrainRequest, fence: Fence, origin: Origin, folds: Sequence[Dataset], starts: Mapping[str, StartingWeights]
+) -> TrainedRecipe:
+    """Train the recipe's networks, in this process or by several workers."""
     plan = TrainingPlan(
-        study=study.name, data=absolute(request.data), finders=absolute_finders(request.finders),
-        out=absolute(request.out), mode=request.mode, budget=request.budget, recipe=recipe,
-        weights=request.weights, number=request.seed, folder=f"{folder}/checkpoints",
+        study=origin.study, data=absolute(request.data), finders=absolute_finders(request.finders),
+        out=absolute(request.out), mode=request.mode, budget=request.budget, recipe=origin.recipe,
+        weights=request.weights, number=request.seed, folder=f"{origin.study}/{origin.version}/checkpoints",
     )  # fmt: skip
     with cluster.connected(request.ray) if request.workers > 1 else nullcontext():
         together = partial(run_workers, resources_on_cluster(request.workers)) if request.workers > 1 else None
-        watch = partial(_progress, fence, study.headline, request.workers)
-        trained = train_recipe(plan, folds, starts, watch, together=together, calibrated=recipe.calibrate)
-    placed = (
-        count_by_placing(source, arrays.rows.filter(pa.array(dataset.labelled()))) if source.finders is not None else {}
-    )
+        watch = partial(_progress, fence, folds[0].study.headline, request.workers)
+        return train_recipe(plan, folds, starts, watch, together=together, calibrated=origin.recipe.calibrate)
+
+
+def _count_placed(source: LabelledData, rows: pa.Table) -> dict[str, int]:
+    """How many rows are cut by labels and how many by models, where both can place joints."""
+    placed = count_by_placing(source, rows) if source.finders is not None else {}
     if placed:
         console.line(
             f"{placed['labels']} rows are cut where labels place their joints, {placed['models']} where models do"
         )
-    described = replace(_describe(origin, study, folds, trained), placed=placed)
-    fence.check(now=True)
-    return put_model(open_store(request.out), folder, study, trained, described)
+    return placed
 
 
 @contextmanager

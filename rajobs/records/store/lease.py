@@ -14,10 +14,11 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from rajobs.records.errors import LeaseHeld, LeaseLost, StoreError
@@ -28,6 +29,8 @@ STALE = 120.0
 """Seconds without a sign of life, by the store's clock, after which anybody may take a lease."""
 RENEW = 30.0  # seconds between two signs of life
 TRUSTED = 10.0  # seconds for which the answer that a run still has its lease is good enough for a worker's next part
+RELEASED = MappingProxyType({"state": "given back"})
+"""What stands in a lease that nobody holds: nothing of who held it, so that equal outputs are equal bytes."""
 
 _NUMBER = re.compile(r"\.(\d+)(?=\.[a-z]+$)")
 
@@ -71,7 +74,7 @@ class Fence:
 def hold(store: Store, job: str, *, take_over: bool = False) -> Iterator[Fence]:
     """The lease of OUT while a driver works; LeaseHeld if another one has it and lives, unless this one takes over."""
     number = _next_number(store, take_over=take_over)
-    content = {"job": job, "state": "held", "owner": _owner(), "since": _now(), **_process()}
+    content = {"job": job, "owner": _owner(), "since": _now(), **_process()}
     if not store.put_new(_key(number), _to_json(content)):
         raise LeaseHeld(f"another command has begun to write {store.uri} at this moment; wait for it or stop it")
     if store.put_new(_key(number), b"a put that must be refused"):
@@ -87,7 +90,7 @@ def hold(store: Store, job: str, *, take_over: bool = False) -> Iterator[Fence]:
         over.set()
         renewer.join()
         with suppress(StoreError):  # then it becomes stale by itself
-            store.put(_key(number), _to_json({**content, "state": "released", "until": _now()}))
+            store.put(_key(number), _to_json(RELEASED))
 
 
 def _renew(store: Store, number: int, content: dict[str, Any], over: threading.Event) -> None:
@@ -126,7 +129,7 @@ def _last(store: Store) -> int | None:
 def _describe_holder(store: Store, number: int) -> str | None:
     """Who holds a lease, or None if it is free: given back, its process gone, or without a sign of life."""
     content = _read(store, number)
-    if content.get("state") == "released" or _is_dead(content):
+    if content == RELEASED or _is_dead(content):
         return None
     age = store.age(_key(number))
     if age is None or age > STALE:
@@ -146,8 +149,8 @@ def _key(number: int) -> str:
     return f"{FOLDER}/{number:06d}.json"
 
 
-def _to_json(content: dict[str, Any]) -> bytes:
-    return json.dumps(content, sort_keys=True, indent=1).encode() + b"\n"
+def _to_json(content: Mapping[str, Any]) -> bytes:
+    return json.dumps(dict(content), sort_keys=True, indent=1).encode() + b"\n"
 
 
 def _now() -> str:

@@ -17,6 +17,7 @@ from rajobs.jobs.score.worker import scan_places, spread_places
 from rajobs.learning.samples.row_arrays import ViewRequest
 from rajobs.learning.voting import Vote
 from rajobs.records.store import Store, open_store
+from rajobs.records.store.lease import Fence
 from rajobs.records.tables.parquet_parts import list_parts, to_parquet
 from rajobs.records.tables.schemas import CLINIC, EXTREMITIES, LABELS, LEDGER, REAL, ULTRASOUND
 from rajobs.records.tables.table_schema import Column, TableSchema
@@ -156,21 +157,21 @@ def out(tmp_path: Any) -> Store:
 
 def test_parts_from_before_a_column_are_all_scored_again(out: Store, tmp_path: Any) -> None:
     data = open_store(str(tmp_path / "data"))
-    _drop_outdated_parts(data, out, STEPS)
+    _drop_outdated_parts(data, Fence(out, 1), STEPS)
     assert len(list_parts(out, "ledger")) == 2, "nothing has changed"
     assert GRADING.scores is not None
     later = Column(name="artefact_p", type=REAL, meaning="a column that another version of the study adds")
     adding = replace(GRADING, scores=replace(GRADING.scores, adds=(later,)))
     steps = ScoreSteps(studies=tuple(adding if study is GRADING else study for study in STEPS.studies))
-    _drop_outdated_parts(data, out, steps)
+    _drop_outdated_parts(data, Fence(out, 1), steps)
     assert [key for folder in STEPS.part_tables for key in list_parts(out, folder)] == []
 
 
 def test_a_part_is_scored_again_once_labels_place_its_scans(out: Store, tmp_path: Any) -> None:
     data = open_store(str(tmp_path / "data"))
-    _drop_outdated_parts(data, out, STEPS)
+    _drop_outdated_parts(data, Fence(out, 1), STEPS)
     put(data, "labels", "1", LABELS, [label("a", side="L", site="MCP2")])
-    _drop_outdated_parts(data, out, STEPS)
+    _drop_outdated_parts(data, Fence(out, 1), STEPS)
     assert list_parts(out, "ledger") == ["ledger/part-2.parquet"]
 
 
@@ -179,9 +180,9 @@ def test_a_part_is_scored_again_once_labels_take_a_scan_s_place_back(out: Store,
     data = open_store(str(tmp_path / "data"))
     put(data, "labels", "1", LABELS, [label("a", site="MCP2")])
     put(out, "ultrasound", "1", ULTRASOUND, [scan("a", None, "MCP2")])
-    _drop_outdated_parts(data, out, STEPS)
+    _drop_outdated_parts(data, Fence(out, 1), STEPS)
     assert len(list_parts(out, "ledger")) == 2, "nothing has changed"
     data.delete("labels/part-1.parquet")
     put(data, "labels", "2", LABELS, now)
-    _drop_outdated_parts(data, out, STEPS)
+    _drop_outdated_parts(data, Fence(out, 1), STEPS)
     assert list_parts(out, "ledger") == ["ledger/part-2.parquet"]

@@ -79,7 +79,7 @@ def test_a_recipe_for_one_target_is_trained_judged_and_scored_alone_and_beside_o
     )
     assert Path(page).exists() and set(read_metrics(str(tmp_path / "judged"))["figures"]) == set(alone)
     nobody = {name: [] for name in ScoreSteps.of_all_studies().names}
-    ScoreWorker(data, str(tmp_path / "tables"), {**nobody, STUDY.name: list_bundles(out, STUDY.name)})({"key": KEY})
+    ScoreWorker(data, str(tmp_path / "tables"), {**nobody, STUDY.name: list_bundles(out, STUDY.name)}, 1)({"key": KEY})
     scans = read_table(open_store(str(tmp_path / "tables")), "ultrasound", ULTRASOUND).to_pylist()
     assert all(row[FLOW] is not None and row[GREY] is None and row[f"{GREY}_p"] is None for row in scans) and scans
     taught(data, out, recipe(tmp_path / "both.toml", member("both")))
