@@ -2,10 +2,11 @@
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rajobs.imaging.archives.archive_members import ArchiveMember
 from rajobs.imaging.archives.shards import Shard, read_members
 from rajobs.imaging.image import Image, ReadOptions
 from rajobs.imaging.ingest_rows import EarlierReading, IngestRows, RowBuilder
@@ -16,9 +17,10 @@ from rajobs.jobs.ingest.inventory import entry_hash
 from rajobs.jobs.ingest.label_hints import label_hints
 from rajobs.jobs.ingest.label_vocabulary import read_study_labels
 from rajobs.jobs.ingest.markers import Attempts, Marker, put_marker, read_marker
+from rajobs.jobs.ingest.rereading import read_doubted_again
 from rajobs.records.identity import Key
 from rajobs.records.manifest import digest
-from rajobs.records.store import Store, open_store
+from rajobs.records.store import LocalStore, Store, open_store
 from rajobs.records.store.lease import Fence, numbered
 from rajobs.records.tables.parquet_parts import read_part, to_parquet
 from rajobs.records.tables.part_index import measure
@@ -48,6 +50,13 @@ class IngestSettings:
     centre: str | None = None  # of the files, in the user's own word
     run: int  # number of the driver's lease
     broken: frozenset[str] = frozenset()  # shards whose earlier parts cannot be read
+
+
+def _members(source: Store, shard: Shard) -> Iterator[ArchiveMember]:
+    """The files of a shard."""
+    if isinstance(source, LocalStore):
+        return read_members(source, shard)
+    return read_doubted_again(lambda: read_members(source, shard))
 
 
 class IngestWorker:
@@ -82,7 +91,7 @@ class IngestWorker:
         source = self.sources.setdefault(shard.source, open_store(shard.source))
         suffix = digest([options, self.hints_digest, centre]) if self.hints_digest or centre else options
         name = f"part-{shard.id}" + (f"-{suffix}" if suffix else "")
-        for number, rows in enumerate(builder.build_rows(attempts.watch(read_members(source, shard)))):
+        for number, rows in enumerate(builder.build_rows(attempts.watch(_members(source, shard)))):
             parts |= self._put_rows(name + (f"-{number:04d}" if number else ""), rows)
             undescribed += rows.paths_without_modality
             counts += rows.counts

@@ -183,6 +183,6 @@ def _is_dead(content: dict[str, Any]) -> bool:
     if not here or content.get("processes") != here["processes"]:
         return False
     try:
-        return _began(content["pid"]) != content["began"]
+        return bool(_began(content["pid"]) != content["began"])
     except (FileNotFoundError, ProcessLookupError):
         return True

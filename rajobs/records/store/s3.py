@@ -99,7 +99,7 @@ class S3Store:
                 return True
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    def _put(self, key: str, data: bytes, **conditions: str) -> None:
+    def _put(self, key: str, data: bytes, **conditions: Any) -> None:
         self._call(
             self.client.put_object, Bucket=self.bucket, Key=self._full_key(key), Body=data, **conditions,
             _seconds=_LONGEST + len(data) / LEAST_RATE,
@@ -152,7 +152,7 @@ class S3Store:
 
     def _list_page(self, prefix: str, token: str | None) -> Mapping[str, Any]:
         """A page of a listing; a listing that cannot be complete is asked for again and never taken for one."""
-        more = {} if token is None else {"ContinuationToken": token}
+        more: dict[str, Any] = {} if token is None else {"ContinuationToken": token}
         for wait in (*_RETRY_WAITS, None):
             page: Mapping[str, Any] = self._call(self.client.list_objects_v2, Bucket=self.bucket, Prefix=prefix, **more)
             listed, following = page.get("Contents", []), page.get("NextContinuationToken")
@@ -192,7 +192,7 @@ class S3Store:
 
     def _read_object(self, key: str, etag: str, asked: Range | None) -> bytes:
         """An object's bytes, verified. botocore retries a request that fails, but not one whose answer breaks off."""
-        request = {"Bucket": self.bucket, "Key": self._full_key(key)}
+        request: dict[str, Any] = {"Bucket": self.bucket, "Key": self._full_key(key)}
         request |= {"Range": asked.header} if asked is not None else {}
         request |= {"IfMatch": f'"{etag}"'} if etag else {}
         why = ""
@@ -210,10 +210,10 @@ class S3Store:
                     time.sleep(wait)
         raise self._fault(why)
 
-    def _call(self, function: Callable[..., Any], *args: Any, _seconds: float = _LONGEST, **kwargs: Any) -> Any:
+    def _call(self, function: Callable[..., Any], *args: Any, _seconds: float | None = None, **kwargs: Any) -> Any:
         """A client's function with its errors as ours, and with an end."""
         try:
-            return _within(_seconds, lambda: function(*args, **kwargs))
+            return _within(_LONGEST if _seconds is None else _seconds, lambda: function(*args, **kwargs))
         except (Boto3Error, BotoCoreError, ClientError, OSError) as error:
             raise self._store_error(error) from None
 
