@@ -8,7 +8,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -92,10 +92,7 @@ class _Input:
     clinic: pa.Table | None
     inventory: Inventory
     file_paths: Mapping[str, str]
-    hints: LabelHints = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "hints", label_hints(self.labels, self.file_paths))
+    hints: LabelHints
 
     @property
     def identity(self) -> dict[str, str]:
@@ -146,9 +143,10 @@ def ingest(request: IngestRequest) -> None:
         check_schema_of_table(open_store(request.ledger), CROSSWALK)
     with LineSpool() as spool:
         inventory = take_inventory(request.sources, spool)
+        paths = unique_paths(labels, inventory)
         asked = _Input(
             request=request, store=store, key=key, labels=labels, clinic=clinic, inventory=inventory,
-            file_paths=unique_paths(labels, inventory),
+            file_paths=paths, hints=label_hints(labels, paths),
         )  # fmt: skip
         if not request.ledger:
             console.line("no --ledger: results of this run cannot be linked back to patients later")

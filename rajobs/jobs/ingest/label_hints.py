@@ -16,6 +16,7 @@ from rajobs.records.labels.label_files import labels_by_path, values_by_image
 from rajobs.records.manifest import to_json
 from rajobs.records.store import Store
 from rajobs.records.tables.parquet_parts import list_parts, read_part
+from rajobs.records.tables.part_index import stored_sizes
 from rajobs.records.tables.schemas import IMAGES, OBJECT_PLACES
 from rajobs.records.user_tables import UID
 
@@ -78,7 +79,11 @@ def label_changes(store: Store, key: Key, hints: LabelHints) -> LabelChanges:
     by_path = {path_name(key, name): name for name in {*hints.patients, *hints.sources} if not UID.fullmatch(name)}
     by_id = {image_id(key, name, 0): name for name in hints.sources if UID.fullmatch(name)}
     outdated = set()
-    for part in list_parts(store, OBJECT_PLACES.name) if by_path or by_id else ():
+    parts = list_parts(store, OBJECT_PLACES.name) if by_path or by_id else []
+    stored = stored_sizes(store, (OBJECT_PLACES.name, IMAGES.name)) if parts else {}
+    for part in parts:
+        if not {part, f"images/{part.rpartition('/')[2]}"} <= stored.keys():
+            continue  # its shard is read again, whatever labels say
         table = read_part(store, part, OBJECT_PLACES, ["path", "image_id"])
         pairs = zip(table.column("path").to_pylist(), table.column("image_id").to_pylist())
         names = {image: by_id.get(image) or by_path.get(path) for path, image in pairs}

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rajobs.imaging.archives.archive_members import ArchiveMember
-from rajobs.records.errors import DataError, Reject
+from rajobs.records.errors import DataError, Reject, WrongOutput
 from rajobs.records.manifest import to_json
 from rajobs.records.store import Store, get_many
 from rajobs.records.store.lease import Fence, number_of, numbered
@@ -52,6 +52,8 @@ class Marker:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Marker":
+        if isinstance(content["parts"], list):
+            raise WrongOutput("an earlier version of rajobs began this ingest; start it anew, in an empty OUT")
         lists = {name: tuple(content[name]) for name in ("files", "undescribed")}
         parts = {key: (rows, size) for key, (rows, size) in content["parts"].items()}
         return cls(**{**content, **lists, "parts": parts})

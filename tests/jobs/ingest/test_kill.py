@@ -51,7 +51,7 @@ def test_a_killed_worker_of_score_loses_nothing(
 
 def assert_same_bytes(out: Path, undisturbed: Path) -> None:
     """Every key and byte is that of the undisturbed run, but for the numbers of the runs that wrote them."""
-    made, wanted = ({name: data for name, data in _plain(place)} for place in (out, undisturbed))
+    made, wanted = (dict(_plain(place)) for place in (out, undisturbed))
     assert made.keys() == {name for name in wanted if name.partition("/")[0] not in BESIDE}
     for name, data in made.items():
         assert data == wanted[name], name
