@@ -17,7 +17,7 @@ from rajobs.records.store import Store
 from rajobs.records.store.lease import Fence, number_of, numbered, without_number
 from rajobs.records.tables.csv_files import to_csv
 from rajobs.records.tables.parquet_parts import iterate_parts, read_table, to_parquet
-from rajobs.records.tables.part_index import Sizes, measure, put_index, read_index, stored_sizes
+from rajobs.records.tables.part_index import Sizes, measure, put_index, read_index, read_indexes, stored_sizes
 from rajobs.records.tables.schemas import CLINIC, CROSSWALK, LABELS, READERS
 from rajobs.records.tables.table_schema import TableSchema
 from rajobs.records.user_tables import UID
@@ -146,9 +146,8 @@ def _is_there(store: Store, index: Sizes) -> bool:
 
 def sweep_tables(fence: Fence) -> None:
     """Remove the labels and the clinic tables in whose place others have come."""
-    for schema in (LABELS, CLINIC):
-        index = read_index(fence.store, schema.name)
-        for key in stored_sizes(fence.store, [schema.name]) if index else ():
+    for name, index in read_indexes(fence.store).items():
+        for key in stored_sizes(fence.store, [name]) if name in (LABELS.name, CLINIC.name) else ():
             if key not in index and number_of(key) <= fence.number:
                 fence.check()
                 fence.store.delete(key)

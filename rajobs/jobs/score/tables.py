@@ -113,13 +113,13 @@ def _visits(
 ) -> Iterator[tuple[pa.Table, pa.Table]]:  # fmt: skip
     """The second stage, visits and changes, of lots of whole patients, which wait on this machine's disk."""
 
-    def source(folder: str, schema: TableSchema, columns: Sequence[str]) -> _Source:
+    def of_parts(folder: str, schema: TableSchema, columns: Sequence[str]) -> _Source:
         return _Source(store=store, keys=[f"{folder}/{part}" for part in parts], schema=schema, columns=columns)
 
     sources = {
-        "extremities": source("extremities", EXTREMITIES, EXTREMITY_COLUMNS),
-        "scans": source("ultrasound", ULTRASOUND, SCAN_COLUMNS),
-        "joints": source("joints", JOINTS, JOINT_COLUMNS),
+        "extremities": of_parts("extremities", EXTREMITIES, EXTREMITY_COLUMNS),
+        "scans": of_parts("ultrasound", ULTRASOUND, SCAN_COLUMNS),
+        "joints": of_parts("joints", JOINTS, JOINT_COLUMNS),
     }
     if any(group.models for group in models.values()):
         keys = list_parts(data, CLINIC_TABLE)

@@ -168,7 +168,7 @@ class S3Store:
 
     def sweep(self) -> None:
         """Abort uploads in pieces that were never completed: a large table's, or those of a tool that copied here."""
-        token: dict[str, str] = {}
+        token: dict[str, Any] = {}
         while True:
             try:
                 page = self._call(
