@@ -6,6 +6,7 @@ says anything about the object: a `BadAnswer` is asked for again.
 
 import base64
 import hashlib
+import io
 import re
 import time
 import zlib
@@ -18,7 +19,7 @@ PATIENCE = 30.0
 """Seconds that the server may take for anything: to begin its answer, and until the least rate is asked of it."""
 LEAST_RATE = 1 << 10  # bytes a second, which the slowest line of a hospital has for each of many workers
 
-_CHUNK = 1 << 20
+_CHUNK = 1 << 18
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _KMS = ("aws:kms", "aws:kms:dsse")
@@ -73,28 +74,28 @@ def _stated_length(answer: Mapping[str, Any], asked: Range | None) -> int:
 
 def _read_body(body: Any, length: int) -> bytes:
     """As many bytes as were promised, however little arrives at a time, but not for ever."""
-    begin, parts, read = time.monotonic(), [], 0
+    begin, read, sink = time.monotonic(), 0, io.BytesIO()
     with body as raw:  # the library's own `read` waits for whole chunks, for as long as a byte comes now and then
         while read < length:
             part = raw.read1(min(_CHUNK, length - read))
             if not part:
                 break
-            parts.append(part)
-            read += len(part)
+            read += sink.write(part)
             seconds = time.monotonic() - begin
             if seconds > PATIENCE and read < seconds * LEAST_RATE:
                 raise BadAnswer(f"an answer comes slower than {LEAST_RATE} bytes a second")
-    return b"".join(parts)
+    return sink.getvalue()
 
 
 def _check_digests(answer: Mapping[str, Any], data: bytes) -> None:
-    """Compare the bytes of a whole object with what the server knows of it."""
+    """Compare the bytes of a whole object with what the server knows of it: a checksum, else an ETag that is one."""
+    for name, digest in _DIGESTS.items():
+        stated = answer.get(name, "-")
+        if "-" not in stated:  # one with a dash is of the pieces of an upload
+            if base64.b64decode(stated) != digest(data):
+                raise BadAnswer(f"an answer does not fit its {name.removeprefix('Checksum')}")
+            return
     etag = answer.get("ETag", "").strip('"')
     encrypted = answer.get("ServerSideEncryption") in _KMS or "SSECustomerAlgorithm" in answer
     if _MD5.fullmatch(etag) and not encrypted and hashlib.md5(data, usedforsecurity=False).hexdigest() != etag:
         raise BadAnswer("an answer does not fit its ETag")
-    for name, digest in _DIGESTS.items():
-        stated = answer.get(name)
-        # One with a dash is of the pieces of an upload.
-        if stated and "-" not in stated and base64.b64decode(stated) != digest(data):
-            raise BadAnswer(f"an answer does not fit its {name.removeprefix('Checksum')}")
