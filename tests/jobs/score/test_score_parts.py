@@ -9,6 +9,7 @@ from rajobs.jobs.score.job import ScoreRequest, score
 from rajobs.jobs.score.parts import check_parts, scored_parts, sweep
 from rajobs.jobs.score.steps import ScoreSteps
 from rajobs.jobs.score.tables import gather
+from rajobs.jobs.status import status
 from rajobs.records.errors import DataError, LeaseHeld, LeaseLost
 from rajobs.records.manifest import claim, put_manifest
 from rajobs.records.store import Store, lease, open_store
@@ -78,7 +79,9 @@ def test_an_image_without_a_row_in_the_ledger_ends_the_job(data: Store, out: Sto
         finish(data, out, 1)
 
 
-def test_a_live_driver_s_tables_are_left_alone(tmp_path: Path, out: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_live_driver_s_tables_are_left_alone(
+    tmp_path: Path, out: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     put_manifest(open_store(tmp_path / "data"), {"job": "ingest", "key": "k", "hash": "h"})
     monkeypatch.setattr("rajobs.jobs.score.job.find_models", lambda *_: {})
     claim(out, "score", {"key": "k", "scores": "asked for", "studies": {}})
@@ -89,3 +92,5 @@ def test_a_live_driver_s_tables_are_left_alone(tmp_path: Path, out: Store, monke
         with pytest.raises(LeaseHeld):
             score(ScoreRequest(data=str(tmp_path / "data"), models="", out=out.uri))
         assert {entry.key: out.get(entry.key) for entry in out.list()} == before
+        status(out.uri)
+        assert "under way: rajobs score on" in capsys.readouterr().out

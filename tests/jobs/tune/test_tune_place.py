@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
+from rajobs.jobs.tune import job
 from rajobs.jobs.tune.job import TuneRequest, tune
 from rajobs.jobs.tune.results import OUT_OF_TIME, ResultStore, TrialResult
 from rajobs.learning.recipe import from_toml, replace
 from rajobs.learning.space import Space
 from rajobs.learning.study import Study
-from rajobs.records.errors import DataError, UsageError
+from rajobs.records.errors import DataError, LeaseHeld, LeaseLost, UsageError
+from rajobs.records.store import lease, open_store
 from tests.jobs.conftest import SPACE
 
 
@@ -78,3 +80,26 @@ def test_a_search_that_found_nothing_keeps_no_place_from_a_mended_one(searched: 
         tune(order)
     searched |= {"state": "finished", "cause": None}
     assert Path(tune(dataclasses.replace(order, budget=0.5))).is_file()
+
+
+def test_a_sweep_that_is_at_work_is_left_alone_and_one_that_was_taken_over_writes_no_recipe(
+    searched: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = TuneRequest(study="hand_filter", data="", out=str(tmp_path), trials=1)
+    store = open_store(tmp_path / "hand_filter")
+    with lease.hold(store, "tune"), pytest.raises(LeaseHeld, match="is being written by rajobs tune on"):
+        tune(order)
+    assert [entry.key for entry in store.list()] == ["lease/000001.json"]
+    search = job._search
+
+    def taken_over(*arguments: Any) -> None:
+        search(*arguments)
+        with lease.hold(store, "tune", take_over=True):
+            pass
+
+    monkeypatch.setattr(job, "_search", taken_over)
+    with pytest.raises(LeaseLost):
+        tune(order)
+    assert not store.stat("best.toml") and not store.stat("manifest.json")
+    monkeypatch.setattr(job, "_search", search)
+    assert Path(tune(order)).is_file()
