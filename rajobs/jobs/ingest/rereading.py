@@ -7,6 +7,7 @@ range did not arrive as it was stored.
 from collections.abc import Callable, Iterator
 
 from rajobs.imaging.archives.archive_members import ArchiveMember
+from rajobs.records.errors import Reject
 
 DOUBTED = ("corrupt", "truncated")
 """Reasons of a reject that bytes which were changed on their way can have, too."""
@@ -37,7 +38,8 @@ def read_doubted_again(read: ReadMembers) -> Iterator[ArchiveMember]:
 
 
 def _is_doubted(member: ArchiveMember) -> bool:
-    return member.reject is not None and member.reject.stage == "archive" and member.reject.reason in DOUBTED
+    reject = member.reject
+    return isinstance(reject, Reject) and reject.stage == "archive" and reject.reason in DOUBTED
 
 
 def _is_same(one: ArchiveMember, other: ArchiveMember) -> bool:
