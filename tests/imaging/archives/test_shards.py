@@ -200,9 +200,8 @@ def test_archives_on_s3_are_read_by_ranges(bucket, monkeypatch):
     for key, data in ARCHIVES.items():
         store.put(key, data)
     read_whole = []
-    monkeypatch.setattr(
-        type(store), "get", lambda self, key: read_whole.append(key) or type(store).read_range(self, key, 0, 1 << 30)
-    )
+    get = type(store).get
+    monkeypatch.setattr(type(store), "get", lambda self, key, etag: read_whole.append(key) or get(self, key, etag))
     members = read_everything(store, max_members=7)
     assert Counter(member.path for member in members) == EXPECTED
     assert sorted(read_whole) == ["plain/one.dcm", "plain/two"]
