@@ -43,8 +43,8 @@ def numbered(key: str, number: int) -> str:
 
 def number_of(key: str) -> int:
     """The number of the run that wrote a key; 0 of a version that numbered none."""
-    found = _NUMBER.search(key)
-    return int(found[1]) if found else 0
+    number = _NUMBER.search(key)
+    return int(number[1]) if number else 0
 
 
 def without_number(key: str) -> str:

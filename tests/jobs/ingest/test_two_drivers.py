@@ -149,9 +149,9 @@ def test_a_part_that_is_gone_or_was_changed_is_made_anew(
     out.put("images/part-0123456789abcdef01234567.1.parquet", b"somebody's")
     capsys.readouterr()
     main(command)
-    said = capsys.readouterr().out
-    assert "2 shards are read again: parts of them are gone or not as they were written" in said
-    assert "1 parts at" in said and "counts equal what the store holds" in said
+    output = capsys.readouterr().out
+    assert "2 shards are read again: parts of them are gone or not as they were written" in output
+    assert "1 parts at" in output and "counts equal what the store holds" in output
     assert image_ids(out) == rows and read_manifest(out) == manifest
     assert out.get("images/part-0123456789abcdef01234567.1.parquet") == b"somebody's"
 
