@@ -11,7 +11,9 @@ import pyarrow.compute as pc
 
 from rajobs.learning.comparison import Comparison, FigureByMetric
 from rajobs.learning.judging.coverage import Coverage
+from rajobs.learning.judging.progression import Progression
 from rajobs.learning.judging.reliability import KindAgreement, TotalAgreement
+from rajobs.learning.judging.repeats import DetectableChanges
 from rajobs.learning.recipe import Recipe, to_dict
 from rajobs.learning.study import Study
 from rajobs.records import metrics
@@ -35,6 +37,7 @@ from rajobs.reports.page import (
     format_cell,
     render,
 )
+from rajobs.reports.progression import progression_sections
 from rajobs.reports.reliability import reliability_sections
 from rajobs.reports.uncertainty import uncertainty_sections
 from rajobs.reports.wording import format_interval, format_list, format_percent, humanize, ratio, short_id
@@ -84,6 +87,8 @@ class EvaluationFacts:
     totals: tuple[Coverage, ...] = ()  # and intervals of expected totals
     kinds: tuple[KindAgreement, ...] = ()
     agreement: tuple[TotalAgreement, ...] = ()
+    detectable: DetectableChanges | None = None  # of studies whose scores add up to totals
+    progressions: tuple[Progression, ...] = ()
     readers: tuple[Comparison, ...] = ()
     baseline: tuple[Comparison, ...] = ()
     placed: Mapping[str, int] = field(default_factory=dict)  # judged rows by who placed their joints: labels, models
@@ -127,6 +132,7 @@ def evaluation_page(
         *(_target_section(study, facts, each, predictions, drawn) for each in answered),
         *reliability_sections(facts.kinds, facts.agreement, drawn),
         *uncertainty_sections(facts.sets, facts.totals),
+        *(progression_sections(facts.detectable, facts.progressions, drawn) if facts.detectable else ()),
         *member_sections(predictions),
         *reader_sections(facts.readers),
         *baseline_sections(facts.baseline),

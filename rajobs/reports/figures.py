@@ -160,6 +160,25 @@ def differences(mean: Reals, difference: Reals, lines: Sequence[float]) -> bytes
     return to_png(figure)
 
 
+def cumulative(groups: Mapping[str, Reals], y: str, line: float | None) -> bytes:
+    """Cumulative probability plot: each group's values in order, by the share of values up to each.
+
+    `line`: a height to mark above and below 0.
+    """
+    figure, axes = new_figure(5.6, 4.2)
+    axes.axhline(0, color=SOFT, linewidth=0.8)
+    for height in () if line is None else (line, -line):
+        axes.axhline(height, color=SOFT, linewidth=1.2, linestyle=":")
+    for number, (name, values) in enumerate(groups.items()):
+        share = (np.arange(len(values)) + 0.5) / max(len(values), 1)
+        axes.plot(share, np.sort(values), color=COLOURS[number], marker=".", markersize=4, linewidth=1.4, label=name)
+    axes.set_xlim(0, 1)
+    axes.set_xlabel("cumulative share of patients", color=INK)
+    axes.set_ylabel(y, color=INK)
+    add_legend(axes, "upper left")
+    return to_png(figure)
+
+
 def losses(curves: Mapping[str, Mapping[str, Sequence[float | None]]], metric: str) -> bytes:
     """Curves of each member by epoch: `loss` and `validation_loss` on the left, `metric` on the right."""
     figure = Figure(figsize=(9.2, 3.8), dpi=150, layout="constrained", facecolor="white")

@@ -21,7 +21,9 @@ from rajobs.jobs.train.job import TrainRequest, train
 from rajobs.learning.bundle_description import read_description
 from rajobs.learning.judging.calibration import Calibration
 from rajobs.learning.judging.coverage import set_coverage, total_coverage
+from rajobs.learning.judging.progression import patients_changes
 from rajobs.learning.judging.reliability import kind_agreement, total_agreement
+from rajobs.learning.judging.repeats import judge_detectable
 from rajobs.learning.recipe import Member, Recipe, Training, to_toml
 from rajobs.learning.voting_models import list_bundles
 from rajobs.records.manifest import to_json
@@ -41,16 +43,17 @@ VISIT_DAYS = (date(2012, 5, 1), date(2013, 5, 1))
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Films of left hands at two visits; a joint is the darker, the higher its scores are."""
+    """Films of left hands at two visits, at the first one twice; a joint is the darker, the higher its scores are."""
     place = str(tmp_path_factory.mktemp("films") / "data")
     store, rng = open_store(place), np.random.default_rng(0)
     images: list[dict[str, Any]] = []
     labels: list[dict[str, Any]] = []
     for number, part in enumerate(PARTS):
-        for day in VISIT_DAYS:
-            name, pixels = f"i{number} {day.year}", rng.integers(120, 160, (60, 60), dtype=np.uint8)
+        scores = {day: dict(zip(SITES, rng.integers(0, 5, len(SITES)).tolist(), strict=True)) for day in VISIT_DAYS}
+        for film, day in enumerate((VISIT_DAYS[0], *VISIT_DAYS)):
+            name, pixels = f"i{number} {film}", rng.integers(120, 160, (60, 60), dtype=np.uint8)
             for site, (x, y) in SITES.items():
-                score = int(rng.integers(0, 5))
+                score = scores[day][site]
                 pixels[y - 6 : y + 7, x - 6 : x + 7] -= np.uint8(20 * score)
                 values = {("svdh_scoring", "jsn"): score, ("svdh_scoring", "erosion"): score}
                 values |= {("joint_detection", "x"): x, ("joint_detection", "y"): y}
@@ -109,9 +112,13 @@ def test_every_figure_follows_from_the_predictions_file_alone(data: str, models:
         "kinds": [each.to_dict() for each in kind_agreement(STUDY, table)],
         "agreement": [each.to_dict() for each in total_agreement(table)],
         "totals": [each.to_dict() for each in total_coverage(table, calibration)],
+        "detectable": [each.to_dict() for each in judge_detectable(calibration.detectable, table).checks],
+        "changes": [each.to_dict() for each in patients_changes(table, calibration.precision)],
     }
     assert json.loads(to_json(again)) == {name: written[name] for name in again}
     assert "jsn.specificity_at_90" in written["figures"] and len(again["sets"]) == 4 and len(again["totals"]) == 3
+    assert {(each["repeats"], each["checked"]) for each in again["detectable"]} == {(12, 12)}
+    assert [each["patients"] for each in again["changes"]] == [12] * 3 and "beyond" in again["changes"][0]
     assert {each["patients"] for each in again["totals"]} == {12} and "Intervals of expected totals" in Path(
         page
     ).read_text()
@@ -123,10 +130,10 @@ def test_score_fills_sets_expected_totals_and_changes(
     steps, out = ScoreSteps.of_all_studies(), str(tmp_path / "tables")
     bundles = {name: list_bundles(models, name) for name in steps.names}
     ScoreWorker(data, out, bundles)({"key": KEY})
-    widths = joint_calibration(steps, bundles).widths
-    assert widths == calibration.widths
+    precision = joint_calibration(steps, bundles).precision
+    assert precision == calibration.precision
     store = open_store(out)
-    counts = gather(open_store(data), store, steps, {}, widths).rows
+    counts = gather(open_store(data), store, steps, {}, precision).rows
     joints = read_table(store, "joints", JOINTS).to_pylist()
     scored = [joint for joint in joints if joint["jsn"] is not None]
     assert {joint["site"] for joint in scored} == set(SITES)
@@ -146,3 +153,4 @@ def test_score_fills_sets_expected_totals_and_changes(
         first, last = (totals[row["patient"], day] for day in VISIT_DAYS)
         assert row["change"] == last - first and row["sites"] == 8, "all are scored at both"
         assert row["expected_change_low"] < row["expected_change"] < row["expected_change_high"]
+        assert row["beyond_detectable"] == (abs(row["expected_change"]) > row["detectable_change"])

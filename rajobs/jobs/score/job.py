@@ -181,7 +181,7 @@ def _finish(
     store = open_store(out)
     store.sweep()
     of_visits = {study.name: VotingModels.load(study, bundles[study.name]) for study in steps.filling(VISITS)}
-    gathered = gather(data, store, steps, of_visits, joint_calibration(steps, bundles).widths)
+    gathered = gather(data, store, steps, of_visits, joint_calibration(steps, bundles).precision)
     missing = [name for name in studies.names() if not identity["studies"].get(name) and name not in left_out]
     described = describe_bundles(steps, bundles)
     store.put(PAGE, _page(data, store, steps, gathered, missing, left_out, described).encode())

@@ -21,7 +21,7 @@ from rajobs.imaging.rows import CLINIC_TABLE, VISITS, Row
 from rajobs.jobs.score.steps import Record, ScoreSteps, Votes
 from rajobs.learning.samples.row_arrays import ViewRequest, draw_visits
 from rajobs.learning.voting_models import VotingModels
-from rajobs.records.changes import JOINT_COLUMNS, Widths, build_changes
+from rajobs.records.changes import JOINT_COLUMNS, Precision, build_changes
 from rajobs.records.store import Store
 from rajobs.records.tables.csv_files import csv_file
 from rajobs.records.tables.parquet_parts import iterate_parts, list_parts, open_part, read_part, to_parquet
@@ -55,11 +55,11 @@ def drop_gathered(store: Store, steps: ScoreSteps) -> None:
 
 
 def gather(
-    data: Store, store: Store, steps: ScoreSteps, models: Mapping[str, VotingModels], widths: Widths
+    data: Store, store: Store, steps: ScoreSteps, models: Mapping[str, VotingModels], precision: Precision
 ) -> GatheredTables:
     """Write a CSV of each table, the visits, for which `models` are asked, and the changes; the counts of all.
 
-    `widths`: of the intervals of expected changes.
+    `precision`: of the changes.
     """
     gathered, tables = GatheredTables(), steps.part_tables
     drop_gathered(store, steps)
@@ -78,7 +78,7 @@ def gather(
     with ExitStack() as stack:
         schemas = {VISITS_TABLE: steps.visits, CHANGES_TABLE: CHANGES}
         write = {name: stack.enter_context(csv_file(store, f"{name}.csv", schema)) for name, schema in schemas.items()}
-        for number, (visits, changes) in enumerate(_visits(data, store, steps, models, widths)):
+        for number, (visits, changes) in enumerate(_visits(data, store, steps, models, precision)):
             for name, table in ((VISITS_TABLE, visits), (CHANGES_TABLE, changes)):
                 store.put(f"{name}/part-{number:05}.parquet", to_parquet(table, schemas[name]))
                 write[name](table)
@@ -99,7 +99,7 @@ class _Source:
 
 
 def _visits(
-    data: Store, store: Store, steps: ScoreSteps, models: Mapping[str, VotingModels], widths: Widths
+    data: Store, store: Store, steps: ScoreSteps, models: Mapping[str, VotingModels], precision: Precision
 ) -> Iterator[tuple[pa.Table, pa.Table]]:
     """The second stage, visits and changes, of lots of whole patients, which wait on this machine's disk."""
     sources = {
@@ -126,7 +126,7 @@ def _visits(
             }
             asked = ask_about_visits(steps, models, of_lot.get("clinic"), of_lot["scans"])
             visits = build_visits(of_lot["extremities"], of_lot["scans"], asked, schema=steps.visits)
-            yield visits, build_changes(of_lot["extremities"], of_lot["joints"], widths)
+            yield visits, build_changes(of_lot["extremities"], of_lot["joints"], precision)
 
 
 def _split_by_patient(tables: Iterable[pa.Table], folder: Path, lots: int) -> None:

@@ -11,9 +11,10 @@ import pyarrow as pa
 from rajobs import __version__, studies
 from rajobs.jobs import cluster, console
 from rajobs.jobs.builtin import NAME
-from rajobs.jobs.train.dataset import build_dataset, count_by_placing, open_placed_data, prepare
+from rajobs.jobs.train.dataset import LabelledData, build_dataset, count_by_placing, open_placed_data, prepare
 from rajobs.jobs.train.driver import NetworkTask, TrainedRecipe, TrainingPlan, put_model, train_recipe
 from rajobs.jobs.train.places import absolute_finders
+from rajobs.jobs.train.row_facts import add_row_facts
 from rajobs.jobs.train.splits import frozen_split
 from rajobs.jobs.train.worker import check_workers, resources_on_cluster, run_workers
 from rajobs.learning.bundle import Model
@@ -101,7 +102,7 @@ def train(request: TrainRequest) -> str:
         console.line(
             f"{placed['labels']} rows are cut where labels place their joints, {placed['models']} where models do"
         )
-    described = replace(_describe(origin, study, folds, trained), placed=placed)
+    described = replace(_describe(origin, source, folds, trained), placed=placed)
     description = put_model(store, folder, study, trained, described)
     _print_summary(description, f"{request.out}/{folder}")
     return f"{request.out}/{folder}"
@@ -163,14 +164,16 @@ def read_recipe(study: Study, name: str) -> Recipe:
     return recipe
 
 
-def _describe(origin: Origin, study: Study, folds: Sequence[Dataset], trained: TrainedRecipe) -> BundleDescription:
-    recipe, shape = origin.recipe, folds[0].arrays.shape
+def _describe(
+    origin: Origin, source: LabelledData, folds: Sequence[Dataset], trained: TrainedRecipe
+) -> BundleDescription:
+    study, recipe, shape = source.study, origin.recipe, folds[0].arrays.shape
     model = Model(study=study, recipe=recipe, shape=shape, hash="", trained=trained.networks, device=pick_device())
     if recipe.combine == MOST_ACCURATE:
         model = replace(model, best=choose_most_accurate(model, folds, origin.mode))
     evaluation = evaluate_folds(model, folds)
     table = predictions_table(evaluation, vote(study, [evaluation]), folds[0].arrays.rows, [], "validation")
-    calibration = calibrate(study, table)
+    calibration = calibrate(study, add_row_facts(source, table))
     return BundleDescription(
         origin=origin,
         shape=shape,

@@ -23,6 +23,7 @@ from rajobs.jobs.train.dataset import read_clinic_visits
 from rajobs.learning.recipe import replace, to_toml
 from rajobs.learning.voting_models import VotingModels
 from rajobs.records.anatomy import HAND_SITES, SITES
+from rajobs.records.changes import Precision
 from rajobs.records.errors import StoreError
 from rajobs.records.store import open_store
 from rajobs.records.svdh import totals
@@ -238,7 +239,7 @@ def test_visits_made_lot_by_lot_are_those_made_at_one_go(
     shutil.copytree(tables, tmp_path / "tables")
     monkeypatch.setattr("rajobs.jobs.score.tables.ROWS_PER_LOT", 20)
     again, at_once = open_store(str(tmp_path / "tables")), open_store(str(tables))
-    gather(open_store(str(data)), again, STEPS, clinical_models(all_models), {})
+    gather(open_store(str(data)), again, STEPS, clinical_models(all_models), Precision())
     assert len(list_parts(again, "visits")) > 2
     order = [(name, "ascending") for name in schemas.VISITS.key]
     both = [read_table(store, "visits", schemas.VISITS).sort_by(order) for store in (again, at_once)]
@@ -259,7 +260,7 @@ def test_what_a_clinic_left_empty_is_filled_by_the_grades_of_its_scans(
             at = clinic.column_names.index(name)
             clinic = clinic.set_column(at, clinic.schema.field(at), pa.nulls(clinic.num_rows, pa.float32()))
     poor.put(key, to_parquet(clinic, schemas.CLINIC))
-    gather(poor, out, STEPS, clinical_models(all_models), {})
+    gather(poor, out, STEPS, clinical_models(all_models), Precision())
     scans = read_table(out, "ultrasound", schemas.ULTRASOUND).to_pylist()
     squares = {(s["patient"], s["visit_date"], s["side"], s["site"], "gs") for s in scans}
     squares |= {(s["patient"], s["visit_date"], s["side"], s["site"], "pd") for s in scans if s["doppler"]}

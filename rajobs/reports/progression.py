@@ -1,0 +1,89 @@
+"""The section of evaluate's page about changes between visits: what repeats make detectable, and who is beyond it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from rajobs.learning.judging.progression import Progression
+from rajobs.learning.judging.repeats import ALL, DetectableChanges
+from rajobs.records.tables.schemas import MEASURES
+from rajobs.reports import figures as draw
+from rajobs.reports.page import Cell, Figure, Figures, PageTable, Part, Section, Text
+from rajobs.reports.wording import format_figure, format_interval
+
+WITHOUT_REPEATS = (
+    "No smallest detectable change is known: it takes two films of the same hand, view and visit of five patients or "
+    "more."
+)
+KEPT = "The smallest detectable changes come from repeats of validation patients and stand in the bundle."
+OF_A_HALF = (
+    "The bundle has no smallest detectable changes. These come from a half of the patients who judge here, and score "
+    "does not use them."
+)
+MEANING = (
+    "A repeat is two films of the same hand, view and visit, so that nothing has changed between them. The smallest "
+    "detectable change is 1.96 standard deviations of the differences of their expected totals, and a little more "
+    "where few patients have repeats: chance alone goes beyond it in 5 % of comparisons."
+)
+PARTS = {"hand": "hand", "foot": "foot", ALL: "all of a patient's"}
+
+
+def progression_sections(
+    detectable: DetectableChanges, progressions: Sequence[Progression], drawn: dict[str, bytes]
+) -> list[Section]:
+    """The figures' PNG are added to `drawn`."""
+    parts: list[Part] = [Text(paragraphs=(_source(detectable),))]
+    if detectable.checks:
+        parts.append(_changes_table(detectable))
+    if progressions:
+        parts += [_patients_table(progressions), Figures(figures=tuple(_curves(progressions, drawn)))]
+    return [Section(title="Changes between visits", lead=MEANING, parts=tuple(parts))]
+
+
+def _source(detectable: DetectableChanges) -> str:
+    if not detectable.checks:
+        return WITHOUT_REPEATS
+    return KEPT if detectable.from_bundle else OF_A_HALF
+
+
+def _changes_table(detectable: DetectableChanges) -> PageTable:
+    rows: list[tuple[Cell, ...]] = [
+        (
+            MEASURES[each.measure], PARTS[each.part], each.sites, each.change, format_interval(each.low, each.high),
+            f"{each.repeats} of {each.patients}", f"{each.checked} of {each.checked_patients}",
+            format_figure(each.beyond) or (each.beyond["value"] if each.checked else None),
+        )
+        for each in detectable.checks
+    ]  # fmt: skip
+    columns = (
+        "total", "of", "scores", "smallest detectable change", "95 % interval", "from repeats of patients",
+        "checked on others'", "share of these beyond it",
+    )  # fmt: skip
+    return PageTable(columns=columns, rows=tuple(rows), caption="Smallest detectable changes")
+
+
+def _patients_table(progressions: Sequence[Progression]) -> PageTable:
+    rows: list[tuple[Cell, ...]] = [
+        (
+            MEASURES[each.measure], len(each.expected), float(np.mean(each.truth)), float(np.mean(each.expected)),
+            each.detectable, None if each.beyond is None else format_figure(each.beyond) or each.beyond["value"],
+        )
+        for each in progressions
+    ]  # fmt: skip
+    columns = (
+        "total", "patients", "mean change, readers", "mean change, expected", "smallest detectable change",
+        "share of patients beyond it",
+    )  # fmt: skip
+    return PageTable(columns=columns, rows=tuple(rows), caption="Patients from their first to their last visit")
+
+
+def _curves(progressions: Sequence[Progression], drawn: dict[str, bytes]) -> list[Figure]:
+    figures = []
+    for each in progressions:
+        curves = {"readers": np.array(each.truth, float), "expected": np.array(each.expected)}
+        image = draw.cumulative(curves, f"change of {MEASURES[each.measure]}", each.detectable)
+        drawn[f"{each.measure}-changes.png"] = image
+        lines = "" if each.detectable is None else " The dotted lines are the smallest detectable change, up and down."
+        caption = f"Cumulative probability of patients' changes of {MEASURES[each.measure]}.{lines}"
+        figures.append(Figure(png=image, caption=caption))
+    return figures
