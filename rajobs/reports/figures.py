@@ -230,6 +230,22 @@ def histogram(
     return to_png(figure)
 
 
+def steps(groups: Mapping[str, Reals], x: str, y: str) -> bytes:
+    """Outlines of histograms of several groups of values, in the same bins."""
+    figure, axes = new_figure(5.6, 4.2)
+    most = max((float(values.max(initial=1)) for values in groups.values()), default=1.0)
+    edges = np.linspace(0, most * 1.001, 16)
+    for number, (name, values) in enumerate(groups.items()):
+        height = np.histogram(values, edges)[0]
+        colour = COLOURS[number % len(COLOURS)]
+        axes.stairs(height, edges, color=colour, linewidth=1.6, linestyle=DASHES[number % 3], label=name)
+    axes.set_xlabel(x, color=INK)
+    axes.set_ylabel(y, color=INK)
+    axes.yaxis.set_major_locator(whole_number_ticks())
+    add_legend(axes)
+    return to_png(figure)
+
+
 def counts(groups: Mapping[str, Ints], classes: Sequence[str], x: str) -> bytes:
     """Counts of each class, one bar per group side by side: those of the truth and of the model, for example."""
     figure, axes = new_figure(5.6, 3.8)

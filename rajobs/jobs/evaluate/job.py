@@ -23,9 +23,8 @@ from rajobs.learning import tabular_baseline
 from rajobs.learning.comparison import Comparison
 from rajobs.learning.judging.calibration import Calibration, combine
 from rajobs.learning.judging.coverage import set_coverage, total_coverage
-from rajobs.learning.judging.progression import patients_changes
 from rajobs.learning.judging.reliability import kind_agreement, total_agreement
-from rajobs.learning.judging.repeats import judge_detectable
+from rajobs.learning.judging.trial_facts import judge_for_trials
 from rajobs.learning.judging.validation import calibrate
 from rajobs.learning.reader_agreement import compare_readers
 from rajobs.learning.samples.dataset import LEARNING_PARTS
@@ -122,8 +121,6 @@ def _facts(
     rows = dict(bundles[0].description.rows) if bundles else {}
     ruled = not request.predictions and request.mode == "clean"
     cross_validated = any(bundle.description.origin.recipe.folds for bundle in bundles)
-    detectable = judge_detectable(calibration.detectable, test) if study.summed else None
-    precision = replace(calibration, detectable=detectable.entries if detectable else {}).precision
     return EvaluationFacts(
         mode=request.mode,
         budget=min((bundle.description.origin.budget for bundle in bundles), default=1.0),
@@ -134,10 +131,9 @@ def _facts(
         totals=tuple(total_coverage(test, calibration)),
         kinds=tuple(kind_agreement(study, test)),
         agreement=tuple(total_agreement(test)),
-        detectable=detectable,
-        progressions=tuple(patients_changes(test, precision)),
         rules=tuple(rule.sentence for rule in study.rules) if ruled else (),
         readers=tuple(compare_readers(study, test)),
+        trial=judge_for_trials(study, test, calibration),
         baseline=tuple(_compare_baseline(source, split, test, cross_validated=cross_validated)),
         placed=count_by_placing(source, test) if source.finders is not None and bundles else {},
         why_all_rows=None if request.predictions else why_all_rows(bundles, source.key),
@@ -160,8 +156,7 @@ def _metrics(facts: EvaluationFacts) -> dict[str, Any]:
         "totals": [coverage.to_dict() for coverage in facts.totals],
         "kinds": [each.to_dict() for each in facts.kinds],
         "agreement": [each.to_dict() for each in facts.agreement],
-        "detectable": [each.to_dict() for each in facts.detectable.checks] if facts.detectable else [],
-        "changes": [each.to_dict() for each in facts.progressions],
+        **facts.trial.to_dict(),
         "readers": [comparison.to_dict() for comparison in facts.readers],
         "baseline": [comparison.to_dict() for comparison in facts.baseline],
         "judges": facts.why_all_rows or "the test part",

@@ -12,7 +12,7 @@ from rajobs.learning.judging.progression import patients_changes
 from rajobs.learning.judging.repeats import ALL, check_detectable, estimate_detectable, find_repeats, judge_detectable
 from rajobs.learning.judging.validation import calibrate
 from rajobs.records.tables.schemas import PREDICTIONS
-from rajobs.reports.progression import progression_sections
+from rajobs.reports.trial.progression import progression_sections
 from tests.learning.judging.test_calibration import SCORING
 
 DAYS = (date(2012, 5, 1), date(2013, 5, 1))
