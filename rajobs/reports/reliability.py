@@ -75,9 +75,9 @@ def reliability_sections(
     return [Section(title="Agreement with the readers", lead=lead, parts=tuple(parts))]
 
 
-def figure_cells(figures: Mapping[str, Mapping[str, float]], names: Collection[str]) -> list[Cell]:
+def figure_cells(figures: Mapping[str, Mapping[str, float]], names: Collection[str], digits: int = 3) -> list[Cell]:
     """Each figure with its interval, where it has one."""
-    return [format_figure(figures[name]) or format_cell(figures[name]["value"]) for name in names]
+    return [format_figure(figures[name], digits=digits) or format_cell(figures[name]["value"]) for name in names]
 
 
 def _figures(totals: Sequence[TotalAgreement], drawn: dict[str, bytes]) -> list[Figure]:

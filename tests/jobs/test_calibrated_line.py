@@ -86,17 +86,22 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> str:
     return place
 
 
-@pytest.fixture(scope="module")
-def models(data: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    out = tmp_path_factory.mktemp("calibrated")
+def train_small(data: str, out: Path, **more: Any) -> str:
+    """A small model of JSN and erosion; `more`: of its recipe."""
     small = Member(
         name="joints", architecture="compact", settings={"width": 4, "stages": 2}, targets=("jsn", "erosion")
     )
-    recipe = Recipe(view={"size": 16}, members=(small,), training=Training(epochs=8, batch_size=16, learning_rate=1e-2))
+    recipe = Recipe(view={"size": 16}, members=(small,), **more)
     (out / "small.toml").write_text(to_toml(recipe))
     with in_process():
         train(TrainRequest(study=STUDY.name, data=data, out=str(out / "models"), recipe=str(out / "small.toml")))
     return str(out / "models")
+
+
+@pytest.fixture(scope="module")
+def models(data: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    training = Training(epochs=8, batch_size=16, learning_rate=1e-2)
+    return train_small(data, tmp_path_factory.mktemp("calibrated"), training=training)
 
 
 @pytest.fixture(scope="module")
@@ -168,3 +173,12 @@ def test_score_fills_sets_expected_totals_and_changes(
         assert row["change"] == last - first and row["sites"] == 8, "all are scored at both"
         assert row["expected_change_low"] < row["expected_change"] < row["expected_change_high"]
         assert row["beyond_detectable"] == (abs(row["expected_change"]) > row["detectable_change"])
+
+
+def test_a_recipe_leaves_each_centre_out_and_the_bundle_says_how_it_went_there(data: str, tmp_path: Path) -> None:
+    place = train_small(data, tmp_path, training=Training(epochs=1), folds="centre")
+    ((_, folder),) = list_bundles(place, STUDY.name)
+    description = read_description(open_store(place), folder)
+    left_out = [name for name in description.validation if "left out" in name]
+    assert left_out == ["erosion.qwk, basel left out", "erosion.qwk, bern left out"]
+    assert len(description.members["joints"]) == 2

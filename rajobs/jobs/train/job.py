@@ -22,10 +22,10 @@ from rajobs.learning.bundle_description import BUNDLE, BundleDescription, Epochs
 from rajobs.learning.ensemble import build_member, check_rows_to_learn_from, count_learned_rows
 from rajobs.learning.judging.evaluation import choose_most_accurate, evaluate_folds
 from rajobs.learning.judging.predictions import predictions_table, vote
-from rajobs.learning.judging.validation import calibrate
+from rajobs.learning.judging.validation import calibrate, headline_by_centre
 from rajobs.learning.networks import architectures
 from rajobs.learning.networks.starting_weights import apply_weights_option, find_starting_weights
-from rajobs.learning.recipe import Recipe, from_toml
+from rajobs.learning.recipe import BY_CENTRE, Recipe, from_toml
 from rajobs.learning.samples.dataset import Dataset
 from rajobs.learning.study import Study
 from rajobs.learning.training.cross_validation import fold_datasets
@@ -84,7 +84,7 @@ def train(request: TrainRequest) -> str:
     dataset = build_dataset(source, arrays, split, recipe, request.budget)
     folds = fold_datasets(dataset, recipe.folds)
     check_rows_to_learn_from(folds, recipe)
-    _warn_of_heavy_recipe(request, dataset, recipe)
+    _warn_of_heavy_recipe(request, dataset, recipe, len(folds))
     _suggest_folds(dataset, recipe)
     plan = TrainingPlan(
         study=study.name, data=absolute(request.data), finders=absolute_finders(request.finders),
@@ -138,7 +138,7 @@ def _check(request: TrainRequest) -> None:
         raise UsageError(f"--workers must be 1 or more, not {request.workers}")
 
 
-def _warn_of_heavy_recipe(request: TrainRequest, dataset: Dataset, recipe: Recipe) -> None:
+def _warn_of_heavy_recipe(request: TrainRequest, dataset: Dataset, recipe: Recipe, folds: int) -> None:
     """Say how long a recipe that is meant for GPUs will take, before it starts."""
     if not recipe.heavy:
         return
@@ -146,7 +146,7 @@ def _warn_of_heavy_recipe(request: TrainRequest, dataset: Dataset, recipe: Recip
     for member in recipe.members:
         run = build_run(dataset, recipe, member, request.seed)
         network = build_member(dataset.study, member, dataset.arrays.shape, 0).to(run.device)
-        seconds += run.estimate(network) * max(1, recipe.folds)
+        seconds += run.estimate(network) * folds
     console.line(
         f"{dataset.study.name} {request.recipe} is meant for GPUs; here, on {pick_device()}, it takes about "
         f"{console.clock(seconds / request.workers)}. A smaller --budget tries it with fewer epochs and rows"
@@ -172,8 +172,10 @@ def _describe(
     if recipe.combine == MOST_ACCURATE:
         model = replace(model, best=choose_most_accurate(model, folds, origin.mode))
     evaluation = evaluate_folds(model, folds)
-    table = predictions_table(evaluation, vote(study, [evaluation]), folds[0].arrays.rows, [], "validation")
-    calibration = calibrate(study, add_row_facts(source, table))
+    answers = predictions_table(evaluation, vote(study, [evaluation]), folds[0].arrays.rows, [], "validation")
+    table = add_row_facts(source, answers)
+    calibration = calibrate(study, table)
+    by_centre = headline_by_centre(study, table) if recipe.folds == BY_CENTRE else {}
     return BundleDescription(
         origin=origin,
         shape=shape,
@@ -182,7 +184,7 @@ def _describe(
         epochs={name: Epochs(run=len(s.history), kept=s.best_epoch) for name, s in trained.states.items()},
         rows={part: int(np.sum(folds[0].parts == part)) for part in PARTS},
         learned=count_learned_rows(folds[0]),
-        validation=evaluation.figures(calibration.thresholds),
+        validation=evaluation.figures(calibration.thresholds) | by_centre,
         calibration=calibration,
         best=model.best,
     )

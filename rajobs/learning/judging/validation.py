@@ -30,6 +30,18 @@ def calibrate(study: Study, predictions: pa.Table) -> Calibration:
     )
 
 
+def headline_by_centre(study: Study, predictions: pa.Table) -> dict[str, dict[str, float]]:
+    """The headline's figure on each centre's rows, which a network answered that saw none of the centre's images."""
+    name, _, metric = study.headline.partition(".")
+    figures = {}
+    for centre in sorted(set(predictions.column("centre").drop_null().to_pylist())):
+        of_centre = predictions.filter(pc.equal(predictions.column("centre"), centre))
+        answers = answers_of(study.target(name), of_centre)
+        if answers is not None and metric not in metrics.AT_THRESHOLD:
+            figures[f"{study.headline}, {centre} left out"] = metrics.figure(metrics.METRICS[metric], answers)
+    return figures
+
+
 def _thresholds(study: Study, predictions: pa.Table) -> Iterator[tuple[str, float]]:
     for target in study.targets:
         answers = answers_of(target, predictions)

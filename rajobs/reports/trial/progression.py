@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from rajobs.learning.judging.progression import Progression
-from rajobs.learning.judging.repeats import ALL, DetectableChanges
+from rajobs.learning.judging.repeats import ALL, DetectableChange, DetectableChanges
 from rajobs.records.tables.schemas import MEASURES
 from rajobs.reports import figures as draw
 from rajobs.reports.page import Cell, Figure, Figures, PageTable, Part, Section, Text
-from rajobs.reports.wording import format_figure, format_interval
+from rajobs.reports.wording import format_figure
 
 WITHOUT_REPEATS = (
     "No smallest detectable change is known: it takes two films of the same hand, view and visit of five patients or "
@@ -46,18 +46,23 @@ def _source(detectable: DetectableChanges) -> str:
     return KEPT if detectable.from_bundle else OF_A_HALF
 
 
+def _order(check: DetectableChange) -> tuple[int, int]:
+    return [*PARTS].index(check.part), [*MEASURES].index(check.measure)
+
+
 def _changes_table(detectable: DetectableChanges) -> PageTable:
     rows: list[tuple[Cell, ...]] = [
         (
-            MEASURES[each.measure], PARTS[each.part], each.sites, each.change, format_interval(each.low, each.high),
-            f"{each.repeats} of {each.patients}", f"{each.checked} of {each.checked_patients}",
-            format_figure(each.beyond) or (each.beyond["value"] if each.checked else None),
+            MEASURES[each.measure], PARTS[each.part], each.sites,
+            format_figure({"value": each.change, "low": each.low, "high": each.high}, digits=2) or each.change,
+            f"{each.repeats} ({each.patients})", f"{each.checked} ({each.checked_patients})",
+            format_figure(each.beyond, digits=2) or (each.beyond["value"] if each.checked else None),
         )
-        for each in detectable.checks
+        for each in sorted(detectable.checks, key=_order)
     ]  # fmt: skip
     columns = (
-        "total", "of", "scores", "smallest detectable change", "95 % interval", "from repeats of patients",
-        "checked on others'", "share of these beyond it",
+        "total", "of", "scores", "smallest detectable change", "repeats (patients)", "others' repeats",
+        "of these beyond it",
     )  # fmt: skip
     return PageTable(columns=columns, rows=tuple(rows), caption="Smallest detectable changes")
 
@@ -65,21 +70,21 @@ def _changes_table(detectable: DetectableChanges) -> PageTable:
 def _patients_table(progressions: Sequence[Progression]) -> PageTable:
     rows: list[tuple[Cell, ...]] = [
         (
-            MEASURES[each.measure], len(each.expected), float(np.mean(each.truth)), float(np.mean(each.expected)),
-            each.detectable, None if each.beyond is None else format_figure(each.beyond) or each.beyond["value"],
+            MEASURES[each.measure], len(each.expected), f"{np.mean(each.truth):.2f}", f"{np.mean(each.expected):.2f}",
+            None if each.detectable is None else f"{each.detectable:.2f}",
+            None if each.beyond is None else format_figure(each.beyond, digits=2) or each.beyond["value"],
         )
         for each in progressions
     ]  # fmt: skip
     columns = (
-        "total", "patients", "mean change, readers", "mean change, expected", "smallest detectable change",
-        "share of patients beyond it",
+        "total", "patients", "readers' mean change", "expected", "smallest detectable change", "patients beyond it",
     )  # fmt: skip
     return PageTable(columns=columns, rows=tuple(rows), caption="Patients from their first to their last visit")
 
 
 def _curves(progressions: Sequence[Progression], drawn: dict[str, bytes]) -> list[Figure]:
     figures = []
-    for each in progressions:
+    for each in progressions[-1:]:  # JSN and erosion together, if both are scored
         curves = {"readers": np.array(each.truth, float), "expected": np.array(each.expected)}
         image = draw.cumulative(curves, f"change of {MEASURES[each.measure]}", each.detectable)
         drawn[f"{each.measure}-changes.png"] = image

@@ -23,11 +23,11 @@ def reader_total_sections(
     shown = [each for each in compared if each.measure == SHOWN or (each.who, each.against) == (MODEL, MEAN)]
     parts: list[Part] = [
         PageTable(
-            columns=("compared", "total", "of", "n", "patients", *names.values()),
+            columns=("compared", "total", "n", "patients", *names.values()),
             rows=tuple(
                 (
-                    f"{humanize(each.who)} and {each.against}", MEASURES[each.measure], each.part, len(each.one),
-                    each.patients, *figure_cells(each.figures, names),
+                    f"{humanize(each.who)} and {each.against}", f"{MEASURES[each.measure]}, {each.part}", len(each.one),
+                    each.patients, *figure_cells(each.figures, names, 2),
                 )
                 for each in shown
             ),

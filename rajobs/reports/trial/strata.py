@@ -59,8 +59,8 @@ def strata_sections(strata: Strata) -> list[Section]:
 def _answers_table(target: str, strata: Sequence[Stratum]) -> PageTable:
     rows: list[tuple[Cell, ...]] = [
         (
-            f"{each.variable}: {each.value}", each.patients, each.rows, *figure_cells(each.figures, each.figures),
-            None if each.excess is None else format_figure(each.excess, signed=True),
+            f"{each.variable}: {each.value}", each.patients, each.rows, *figure_cells(each.figures, each.figures, 2),
+            None if each.excess is None else format_figure(each.excess, signed=True, digits=2),
         )
         for each in strata
     ]  # fmt: skip
@@ -75,7 +75,7 @@ def _totals_table(part: str, strata: Sequence[StratumTotals]) -> PageTable:
     return PageTable(
         columns=("stratum", "patients", "n", *TOTAL_COLUMNS.values()),
         rows=tuple(
-            (f"{each.variable}: {each.value}", each.patients, each.rows, *figure_cells(each.figures, TOTAL_COLUMNS))
+            (f"{each.variable}: {each.value}", each.patients, each.rows, *figure_cells(each.figures, TOTAL_COLUMNS, 2))
             for each in strata
         ),
         caption=f"Expected totals of JSN and erosion and the readers': {'hands' if part == 'hand' else 'feet'}",
