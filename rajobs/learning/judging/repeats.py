@@ -13,7 +13,7 @@ from rajobs.records.anatomy import SCORES, SITES
 from rajobs.records.changes import SUMMED, change_over_sites
 from rajobs.records.statistics.by_patient import LEAST_PATIENTS, share_interval
 from rajobs.records.statistics.count_statistics import Reals
-from rajobs.records.statistics.repeats import change_interval, few_patients_factor, smallest_detectable_change
+from rajobs.records.statistics.repeats import bound_for_new_patients, change_interval, smallest_detectable_change
 from rajobs.records.svdh import SITES_OF, expected_score
 
 ALL = "all"  # of a patient's hands and feet
@@ -22,7 +22,11 @@ _COLUMNS = (
 )  # fmt: skip
 
 Entry = Mapping[str, float]
-"""A smallest detectable change as the bundle keeps it: `per_site` and its interval, patients, repeats and sites."""
+"""A smallest detectable change as the bundle keeps it, with the patients, repeats and sites that it comes from.
+
+`spread` is 1.96 standard deviations of the differences of repeats, `low` and `high` its interval; `per_site` is a bound
+for new patients, which is a little larger.
+"""
 Entries = Mapping[str, Mapping[str, Entry]]
 """By hand, foot or all of a patient's, and by measure."""
 
@@ -133,13 +137,13 @@ def estimate_detectable(repeats: Iterable[Repeat]) -> dict[str, dict[str, Entry]
         count = len(np.unique(patients))
         if count < LEAST_PATIENTS:
             continue
-        factor = few_patients_factor(count)
         low, high = change_interval(differences, patients)
         entry = {
-            "per_site": factor * smallest_detectable_change(differences), "patients": float(count),
+            "per_site": bound_for_new_patients(differences, patients),
+            "spread": smallest_detectable_change(differences), "patients": float(count),
             "repeats": float(len(of_place)), "sites": float(np.median([each.sites for each in of_place])),
         }  # fmt: skip
-        known = {} if np.isnan(low) else {"low": factor * low, "high": factor * high}
+        known = {} if np.isnan(low) else {"low": low, "high": high}
         entries.setdefault(part, {})[measure] = {**entry, **known}
     return entries
 
@@ -155,9 +159,8 @@ class DetectableChange:
     part: str
     measure: str
     sites: int
-    change: float
-    low: float
-    high: float
+    change: float  # a bound for new patients
+    spread: Mapping[str, float]  # 1.96 standard deviations of the differences, with their interval
     repeats: int  # that it comes from
     patients: int
     checked: int  # repeats of other patients
@@ -178,11 +181,13 @@ def check_detectable(entries: Entries, repeats: Iterable[Repeat]) -> Iterator[De
             beyond = abs(differences) > entry["per_site"]
             low, high = share_interval(beyond, patients) if others else (np.nan, np.nan)
             sites = round(entry["sites"])
-            change, least, most = (
-                change_over_sites(measure, entry.get(name, np.nan), sites) for name in ("per_site", "low", "high")
+            change, spread, least, most = (
+                change_over_sites(measure, entry.get(name, np.nan), sites)
+                for name in ("per_site", "spread", "low", "high")
             )
             yield DetectableChange(
-                part=part, measure=measure, sites=sites, change=change, low=least, high=most,
+                part=part, measure=measure, sites=sites, change=change,
+                spread={"value": spread, "low": least, "high": most},
                 repeats=round(entry["repeats"]), patients=round(entry["patients"]), checked=len(others),
                 checked_patients=len(np.unique(patients)),
                 beyond={"value": float(beyond.mean()) if others else np.nan, "low": low, "high": high},

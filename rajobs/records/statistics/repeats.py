@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from rajobs.records.statistics.by_patient import LEAST_PATIENTS, NO_INTERVAL, student_interval
+from rajobs.records.statistics.conformal import conformal_bound
 from rajobs.records.statistics.count_statistics import Reals
 from rajobs.records.statistics.intervals import Interval
 
@@ -34,6 +35,14 @@ def change_interval(differences: Reals, patients: NDArray[np.str_]) -> Interval:
     return float(np.exp(low)), float(np.exp(high))
 
 
-def few_patients_factor(patients: int) -> float:
-    """By how much the bound for a new patient is wider where few patients have repeats: Student's t over 1.96."""
-    return float(special.stdtrit(patients, (1 + SHARE) / 2) / special.ndtri((1 + SHARE) / 2))
+def bound_for_new_patients(differences: Reals, patients: NDArray[np.str_]) -> float:
+    """A change that at most 5 % of a new patient's repeats exceed: not less than the smallest detectable change.
+
+    Student's t stands for 1.96, which few patients make larger. From 19 patients on the bound is also conformal, since
+    differences have longer tails than a normal distribution where some patients are harder to score than others.
+    """
+    count = len(np.unique(patients))
+    factor = float(special.stdtrit(count, (1 + SHARE) / 2) / special.ndtri((1 + SHARE) / 2))
+    return max(
+        factor * smallest_detectable_change(differences), conformal_bound(abs(differences), patients, SHARE) or 0.0
+    )

@@ -21,9 +21,10 @@ OF_A_HALF = (
     "does not use them."
 )
 MEANING = (
-    "A repeat is two films of the same hand, view and visit, so that nothing has changed between them. The smallest "
-    "detectable change is 1.96 standard deviations of the differences of their expected totals, and a little more "
-    "where few patients have repeats: chance alone goes beyond it in 5 % of comparisons."
+    "A repeat is two films of the same hand, view and visit, so that nothing has changed between them. 1.96 standard "
+    "deviations of the differences of their expected totals (1.96 x √2 standard errors of measurement) are the "
+    "smallest detectable change. The one used is a little larger where few patients have repeats or where differences "
+    "have long tails, so that at most 5 % of changes are beyond it by chance."
 )
 PARTS = {"hand": "hand", "foot": "foot", ALL: "all of a patient's"}
 
@@ -54,15 +55,15 @@ def _changes_table(detectable: DetectableChanges) -> PageTable:
     rows: list[tuple[Cell, ...]] = [
         (
             MEASURES[each.measure], PARTS[each.part], each.sites,
-            format_figure({"value": each.change, "low": each.low, "high": each.high}, digits=2) or each.change,
+            format_figure(each.spread, digits=2) or each.spread["value"], f"{each.change:.2f}",
             f"{each.repeats} ({each.patients})", f"{each.checked} ({each.checked_patients})",
             format_figure(each.beyond, digits=2) or (each.beyond["value"] if each.checked else None),
         )
         for each in sorted(detectable.checks, key=_order)
     ]  # fmt: skip
     columns = (
-        "total", "of", "scores", "smallest detectable change", "repeats (patients)", "others' repeats",
-        "of these beyond it",
+        "total", "of", "scores", "1.96 SD of repeats", "detectable change", "repeats (patients)", "others' repeats",
+        "beyond it",
     )  # fmt: skip
     return PageTable(columns=columns, rows=tuple(rows), caption="Smallest detectable changes")
 

@@ -84,7 +84,11 @@ def test_one_repeat_in_twenty_of_other_patients_is_beyond_it_and_three_times_it_
             each for each in check_detectable(validation.detectable, find_repeats(cohort(100 + seed)))
             if (each.part, each.measure) == (ALL, "jsn")
         )  # fmt: skip
-        assert check.low < check.change < check.high and check.repeats == check.checked == 120 and check.sites == 6
+        assert (
+            check.spread["low"] < check.spread["value"] <= check.change
+            and check.repeats == check.checked == 120
+            and check.sites == 6
+        )
         shares.append(check.beyond["value"])
         worse = cohort(200 + seed, progress=3 * check.change / len(SITES), films=1)
         (of_jsn,) = (each for each in patients_changes(worse, validation.precision) if each.measure == "jsn")

@@ -5,8 +5,8 @@ import pytest
 from scipy import stats
 
 from rajobs.records.statistics.repeats import (
+    bound_for_new_patients,
     change_interval,
-    few_patients_factor,
     smallest_detectable_change,
     standard_error,
 )
@@ -37,9 +37,9 @@ def test_its_interval_covers_and_one_new_difference_in_twenty_is_beyond_it(patie
         differences = rng.normal(0, 3, 2 * patients)
         low, high = change_interval(differences, names)
         covered.append(low < 3 * 1.96 < high)
-        bound = few_patients_factor(patients) * smallest_detectable_change(differences)
+        bound = bound_for_new_patients(differences, names)
         beyond.append(np.mean(abs(rng.normal(0, 3, 500)) > bound))
-    assert np.mean(covered) > 0.92 and 0.035 < np.mean(beyond) < 0.052
+    assert np.mean(covered) > 0.92 and 0.03 < np.mean(beyond) < 0.052
 
 
 def test_patients_without_any_difference_give_no_interval() -> None:
