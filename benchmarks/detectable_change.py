@@ -42,6 +42,7 @@ SIZES = (10, 15, 30, 100)
 HIGHEST = np.array([highest for sites in SITES_OF["hand"].values() for highest in sites.values()])
 STUDY = studies.find("svdh_scoring")
 FILM = (1005, 745)  # rows and columns of drawn films
+ROOM = 40  # of the drawn hands: by how much their scores can rise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +137,12 @@ def ask(model: Model, films: Mapping[tuple[str, date, int], PlannedFilm]) -> pa.
     return PREDICTIONS.rows(known)
 
 
+def room(planned: PlannedFilm) -> int:
+    """By how much the scores of a hand's finger joints can rise."""
+    scores = planned.scores.get(planned.sides[0], {})
+    return sum(9 - scores[site].jsn - scores[site].erosion for site in FINGER_JOINTS if site in scores)
+
+
 def worsen_film(planned: PlannedFilm, rise: float, rng: np.random.Generator) -> PlannedFilm:
     """The film of a later visit: finger joints' scores add up to so much more, as far as they can."""
     (side,) = planned.sides
@@ -161,9 +168,10 @@ def on_drawings(models: str, patients: int) -> None:
         f"p{number:03}": plan_sample(
             np.random.default_rng((5, number)), kind="unilateral", size=FILM, difficulty="standard", beside=False
         )
-        for number in range(2 * patients)
+        for number in range(4 * patients)
     }
-    first = dict([item for item in first.items() if item[1].age >= 18][:patients])
+    grown = [item for item in first.items() if item[1].age >= 18 and room(item[1]) >= ROOM]
+    first = dict(grown[:patients])
     films = {
         (name, FIRST, number): plan
         for name, each in first.items()
@@ -187,12 +195,12 @@ def on_drawings(models: str, patients: int) -> None:
     later = {(name, FIRST, 0): each for name, each in others.items()}
     later |= {(name, LATER, 0): worsen_film(each, rise, rng) for name, each in others.items()}
     for each in patients_changes(ask(model, later), Calibration(detectable=entries).precision):
-        if each.measure == "svdh" and each.beyond is not None:
-            risen = [expected for expected, true in zip(each.expected, each.truth) if true >= rise]
+        if each.measure == "svdh" and each.detectable is not None:
+            could = [expected for expected, true in zip(each.expected, each.truth) if true >= rise]
+            seen = np.mean([abs(expected) > each.detectable for expected in could]) if could else np.nan
             print(
-                f"a rise by {rise:.1f}: {100 * each.beyond['value']:.1f} % of {len(each.expected)} patients are beyond "
-                f"it; mean true rise {np.mean(each.truth):.1f}, expected {np.mean(each.expected):.1f}; {len(risen)} "
-                "could rise so far"
+                f"a rise by {rise:.1f}: seen in {100 * seen:.1f} % of the {len(could)} patients whose labelled scores "
+                f"rose so far; mean rise of all {np.mean(each.truth):.1f}, expected {np.mean(each.expected):.1f}"
             )
 
 
