@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,7 @@ class Repeat:
     @property
     def per_site(self) -> float:
         """As of one score: errors of sites count as independent, as many sites partly make up for one another's."""
-        return self.difference / self.sites**0.5
+        return self.difference / sqrt(self.sites)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +61,8 @@ class _Film:
         return self.image_id != other.image_id and (self.view == other.view or None in (self.view, other.view))
 
 
+_Differences = dict[tuple[str, ...], float]
+"""By score and site, which are the last two entries of a key."""
 _Place = tuple[str, Any, str, str]
 """Patient, day, side, and hand or foot."""
 
@@ -69,9 +72,9 @@ def find_repeats(predictions: pa.Table) -> Iterator[Repeat]:
 
     A film is in one pair at most. The repeats of a patient's hands and feet of one day are also added up.
     """
-    of_visit: dict[tuple[str, Any], list[list[tuple[str, dict[tuple[str, str], float]]]]] = {}
+    of_visit: dict[tuple[str, Any], list[list[tuple[str, _Differences]]]] = {}
     for (patient, day, _, part), films in sorted(_films(predictions).items()):
-        pairs = [(part, _differences(one, other, part)) for one, other in _pairs(films)]
+        pairs = [(part, _differences(one, other)) for one, other in _pairs(films)]
         of_visit.setdefault((patient, day), []).append([pair for pair in pairs if pair[1]])
     for (patient, _), places in of_visit.items():
         for pair_of_each in zip_longest(*places):
@@ -109,12 +112,12 @@ def _pairs(films: Sequence[_Film]) -> Iterator[tuple[_Film, _Film]]:
             yield one, other
 
 
-def _differences(one: _Film, other: _Film, part: str) -> dict[tuple[str, str], float]:
+def _differences(one: _Film, other: _Film) -> _Differences:
     return {key: other.expected[key] - value for key, value in one.expected.items() if key in other.expected}
 
 
-def _repeats(patient: str, part: str, differences: Mapping[tuple[str, ...], float]) -> Iterator[Repeat]:
-    """Of each measure; the last two entries of a key are the score and the site."""
+def _repeats(patient: str, part: str, differences: _Differences) -> Iterator[Repeat]:
+    """Of each measure."""
     for measure, scores in SUMMED.items():
         chosen = [value for key, value in differences.items() if key[-2] in scores]
         if chosen:

@@ -53,7 +53,7 @@ def _leave_centres_out(dataset: Dataset) -> Iterator[Dataset]:
     names = sorted(set(own.values()))
     if len(names) < 2:
         raise DataError(
-            f'folds = "{BY_CENTRE}" needs patients of two centres to learn from; name them by `ingest --centre NAME`'
+            'folds = "centre" needs patients of two centres to learn from; ingest each with --centre NAME, under one OUT'
         )
     for name in names:
         parts = dataset.parts.astype("<U10")
