@@ -52,9 +52,7 @@ def _leave_centres_out(dataset: Dataset) -> Iterator[Dataset]:
     own = {group: max(sorted(of), key=lambda name: of[name]) for group, of in centres_of.items() if of}
     names = sorted(set(own.values()))
     if len(names) < 2:
-        raise DataError(
-            'folds = "centre" needs patients of two centres to learn from; ingest each with --centre NAME, under one OUT'
-        )
+        raise DataError('folds = "centre" needs patients of two centres to learn from; ingest each with --centre NAME')
     for name in names:
         parts = dataset.parts.astype("<U10")
         for part, groups in (

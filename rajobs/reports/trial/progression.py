@@ -15,7 +15,7 @@ WITHOUT_REPEATS = (
     "No smallest detectable change is known: it takes two films of the same hand, view and visit of five patients or "
     "more."
 )
-KEPT = "The smallest detectable changes come from repeats of validation patients and stand in the bundle."
+KEPT = "The smallest detectable changes come from repeats of validation patients; the rows that judge check them."
 OF_A_HALF = (
     "The bundle has no smallest detectable changes. These come from a half of the patients who judge here, and score "
     "does not use them."

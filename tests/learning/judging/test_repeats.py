@@ -111,7 +111,7 @@ def test_without_any_in_the_bundle_half_of_the_patients_give_it_and_the_page_say
         precision = Calibration(detectable=detectable.entries).precision
         (section,) = progression_sections(detectable, tuple(patients_changes(table, precision)), drawn)
         texts.append(str(section.parts[0]))
-    assert "stand in the bundle" in texts[0] and "a half of the patients" in texts[1]
+    assert "repeats of validation patients" in texts[0] and "a half of the patients" in texts[1]
     assert "No smallest detectable change is known" in texts[2]
     assert set(drawn) == {"svdh-changes.png"}
 
