@@ -8,7 +8,7 @@ from rajobs.learning.judging.progression import Progression
 from rajobs.learning.judging.repeats import ALL, DetectableChange, DetectableChanges
 from rajobs.records.tables.schemas import MEASURES
 from rajobs.reports import figures as draw
-from rajobs.reports.page import Cell, Figure, Figures, PageTable, Part, Section, Text
+from rajobs.reports.page import Cell, Figure, Figures, PageTable, Part, Section, Text, format_cell
 from rajobs.reports.wording import format_figure
 
 WITHOUT_REPEATS = (
@@ -26,7 +26,7 @@ MEANING = (
     "smallest detectable change. The one used is a little larger where few patients have repeats or where differences "
     "have long tails, so that at most 5 % of changes are beyond it by chance."
 )
-PARTS = {"hand": "hand", "foot": "foot", ALL: "all of a patient's"}
+PARTS = {"hand": "hand", "foot": "foot", ALL: "patient"}
 
 
 def progression_sections(
@@ -56,14 +56,14 @@ def _changes_table(detectable: DetectableChanges) -> PageTable:
         (
             MEASURES[each.measure], PARTS[each.part], each.sites,
             format_figure(each.spread, digits=2) or each.spread["value"], f"{each.change:.2f}",
-            f"{each.repeats} ({each.patients})", f"{each.checked} ({each.checked_patients})",
-            format_figure(each.beyond, digits=2) or (each.beyond["value"] if each.checked else None),
+            f"{each.repeats} ({each.patients})",
+            f"{format_figure(each.beyond, digits=2) or format_cell(each.beyond['value'])} of {each.checked}",
         )
         for each in sorted(detectable.checks, key=_order)
     ]  # fmt: skip
     columns = (
-        "total", "of", "scores", "1.96 SD of repeats", "detectable change", "repeats (patients)", "others' repeats",
-        "beyond it",
+        "total", "of", "scores", "1.96 SD of repeats", "detectable change", "repeats (patients)",
+        "others' beyond it",
     )  # fmt: skip
     return PageTable(columns=columns, rows=tuple(rows), caption="Smallest detectable changes")
 

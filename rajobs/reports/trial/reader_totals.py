@@ -23,17 +23,17 @@ def reader_total_sections(
     shown = [each for each in compared if each.measure == SHOWN or (each.who, each.against) == (MODEL, MEAN)]
     parts: list[Part] = [
         PageTable(
-            columns=("compared", "total", "n", "patients", *names.values()),
+            columns=("compared", "total", "n (patients)", *names.values()),
             rows=tuple(
                 (
-                    f"{humanize(each.who)} and {each.against}", f"{MEASURES[each.measure]}, {each.part}", len(each.one),
-                    each.patients, *figure_cells(each.figures, names, 2),
+                    f"{humanize(each.who)}, {each.against}", f"{MEASURES[each.measure]}, {each.part}",
+                    f"{len(each.one)} ({each.patients})", *figure_cells(each.figures, names, digits),
                 )
                 for each in shown
             ),
             caption=caption,
         )
-        for caption, names in TOTAL_TABLES.items()
+        for (caption, names), digits in zip(TOTAL_TABLES.items(), (2, 1), strict=True)
     ]  # fmt: skip
     parts.append(Figures(figures=tuple(_figures(readings, compared, drawn))))
     lead = (

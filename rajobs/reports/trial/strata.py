@@ -15,6 +15,7 @@ TOTAL_COLUMNS = {
     "icc_agreement": "ICC(2,1)", "mean_difference": "mean difference", "low_limit": "lower limit",
     "high_limit": "upper limit",
 }  # fmt: skip
+DIFFERENCES = tuple(TOTAL_COLUMNS)[1:]
 
 
 def worse_strata(strata: Strata) -> list[str]:
@@ -59,23 +60,27 @@ def strata_sections(strata: Strata) -> list[Section]:
 def _answers_table(target: str, strata: Sequence[Stratum]) -> PageTable:
     rows: list[tuple[Cell, ...]] = [
         (
-            f"{each.variable}: {each.value}", each.patients, each.rows, *figure_cells(each.figures, each.figures, 2),
+            f"{each.variable}: {each.value}", f"{each.rows} ({each.patients})",
+            *figure_cells(each.figures, each.figures, 2),
             None if each.excess is None else format_figure(each.excess, signed=True, digits=2),
         )
         for each in strata
     ]  # fmt: skip
     names = [COLUMNS[name] for name in strata[0].figures]
     return PageTable(
-        columns=("stratum", "patients", "n", *names, "error above the rest's"), rows=tuple(rows),
+        columns=("stratum", "n (patients)", *names, "error above the rest's"), rows=tuple(rows),
         caption=humanize(target), strong=tuple(number for number, each in enumerate(strata) if each.worse),
     )  # fmt: skip
 
 
 def _totals_table(part: str, strata: Sequence[StratumTotals]) -> PageTable:
     return PageTable(
-        columns=("stratum", "patients", "n", *TOTAL_COLUMNS.values()),
+        columns=("stratum", "n (patients)", *TOTAL_COLUMNS.values()),
         rows=tuple(
-            (f"{each.variable}: {each.value}", each.patients, each.rows, *figure_cells(each.figures, TOTAL_COLUMNS, 2))
+            (
+                f"{each.variable}: {each.value}", f"{each.rows} ({each.patients})",
+                *figure_cells(each.figures, ("icc_agreement",), 2), *figure_cells(each.figures, DIFFERENCES, 1),
+            )
             for each in strata
         ),
         caption=f"Expected totals of JSN and erosion and the readers': {'hands' if part == 'hand' else 'feet'}",
