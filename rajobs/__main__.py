@@ -69,6 +69,7 @@ def cli() -> None:
 @click.option("--only", metavar="films|ultrasound|clinic", help="Draw only this kind.")
 @click.option("--size", help="FULL (2010x1490, the default) or SMALL (a third of that).")
 @click.option("--difficulty", help="Preset of poses, contrast and readers (standard).")
+@click.option("--repeats", is_flag=True, help="Take every film of hands twice: the same joints in another pose.")
 @click.option("--like", metavar="PREDICTIONS", help="Draw images like the errors of a predictions table.")
 def phantom(
     out: str,
@@ -78,12 +79,16 @@ def phantom(
     only: str | None,
     size: str | None,
     difficulty: str | None,
+    repeats: bool,
     like: str | None,
 ) -> None:
     """Draw a cohort and write it as archives with the true labels. It contains no patient."""
     from rajobs.jobs.phantom import phantom as run
 
-    run(out, patients=patients, seed=seed, damage=damage, only=only, size=size, difficulty=difficulty, like=like)
+    run(
+        out, patients=patients, seed=seed, damage=damage, only=only, size=size, difficulty=difficulty, repeats=repeats,
+        like=like,
+    )  # fmt: skip
 
 
 @cli.command()

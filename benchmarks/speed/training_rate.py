@@ -146,7 +146,7 @@ def compare_workers(args: argparse.Namespace, lesson: Dataset, recipe: Recipe, m
                 study=args.study, data=absolute(args.data), finders="builtin", out=out, mode="clean", budget=1.0,
                 recipe=longer, weights="none", number=0, folder="checkpoints",
             )  # fmt: skip
-            (task,) = plan.tasks(longer.members[0])
+            (task,) = plan.tasks(longer.members[0], 1)
             run_workers(WorkerResources(workers=args.workers), task, lambda epoch: ends.append(time.perf_counter()))
 
     def seconds_per_epoch(work: Callable[[], None]) -> float:

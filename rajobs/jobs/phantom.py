@@ -12,6 +12,7 @@ DAMAGE = 0.05
 SIZE = "FULL"
 DIFFICULTY = "standard"
 PICTURES = {"films": 9, "ultrasound": 4, "clinic": 0, None: 13}  # pictures per patient over all visits, roughly
+HAND_FILMS = 3  # of these
 
 
 def phantom(
@@ -23,13 +24,16 @@ def phantom(
     only: str | None = None,
     size: str | None = None,
     difficulty: str | None = None,
+    repeats: bool = False,
     like: str | None = None,
 ) -> None:
     """Draw and write with a progress bar. By default `patients` is 24; with `like`, one drawing per error."""
     if seed < 0:
         raise UsageError(f"--seed must be 0 or more, not {seed}")
     if like is not None:
-        _check_like(only, {"--damage": damage, "--size": size, "--difficulty": difficulty})
+        _check_like(only, {
+            "--damage": damage, "--size": size, "--difficulty": difficulty, "--repeats": repeats or None,
+        })  # fmt: skip
         drawings = len(wrong_scans(read_predictions(like)[0])) if patients is None else patients
         with console.Progress("scans drawn", drawings) as progress:
             summary = write_like(
@@ -37,10 +41,12 @@ def phantom(
             )
     else:
         patients = PATIENTS if patients is None else patients
-        with console.Progress("pictures drawn", patients * PICTURES.get(only, 0)) as progress:
+        pictures = PICTURES.get(only, 0) + (HAND_FILMS if repeats else 0)
+        with console.Progress("pictures drawn", patients * pictures) as progress:
             summary = write_phantoms(
                 out, patients=patients, seed=seed, damage=DAMAGE if damage is None else damage, only=only,
                 size=SIZE if size is None else size, difficulty=DIFFICULTY if difficulty is None else difficulty,
+                repeats=repeats,
                 on_progress=lambda done: progress.step(done - progress.done),
             )  # fmt: skip
     _print_summary(out, summary, clinic=like is None and only in (None, "clinic"))

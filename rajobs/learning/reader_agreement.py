@@ -1,8 +1,7 @@
 """Readers compared with a model: how far each agrees with the reference, and with every other reader."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import combinations, product
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +12,7 @@ from rajobs.learning.comparison import Comparison, FigureByMetric
 from rajobs.learning.study import Study
 from rajobs.learning.targets import MISSING, Target, encode
 from rajobs.records import metrics
-from rajobs.records.label_consensus import ADJUDICATED, Place, readers
+from rajobs.records.label_consensus import ADJUDICATED
 
 MODEL, REFERENCE = "model", "reference"
 MEASURES = 3  # how many of the study's metrics: the first ones that need no probabilities
@@ -24,37 +23,33 @@ def measures(study: Study, target: Target) -> list[str]:
     return [name for name in study.metrics_of(target) if name in metrics.BY_COUNTS][:MEASURES]
 
 
-def compare_readers(study: Study, predictions: pa.Table, labels: pa.Table) -> list[Comparison]:
+def compare_readers(study: Study, predictions: pa.Table) -> list[Comparison]:
     """The model and the readers compared with the reference and with one another.
 
     Readers are compared with an adjudicated reference only: their own scores are part of a consensus.
     """
     compared: list[Comparison] = []
     for target in study.targets:
-        by_reader = readers(labels, study.name, target.name)
-        names = sorted(set(by_reader) - set(ADJUDICATED))
         answered = predictions.filter(pc.equal(predictions.column("target"), target.name))
-        if names and answered.num_rows:
-            read = {
-                name: {_label_place(study, *place): value for place, value in by_reader.get(name, {}).items()}
-                for name in (*names, *ADJUDICATED)
-            }
+        read = readings_by_reader(answered)
+        if set(read) - set(ADJUDICATED):
             compared += _compare_on_target(study, target, answered, read)
     return compared
 
 
-def _label_place(study: Study, image: str, side: str | None, site: str | None) -> Place:
-    """The key of a row and of its labels; a label of a whole image may name a side and site, which do not count."""
-    return study.rows.label_place(image, side, site)
+def readings_by_reader(predictions: pa.Table) -> dict[str, list[str | None]]:
+    """What each reader says of each row, readers in the order of their names."""
+    rows = predictions.select(["readers", "readings"]).to_pylist()
+    of_row = [dict(zip(row["readers"] or (), row["readings"] or ())) for row in rows]
+    return {name: [read.get(name) for read in of_row] for name in sorted({name for read in of_row for name in read})}
 
 
 def _compare_on_target(
-    study: Study, target: Target, predictions: pa.Table, by_reader: Mapping[str, Mapping[Any, str]]
+    study: Study, target: Target, predictions: pa.Table, by_reader: Mapping[str, Sequence[str | None]]
 ) -> list[Comparison]:
-    rows = predictions.select(["image_id", "side", "site"]).to_pylist()
-    places = [_label_place(study, row["image_id"], row["side"], row["site"] or None) for row in rows]
-    scores = {name: encode(target, [read.get(place) for place in places]) for name, read in by_reader.items()}
-    adjudicated = np.any([scores.pop(name) != MISSING for name in ADJUDICATED], axis=0)
+    scores = {name: encode(target, read) for name, read in by_reader.items()}
+    nobody = np.full(predictions.num_rows, MISSING)
+    adjudicated = np.any([scores.pop(name, nobody) != MISSING for name in ADJUDICATED], axis=0)
     voices = {
         MODEL: encode(target, predictions.column("predicted").to_pylist()),
         REFERENCE: np.where(adjudicated, encode(target, predictions.column("truth").to_pylist()), MISSING),

@@ -15,6 +15,7 @@ SCHEDULES = ("constant", "cosine", "one_cycle")
 COMBINES = ("mean", "first_yes", "most_accurate")
 FITS = ("gradient", "cascade")
 NONE = "none"
+BY_CENTRE = "centre"  # as folds: each centre's patients validate once, on a network that saw none of its images
 
 Settings = Mapping[str, Any]
 
@@ -100,7 +101,7 @@ class Recipe:
     combine: str = "mean"  # mean | first_yes | most_accurate: how their answers become one
     training: Training = field(default_factory=Training)  # of all members without their own
     drawn: float = 0.0  # drawn rows to learn from, per row of the data; ultrasound only
-    folds: int = 0  # of a cross-validation, for few data: one network per fold answers; 0: no cross-validation
+    folds: int | str = 0  # of a cross-validation: one network each, which answer together; "centre": leaves each out
     calibrate: bool = True  # one temperature per network and target, set on the validation part
     heavy: bool = False  # meant for a GPU
 
@@ -108,8 +109,8 @@ class Recipe:
         _check_choice("combine", self.combine, COMBINES)
         if self.drawn < 0:
             raise BadRecipe(f"drawn must be 0 (none) or above, not {self.drawn}")
-        if self.folds < 0 or self.folds == 1:
-            raise BadRecipe(f"folds must be 0 (none) or 2 and more, not {self.folds}")
+        if self.folds != BY_CENTRE and (isinstance(self.folds, str) or self.folds < 0 or self.folds == 1):
+            raise BadRecipe(f'folds must be 0 (none), 2 and more, or "{BY_CENTRE}", not {self.folds!r}')
         names = [member.name for member in self.members]
         if not names or len(set(names)) != len(names):
             raise BadRecipe("a recipe needs members, each with a name of its own")
@@ -235,8 +236,8 @@ def _build_dataclass(kind: type, data: Any, where: str) -> Any:
 def _convert_value(hint: Any, value: Any, where: str) -> Any:
     origin = typing.get_origin(hint)
     if origin is types.UnionType:
-        (inner,) = [part for part in typing.get_args(hint) if part is not type(None)]
-        return _convert_value(inner, value, where)
+        kinds = [part for part in typing.get_args(hint) if part is not type(None)]
+        return _convert_value(next((kind for kind in kinds if type(value) is kind), kinds[0]), value, where)
     if dataclasses.is_dataclass(hint):
         return _build_dataclass(typing.cast(type, hint), value, where)
     if origin is tuple:

@@ -45,17 +45,21 @@ def write_phantoms(
     only: str | None = None,
     size: str = "FULL",
     difficulty: str = "standard",
+    repeats: bool = False,
     on_progress: Callable[[int], None] | None = None,
 ) -> PhantomSummary:
     """Draws and writes a phantom to a folder or a bucket; the same arguments give the same bytes."""
     _check_arguments(patients, damage, only, size, difficulty)
+    if repeats and only not in (None, "films"):
+        raise UsageError(f"--repeats takes films twice, and --only {only} draws none; leave one of them out")
     from rajobs.phantoms.clinic.visits import clinic_table, draw_clinic
     from rajobs.phantoms.packaging.contact_sheet import contact_sheet
     from rajobs.phantoms.radiographs.films import draw_films
     from rajobs.phantoms.ultrasound.scans import draw_scans
 
     films = draw_films(
-        patients=patients if only in (None, "films") else 0, seed=seed, size=size, difficulty=difficulty
+        patients=patients if only in (None, "films") else 0, seed=seed, size=size, difficulty=difficulty,
+        repeats=repeats,
     )  # fmt: skip
     scans = draw_scans(patients=patients if only in (None, "ultrasound") else 0, seed=seed, difficulty=difficulty)
     # The films of a visit come first, then its scans, so that an exam lies in one archive.
@@ -68,7 +72,7 @@ def write_phantoms(
         seed=seed,
         patients=patients,
         damage=damage,
-        arguments={"only": only, "size": size, "difficulty": difficulty},
+        arguments={"only": only, "size": size, "difficulty": difficulty, "repeats": repeats},
         clinic=None if only not in (None, "clinic") else clinic_table(rows),
         on_progress=on_progress,
     )

@@ -1,7 +1,7 @@
 """Changes of scores and joint spaces between two visits of a patient, over the sites that have them at both."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from itertools import groupby
 from math import sqrt
@@ -23,8 +23,28 @@ SUMMED = {name: ("jsn", "erosion") if name == "svdh" else (name,) for name in ME
 """The scores that add up to each measure."""
 DAYS_OF_YEAR = 365.25
 
-Widths = Mapping[str, Mapping[str, float]]
-"""By hand or foot and by measure, how many standard deviations a 90 % interval of an expected total reaches."""
+ByMeasure = Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Precision:
+    """What is known of the errors of scores."""
+
+    widths: ByMeasure = field(default_factory=dict)
+    """By hand or foot and by measure, how many standard deviations a 90 % interval of an expected total reaches."""
+    detectable: ByMeasure = field(default_factory=dict)
+    """By hand, foot or all of a patient's, and by measure, the smallest detectable change per site."""
+
+
+UNKNOWN_PRECISION = Precision()
+
+
+def change_over_sites(measure: str, per_site: float, sites: int) -> float:
+    """The smallest detectable change of so many sites: of scores the sum, of joint spaces the mean.
+
+    As if sites erred independently; where their errors are alike, fewer sites than repeats had err less than this.
+    """
+    return per_site / sqrt(sites) if measure == SPACE else per_site * sqrt(sites)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +73,7 @@ class ScoredVisit:
         return {place: site for place, site in self.sites.items() if part in (place[0], "all") and place[1] in summed}
 
 
-def build_changes(extremities: pa.Table, joints: pa.Table, widths: Widths) -> pa.Table:
+def build_changes(extremities: pa.Table, joints: pa.Table, precision: Precision = UNKNOWN_PRECISION) -> pa.Table:
     """One row per patient, part, measure and pair of visits: each visit with the one before and with the first."""
     of_film: dict[tuple[str, int], list[dict[str, Any]]] = {}
     for joint in joints.select(list(JOINT_COLUMNS)).to_pylist():
@@ -65,7 +85,7 @@ def build_changes(extremities: pa.Table, joints: pa.Table, widths: Widths) -> pa
             _scored_visit(day, list(of_day), of_film)
             for day, of_day in groupby(of_patient, key=lambda row: row["visit_date"])
         ]
-        rows += [{"patient": patient, **row} for row in _changes_of_patient(visits, widths)]
+        rows += [{"patient": patient, **row} for row in _changes_of_patient(visits, precision)]
     return CHANGES.rows(rows)
 
 
@@ -93,7 +113,7 @@ def _site_values(joint: Mapping[str, Any], part: str) -> Iterator[tuple[str, Sit
         yield SPACE, SiteValue(value=joint["jsw_mm"])
 
 
-def _changes_of_patient(visits: Sequence[ScoredVisit], widths: Widths) -> Iterator[dict[str, Any]]:
+def _changes_of_patient(visits: Sequence[ScoredVisit], precision: Precision) -> Iterator[dict[str, Any]]:
     for part in CHANGING_PARTS:
         for measure, summed in {**SUMMED, SPACE: (SPACE,)}.items():
             there = [(visit, sites) for visit in visits if (sites := visit.of(part, summed))]
@@ -102,16 +122,18 @@ def _changes_of_patient(visits: Sequence[ScoredVisit], widths: Widths) -> Iterat
                     both = [place for place in sites if place in earlier]
                     if both:
                         days = (now.day - then.day).days
+                        values = [(place, sites[place], earlier[place]) for place in both]
+                        change = _change(measure, values, precision.widths, days)
                         yield {
                             "part": part, "measure": measure, "since": since, "visit_date": now.day,
                             "since_date": then.day, "days": days, "sites": len(both),
-                            "bundles": sorted(now.bundles | then.bundles),
-                            **_change(measure, [(place, sites[place], earlier[place]) for place in both], widths, days),
+                            "bundles": sorted(now.bundles | then.bundles), **change,
+                            **_detectable(part, measure, change, len(both), precision.detectable),
                         }  # fmt: skip
 
 
 def _change(
-    measure: str, both: Sequence[tuple[Place, SiteValue, SiteValue]], widths: Widths, days: int
+    measure: str, both: Sequence[tuple[Place, SiteValue, SiteValue]], widths: ByMeasure, days: int
 ) -> dict[str, Any]:
     """The columns of a change: of scores the sum over sites, of joint spaces the mean."""
     values = np.array([now.value - then.value for _, now, then in both], float)
@@ -130,7 +152,19 @@ def _change(
     return columns
 
 
-def _half_width(measure: str, both: Sequence[tuple[Place, SiteValue, SiteValue]], widths: Widths) -> float | None:
+def _detectable(
+    part: str, measure: str, change: Mapping[str, Any], sites: int, detectable: ByMeasure
+) -> dict[str, Any]:
+    """The smallest detectable change and whether the change is beyond it; repeats are of the expected scores."""
+    per_site = detectable.get(part.rpartition("_")[2], {}).get(measure)
+    of_repeats = change.get("change" if measure == SPACE else "expected_change")
+    if per_site is None or of_repeats is None:
+        return {}
+    smallest = change_over_sites(measure, per_site, sites)
+    return {"detectable_change": smallest, "beyond_detectable": abs(of_repeats) > smallest}
+
+
+def _half_width(measure: str, both: Sequence[tuple[Place, SiteValue, SiteValue]], widths: ByMeasure) -> float | None:
     """Half a 90 % interval: the two visits' errors count as independent, and those of hands and feet as one."""
     variance: dict[str, float] = {}
     for (part, _, _), now, then in both:

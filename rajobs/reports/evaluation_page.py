@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from rajobs.learning.comparison import Comparison, FigureByMetric
 from rajobs.learning.judging.coverage import Coverage
 from rajobs.learning.judging.reliability import KindAgreement, TotalAgreement
+from rajobs.learning.judging.trial_facts import TrialFacts
 from rajobs.learning.recipe import Recipe, to_dict
 from rajobs.learning.study import Study
 from rajobs.records import metrics
@@ -36,6 +37,8 @@ from rajobs.reports.page import (
     render,
 )
 from rajobs.reports.reliability import reliability_sections
+from rajobs.reports.trial.sections import trial_sections
+from rajobs.reports.trial.strata import worse_strata
 from rajobs.reports.uncertainty import uncertainty_sections
 from rajobs.reports.wording import format_interval, format_list, format_percent, humanize, ratio, short_id
 
@@ -85,6 +88,7 @@ class EvaluationFacts:
     kinds: tuple[KindAgreement, ...] = ()
     agreement: tuple[TotalAgreement, ...] = ()
     readers: tuple[Comparison, ...] = ()
+    trial: TrialFacts = field(default_factory=TrialFacts)
     baseline: tuple[Comparison, ...] = ()
     placed: Mapping[str, int] = field(default_factory=dict)  # judged rows by who placed their joints: labels, models
     why_all_rows: str | None = None  # a sentence, where all labelled rows judge instead of a test part
@@ -127,6 +131,7 @@ def evaluation_page(
         *(_target_section(study, facts, each, predictions, drawn) for each in answered),
         *reliability_sections(facts.kinds, facts.agreement, drawn),
         *uncertainty_sections(facts.sets, facts.totals),
+        *trial_sections(facts.trial, drawn),
         *member_sections(predictions),
         *reader_sections(facts.readers),
         *baseline_sections(facts.baseline),
@@ -146,6 +151,7 @@ def _summary(study: Study, facts: EvaluationFacts, answered: Sequence[TargetAnsw
     headline = facts.figures.get(study.headline)
     if headline:
         parts.append(Tiles(tiles=(_headline(study, headline), *_sizes(answered, facts))))
+    parts += [Notice(text=text) for text in worse_strata(facts.trial.strata)]
     parts.append(Text(paragraphs=(*_protocol(facts), *facts.rules)))
     if facts.mode == "published" and study.merged_classes:
         merged = ", ".join(f"{name} as {into}" for name, into in study.merged_classes.items())

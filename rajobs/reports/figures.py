@@ -160,6 +160,25 @@ def differences(mean: Reals, difference: Reals, lines: Sequence[float]) -> bytes
     return to_png(figure)
 
 
+def cumulative(groups: Mapping[str, Reals], y: str, line: float | None) -> bytes:
+    """Cumulative probability plot: each group's values in order, by the share of values up to each.
+
+    `line`: a height to mark above and below 0.
+    """
+    figure, axes = new_figure(5.6, 4.2)
+    axes.axhline(0, color=SOFT, linewidth=0.8)
+    for height in () if line is None else (line, -line):
+        axes.axhline(height, color=SOFT, linewidth=1.2, linestyle=":")
+    for number, (name, values) in enumerate(groups.items()):
+        share = (np.arange(len(values)) + 0.5) / max(len(values), 1)
+        axes.plot(share, np.sort(values), color=COLOURS[number], marker=".", markersize=4, linewidth=1.4, label=name)
+    axes.set_xlim(0, 1)
+    axes.set_xlabel("cumulative share of patients", color=INK)
+    axes.set_ylabel(y, color=INK)
+    add_legend(axes, "upper left")
+    return to_png(figure)
+
+
 def losses(curves: Mapping[str, Mapping[str, Sequence[float | None]]], metric: str) -> bytes:
     """Curves of each member by epoch: `loss` and `validation_loss` on the left, `metric` on the right."""
     figure = Figure(figsize=(9.2, 3.8), dpi=150, layout="constrained", facecolor="white")
@@ -206,6 +225,22 @@ def histogram(
     axes.set_xlim(*bounds)
     axes.set_xlabel(x, color=INK)
     axes.set_ylabel("rows", color=INK)
+    axes.yaxis.set_major_locator(whole_number_ticks())
+    add_legend(axes)
+    return to_png(figure)
+
+
+def steps(groups: Mapping[str, Reals], x: str, y: str) -> bytes:
+    """Outlines of histograms of several groups of values, in the same bins."""
+    figure, axes = new_figure(5.6, 4.2)
+    most = max((float(values.max(initial=1)) for values in groups.values()), default=1.0)
+    edges = np.linspace(0, most * 1.001, 16)
+    for number, (name, values) in enumerate(groups.items()):
+        height = np.histogram(values, edges)[0]
+        colour = COLOURS[number % len(COLOURS)]
+        axes.stairs(height, edges, color=colour, linewidth=1.6, linestyle=DASHES[number % 3], label=name)
+    axes.set_xlabel(x, color=INK)
+    axes.set_ylabel(y, color=INK)
     axes.yaxis.set_major_locator(whole_number_ticks())
     add_legend(axes)
     return to_png(figure)

@@ -39,7 +39,7 @@ def reliability_sections(
             PageTable(
                 columns=("score", "sites", "n", "patients", *names.values()),
                 rows=tuple(
-                    (humanize(each.target), each.kind, each.rows, each.patients, *_cells(each.figures, names))
+                    (humanize(each.target), each.kind, each.rows, each.patients, *figure_cells(each.figures, names))
                     for each in kinds
                 ),
                 caption=caption,
@@ -51,7 +51,13 @@ def reliability_sections(
             PageTable(
                 columns=("total", "of", "n", "patients", *names.values()),
                 rows=tuple(
-                    (MEASURES[each.measure], each.part, len(each.truth), each.patients, *_cells(each.figures, names))
+                    (
+                        MEASURES[each.measure],
+                        each.part,
+                        len(each.truth),
+                        each.patients,
+                        *figure_cells(each.figures, names),
+                    )
                     for each in totals
                 ),
                 caption=caption,
@@ -69,8 +75,9 @@ def reliability_sections(
     return [Section(title="Agreement with the readers", lead=lead, parts=tuple(parts))]
 
 
-def _cells(figures: Mapping[str, Mapping[str, float]], names: Collection[str]) -> list[Cell]:
-    return [format_figure(figures[name]) or format_cell(figures[name]["value"]) for name in names]
+def figure_cells(figures: Mapping[str, Mapping[str, float]], names: Collection[str], digits: int = 3) -> list[Cell]:
+    """Each figure with its interval, where it has one."""
+    return [format_figure(figures[name], digits=digits) or format_cell(figures[name]["value"]) for name in names]
 
 
 def _figures(totals: Sequence[TotalAgreement], drawn: dict[str, bytes]) -> list[Figure]:

@@ -8,12 +8,12 @@ _CAPITALS = ("auc", "esr", "jsn", "mae", "qwk", "ra")
 _SPACE = "\xa0"  # keeps an interval on one line
 
 
-def format_figure(figure: Mapping[str, float | None], *, signed: bool = False) -> str | None:
+def format_figure(figure: Mapping[str, float | None], *, signed: bool = False, digits: int = 3) -> str | None:
     """`0.750 (0.500 to 1.000)`, or None where the value or an end of its interval is unknown."""
     known = [end for name in ("value", "low", "high") if (end := figure[name]) is not None and math.isfinite(end)]
     if len(known) < 3:
         return None
-    value, low, high = (f"{end:+.3f}" if signed else f"{end:.3f}" for end in known)
+    value, low, high = (f"{end:{'+' if signed else ''}.{digits}f}" for end in known)
     return f"{value} ({low} to {high})"
 
 

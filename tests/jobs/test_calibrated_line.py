@@ -5,6 +5,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -22,6 +23,8 @@ from rajobs.learning.bundle_description import read_description
 from rajobs.learning.judging.calibration import Calibration
 from rajobs.learning.judging.coverage import set_coverage, total_coverage
 from rajobs.learning.judging.reliability import kind_agreement, total_agreement
+from rajobs.learning.judging.trial_facts import judge_for_trials
+from rajobs.learning.reader_agreement import compare_readers
 from rajobs.learning.recipe import Member, Recipe, Training, to_toml
 from rajobs.learning.voting_models import list_bundles
 from rajobs.records.manifest import to_json
@@ -37,35 +40,46 @@ STUDY = studies.find("svdh_scoring")
 SITES = {"MCP2": (20, 40), "MCP3": (40, 40), "PIP2": (20, 16), "PIP3": (40, 16)}
 KEY = "images/part-0.parquet"
 PARTS = ("train",) * 10 + ("validation",) * 12 + ("test",) * 12
+MAKERS, BLURRED = ("Agfa", "Philips", "SIEMENS"), "SIEMENS"
 VISIT_DAYS = (date(2012, 5, 1), date(2013, 5, 1))
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Films of left hands at two visits; a joint is the darker, the higher its scores are."""
+    """Films of left hands at two visits, at the first one twice; a joint is the darker, the higher its scores are.
+
+    Readers are one step off at times. The films of one maker are blurred where models are judged.
+    """
     place = str(tmp_path_factory.mktemp("films") / "data")
     store, rng = open_store(place), np.random.default_rng(0)
     images: list[dict[str, Any]] = []
     labels: list[dict[str, Any]] = []
     for number, part in enumerate(PARTS):
-        for day in VISIT_DAYS:
-            name, pixels = f"i{number} {day.year}", rng.integers(120, 160, (60, 60), dtype=np.uint8)
+        scores = {day: dict(zip(SITES, rng.integers(0, 5, len(SITES)).tolist(), strict=True)) for day in VISIT_DAYS}
+        for film, day in enumerate((VISIT_DAYS[0], *VISIT_DAYS)):
+            name, pixels = f"i{number} {film}", rng.integers(120, 160, (60, 60), dtype=np.uint8)
             for site, (x, y) in SITES.items():
-                score = int(rng.integers(0, 5))
+                score = scores[day][site]
                 pixels[y - 6 : y + 7, x - 6 : x + 7] -= np.uint8(20 * score)
-                values = {("svdh_scoring", "jsn"): score, ("svdh_scoring", "erosion"): score}
-                values |= {("joint_detection", "x"): x, ("joint_detection", "y"): y}
+                values = [("joint_detection", "x", x, "truth"), ("joint_detection", "y", y, "truth")]
+                for reader in ("truth", "anna", "bert"):
+                    near = score if reader == "truth" else int(np.clip(score + rng.integers(-1, 2), 0, 4))
+                    values += [("svdh_scoring", target, near, reader) for target in ("jsn", "erosion")]
                 labels += [
                     {
                         "image_id": name, "side": "L", "study": study, "target": target, "site": site,
-                        "value": str(value), "reader": "truth", "split": part,
+                        "value": str(value), "reader": reader, "split": part,
                     }
-                    for (study, target), value in values.items()
+                    for study, target, value, reader in values
                 ]  # fmt: skip
+            maker = MAKERS[(number + film) % len(MAKERS)]
+            if (part, maker) == ("test", BLURRED):
+                pixels = cv2.blur(pixels, (45, 45))
             images.append({
                 "image_id": name, "patient": f"p{number}", "visit_date": day, "frame": 0, "modality": "DX", "rows": 60,
                 "columns": 60, "bits": 8, "doppler": False, "spacing_mm": 0.2, "preview": preview(pixels, None),
-                "pixels": encode(pixels),
+                "pixels": encode(pixels), "manufacturer": maker, "sex": "FM"[number % 2], "age_years": 20 + number,
+                "centre": ("basel", "bern")[number % 3 // 2],
             })  # fmt: skip
     store.put(KEY, to_parquet(IMAGES.rows(images), IMAGES))
     store.put("labels/part-0.parquet", to_parquet(LABELS.rows(labels), LABELS))
@@ -73,17 +87,22 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> str:
     return place
 
 
-@pytest.fixture(scope="module")
-def models(data: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    out = tmp_path_factory.mktemp("calibrated")
+def train_small(data: str, out: Path, **more: Any) -> str:
+    """A small model of JSN and erosion; `more`: of its recipe."""
     small = Member(
         name="joints", architecture="compact", settings={"width": 4, "stages": 2}, targets=("jsn", "erosion")
     )
-    recipe = Recipe(view={"size": 16}, members=(small,), training=Training(epochs=2, learning_rate=1e-2))
+    recipe = Recipe(view={"size": 16}, members=(small,), **more)
     (out / "small.toml").write_text(to_toml(recipe))
     with in_process():
         train(TrainRequest(study=STUDY.name, data=data, out=str(out / "models"), recipe=str(out / "small.toml")))
     return str(out / "models")
+
+
+@pytest.fixture(scope="module")
+def models(data: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    training = Training(epochs=8, batch_size=16, learning_rate=1e-2)
+    return train_small(data, tmp_path_factory.mktemp("calibrated"), training=training)
 
 
 @pytest.fixture(scope="module")
@@ -110,12 +129,19 @@ def test_every_figure_follows_from_the_predictions_file_alone(data: str, models:
         "kinds": [each.to_dict() for each in kind_agreement(STUDY, table)],
         "agreement": [each.to_dict() for each in total_agreement(table)],
         "totals": [each.to_dict() for each in total_coverage(table, calibration)],
+        "readers": [each.to_dict() for each in compare_readers(STUDY, table)],
+        **judge_for_trials(STUDY, table, calibration).to_dict(),
     }
     assert json.loads(to_json(again)) == {name: written[name] for name in again}
     assert "jsn.specificity_at_90" in written["figures"] and len(again["sets"]) == 4 and len(again["totals"]) == 3
-    assert {each["patients"] for each in again["totals"]} == {12} and "Intervals of expected totals" in Path(
-        page
-    ).read_text()
+    assert {(each["repeats"], each["checked"]) for each in again["detectable"]} == {(12, 12)}
+    assert [each["patients"] for each in again["changes"]] == [12] * 3 and "beyond" in again["changes"][0]
+    assert {each["patients"] for each in again["totals"]} == {12}
+    assert {(each["who"], each["against"]) for each in again["reader_totals"]} == {
+        ("model", "readers' mean"), ("model", "anna"), ("model", "bert"), ("anna", "bert"),
+    }  # fmt: skip
+    text = Path(page).read_text()
+    assert "Intervals of expected totals" in text and f"Worse than the rest: maker {BLURRED}" in text
 
 
 def test_score_fills_sets_expected_totals_and_changes(
@@ -124,10 +150,10 @@ def test_score_fills_sets_expected_totals_and_changes(
     steps, out = ScoreSteps.of_all_studies(), str(tmp_path / "tables")
     bundles = {name: list_bundles(models, name) for name in steps.names}
     ScoreWorker(data, out, bundles, 1)({"key": KEY})
-    widths = joint_calibration(steps, bundles).widths
-    assert widths == calibration.widths
+    precision = joint_calibration(steps, bundles).precision
+    assert precision == calibration.precision
     store = open_store(out)
-    counts = gather(open_store(data), Fence(store, 1), steps, {}, widths).rows
+    counts = gather(open_store(data), Fence(store, 1), steps, {}, precision).rows
     joints = read_table(store, "joints", JOINTS).to_pylist()
     scored = [joint for joint in joints if joint["jsn"] is not None]
     assert {joint["site"] for joint in scored} == set(SITES)
@@ -147,3 +173,13 @@ def test_score_fills_sets_expected_totals_and_changes(
         first, last = (totals[row["patient"], day] for day in VISIT_DAYS)
         assert row["change"] == last - first and row["sites"] == 8, "all are scored at both"
         assert row["expected_change_low"] < row["expected_change"] < row["expected_change_high"]
+        assert row["beyond_detectable"] == (abs(row["expected_change"]) > row["detectable_change"])
+
+
+def test_a_recipe_leaves_each_centre_out_and_the_bundle_says_how_it_went_there(data: str, tmp_path: Path) -> None:
+    place = train_small(data, tmp_path, training=Training(epochs=1), folds="centre")
+    ((_, folder),) = list_bundles(place, STUDY.name)
+    description = read_description(open_store(place), folder)
+    left_out = [name for name in description.validation if "left out" in name]
+    assert left_out == ["erosion.qwk, basel left out", "erosion.qwk, bern left out"]
+    assert len(description.members["joints"]) == 2

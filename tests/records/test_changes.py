@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from rajobs.records.changes import build_changes
+from rajobs.records.changes import Precision, build_changes
 from rajobs.records.svdh import LEAST_VARIANCE
 from rajobs.records.tables.schemas import EXTREMITIES, JOINTS
 
@@ -33,7 +33,7 @@ def joint(of: Row, site: str, **more: Any) -> Row:
 
 
 def changes(hands: list[Row], joints: list[Row], **widths: float) -> dict[tuple[str, str, str, date], Row]:
-    table: pa.Table = build_changes(EXTREMITIES.rows(hands), JOINTS.rows(joints), {"hand": widths} if widths else {})
+    table: pa.Table = build_changes(EXTREMITIES.rows(hands), JOINTS.rows(joints), Precision(widths={"hand": widths}))
     return {(row["part"], row["measure"], row["since"], row["visit_date"]): row for row in table.to_pylist()}
 
 

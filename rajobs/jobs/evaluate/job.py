@@ -17,12 +17,14 @@ from rajobs.jobs.builtin import NAME
 from rajobs.jobs.evaluate.models import Bundle, choose_fair, predict, read_bundles, why_all_rows
 from rajobs.jobs.evaluate.predictions import figures_of, read_user_predictions
 from rajobs.jobs.train.dataset import LabelledData, count_by_placing, open_placed_data, read_clinic_visits
+from rajobs.jobs.train.row_facts import add_row_facts
 from rajobs.jobs.train.splits import frozen_split
 from rajobs.learning import tabular_baseline
 from rajobs.learning.comparison import Comparison
 from rajobs.learning.judging.calibration import Calibration, combine
 from rajobs.learning.judging.coverage import set_coverage, total_coverage
 from rajobs.learning.judging.reliability import kind_agreement, total_agreement
+from rajobs.learning.judging.trial_facts import judge_for_trials
 from rajobs.learning.judging.validation import calibrate
 from rajobs.learning.reader_agreement import compare_readers
 from rajobs.learning.samples.dataset import LEARNING_PARTS
@@ -86,7 +88,8 @@ def evaluate(request: EvaluateRequest) -> str:
     history = _history(bundles)
     brought = read_user_predictions(request.predictions, study) if request.predictions else None
     claim(store, "evaluate", identity)
-    table = predict(bundles, source, split, request.mode, request.ray) if brought is None else brought
+    answers = predict(bundles, source, split, request.mode, request.ray) if brought is None else brought
+    table = add_row_facts(source, answers)
     if bundles:
         calibration = combine([bundle.description.calibration for bundle in bundles])
     else:
@@ -129,7 +132,8 @@ def _facts(
         kinds=tuple(kind_agreement(study, test)),
         agreement=tuple(total_agreement(test)),
         rules=tuple(rule.sentence for rule in study.rules) if ruled else (),
-        readers=tuple(compare_readers(study, test, source.readings)),
+        readers=tuple(compare_readers(study, test)),
+        trial=judge_for_trials(study, test, calibration),
         baseline=tuple(_compare_baseline(source, split, test, cross_validated=cross_validated)),
         placed=count_by_placing(source, test) if source.finders is not None and bundles else {},
         why_all_rows=None if request.predictions else why_all_rows(bundles, source.key),
@@ -152,6 +156,7 @@ def _metrics(facts: EvaluationFacts) -> dict[str, Any]:
         "totals": [coverage.to_dict() for coverage in facts.totals],
         "kinds": [each.to_dict() for each in facts.kinds],
         "agreement": [each.to_dict() for each in facts.agreement],
+        **facts.trial.to_dict(),
         "readers": [comparison.to_dict() for comparison in facts.readers],
         "baseline": [comparison.to_dict() for comparison in facts.baseline],
         "judges": facts.why_all_rows or "the test part",

@@ -11,7 +11,7 @@ from rajobs.learning.study import AnswerColumns
 from rajobs.learning.targets import predicted
 from rajobs.learning.voting import Vote
 from rajobs.records.anatomy import FINGER_JOINTS, HAND_SITES, JOINT_KINDS, SCORES, SITES
-from rajobs.records.changes import Widths
+from rajobs.records.changes import ByMeasure
 from rajobs.records.doubt import doubt
 from rajobs.records.statistics.conformal import score_set
 from rajobs.records.svdh import HIGHEST, expected_totals, totals
@@ -99,7 +99,7 @@ def _one_row(vote: Vote, row: int, answer: int) -> Vote:
 
 
 def extremity_rows(
-    hands: Sequence[ExtremityInProgress], votes: Votes, bundles: Sequence[str], widths: Widths
+    hands: Sequence[ExtremityInProgress], votes: Votes, bundles: Sequence[str], widths: ByMeasure
 ) -> list[Record]:
     """Rows of the extremities table; the joints' rows must be there already. `widths`: of the expected totals."""
     rows, measures = [], []
@@ -120,7 +120,7 @@ def extremity_rows(
     ]
 
 
-def _expected_columns(hand: ExtremityInProgress, widths: Widths) -> Record:
+def _expected_columns(hand: ExtremityInProgress, widths: ByMeasure) -> Record:
     """The expected totals, and the ends of their intervals where validation has seen enough patients."""
     p = {
         name: {joint["site"]: of_score for joint in hand.joints if (of_score := joint.get(f"{name}_p"))}

@@ -186,7 +186,7 @@ def _finish(
     fence.check(now=True)
     store.sweep()
     of_visits = {study.name: VotingModels.load(study, bundles[study.name]) for study in steps.filling(VISITS)}
-    gathered = gather(data, fence, steps, of_visits, joint_calibration(steps, bundles).widths)
+    gathered = gather(data, fence, steps, of_visits, joint_calibration(steps, bundles).precision)
     parts = check_parts(data, fence, gathered.parts)
     missing = [name for name in studies.names() if not identity["studies"].get(name) and name not in left_out]
     described = describe_bundles(steps, bundles)

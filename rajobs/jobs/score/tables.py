@@ -22,7 +22,7 @@ from rajobs.jobs.score.parts import CHANGES_TABLE, VISITS_TABLE, drop_gathered, 
 from rajobs.jobs.score.steps import Record, ScoreSteps, Votes
 from rajobs.learning.samples.row_arrays import ViewRequest, draw_visits
 from rajobs.learning.voting_models import VotingModels
-from rajobs.records.changes import JOINT_COLUMNS, Widths, build_changes
+from rajobs.records.changes import JOINT_COLUMNS, Precision, build_changes
 from rajobs.records.store import Store
 from rajobs.records.store.lease import Fence, numbered
 from rajobs.records.tables.csv_files import csv_file
@@ -55,11 +55,11 @@ class GatheredTables:
 
 
 def gather(
-    data: Store, fence: Fence, steps: ScoreSteps, models: Mapping[str, VotingModels], widths: Widths
+    data: Store, fence: Fence, steps: ScoreSteps, models: Mapping[str, VotingModels], precision: Precision
 ) -> GatheredTables:
     """Write a CSV of each table, the visits, for which `models` are asked, and the changes; the counts of all.
 
-    `widths`: of the intervals of expected changes.
+    `precision`: of the changes.
     """
     tables, store = steps.part_tables, fence.store
     gathered = GatheredTables(parts={name: {} for name in (*tables, VISITS_TABLE, CHANGES_TABLE)})
@@ -80,7 +80,7 @@ def gather(
     with ExitStack() as stack:
         schemas = {VISITS_TABLE: steps.visits, CHANGES_TABLE: CHANGES}
         write = {name: stack.enter_context(csv_file(store, f"{name}.csv", schema)) for name, schema in schemas.items()}
-        for number, (visits, changes) in enumerate(_visits(data, store, parts, steps, models, widths)):
+        for number, (visits, changes) in enumerate(_visits(data, store, parts, steps, models, precision)):
             for name, table in ((VISITS_TABLE, visits), (CHANGES_TABLE, changes)):
                 key = numbered(f"{name}/part-{number:05}.parquet", fence.number)
                 fence.check()
@@ -109,7 +109,7 @@ class _Source:
 
 def _visits(
     data: Store, store: Store, parts: Sequence[str], steps: ScoreSteps, models: Mapping[str, VotingModels],
-    widths: Widths,
+    precision: Precision,
 ) -> Iterator[tuple[pa.Table, pa.Table]]:  # fmt: skip
     """The second stage, visits and changes, of lots of whole patients, which wait on this machine's disk."""
 
@@ -140,7 +140,7 @@ def _visits(
             }
             asked = ask_about_visits(steps, models, of_lot.get("clinic"), of_lot["scans"])
             visits = build_visits(of_lot["extremities"], of_lot["scans"], asked, schema=steps.visits)
-            yield visits, build_changes(of_lot["extremities"], of_lot["joints"], widths)
+            yield visits, build_changes(of_lot["extremities"], of_lot["joints"], precision)
 
 
 def _split_by_patient(tables: Iterable[pa.Table], folder: Path, lots: int) -> None:

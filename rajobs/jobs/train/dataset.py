@@ -30,7 +30,7 @@ from rajobs.jobs.train.places import (
 )
 from rajobs.learning.ensemble import member_points
 from rajobs.learning.points import UNKNOWN, points_in_view
-from rajobs.learning.recipe import Recipe, Settings
+from rajobs.learning.recipe import BY_CENTRE, Recipe, Settings
 from rajobs.learning.samples import prepared
 from rajobs.learning.samples.dataset import Dataset
 from rajobs.learning.study import POINT_CLASSES, Study
@@ -286,8 +286,17 @@ def build_dataset(
         points=_points_in_views(source, recipe.view) if shows_points else None,
         parts=np.array([row["split"] for row in in_split], dtype=np.str_),
         groups=np.array([row["group"] for row in in_split], dtype=np.str_),
+        centres=_centres(source, [row["image_id"] for row in rows]) if recipe.folds == BY_CENTRE else None,
         budget=budget,
     )
+
+
+def _centres(source: LabelledData, images: Sequence[str]) -> NDArray[np.str_]:
+    """The centre of each image; a visit to the clinic has none."""
+    centres: dict[str, str | None] = {}
+    for key in list_parts(source.store, "images"):
+        centres |= dict(zip(*read_part(source.store, key, IMAGES, ["image_id", "centre"]).to_pydict().values()))
+    return np.array([centres.get(name) or "" for name in images], np.str_)
 
 
 def _labels_of(source: LabelledData, target: str, places: Sequence[LabelPlace]) -> list[str | None]:

@@ -81,9 +81,8 @@ class TrainingPlan:
     folder: str  # of checkpoints, in `out`
     run: str = ""  # prefix of Ray Train's runs
 
-    def tasks(self, member: Member) -> Iterator[NetworkTask]:
+    def tasks(self, member: Member, folds: int) -> Iterator[NetworkTask]:
         """The member's networks, one per fold."""
-        folds = max(1, self.recipe.folds)
         own = {name: value for name, value in vars(self).items() if name not in ("number", "run")}
         seed = self.number * SEEDS_PER_RUN + self.recipe.members.index(member)
         for fold in range(folds):
@@ -123,7 +122,7 @@ def train_recipe(
     networks: dict[str, list[TrainedNetwork]] = {}
     states: dict[str, TrainingState] = {}
     for member in plan.recipe.members:
-        for task, dataset in zip(plan.tasks(member), folds, strict=True):
+        for task, dataset in zip(plan.tasks(member, len(folds)), folds, strict=True):
             saved = task.checkpoints() if together or (checkpoints and member.fit == "gradient") else None
             state = saved.latest() if saved is not None else None
             history = state.history if state is not None else []

@@ -14,6 +14,7 @@ from rajobs.jobs.builtin import NAME
 from rajobs.jobs.train.dataset import LabelledData, build_dataset, count_by_placing, open_placed_data, prepare
 from rajobs.jobs.train.driver import NetworkTask, TrainedRecipe, TrainingPlan, delete_folder, put_model, train_recipe
 from rajobs.jobs.train.places import absolute_finders
+from rajobs.jobs.train.row_facts import add_row_facts
 from rajobs.jobs.train.splits import frozen_split
 from rajobs.jobs.train.worker import check_workers, resources_on_cluster, run_workers
 from rajobs.learning.bundle import Model
@@ -21,10 +22,10 @@ from rajobs.learning.bundle_description import BUNDLE, BundleDescription, Epochs
 from rajobs.learning.ensemble import build_member, check_rows_to_learn_from, count_learned_rows
 from rajobs.learning.judging.evaluation import choose_most_accurate, evaluate_folds
 from rajobs.learning.judging.predictions import predictions_table, vote
-from rajobs.learning.judging.validation import calibrate
+from rajobs.learning.judging.validation import calibrate, headline_by_centre
 from rajobs.learning.networks import architectures
 from rajobs.learning.networks.starting_weights import StartingWeights, apply_weights_option, find_starting_weights
-from rajobs.learning.recipe import Recipe, from_toml
+from rajobs.learning.recipe import BY_CENTRE, Recipe, from_toml
 from rajobs.learning.samples.dataset import Dataset
 from rajobs.learning.study import Study
 from rajobs.learning.training.cross_validation import fold_datasets
@@ -85,12 +86,12 @@ def train(request: TrainRequest) -> str:
     dataset = build_dataset(source, arrays, split, recipe, request.budget)
     folds = fold_datasets(dataset, recipe.folds)
     check_rows_to_learn_from(folds, recipe)
-    _warn_of_heavy_recipe(request, dataset, recipe)
+    _warn_of_heavy_recipe(request, dataset, recipe, len(folds))
     _suggest_folds(dataset, recipe)
     with lease.hold(open_store(f"{request.out}/{folder}"), "train", take_over=request.take_over) as fence:
         trained = _train(request, fence, origin, folds, starts)
         placed = _count_placed(source, arrays.rows.filter(pa.array(dataset.labelled())))
-        description = replace(_describe(origin, study, folds, trained), placed=placed)
+        description = replace(_describe(origin, source, folds, trained), placed=placed)
         fence.check(now=True)
         description = put_model(store, folder, study, trained, description)
     delete_folder(store, f"{folder}/{lease.FOLDER}")  # the model is there, and nobody writes here any more
@@ -156,7 +157,7 @@ def _check(request: TrainRequest) -> None:
         raise UsageError(f"--workers must be 1 or more, not {request.workers}")
 
 
-def _warn_of_heavy_recipe(request: TrainRequest, dataset: Dataset, recipe: Recipe) -> None:
+def _warn_of_heavy_recipe(request: TrainRequest, dataset: Dataset, recipe: Recipe, folds: int) -> None:
     """Say how long a recipe that is meant for GPUs will take, before it starts."""
     if not recipe.heavy:
         return
@@ -164,7 +165,7 @@ def _warn_of_heavy_recipe(request: TrainRequest, dataset: Dataset, recipe: Recip
     for member in recipe.members:
         run = build_run(dataset, recipe, member, request.seed)
         network = build_member(dataset.study, member, dataset.arrays.shape, 0).to(run.device)
-        seconds += run.estimate(network) * max(1, recipe.folds)
+        seconds += run.estimate(network) * folds
     console.line(
         f"{dataset.study.name} {request.recipe} is meant for GPUs; here, on {pick_device()}, it takes about "
         f"{console.clock(seconds / request.workers)}. A smaller --budget tries it with fewer epochs and rows"
@@ -182,14 +183,18 @@ def read_recipe(study: Study, name: str) -> Recipe:
     return recipe
 
 
-def _describe(origin: Origin, study: Study, folds: Sequence[Dataset], trained: TrainedRecipe) -> BundleDescription:
-    recipe, shape = origin.recipe, folds[0].arrays.shape
+def _describe(
+    origin: Origin, source: LabelledData, folds: Sequence[Dataset], trained: TrainedRecipe
+) -> BundleDescription:
+    study, recipe, shape = source.study, origin.recipe, folds[0].arrays.shape
     model = Model(study=study, recipe=recipe, shape=shape, hash="", trained=trained.networks, device=pick_device())
     if recipe.combine == MOST_ACCURATE:
         model = replace(model, best=choose_most_accurate(model, folds, origin.mode))
     evaluation = evaluate_folds(model, folds)
-    table = predictions_table(evaluation, vote(study, [evaluation]), folds[0].arrays.rows, [], "validation")
+    answers = predictions_table(evaluation, vote(study, [evaluation]), folds[0].arrays.rows, [], "validation")
+    table = add_row_facts(source, answers)
     calibration = calibrate(study, table)
+    by_centre = headline_by_centre(study, table) if recipe.folds == BY_CENTRE else {}
     return BundleDescription(
         origin=origin,
         shape=shape,
@@ -198,7 +203,7 @@ def _describe(origin: Origin, study: Study, folds: Sequence[Dataset], trained: T
         epochs={name: Epochs(run=len(s.history), kept=s.best_epoch) for name, s in trained.states.items()},
         rows={part: int(np.sum(folds[0].parts == part)) for part in PARTS},
         learned=count_learned_rows(folds[0]),
-        validation=evaluation.figures(calibration.thresholds),
+        validation=evaluation.figures(calibration.thresholds) | by_centre,
         calibration=calibration,
         best=model.best,
     )

@@ -268,6 +268,8 @@ def _longest(space: Space, base: Recipe, budget: float) -> int:
 def _epochs(recipe: Recipe, budget: float) -> int:
     """Epochs of all of a recipe's networks, one after another."""
     each = [scale_epochs(recipe.training_of(member), budget).epochs for member in recipe.members]
+    if isinstance(recipe.folds, str):
+        raise UsageError(f'a sweep takes folds as a number, not "{recipe.folds}"; train leaves centres out')
     return sum(each) * max(1, recipe.folds)
 
 

@@ -6,6 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from rajobs.learning.judging.repeats import Entries, Entry
+from rajobs.records.changes import Precision
+
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
@@ -18,6 +21,17 @@ class Calibration:
     """By target and kind of site, the least probability of a score in a conformal set of 90 %."""
     widths: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """By hand or foot and measure, standard deviations from an expected total to either end of its 90 % interval."""
+    detectable: Entries = field(default_factory=dict)
+    """By hand, foot or all of a patient's, and measure, the smallest detectable change, as repeats give it."""
+
+    @property
+    def precision(self) -> Precision:
+        """What the changes of totals are judged by."""
+        per_site = {
+            part: {measure: entry["per_site"] for measure, entry in of_part.items()}
+            for part, of_part in self.detectable.items()
+        }
+        return Precision(widths=self.widths, detectable=per_site)
 
     def __bool__(self) -> bool:
         return any(vars(self).values())
@@ -36,13 +50,22 @@ class Calibration:
 def combine(calibrations: Sequence[Calibration]) -> Calibration:
     """That of models which answer together: as their probabilities are averaged, so are their thresholds.
 
-    Of sets and intervals the widest count.
+    Of sets, intervals and detectable changes the widest count.
     """
     return Calibration(
         thresholds=_combine([each.thresholds for each in calibrations], np.mean),
         least_p=_combine_nested([each.least_p for each in calibrations], min),
         widths=_combine_nested([each.widths for each in calibrations], max),
+        detectable=_widest([each.detectable for each in calibrations]),
     )
+
+
+def _widest(several: Sequence[Entries]) -> Entries:
+    widest: dict[str, dict[str, Entry]] = {}
+    for part, measure, entry in ((p, m, entry) for each in several for p in each for m, entry in each[p].items()):
+        known = widest.setdefault(part, {}).get(measure, entry)
+        widest[part][measure] = max(known, entry, key=lambda one: one["per_site"])
+    return widest
 
 
 def _combine_nested(

@@ -18,6 +18,7 @@ from rajobs.records.statistics.by_patient import LEAST_PATIENTS, student_interva
 from rajobs.records.statistics.count_statistics import Reals, pearson
 
 Figure = Mapping[str, float]
+Statistic = Callable[[Reals], float]
 KIND_METRICS = ("accuracy", "within_one", "qwk", "kappa_linear", "any_sensitivity", "any_specificity")
 
 
@@ -79,26 +80,30 @@ def total_agreement(predictions: pa.Table) -> Iterator[TotalAgreement]:
         yield TotalAgreement(
             measure=measure, part=part, patients=len(np.unique(patients)),
             truth=tuple(each.truth for each in chosen), expected=tuple(each.expected.total for each in chosen),
-            figures={
-                name: _figure(rule, pairs, patients) for name, rule in TOTAL_STATISTICS.items()
-            },
+            figures=figures_of_pairs(TOTAL_STATISTICS, pairs, patients),
         )  # fmt: skip
 
 
-def _figure(statistic: Callable[[Reals], float], pairs: Reals, patients: NDArray[np.str_]) -> Figure:
-    low, high = student_interval(lambda rows: statistic(pairs[rows]), patients)
-    return {"value": statistic(pairs), "low": low, "high": high}
+def figures_of_pairs(
+    statistics: Mapping[str, Statistic], pairs: Reals, patients: NDArray[np.str_]
+) -> dict[str, Figure]:
+    """Statistics of two totals of each hand, with their intervals."""
+    figures: dict[str, Figure] = {}
+    for name, statistic in statistics.items():
+        low, high = student_interval(lambda rows, rule=statistic: rule(pairs[rows]), patients)  # type: ignore[misc]
+        figures[name] = {"value": statistic(pairs), "low": low, "high": high}
+    return figures
 
 
 def _pearson(pairs: Reals) -> float:
     return pearson(pairs[:, 0].tolist(), pairs[:, 1].tolist())
 
 
-def _difference(end: str) -> Callable[[Reals], float]:
+def _difference(end: str) -> Statistic:
     return lambda pairs: float(getattr(limits_of_agreement(pairs[:, 0] - pairs[:, 1]), end))
 
 
-TOTAL_STATISTICS: Mapping[str, Callable[[Reals], float]] = {
+TOTAL_STATISTICS: Mapping[str, Statistic] = {
     "icc_agreement": icc_agreement,
     "icc_consistency": icc_consistency,
     "pearson": _pearson,

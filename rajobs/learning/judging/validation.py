@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from rajobs.learning.judging.calibration import Calibration
 from rajobs.learning.judging.predictions import answers_of
+from rajobs.learning.judging.repeats import estimate_detectable, find_repeats
 from rajobs.learning.judging.totals import hand_totals
 from rajobs.learning.study import Study
 from rajobs.learning.targets import Target
@@ -25,7 +26,20 @@ def calibrate(study: Study, predictions: pa.Table) -> Calibration:
             if (bounds := dict(_least_p(study, target, predictions)))
         },
         widths=_widths(predictions),
+        detectable=estimate_detectable(find_repeats(predictions)),
     )
+
+
+def headline_by_centre(study: Study, predictions: pa.Table) -> dict[str, dict[str, float]]:
+    """The headline's figure on each centre's rows, which a network answered that saw none of the centre's images."""
+    name, _, metric = study.headline.partition(".")
+    figures = {}
+    for centre in sorted(set(predictions.column("centre").drop_null().to_pylist())):
+        of_centre = predictions.filter(pc.equal(predictions.column("centre"), centre))
+        answers = answers_of(study.target(name), of_centre)
+        if answers is not None and metric not in metrics.AT_THRESHOLD:
+            figures[f"{study.headline}, {centre} left out"] = metrics.figure(metrics.METRICS[metric], answers)
+    return figures
 
 
 def _thresholds(study: Study, predictions: pa.Table) -> Iterator[tuple[str, float]]:

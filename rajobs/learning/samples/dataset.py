@@ -24,6 +24,7 @@ class Dataset:
     points: NDArray[np.float32] | None = None  # shares of the side, by row and place (learning/points.py)
     parts: NDArray[np.str_]  # train | validation | test | "" for a row outside the split
     groups: NDArray[np.str_]  # patients with all that derives from them; no group is in two parts
+    centres: NDArray[np.str_] | None = None  # of each row's image, "" if none is named; for folds by centre
     budget: float = 1.0  # share of the recipe's epochs and of the training rows
 
     def labelled(self) -> NDArray[np.bool_]:

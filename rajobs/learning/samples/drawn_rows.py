@@ -63,18 +63,26 @@ def draw_rows(study: Study, settings: Mapping[str, Any], seed: tuple[int, ...], 
         picture = sample_film(rng, kind=view, size=size, difficulty=hard, beside=beside, even_scores=of_joints)
         if not of_joints:  # a film that is blurred or cut has joints that cannot be scored
             picture = spoil(picture, rng)
-        places, image = positions(picture), _to_view_input(picture, study.view.reads)
-        labels = _labels_by_place(study, picture)
-        for row in study.rows.cut(f"drawn-{number}", number, places):
-            if of_joints and row.site not in FINGER_JOINTS:
-                continue
-            own = labels.get((row.side, row.site) if of_joints else (None, None), {})
-            if row.side and study.points is not None and rng.random() < WRONG_SIDE:
-                row = replace(row, side=next(side for side in SIDES if side != row.side))
-            yield DrawnRow(
-                array=study.view.draw(image, row, **chosen), row=row, labels=own, picture=picture,
-                points=_points_in_array(study, row, places, picture, chosen),
-            )  # fmt: skip
+        yield from rows_of_picture(study, chosen, picture, number, rng)
+
+
+def rows_of_picture(
+    study: Study, settings: Mapping[str, Any], picture: Picture, number: int, rng: np.random.Generator
+) -> Iterator[DrawnRow]:
+    """The study's rows of one film; of joints those of fingers."""
+    of_joints = study.rows.labels_name_site
+    places, image = positions(picture), _to_view_input(picture, study.view.reads)
+    labels = _labels_by_place(study, picture)
+    for row in study.rows.cut(f"drawn-{number}", number, places):
+        if of_joints and row.site not in FINGER_JOINTS:
+            continue
+        own = labels.get((row.side, row.site) if of_joints else (None, None), {})
+        if row.side and study.points is not None and rng.random() < WRONG_SIDE:
+            row = replace(row, side=next(side for side in SIDES if side != row.side))
+        yield DrawnRow(
+            array=study.view.draw(image, row, **settings), row=row, labels=own, picture=picture,
+            points=_points_in_array(study, row, places, picture, settings),
+        )  # fmt: skip
 
 
 def _labels_by_place(study: Study, picture: Picture) -> dict[tuple[str | None, str | None], dict[str, str]]:

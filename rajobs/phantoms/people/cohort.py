@@ -81,10 +81,25 @@ def _visit_films(rng: np.random.Generator) -> list[tuple[str, str, tuple[str, ..
     return films
 
 
+def repeat_film(film: PlannedFilm) -> PlannedFilm:
+    """A second film of the same joints at the same visit, in another pose and exposure, and read anew."""
+    return replace(film, entropy=(*film.entropy, 1))
+
+
 def plan_patient(
-    number: int, *, seed: int, size: str | tuple[int, int] = "FULL", difficulty: str = "standard"
-) -> Iterator[PlannedFilm]:
-    """The films of a patient over all visits."""
+    number: int, *, seed: int, size: str | tuple[int, int] = "FULL", difficulty: str = "standard",
+    repeats: bool = False,
+) -> Iterator[PlannedFilm]:  # fmt: skip
+    """The films of a patient over all visits; with `repeats` every film of hands is taken twice."""
+    for film in _plan_films(number, seed=seed, size=size, difficulty=difficulty):
+        yield film
+        if repeats and film.part == "hand":
+            yield repeat_film(film)
+
+
+def _plan_films(
+    number: int, *, seed: int, size: str | tuple[int, int], difficulty: str
+) -> Iterator[PlannedFilm]:  # fmt: skip
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(number,)))
     patient, taken = draw_patient(number, rng)
     build_seed = int(rng.integers(2**31))

@@ -47,10 +47,12 @@ _BYSTANDER_SHARE = 0.35
 """How often a bystander lies beside a single hand, over how often other disturbances occur."""
 
 
-def draw_films(*, patients: int, seed: int, size: str = "FULL", difficulty: str = "standard") -> Iterator[Picture]:
+def draw_films(
+    *, patients: int, seed: int, size: str = "FULL", difficulty: str = "standard", repeats: bool = False
+) -> Iterator[Picture]:
     """The films of a cohort, patient by patient, each drawn when it is asked for."""
     for number in range(patients):
-        for film in plan_patient(number, seed=seed, size=size, difficulty=difficulty):
+        for film in plan_patient(number, seed=seed, size=size, difficulty=difficulty, repeats=repeats):
             yield draw_film(film)
 
 

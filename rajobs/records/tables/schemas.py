@@ -7,6 +7,7 @@ does; or if null is a right answer, as for `places.name`.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pyarrow as pa
 
@@ -334,16 +335,21 @@ LEDGER = TableSchema(
     ),
 )
 
+_ROW = (
+    IMAGE_ID,
+    EXTREMITY,
+    _column("site", TEXT, "scored site, empty where the row is no joint", required=True),
+    _column("side", TEXT, "side of the body; null where it cannot be told", values=SIDES),
+    PATIENT,
+    _column("derived_from", TEXT, "image_id that a variant or drawing was made from"),
+)
+ROW_FACTS = ("visit_date", "sex", "age_years", "view_position", "manufacturer", "centre")
+"""What the predictions repeat of the images table."""
 PREDICTIONS = TableSchema(
     name="predictions",
     key=("image_id", "extremity", "site", "target"),
     columns=(
-        IMAGE_ID,
-        EXTREMITY,
-        _column("site", TEXT, "scored site, empty where the row is no joint", required=True),
-        _column("side", TEXT, "side of the body; null where it cannot be told", values=SIDES),
-        PATIENT,
-        _column("derived_from", TEXT, "image_id that a variant or drawing was made from"),
+        *_ROW,
         _column("target", TEXT, "what is predicted", required=True),
         _column("truth", TEXT, "readers' consensus", required=True),
         _column("predicted", TEXT, "the models' answer", required=True),
@@ -351,21 +357,13 @@ PREDICTIONS = TableSchema(
         _column("split", TEXT, "part of the split", required=True, values=SPLITS),
         _column("dissent", REAL, DISSENT),
         BUNDLES,
+        *(replace(each, later=True) for each in IMAGES.columns if each.name in ROW_FACTS),
+        Column(name="readers", type=TEXTS, meaning="who read the row, as in the labels", later=True),
+        Column(name="readings", type=TEXTS, meaning="what each of them says, in the same order", later=True),
     ),
 )
 
-PREPARED = TableSchema(
-    name="prepared",
-    key=("image_id", "extremity", "site"),
-    columns=(
-        IMAGE_ID,
-        EXTREMITY,
-        _column("site", TEXT, "scored site, empty where the row is no joint", required=True),
-        _column("side", TEXT, "null where it cannot be told", values=SIDES),
-        PATIENT,
-        _column("derived_from", TEXT, "image_id that a variant or drawing was made from"),
-    ),
-)
+PREPARED = TableSchema(name="prepared", key=("image_id", "extremity", "site"), columns=_ROW)
 
 SPLIT = TableSchema(
     name="split",

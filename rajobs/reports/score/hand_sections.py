@@ -122,6 +122,7 @@ def _progression(visits: VisitTally) -> list[Section]:
         (
             short_id(shown.patient), shown.days, shown.sites, f"{shown.change:+d}", _signed(shown.expected),
             "" if shown.low is None else f"{_signed(shown.low)} to {_signed(shown.high)}",
+            "" if shown.detectable is None else f"{shown.detectable:.1f}",
         )
         for shown in visits.fastest
     ]  # fmt: skip
@@ -131,8 +132,18 @@ def _progression(visits: VisitTally) -> list[Section]:
         f"{median(visits.changes):+.0f}. The expected change adds up expected scores, which see small changes of many "
         "joints. The table shows the largest changes; the table changes has all of them, of each hand too."
     )
-    columns = ("patient", "days between", "sites at both", "change", "expected change", "90 % interval")
-    return [Section(title="Progression", lead=lead, parts=(PageTable(columns=columns, rows=tuple(rows)),))]
+    columns = (
+        "patient", "days between", "sites at both", "change", "expected change", "90 % interval", "detectable",
+    )  # fmt: skip
+    strong = tuple(number for number, shown in enumerate(visits.fastest) if shown.beyond)
+    parts: list[Part] = [PageTable(columns=columns, rows=tuple(rows), strong=strong)]
+    if visits.beyond:
+        text = (
+            "Beyond the smallest detectable change, which the models' validation patients gave: "
+            f"{visits.beyond[True]:,} of {format_count(visits.beyond.total(), 'change')}. By chance at most 5 % are."
+        )
+        parts.insert(0, Text(paragraphs=(text,)))
+    return [Section(title="Progression", lead=lead, parts=tuple(parts))]
 
 
 def _signed(value: float | None) -> str:

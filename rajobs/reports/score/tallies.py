@@ -80,6 +80,8 @@ class ShownChange:
     expected: float | None
     low: float | None
     high: float | None
+    detectable: float | None = None
+    beyond: bool = False  # whether the change is beyond the smallest detectable one
 
 
 class ShareCounts:
@@ -185,6 +187,7 @@ class VisitTally:
     def __init__(self) -> None:
         self.visits = self.clinic_visits = self.visits_filled = self.squares_filled = self.scans_without_place = 0
         self.changes: Counter[int] = Counter()  # of patients' totals since the visit before
+        self.beyond: Counter[bool] = Counter()  # whether they are beyond the smallest detectable change, where known
         self.fastest: list[ShownChange] = []
 
     def add(self, visits: pa.Table) -> None:
@@ -201,6 +204,7 @@ class VisitTally:
         for name, value in wanted.items():
             changes = changes.filter(pc.equal(changes.column(name), value))
         self.changes.update(int(change) for change in changes.column("change").to_pylist())
+        self.beyond.update(changes.column("beyond_detectable").drop_null().to_pylist())
         largest = changes.sort_by([("change", "descending"), ("patient", "ascending"), ("visit_date", "ascending")])
         fastest = [*self.fastest, *(_read_change(row) for row in largest.slice(0, FASTEST).to_pylist())]
         self.fastest = sorted(fastest, key=lambda shown: (-shown.change, shown.patient, shown.visit_date))[:FASTEST]
@@ -253,7 +257,7 @@ def _read_change(row: Mapping[str, Any]) -> ShownChange:
     return ShownChange(
         patient=row["patient"], visit_date=row["visit_date"], days=row["days"], sites=row["sites"],
         change=int(row["change"]), expected=row["expected_change"], low=row["expected_change_low"],
-        high=row["expected_change_high"],
+        high=row["expected_change_high"], detectable=row["detectable_change"], beyond=bool(row["beyond_detectable"]),
     )  # fmt: skip
 
 

@@ -24,6 +24,7 @@ from rajobs.jobs.train.dataset import read_clinic_visits
 from rajobs.learning.recipe import replace, to_toml
 from rajobs.learning.voting_models import VotingModels
 from rajobs.records.anatomy import HAND_SITES, SITES
+from rajobs.records.changes import Precision
 from rajobs.records.errors import StoreError
 from rajobs.records.store import Store, open_store
 from rajobs.records.store.lease import Fence, without_number
@@ -238,7 +239,7 @@ def test_without_scores_their_columns_are_null_and_the_page_says_so(
 def gather_again(data: Store, out: Store, models: Path) -> None:
     """The last stage of score, as a second run does it."""
     fence = Fence(out, 2)
-    check_parts(data, fence, gather(data, fence, STEPS, clinical_models(models), {}).parts)
+    check_parts(data, fence, gather(data, fence, STEPS, clinical_models(models), Precision()).parts)
 
 
 def test_visits_made_lot_by_lot_are_those_made_at_one_go(

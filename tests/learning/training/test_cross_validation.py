@@ -36,6 +36,28 @@ def test_every_patient_validates_once_and_the_test_part_stays(dataset: Dataset) 
     assert np.ptp(shares, axis=0).max() <= 2, "classes are dealt evenly"
 
 
+def test_by_centre_no_network_has_seen_an_image_of_the_centre_that_it_is_judged_on(dataset: Dataset) -> None:
+    at = np.arange(60) // 2  # patient by row
+    centres = np.array(["basel", "bern", "", "bonn"])[at % 4]
+    centres[0] = "bern"  # a patient with an image in each of two centres
+    folds = fold_datasets(replace(dataset, centres=centres), "centre")
+    assert len(folds) == 3
+    seen: list[str] = []
+    for fold, name in zip(folds, ("basel", "bern", "bonn"), strict=True):
+        assert not np.any(centres[fold.parts == "train"] == name)
+        assert {"p2", "p6"} <= fold.groups_of("train") or "p2" in dataset.groups_of("test"), "who has no centre trains"
+        assert (fold.parts == "test").tolist() == (dataset.parts == "test").tolist()
+        assert not fold.groups_of("train") & fold.groups_of("validation")
+        seen += sorted(fold.groups_of("validation"))
+    named = {f"p{patient}" for patient in at[(dataset.parts != "test") & (centres != "")]}
+    assert sorted(seen) == sorted(named), "each validates once"
+    assert "p0" in folds[0].groups_of("validation") and "p0" in folds[1].groups_of(""), (
+        "it has as many images elsewhere"
+    )
+    with pytest.raises(DataError, match="needs patients of two centres"):
+        fold_datasets(replace(dataset, centres=np.full(60, "")), "centre")
+
+
 def test_a_recipe_without_folds_keeps_its_dataset_and_too_few_patients_are_refused(
     dataset: Dataset, recipe: Recipe
 ) -> None:

@@ -341,3 +341,30 @@ def _assert_joints_of(picture: Picture, hand: Hand, named: list[str]) -> None:
     assert fitted is not None
     assert inside.all()
     assert abs(np.hypot(*fitted[:, 0]) * (picture.spacing_mm or 1) - 1) < 0.02
+
+
+def test_a_repeat_shows_the_same_joints_of_the_same_visit_in_another_pose() -> None:
+    plain, repeated = ([*plan_patient(3, seed=1, size=SHAPE, repeats=twice)] for twice in (False, True))
+    hands = [film for film in plain if film.part == "hand"]
+    assert hands and len(repeated) == len(plain) + len(hands)
+    assert [film for film in repeated if len(film.entropy) == 4] == plain, "the others stay as they are"
+    at = repeated.index(hands[0])
+    one, other = draw_film(repeated[at]), draw_film(repeated[at + 1])
+    assert (one.patient, one.taken, one.visit, one.laterality) == (
+        other.patient,
+        other.taken,
+        other.visit,
+        other.laterality,
+    )
+    scores = [
+        {
+            (t.side, t.site, t.target): t.value
+            for t in film.truths
+            if t.reader == "truth" and t.target in ("jsn", "erosion")
+        }
+        for film in (one, other)
+    ]
+    both = scores[0].keys() & scores[1].keys()
+    assert len(both) > 20 and all(scores[0][key] == scores[1][key] for key in both)
+    places = [{(t.side, t.site): t.value for t in film.truths if t.target == "x"} for film in (one, other)]
+    assert all(places[0][key] != places[1][key] for key in places[0].keys() & places[1].keys())

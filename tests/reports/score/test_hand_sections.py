@@ -52,7 +52,10 @@ def changes(*rows: dict[str, Any]) -> VisitTally:
 
 def test_the_page_ranks_hands_by_doubt_and_shows_what_was_drawn(read_page: Callable[[str], str], film: bytes) -> None:
     hands = tally(hand("a", 0.4, stage=3, ra_p=0.75), hand("b", 0.9), hand("c", 0.0, total=40), hand("d", 0.0))
-    grown = change("p", 7, expected_change=5.25, expected_change_low=-1.04, expected_change_high=11.5)
+    grown = change(
+        "p", 7, expected_change=5.25, expected_change_low=-1.04, expected_change_high=11.5, detectable_change=3.04,
+        beyond_detectable=True,
+    )  # fmt: skip
     assert [row.image_id for row in hands.shown()] == ["b", "a", "c", "d"]
     sections = hand_sections(hands, changes(grown), {("b", 0): film})
     films = FilmTally()
@@ -63,7 +66,8 @@ def test_the_page_ranks_hands_by_doubt_and_shows_what_was_drawn(read_page: Calla
     assert "total 12 from 50 % of the sites (12 to 90 possible)" in text and "stage 3" in text
     assert "RA probability 75 %" in text
     assert "2 of 4 hands need review" in text and "partial Sharp/van der Heijde" in text
-    assert "At 1 visit a patient" in text and "p 366 40 +7 +5.2 -1.0 to +11.5" in text
+    assert "At 1 visit a patient" in text and "p 366 40 +7 +5.2 -1.0 to +11.5 3.0" in text
+    assert "which the models' validation patients gave: 1 of 1 change." in text
 
 
 def test_the_page_shows_the_largest_changes_of_patients_since_the_visit_before() -> None:
