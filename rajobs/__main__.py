@@ -172,6 +172,7 @@ def tune(**options: Any) -> None:
 @click.argument("out")
 @finders_option
 @mode_option
+@click.option("--end-to-end", is_flag=True, help="Judge the answers where the finders place hands and joints, too.")
 @click.option("--predictions", metavar="FILE", help="Judge these predictions instead of asking MODELS.")
 @ray_option
 def evaluate(**options: Any) -> None:

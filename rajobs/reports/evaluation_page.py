@@ -18,6 +18,7 @@ from rajobs.records import metrics
 from rajobs.reports import figures as draw
 from rajobs.reports.answers import TargetAnswers, answer_probability, target_answers
 from rajobs.reports.comparisons import baseline_sections, member_sections, reader_sections
+from rajobs.reports.end_to_end import EndToEndFacts, end_to_end_sections
 from rajobs.reports.page import (
     Cell,
     Facts,
@@ -84,6 +85,7 @@ class EvaluationFacts:
     totals: tuple[Coverage, ...] = ()  # and intervals of expected totals
     kinds: tuple[KindAgreement, ...] = ()
     agreement: tuple[TotalAgreement, ...] = ()
+    end_to_end: EndToEndFacts | None = None
     readers: tuple[Comparison, ...] = ()
     baseline: tuple[Comparison, ...] = ()
     placed: Mapping[str, int] = field(default_factory=dict)  # judged rows by who placed their joints: labels, models
@@ -127,6 +129,7 @@ def evaluation_page(
         *(_target_section(study, facts, each, predictions, drawn) for each in answered),
         *reliability_sections(facts.kinds, facts.agreement, drawn),
         *uncertainty_sections(facts.sets, facts.totals),
+        *end_to_end_sections(study, facts.end_to_end),
         *member_sections(predictions),
         *reader_sections(facts.readers),
         *baseline_sections(facts.baseline),

@@ -7,6 +7,7 @@ does; or if null is a right answer, as for `places.name`.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pyarrow as pa
 
@@ -172,6 +173,7 @@ _READER = _column("reader", TEXT, "keyed pseudonym, as in labels and clinic", re
 READERS = TableSchema(name="readers", key=(), columns=(_READER, _column("name", TEXT, "original", required=True)))
 
 DISSENT = "share of the models' members whose own answer is another one, 0 to 1; null if there is one member"
+APART = "largest difference between two models' expected scores, as a share of their range; null for a single model"
 BUNDLES = _column("bundles", TEXTS, "hashes of the bundles that answered; see the manifest of score", required=True)
 EXTREMITY = _column("extremity", WHOLE, "number of the hand or foot in the film, from 0, left to right", required=True)
 MEASURES = {"jsn": "JSN", "erosion": "erosion", "svdh": "JSN and erosion"}
@@ -350,22 +352,22 @@ PREDICTIONS = TableSchema(
         _column("p", REALS, "probability of each class"),
         _column("split", TEXT, "part of the split", required=True, values=SPLITS),
         _column("dissent", REAL, DISSENT),
+        replace(_column("apart", REAL, APART), later=True),
         BUNDLES,
     ),
 )
 
-PREPARED = TableSchema(
-    name="prepared",
-    key=("image_id", "extremity", "site"),
+END_TO_END = TableSchema(
+    name="end_to_end",
+    key=("image_id", "side", "site", "target"),
     columns=(
-        IMAGE_ID,
-        EXTREMITY,
-        _column("site", TEXT, "scored site, empty where the row is no joint", required=True),
-        _column("side", TEXT, "null where it cannot be told", values=SIDES),
-        PATIENT,
-        _column("derived_from", TEXT, "image_id that a variant or drawing was made from"),
+        *(replace(each, null=each.null or each.name in ("extremity", "predicted")) for each in PREDICTIONS.columns),
+        _column("confidence", REAL, "of the model in the joint's place, 0 to 1; null where no model placed it"),
+        _column("distance", REAL, "from the label's place to the models', in joint widths; null without one of them"),
     ),
 )
+
+PREPARED = TableSchema(name="prepared", key=("image_id", "extremity", "site"), columns=PREDICTIONS.columns[:6])
 
 SPLIT = TableSchema(
     name="split",
@@ -392,5 +394,5 @@ HISTORY = TableSchema(
 
 TABLES = {table.name: table for table in (
     IMAGES, LABELS, CLINIC, REJECTS, IGNORED, OBJECT_PLACES, CROSSWALK, READERS, FILMS, EXTREMITIES, JOINTS, ULTRASOUND,
-    VISITS, CHANGES, LEDGER, PREDICTIONS, PREPARED, SPLIT, HISTORY,
+    VISITS, CHANGES, LEDGER, PREDICTIONS, END_TO_END, PREPARED, SPLIT, HISTORY,
 )}  # fmt: skip
