@@ -120,6 +120,10 @@ def test_studies_lists_all_and_describes_one(capsys: pytest.CaptureFixture[str])
             "evaluate joint_detection @/src builtin @/out --end-to-end",
             "cut out where joints lie (ra_recognition, ra_staging, svdh_scoring), not for joint_detection",
         ),
+        (
+            "evaluate ra_staging @/src builtin @/out --review-error 1",
+            "scores add up to totals (svdh_scoring), not for ra",
+        ),
         ("evaluate svdh_scoring @/src @/src @/out --end-to-end --predictions @/p", "leave --predictions out"),
         ("studies hand_filtr", "did you mean hand_filter?"),
         ("sheet hand_filtr @/src @/out", "did you mean hand_filter?"),

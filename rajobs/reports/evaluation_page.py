@@ -12,13 +12,15 @@ import pyarrow.compute as pc
 from rajobs.learning.comparison import Comparison, FigureByMetric
 from rajobs.learning.judging.coverage import Coverage
 from rajobs.learning.judging.reliability import KindAgreement, TotalAgreement
+from rajobs.learning.judging.review import ReviewFacts
 from rajobs.learning.recipe import Recipe, to_dict
 from rajobs.learning.study import Study
 from rajobs.records import metrics
 from rajobs.reports import figures as draw
 from rajobs.reports.answers import TargetAnswers, answer_probability, target_answers
 from rajobs.reports.comparisons import baseline_sections, member_sections, reader_sections
-from rajobs.reports.end_to_end import EndToEndFacts, end_to_end_sections
+from rajobs.reports.evaluation.end_to_end import EndToEndFacts, end_to_end_sections
+from rajobs.reports.evaluation.review import review_sections
 from rajobs.reports.page import (
     Cell,
     Facts,
@@ -85,6 +87,7 @@ class EvaluationFacts:
     totals: tuple[Coverage, ...] = ()  # and intervals of expected totals
     kinds: tuple[KindAgreement, ...] = ()
     agreement: tuple[TotalAgreement, ...] = ()
+    review: ReviewFacts | None = None  # of studies whose scores add up to totals
     end_to_end: EndToEndFacts | None = None
     readers: tuple[Comparison, ...] = ()
     baseline: tuple[Comparison, ...] = ()
@@ -129,7 +132,8 @@ def evaluation_page(
         *(_target_section(study, facts, each, predictions, drawn) for each in answered),
         *reliability_sections(facts.kinds, facts.agreement, drawn),
         *uncertainty_sections(facts.sets, facts.totals),
-        *end_to_end_sections(study, facts.end_to_end),
+        *review_sections(facts.review, drawn),
+        *end_to_end_sections(study, facts.end_to_end, drawn),
         *member_sections(predictions),
         *reader_sections(facts.readers),
         *baseline_sections(facts.baseline),

@@ -14,6 +14,7 @@ from rajobs.imaging.coding import encode, preview
 from rajobs.jobs.evaluate.job import EvaluateRequest, evaluate, read_metrics
 from rajobs.jobs.evaluate.predictions import figures_of
 from rajobs.jobs.score.bundle_columns import joint_calibration
+from rajobs.jobs.score.job import ScoreRequest, score
 from rajobs.jobs.score.steps import ScoreSteps
 from rajobs.jobs.score.tables import gather
 from rajobs.jobs.score.worker import ScoreWorker
@@ -22,8 +23,11 @@ from rajobs.learning.bundle_description import read_description
 from rajobs.learning.judging.calibration import Calibration
 from rajobs.learning.judging.coverage import set_coverage, total_coverage
 from rajobs.learning.judging.reliability import kind_agreement, total_agreement
+from rajobs.learning.judging.review import choose_scale, judge_review
 from rajobs.learning.recipe import Member, Recipe, Training, to_toml
 from rajobs.learning.voting_models import list_bundles
+from rajobs.records.doubt import ALLOWED
+from rajobs.records.errors import WrongOutput
 from rajobs.records.manifest import to_json
 from rajobs.records.store import open_store
 from rajobs.records.tables.parquet_parts import read_table, to_parquet
@@ -99,7 +103,7 @@ def test_train_keeps_what_validation_says_in_the_bundle(calibration: Calibration
 
 def test_every_figure_follows_from_the_predictions_file_alone(data: str, models: str, tmp_path: Path) -> None:
     out = str(tmp_path / "judged")
-    page = evaluate(EvaluateRequest(study=STUDY.name, data=data, models=models, out=out))
+    page = evaluate(EvaluateRequest(study=STUDY.name, data=data, models=models, out=out, review_error=0.5))
     table = pq.read_table(tmp_path / "judged" / "predictions.parquet")
     calibration = Calibration.from_json(json.loads(table.schema.metadata[b"calibration"]))
     written = read_metrics(out)
@@ -109,6 +113,7 @@ def test_every_figure_follows_from_the_predictions_file_alone(data: str, models:
         "kinds": [each.to_dict() for each in kind_agreement(STUDY, table)],
         "agreement": [each.to_dict() for each in total_agreement(table)],
         "totals": [each.to_dict() for each in total_coverage(table, calibration)],
+        "review": review.to_dict() if (review := judge_review(STUDY, table, calibration.review, 0.5)) else {},
     }
     assert json.loads(to_json(again)) == {name: written[name] for name in again}
     assert "jsn.specificity_at_90" in written["figures"] and len(again["sets"]) == 4 and len(again["totals"]) == 3
@@ -146,3 +151,27 @@ def test_score_fills_sets_expected_totals_and_changes(
         first, last = (totals[row["patient"], day] for day in VISIT_DAYS)
         assert row["change"] == last - first and row["sites"] == 8, "all are scored at both"
         assert row["expected_change_low"] < row["expected_change"] < row["expected_change_high"]
+
+
+def test_an_error_that_the_user_names_decides_which_hands_score_sends_to_review(
+    data: str, models: str, calibration: Calibration, tmp_path: Path
+) -> None:
+    error = calibration.review["error"][-1] / 2
+    scale = choose_scale(calibration.review, error)
+    doubts = {}
+    for asked in (None, error):
+        out = str(tmp_path / str(asked))
+        page = Path(score(ScoreRequest(data=data, models=models, out=out, review_error=asked))).read_text()
+        hands = read_table(open_store(out), "extremities", EXTREMITIES).to_pylist()
+        doubts[asked] = {hand["image_id"]: hand["doubt_reasons"] for hand in hands}
+        assert "What to expect of this queue: on the models" in page
+        assert (f"thresholds of doubt are {scale:.2f} times as documented" in page) == (asked is not None)
+    assert scale < 1 and all(set(doubts[None][name]) <= set(doubts[error][name]) for name in doubts[error])
+    unsure = {name for name, reasons in doubts[error].items() if "scores unsure" in reasons}
+    joints = read_table(open_store(str(tmp_path / str(error))), "joints", JOINTS).to_pylist()
+    for name in doubts[error]:
+        sure = [max(row[f"{of}_p"]) for row in joints if row["image_id"] == name and row["jsn"] is not None
+                for of in ("jsn", "erosion")]  # fmt: skip
+        assert (1 - np.mean(sure) > scale * ALLOWED["scores unsure"]) == (name in unsure)
+    with pytest.raises(WrongOutput, match="review_error"):
+        score(ScoreRequest(data=data, models=models, out=str(tmp_path / "None"), review_error=error))

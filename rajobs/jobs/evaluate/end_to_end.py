@@ -108,21 +108,22 @@ def _judged(source: LabelledData, target: str, films: Collection[str]) -> dict[L
 def _rows(
     placed: LabelledData, by_labels: Positions, answers: pa.Table, films: Mapping[str, Mapping[str, str | None]]
 ) -> Iterator[dict[str, object]]:
-    """A row for each label; those that no model placed have neither an answer nor a hand."""
+    """A row for each label; one that no model placed has no answer, and no hand if none of its joints was placed."""
     answered = {(row["image_id"], row["side"], row["site"], row["target"]): row for row in answers.to_pylist()}
     bundles: list[str] = next((row["bundles"] for row in answered.values()), [])
     seen, drawn = _joints(placed.positions), _joints(by_labels)
     widths = _joint_widths(by_labels)
+    hands = {(row["image_id"], row["side"]): row["extremity"] for row in answered.values()}
     for target, values in placed.labels.items():
         for (image, side, site), value in sorted(values.items(), key=lambda item: tuple(map(str, item[0]))):
             answer = answered.get((image, side, site or "", target))
             there, labelled = seen.get((image, side, site)), drawn.get((image, side, site))
             row: dict[str, object] = {
                 "image_id": image, "side": side, "site": site or "", **films[image], "target": target, "truth": value,
-                "split": "test", "bundles": bundles,
+                "extremity": hands.get((image, side)), "split": "test", "bundles": bundles,
             }  # fmt: skip
             if answer is not None:
-                row |= {name: answer[name] for name in ("extremity", "predicted", "p", "dissent", "apart")}
+                row |= {name: answer[name] for name in ("predicted", "p", "dissent", "apart")}
             if there is not None:
                 row["confidence"] = there.confidence
                 if labelled is not None:

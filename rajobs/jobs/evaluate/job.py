@@ -26,17 +26,19 @@ from rajobs.learning.judging.calibration import Calibration, combine
 from rajobs.learning.judging.coverage import set_coverage, total_coverage
 from rajobs.learning.judging.end_to_end import end_to_end_figures, end_to_end_totals, placed_shares
 from rajobs.learning.judging.reliability import kind_agreement, total_agreement
+from rajobs.learning.judging.review import choose_scale, judge_review
 from rajobs.learning.judging.validation import calibrate
 from rajobs.learning.reader_agreement import compare_readers
 from rajobs.learning.samples.dataset import LEARNING_PARTS
 from rajobs.learning.samples.row_arrays import previews
 from rajobs.learning.study import Study
+from rajobs.records.errors import UsageError
 from rajobs.records.manifest import check_claim, claim, to_json
 from rajobs.records.splits import check_mode
 from rajobs.records.store import absolute, open_store
 from rajobs.records.tables.parquet_parts import list_parts, read_file, to_parquet
 from rajobs.records.tables.schemas import END_TO_END, HISTORY, PREDICTIONS, SPLIT
-from rajobs.reports.end_to_end import EndToEndFacts
+from rajobs.reports.evaluation.end_to_end import EndToEndFacts
 from rajobs.reports.evaluation_page import EvaluationFacts, ModelFacts, evaluation_page, wrong_answers
 
 PAGE = "report.html"
@@ -54,6 +56,7 @@ class EvaluateRequest:
     mode: str = "clean"
     predictions: str | None = None
     end_to_end: bool = False  # whether models place the joints, too
+    review_error: float | None = None  # of a score, in the hands that nobody reviews
     finders: str = NAME
     ray: str | None = None
 
@@ -85,12 +88,9 @@ def evaluate(request: EvaluateRequest) -> str:
         return page
     history = _history(bundles)
     brought = read_user_predictions(request.predictions, study) if request.predictions else None
+    calibration = _calibration(request, study, bundles, brought)
     claim(store, "evaluate", identity)
     table = predict(bundles, source, split, request.mode, request.ray) if brought is None else brought
-    if bundles:
-        calibration = combine([bundle.description.calibration for bundle in bundles])
-    else:
-        calibration = calibrate(study, table.filter(pc.equal(table.column("split"), "validation")))
     # Where `phantom --like` finds the pictures of the errors, and what the page's figures need beside the rows.
     about = {"data": absolute(request.data), "calibration": json.dumps(calibration.to_json(), sort_keys=True)}
     store.put("predictions.parquet", to_parquet(table, PREDICTIONS, about=about))
@@ -109,11 +109,26 @@ def _check(request: EvaluateRequest, study: Study) -> None:
     check_mode(request.mode)
     if request.end_to_end:
         check_end_to_end(study, request.predictions)
+    if request.review_error is not None and not study.summed:
+        names = ", ".join(each.name for each in studies.every() if each.summed)
+        raise UsageError(f"--review-error is for studies whose scores add up to totals ({names}), not for {study.name}")
+
+
+def _calibration(
+    request: EvaluateRequest, study: Study, bundles: Sequence[Bundle], brought: pa.Table | None
+) -> Calibration:
+    """That of the bundles, or of the validation part of predictions that a user brings."""
+    calibration = combine([bundle.description.calibration for bundle in bundles])
+    if brought is not None:
+        calibration = calibrate(study, brought.filter(pc.equal(brought.column("split"), "validation")))
+    if request.review_error is not None:
+        choose_scale(calibration.review, request.review_error)  # fails before models are asked
+    return calibration
 
 
 def _run(request: EvaluateRequest, source: LabelledData, bundles: Sequence[Bundle]) -> dict[str, Any]:
     """What determines the figures, but for a user's own predictions."""
-    run = {
+    run: dict[str, Any] = {
         "study": source.study.name, "mode": request.mode, "data": source.data_hash,
         "bundles": [bundle.description.hash for bundle in bundles],
     }  # fmt: skip
@@ -121,6 +136,8 @@ def _run(request: EvaluateRequest, source: LabelledData, bundles: Sequence[Bundl
         run["finders"] = list(source.finders.hashes)
     if request.end_to_end:
         run["end_to_end"] = list(open_finders(request.finders).hashes)
+    if request.review_error is not None:
+        run["review_error"] = request.review_error
     return run
 
 
@@ -152,6 +169,7 @@ def _facts(
         baseline=tuple(_compare_baseline(source, split, test, cross_validated=cross_validated)),
         placed=count_by_placing(source, test) if source.finders is not None and bundles else {},
         why_all_rows=None if request.predictions else why_all_rows(bundles, source.key),
+        review=judge_review(study, test, calibration.review, request.review_error),
         end_to_end=_end_to_end(request, source, split, test, bundles) if request.end_to_end else None,
     )
 
@@ -168,7 +186,7 @@ def _end_to_end(
         shares=tuple(placed_shares(source.study, answers.table)),
         figures=tuple(end_to_end_figures(source.study, test, answers.table)),
         totals=tuple(end_to_end_totals(test, answers.table)),
-        beyond=answers.beyond, taught=answers.taught,
+        review=judge_review(source.study, answers.table, {}), beyond=answers.beyond, taught=answers.taught,
     )  # fmt: skip
 
 
@@ -191,6 +209,7 @@ def _metrics(facts: EvaluationFacts) -> dict[str, Any]:
         "readers": [comparison.to_dict() for comparison in facts.readers],
         "baseline": [comparison.to_dict() for comparison in facts.baseline],
         **({"end_to_end": facts.end_to_end.to_dict()} if facts.end_to_end else {}),
+        **({"review": facts.review.to_dict()} if facts.review else {}),
         "judges": facts.why_all_rows or "the test part",
     }  # fmt: skip
 

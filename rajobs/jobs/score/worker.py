@@ -38,8 +38,10 @@ _IMAGES = (
 class ScoreWorker:
     """Takes the key of an images part, and writes its parts of the tables."""
 
-    def __init__(self, data: str, out: str, bundles: Mapping[str, Sequence[BundleLocation]]) -> None:
-        self.data, self.out = open_store(data), open_store(out)
+    def __init__(
+        self, data: str, out: str, bundles: Mapping[str, Sequence[BundleLocation]], doubt_scale: float = 1.0
+    ) -> None:
+        self.data, self.out, self.doubt_scale = open_store(data), open_store(out), doubt_scale
         self.steps = ScoreSteps.of_all_studies()
         self.tables = self.steps.part_tables
         self.models = {
@@ -80,7 +82,11 @@ class ScoreWorker:
         tables: dict[str, list[Record]] = {
             "films": films,
             "extremities": extremity_rows(
-                hands, of_hands, [*finder, *of_joints.hashes, *of_hands.hashes], of_joints.calibration.widths
+                hands,
+                of_hands,
+                [*finder, *of_joints.hashes, *of_hands.hashes],
+                of_joints.calibration.widths,
+                self.doubt_scale,
             ),
             "joints": [joint for hand in hands for joint in hand.joints],
             "ultrasound": self._scan_rows(scans, of_scans, records),

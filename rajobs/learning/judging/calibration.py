@@ -18,6 +18,8 @@ class Calibration:
     """By target and kind of site, the least probability of a score in a conformal set of 90 %."""
     widths: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """By hand or foot and measure, standard deviations from an expected total to either end of its 90 % interval."""
+    review: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """By scale of the thresholds of doubt, what the review of the hands beyond them is worth (judging/review.py)."""
 
     def __bool__(self) -> bool:
         return any(vars(self).values())
@@ -36,13 +38,23 @@ class Calibration:
 def combine(calibrations: Sequence[Calibration]) -> Calibration:
     """That of models which answer together: as their probabilities are averaged, so are their thresholds.
 
-    Of sets and intervals the widest count.
+    Of sets and intervals the widest count, and of the errors that a review leaves the largest bound.
     """
     return Calibration(
         thresholds=_combine([each.thresholds for each in calibrations], np.mean),
         least_p=_combine_nested([each.least_p for each in calibrations], min),
         widths=_combine_nested([each.widths for each in calibrations], max),
+        review=_combine_reviews([each.review for each in calibrations if each.review]),
     )
+
+
+def _combine_reviews(several: Sequence[Mapping[str, Sequence[float]]]) -> dict[str, list[float]]:
+    return {
+        name: np.array([each[name] for each in several]).max(axis=0).tolist()
+        if name == "bound"
+        else np.mean([each[name] for each in several], axis=0).tolist()
+        for name in (several[0] if several else ())
+    }
 
 
 def _combine_nested(

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from rajobs.learning.judging.calibration import Calibration
 from rajobs.learning.judging.predictions import answers_of
+from rajobs.learning.judging.review import judged_hands, review_curve
 from rajobs.learning.judging.totals import hand_totals
 from rajobs.learning.study import Study
 from rajobs.learning.targets import Target
@@ -25,6 +26,7 @@ def calibrate(study: Study, predictions: pa.Table) -> Calibration:
             if (bounds := dict(_least_p(study, target, predictions)))
         },
         widths=_widths(predictions),
+        review=review_curve(judged_hands(study, predictions)),
     )
 
 

@@ -69,7 +69,8 @@ def test_joints_are_judged_where_models_place_them(data: Path, models: str, tmp_
     placed = [row for row in rows if row["predicted"] is not None]
     assert 0.7 < len(placed) / len(rows) <= 1, "the built-in finders see drawn hands"
     assert np.median([row["distance"] for row in placed]) < 0.5 and min(row["distance"] for row in placed) > 0
-    assert all((row["p"] is None) == (row["predicted"] is None) == (row["extremity"] is None) for row in rows)
+    assert all((row["p"] is None) == (row["predicted"] is None) == (row["confidence"] is None) for row in rows)
+    assert all(row["extremity"] is not None for row in placed)
     assert any(row["p"] != by_labels[place]["p"] for place, row in labelled.items()), "another place, another patch"
     written = read_metrics(str(out))["end_to_end"]
     again = {

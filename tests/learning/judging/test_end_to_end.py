@@ -8,7 +8,7 @@ import pytest
 from rajobs.learning.judging.end_to_end import EndToEndFigure, end_to_end_figures, end_to_end_totals, placed_shares
 from rajobs.learning.judging.reliability import total_agreement
 from rajobs.records.tables.schemas import END_TO_END
-from rajobs.reports.end_to_end import EndToEndFacts, end_to_end_sections
+from rajobs.reports.evaluation.end_to_end import EndToEndFacts, end_to_end_sections
 from tests.learning.judging.test_calibration import SCORING, answers
 
 SOUND = ("jsn", "0")
@@ -82,9 +82,9 @@ def test_the_page_has_both_beside_the_figures_with_labelled_places() -> None:
         shares=tuple(placed_shares(SCORING, table)), figures=tuple(end_to_end_figures(SCORING, answers(0), table)),
         totals=tuple(end_to_end_totals(answers(0), table)), beyond=7, taught=1,
     )  # fmt: skip
-    (section,) = end_to_end_sections(SCORING, facts)
+    (section,) = end_to_end_sections(SCORING, facts, {})
     assert "7 labels at sites that no finder looks for" in section.lead and "1 film of those" in str(section.parts[0])
     (jsn,) = (part for part in section.parts if getattr(part, "caption", "") == "JSN, end to end")
     assert jsn.columns[1:4] == ("places by labels", "by models, placed", "by models, all")
     assert jsn.rows[0][1:4] == (160, 144, 160)
-    assert end_to_end_sections(SCORING, None) == []
+    assert end_to_end_sections(SCORING, None, {}) == []

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from rajobs.learning.judging.end_to_end import ALL, EndToEndFigure, PlacedShare
+from rajobs.learning.judging.review import ReviewFacts
 from rajobs.learning.study import Study
 from rajobs.records.tables.schemas import MEASURES
+from rajobs.reports.evaluation.review import review_sections
 from rajobs.reports.page import Cell, Notice, PageTable, Part, Section, Text
 from rajobs.reports.wording import format_count, format_figure, humanize
 
@@ -22,12 +24,14 @@ class EndToEndFacts:
     shares: tuple[PlacedShare, ...]
     figures: tuple[EndToEndFigure, ...]
     totals: tuple[EndToEndFigure, ...]
+    review: ReviewFacts | None = None  # of hands that models placed
     beyond: int = 0  # labels at sites that no finder looks for
     taught: int = 0  # judged films that the finders have learnt from
 
     def to_dict(self) -> dict[str, Any]:
         parts = {name: [each.to_dict() for each in getattr(self, name)] for name in ("shares", "figures", "totals")}
-        return {**parts, "beyond": self.beyond, "taught": self.taught}
+        more = {"review": self.review.to_dict()} if self.review else {}
+        return {**parts, **more, "beyond": self.beyond, "taught": self.taught}
 
     def summary(self, headline: str) -> dict[str, str]:
         """What the terminal shows: how many were placed, and the headline metric and accuracy end to end."""
@@ -40,8 +44,8 @@ class EndToEndFacts:
         return rows
 
 
-def end_to_end_sections(study: Study, facts: EndToEndFacts | None) -> list[Section]:
-    """None where models were not asked to place anything."""
+def end_to_end_sections(study: Study, facts: EndToEndFacts | None, drawn: dict[str, bytes]) -> list[Section]:
+    """None where models were not asked to place anything. The figures' PNG are added to `drawn`."""
     if facts is None:
         return []
     if not facts.shares:
@@ -73,7 +77,8 @@ def end_to_end_sections(study: Study, facts: EndToEndFacts | None) -> list[Secti
         lead += (
             f" {format_count(facts.beyond, 'label')} at sites that no finder looks for (those of feet) are left out."
         )
-    return [Section(title="End to end", lead=lead, parts=tuple(parts))]
+    section = Section(title="End to end", lead=lead, parts=tuple(parts))
+    return [section, *review_sections(facts.review, drawn, ", end to end")]
 
 
 def _share_table(shares: Sequence[PlacedShare], noun: str) -> PageTable:
