@@ -100,7 +100,8 @@ def resplit(
 ) -> tuple[Coverages, dict[str, list[float]]]:
     """Coverage of sets, of their bounds alone and of totals; and what thresholds of doubt for an error are worth."""
     patients = np.array(sorted(set(table.column("patient").to_pylist())))
-    covered, doubt = Coverages(), {"left": [], "reviewed": [], "caught": []}
+    covered = Coverages()
+    doubt: dict[str, list[float]] = {"left": [], "reviewed": [], "caught": []}
     for seed in range(count):
         drawn = np.random.default_rng(seed).permutation(patients)[: round(share * len(patients))]
         validates = pc.is_in(table.column("patient"), value_set=pa.array(drawn))

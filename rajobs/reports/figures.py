@@ -168,7 +168,7 @@ def risk_coverage(curves: Mapping[str, tuple[Reals, Reals]], error: float, best:
         colour, dash = (SOFT, ":") if name == best else (COLOURS[number % len(COLOURS)], "-")
         axes.plot([*share, 1.0], [*left, left[-1]], dash, color=colour, linewidth=1.2 if number else 2.6, label=name)
     axes.set_xlim(-0.02, 1.02)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 2 * error)  # what is left at the end of a curve is a few hands'
     axes.set_xlabel("share of hands reviewed", color=INK)
     axes.set_ylabel("error of a score in the others", color=INK)
     add_legend(axes)

@@ -72,7 +72,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> str:
             })  # fmt: skip
     store.put(KEY, to_parquet(IMAGES.rows(images), IMAGES))
     store.put("labels/part-0.parquet", to_parquet(LABELS.rows(labels), LABELS))
-    store.put("manifest.json", to_json({"job": "ingest", "hash": "h", "key": "k"}))
+    counts = {"objects": len(images), "images": len(images), "frames": len(images), "rejects": {}, "ignored": {}}
+    store.put("manifest.json", to_json({"job": "ingest", "hash": "h", "key": "k", "counts": counts}))
     return place
 
 

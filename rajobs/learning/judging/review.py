@@ -256,7 +256,7 @@ def _figures(hands: JudgedHands, choose: Choice) -> dict[str, Figure]:
         some = hands.take(rows)
         return float(getattr(review(some, choose(some)), name))
 
-    figures = {}
+    figures: dict[str, Figure] = {}
     for name in WORTH:
         low, high = student_interval(lambda rows, name=name: value(name, rows), hands.patients)  # type: ignore[misc]
         most = np.inf if name == "error" else 1.0

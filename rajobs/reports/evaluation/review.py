@@ -23,7 +23,13 @@ def review_sections(facts: ReviewFacts | None, drawn: dict[str, bytes], where: s
                                     (each.reviewed, each.caught, each.fifth)))
         for each in facts.reasons
     )  # fmt: skip
-    names = ("reason", "hands", "share of hands", "share of errors", f"errors in the first {format_percent(FIFTH)}")
+    names = (
+        "reason",
+        "hands",
+        "share of hands",
+        "share of errors",
+        f"errors in the most doubtful {format_percent(FIFTH)}",
+    )
     parts: list[Part] = [
         PageTable(
             columns=("thresholds of doubt", *COLUMNS.values()),
@@ -36,9 +42,9 @@ def review_sections(facts: ReviewFacts | None, drawn: dict[str, bytes], where: s
     fifth = format_percent(FIFTH)
     lead = (
         f"The scores of {format_count(len(facts.hands), 'hand')} are wrong by {facts.error:.3f} points on average: a "
-        "score's error is how far it is from the readers'. Score sends hands with a reason of doubt to review. If that "
-        f"is earned, they have more than their share of the errors. By chance, {fifth} of the hands would have {fifth} "
-        "of the errors. Intervals are by patient."
+        "score's error is how far it is from the readers'. Score sends hands with a reason of doubt to review. Where "
+        f"doubt is earned, they have more than their share of the errors: by chance, {fifth} of the hands would have "
+        f"{fifth} of them. Intervals are by patient."
     )
     return [Section(title=f"Is doubt earned?{where}", lead=lead, parts=tuple(parts))]
 
@@ -51,7 +57,7 @@ def _threshold_rows(check: ThresholdCheck) -> list[tuple[Cell, ...]]:
     cells = (format_figure(check.figures[of]) or f"{check.figures[of]['value']:.3f}" for of in WORTH)
     rows: list[tuple[Cell, ...]] = [(name, *cells)]
     if check.expected:
-        rows.append(("by validation", *(f"{check.expected[of]:.3f}" for of in WORTH)))
+        rows.append(("the same, by validation", *(f"{check.expected[of]:.3f}" for of in WORTH)))
     return rows
 
 

@@ -146,4 +146,6 @@ def test_the_page_shows_what_a_review_is_worth(asked: float | None) -> None:
     (section,) = review_sections(facts, drawn)
     assert set(drawn) == {"review.png"} and review_sections(None, drawn) == []
     page = render("Doubt", "", [section])
-    assert ("for an error of 0.25:" in page) == (asked is not None) and page.count("by validation") == 1 + bool(asked)
+    assert ("for an error of 0.25:" in page) == (asked is not None) and page.count(
+        "the same, by validation"
+    ) == 1 + bool(asked)
