@@ -23,10 +23,9 @@ from rajobs.learning.bundle_description import read_description
 from rajobs.learning.judging.calibration import Calibration
 from rajobs.learning.judging.coverage import set_coverage, total_coverage
 from rajobs.learning.judging.reliability import kind_agreement, total_agreement
-from rajobs.learning.judging.review import choose_scale, judge_review
+from rajobs.learning.judging.review import SCALES, expected_at, judge_review
 from rajobs.learning.recipe import Member, Recipe, Training, to_toml
 from rajobs.learning.voting_models import list_bundles
-from rajobs.records.doubt import ALLOWED
 from rajobs.records.errors import WrongOutput
 from rajobs.records.manifest import to_json
 from rajobs.records.store import open_store
@@ -157,22 +156,19 @@ def test_score_fills_sets_expected_totals_and_changes(
 def test_an_error_that_the_user_names_decides_which_hands_score_sends_to_review(
     data: str, models: str, calibration: Calibration, tmp_path: Path
 ) -> None:
-    error = calibration.review["error"][-1] / 2
-    scale = choose_scale(calibration.review, error)
     doubts = {}
-    for asked in (None, error):
+    for asked, words in (
+        (None, "What to expect of this queue: on the models"), (1e-6, "every hand with any doubt is here"),
+        (4.0, f"thresholds of doubt are {SCALES[-1]:.2f} times as documented"),
+    ):  # fmt: skip
         out = str(tmp_path / str(asked))
         page = Path(score(ScoreRequest(data=data, models=models, out=out, review_error=asked))).read_text()
+        assert words in page and "What to expect of this queue" in page
         hands = read_table(open_store(out), "extremities", EXTREMITIES).to_pylist()
-        doubts[asked] = {hand["image_id"]: hand["doubt_reasons"] for hand in hands}
-        assert "What to expect of this queue: on the models" in page
-        assert (f"thresholds of doubt are {scale:.2f} times as documented" in page) == (asked is not None)
-    assert scale < 1 and all(set(doubts[None][name]) <= set(doubts[error][name]) for name in doubts[error])
-    unsure = {name for name, reasons in doubts[error].items() if "scores unsure" in reasons}
-    joints = read_table(open_store(str(tmp_path / str(error))), "joints", JOINTS).to_pylist()
-    for name in doubts[error]:
-        sure = [max(row[f"{of}_p"]) for row in joints if row["image_id"] == name and row["jsn"] is not None
-                for of in ("jsn", "erosion")]  # fmt: skip
-        assert (1 - np.mean(sure) > scale * ALLOWED["scores unsure"]) == (name in unsure)
+        doubts[asked] = {hand["image_id"]: set(hand["doubt_reasons"]) for hand in hands}
+    assert expected_at(calibration.review, SCALES[-1]).caught == 0
+    for name, documented in doubts[None].items():
+        assert doubts[4.0][name] == set() and "joints missing" in documented
+        assert documented <= doubts[1e-6][name] and "scores unsure" in doubts[1e-6][name]
     with pytest.raises(WrongOutput, match="review_error"):
-        score(ScoreRequest(data=data, models=models, out=str(tmp_path / "None"), review_error=error))
+        score(ScoreRequest(data=data, models=models, out=str(tmp_path / "None"), review_error=1.0))

@@ -72,7 +72,7 @@ def answer_end_to_end(
         table=END_TO_END.rows(list(_rows(placed, source.positions, answers, films))),
         finders=placing,
         beyond=sum(len(judged[name]) - len(inside[name]) for name in judged),
-        taught=len(looked_at & _learnt_films(source, placing, mode)),
+        taught=len(looked_at & _learnt_films(source, placing)),
     )
 
 
@@ -150,7 +150,7 @@ def _joint_widths(positions: Positions) -> dict[tuple[str, str | None], float]:
     }
 
 
-def _learnt_films(source: LabelledData, finders: Finders, mode: str) -> set[str]:
+def _learnt_films(source: LabelledData, finders: Finders) -> set[str]:
     """The films of these data that finders of this key have learnt from or were chosen by."""
     learnt: set[str] = set()
     for uri, folder in (*finders.hands, *finders.joints):

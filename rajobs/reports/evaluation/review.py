@@ -44,7 +44,8 @@ def review_sections(facts: ReviewFacts | None, drawn: dict[str, bytes], where: s
         f"The scores of {format_count(len(facts.hands), 'hand')} are wrong by {facts.error:.3f} points on average: a "
         "score's error is how far it is from the readers'. Score sends hands with a reason of doubt to review. Where "
         f"doubt is earned, they have more than their share of the errors: by chance, {fifth} of the hands would have "
-        f"{fifth} of them. Intervals are by patient."
+        f"{fifth} of them. Reasons that need the film's view or another study's answers are not judged here. Intervals "
+        "are by patient."
     )
     return [Section(title=f"Is doubt earned?{where}", lead=lead, parts=tuple(parts))]
 

@@ -47,9 +47,9 @@ class ReviewQueue:
         """What the page says of it."""
         texts = []
         if self.asked is not None:
-            texts.append(
-                f"For --review-error {self.asked:g}, thresholds of doubt are {self.scale:.2f} times as documented."
-            )
+            scaled = f"thresholds of doubt are {self.scale:.2f} times as documented."
+            every = "no threshold of doubt is low enough on validation: every hand with any doubt is here."
+            texts.append(f"For --review-error {self.asked:g}, {scaled if self.scale else every}")
         if self.expected is not None:
             reviewed, caught = (format_percent(share) for share in (self.expected.reviewed, self.expected.caught))
             texts.append(
