@@ -69,7 +69,7 @@ def answer_end_to_end(
     )
     answers = predict(bundles, placed, split, mode, address) if seen else PREDICTIONS.rows([])
     return EndToEndAnswers(
-        table=END_TO_END.rows(list(_rows(placed, source.positions, answers, films))),
+        table=END_TO_END.rows(list(_rows(placed, _placed_by_labels(source.positions), answers, films))),
         finders=placing,
         beyond=sum(len(judged[name]) - len(inside[name]) for name in judged),
         taught=len(looked_at & _learnt_films(source, placing)),
@@ -131,14 +131,18 @@ def _rows(
             yield row
 
 
+def _placed_by_labels(positions: Positions) -> Positions:
+    """Without what models see where labels are silent, and without pictures of one joint alone."""
+    return {
+        image: labelled
+        for image, places in positions.items()
+        if (labelled := [place for place in places if place.confidence is None and not place.crop])
+    }
+
+
 def _joints(positions: Positions) -> dict[LabelPlace, Position]:
     """Where each joint lies."""
-    return {
-        (image, place.side, place.site): place
-        for image, places in positions.items()
-        for place in places
-        if not place.crop
-    }
+    return {(image, place.side, place.site): place for image, places in positions.items() for place in places}
 
 
 def _joint_widths(positions: Positions) -> dict[tuple[str, str | None], float]:
@@ -146,7 +150,7 @@ def _joint_widths(positions: Positions) -> dict[tuple[str, str | None], float]:
     return {
         (image, hand[0].side): middle_finger_length(hand) * JOINT_SIDE / 2
         for image, places in positions.items()
-        for hand in split_into_hands([place for place in places if not place.crop])
+        for hand in split_into_hands(places)
     }
 
 

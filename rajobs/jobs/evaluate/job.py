@@ -170,13 +170,14 @@ def _facts(
         placed=count_by_placing(source, test) if source.finders is not None and bundles else {},
         why_all_rows=None if request.predictions else why_all_rows(bundles, source.key),
         review=judge_review(study, test, calibration.review, request.review_error),
-        end_to_end=_end_to_end(request, source, split, test, bundles) if request.end_to_end else None,
+        end_to_end=_end_to_end(request, source, split, test, bundles, calibration) if request.end_to_end else None,
     )
 
 
 def _end_to_end(
-    request: EvaluateRequest, source: LabelledData, split: pa.Table, test: pa.Table, bundles: Sequence[Bundle]
-) -> EndToEndFacts:
+    request: EvaluateRequest, source: LabelledData, split: pa.Table, test: pa.Table, bundles: Sequence[Bundle],
+    calibration: Calibration,
+) -> EndToEndFacts:  # fmt: skip
     every_row = why_all_rows(bundles, source.key) is not None
     answers = answer_end_to_end(
         source, bundles, split, request.mode, request.finders, request.ray, every_row=every_row
@@ -186,7 +187,8 @@ def _end_to_end(
         shares=tuple(placed_shares(source.study, answers.table)),
         figures=tuple(end_to_end_figures(source.study, test, answers.table)),
         totals=tuple(end_to_end_totals(test, answers.table)),
-        review=judge_review(source.study, answers.table, {}), beyond=answers.beyond, taught=answers.taught,
+        review=judge_review(source.study, answers.table, calibration.review, request.review_error),
+        beyond=answers.beyond, taught=answers.taught,
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from rajobs import studies
 from rajobs.__main__ import main
 from rajobs.jobs.evaluate.job import EvaluateRequest, evaluate, read_metrics
 from rajobs.learning.judging.end_to_end import end_to_end_figures, end_to_end_totals, placed_shares
+from rajobs.learning.judging.review import judge_review
 from rajobs.learning.recipe import replace, to_toml
 from rajobs.records.manifest import to_json
 from rajobs.records.store import open_store
@@ -77,6 +78,7 @@ def test_joints_are_judged_where_models_place_them(data: Path, models: str, tmp_
         "shares": [each.to_dict() for each in placed_shares(study, table)],
         "figures": [each.to_dict() for each in end_to_end_figures(study, predictions, table)],
         "totals": [each.to_dict() for each in end_to_end_totals(predictions, table)],
+        "review": review.to_dict() if (review := judge_review(study, table, {})) else {},
     }
     assert json.loads(to_json(again)) == {name: written[name] for name in again}
     assert written["beyond"] == len(by_labels) - len(labelled), "feet are not looked for"
@@ -94,6 +96,7 @@ def test_what_labels_say_of_places_changes_nothing_and_hands_are_judged_too(
         evaluate(EvaluateRequest(study="ra_staging", data=str(place), models=models, out=str(out), end_to_end=True))
         assert "placed of" in capsys.readouterr().out
         tables.append(probabilities(out / "end_to_end.parquet"))
+    assert read_metrics(str(tmp_path / "1"))["end_to_end"]["shares"][0].get("near") is None
     assert tables[0] == tables[1] and any(p is not None for p in tables[0].values())
     answered = probabilities(tmp_path / "1" / "predictions.parquet")
     assert answered == {place: p for place, p in tables[1].items() if p is not None}, "models place them in both"
