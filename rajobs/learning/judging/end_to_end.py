@@ -84,12 +84,16 @@ def _share(rows: list[dict[str, Any]], hit: list[bool]) -> Figure:
 
 
 def end_to_end_figures(study: Study, predictions: pa.Table, table: pa.Table) -> Iterator[EndToEndFigure]:
-    """The study's metrics by target; `predictions` are of rows that labels place, `table` is end_to_end."""
+    """The study's metrics by target; `predictions` are of rows that labels place, `table` is end_to_end.
+
+    Rows that labels place count where the same row is in the table: no finder looks for feet.
+    """
     for target in study.targets:
         labelled = table.filter(pc.equal(table.column("target"), target.name))
         placed = labelled.filter(pc.is_valid(labelled.column("predicted")))
-        by_labels, by_models = answers_of(target, predictions), answers_of(target, placed)
-        both = _placed_by_both(target, predictions, placed)
+        of_target = predictions.filter(pc.equal(predictions.column("target"), target.name))
+        by_labels, by_models = answers_of(target, _common(labelled, of_target)[1]), answers_of(target, placed)
+        both = [of for each in _common(placed, of_target) if (of := answers_of(target, each)) is not None]
         rows = {
             "by_labels": 0 if by_labels is None else len(by_labels.truth), "placed": placed.num_rows,
             "every": labelled.num_rows,
@@ -106,17 +110,15 @@ def end_to_end_figures(study: Study, predictions: pa.Table, table: pa.Table) -> 
                 )  # fmt: skip
 
 
-def _placed_by_both(target: Target, predictions: pa.Table, placed: pa.Table) -> list[metrics.Answers]:
-    """The answers where models place the rows, then those where labels do, on the rows that both have; else nothing."""
-    keys = ["image_id", "side", "site"]
-    tables = (placed, predictions.filter(pc.equal(predictions.column("target"), target.name)))
-    places = [[tuple(row.values()) for row in table.select(keys).to_pylist()] for table in tables]
+def _common(one: pa.Table, other: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """The rows of one target that two tables have in common, in the same order."""
+    places = [
+        [tuple(row.values()) for row in each.select(["image_id", "side", "site"]).to_pylist()] for each in (one, other)
+    ]
     at = {place: number for number, place in enumerate(places[1])}
     pairs = [(number, at[place]) for number, place in enumerate(places[0]) if place in at]
-    if not pairs:
-        return []
-    taken = [table.take([pair[which] for pair in pairs]) for which, table in enumerate(tables)]
-    return [of for each in taken if (of := answers_of(target, each)) is not None]
+    first, second = (pa.array([pair[which] for pair in pairs], pa.int64()) for which in (0, 1))
+    return one.take(first), other.take(second)
 
 
 def _on_all(name: str, target: Target, labelled: pa.Table, placed: metrics.Answers | None) -> Figure | None:

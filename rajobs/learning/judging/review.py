@@ -27,7 +27,7 @@ Curve = Mapping[str, Sequence[float]]
 worst patient counted twice (bound), and share of the errors that the reviewed hands have (caught)."""
 Joints = Sequence[Mapping[str, Any]]
 Place = tuple[str, int]
-"""image_id and number of the hand or foot."""
+"""image_id and number of the hand."""
 
 WHOLE = "any reason"
 SCALES = (0.0, *(2 ** (step / 8) for step in range(-24, 27)))
@@ -39,7 +39,7 @@ _COLUMNS = ("image_id", "extremity", "site", "patient", "target", "truth", "pred
 
 @dataclass(frozen=True, kw_only=True)
 class JudgedHands:
-    """Hands and feet whose scores the readers know, an entry each."""
+    """Hands whose scores the readers know, an entry each."""
 
     patients: NDArray[np.str_]
     points: Reals  # by which the scores differ from the readers'
@@ -57,11 +57,14 @@ class JudgedHands:
 
 
 def judged_hands(study: Study, table: pa.Table) -> JudgedHands:
-    """Those of a predictions table, or of an end_to_end one; none of studies whose scores are not summed."""
+    """Those of a predictions table, or of an end_to_end one; none of studies whose scores are not summed.
+
+    Feet are left out: score does not score them yet.
+    """
     by_models = "confidence" in table.column_names
     hands: dict[Place, list[dict[str, Any]]] = {}
     for row in table.select([*_COLUMNS, *(["confidence"] if by_models else [])]).to_pylist() if study.summed else ():
-        if row["site"] in SITES and row["extremity"] is not None:
+        if row["site"] in SITES and SITES[row["site"]].part == "hand" and row["extremity"] is not None:
             hands.setdefault((row["image_id"], row["extremity"]), []).append(row)
     hands = {place: joints for place, joints in hands.items() if _answered(joints)}
     measured = {place: dict(_measures(study, joints, by_models=by_models)) for place, joints in hands.items()}
@@ -102,11 +105,10 @@ def _measures(study: Study, joints: Joints, *, by_models: bool) -> Iterator[tupl
 
 
 def _apart(hands: Mapping[Place, Joints]) -> Iterator[tuple[Place, float]]:
-    """How far the totals of two hands, or two feet, of a film are apart."""
-    by_film: dict[tuple[str, str], dict[Place, int]] = {}
+    """How far the totals of two hands of a film are apart."""
+    by_film: dict[str, dict[Place, int]] = {}
     for place, joints in hands.items():
-        of_film = by_film.setdefault((place[0], SITES[joints[0]["site"]].part), {})
-        of_film[place] = sum(int(row["predicted"]) for row in _answered(joints))
+        by_film.setdefault(place[0], {})[place] = sum(int(row["predicted"]) for row in _answered(joints))
     for totals in by_film.values():
         if len(totals) == 2:
             one, other = totals.values()

@@ -67,11 +67,11 @@ def end_to_end_sections(study: Study, facts: EndToEndFacts | None, drawn: dict[s
         parts.append(PageTable(columns=("total", "of", *PLACES.values()), rows=rows, caption=caption))
     what = "hands and their joints" if study.rows.labels_name_site else "hands"
     lead = (
-        f"Films went in, as in score: models placed {what} and answered there. Places by labels are those of all other "
-        f"sections. Where models place, figures are on the {noun}s that were placed, and on all labelled ones, where a "
-        f"{noun} that was not placed counts as wrong: neither equal nor close, neither found nor cleared. Only shares "
-        f"have such a figure. The change is that of the models' places on the {noun}s that both place. A hand that was "
-        "taken for the other side's counts as not placed."
+        f"Films went in, as in score: models placed {what} and answered there. Places by labels are those of the other "
+        f"sections, for the same {noun}s. Where models place, figures are on the {noun}s that were placed, and on all "
+        f"labelled ones. On all, a {noun} that was not placed counts as wrong: neither equal nor close, neither found "
+        "nor cleared; only shares have such a figure. The change is that of the models' places on the "
+        f"{noun}s that both place. A hand that was taken for the other side's counts as not placed."
     )
     if facts.beyond:
         lead += (

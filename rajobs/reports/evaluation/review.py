@@ -47,7 +47,7 @@ def review_sections(facts: ReviewFacts | None, drawn: dict[str, bytes], where: s
         f"{fifth} of them. Reasons that need the film's view or another study's answers are not judged here. Intervals "
         "are by patient."
     )
-    return [Section(title=f"Is doubt earned?{where}", lead=lead, parts=tuple(parts))]
+    return [Section(title=f"Is doubt earned{where}?", lead=lead, parts=tuple(parts))]
 
 
 def _threshold_rows(check: ThresholdCheck) -> list[tuple[Cell, ...]]:

@@ -7,7 +7,7 @@ import pytest
 
 from rajobs.learning.judging.end_to_end import EndToEndFigure, end_to_end_figures, end_to_end_totals, placed_shares
 from rajobs.learning.judging.reliability import total_agreement
-from rajobs.records.tables.schemas import END_TO_END
+from rajobs.records.tables.schemas import END_TO_END, PREDICTIONS
 from rajobs.reports.evaluation.end_to_end import EndToEndFacts, end_to_end_sections
 from tests.learning.judging.test_calibration import SCORING, answers
 
@@ -47,6 +47,8 @@ def test_joints_count_once_whatever_labels_they_have() -> None:
 
 def test_a_joint_that_was_not_placed_is_wrong_in_every_share_and_in_no_kappa() -> None:
     table, known = end_to_end(), answers(0)
+    foot = [{**row, "site": "MTP1", "image_id": "a foot"} for row in known.to_pylist()[:1]]
+    known = pa.concat_tables([known, PREDICTIONS.rows(foot)])
     figures = list(end_to_end_figures(SCORING, known, table))
     close, qwk = figure(figures, "jsn", "within_one"), figure(figures, "jsn", "qwk")
     jsn = [row for row in table.to_pylist() if row["target"] == "jsn"]

@@ -75,6 +75,7 @@ def test_a_hand_s_doubt_and_error_are_made_of_its_own_answers() -> None:
     assert of_models.levels["joints missing"][0] == pytest.approx(0.2 / 0.5) and of_models.scores.tolist() == [4]
     assert of_models.levels["joints unsure"][0] == pytest.approx((1 + 4 * 0.5) / 5 / 0.25)
     assert not len(judged_hands(studies.find("ra_staging"), PREDICTIONS.rows(rows)))
+    assert not len(hands_of([{**row, "site": "MTP1"} for row in rows[:1]])), "score does not score feet yet"
 
 
 def test_earned_doubt_has_more_than_its_share_of_the_errors_and_doubt_by_chance_has_not() -> None:
