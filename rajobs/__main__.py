@@ -52,6 +52,16 @@ def finders_option(command: Command) -> Command:
     )(command)
 
 
+def review_error_option(command: Command) -> Command:
+    """Add --review-error, from which the thresholds of doubt follow."""
+    return click.option(
+        "--review-error",
+        type=float,
+        metavar="E",
+        help="Doubt so many hands that the others' scores were wrong by at most E points on validation.",
+    )(command)
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__)
 def cli() -> None:
@@ -189,6 +199,8 @@ def tune(**options: Any) -> None:
 @click.argument("out")
 @finders_option
 @mode_option
+@click.option("--end-to-end", is_flag=True, help="Judge the answers where the finders place hands and joints, too.")
+@review_error_option
 @click.option("--predictions", metavar="FILE", help="Judge these predictions instead of asking MODELS.")
 @ray_option
 def evaluate(**options: Any) -> None:
@@ -208,6 +220,7 @@ def evaluate(**options: Any) -> None:
 @click.argument("models")
 @click.argument("out")
 @click.option("--limit", type=int, help="Stop after about this many images (whole parts), as a dry run.")
+@review_error_option
 @click.option("--no-scores", is_flag=True, help="Leave the columns of scores (JSN, erosion, RA, stage) empty.")
 @ray_option
 @take_over_option

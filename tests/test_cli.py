@@ -116,6 +116,15 @@ def test_studies_lists_all_and_describes_one(capsys: pytest.CaptureFixture[str])
         ("tune hand_filtr @/src @/out", "did you mean hand_filter?"),
         ("evaluate hand_filtr @/src @/src @/out", "did you mean hand_filter?"),
         ("evaluate hand_filter @/src builtin @/out --mode clena", "unknown mode 'clena'; did you mean clean?"),
+        (
+            "evaluate joint_detection @/src builtin @/out --end-to-end",
+            "cut out where joints lie (ra_recognition, ra_staging, svdh_scoring), not for joint_detection",
+        ),
+        (
+            "evaluate ra_staging @/src builtin @/out --review-error 1",
+            "scores add up to totals (svdh_scoring), not for ra",
+        ),
+        ("evaluate svdh_scoring @/src @/src @/out --end-to-end --predictions @/p", "leave --predictions out"),
         ("studies hand_filtr", "did you mean hand_filter?"),
         ("sheet hand_filtr @/src @/out", "did you mean hand_filter?"),
         ("sheet clinical_array @/src @/out", "has no pictures to score"),

@@ -120,6 +120,11 @@ class Study:
     scores: ScoreStep | None = None  # None: score does not use this study
     baseline: str | None = None  # plain model that the networks are compared with; see learning/tabular_baseline.py
 
+    @property
+    def cut_by_places(self) -> bool:
+        """Whether its rows are cut out of films where labels or models place joints, and are not about the places."""
+        return self.rows.cut_by_positions and self.points is None
+
     def kind_numbers(self, sites: Sequence[str]) -> NDArray[np.int64]:
         """The number of each row's kind; 0 if the study has only one kind."""
         number = {name: at for at, name in enumerate(dict.fromkeys(self.kinds.values()))}

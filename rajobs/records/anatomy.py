@@ -8,6 +8,13 @@ from dataclasses import dataclass
 SIDES = ("L", "R")
 SCORES = ("jsn", "erosion")
 PARTS = ("hand", "foot")
+BODY_PARTS = (
+    "HAND", "WRIST", "FINGER", "THUMB", "FOOT", "TOE", "ANKLE", "ARM", "FOREARM", "ELBOW", "HUMERUS", "SHOULDER",
+    "CLAVICLE", "CHEST", "RIB", "STERNUM", "ABDOMEN", "PELVIS", "HIP", "FEMUR", "LEG", "KNEE", "TIBFIB", "CALCANEUS",
+    "HEEL", "SKULL", "HEAD", "JAW", "NECK", "CSPINE", "TSPINE", "LSPINE", "SSPINE", "SPINE", "COCCYX", "EXTREMITY",
+    "JOINT", "BREAST", "HEART", "WHOLEBODY",
+)  # fmt: skip
+"""What a film may show, as the headers of DICOM name it."""
 
 MCP = ("MCP1", "MCP2", "MCP3", "MCP4", "MCP5")
 PIP = ("PIP2", "PIP3", "PIP4", "PIP5")

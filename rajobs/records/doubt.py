@@ -24,8 +24,13 @@ without RA, RA without a stage, or stage 0 with destroyed joints.
 """
 
 
-def doubt(measures: Mapping[str, float]) -> tuple[float, list[str]]:
-    """The largest measure above its allowed value, and the reasons, the gravest first; 0 without a reason."""
-    excesses = {name: value for name, value in measures.items() if value > ALLOWED[name]}
+def doubt(measures: Mapping[str, float], scale: float = 1.0) -> tuple[float, list[str]]:
+    """The largest measure above `scale` times its allowed value, and the reasons, the gravest first; 0 without one."""
+    excesses = {name: value for name, value in measures.items() if value > scale * ALLOWED[name]}
     reasons = sorted(excesses, key=lambda name: (-excesses[name], name))
     return (min(1.0, max(excesses.values())) if excesses else 0.0), reasons
+
+
+def doubt_level(measures: Mapping[str, float]) -> float:
+    """The scale of the allowed values from which on there is no doubt."""
+    return max((value / ALLOWED[name] for name, value in measures.items()), default=0.0)

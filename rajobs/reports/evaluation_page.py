@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from rajobs.learning.comparison import Comparison, FigureByMetric
 from rajobs.learning.judging.coverage import Coverage
 from rajobs.learning.judging.reliability import KindAgreement, TotalAgreement
+from rajobs.learning.judging.review import ReviewFacts
 from rajobs.learning.judging.trial_facts import TrialFacts
 from rajobs.learning.recipe import Recipe, to_dict
 from rajobs.learning.study import Study
@@ -19,6 +20,8 @@ from rajobs.records import metrics
 from rajobs.reports import figures as draw
 from rajobs.reports.answers import TargetAnswers, answer_probability, target_answers
 from rajobs.reports.comparisons import baseline_sections, member_sections, reader_sections
+from rajobs.reports.evaluation.end_to_end import EndToEndFacts, end_to_end_sections
+from rajobs.reports.evaluation.review import review_sections
 from rajobs.reports.page import (
     Cell,
     Facts,
@@ -87,6 +90,8 @@ class EvaluationFacts:
     totals: tuple[Coverage, ...] = ()  # and intervals of expected totals
     kinds: tuple[KindAgreement, ...] = ()
     agreement: tuple[TotalAgreement, ...] = ()
+    review: ReviewFacts | None = None  # of studies whose scores add up to totals
+    end_to_end: EndToEndFacts | None = None
     readers: tuple[Comparison, ...] = ()
     trial: TrialFacts = field(default_factory=TrialFacts)
     baseline: tuple[Comparison, ...] = ()
@@ -132,6 +137,8 @@ def evaluation_page(
         *reliability_sections(facts.kinds, facts.agreement, drawn),
         *uncertainty_sections(facts.sets, facts.totals),
         *trial_sections(facts.trial, drawn),
+        *review_sections(facts.review, drawn),
+        *end_to_end_sections(study, facts.end_to_end, drawn),
         *member_sections(predictions),
         *reader_sections(facts.readers),
         *baseline_sections(facts.baseline),
@@ -158,8 +165,7 @@ def _summary(study: Study, facts: EvaluationFacts, answered: Sequence[TargetAnsw
         parts.append(Text(paragraphs=(f"The paper has fewer classes: it counts {merged}.",)))
     total = facts.figures.get(metrics.TOTAL_ERROR)
     if total:
-        unknown = total["low"] is None or isnan(total["low"])
-        interval = "" if unknown else f" ({total['low']:.1f} to {total['high']:.1f})"
+        interval = "" if isnan(total["low"]) else f" ({total['low']:.1f} to {total['high']:.1f})"
         text = (
             f"Patients' totals of {format_list(study.summed)} over the judged sites are wrong by {total['value']:.1f}"
             f"{interval}: a mean in which each range of true totals (0, 1, 2-3, 4-7, and so on) has equal weight."

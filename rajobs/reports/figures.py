@@ -179,6 +179,21 @@ def cumulative(groups: Mapping[str, Reals], y: str, line: float | None) -> bytes
     return to_png(figure)
 
 
+def risk_coverage(curves: Mapping[str, tuple[Reals, Reals]], error: float, best: str) -> bytes:
+    """The error that is left by the share reviewed: curves by name, the first thick, the one named `best` dotted."""
+    figure, axes = new_figure(7.6, 4.4)
+    axes.axhline(error, color=SOFT, linewidth=1.0, linestyle="--", label="by chance")
+    for number, (name, (share, left)) in enumerate(curves.items()):
+        colour, dash = (SOFT, ":") if name == best else (COLOURS[number % len(COLOURS)], "-")
+        axes.plot([*share, 1.0], [*left, left[-1]], dash, color=colour, linewidth=1.2 if number else 2.6, label=name)
+    axes.set_xlim(-0.02, 1.02)
+    axes.set_ylim(0, 2 * error)  # what is left at the end of a curve is a few hands'
+    axes.set_xlabel("share of hands reviewed", color=INK)
+    axes.set_ylabel("error of a score in the others", color=INK)
+    add_legend(axes)
+    return to_png(figure)
+
+
 def losses(curves: Mapping[str, Mapping[str, Sequence[float | None]]], metric: str) -> bytes:
     """Curves of each member by epoch: `loss` and `validation_loss` on the left, `metric` on the right."""
     figure = Figure(figsize=(9.2, 3.8), dpi=150, layout="constrained", facecolor="white")

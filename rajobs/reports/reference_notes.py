@@ -20,6 +20,8 @@ PURPOSES: Mapping[str, str] = MappingProxyType({
     "changes": "One row per patient, part, measure and pair of visits. Written by `score`, still without rows.",
     "ledger": "One row per image: what `score` did with it, and why.",
     "predictions": "One row per answer beside the truth. Written by `evaluate` as `predictions.parquet`.",
+    "end_to_end": "One row per label, with the answer where models placed the row, or none. Written by "
+    "`evaluate --end-to-end` as `end_to_end.parquet`.",
     "prepared": "One row per array of a study's view. Written by `train` and `tune` below `DATA/prepared/`.",
     "split": "One row per labelled image or visit: its part of the split. Frozen in `DATA/splits/<study>.parquet`.",
     "history": "One row per network and epoch. Written by `train` as `history.parquet`.",

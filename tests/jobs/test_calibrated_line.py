@@ -15,6 +15,7 @@ from rajobs.imaging.coding import encode, preview
 from rajobs.jobs.evaluate.job import EvaluateRequest, evaluate, read_metrics
 from rajobs.jobs.evaluate.predictions import figures_of
 from rajobs.jobs.score.bundle_columns import joint_calibration
+from rajobs.jobs.score.job import ScoreRequest, score
 from rajobs.jobs.score.steps import ScoreSteps
 from rajobs.jobs.score.tables import gather
 from rajobs.jobs.score.worker import ScoreWorker
@@ -23,10 +24,12 @@ from rajobs.learning.bundle_description import read_description
 from rajobs.learning.judging.calibration import Calibration
 from rajobs.learning.judging.coverage import set_coverage, total_coverage
 from rajobs.learning.judging.reliability import kind_agreement, total_agreement
+from rajobs.learning.judging.review import SCALES, expected_at, judge_review
 from rajobs.learning.judging.trial_facts import judge_for_trials
 from rajobs.learning.reader_agreement import compare_readers
 from rajobs.learning.recipe import Member, Recipe, Training, to_toml
 from rajobs.learning.voting_models import list_bundles
+from rajobs.records.errors import WrongOutput
 from rajobs.records.manifest import to_json
 from rajobs.records.store import open_store
 from rajobs.records.store.lease import Fence
@@ -83,7 +86,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> str:
             })  # fmt: skip
     store.put(KEY, to_parquet(IMAGES.rows(images), IMAGES))
     store.put("labels/part-0.parquet", to_parquet(LABELS.rows(labels), LABELS))
-    store.put("manifest.json", to_json({"job": "ingest", "hash": "h", "key": "k"}))
+    counts = {"objects": len(images), "images": len(images), "frames": len(images), "rejects": {}, "ignored": {}}
+    store.put("manifest.json", to_json({"job": "ingest", "hash": "h", "key": "k", "counts": counts}))
     return place
 
 
@@ -119,7 +123,7 @@ def test_train_keeps_what_validation_says_in_the_bundle(calibration: Calibration
 
 def test_every_figure_follows_from_the_predictions_file_alone(data: str, models: str, tmp_path: Path) -> None:
     out = str(tmp_path / "judged")
-    page = evaluate(EvaluateRequest(study=STUDY.name, data=data, models=models, out=out))
+    page = evaluate(EvaluateRequest(study=STUDY.name, data=data, models=models, out=out, review_error=0.5))
     table = pq.read_table(tmp_path / "judged" / "predictions.parquet")
     calibration = Calibration.from_json(json.loads(table.schema.metadata[b"calibration"]))
     written = read_metrics(out)
@@ -131,6 +135,7 @@ def test_every_figure_follows_from_the_predictions_file_alone(data: str, models:
         "totals": [each.to_dict() for each in total_coverage(table, calibration)],
         "readers": [each.to_dict() for each in compare_readers(STUDY, table)],
         **judge_for_trials(STUDY, table, calibration).to_dict(),
+        "review": review.to_dict() if (review := judge_review(STUDY, table, calibration.review, 0.5)) else {},
     }
     assert json.loads(to_json(again)) == {name: written[name] for name in again}
     assert "jsn.specificity_at_90" in written["figures"] and len(again["sets"]) == 4 and len(again["totals"]) == 3
@@ -183,3 +188,24 @@ def test_a_recipe_leaves_each_centre_out_and_the_bundle_says_how_it_went_there(d
     left_out = [name for name in description.validation if "left out" in name]
     assert left_out == ["erosion.qwk, basel left out", "erosion.qwk, bern left out"]
     assert len(description.members["joints"]) == 2
+
+
+def test_an_error_that_the_user_names_decides_which_hands_score_sends_to_review(
+    data: str, models: str, calibration: Calibration, tmp_path: Path
+) -> None:
+    doubts = {}
+    for asked, words in (
+        (None, "What to expect of this queue: on the models"), (1e-6, "every hand with any doubt is here"),
+        (4.0, f"thresholds of doubt are {SCALES[-1]:.2f} times as documented"),
+    ):  # fmt: skip
+        out = str(tmp_path / str(asked))
+        page = Path(score(ScoreRequest(data=data, models=models, out=out, review_error=asked))).read_text()
+        assert words in page and "What to expect of this queue" in page
+        hands = read_table(open_store(out), "extremities", EXTREMITIES).to_pylist()
+        doubts[asked] = {hand["image_id"]: set(hand["doubt_reasons"]) for hand in hands}
+    assert expected_at(calibration.review, SCALES[-1]).caught == 0
+    for name, documented in doubts[None].items():
+        assert doubts[4.0][name] == set() and "joints missing" in documented
+        assert documented <= doubts[1e-6][name] and "scores unsure" in doubts[1e-6][name]
+    with pytest.raises(WrongOutput, match="review_error"):
+        score(ScoreRequest(data=data, models=models, out=str(tmp_path / "None"), review_error=1.0))

@@ -14,27 +14,33 @@ from rajobs.imaging.coding import preview
 from rajobs.imaging.rows import CLINIC_TABLE, Row
 from rajobs.jobs import console
 from rajobs.jobs.builtin import NAME
+from rajobs.jobs.evaluate.end_to_end import answer_end_to_end, check_end_to_end
 from rajobs.jobs.evaluate.models import Bundle, choose_fair, predict, read_bundles, why_all_rows
 from rajobs.jobs.evaluate.predictions import figures_of, read_user_predictions
 from rajobs.jobs.train.dataset import LabelledData, count_by_placing, open_placed_data, read_clinic_visits
+from rajobs.jobs.train.places import open_finders
 from rajobs.jobs.train.row_facts import add_row_facts
 from rajobs.jobs.train.splits import frozen_split
 from rajobs.learning import tabular_baseline
 from rajobs.learning.comparison import Comparison
 from rajobs.learning.judging.calibration import Calibration, combine
 from rajobs.learning.judging.coverage import set_coverage, total_coverage
+from rajobs.learning.judging.end_to_end import end_to_end_figures, end_to_end_totals, placed_shares
 from rajobs.learning.judging.reliability import kind_agreement, total_agreement
+from rajobs.learning.judging.review import choose_scale, judge_review
 from rajobs.learning.judging.trial_facts import judge_for_trials
 from rajobs.learning.judging.validation import calibrate
 from rajobs.learning.reader_agreement import compare_readers
 from rajobs.learning.samples.dataset import LEARNING_PARTS
 from rajobs.learning.samples.row_arrays import previews
 from rajobs.learning.study import Study
+from rajobs.records.errors import UsageError
 from rajobs.records.manifest import check_claim, claim, to_json
 from rajobs.records.splits import check_mode
 from rajobs.records.store import absolute, open_store
 from rajobs.records.tables.parquet_parts import list_parts, read_file, to_parquet
-from rajobs.records.tables.schemas import HISTORY, PREDICTIONS, SPLIT
+from rajobs.records.tables.schemas import END_TO_END, HISTORY, PREDICTIONS, SPLIT
+from rajobs.reports.evaluation.end_to_end import EndToEndFacts
 from rajobs.reports.evaluation_page import EvaluationFacts, ModelFacts, evaluation_page, wrong_answers
 
 PAGE = "report.html"
@@ -51,6 +57,8 @@ class EvaluateRequest:
     out: str
     mode: str = "clean"
     predictions: str | None = None
+    end_to_end: bool = False  # whether models place the joints, too
+    review_error: float | None = None  # of a score, in the hands that nobody reviews
     finders: str = NAME
     ray: str | None = None
 
@@ -61,7 +69,7 @@ def evaluate(request: EvaluateRequest) -> str:
     The test part judges models that learnt on these data, all labelled rows judge others.
     """
     study = studies.find(request.study)
-    check_mode(request.mode)
+    _check(request, study)
     if not study.targets:
         study = study.for_recipe(study.recipe("default"))
     source = open_placed_data(request.data, study, request.finders, request.ray)
@@ -75,25 +83,18 @@ def evaluate(request: EvaluateRequest) -> str:
         study = study.with_targets({name for bundle in bundles for name in bundle.answered_targets(study)})
         source = replace(source, study=study)
     store, page = open_store(request.out), f"{request.out}/{PAGE}"
-    run = {
-        "study": study.name, "mode": request.mode, "data": source.data_hash,
-        "bundles": [bundle.description.hash for bundle in bundles],
-    }  # fmt: skip
-    if source.finders is not None:
-        run["finders"] = list(source.finders.hashes)
+    run = _run(request, source, bundles)
     identity = {**run, "predictions": request.predictions}
     if check_claim(store, "evaluate", identity) and store.stat(PAGE):
         console.line(f"nothing to do: {page} is there already")
         return page
     history = _history(bundles)
-    brought = read_user_predictions(request.predictions, study) if request.predictions else None
+    brought = add_row_facts(source, read_user_predictions(request.predictions, study)) if request.predictions else None
+    calibration = _calibration(request, study, bundles, brought)
     claim(store, "evaluate", identity)
-    answers = predict(bundles, source, split, request.mode, request.ray) if brought is None else brought
-    table = add_row_facts(source, answers)
-    if bundles:
-        calibration = combine([bundle.description.calibration for bundle in bundles])
-    else:
-        calibration = calibrate(study, table.filter(pc.equal(table.column("split"), "validation")))
+    table = brought
+    if table is None:
+        table = add_row_facts(source, predict(bundles, source, split, request.mode, request.ray))
     # Where `phantom --like` finds the pictures of the errors, and what the page's figures need beside the rows.
     about = {"data": absolute(request.data), "calibration": json.dumps(calibration.to_json(), sort_keys=True)}
     store.put("predictions.parquet", to_parquet(table, PREDICTIONS, about=about))
@@ -106,6 +107,42 @@ def evaluate(request: EvaluateRequest) -> str:
     _print_summary(study, facts, _test_rows(table).num_rows)
     console.line(f"{facts.why_all_rows}\nreport: {page}" if facts.why_all_rows else f"report: {page}")
     return page
+
+
+def _check(request: EvaluateRequest, study: Study) -> None:
+    check_mode(request.mode)
+    if request.end_to_end:
+        check_end_to_end(study, request.predictions)
+    if request.review_error is not None and not study.summed:
+        names = ", ".join(each.name for each in studies.every() if each.summed)
+        raise UsageError(f"--review-error is for studies whose scores add up to totals ({names}), not for {study.name}")
+
+
+def _calibration(
+    request: EvaluateRequest, study: Study, bundles: Sequence[Bundle], brought: pa.Table | None
+) -> Calibration:
+    """That of the bundles, or of the validation part of predictions that a user brings."""
+    calibration = combine([bundle.description.calibration for bundle in bundles])
+    if brought is not None:
+        calibration = calibrate(study, brought.filter(pc.equal(brought.column("split"), "validation")))
+    if request.review_error is not None:
+        choose_scale(calibration.review, request.review_error)  # fails before models are asked
+    return calibration
+
+
+def _run(request: EvaluateRequest, source: LabelledData, bundles: Sequence[Bundle]) -> dict[str, Any]:
+    """What determines the figures, but for a user's own predictions."""
+    run: dict[str, Any] = {
+        "study": source.study.name, "mode": request.mode, "data": source.data_hash,
+        "bundles": [bundle.description.hash for bundle in bundles],
+    }  # fmt: skip
+    if source.finders is not None:
+        run["finders"] = list(source.finders.hashes)
+    if request.end_to_end:
+        run["end_to_end"] = list(open_finders(request.finders).hashes)
+    if request.review_error is not None:
+        run["review_error"] = request.review_error
+    return run
 
 
 def _test_rows(table: pa.Table) -> pa.Table:
@@ -137,7 +174,27 @@ def _facts(
         baseline=tuple(_compare_baseline(source, split, test, cross_validated=cross_validated)),
         placed=count_by_placing(source, test) if source.finders is not None and bundles else {},
         why_all_rows=None if request.predictions else why_all_rows(bundles, source.key),
+        review=judge_review(study, test, calibration.review, request.review_error),
+        end_to_end=_end_to_end(request, source, split, test, bundles, calibration) if request.end_to_end else None,
     )
+
+
+def _end_to_end(
+    request: EvaluateRequest, source: LabelledData, split: pa.Table, test: pa.Table, bundles: Sequence[Bundle],
+    calibration: Calibration,
+) -> EndToEndFacts:  # fmt: skip
+    every_row = why_all_rows(bundles, source.key) is not None
+    answers = answer_end_to_end(
+        source, bundles, split, request.mode, request.finders, request.ray, every_row=every_row
+    )  # fmt: skip
+    open_store(request.out).put("end_to_end.parquet", to_parquet(answers.table, END_TO_END))
+    return EndToEndFacts(
+        shares=tuple(placed_shares(source.study, answers.table)),
+        figures=tuple(end_to_end_figures(source.study, test, answers.table)),
+        totals=tuple(end_to_end_totals(test, answers.table)),
+        review=judge_review(source.study, answers.table, calibration.review, request.review_error),
+        beyond=answers.beyond, taught=answers.taught,
+    )  # fmt: skip
 
 
 def _model_facts(bundle: Bundle) -> ModelFacts:
@@ -159,12 +216,16 @@ def _metrics(facts: EvaluationFacts) -> dict[str, Any]:
         **facts.trial.to_dict(),
         "readers": [comparison.to_dict() for comparison in facts.readers],
         "baseline": [comparison.to_dict() for comparison in facts.baseline],
+        **({"end_to_end": facts.end_to_end.to_dict()} if facts.end_to_end else {}),
+        **({"review": facts.review.to_dict()} if facts.review else {}),
         "judges": facts.why_all_rows or "the test part",
     }  # fmt: skip
 
 
 def _print_summary(study: Study, facts: EvaluationFacts, answers: int) -> None:
     rows = {name: console.figure(figure) for name, figure in facts.figures.items()}
+    if facts.end_to_end:
+        rows |= facts.end_to_end.summary(study.headline)
     baselines = [comparison for comparison in facts.baseline if comparison.lead]
     for comparison in baselines:
         rows |= {f"{comparison.who}: {name}": console.figure(each) for name, each in comparison.figures.items()}

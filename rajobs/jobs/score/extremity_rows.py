@@ -99,9 +99,16 @@ def _one_row(vote: Vote, row: int, answer: int) -> Vote:
 
 
 def extremity_rows(
-    hands: Sequence[ExtremityInProgress], votes: Votes, bundles: Sequence[str], widths: ByMeasure
+    hands: Sequence[ExtremityInProgress],
+    votes: Votes,
+    bundles: Sequence[str],
+    widths: ByMeasure,
+    doubt_scale: float = 1.0,
 ) -> list[Record]:
-    """Rows of the extremities table; the joints' rows must be there already. `widths`: of the expected totals."""
+    """Rows of the extremities table; the joints' rows must be there already.
+
+    `widths`: of the expected totals; `doubt_scale`: of the documented thresholds of doubt.
+    """
     rows, measures = [], []
     for number, hand in enumerate(hands):
         jsn, erosion = ({joint["site"]: joint.get(name) for joint in hand.joints} for name in SCORES)
@@ -116,7 +123,8 @@ def extremity_rows(
         measures.append(_doubt_measures(row, hand, apart))
     _compare_hands(rows, measures)
     return [
-        {**row, **dict(zip(("doubt", "doubt_reasons"), doubt(by_reason)))} for row, by_reason in zip(rows, measures)
+        {**row, **dict(zip(("doubt", "doubt_reasons"), doubt(by_reason, doubt_scale)))}
+        for row, by_reason in zip(rows, measures)
     ]
 
 

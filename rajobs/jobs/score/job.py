@@ -27,6 +27,7 @@ from rajobs.jobs.score.steps import Record, ScoreSteps
 from rajobs.jobs.score.tables import GatheredTables, gather
 from rajobs.jobs.score.worker import ScoreWorker, hand_positions, scan_places
 from rajobs.learning.bundle_description import read_description
+from rajobs.learning.judging.review import choose_scale, expected_at
 from rajobs.learning.samples.row_arrays import previews, shown_films
 from rajobs.learning.voting_models import BundleLocation, VotingModels, list_bundles
 from rajobs.records.errors import StoreError, UsageError
@@ -38,7 +39,7 @@ from rajobs.records.tables.parquet_parts import lacks_columns, list_parts, read_
 from rajobs.records.tables.part_index import describe_stored, drop_older_indexes, is_stored, read_indexes
 from rajobs.records.tables.schemas import IMAGES, JOINTS, LABELS, LEDGER, ULTRASOUND
 from rajobs.reports.score.bundles import BundleFacts
-from rajobs.reports.score.hand_sections import Place, clinic_sections, hand_sections
+from rajobs.reports.score.hand_sections import Place, ReviewQueue, clinic_sections, hand_sections
 from rajobs.reports.score.overlay import ScoredJoint, overlay
 from rajobs.reports.score.page import IntakeCounts, ScoreFacts, score_page
 from rajobs.reports.score.tallies import ShownHand
@@ -56,6 +57,7 @@ class ScoreRequest:
     out: str
     limit: int | None = None
     no_scores: bool = False
+    review_error: float | None = None  # of a score, in the hands that nobody reviews
     ray: str | None = None
     take_over: bool = False
 
@@ -75,6 +77,9 @@ def score(request: ScoreRequest) -> str:
     hashes = {study: sorted(by_hash) for study, by_hash in models.items()}
     bundles = {study: list(by_hash.values()) for study, by_hash in models.items()}
     identity = {"key": manifest["key"], "scores": "left out" if left_out else "asked for", "studies": hashes}
+    if request.review_error is not None:
+        identity["review_error"] = request.review_error
+    scale = _doubt_scale(request, steps, bundles)
     check_claim(store, "score", identity)
     before = read_manifest(store)
     wanted = digest([manifest["hash"], hashes, request.limit])
@@ -93,8 +98,15 @@ def score(request: ScoreRequest) -> str:
         put_plan(store, len(scored_parts(store)) + len(keys))
         if keys:
             with cluster.connected(request.ray), console.Progress("scoring parts", len(keys)) as progress:
-                _run(request, bundles, keys, fence, progress)
-        return _finish(data, request.out, fence, wanted, identity, steps, bundles, left_out)
+                _run(request, bundles, keys, fence, progress, scale)
+        return _finish(data, request.out, fence, wanted, identity, steps, bundles, left_out, scale)
+
+
+def _doubt_scale(request: ScoreRequest, steps: ScoreSteps, bundles: Mapping[str, Sequence[BundleLocation]]) -> float:
+    """Of the documented thresholds of doubt, for the error that the user names."""
+    if request.review_error is None:
+        return 1.0
+    return choose_scale(joint_calibration(steps, bundles).review, request.review_error)
 
 
 def find_models(models: str, steps: ScoreSteps) -> dict[str, dict[str, BundleLocation]]:
@@ -162,11 +174,12 @@ def _run(
     keys: list[str],
     fence: Fence,
     progress: console.Progress,
+    doubt_scale: float,
 ) -> None:
     gpus = int(ray.cluster_resources().get("GPU", 0))
     workers = min(len(keys), gpus or int(ray.cluster_resources()["CPU"]))
     items = [{"key": key} for key in keys]
-    arguments = (absolute(request.data), absolute(request.out), dict(bundles), fence.number)
+    arguments = (absolute(request.data), absolute(request.out), dict(bundles), fence.number, doubt_scale)
     pool = (1, max(workers, 1))
     for answer in cluster.map_unordered(items, ScoreWorker, arguments, workers=pool, num_gpus=1 if gpus else None):
         progress.step(note=f"{answer['images']} images in the last")
@@ -181,16 +194,22 @@ def _finish(
     steps: ScoreSteps,
     bundles: Mapping[str, list[BundleLocation]],
     left_out: Sequence[str],
+    doubt_scale: float,
 ) -> str:
     store = fence.store
     fence.check(now=True)
     store.sweep()
     of_visits = {study.name: VotingModels.load(study, bundles[study.name]) for study in steps.filling(VISITS)}
-    gathered = gather(data, fence, steps, of_visits, joint_calibration(steps, bundles).precision)
+    calibration = joint_calibration(steps, bundles)
+    gathered = gather(data, fence, steps, of_visits, calibration.precision)
     parts = check_parts(data, fence, gathered.parts)
     missing = [name for name in studies.names() if not identity["studies"].get(name) and name not in left_out]
     described = describe_bundles(steps, bundles)
-    store.put(PAGE, _page(data, store, steps, gathered, missing, left_out, described).encode())
+    queue = ReviewQueue(
+        scale=doubt_scale, asked=identity.get("review_error"),
+        expected=expected_at(calibration.review, doubt_scale) if calibration.review else None,
+    )  # fmt: skip
+    store.put(PAGE, _page(data, store, steps, gathered, missing, left_out, described, queue).encode())
     views = {view: len(sure) for view, sure in gathered.films.certainty.items() if len(sure)}
     fence.check(now=True)
     put_manifest(store, {
@@ -216,6 +235,7 @@ def _page(
     missing: Sequence[str],
     left_out: Sequence[str],
     bundles: Sequence[BundleFacts],
+    queue: ReviewQueue,
 ) -> str:
     counts = (read_manifest(data) or {})["counts"]
     intake = IntakeCounts(**{name: counts[name] for name in ("objects", "images", "frames", "rejects", "ignored")})
@@ -227,7 +247,7 @@ def _page(
     joints = _joints_of_hands(store, hands)
     overlays, corrections = _overlays(data, hands, joints), hand_corrections(steps, hands, joints)
     sections = [
-        *hand_sections(gathered.hands, gathered.visits, overlays, corrections),
+        *hand_sections(gathered.hands, gathered.visits, overlays, corrections, queue),
         *clinic_sections(gathered.visits),
     ]
     films = gathered.films.shown()

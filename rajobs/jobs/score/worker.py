@@ -39,8 +39,10 @@ _IMAGES = (
 class ScoreWorker:
     """Takes the key of an images part, and writes its parts of the tables."""
 
-    def __init__(self, data: str, out: str, bundles: Mapping[str, Sequence[BundleLocation]], run: int) -> None:
-        self.data, self.fence = open_store(data), Fence(open_store(out), run)
+    def __init__(
+        self, data: str, out: str, bundles: Mapping[str, Sequence[BundleLocation]], run: int, doubt_scale: float = 1.0
+    ) -> None:
+        self.data, self.fence, self.doubt_scale = open_store(data), Fence(open_store(out), run), doubt_scale
         self.steps = ScoreSteps.of_all_studies()
         self.tables = self.steps.part_tables
         self.models = {
@@ -81,7 +83,11 @@ class ScoreWorker:
         tables: dict[str, list[Record]] = {
             "films": films,
             "extremities": extremity_rows(
-                hands, of_hands, [*finder, *of_joints.hashes, *of_hands.hashes], of_joints.calibration.widths
+                hands,
+                of_hands,
+                [*finder, *of_joints.hashes, *of_hands.hashes],
+                of_joints.calibration.widths,
+                self.doubt_scale,
             ),
             "joints": [joint for hand in hands for joint in hand.joints],
             "ultrasound": self._scan_rows(scans, of_scans, records),

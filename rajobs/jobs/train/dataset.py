@@ -102,7 +102,7 @@ def open_labelled_data(data: str, study: Study, finders: str = NAME) -> Labelled
         shares={name: agreement.shares for name, agreement in agreed.items()},
         positions=add_crops(positions_from_labels(places), _crops(readings, rows)), absent=absent, readings=readings,
     )  # fmt: skip
-    return _with_located_joints(source, finders) if rows.cut_by_positions and study.points is None else source
+    return _with_located_joints(source, finders) if study.cut_by_places else source
 
 
 def _with_located_joints(source: LabelledData, models: str) -> LabelledData:
@@ -126,7 +126,7 @@ def open_placed_data(data: str, study: Study, finders: str, address: str | None)
     if source.finders is not None and source.unseen:
         locate(source.store, source.finders, source.unseen, address)
         source = open_labelled_data(data, study, finders)
-    if study.rows.cut_by_positions and study.points is None:
+    if study.cut_by_places:
         placed = places_of(source.positions)
         for target, values in source.labels.items():
             lost = sum(study.rows.label_place(*place) not in placed for place in values)

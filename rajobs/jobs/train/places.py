@@ -111,12 +111,21 @@ def locate(store: Store, finders: Finders, films: Collection[str], address: str 
             items.append({"key": key, "films": here})
     if not items:
         return
-    with cluster.connected(address), console.Progress("looking for joints on films without places", len(items)) as bar:
+    with cluster.connected(address), console.Progress("looking for joints on films", len(items)) as bar:
         workers = (1, max(1, min(len(items), int(ray.cluster_resources()["CPU"]))))
         arguments = (store.uri, finders.folder, finders.hands, finders.joints)
         for answer in cluster.map_unordered(items, FinderWorker, arguments, workers=workers):
             bar.step(note=f"{answer['hands']} films with hands in the last")
     drop_unused(store, finders.folder)
+
+
+def place_all(store: Store, models: str, films: Collection[str], address: str | None) -> tuple[Finders, Positions]:
+    """What finders see on films, whatever labels place there; they look at those that they have not seen yet."""
+    finders = open_finders(models)
+    unseen = set(films) - read_located(store, finders, films).keys()
+    if unseen:
+        locate(store, finders, unseen, address)
+    return finders, read_located(store, finders, films)
 
 
 def drop_unused(store: Store, folder: str) -> None:

@@ -29,10 +29,15 @@ SPLIT_SEED = 0
 PUBLISHED_SUFFIX = "-published"
 
 
+def split_key(study: str, mode: str) -> str:
+    """Where the data hold a study's split."""
+    return f"splits/{study}{'' if mode == 'clean' else PUBLISHED_SUFFIX}.parquet"
+
+
 def frozen_split(source: LabelledData, mode: str) -> tuple[pa.Table, str]:
     """The split and its hash."""
     check_mode(mode)
-    key = f"splits/{source.study.name}{'' if mode == 'clean' else PUBLISHED_SUFFIX}.parquet"
+    key = split_key(source.study.name, mode)
     if source.store.stat(key) is None:
         source.store.put(key, to_parquet(_make_split(source, mode), SPLIT))
         split = read_file(source.store, key, SPLIT)

@@ -23,6 +23,8 @@ class Calibration:
     """By hand or foot and measure, standard deviations from an expected total to either end of its 90 % interval."""
     detectable: Entries = field(default_factory=dict)
     """By hand, foot or all of a patient's, and measure, the smallest detectable change, as repeats give it."""
+    review: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """By scale of the thresholds of doubt, what the review of the hands beyond them is worth (judging/review.py)."""
 
     @property
     def precision(self) -> Precision:
@@ -50,13 +52,14 @@ class Calibration:
 def combine(calibrations: Sequence[Calibration]) -> Calibration:
     """That of models which answer together: as their probabilities are averaged, so are their thresholds.
 
-    Of sets, intervals and detectable changes the widest count.
+    Of sets, intervals and detectable changes the widest count, and of what a review leaves the largest bound.
     """
     return Calibration(
         thresholds=_combine([each.thresholds for each in calibrations], np.mean),
         least_p=_combine_nested([each.least_p for each in calibrations], min),
         widths=_combine_nested([each.widths for each in calibrations], max),
         detectable=_widest([each.detectable for each in calibrations]),
+        review=_combine_reviews([each.review for each in calibrations if each.review]),
     )
 
 
@@ -66,6 +69,15 @@ def _widest(several: Sequence[Entries]) -> Entries:
         known = widest.setdefault(part, {}).get(measure, entry)
         widest[part][measure] = max(known, entry, key=lambda one: one["per_site"])
     return widest
+
+
+def _combine_reviews(several: Sequence[Mapping[str, Sequence[float]]]) -> dict[str, list[float]]:
+    return {
+        name: np.array([each[name] for each in several]).max(axis=0).tolist()
+        if name == "bound"
+        else np.mean([each[name] for each in several], axis=0).tolist()
+        for name in (several[0] if several else ())
+    }
 
 
 def _combine_nested(

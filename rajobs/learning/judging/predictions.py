@@ -52,6 +52,7 @@ def predictions_table(
                     **place, "target": target.name, "truth": target.classes[truth], "split": part,
                     "predicted": target.classes[answer.answers[number]], "p": answer.p[number].tolist(),
                     "bundles": list(hashes), "dissent": answer.dissent_of_row(number),
+                    "apart": float(answer.apart[number]) if len(hashes) > 1 else None,
                 })  # fmt: skip
     return PREDICTIONS.rows(answers)
 

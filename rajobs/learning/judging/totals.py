@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from rajobs.records.anatomy import SCORES, SITES
 from rajobs.records.svdh import Expected, Totals, expected_totals, totals
+from rajobs.records.tables.schemas import MEASURES
 
 _COLUMNS = ("image_id", "extremity", "site", "patient", "target", "truth", "predicted", "p")
 
@@ -47,6 +48,28 @@ def hand_totals(predictions: pa.Table) -> Iterator[HandTotal]:
             yield HandTotal(
                 image_id=image, extremity=extremity, patient=joints[0]["patient"], part=part, measure=measure,
                 truth=true.of(measure), likeliest=likeliest.of(measure), expected=expected,
+            )  # fmt: skip
+
+
+def totals_of_labelled(table: pa.Table) -> Iterator[HandTotal]:
+    """Of an end_to_end table, the readers' totals of all labelled joints; those not placed add nothing to the model's.
+
+    A total that no site is expected to add to is 0, with a variance of 0.
+    """
+    hands: dict[tuple[str, str | None, str], list[dict[str, Any]]] = {}
+    rows = table.filter(pc.is_in(table.column("target"), pa.array(SCORES))).select([*_COLUMNS, "side"])
+    for row in rows.to_pylist():
+        if row["site"] in SITES:
+            hands.setdefault((row["image_id"], row["side"], SITES[row["site"]].part), []).append(row)
+    for (image, _, part), joints in hands.items():
+        placed = [joint for joint in joints if joint["predicted"] is not None]
+        true, likeliest = _totals(joints, "truth", part), _totals(placed, "predicted", part)
+        expected = expected_totals(dict(zip(SCORES, _by_score(placed, "p"), strict=True)), part)
+        for measure in (name for name in MEASURES if getattr(true, name) is not None):
+            yield HandTotal(
+                image_id=image, extremity=joints[0]["extremity"] or 0, patient=joints[0]["patient"], part=part,
+                measure=measure, truth=true.of(measure), likeliest=getattr(likeliest, measure) or 0,
+                expected=expected.get(measure, Expected()),
             )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from rajobs.learning.judging.calibration import Calibration
 from rajobs.learning.judging.predictions import answers_of
 from rajobs.learning.judging.repeats import estimate_detectable, find_repeats
+from rajobs.learning.judging.review import judged_hands, review_curve
 from rajobs.learning.judging.totals import hand_totals
 from rajobs.learning.study import Study
 from rajobs.learning.targets import Target
@@ -27,6 +28,7 @@ def calibrate(study: Study, predictions: pa.Table) -> Calibration:
         },
         widths=_widths(predictions),
         detectable=estimate_detectable(find_repeats(predictions)),
+        review=review_curve(judged_hands(study, predictions)),
     )
 
 

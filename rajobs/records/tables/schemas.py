@@ -22,17 +22,11 @@ TEXT, WHOLE, REAL, BYTES, DAY, FLAG = pa.string(), pa.int32(), pa.float32(), pa.
 REALS, WHOLES, TEXTS = pa.list_(pa.float32()), pa.list_(pa.int32()), pa.list_(pa.string())
 
 MODALITIES = ("CR", "DX", "RG", "US")
-BODY_PARTS = (
-    "HAND", "WRIST", "FINGER", "THUMB", "FOOT", "TOE", "ANKLE", "ARM", "FOREARM", "ELBOW", "HUMERUS", "SHOULDER",
-    "CLAVICLE", "CHEST", "RIB", "STERNUM", "ABDOMEN", "PELVIS", "HIP", "FEMUR", "LEG", "KNEE", "TIBFIB", "CALCANEUS",
-    "HEEL", "SKULL", "HEAD", "JAW", "NECK", "CSPINE", "TSPINE", "LSPINE", "SSPINE", "SPINE", "COCCYX", "EXTREMITY",
-    "JOINT", "BREAST", "HEART", "WHOLEBODY",
-)  # fmt: skip
 SPLITS = ("train", "validation", "test")
 SPACING_PLANES = ("detector", "patient")
 VIEW_POSITIONS = ("AP", "PA", "LL", "RL", "LLD", "RLD", "LLO", "RLO", "LAT", "OBL")
 VIEWS = ("unilateral", "both", "foot", "other")
-SIDES, PARTS, SITES = anatomy.SIDES, anatomy.PARTS, tuple(anatomy.SITES)
+SIDES, PARTS, SITES, BODY_PARTS = anatomy.SIDES, anatomy.PARTS, tuple(anatomy.SITES), anatomy.BODY_PARTS
 EXTREMITIES_OF_A_PATIENT = tuple(f"{side}_{part}" for part in PARTS for side in SIDES)
 
 IMAGE_ID = _column("image_id", TEXT, "keyed hash of SOP instance UID, or of the bytes, and the frame", required=True)
@@ -173,6 +167,7 @@ _READER = _column("reader", TEXT, "keyed pseudonym, as in labels and clinic", re
 READERS = TableSchema(name="readers", key=(), columns=(_READER, _column("name", TEXT, "original", required=True)))
 
 DISSENT = "share of the models' members whose own answer is another one, 0 to 1; null if there is one member"
+APART = "largest difference between two models' expected scores, as a share of their range; null for a single model"
 BUNDLES = _column("bundles", TEXTS, "hashes of the bundles that answered; see the manifest of score", required=True)
 EXTREMITY = _column("extremity", WHOLE, "number of the hand or foot in the film, from 0, left to right", required=True)
 MEASURES = {"jsn": "JSN", "erosion": "erosion", "svdh": "JSN and erosion"}
@@ -356,10 +351,21 @@ PREDICTIONS = TableSchema(
         _column("p", REALS, "probability of each class"),
         _column("split", TEXT, "part of the split", required=True, values=SPLITS),
         _column("dissent", REAL, DISSENT),
+        replace(_column("apart", REAL, APART), later=True),
         BUNDLES,
         *(replace(each, later=True) for each in IMAGES.columns if each.name in ROW_FACTS),
         Column(name="readers", type=TEXTS, meaning="who read the row, as in the labels", later=True),
         Column(name="readings", type=TEXTS, meaning="what each of them says, in the same order", later=True),
+    ),
+)
+
+END_TO_END = TableSchema(
+    name="end_to_end",
+    key=("image_id", "side", "site", "target"),
+    columns=(
+        *(replace(each, null=each.null or each.name in ("extremity", "predicted")) for each in PREDICTIONS.columns),
+        _column("confidence", REAL, "of the model in the joint's place, 0 to 1; null where no model placed it"),
+        _column("distance", REAL, "from the label's place to the models', in joint widths; null without one of them"),
     ),
 )
 
@@ -390,5 +396,5 @@ HISTORY = TableSchema(
 
 TABLES = {table.name: table for table in (
     IMAGES, LABELS, CLINIC, REJECTS, IGNORED, OBJECT_PLACES, CROSSWALK, READERS, FILMS, EXTREMITIES, JOINTS, ULTRASOUND,
-    VISITS, CHANGES, LEDGER, PREDICTIONS, PREPARED, SPLIT, HISTORY,
+    VISITS, CHANGES, LEDGER, PREDICTIONS, END_TO_END, PREPARED, SPLIT, HISTORY,
 )}  # fmt: skip

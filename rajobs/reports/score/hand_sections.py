@@ -1,10 +1,12 @@
 """The sections of score's page about hands (scores, review queue with overlays, progression) and clinical findings."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
 
+from rajobs.learning.judging.review import Reviewed
 from rajobs.records.svdh import HIGHEST
 from rajobs.reports import figures as draw
 from rajobs.reports.page import (
@@ -32,14 +34,41 @@ Place = tuple[str, int]
 SCORE_NAMES = {"jsn": "narrowing (JSN) score", "erosion": "erosion score"}
 
 
+@dataclass(frozen=True, kw_only=True)
+class ReviewQueue:
+    """What sends hands to review, and what validation expects of it."""
+
+    scale: float = 1.0  # of the documented thresholds of doubt
+    asked: float | None = None  # the error that the user asked for
+    expected: Reviewed | None = None  # None: no validation says it
+
+    @property
+    def paragraphs(self) -> tuple[str, ...]:
+        """What the page says of it."""
+        texts = []
+        if self.asked is not None:
+            scaled = f"thresholds of doubt are {self.scale:.2f} times as documented."
+            every = "no threshold of doubt is low enough on validation: every hand with any doubt is here."
+            texts.append(f"For --review-error {self.asked:g}, {scaled if self.scale else every}")
+        if self.expected is not None:
+            reviewed, caught = (format_percent(share) for share in (self.expected.reviewed, self.expected.caught))
+            texts.append(
+                f"What to expect of this queue: on the models' validation patients, {reviewed} of the hands were so "
+                f"doubtful, and had {caught} of the errors (points by which scores were off). The scores of the other "
+                f"hands were off by {self.expected.error:.2f} on average. This holds for patients like those. Doubts "
+                "that validation could not see, such as the view of a film, send more hands here."
+            )
+        return tuple(texts)
+
+
 def hand_sections(
     hands: HandTally, visits: VisitTally, overlays: Mapping[Place, bytes],
-    corrections: Mapping[Place, tuple[Correction, ...]] = MappingProxyType({}),
+    corrections: Mapping[Place, tuple[Correction, ...]] = MappingProxyType({}), queue: ReviewQueue | None = None,
 ) -> list[Section]:  # fmt: skip
     """Sections for hands, joints and visits; none where no hand was scored."""
     if not hands.hands:
         return []
-    return [_scores(hands), _review(hands, overlays, corrections), *_progression(visits)]
+    return [_scores(hands), _review(hands, overlays, corrections, queue or ReviewQueue()), *_progression(visits)]
 
 
 def _scores(hands: HandTally) -> Section:
@@ -77,9 +106,10 @@ def _figures(hands: HandTally) -> list[Figure]:
 
 
 def _review(
-    hands: HandTally, overlays: Mapping[Place, bytes], corrections: Mapping[Place, tuple[Correction, ...]]
-) -> Section:
-    parts: list[Part] = []
+    hands: HandTally, overlays: Mapping[Place, bytes], corrections: Mapping[Place, tuple[Correction, ...]],
+    queue: ReviewQueue,
+) -> Section:  # fmt: skip
+    parts: list[Part] = [Text(paragraphs=queue.paragraphs)] if queue.paragraphs else []
     for shown, title in ((hands.queue, "Look at these first"), (hands.calm, "Not in doubt")):
         if shown:
             pictures = tuple(

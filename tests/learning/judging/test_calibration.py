@@ -47,9 +47,9 @@ def test_a_threshold_comes_from_validation_alone_and_test_rows_show_how_far_it_h
     assert "jsn.sensitivity_at_90" not in without and "jsn.qwk" in without, "bundles of before have no threshold"
 
 
-@pytest.mark.parametrize(("patients", "most"), [(12, 0.99), (60, 0.93)])
-def test_sets_and_totals_hold_nine_truths_in_ten(patients: int, most: float) -> None:
-    """With few patients more: a bound holds whole patients, and the next one may be unlike all of them."""
+@pytest.mark.parametrize("patients", [12, 60])
+def test_sets_and_totals_hold_nine_truths_in_ten(patients: int) -> None:
+    """With few patients, too: what leaving each out in turn shows is not widened by a patient unlike all of them."""
     inside: dict[str, list[float]] = {"jsn": [], "svdh": []}
     for split in range(12):
         calibration = calibrate(SCORING, answers(1000 + split, patients))
@@ -59,7 +59,7 @@ def test_sets_and_totals_hold_nine_truths_in_ten(patients: int, most: float) -> 
         inside["jsn"].append(of_set.covered["value"])
         inside["svdh"].append(of_total.covered["value"])
         assert of_set.rows == 240 and of_total.rows == 120 and of_set.patients == of_total.patients == 60
-    assert all(0.87 < np.mean(values) < most for values in inside.values()), inside
+    assert all(0.87 < np.mean(values) < 0.93 for values in inside.values()), inside
 
 
 def test_without_nine_patients_there_is_no_set_and_no_interval() -> None:

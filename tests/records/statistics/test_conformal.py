@@ -24,7 +24,7 @@ def test_it_holds_a_new_patient_s_rows_although_a_patient_s_rows_are_alike(patie
         bound = conformal_bound(misfit[number > 0], number[number > 0].astype(np.str_))
         assert bound is not None
         covered.append(np.mean(misfit[number == 0] <= bound))
-    assert 0.88 < np.mean(covered) < 0.95
+    assert 0.87 < np.mean(covered) < 0.93
 
 
 def test_a_set_is_never_empty() -> None:
