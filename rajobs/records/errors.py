@@ -9,6 +9,8 @@ RajobsError
 |   |-- WrongOutput         OUT has another run's output in it
 |   `-- NotThereYet         a planned feature that this version does not have
 |-- StoreError            a store that cannot be reached, read or written: exit status 1
+|   |-- MediumFault         the disk, file system or network below a store fails; retried, then the job ends
+|   `-- Unreadable          one object that may not be read, or is gone; it ends that object, never a job
 |-- DataError             input data that cannot be used: exit status 1
 |   |-- BadBundle           a model bundle whose files or hashes do not fit
 |   `-- TooManyRejects      more rejects than --max-rejects allows
@@ -81,6 +83,14 @@ class StoreError(RajobsError):
     """A store cannot be reached, read or written."""
 
 
+class MediumFault(StoreError):
+    """The disk, file system or network below a store fails: no file is to blame, so this is never a reject."""
+
+
+class Unreadable(StoreError):
+    """One object cannot be read: there is no permission, or it is gone."""
+
+
 class DataError(RajobsError):
     """The input data cannot be used."""
 
@@ -103,7 +113,8 @@ REJECT_REASONS = (
     "too-deep",  # archives nested deeper than allowed
     "unsafe-path",  # a member that points outside its archive
     "encrypted",  # a member that needs a password
-    "decoder-crashed",  # the decoder died or ran past its time or memory, twice
+    "decoder-crashed",  # reading it takes too much time, or killed its process twice
+    "unreadable",  # there is no permission to read it, or it was gone when its turn came
     "not-grey-or-colour",  # a sample layout that is neither
     "burned-in-annotation",  # the header says that text is in the pixels
     "no-region",  # ultrasound without a region sequence or mask
@@ -113,7 +124,7 @@ REJECT_REASONS = (
 
 REJECT_STAGES = ("archive", "header", "decode", "region")
 
-IGNORE_REASONS = ("not-an-image", "duplicate", "directory-record")
+IGNORE_REASONS = ("not-an-image", "duplicate", "directory-record", "not-a-file", "outside-link")
 
 
 class Reject(Exception):

@@ -19,6 +19,8 @@ from rajobs.imaging.image import Box, Header, Image, ReadOptions
 from rajobs.imaging.limits import Limits
 from rajobs.records.errors import Reject
 
+_MOST_CHUNKS, _BYTES_PER_CHUNK = 10_000, 256  # of a PNG: so many, and more of them if they are that large
+
 
 def check_wanted(kind: str, options: ReadOptions) -> None:
     """Reject a picture or loop that cannot be read, or of which neither user nor labels say what it shows."""
@@ -77,7 +79,9 @@ def check_complete(data: bytes, kind: str) -> None:
 
 def _check_png(data: bytes) -> None:
     at = 8
-    while at + 12 <= len(data):
+    for _ in range(_MOST_CHUNKS + len(data) // _BYTES_PER_CHUNK):
+        if at + 12 > len(data):
+            break
         length, kind = struct.unpack_from(">I4s", data, at)
         if at + 12 + length > len(data):
             break
@@ -87,6 +91,8 @@ def _check_png(data: bytes) -> None:
         if kind == b"IEND":
             return
         at += 12 + length
+    else:
+        raise Reject("too-large", "decode", "PNG chunks above the limit")
     raise Reject("truncated", "decode", "PNG")
 
 

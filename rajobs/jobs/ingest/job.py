@@ -57,6 +57,7 @@ class IngestRequest:
     ledger: str | None = None
     limit: int | None = None
     max_rejects: float = 0.2
+    follow_links: bool = False  # also those that lead out of a source
     options: ReadOptions = ReadOptions()  # noqa: RUF009 - frozen
     ray: str | None = None
 
@@ -73,7 +74,7 @@ def ingest(request: IngestRequest) -> None:
     if request.ledger:
         check_schema_of_table(open_store(request.ledger), CROSSWALK)
     with LineSpool() as spool:
-        inventory = take_inventory(request.sources, spool)
+        inventory = take_inventory(request.sources, spool, follow_links=request.follow_links)
         file_paths = unique_paths(labels, inventory)
         hints = label_hints(labels, file_paths)
         if not request.ledger:

@@ -1,4 +1,4 @@
-"""One worker of ingest: reads one shard after another, with one decoder child, and puts their parts."""
+"""One worker of ingest: reads one shard after another, through two child processes, and puts their parts."""
 
 import dataclasses
 from collections import Counter
@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rajobs.imaging.archives.shards import Shard, read_members
+from rajobs.imaging.archives.archive_reader import ArchiveReader
+from rajobs.imaging.archives.shards import Shard
+from rajobs.imaging.child_process.limiting import keep_memory
 from rajobs.imaging.image import Image, ReadOptions
 from rajobs.imaging.ingest_rows import EarlierReading, IngestRows, RowBuilder
 from rajobs.imaging.rows import FILM_MODALITIES, RADIOGRAPH, ULTRASOUND_PICTURE
-from rajobs.imaging.sandbox import Decoder, keep_memory
+from rajobs.imaging.sandbox import Decoder
 from rajobs.jobs.ingest.duplicates import UNIQUE_SUFFIX
 from rajobs.jobs.ingest.inventory import entry_hash
 from rajobs.jobs.ingest.label_hints import label_hints
@@ -56,11 +58,17 @@ class IngestWorker:
         self.settings = settings
         self.decoder = Decoder()
         self.decoder.start()
+        self.archives = ArchiveReader()
         self.sources: dict[str, Store] = {}
         self.store = open_store(settings.out)
         self.ledger = open_store(settings.ledger, private=True) if settings.ledger else None
         self.hints = label_hints(read_study_labels(settings.labels), settings.file_paths)
         self.hints_digest = self.hints.digest(self.key)
+
+    def close(self) -> None:
+        """End the child processes, which would else end with this one."""
+        self.decoder.close()
+        self.archives.close()
 
     def __call__(self, item: dict[str, Any]) -> dict[str, Any]:
         shard = Shard.from_json(item["shard"])
@@ -77,7 +85,7 @@ class IngestWorker:
         source = self.sources.setdefault(shard.source, open_store(shard.source))
         suffix = digest([options, self.hints_digest, centre]) if self.hints_digest or centre else options
         name = f"part-{shard.id}" + (f"-{suffix}" if suffix else "")
-        for number, rows in enumerate(builder.build_rows(attempts.watch(read_members(source, shard)))):
+        for number, rows in enumerate(builder.build_rows(attempts.watch(self.archives.members(source, shard)))):
             parts += self._put_rows(name + (f"-{number:04d}" if number else ""), rows)
             undescribed += rows.paths_without_modality
             counts += rows.counts

@@ -65,7 +65,7 @@ def work(source: Path, out: Path, options: ReadOptions | None = None, **how: Any
     ))  # fmt: skip
     for text in shards_of(source, done):
         worker({"shard": text})
-    worker.decoder.close()
+    worker.close()
 
 
 def test_a_mask_brings_back_what_had_no_region(places: tuple[Path, Path]) -> None:
