@@ -19,7 +19,7 @@ class Limits:
     ratio_from: int = MIB
     held_bytes: int = 256 * MIB  # of a nested zip or deflated data set that is read into memory
     members: int = 10_000_000  # of one archive
-    archive_seconds: float = 10.0  # from one member to the next, plus:
+    archive_seconds: float = 6.0  # from one member to the next, plus:
     archive_seconds_per_mib: float = 0.5  # of the archive that is read for it
     header_seconds: float = 5.0  # for all of a file but its pixels, plus:
     header_seconds_per_mib: float = 0.02  # of the file

@@ -37,6 +37,15 @@ class ArchiveReader:
     ) -> None:
         self.close()
 
+    def start(self) -> None:
+        """Start the child before it is needed."""
+        if self._child is None:
+            self._child = Child(_MODULE)
+
+    def peak_bytes(self) -> int:
+        """The child's highest resident memory so far; 0 without a child or where the system does not tell."""
+        return 0 if self._child is None else self._child.peak_bytes()
+
     def close(self) -> None:
         """End the child."""
         if self._child is not None:
@@ -116,8 +125,8 @@ class ArchiveReader:
         self, store: Store, key: str, size: int, request: dict[str, object], buffer: int, limits: Limits
     ) -> Iterator[dict[str, Any]]:
         """What the child answers, with the bytes that it asks for; a child that is not heard to the end is ended."""
-        if self._child is None:
-            self._child = Child(_MODULE)
+        self.start()
+        assert self._child is not None
         child, finished = self._child, False
         try:
             with open_object(store, key, buffer=buffer) as file:

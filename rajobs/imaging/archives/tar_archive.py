@@ -17,7 +17,7 @@ _GNU_SPARSE = b"S"
 _FILES = (b"0", b"\0", b"7", _GNU_SPARSE)
 _FOLDER = b"5"
 _WITHOUT_DATA = (b"1", b"2", b"3", b"4", b"5", b"6")  # links, devices, folders, pipes
-_HEADERS_PER_MEMBER = 4  # at most: long name, long link, pax, and the member's own
+_EXTENSION_BYTES = 4 * MIB  # of headers that extend one member's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,44 +75,52 @@ class SeekableTar(TarStream):
 
 def iterate_members(source: TarStream, limits: Limits, *, stop: int | None = None) -> Iterator[TarMember]:
     """The members from the current position on; read a member's content before asking for the next one."""
-    pax = PaxRecords()
-    name: str | None = None
-    header_start: int | None = None
-    for _ in range(_HEADERS_PER_MEMBER * limits.members):
+    for _ in range(limits.members):
         if stop is not None and source.position >= stop:
             return
-        header = _read_header(source)
-        if header is None:
+        member = _read_member_header(source)
+        if member is None:
             return
+        yield member
+        source.skip_to(member.data_start + padded_size(member.size))
+
+
+def _read_member_header(source: TarStream) -> TarMember | None:
+    """The next member by its header and those that extend it, None at the end of the file."""
+    extensions = PaxRecords()
+    start: int | None = None
+    while (header := _read_header(source)) is not None:
         info, block = header
-        header_start = source.position - BLOCK if header_start is None else header_start
         data_start = source.position
-        if info.type in (_LONG_NAME, _LONG_LINK, _PAX, _PAX_GLOBAL):
-            body = _read_extension(source, info.size)
-            if info.type == _LONG_NAME:
-                name = body.split(b"\0")[0].decode("utf-8", "replace")
-            elif info.type == _PAX:
-                pax = pax.add(body)
-            source.skip_to(data_start + padded_size(info.size))
-            continue
-        sparse = pax.sparse
-        if info.type == _GNU_SPARSE:
-            sparse = read_gnu_map(block, source)
-            data_start = source.position
-        size = info.size if pax.size is None else pax.size
-        data_size = 0 if info.type in _WITHOUT_DATA else size
-        in_folder = info.name.endswith("/")
-        yield TarMember(
-            name=pax.name or (info.name if name is None else name),
-            size=data_size,
-            header_start=header_start,
-            data_start=data_start,
-            is_file=info.type in _FILES and not in_folder,
-            is_folder=info.type == _FOLDER or (info.type in _FILES and in_folder),
-            sparse=sparse,
-        )
-        source.skip_to(data_start + padded_size(data_size))
-        pax, name, header_start = PaxRecords(), None, None
+        start = data_start - BLOCK if start is None else start
+        if info.type not in (_LONG_NAME, _LONG_LINK, _PAX, _PAX_GLOBAL):
+            return _make_member(info, block, extensions, start, source)
+        if data_start - start > _EXTENSION_BYTES:
+            raise Reject("too-large", "archive", "tar headers of one member")
+        body = _read_extension(source, info.size)
+        if info.type == _LONG_NAME:
+            extensions = extensions.rename(body)
+        elif info.type == _PAX:
+            extensions = extensions.add(body)
+        source.skip_to(data_start + padded_size(info.size))
+    return None
+
+
+def _make_member(
+    info: tarfile.TarInfo, block: bytes, extensions: PaxRecords, start: int, source: TarStream
+) -> TarMember:
+    is_gnu_sparse, in_folder = info.type == _GNU_SPARSE, info.name.endswith("/")
+    sparse = read_gnu_map(block, source) if is_gnu_sparse else extensions.sparse  # its map lies before the data
+    size = info.size if extensions.size is None else extensions.size
+    return TarMember(
+        name=info.name if extensions.name is None else extensions.name,
+        size=0 if info.type in _WITHOUT_DATA else size,
+        header_start=start,
+        data_start=source.position,
+        is_file=info.type in _FILES and not in_folder,
+        is_folder=info.type == _FOLDER or (info.type in _FILES and in_folder),
+        sparse=sparse,
+    )
 
 
 def _read_header(source: TarStream) -> tuple[tarfile.TarInfo, bytes] | None:

@@ -2,7 +2,7 @@
 
 import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rajobs.imaging.archives.byte_streams import ByteStream
 from rajobs.imaging.limits import Limits
@@ -50,6 +50,10 @@ class PaxRecords:
     size: int | None = None
     sparse: SparseMap | None = None
 
+    def rename(self, body: bytes) -> "PaxRecords":
+        """These records with a name in GNU's form."""
+        return replace(self, name=_as_name(body))
+
     def add(self, body: bytes) -> "PaxRecords":
         """These records with those of a pax header's body."""
         values: dict[bytes, bytes] = {}
@@ -67,8 +71,7 @@ class PaxRecords:
         if real is not None:
             in_data = values.get(b"GNU.sparse.major") == b"1"
             sparse = SparseMap(size=_number(real), parts=_pairs(numbers), in_data=in_data)
-        text = self.name if name is None else name.split(b"\0")[0].decode("utf-8", "replace")
-        return PaxRecords(name=text, size=size, sparse=sparse)
+        return PaxRecords(name=self.name if name is None else _as_name(name), size=size, sparse=sparse)
 
 
 def _pax_records(body: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -82,6 +85,10 @@ def _pax_records(body: bytes) -> Iterator[tuple[bytes, bytes]]:
         key, _, value = body[space + 1 : at + length - 1].partition(b"=")
         yield key, value
         at += length
+
+
+def _as_name(text: bytes) -> str:
+    return text.split(b"\0")[0].decode("utf-8", "replace")
 
 
 def _number(text: bytes) -> int:

@@ -30,6 +30,7 @@ from rajobs.imaging.limits import Limits
 from rajobs.records.errors import Reject
 
 Window = tuple[float, float]
+_FARTHEST = 1e6
 
 
 def decode_images(dicom: DicomFile, limits: Limits) -> Iterator[Image]:
@@ -112,6 +113,7 @@ class GreyTransform:
         if window is not None:
             centre = high - window[0] + 1 if inverted else window[0] - low
             window = (float(centre), float(window[1]))
+            window = window if _is_plausible(window) else None
         if self.padding is not None:
             out = self._blacken_padding(out, stored)
         return out, bits, window
@@ -226,10 +228,15 @@ def _read_padding(dataset: Dataset) -> tuple[int, int] | None:
     return (first, first) if last is None else (min(first, last), max(first, last))
 
 
+def _is_plausible(window: Window) -> bool:
+    """Whether a window can be one of 16-bit values, before or after a rescale."""
+    return abs(window[0]) <= _FARTHEST and 0 < window[1] <= _FARTHEST
+
+
 def _read_window(dataset: Dataset) -> Window | None:
     """The header's first window; without one, the input range of its VOI LUT."""
     centre, width = read_float(dataset, "WindowCenter"), read_float(dataset, "WindowWidth")
-    if centre is not None and width is not None and 1 <= width <= 1e6 and abs(centre) <= 1e6:
+    if centre is not None and width is not None and width >= 1 and _is_plausible((centre, width)):
         return centre, width
     lut = _read_lookup_table(dataset, "VOILUTSequence")
     if lut is None:

@@ -3,7 +3,7 @@
 import io
 from typing import Any
 
-from rajobs.records.errors import StoreError
+from rajobs.records.errors import Unreadable
 from rajobs.records.store.base import Store
 
 
@@ -50,5 +50,5 @@ def open_object(store: Store, key: str, *, buffer: int = 1 << 20) -> io.Buffered
     """An object as a seekable binary file that reads at least `buffer` bytes at a time."""
     entry = store.stat(key)
     if entry is None:
-        raise StoreError(f"an object that was listed is no longer at {store.uri}; start the job again")
+        raise Unreadable(f"an object that was listed is no longer at {store.uri}; start the job again")
     return io.BufferedReader(ObjectFile(store, key, entry.size), buffer_size=buffer)
