@@ -31,6 +31,7 @@ from rajobs.records.errors import Reject
 
 Window = tuple[float, float]
 _FARTHEST = 1e6
+_OVERSHOOT = 1.25  # of the highest stored value, by which a lossy coding may pass it
 
 
 def decode_images(dicom: DicomFile, limits: Limits) -> Iterator[Image]:
@@ -94,7 +95,7 @@ class GreyTransform:
             slope=read_float(dataset, "RescaleSlope") or 1.0,
             intercept=read_float(dataset, "RescaleIntercept") or 0.0,
             padding=_read_padding(dataset),
-            overlays=any(read_int(dataset, tag) for tag in OVERLAY_BIT_POSITIONS),
+            overlays=any(read_int(dataset, tag) is not None for tag in OVERLAY_BIT_POSITIONS),
             window=_read_window(dataset),
         )
 
@@ -128,7 +129,7 @@ class GreyTransform:
         shift = layout.high + 1 - bits
         if shift > 0 and not (unsigned & ((1 << shift) - 1)).any():
             unsigned, raw = unsigned >> shift, raw >> shift  # type: ignore[operator]
-        if self.overlays:
+        if self.overlays or (not layout.signed and _has_drawings(unsigned, bits)):
             unsigned = unsigned & unsigned.dtype.type((1 << bits) - 1)
             raw = unsigned.view(raw.dtype)
         if layout.signed:
@@ -141,7 +142,14 @@ class GreyTransform:
         if not layout.signed:
             if raw.dtype.kind == "i":
                 raw = raw.view(f"u{raw.itemsize}") & ((1 << precision) - 1)
-            return raw, max(layout.stored, int(raw.max()).bit_length()), False
+            stored, highest = layout.stored, int(raw.max())
+            if (
+                self.layout.syntax in transfer_syntaxes.LOSSY
+                and highest >> stored
+                and highest < _OVERSHOOT * (1 << stored)
+            ):
+                raw, highest = np.minimum(raw, (1 << stored) - 1), 0
+            return raw, max(stored, highest.bit_length()), False
         if raw.dtype.kind == "u":
             raw = raw.view(f"i{raw.itemsize}")
         return *_extend_sign(raw, min(precision, layout.stored)), True
@@ -166,6 +174,21 @@ class GreyTransform:
             out = out.copy()
             out[is_padding] = 0
         return out
+
+
+def _has_drawings(values: NDArray[Any], bits: int) -> bool:
+    """Whether the bits above the stored ones are drawings, and not samples that need more bits than is stated.
+
+    Samples change little from one to the next. Without their highest bits they jump, with a drawing's bits they jump.
+    """
+    if not int(values.max()) >> bits:
+        return False
+    wide = values.astype(np.int32)
+    return _jumps(wide) > _jumps(wide & ((1 << bits) - 1))
+
+
+def _jumps(values: NDArray[np.int32]) -> int:
+    return sum(int(np.abs(np.diff(values, axis=axis)).sum(dtype=np.int64)) for axis in (0, 1))
 
 
 def _extend_sign(raw: NDArray[Any], bits: int) -> tuple[NDArray[Any], int]:

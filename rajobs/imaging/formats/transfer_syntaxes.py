@@ -40,6 +40,7 @@ COMPRESSED: dict[str, tuple[str, ...]] = {
 
 
 _PADDING = 3  # bytes: what makes a length even, or a multiple of four
+LOSSY = tuple(f"1.2.840.10008.1.2.4.{end}" for end in ("50", "51", "81", "91", "203"))
 
 
 @dataclass(frozen=True, kw_only=True)
