@@ -142,14 +142,10 @@ class GreyTransform:
         if not layout.signed:
             if raw.dtype.kind == "i":
                 raw = raw.view(f"u{raw.itemsize}") & ((1 << precision) - 1)
-            stored, highest = layout.stored, int(raw.max())
-            if (
-                self.layout.syntax in transfer_syntaxes.LOSSY
-                and highest >> stored
-                and highest < _OVERSHOOT * (1 << stored)
-            ):
-                raw, highest = np.minimum(raw, (1 << stored) - 1), 0
-            return raw, max(stored, highest.bit_length()), False
+            highest, most = int(raw.max()), (1 << layout.stored) - 1
+            if layout.syntax in transfer_syntaxes.LOSSY and most < highest <= _OVERSHOOT * most:
+                raw, highest = np.minimum(raw, most), most
+            return raw, max(layout.stored, highest.bit_length()), False
         if raw.dtype.kind == "u":
             raw = raw.view(f"i{raw.itemsize}")
         return *_extend_sign(raw, min(precision, layout.stored)), True

@@ -231,12 +231,10 @@ def _unread(key: str, why: str) -> Entry:
 
 def _store_error(action: str, uri: str, error: OSError) -> StoreError:
     """One line without the path of the file (it may be a patient's name)."""
-    kind = StoreError
+    text = f"cannot {action} {uri}: {error.strerror or type(error).__name__}"
     if error.errno in _MEDIUM_FAULTS:
-        kind = MediumFault
-    elif error.errno in _OBJECT_FAULTS:
-        kind = Unreadable
-    return kind(f"cannot {action} {uri}: {error.strerror or type(error).__name__}")
+        return MediumFault(f"{text}; mend the disk or file system, and start the job again: it goes on from here")
+    return Unreadable(text) if error.errno in _OBJECT_FAULTS else StoreError(text)
 
 
 @contextmanager
