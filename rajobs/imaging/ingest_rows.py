@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from rajobs.imaging.archives.archive_members import ArchiveMember
+from rajobs.imaging.child_process.exchange import ExchangeBytes
 from rajobs.imaging.coding import encode, preview
 from rajobs.imaging.image import Header, Ignored, Image
 from rajobs.records.errors import Reject
@@ -21,7 +22,7 @@ PATIENT_BY_FOLDER = "patient_by_folder"
 """Name of the count of images whose patient neither a header nor labels name."""
 
 Rows = list[dict[str, object]]
-Read = Callable[[bytes, str | None], list[Image]]
+Read = Callable[[bytes | ExchangeBytes, str | None], list[Image]]
 """A file's bytes, and what the labels say a picture without a header shows (radiograph, ultrasound), to its images."""
 
 
@@ -212,9 +213,10 @@ def _folder_patient(member: ArchiveMember) -> str:
     return f"folder {member.path.rpartition('/')[0]}"
 
 
-def content_name(data: bytes) -> str:
+def content_name(data: bytes | ExchangeBytes) -> str:
     """What identifies a file without a SOP instance UID: a hash of its bytes."""
-    return f"sha256 {hashlib.sha256(data).hexdigest()}"
+    content = data if isinstance(data, bytes) else data.view()
+    return f"sha256 {hashlib.sha256(content).hexdigest()}"
 
 
 def path_name(key: Key, path: str) -> str:

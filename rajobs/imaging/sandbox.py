@@ -14,7 +14,13 @@ import numpy as np
 
 from rajobs.imaging import file_types
 from rajobs.imaging.child_process.child import ATTEMPTS, Child
-from rajobs.imaging.child_process.exchange import ChildDied, empty_if_large, read_exchange_into, write_exchange
+from rajobs.imaging.child_process.exchange import (
+    ChildDied,
+    ExchangeBytes,
+    empty_if_large,
+    read_exchange_into,
+    write_exchange,
+)
 from rajobs.imaging.formats.reader import header_seconds
 from rajobs.imaging.image import Header, Ignored, Image, ReadOptions
 from rajobs.records.errors import Reject
@@ -25,8 +31,10 @@ _MODULE = "rajobs.imaging.child_process.file_main"
 class Decoder:
     """Reads files in a child process, which is started when first needed and again after it died."""
 
-    def __init__(self) -> None:
+    def __init__(self, members: int | None = None) -> None:
+        """`members` is the exchange file of an ArchiveReader, whose members are then read where they lie."""
         self._child: Child | None = None
+        self._members = members
 
     def __enter__(self) -> "Decoder":
         return self
@@ -39,7 +47,7 @@ class Decoder:
     def start(self) -> None:
         """Start the child before it is needed: it takes a second to be ready."""
         if self._child is None:
-            self._child = Child(_MODULE)
+            self._child = Child(_MODULE, self._members)
 
     def close(self) -> None:
         """End the child."""
@@ -51,9 +59,10 @@ class Decoder:
         """The child's highest resident memory so far; 0 without a child or where the system does not tell."""
         return 0 if self._child is None else self._child.peak_bytes()
 
-    def read(self, data: bytes | memoryview, options: ReadOptions) -> list[Image]:
+    def read(self, data: bytes | ExchangeBytes, options: ReadOptions) -> list[Image]:
         """All images of a file, or its Reject or Ignored."""
-        if file_types.detect_file_type(bytes(data[: file_types.FILE_HEAD_BYTES])) is None:
+        head = (data if isinstance(data, bytes) else data.view())[: file_types.FILE_HEAD_BYTES]
+        if file_types.detect_file_type(bytes(head)) is None:
             raise Ignored("not-an-image")
         for _ in range(ATTEMPTS):
             self.start()
@@ -67,10 +76,14 @@ class Decoder:
         raise Reject("decoder-crashed", "decode")
 
 
-def _read_images(child: Child, data: bytes | memoryview, options: ReadOptions) -> Iterator[Image]:
+def _read_images(child: Child, data: bytes | ExchangeBytes, options: ReadOptions) -> Iterator[Image]:
     """The images of a file as the child reads them."""
-    write_exchange(child.to_child, data)
-    child.send({"size": len(data), "options": dataclasses.asdict(options)})
+    is_member = isinstance(data, ExchangeBytes)
+    start = data.start if isinstance(data, ExchangeBytes) else 0
+    if isinstance(data, bytes):
+        write_exchange(child.to_child, data)
+    fields = dataclasses.asdict(options)
+    child.send({"size": len(data), "start": start, "is_member": is_member, "options": fields})
     seconds = header_seconds(options.limits, len(data))
     while True:
         answer = child.receive(seconds)

@@ -13,6 +13,7 @@ from rajobs.imaging.archives.byte_streams import ByteStream, DecompressedStream,
 from rajobs.imaging.archives.tar_archive import TarMember, TarStream
 from rajobs.imaging.archives.tar_extensions import LARGEST
 from rajobs.imaging.archives.zip_archive import ZipMember
+from rajobs.imaging.child_process.exchange import ExchangeBytes
 from rajobs.imaging.image import Ignored
 from rajobs.imaging.limits import Limits
 from rajobs.records.errors import Reject
@@ -28,7 +29,7 @@ class ArchiveMember:
     """
 
     path: str
-    data: bytes = b""
+    data: bytes | ExchangeBytes = b""
     reject: Reject | Ignored | None = None
     size: int = 0
 
@@ -203,6 +204,11 @@ def _read_member(
     path: str, source: ByteStream, size: int | None, depth: int, limits: Limits, file: BinaryIO | None = None
 ) -> Iterator[ArchiveMember]:
     """A member, or its members if it is an archive itself."""
+    if isinstance(source, io.BytesIO):
+        content = source.getvalue()  # no copy
+        if file_types.detect_archive_type(content[: file_types.HEAD_BYTES]) is None:
+            yield ArchiveMember(path=path, data=content, size=len(content))
+            return
     try:
         with faults_as_rejects():
             peeked = PeekedStream(source, size)

@@ -9,7 +9,12 @@ from rajobs.imaging import file_types
 from rajobs.imaging.archives.archive_members import ArchiveMember
 from rajobs.imaging.archives.shards import ARCHIVE_ITSELF, Shard, archive_shard, files_shard
 from rajobs.imaging.child_process.child import Child
-from rajobs.imaging.child_process.exchange import ChildDied, empty_if_large, read_exchange, write_exchange
+from rajobs.imaging.child_process.exchange import (
+    ChildDied,
+    ExchangeBytes,
+    empty_if_large,
+    write_exchange,
+)
 from rajobs.imaging.image import Ignored
 from rajobs.imaging.limits import DEFAULT_LIMITS, MIB, Limits
 from rajobs.records.errors import Reject, Unreadable
@@ -26,8 +31,10 @@ _TOGETHER = 64  # small members that come at once; one by one once a child has d
 class ArchiveReader:
     """Splits sources into shards and reads these; a child is started for the first archive, and after one that died."""
 
-    def __init__(self) -> None:
+    def __init__(self, members: int | None = None) -> None:
+        """`members` is an exchange file for members, which then lie there until the next ones are asked for."""
         self._child: Child | None = None
+        self._members = members
 
     def __enter__(self) -> "ArchiveReader":
         return self
@@ -40,7 +47,7 @@ class ArchiveReader:
     def start(self) -> None:
         """Start the child before it is needed."""
         if self._child is None:
-            self._child = Child(_MODULE)
+            self._child = Child(_MODULE, self._members)
 
     def peak_bytes(self) -> int:
         """The child's highest resident memory so far; 0 without a child or where the system does not tell."""
@@ -146,7 +153,7 @@ class ArchiveReader:
                         if "split" in answer:
                             yield answer
             empty_if_large(child.to_child)
-            empty_if_large(child.from_child)
+            empty_if_large(child.shared)
         finally:
             if not finished:
                 self.close()
@@ -156,8 +163,9 @@ class ArchiveReader:
         start = 0
         for member in described:
             assert self._child is not None
-            data = read_exchange(self._child.from_child, member["bytes"], start)
-            start += member["bytes"]
+            lying = ExchangeBytes(handle=self._child.shared, start=start, size=member["bytes"])
+            start += len(lying)
+            data = bytes(lying.view()) if self._members is None else lying
             reject = Reject(*member["reject"]) if member["reject"] else None
             yield ArchiveMember(path=member["path"], data=data, reject=reject, size=member["size"])
 

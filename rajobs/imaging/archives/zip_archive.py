@@ -24,7 +24,7 @@ _EXTRA_MORE = 64  # bytes of extra fields that a member's own header usually has
 _STORED, _DEFLATED, _BZIP2 = 0, 8, 12
 _IN_ZIP64 = 0xFFFFFFFF  # replaces a value that is in the zip64 field
 _SLICE = 1 << 18  # bytes of the central directory that are read at once
-_INFLATE_AT_ONCE = 64 * MIB  # larger members are decompressed as they are read
+_AT_ONCE = 64 * MIB  # larger members are decompressed as they are read
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -300,17 +300,22 @@ class _VerifiedStream:
         return data
 
 
-def _inflate_at_once(file_range: FileRange, member: ZipMember, limits: Limits) -> io.BytesIO:
-    """Inflate a member of moderate size in one call, which is faster, into no more memory than its stated size."""
+def _read_at_once(file_range: FileRange, member: ZipMember, limits: Limits) -> io.BytesIO:
+    """The verified content of a member of moderate size, which is faster, in no more memory than its stated size."""
     if member.size > limits.ratio_from and member.size > limits.ratio * member.compressed:
         raise Reject("too-large", "archive", "compression ratio above the limit")
     data = file_range.read(member.compressed)
     if len(data) < member.compressed:
         raise Reject("truncated", "archive", "compressed data")
     try:
-        return io.BytesIO(deflate_decode(data, raw=True, out=member.size))
+        content = data if member.method == _STORED else deflate_decode(data, raw=True, out=member.size)
     except DeflateError:
         raise Reject("corrupt", "archive", "compressed data") from None
+    if len(content) < member.size:
+        raise Reject("truncated", "archive", "a member ends before its length says")
+    if deflate_crc32(content) != member.crc:
+        raise Reject("corrupt", "archive", "sum of a member")
+    return io.BytesIO(content)
 
 
 def open_member(file: BinaryIO, member: ZipMember, shift: int, limits: Limits) -> tuple[ByteStream, BinaryIO | None]:
@@ -325,13 +330,14 @@ def open_member(file: BinaryIO, member: ZipMember, shift: int, limits: Limits) -
         raise Reject("corrupt", "archive", "header of a member")
     name, extra = struct.unpack_from("<HH", header, 26)
     file_range = FileRange(file, member.offset + shift + _LOCAL_SIZE + name + extra, member.compressed)
-    if member.method == _STORED:
-        if member.compressed != member.size:
-            raise Reject("corrupt", "archive", "lengths of a stored member")
-        return _VerifiedStream(file_range, member), file_range  # type: ignore[return-value]
-    if member.method not in (_DEFLATED, _BZIP2):
+    if member.method == _STORED and member.compressed != member.size:
+        raise Reject("corrupt", "archive", "lengths of a stored member")
+    if member.method not in (_STORED, _DEFLATED, _BZIP2):
         raise Reject("corrupt", "archive", "a compression method that is not read")
-    if member.method == _DEFLATED and 0 < member.size <= _INFLATE_AT_ONCE and 0 < member.compressed <= _INFLATE_AT_ONCE:
-        return _VerifiedStream(_inflate_at_once(file_range, member, limits), member), None
-    content = DecompressedStream(file_range, member.method, limits, compressed_size=member.compressed)
-    return _VerifiedStream(content, member), None
+    if member.method != _BZIP2 and 0 < member.size <= _AT_ONCE and 0 < member.compressed <= _AT_ONCE:
+        content = _read_at_once(file_range, member, limits)
+        return content, content
+    if member.method == _STORED:
+        return _VerifiedStream(file_range, member), file_range  # type: ignore[return-value]
+    stream = DecompressedStream(file_range, member.method, limits, compressed_size=member.compressed)
+    return _VerifiedStream(stream, member), None

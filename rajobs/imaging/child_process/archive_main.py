@@ -35,7 +35,7 @@ _TOGETHER_BYTES = MIB  # of members that are sent at once
 
 def main() -> None:
     """Answer requests until the parent closes the pipe or is gone."""
-    source, target = int(sys.argv[1]), int(sys.argv[2])
+    source, _, target = map(int, sys.argv[1:])
     keep_memory()
     _load_libraries()
     mapped = mapped_bytes()

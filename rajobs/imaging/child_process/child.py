@@ -29,19 +29,23 @@ _PIECE = 1 << 16
 class Child:
     """A child process that runs a module, and the files shared with it."""
 
-    def __init__(self, module: str) -> None:
+    def __init__(self, module: str, shared: int | None = None) -> None:
+        """`shared` is an exchange file of several children, which is left open when this one ends; else its own."""
         self.to_child, self.from_child = open_exchange_file("rajobs-in"), open_exchange_file("rajobs-out")
+        self._owns_shared = shared is None
+        self.shared = open_exchange_file("rajobs-members") if shared is None else shared
+        files = (self.to_child, self.from_child, self.shared)
         self._read_ahead = b""
         environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
         environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         # The same modules as here, even if a cluster's working directory was added to the path at run time.
         environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", module, str(self.to_child), str(self.from_child)],
+            [sys.executable, "-m", module, *map(str, files)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # decoders print what they read, header text included
-            pass_fds=(self.to_child, self.from_child),
+            pass_fds=files,
             env=environment,
         )
 
@@ -55,8 +59,8 @@ class Child:
                 pipe.close()
             except BrokenPipeError:
                 continue  # what was left in the pipe's buffer is not needed
-        os.close(self.to_child)
-        os.close(self.from_child)
+        for handle in (self.to_child, self.from_child, *((self.shared,) if self._owns_shared else ())):
+            os.close(handle)
 
     def peak_bytes(self) -> int:
         """The highest resident memory so far; 0 where the system does not tell."""

@@ -3,6 +3,7 @@
 import mmap
 import os
 import tempfile
+from dataclasses import dataclass
 
 from rajobs.imaging.limits import MIB
 
@@ -42,20 +43,27 @@ def read_exchange_into(handle: int, buffer: memoryview) -> None:
         at += count
 
 
-def read_exchange(handle: int, size: int, start: int = 0) -> bytes:
-    """So many bytes of an exchange file from its start, or from another byte."""
-    data = os.pread(handle, size, start)
-    while len(data) < size:
-        more = os.pread(handle, size - len(data), start + len(data))
-        if not more:
-            raise ChildDied
-        data += more
-    return data
+def map_exchange(handle: int, size: int, start: int = 0) -> memoryview:
+    """Bytes of an exchange file without a copy: until it is written again."""
+    if not size:
+        return memoryview(b"")
+    return memoryview(mmap.mmap(handle, start + size, prot=mmap.PROT_READ))[start:]
 
 
-def map_exchange(handle: int, size: int) -> memoryview:
-    """The first `size` bytes of an exchange file, without a copy: until it is written again."""
-    return memoryview(mmap.mmap(handle, size, prot=mmap.PROT_READ)) if size else memoryview(b"")
+@dataclass(frozen=True, kw_only=True)
+class ExchangeBytes:
+    """Bytes that lie in an exchange file, until it is written again: another child can read them there."""
+
+    handle: int
+    start: int
+    size: int
+
+    def __len__(self) -> int:
+        return self.size
+
+    def view(self) -> memoryview:
+        """The bytes, without a copy."""
+        return map_exchange(self.handle, self.size, self.start)
 
 
 def empty_if_large(handle: int) -> None:

@@ -24,7 +24,7 @@ from rajobs.records.errors import Reject
 
 def main() -> None:
     """Answer requests until the parent closes the pipe or is gone."""
-    source, target = int(sys.argv[1]), int(sys.argv[2])
+    source, target, members = map(int, sys.argv[1:])
     keep_memory()
     _load_decoders()
     mapped = mapped_bytes()
@@ -32,7 +32,8 @@ def main() -> None:
         request = receive()
         options = _options_from_json(request["options"])
         limit_memory(mapped, options.limits)
-        _answer(map_exchange(source, request["size"]), options, target)
+        handle = members if request["is_member"] else source
+        _answer(map_exchange(handle, request["size"], request["start"]), options, target)
 
 
 def _load_decoders() -> None:

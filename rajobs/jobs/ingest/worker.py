@@ -1,6 +1,7 @@
 """One worker of ingest: reads one shard after another, through two child processes, and puts their parts."""
 
 import dataclasses
+import os
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import Any
 
 from rajobs.imaging.archives.archive_reader import ArchiveReader
 from rajobs.imaging.archives.shards import Shard
+from rajobs.imaging.child_process.exchange import ExchangeBytes, open_exchange_file
 from rajobs.imaging.child_process.limiting import keep_memory
 from rajobs.imaging.image import Image, ReadOptions
 from rajobs.imaging.ingest_rows import EarlierReading, IngestRows, RowBuilder
@@ -56,9 +58,9 @@ class IngestWorker:
         self.key = Key.of_node(settings.key_env, settings.fingerprint)
         keep_memory()
         self.settings = settings
-        self.decoder = Decoder()
+        self.members = open_exchange_file("rajobs-members")
+        self.decoder, self.archives = Decoder(self.members), ArchiveReader(self.members)
         self.decoder.start()
-        self.archives = ArchiveReader()
         self.sources: dict[str, Store] = {}
         self.store = open_store(settings.out)
         self.ledger = open_store(settings.ledger, private=True) if settings.ledger else None
@@ -69,6 +71,7 @@ class IngestWorker:
         """End the child processes, which would else end with this one."""
         self.decoder.close()
         self.archives.close()
+        os.close(self.members)
 
     def __call__(self, item: dict[str, Any]) -> dict[str, Any]:
         shard = Shard.from_json(item["shard"])
@@ -136,7 +139,7 @@ class IngestWorker:
             return self.settings.centre
         return read_marker(self.store, shard).centre
 
-    def _read(self, data: bytes, shows: str | None) -> list[Image]:
+    def _read(self, data: bytes | ExchangeBytes, shows: str | None) -> list[Image]:
         options = self.settings.options
         if options.pictures is None and shows is not None:
             options = dataclasses.replace(options, pictures=shows)
