@@ -110,8 +110,8 @@ class ArchiveReader:
         """The members of an archive's shard; if the child dies of one, the archive's reject comes last."""
         count, reject = 0, Reject("decoder-crashed", "archive")
         for together in (_TOGETHER, 1):
-            request = {"job": "read", "kind": shard.kind, "key": shard.key, "members": shard.members}
-            request |= {"skip": count, "together": together}
+            request: dict[str, object] = {"job": "read", "kind": shard.kind, "key": shard.key}
+            request |= {"members": shard.members, "skip": count, "together": together}
             try:
                 for answer in self._ask(store, shard.key, shard.size, request, _READ_BUFFER, limits):
                     for member in self._take_members(answer["members"]):

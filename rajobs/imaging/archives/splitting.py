@@ -13,7 +13,8 @@ from rajobs.imaging.archives.archive_members import (
     read_tar_member,
     read_zip_member,
 )
-from rajobs.imaging.archives.tar_archive import BLOCK, SeekableTar, padded_size
+from rajobs.imaging.archives.tar_archive import SeekableTar, padded_size
+from rajobs.imaging.archives.tar_extensions import BLOCK
 from rajobs.imaging.limits import Limits
 from rajobs.records.errors import Reject
 

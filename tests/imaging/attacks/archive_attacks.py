@@ -174,7 +174,7 @@ def tiny_pax_records() -> bytes:
 
 
 def many_pax_headers() -> bytes:
-    return gzip.compress(member("pax", b"5 a=\n" * (MIB // 5), b"x") * 300 + tar(1), 1)
+    return gzip.compress(member("pax", b"5 a=\n" * (MIB // 5), b"x") * 30 + tar(1), 1)
 
 
 def empty_streams() -> bytes:
@@ -186,7 +186,7 @@ def stored_zeros_in_tar() -> bytes:
 
 
 def many_folders() -> bytes:
-    return gzip.compress(b"".join(header(f"{n}/", 0, b"5") for n in range(50_000)) + tar(1), 1)
+    return gzip.compress(b"".join(header(f"{n}/", 0, b"5") for n in range(5_000)) + tar(1), 1)
 
 
 ATTACKS: tuple[Attack, ...] = (
@@ -242,7 +242,7 @@ ATTACKS: tuple[Attack, ...] = (
     one_file("pax-records.tar", tiny_pax_records, in_tar("pax-records.tar", 1)),
     one_file("pax-headers.tgz", many_pax_headers, TOO_LARGE),
     one_file("streams.gz", empty_streams, {"streams.gz!/streams": TOO_LARGE}),
-    one_file("zeros.tgz", stored_zeros_in_tar, in_tar("zeros.tgz", 1)),
+    one_file("zeros.tgz", stored_zeros_in_tar, in_tar("zeros.tgz", 1), long=True),
     one_file("folders.tgz", many_folders, in_tar("folders.tgz", 1)),
     one_file("nest-of-time.zip", lambda: nested(a=empty_streams(), b=a_film(1)), {
         "nest-of-time.zip!/a!/a": TOO_LARGE, "nest-of-time.zip!/b": IMAGE,

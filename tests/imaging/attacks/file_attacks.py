@@ -38,9 +38,9 @@ def jpeg_with(junk: bytes) -> bytes:
 
 def jpeg_of_scans() -> bytes:
     """A progressive JPEG that repeats its last scan, which refines every coefficient of a large picture."""
-    data = jpeg(4000, 4000, progressive=True)
+    data = jpeg(1000, 1000, progressive=True)
     last = data.rindex(b"\xff\xda")
-    return data[:-2] + data[last:-2] * 3000 + data[-2:]
+    return data[:-2] + data[last:-2] * 600 + data[-2:]
 
 
 def chunk(kind: bytes, body: bytes = b"") -> bytes:
@@ -79,7 +79,7 @@ def many_values() -> bytes:
 def many_elements() -> bytes:
     plain, element = dicom(film(), bits=12), b"\x09\x00\x00\x10UN\0\0\0\0\0\0"
     at = plain.index(b"\x10\x00\x20\x00LO")
-    return plain[:at] + element * 2_000_000 + plain[at:]
+    return plain[:at] + element * 400_000 + plain[at:]
 
 
 def deflated_in_stored_blocks() -> bytes:
@@ -134,9 +134,10 @@ ATTACKS: tuple[Attack, ...] = (
     one_file("fill.jpg", lambda: jpeg_with(b"\xff" * (64 * MIB)), TOO_LARGE),
     one_file("segments.jpg", lambda: jpeg_with(b"\xff\xe1\0\2" * (8 * MIB)), TOO_LARGE),
     one_file("scans.jpg", jpeg_of_scans, TOO_LARGE),
-    one_file("fill.dcm", lambda: dicom(film(bits=8), syntax=JPEG, frames=[jpeg_with(b"\xff" * (64 * MIB))]), TOO_LARGE),
+    one_file("fill.dcm", lambda: dicom(film(bits=8), syntax=JPEG, frames=[jpeg_with(b"\xff" * (64 * MIB))]), TOO_LARGE,
+             long=True),
     one_file("segments.dcm", lambda: dicom(film(bits=8), syntax=JPEG, frames=[jpeg_with(b"\xff\xe1\0\2" * (8 * MIB))]),
-             TOO_LARGE),
+             TOO_LARGE, long=True),
     one_file("chunks.png", lambda: png_with(chunk(b"teXt") * 4_000_000), TOO_LARGE),
     one_file("some-chunks.png", lambda: png_with(chunk(b"teXt") * 9_000), IMAGE),
     one_file("boxes.mp4", boxes, TOO_LARGE, shows="ultrasound"),
@@ -144,7 +145,7 @@ ATTACKS: tuple[Attack, ...] = (
     one_file("undefined-items.dcm", lambda: many_items(undefined=True), TOO_LARGE),
     one_file("values.dcm", many_values, TOO_LARGE),
     one_file("elements.dcm", many_elements, TOO_LARGE),
-    one_file("stored-blocks.dcm", deflated_in_stored_blocks, "reject:no-pixels", mebibytes=700),
+    one_file("stored-blocks.dcm", deflated_in_stored_blocks, "reject:no-pixels", mebibytes=700, long=True),
     one_file("tiles.dcm", j2k_of_many_tiles, f"{SLOW}|{CORRUPT}|{TRUNCATED}", seconds=150.0, mebibytes=2200, long=True),
     *(
         one_file(f"preamble-{name}.dcm", lambda start=start: preamble(start), IMAGE)  # type: ignore[misc]
