@@ -1,12 +1,14 @@
 """The child process that opens archives for archive_reader.ArchiveReader: it asks its parent for the bytes it needs.
 
-The time from one member to the next is limited: at first by an exception, which ends the innermost archive alone.
+The time from one member to the next is limited, at first by an exception, which ends the innermost archive alone; and
+so is the time for all members together, after which the rest of the archive is given up.
 """
 
 import dataclasses
 import io
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from itertools import count
 from types import FrameType
@@ -29,6 +31,7 @@ from rajobs.records.errors import Reject
 from rajobs.records.store.seekable import SeekableBytes
 
 _GRACE_SECONDS = 5.0  # after the exception; then the process ends
+_STEPS = 10  # that may take all of their time, before the archive is given up
 _LARGEST_PIECE = 64 * MIB  # that is asked for at once
 _TOGETHER_BYTES = MIB  # of members that are sent at once
 
@@ -75,7 +78,11 @@ def _send_members(members: Iterator[ArchiveMember], request: dict[str, Any], tar
         work.start()
         member = next(members, None)
         work.stop()
-        if member is not None and number < request["skip"]:
+        if member is not None and work.is_spent():
+            members = iter(())
+            reject = Reject("too-large", "archive", "work above the limit")
+            member = ArchiveMember(path=request["key"], reject=reject, size=request["size"])
+        elif member is not None and number < request["skip"]:
             continue
         if together and (member is None or len(together) == request["together"] or size >= _TOGETHER_BYTES):
             send({"members": together})
@@ -95,10 +102,19 @@ def _describe_member(member: ArchiveMember) -> dict[str, Any]:
 
 
 class _Work:
-    """The CPU time of the step at hand: more bytes may take more of it."""
+    """The CPU time of the step at hand, and of all steps: more bytes may take more of it."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits, self._runs = limits, False
+        self._left = _STEPS * limits.archive_seconds
+        self._last = time.process_time()
+
+    def is_spent(self) -> bool:
+        """Whether the archive has taken more time than all of it may take."""
+        now = time.process_time()
+        self._left -= now - self._last
+        self._last = now
+        return self._left < 0
 
     def start(self) -> None:
         self._runs = True
@@ -114,8 +130,10 @@ class _Work:
         return stop_timer() if self._runs else 0.0
 
     def go_on(self, left: float, earned_bytes: int) -> None:
+        earned = self._limits.archive_seconds_per_mib * earned_bytes / MIB
+        self._left += 2 * earned
         if self._runs:
-            start_timer(max(left, 1e-3) + self._limits.archive_seconds_per_mib * earned_bytes / MIB)
+            start_timer(max(left, 1e-3) + earned)
 
     def _end_step(self, number: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGPROF, signal.SIG_DFL)

@@ -15,6 +15,7 @@ import pytest
 from rajobs.imaging.archives.archive_reader import ArchiveReader
 from rajobs.imaging.limits import DEFAULT_LIMITS
 from rajobs.records.store import open_store
+from tests.imaging.attacks.archive_attacks import header
 
 
 def make_zip(members, method=zipfile.ZIP_DEFLATED):
@@ -199,6 +200,17 @@ def test_hostile_members_are_rejected(reader, tmp_path):
         "bomb.zip!/fine": b"6",
         "bomb.tar.gz": "too-large",
     }
+
+
+def test_an_archive_of_slow_archives_is_given_up_as_a_whole(reader, tmp_path):
+    folders = b"".join(header(f"{n}/", 0, b"5") for n in range(3000))
+    slow = gzip.compress(folders)
+    store = make_store(tmp_path, {"many.zip": make_zip({f"{n:02}.tgz": slow for n in range(40)} | {"z": b"film"})})
+    outcomes = by_path(read_everything(reader, store, replace(DEFAULT_LIMITS, archive_seconds=0.02)))
+    assert 5 < sum(reason == "too-large" for path, reason in outcomes.items() if path.startswith("many.zip!/")) < 40
+    assert outcomes["many.zip"] == "too-large" and "many.zip!/z" not in outcomes
+    few = make_store(tmp_path / "few", {"few.zip": make_zip({"0.tgz": slow, "1.tgz": slow, "z": b"film"})})
+    assert by_path(read_everything(reader, few)) == {"few.zip!/z": b"film"}, "folders alone are no members"
 
 
 def test_archives_on_s3_are_read_by_ranges(reader, bucket, monkeypatch):

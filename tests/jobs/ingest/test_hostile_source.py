@@ -15,8 +15,18 @@ from tests.imaging.attacks.run import ATTACKS
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("here")]
 
 NAMES = (
-    *("pax-size.tar", "base-256.tar", "size.zip", "offset.zip", "names.tar", "twice.tar", "sparse-gnu.tar", "hidden.zip"),
-    *("streams.gz", "first-day.dcm", "tiny-slope.dcm", "preamble-pk.dcm", "rle-bomb.dcm", "pipe", "links", "latin"),
+    *("pax-size.tar", "base-256.tar", "size.zip", "offset.zip", "names.tar", "twice.tar", "sparse-gnu.tar"),
+    *(
+        "hidden.zip",
+        "streams.gz",
+        "first-day.dcm",
+        "tiny-slope.dcm",
+        "preamble-pk.dcm",
+        "rle-bomb.dcm",
+        "pipe",
+        "links",
+        "latin",
+    ),
 )
 CANARY = "CANARY-ward-7"
 
