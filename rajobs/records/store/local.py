@@ -231,10 +231,12 @@ def _unread(key: str, why: str) -> Entry:
 
 def _store_error(action: str, uri: str, error: OSError) -> StoreError:
     """One line without the path of the file (it may be a patient's name)."""
-    text = f"cannot {action} {uri}: {error.strerror or type(error).__name__}"
+    why = error.strerror or type(error).__name__
     if error.errno in _MEDIUM_FAULTS:
-        return MediumFault(f"{text}; mend the disk or file system, and start the job again: it goes on from here")
-    return Unreadable(text) if error.errno in _OBJECT_FAULTS else StoreError(text)
+        return MediumFault(
+            f"cannot {action} {uri}: {why}; mend the disk or file system, and start the job again: it goes on from here"
+        )
+    return (Unreadable if error.errno in _OBJECT_FAULTS else StoreError)(f"cannot {action} {uri}: {why}")
 
 
 @contextmanager
