@@ -47,7 +47,7 @@ def main() -> None:
         limits = Limits(**request["limits"])
         limit_memory(mapped, limits)
         work = _Work(limits)
-        file: BinaryIO = io.BufferedReader(_ParentFile(source, request["size"], work), buffer_size=request["buffer"])  # type: ignore[assignment]
+        file: BinaryIO = io.BufferedReader(_ParentFile(source, request["size"], work), buffer_size=request["buffer"])
         if request["job"] == "split":
             work.start()
             split = split_archive(file, request["kind"], request["max_bytes"], request["max_members"], limits)
@@ -90,6 +90,7 @@ def _send_members(members: Iterator[ArchiveMember], request: dict[str, Any], tar
             together, size = [], 0
         if member is None:
             return
+        assert isinstance(member.data, bytes)
         write_exchange(target, member.data, size)
         together.append(_describe_member(member))
         size += len(member.data)

@@ -55,7 +55,8 @@ class Elements:
 
 def read_elements(data: memoryview, wanted: frozenset[int], tables: frozenset[int], limits: Limits) -> Elements:
     """The wanted top-level elements before the pixel data, and the pixel data; `tables` may be long."""
-    start = 132 if data[128:132] == b"DICM" or data[132:140] == META_START else 0
+    head = bytes(data[128:140])
+    start = 132 if head[:4] == b"DICM" or head[4:] == META_START else 0
     meta, start = _read_meta(data, start, limits)
     syntax = meta.get(_SYNTAX, "")
     content = data
@@ -104,7 +105,7 @@ def _read_meta(data: memoryview, start: int, limits: Limits) -> tuple[dict[int, 
     parser = _ElementParser(data, start, implicit=False, little=True, limits=limits)
     meta: dict[int, str] = {}
     stop = start
-    if data[start : start + 2] != b"\x02\x00":
+    if bytes(data[start : start + 2]) != b"\x02\x00":
         return meta, stop
     for element in parser.top_level(only_group=2):
         stop = element.stop
