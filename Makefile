@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test test-fast check audit docs format lock builtin bench-ingest bench-learning bench-train bench-scans \
-	soak soak-ingest soak-score clean
+	soak soak-ingest soak-score attack clean
 
 $(VENV)/ready: requirements.lock pyproject.toml
 	rm -rf $(VENV)
@@ -72,6 +72,9 @@ bench-scans: $(VENV)/ready  # scans beside readers, 002's loop and its leak, the
 	$(BIN)/python benchmarks/recipes/scan_grading.py bench/scans
 	$(BIN)/python benchmarks/recipes/scan_drawings.py bench/drawings
 	$(BIN)/python benchmarks/recipes/clinic_pictures.py bench/clinic
+
+attack: $(VENV)/ready  # hostile and odd inputs: the fate, time and memory of every object in them
+	$(BIN)/python -m tests.imaging.attacks.run
 
 clean:
 	rm -rf $(VENV) demo build dist

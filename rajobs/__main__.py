@@ -125,6 +125,7 @@ def phantom(
     "--ultrasound-regions", default="tagged", show_default=True, metavar="tagged|all|FILE",
     help="Keep only tagged regions, or everything, or, for machines without tags, the regions of a mask FILE.",
 )  # fmt: skip
+@click.option("--follow-links", is_flag=True, help="Follow links that lead out of SRC; else they are ignored.")
 @click.option("--keep-burned-in", is_flag=True, help="Keep films whose header says that their pixels contain text.")
 @ray_option
 @take_over_option

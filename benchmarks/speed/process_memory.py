@@ -8,7 +8,7 @@ from types import TracebackType
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 EVERY = 0.2  # seconds
-DECODER = b"rajobs.imaging.decoder_process"
+DECODER = b"rajobs.imaging.child_process"
 
 
 @dataclass(kw_only=True)

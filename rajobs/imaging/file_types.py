@@ -6,6 +6,7 @@ LOOPS = ("avi", "mp4")
 OTHER = "other"  # a picture or loop in a coding that is not read
 DAMAGED = "damaged"  # once a DICOM file or a picture, but its first bytes were changed, moved or cut off
 HEAD_BYTES = 512  # the first bytes, by which an archive is recognised
+FILE_HEAD_BYTES = 1024  # those by which a file is
 
 _PICTURE_SIGNATURES = (
     (b"\x89PNG\r\n\x1a\n", "png"),
@@ -50,7 +51,7 @@ def detect_file_type(data: bytes) -> str | None:
 
 
 def _is_damaged(data: bytes) -> bool:
-    head = data[:1024]
+    head = data[:FILE_HEAD_BYTES]
     if head and not any(head[:_ZERO_BYTES]):
         return True  # an empty preamble without the mark that should follow it
     moved = META_START in head or b"DICM\x02\x00" in head
@@ -86,7 +87,9 @@ def _is_bare_dicom(data: bytes) -> bool:
 
 
 def detect_archive_type(head: bytes) -> str | None:
-    """zip, tar, gzip, bzip2, xz or None, by the first HEAD_BYTES bytes."""
+    """zip, tar, gzip, bzip2, xz or None, by the first HEAD_BYTES bytes; a DICOM file may begin with anything."""
+    if head[128:132] == b"DICM":
+        return None
     for signature, kind in _ARCHIVE_SIGNATURES:
         if head.startswith(signature):
             return kind
@@ -94,7 +97,7 @@ def detect_archive_type(head: bytes) -> str | None:
 
 
 def _is_tar(head: bytes) -> bool:
-    if len(head) < HEAD_BYTES or head[128:132] == b"DICM":
+    if len(head) < HEAD_BYTES:
         return False
     if head[257:262] == b"ustar":
         return True

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from rajobs.imaging.archives.archive_members import ArchiveMember
+from rajobs.imaging.child_process.exchange import ExchangeBytes
 from rajobs.imaging.coding import encode, preview
 from rajobs.imaging.image import Header, Ignored, Image
 from rajobs.records.errors import Reject
@@ -21,7 +22,7 @@ PATIENT_BY_FOLDER = "patient_by_folder"
 """Name of the count of images whose patient neither a header nor labels name."""
 
 Rows = list[dict[str, object]]
-Read = Callable[[bytes, str | None], list[Image]]
+Read = Callable[[bytes | ExchangeBytes, str | None], list[Image]]
 """A file's bytes, and what the labels say a picture without a header shows (radiograph, ultrasound), to its images."""
 
 
@@ -92,7 +93,7 @@ class RowBuilder:
                 raise member.reject
             images = self.read(member.data, self._find_shown(member))
             header = images[0].header
-            image_rows = [self._image_row(image, member) for image in images]
+            image_rows = self._image_rows(images, member)
             ids = [str(row["image_id"]) for row, _ in image_rows]
             if ids[0] in image_ids:
                 raise Ignored("duplicate")
@@ -114,6 +115,14 @@ class RowBuilder:
             rows.ignored.append({**place, "reason": ignored.reason})
             rows.counts[f"ignored:{ignored.reason}"] += 1
         rows.crosswalk.append(self._crosswalk_row(source, member, header, ids))
+
+    def _image_rows(self, images: list[Image], member: ArchiveMember) -> list[tuple[dict[str, object], int]]:
+        try:
+            return [self._image_row(image, member) for image in images]
+        except MemoryError:
+            raise Reject("too-large", "decode", "memory") from None
+        except Exception as error:  # noqa: BLE001 - what a file says or shows must not end the job
+            raise Reject("corrupt", "decode", type(error).__name__) from None
 
     def _image_row(self, image: Image, member: ArchiveMember) -> tuple[dict[str, object], int]:
         """An image's row, and the number of bytes of its coded pixels."""
@@ -179,15 +188,14 @@ class RowBuilder:
     def _crosswalk_row(
         self, source: str, member: ArchiveMember, header: Header | None, ids: list[str]
     ) -> dict[str, object]:
-        path = member.path.encode(errors="surrogateescape").decode(errors="replace")  # a name may not be UTF-8
-        row: dict[str, object] = {"source": source, "path": path, "image_ids": ids}
+        row: dict[str, object] = {"source": source, "path": _as_text(member.path), "image_ids": ids}
         if header is None:
             return row
         patient, earlier = self._find_patient(header, member), self._find_earlier(header, member)
         return {
             **row,
             "patient": earlier.patient if earlier else self.key.pseudonym("patient", patient),
-            "patient_id": earlier.patient_id if earlier else patient,
+            "patient_id": earlier.patient_id if earlier else _as_text(patient),
             "sop_uid": header.sop_uid,
             "exam_uid": header.study_uid,
             "series_uid": header.series_uid,
@@ -195,14 +203,20 @@ class RowBuilder:
         }
 
 
+def _as_text(name: str) -> str:
+    """A name that may stand in a table: a file's need not be UTF-8."""
+    return name.encode(errors="surrogateescape").decode(errors="replace")
+
+
 def _folder_patient(member: ArchiveMember) -> str:
     """Whom pictures of a folder belong to where nothing names their patient."""
     return f"folder {member.path.rpartition('/')[0]}"
 
 
-def content_name(data: bytes) -> str:
+def content_name(data: bytes | ExchangeBytes) -> str:
     """What identifies a file without a SOP instance UID: a hash of its bytes."""
-    return f"sha256 {hashlib.sha256(data).hexdigest()}"
+    content = data if isinstance(data, bytes) else data.view()
+    return f"sha256 {hashlib.sha256(content).hexdigest()}"
 
 
 def path_name(key: Key, path: str) -> str:

@@ -19,8 +19,14 @@ class Limits:
     ratio_from: int = MIB
     held_bytes: int = 256 * MIB  # of a nested zip or deflated data set that is read into memory
     members: int = 10_000_000  # of one archive
+    archive_seconds: float = 6.0  # from one member to the next, plus:
+    archive_seconds_per_mib: float = 0.5  # of the archive that is read for it
+    header_seconds: float = 5.0  # for all of a file but its pixels, plus:
+    header_seconds_per_mib: float = 0.02  # of the file
     header_reads: int = 300_000  # elements of a DICOM header: about 0.3 s
+    sequence_items: int = 5000  # of a header's sequence that is parsed, those nested in it included
     header_value: int = 4 * MIB  # bytes of a header's sequence or table that is parsed
+    header_text: int = 64 * 1024  # bytes of any other value
     pixels: int = 200_000_000  # of a frame
     frames: int = 2000
     decoded_bytes: int = 2 * GIB  # of all frames of a file

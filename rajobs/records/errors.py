@@ -11,7 +11,8 @@ RajobsError
 |   `-- LeaseHeld           another driver is at work on OUT
 |-- StoreError            a store that cannot be reached, read or written: exit status 1
 |   |-- MediumFault         the disk, file system or network below a store fails; retried, then the job ends
-|   `-- MissingParts        parts of a table that are gone, or not as they were written
+|   |-- MissingParts        parts of a table that are gone, or not as they were written
+|   `-- Unreadable          one object that may not be read, or is gone; it ends that object, never a job
 |-- LeaseLost             another driver has taken OUT over: exit status 1
 |-- DataError             input data that cannot be used: exit status 1
 |   |-- BadBundle           a model bundle whose files or hashes do not fit
@@ -89,6 +90,10 @@ class MediumFault(StoreError):
     """The disk, file system or network below a store fails: no file is to blame, so this is never a reject."""
 
 
+class Unreadable(StoreError):
+    """One object cannot be read: there is no permission, or it is gone."""
+
+
 class MissingParts(StoreError):
     """Parts of a table are gone from the store, or not as they were written."""
 
@@ -123,7 +128,8 @@ REJECT_REASONS = (
     "too-deep",  # archives nested deeper than allowed
     "unsafe-path",  # a member that points outside its archive
     "encrypted",  # a member that needs a password
-    "decoder-crashed",  # the decoder died or ran past its time or memory, twice
+    "decoder-crashed",  # reading it takes too much time, or killed its process twice
+    "unreadable",  # there is no permission to read it, or it was gone when its turn came
     "not-grey-or-colour",  # a sample layout that is neither
     "burned-in-annotation",  # the header says that text is in the pixels
     "no-region",  # ultrasound without a region sequence or mask
@@ -133,7 +139,7 @@ REJECT_REASONS = (
 
 REJECT_STAGES = ("archive", "header", "decode", "region")
 
-IGNORE_REASONS = ("not-an-image", "duplicate", "directory-record")
+IGNORE_REASONS = ("not-an-image", "duplicate", "directory-record", "not-a-file", "outside-link")
 
 
 class Reject(Exception):

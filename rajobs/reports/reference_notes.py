@@ -38,7 +38,8 @@ REJECT_ADVICE: Mapping[str, str] = MappingProxyType({
     "too-deep": "Unpack the outer archives and name the inner ones as SRC.",
     "unsafe-path": "Pack the archive again with relative paths that stay inside it.",
     "encrypted": "Decrypt the archive first; no password is asked for.",
-    "decoder-crashed": "Convert the file with another tool, or leave it out. It was tried twice.",
+    "decoder-crashed": "Convert the file with another tool, or leave it out: reading it was ended.",
+    "unreadable": "Give the job's user permission to read it, or copy it again, and ingest again.",
     "not-grey-or-colour": "Have it exported as grey of 8 or 16 bits, or as colour of 8 bits.",
     "burned-in-annotation": "Look at the films. `--keep-burned-in` takes them in where the text names nobody.",
     "no-region": "Give `--ultrasound-regions FILE` (a mask for each machine), or `all` where screens name nobody.",
@@ -50,5 +51,7 @@ IGNORE_MEANINGS: Mapping[str, tuple[str, str]] = MappingProxyType({
     "not-an-image": ("text, reports and other files without pixels", "Nothing."),
     "duplicate": ("the same image is there from another file", "Nothing: one of the copies is kept."),
     "directory-record": ("a DICOMDIR", "Nothing: the files it lists are read for themselves."),
+    "not-a-file": ("a pipe, a socket, a device or a link that leads nowhere", "Nothing."),
+    "outside-link": ("a link that leads out of SRC", "Name what it leads to as another SRC, or give `--follow-links`."),
 })  # fmt: skip
 """Meaning and advice."""

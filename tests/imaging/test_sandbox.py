@@ -97,7 +97,7 @@ def test_a_killed_child_is_replaced_and_its_file_is_read():
     data = dicom(image, syntax=J2K, bits=12, frames=[encode_j2k(image)])
     with Decoder() as decoder:
         decoder.read(data, ReadOptions())
-        os.kill(decoder._child._process.pid, signal.SIGKILL)
+        os.kill(decoder._child.process.pid, signal.SIGKILL)
         assert np.array_equal(decoder.read(data, ReadOptions())[0].pixels, image)
 
 
@@ -117,8 +117,9 @@ def test_the_child_ends_with_its_parent_and_gets_no_secrets(monkeypatch):
     monkeypatch.setenv("RAJOBS_KEY", "canary")
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from rajobs.imaging.sandbox import _Child\n"
-        "child = _Child(); print(child._process.pid, flush=True); sys.stdin.read()"
+        "from rajobs.imaging.child_process.child import Child\n"
+        "child = Child('rajobs.imaging.child_process.file_main')\n"
+        "print(child.process.pid, flush=True); sys.stdin.read()"
     )
     root = str(Path(sandbox.__file__).parents[2])
     parent = subprocess.Popen([sys.executable, "-c", code, root], stdin=subprocess.PIPE, stdout=subprocess.PIPE)

@@ -46,8 +46,8 @@ def _map_in_turn(
                 raise cluster.WorkerFailed(answer["failed"])
             yield json.loads(answer["answer"])
     finally:
-        if decoder := getattr(made.worker, "decoder", None):
-            decoder.close()  # a process, which on a cluster ends with its worker's
+        if close := getattr(made.worker, "close", None):
+            close()  # its processes, which on a cluster end with the worker's
 
 
 def _sent(value: Any) -> Any:

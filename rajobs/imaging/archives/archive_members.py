@@ -3,6 +3,7 @@
 import io
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -10,7 +11,10 @@ from rajobs.imaging import file_types
 from rajobs.imaging.archives import tar_archive, zip_archive
 from rajobs.imaging.archives.byte_streams import ByteStream, DecompressedStream, PeekedStream, read_all
 from rajobs.imaging.archives.tar_archive import TarMember, TarStream
+from rajobs.imaging.archives.tar_extensions import LARGEST
 from rajobs.imaging.archives.zip_archive import ZipMember
+from rajobs.imaging.child_process.exchange import ExchangeBytes
+from rajobs.imaging.image import Ignored
 from rajobs.imaging.limits import Limits
 from rajobs.records.errors import Reject
 
@@ -19,14 +23,14 @@ WITHIN = "!/"  # between an archive's path and that of a member
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ArchiveMember:
-    """A file of a source, loose or in an archive: its bytes, or the reject that says why there are none.
+    """A file of a source, loose or in an archive: its bytes, or why there are none.
 
     `size` is its length as far as that is known.
     """
 
     path: str
-    data: bytes = b""
-    reject: Reject | None = None
+    data: bytes | ExchangeBytes = b""
+    reject: Reject | Ignored | None = None
     size: int = 0
 
 
@@ -39,6 +43,19 @@ class BrokenArchive(Exception):
     def __init__(self, path: str, reject: Reject) -> None:
         super().__init__(path)
         self.path, self.reject = path, reject
+
+
+@contextmanager
+def faults_as_rejects() -> Iterator[None]:
+    """Whatever reading hostile bytes raises, as a Reject."""
+    try:
+        yield
+    except (Reject, BrokenArchive):
+        raise
+    except MemoryError:
+        raise Reject("too-large", "archive", "memory") from None
+    except Exception as error:  # noqa: BLE001 - a library may raise anything
+        raise Reject("corrupt", "archive", type(error).__name__) from None
 
 
 class ArchiveStream:
@@ -74,9 +91,10 @@ def read_archive(
     `file` is the same archive as a seekable file, where there is one.
     """
     try:
-        if depth > limits.depth:
-            raise Reject("too-deep", "archive")
-        yield from _read_by_type(path, source, depth, limits, file)
+        with faults_as_rejects():
+            if depth > limits.depth:
+                raise Reject("too-deep", "archive")
+            yield from _read_by_type(path, source, depth, limits, file)
     except Reject as reject:
         yield ArchiveMember(path=path, reject=reject)
     except BrokenArchive as broken:
@@ -112,10 +130,13 @@ def _decompressed_name(path: str) -> str:
 
 def _read_zip(path: str, file: BinaryIO, depth: int, limits: Limits) -> Iterator[ArchiveMember]:
     directory = zip_archive.find_directory(file)
-    for _ in zip_archive.iterate_all_members(file, directory, limits):
+    audit = zip_archive.DirectoryAudit(file, directory)
+    for _ in zip_archive.iterate_all_members(file, directory, limits, audit):
         pass  # the Reject for an unsound archive comes after the last entry, so read them all before any content
-    for member in zip_archive.iterate_all_members(file, directory, limits):
+    for member in zip_archive.iterate_members(file, directory.start, directory.stop, 0, limits):
         yield from read_zip_member(path, file, member, directory.shift, depth, limits)
+    if audit.has_gaps():
+        raise Reject("corrupt", "archive", "bytes that belong to no member")
 
 
 def read_zip_member(
@@ -126,11 +147,12 @@ def read_zip_member(
         return
     member_path = f"{path}{WITHIN}{member.name}"
     try:
-        if is_unsafe_path(member.name):
-            raise Reject("unsafe-path", "archive")
-        source, member_file = zip_archive.open_member(file, member, shift, limits)
+        with faults_as_rejects():
+            if is_unsafe_path(member.name):
+                raise Reject("unsafe-path", "archive")
+            source, member_file = zip_archive.open_member(file, member, shift, limits)
     except Reject as reject:
-        yield ArchiveMember(path=member_path, reject=reject, size=member.size)
+        yield ArchiveMember(path=member_path, reject=reject, size=_plausible(member.size))
         return
     yield from _read_member(member_path, source, member.size, depth, limits, member_file)
 
@@ -148,27 +170,54 @@ def read_tar_member(
         return
     member_path = f"{path}{WITHIN}{member.name}"
     if is_unsafe_path(member.name) or not member.is_file:
-        yield ArchiveMember(path=member_path, reject=Reject("unsafe-path", "archive"), size=member.size)
+        yield ArchiveMember(path=member_path, reject=Reject("unsafe-path", "archive"), size=_plausible(member.size))
     elif member.size > limits.member_bytes:
         reject = Reject("too-large", "archive", "a member above the limit")
-        yield ArchiveMember(path=member_path, reject=reject, size=member.size)
+        yield ArchiveMember(path=member_path, reject=reject, size=_plausible(member.size))
+    elif member.sparse is not None:
+        yield from _read_sparse_member(member_path, ArchiveStream(path, source, member.size), member, depth, limits)
     else:
         content = ArchiveStream(path, source, member.size)
         member_file = source.open_range(member.data_start, member.size)
         yield from _read_member(member_path, content, member.size, depth, limits, member_file)
 
 
+def _read_sparse_member(
+    path: str, source: ByteStream, member: TarMember, depth: int, limits: Limits
+) -> Iterator[ArchiveMember]:
+    assert member.sparse is not None
+    try:
+        with faults_as_rejects():
+            data = member.sparse.expand(source.read(member.size), limits)
+    except Reject as reject:
+        yield ArchiveMember(path=path, reject=reject, size=_plausible(member.size))
+        return
+    yield from _read_member(path, io.BytesIO(data), len(data), depth, limits, io.BytesIO(data))
+
+
+def _plausible(size: int) -> int:
+    """A stated size, 0 where it can only be wrong."""
+    return size if size <= LARGEST else 0
+
+
 def _read_member(
     path: str, source: ByteStream, size: int | None, depth: int, limits: Limits, file: BinaryIO | None = None
 ) -> Iterator[ArchiveMember]:
     """A member, or its members if it is an archive itself."""
-    try:
-        peeked = PeekedStream(source, size)
-        if file_types.detect_archive_type(peeked.head) is None:
-            data = read_all(peeked, limits.member_bytes, size)
-            yield ArchiveMember(path=path, data=data, size=len(data))
+    if isinstance(source, io.BytesIO):
+        content = source.getvalue()  # no copy
+        if file_types.detect_archive_type(content[: file_types.HEAD_BYTES]) is None:
+            yield ArchiveMember(path=path, data=content, size=len(content))
             return
+    try:
+        with faults_as_rejects():
+            peeked = PeekedStream(source, size)
+            is_archive = file_types.detect_archive_type(peeked.head) is not None
+            data = b"" if is_archive else read_all(peeked, limits.member_bytes, size)
     except Reject as reject:
-        yield ArchiveMember(path=path, reject=reject, size=size or 0)
+        yield ArchiveMember(path=path, reject=reject, size=_plausible(size or 0))
+        return
+    if not is_archive:
+        yield ArchiveMember(path=path, data=data, size=len(data))
         return
     yield from read_archive(path, peeked, depth + 1, limits, file)

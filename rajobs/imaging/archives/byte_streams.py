@@ -11,6 +11,7 @@ from rajobs.records.errors import Reject
 from rajobs.records.store.seekable import SeekableBytes
 
 _CHUNK = MIB // 4
+_SHORT_STREAMS, _BYTES_PER_STREAM = 10_000, 1024  # compressed streams in a row, and more of them if they hold more
 _LZMA_MEMORY = 128 * MIB
 _ZIP_DEFLATE, _ZIP_BZIP2 = 8, 12  # a zip member's method numbers
 
@@ -47,7 +48,7 @@ class DecompressedStream:
         self._source, self._kind, self._limits = source, kind, limits
         self._decompressor, self._input, self._output = _new_decompressor(kind), b"", b""
         self._left = compressed_size  # bytes of the source that are still to be read; None: until it ends
-        self._bytes_in, self._bytes_out, self._ended = 0, 0, False
+        self._bytes_in, self._bytes_out, self._streams, self._ended = 0, 0, 1, False
 
     def read(self, size: int, /) -> bytes:
         parts, missing = [], size
@@ -98,12 +99,19 @@ class DecompressedStream:
 
     def _start_next_stream(self) -> None:
         """After the end of a gzip, bzip2 or xz stream there may be padding and another stream."""
-        rest = self._decompressor.unused_data or (self._read_source() if isinstance(self._kind, str) else b"")
-        rest = rest.lstrip(b"\0")
-        if isinstance(self._kind, int) or not rest:
+        if isinstance(self._kind, int):
             self._ended = True
-        else:
-            self._decompressor, self._input = _new_decompressor(self._kind), rest
+            return
+        rest = self._decompressor.unused_data or self._read_source()
+        while rest and not rest.strip(b"\0"):
+            rest = self._read_source()
+        if not rest:
+            self._ended = True
+            return
+        self._streams += 1
+        if self._streams > _SHORT_STREAMS + self._bytes_out // _BYTES_PER_STREAM:
+            raise Reject("too-large", "archive", "streams above the limit")
+        self._decompressor, self._input = _new_decompressor(self._kind), rest.lstrip(b"\0")
 
     def _check_ratio(self) -> None:
         if self._bytes_out > self._limits.ratio_from and self._bytes_out > self._limits.ratio * max(1, self._bytes_in):

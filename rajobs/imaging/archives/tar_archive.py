@@ -1,20 +1,23 @@
 """Tar archives by their headers: members are skipped by seeking where the file allows it, else by reading on."""
 
+import io
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from rajobs.imaging.archives.byte_streams import ByteStream, FileRange
+from rajobs.imaging.archives.tar_extensions import BLOCK, LARGEST, PaxRecords, SparseMap, read_gnu_map
 from rajobs.imaging.limits import MIB, Limits
 from rajobs.records.errors import Reject
 
-BLOCK = 512
+_ZEROS = bytes(BLOCK)
 _LONG_NAME, _LONG_LINK, _PAX, _PAX_GLOBAL = b"L", b"K", b"x", b"g"
-_FILES = (b"0", b"\0", b"7")
+_GNU_SPARSE = b"S"
+_FILES = (b"0", b"\0", b"7", _GNU_SPARSE)
 _FOLDER = b"5"
 _WITHOUT_DATA = (b"1", b"2", b"3", b"4", b"5", b"6")  # links, devices, folders, pipes
-_HEADERS_PER_MEMBER = 4  # at most: long name, long link, pax, and the member's own
+_EXTENSION_BYTES = 4 * MIB  # of headers that extend one member's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +30,7 @@ class TarMember:
     data_start: int
     is_file: bool
     is_folder: bool
+    sparse: SparseMap | None = None  # where its content lies in the file that was packed
 
 
 class TarStream:
@@ -54,13 +58,13 @@ class TarStream:
 class SeekableTar(TarStream):
     """A tar in a file that can seek."""
 
-    def __init__(self, file: BinaryIO, position: int, file_size: int) -> None:
+    def __init__(self, file: BinaryIO, position: int) -> None:
         super().__init__(file, position)
-        self._file, self._file_size = file, file_size
+        self._file, self.file_size = file, file.seek(0, io.SEEK_END)
         file.seek(position)
 
     def skip_to(self, position: int) -> None:
-        if position > self._file_size:
+        if position > self.file_size:
             raise Reject("truncated", "archive", "tar")
         self._file.seek(position)  # always: reading a range may have moved the file's position
         self.position = position
@@ -71,49 +75,70 @@ class SeekableTar(TarStream):
 
 def iterate_members(source: TarStream, limits: Limits, *, stop: int | None = None) -> Iterator[TarMember]:
     """The members from the current position on; read a member's content before asking for the next one."""
-    name: str | None = None
-    size: int | None = None
-    header_start = source.position
-    for _ in range(_HEADERS_PER_MEMBER * limits.members):
+    for _ in range(limits.members):
         if stop is not None and source.position >= stop:
             return
-        info = _read_header(source)
-        if info is None:
+        member = _read_member_header(source)
+        if member is None:
             return
+        yield member
+        source.skip_to(member.data_start + padded_size(member.size))
+
+
+def _read_member_header(source: TarStream) -> TarMember | None:
+    """The next member by its header and those that extend it, None at the end of the file."""
+    extensions = PaxRecords()
+    start: int | None = None
+    while (header := _read_header(source)) is not None:
+        info, block = header
         data_start = source.position
-        if info.type in (_LONG_NAME, _LONG_LINK, _PAX, _PAX_GLOBAL):
-            body = _read_extension(source, info.size)
-            if info.type == _LONG_NAME:
-                name = body.split(b"\0")[0].decode("utf-8", "replace")
-            elif info.type == _PAX:
-                name, size = _parse_pax(body, name, size)
-            source.skip_to(data_start + padded_size(info.size))
-            continue
-        data_size = 0 if info.type in _WITHOUT_DATA else info.size if size is None else size
-        yield TarMember(
-            name=info.name if name is None else name,
-            size=data_size,
-            header_start=header_start,
-            data_start=data_start,
-            is_file=info.type in _FILES and not info.name.endswith("/"),
-            is_folder=info.type == _FOLDER or (info.type in _FILES and info.name.endswith("/")),
-        )
-        source.skip_to(data_start + padded_size(data_size))
-        name, size, header_start = None, None, source.position
+        start = data_start - BLOCK if start is None else start
+        if info.type not in (_LONG_NAME, _LONG_LINK, _PAX, _PAX_GLOBAL):
+            return _make_member(info, block, extensions, start, source)
+        if data_start - start > _EXTENSION_BYTES:
+            raise Reject("too-large", "archive", "tar headers of one member")
+        body = _read_extension(source, info.size)
+        if info.type == _LONG_NAME:
+            extensions = extensions.rename(body)
+        elif info.type == _PAX:
+            extensions = extensions.add(body)
+        source.skip_to(data_start + padded_size(info.size))
+    return None
 
 
-def _read_header(source: TarStream) -> tarfile.TarInfo | None:
-    """The next header, None at the end of the archive."""
-    block = source.read(BLOCK)
-    if not block or block == bytes(BLOCK):
+def _make_member(
+    info: tarfile.TarInfo, block: bytes, extensions: PaxRecords, start: int, source: TarStream
+) -> TarMember:
+    is_gnu_sparse, in_folder = info.type == _GNU_SPARSE, info.name.endswith("/")
+    sparse = read_gnu_map(block, source) if is_gnu_sparse else extensions.sparse  # its map lies before the data
+    size = info.size if extensions.size is None else extensions.size
+    return TarMember(
+        name=info.name if extensions.name is None else extensions.name,
+        size=0 if info.type in _WITHOUT_DATA else size,
+        header_start=start,
+        data_start=source.position,
+        is_file=info.type in _FILES and not in_folder,
+        is_folder=info.type == _FOLDER or (info.type in _FILES and in_folder),
+        sparse=sparse,
+    )
+
+
+def _read_header(source: TarStream) -> tuple[tarfile.TarInfo, bytes] | None:
+    """The next header and its block, None at the end of the file: zeros end a tar, but another may follow them."""
+    block, after_zeros = source.read(BLOCK), False
+    while len(block) == BLOCK and block == _ZEROS:
+        block, after_zeros = source.read(BLOCK), True
+    if not block.strip(b"\0"):
         return None
     try:
         info = tarfile.TarInfo.frombuf(block, "utf-8", "replace")
     except tarfile.HeaderError:
+        if after_zeros:
+            raise Reject("corrupt", "archive", "bytes after the end of a tar") from None
         raise Reject("corrupt" if len(block) == BLOCK else "truncated", "archive", "tar header") from None
-    if info.size < 0:
+    if not 0 <= info.size <= LARGEST:
         raise Reject("corrupt", "archive", "tar header")
-    return info
+    return info, block
 
 
 def _read_extension(source: TarStream, size: int) -> bytes:
@@ -129,25 +154,3 @@ def _read_extension(source: TarStream, size: int) -> bytes:
 def padded_size(size: int) -> int:
     """The bytes that content of this size takes in a tar."""
     return -(-size // BLOCK) * BLOCK
-
-
-def _parse_pax(body: bytes, name: str | None, size: int | None) -> tuple[str | None, int | None]:
-    """Name and size from "length key=value" records; the present ones where the records do not name them."""
-    at = 0
-    try:
-        while at < len(body):
-            digits, _, _ = body[at:].partition(b" ")
-            length = int(digits)
-            key, _, value = body[at + len(digits) + 1 : at + length - 1].partition(b"=")
-            if key == b"path":
-                name = value.decode("utf-8", "replace")
-            elif key == b"size":
-                size = int(value)
-            if length <= 0:
-                break
-            at += length
-    except ValueError:
-        raise Reject("corrupt", "archive", "tar header") from None
-    if size is not None and size < 0:
-        raise Reject("corrupt", "archive", "tar header")
-    return name, size

@@ -5,6 +5,7 @@ the next, is therefore rejected before any decoder reads it.
 """
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,10 @@ from rajobs.records.errors import Reject
 
 _FRAME_HEADERS = {0xC0: "dct", 0xC1: "dct", 0xC2: "dct", 0xC3: "lossless", 0xF7: "ls"}
 _UNSUPPORTED_FRAME_HEADERS = {*range(0xC5, 0xD0)} - {0xC8, 0xCC}
+_MOST_PADDING = 64  # bytes behind a codestream
+_MOST_SEGMENTS = 10_000  # before the scan; an ICC profile or Exif data of many megabytes has hundreds
+_MOST_SCANS = 500  # a progressive JPEG has about ten, and each takes as long as the whole picture
+_MOST_FILL_BYTES = 1 << 16  # before one marker
 _WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD8)}
 
 
@@ -36,12 +41,10 @@ def _corrupt(detail: str) -> Reject:
 
 def _strip_padding(data: memoryview) -> memoryview:
     """The codestream without padding bytes; it must end with the end marker, which is FFD9 in all codings."""
-    tail = bytes(data[-64:])
-    unpadded = tail.rstrip(b"\x00")
-    if unpadded.endswith(b"\xff\xd9"):
-        return data[: len(data) - len(tail) + len(unpadded)]
-    if unpadded.endswith(b"\xff\xd9\xff"):  # an odd length padded with FF
-        return data[: len(data) - len(tail) + len(unpadded) - 1]
+    tail = bytes(data[-_MOST_PADDING:])
+    end = tail.rfind(b"\xff\xd9") + 2
+    if end > 1 and not tail[end:].strip(b"\x00\xff"):
+        return data[: len(data) - len(tail) + end]
     raise Reject("truncated", "decode", "codestream without its end marker")
 
 
@@ -80,9 +83,8 @@ def _extract_from_jp2(data: memoryview) -> memoryview:
 def _parse_jpeg(data: memoryview) -> Codestream:
     frame_header: tuple[str, int, int, int, int, bytes] | None = None
     applications: dict[int, bytes] = {}
-    at, marker = 2, 0
-    while marker != 0xDA:
-        marker, body, at = _read_segment(data, at)
+    at = 2
+    for marker, body, at in _read_segments(data):  # noqa: B007 - where the scan begins
         if marker in _FRAME_HEADERS:
             if frame_header:
                 raise _corrupt("two frame headers")
@@ -100,10 +102,24 @@ def _parse_jpeg(data: memoryview) -> Codestream:
     return Codestream(kind=kind, data=data, rows=rows, columns=columns, samples=samples, precision=precision, rgb=rgb)
 
 
+def _read_segments(data: memoryview) -> Iterator[tuple[int, bytes, int]]:
+    """The marker, body and end of each segment up to the first scan's."""
+    at = 2
+    for _ in range(_MOST_SEGMENTS):
+        marker, body, at = _read_segment(data, at)
+        yield marker, body, at
+        if marker == 0xDA:
+            return
+    raise Reject("too-large", "decode", "JPEG segments above the limit")
+
+
 def _read_segment(data: memoryview, at: int) -> tuple[int, bytes, int]:
     """The marker, body and end of the segment at a position."""
-    while at + 1 < len(data) and data[at] == 0xFF and data[at + 1] == 0xFF:
-        at += 1  # fill bytes
+    filled = bytes(data[at : at + _MOST_FILL_BYTES + 2])
+    fill_bytes = len(filled) - len(filled.lstrip(b"\xff")) if filled[:2] == b"\xff\xff" else 1
+    if fill_bytes > _MOST_FILL_BYTES:
+        raise Reject("too-large", "decode", "JPEG fill bytes above the limit")
+    at += max(fill_bytes - 1, 0)
     if at + 4 > len(data) or data[at] != 0xFF:
         raise _corrupt("markers that do not follow each other")
     marker = data[at + 1]
@@ -143,6 +159,8 @@ def _check_scan(data: memoryview, at: int) -> None:
     others = np.flatnonzero((markers < 0xD0) | (markers > 0xD7))
     if not len(others):
         raise Reject("truncated", "decode", "scan without end")
+    if np.count_nonzero(markers == 0xDA) > _MOST_SCANS:
+        raise Reject("too-large", "decode", "JPEG scans above the limit")
     restarts = markers[: others[0]]
     if not np.array_equal(restarts, 0xD0 + np.arange(len(restarts)) % 8):
         raise _corrupt("restart markers out of order")

@@ -21,7 +21,10 @@ from rajobs.records.errors import Reject
 _LONG_VRS = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"))
 _UNDEFINED_LENGTH = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+_ITEM_START = {True: b"\xfe\xff\x00\xe0", False: b"\xff\xfe\xe0\x00"}  # by whether it is little endian
+_DELIMITER = b"\xfe\xff\xdd\xe0\0\0\0\0"
 _INFLATE_STEP = MIB
+_LONGEST_UID = 128  # bytes; 64 by the standard
 _SYNTAX, _CLASS = 0x00020010, 0x00020002
 _PIXELS, _FLOAT_PIXELS = 0x7FE00010, (0x7FE00008, 0x7FE00009)
 
@@ -50,12 +53,13 @@ class Elements:
     is_truncated: bool  # the file ends within an element
 
 
-def read_elements(data: bytes, wanted: frozenset[int], limits: Limits) -> Elements:
-    """The wanted top-level elements before the pixel data, and the pixel data."""
-    start = 132 if data[128:132] == b"DICM" or data[132:140] == META_START else 0
+def read_elements(data: memoryview, wanted: frozenset[int], tables: frozenset[int], limits: Limits) -> Elements:
+    """The wanted top-level elements before the pixel data, and the pixel data; `tables` may be long."""
+    head = bytes(data[128:140])
+    start = 132 if head[:4] == b"DICM" or head[4:] == META_START else 0
     meta, start = _read_meta(data, start, limits)
     syntax = meta.get(_SYNTAX, "")
-    content = memoryview(data)
+    content = data
     if syntax == DEFLATED:
         content, start = memoryview(_inflate(content[start:], limits)), 0
     syntax = syntax or _guess_syntax(content, start)
@@ -70,7 +74,7 @@ def read_elements(data: bytes, wanted: frozenset[int], limits: Limits) -> Elemen
             pixels = element
             break
         if element.tag in wanted:
-            raw[BaseTag(element.tag)] = _raw_element(content, element, implicit, little, limits)
+            raw[BaseTag(element.tag)] = _raw_element(content, element, implicit, little, tables, limits)
     dataset = Dataset(raw)  # type: ignore[arg-type]
     dataset.set_original_encoding(implicit, little)
     return Elements(
@@ -85,33 +89,39 @@ def read_elements(data: bytes, wanted: frozenset[int], limits: Limits) -> Elemen
 
 
 def _raw_element(
-    data: memoryview, element: ElementRange, implicit: bool, little: bool, limits: Limits
+    data: memoryview, element: ElementRange, implicit: bool, little: bool, tables: frozenset[int], limits: Limits
 ) -> RawDataElement:
-    if element.stop - element.start > limits.header_value:
+    most = limits.header_value if element.tag in tables else limits.header_text
+    if element.stop - element.start > most:
         raise Reject("too-large", "header", "a header value above the limit")
     value = bytes(data[element.start : element.stop])
+    if value.count(_ITEM_START[little]) > limits.sequence_items:
+        raise Reject("too-large", "header", "items of a sequence above the limit")
     return RawDataElement(BaseTag(element.tag), element.vr, len(value), value or None, element.start, implicit, little)
 
 
-def _read_meta(data: bytes, start: int, limits: Limits) -> tuple[dict[int, str], int]:
+def _read_meta(data: memoryview, start: int, limits: Limits) -> tuple[dict[int, str], int]:
     """Transfer syntax and SOP class from the file meta elements, as far as there are any, and their end."""
-    parser = _ElementParser(memoryview(data), start, implicit=False, little=True, limits=limits)
+    parser = _ElementParser(data, start, implicit=False, little=True, limits=limits)
     meta: dict[int, str] = {}
     stop = start
-    if data[start : start + 2] != b"\x02\x00":
+    if bytes(data[start : start + 2]) != b"\x02\x00":
         return meta, stop
     for element in parser.top_level(only_group=2):
         stop = element.stop
         if element.tag in (_SYNTAX, _CLASS):
-            meta[element.tag] = data[element.start : element.stop].rstrip(b"\0 ").decode("ascii", "replace")
+            value = bytes(data[element.start : min(element.stop, element.start + _LONGEST_UID)])
+            meta[element.tag] = value.rstrip(b"\0 ").decode("ascii", "replace")
     return meta, stop
 
 
 def _inflate(data: memoryview, limits: Limits) -> bytearray:
     max_bytes = min(limits.held_bytes, max(limits.ratio_from, limits.ratio * len(data)))
-    decompressor, out, left = zlib.decompressobj(-15), bytearray(), bytes(data)
+    decompressor, out, at, left = zlib.decompressobj(-15), bytearray(), 0, b""
     try:
-        while left and not decompressor.eof and len(out) <= max_bytes:
+        while (left or at < len(data)) and not decompressor.eof and len(out) <= max_bytes:
+            if not left:
+                left, at = bytes(data[at : at + _INFLATE_STEP]), at + _INFLATE_STEP
             out += decompressor.decompress(left, _INFLATE_STEP)
             left = decompressor.unconsumed_tail
     except zlib.error:
@@ -158,8 +168,7 @@ class _ElementParser:
                 return
             start = self.position
             if length == _UNDEFINED_LENGTH:
-                self._skip_undefined_length(nested_implicit=self.implicit or vr == "UN")
-                stop = self.position - 8 * (not self.is_truncated)
+                stop = self._skip_undefined_length(nested_implicit=self.implicit or vr == "UN", is_last=tag == _PIXELS)
                 yield ElementRange(tag=tag, vr=vr, start=start, stop=stop, undefined_length=True)
             else:
                 if start + length > len(self.data):
@@ -186,13 +195,18 @@ class _ElementParser:
             self.position += 4
         return tag, vr.decode("ascii"), length
 
-    def _skip_undefined_length(self, *, nested_implicit: bool) -> None:
-        """Move behind the delimiter of a sequence, or of encapsulated pixel data, however deep it is nested."""
+    def _skip_undefined_length(self, *, nested_implicit: bool, is_last: bool) -> int:
+        """Move behind the delimiter of a sequence, or of encapsulated pixel data, however deep it is nested.
+
+        Where the value ends. The delimiter of what comes last in a file may be missing or cut.
+        """
         levels = [nested_implicit]
         while levels:
             if self.position + 8 > len(self.data):
-                self.is_truncated, self.position = True, len(self.data)
-                return
+                rest, stop = bytes(self.data[self.position :]), self.position
+                self.is_truncated = not (is_last and len(levels) == 1 and _DELIMITER.startswith(rest))
+                self.position = len(self.data)
+                return len(self.data) if self.is_truncated else stop
             tag, vr, length = self._read_element_header(levels[-1])
             if tag == _SEQUENCE_END:
                 levels.pop()
@@ -201,6 +215,7 @@ class _ElementParser:
                     levels.append(levels[-1] or vr == "UN")
             elif self.position + length > len(self.data):
                 self.is_truncated, self.position = True, len(self.data)
-                return
+                return self.position
             elif tag != _ITEM_END:
                 self.position += length
+        return self.position - 8

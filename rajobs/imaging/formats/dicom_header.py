@@ -26,16 +26,20 @@ _WANTED_NAMES = (
     *("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate", "PatientSex", "PatientAge", "PatientBirthDate"),
     *("Modality", "BodyPartExamined", "ViewPosition", "Laterality", "ImageLaterality", "Manufacturer"),
     *("ManufacturerModelName", "PixelSpacing", "PixelSpacingCalibrationType", "ImagerPixelSpacing"),
-    *("NominalScannedPixelSpacing", "BurnedInAnnotation", "SourceImageSequence", "SequenceOfUltrasoundRegions"),
+    *("NominalScannedPixelSpacing", "BurnedInAnnotation"),
     *("PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "Rows", "Columns", "BitsAllocated"),
     *("SamplesPerPixel", "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit"),
-    *("WindowCenter", "WindowWidth", "RescaleIntercept", "RescaleSlope", "ModalityLUTSequence", "VOILUTSequence"),
+    *("WindowCenter", "WindowWidth", "RescaleIntercept", "RescaleSlope"),
+)
+_TABLE_NAMES = (
+    *("SourceImageSequence", "SequenceOfUltrasoundRegions", "ModalityLUTSequence", "VOILUTSequence"),
     *(f"{colour}PaletteColorLookupTableDescriptor" for colour in _COLOURS),
     *(f"{colour}PaletteColorLookupTableData" for colour in _COLOURS),
     *(f"Segmented{colour}PaletteColorLookupTableData" for colour in _COLOURS),
 )
 OVERLAY_BIT_POSITIONS = tuple(range(0x60000102, 0x60200102, 0x20000))
-_WANTED_TAGS = frozenset((*(int(Tag(name)) for name in _WANTED_NAMES), *OVERLAY_BIT_POSITIONS))
+_TABLE_TAGS = frozenset(int(Tag(name)) for name in _TABLE_NAMES)
+_WANTED_TAGS = frozenset((*(int(Tag(name)) for name in _WANTED_NAMES), *_TABLE_TAGS, *OVERLAY_BIT_POSITIONS))
 _GREY = ("MONOCHROME1", "MONOCHROME2")
 _COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_422", "YBR_PARTIAL_420", "YBR_RCT", "YBR_ICT")
 PALETTE = "PALETTE COLOR"
@@ -52,12 +56,6 @@ class DicomFile:
     pixels: memoryview
     boxes: tuple[Box, ...] | None  # where the ultrasound is on the screen; None: the whole image is kept
 
-    @property
-    def is_safe(self) -> bool:
-        """Whether no decoder is needed that could hang or crash."""
-        native = self.layout.syntax in (*transfer_syntaxes.NATIVE, transfer_syntaxes.RLE)
-        return native and self.layout.photometric != PALETTE
-
 
 @contextmanager
 def silence_pydicom() -> Iterator[None]:
@@ -68,9 +66,9 @@ def silence_pydicom() -> Iterator[None]:
         yield
 
 
-def parse_dicom_file(data: bytes, options: ReadOptions) -> DicomFile:
+def parse_dicom_file(data: memoryview, options: ReadOptions) -> DicomFile:
     """Parse everything but the pixels, or raise the file's Reject or Ignored."""
-    elements = read_elements(data, _WANTED_TAGS, options.limits)
+    elements = read_elements(data, _WANTED_TAGS, _TABLE_TAGS, options.limits)
     with silence_pydicom():
         modality = _wanted_modality(elements, options)
         header = read_header(elements.dataset, modality)
@@ -133,18 +131,20 @@ def _read_layout(elements: Elements, limits: Limits) -> Layout:
     if elements.syntax not in (*transfer_syntaxes.NATIVE, transfer_syntaxes.RLE, *transfer_syntaxes.COMPRESSED):
         raise Reject("unsupported-syntax", "header")
     allocated = read_int(dataset, "BitsAllocated") or 0
+    samples = read_int(dataset, "SamplesPerPixel") or 1
+    photometric = (read_text(dataset, "PhotometricInterpretation") or "").upper()
     high = read_int(dataset, "HighBit")
     layout = Layout(
         syntax=elements.syntax,
         rows=read_int(dataset, "Rows") or 0,
         columns=read_int(dataset, "Columns") or 0,
-        samples=read_int(dataset, "SamplesPerPixel") or 1,
+        samples=samples,
         frames=read_int(dataset, "NumberOfFrames") or 1,
         allocated=allocated,
         stored=read_int(dataset, "BitsStored") or allocated,
         high=(read_int(dataset, "BitsStored") or allocated) - 1 if high is None else high,
         signed=read_int(dataset, "PixelRepresentation") == 1,
-        photometric=(read_text(dataset, "PhotometricInterpretation") or "").upper(),
+        photometric=photometric or ("MONOCHROME2" if samples == 1 else ""),
         planar=read_int(dataset, "PlanarConfiguration") or 0,
         words=elements.pixel_vr == "OW",
     )

@@ -19,6 +19,9 @@ from rajobs.imaging.image import Box, Header, Image, ReadOptions
 from rajobs.imaging.limits import Limits
 from rajobs.records.errors import Reject
 
+_PHOTOMETRIC = 262  # a tag of TIFF
+_MOST_CHUNKS, _BYTES_PER_CHUNK = 10_000, 256  # of a PNG: so many, and more of them if they are that large
+
 
 def check_wanted(kind: str, options: ReadOptions) -> None:
     """Reject a picture or loop that cannot be read, or of which neither user nor labels say what it shows."""
@@ -77,7 +80,9 @@ def check_complete(data: bytes, kind: str) -> None:
 
 def _check_png(data: bytes) -> None:
     at = 8
-    while at + 12 <= len(data):
+    for _ in range(_MOST_CHUNKS + len(data) // _BYTES_PER_CHUNK):
+        if at + 12 > len(data):
+            break
         length, kind = struct.unpack_from(">I4s", data, at)
         if at + 12 + length > len(data):
             break
@@ -87,13 +92,15 @@ def _check_png(data: bytes) -> None:
         if kind == b"IEND":
             return
         at += 12 + length
+    else:
+        raise Reject("too-large", "decode", "PNG chunks above the limit")
     raise Reject("truncated", "decode", "PNG")
 
 
 def _decode(data: bytes, limits: Limits) -> Iterator[tuple[NDArray[Any], int]]:
     """The pages, as grey or RGB, with their bits."""
     from PIL import Image as Pillow
-    from PIL import ImageSequence, UnidentifiedImageError
+    from PIL import ImageOps, ImageSequence, UnidentifiedImageError
 
     # The limits below apply; Pillow would warn about large films.
     Pillow.MAX_IMAGE_PIXELS = None
@@ -104,7 +111,8 @@ def _decode(data: bytes, limits: Limits) -> Iterator[tuple[NDArray[Any], int]]:
             pages = [picture] if picture.format == "MPO" else ImageSequence.Iterator(picture)
             for index, page in enumerate(pages):
                 total += _check_page(page.size, index, len(data), total, limits)
-                yield _to_array(page)
+                # Pillow turns a TIFF by itself.
+                yield _to_array(page if picture.format == "TIFF" else ImageOps.exif_transpose(page))
     except UnidentifiedImageError:
         if _has_unknown_tiff_compression(data):
             raise Reject("unsupported-picture", "decode") from None
@@ -146,17 +154,33 @@ def _to_array(page: Any) -> tuple[NDArray[Any], int]:
     mode = page.mode
     if mode == "1":
         return np.asarray(page, np.uint8) * np.uint8(255), 8
+    if mode.startswith("I"):
+        return _to_grey16(np.asarray(page), page)
+    if mode in ("RGBA", "LA", "PA") or "transparency" in page.info:
+        return np.asarray(_on_black(page)), 8
     if mode == "L":
         return np.asarray(page), 8
-    if mode.startswith("I"):
-        return _to_grey16(np.asarray(page))
-    if mode in ("RGB", "RGBA", "P", "PA", "LA", "CMYK", "YCbCr"):
-        return np.asarray(page.convert("L" if mode == "LA" else "RGB")), 8
+    if mode in ("RGB", "P", "CMYK", "YCbCr"):
+        return np.asarray(page.convert("RGB")), 8
     raise Reject("not-grey-or-colour", "decode", "sample layout of a picture")
 
 
-def _to_grey16(samples: NDArray[Any]) -> tuple[NDArray[Any], int]:
+def _on_black(page: Any) -> Any:
+    """A picture as it is seen on black: what its alpha hides (a name, perhaps) stays hidden."""
+    from PIL import Image as Pillow
+
+    opaque = page.convert("RGBA")
+    seen = Pillow.alpha_composite(Pillow.new("RGBA", opaque.size, (0, 0, 0, 255)), opaque)
+    return seen.convert("L" if page.mode in ("L", "LA") else "RGB")
+
+
+def _to_grey16(samples: NDArray[Any], page: Any) -> tuple[NDArray[Any], int]:
     low, high = int(samples.min()), int(samples.max())
     if low < 0 or high > 65535:
         raise Reject("not-grey-or-colour", "decode", "values beyond 16 bits")
-    return samples.astype(np.uint16), 16
+    grey = samples.astype(np.uint16)
+    hidden = page.info.get("transparency")
+    if isinstance(hidden, int):
+        grey[samples == hidden] = 0
+    white_is_zero = page.format == "TIFF" and page.tag_v2.get(_PHOTOMETRIC) == 0  # which Pillow heeds for 8 bits alone
+    return np.uint16(65535) - grey if white_is_zero else grey, 16

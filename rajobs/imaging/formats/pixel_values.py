@@ -30,6 +30,8 @@ from rajobs.imaging.limits import Limits
 from rajobs.records.errors import Reject
 
 Window = tuple[float, float]
+_FARTHEST = 1e6
+_OVERSHOOT = 1.25  # of the highest stored value, by which a lossy coding may pass it
 
 
 def decode_images(dicom: DicomFile, limits: Limits) -> Iterator[Image]:
@@ -93,7 +95,7 @@ class GreyTransform:
             slope=read_float(dataset, "RescaleSlope") or 1.0,
             intercept=read_float(dataset, "RescaleIntercept") or 0.0,
             padding=_read_padding(dataset),
-            overlays=any(read_int(dataset, tag) for tag in OVERLAY_BIT_POSITIONS),
+            overlays=any(read_int(dataset, tag) is not None for tag in OVERLAY_BIT_POSITIONS),
             window=_read_window(dataset),
         )
 
@@ -112,6 +114,7 @@ class GreyTransform:
         if window is not None:
             centre = high - window[0] + 1 if inverted else window[0] - low
             window = (float(centre), float(window[1]))
+            window = window if _is_plausible(window) else None
         if self.padding is not None:
             out = self._blacken_padding(out, stored)
         return out, bits, window
@@ -126,7 +129,7 @@ class GreyTransform:
         shift = layout.high + 1 - bits
         if shift > 0 and not (unsigned & ((1 << shift) - 1)).any():
             unsigned, raw = unsigned >> shift, raw >> shift  # type: ignore[operator]
-        if self.overlays:
+        if self.overlays or (not layout.signed and _has_drawings(unsigned, bits)):
             unsigned = unsigned & unsigned.dtype.type((1 << bits) - 1)
             raw = unsigned.view(raw.dtype)
         if layout.signed:
@@ -139,7 +142,10 @@ class GreyTransform:
         if not layout.signed:
             if raw.dtype.kind == "i":
                 raw = raw.view(f"u{raw.itemsize}") & ((1 << precision) - 1)
-            return raw, max(layout.stored, int(raw.max()).bit_length()), False
+            highest, most = int(raw.max()), (1 << layout.stored) - 1
+            if layout.syntax in transfer_syntaxes.LOSSY and most < highest <= _OVERSHOOT * most:
+                raw, highest = np.minimum(raw, most), most
+            return raw, max(layout.stored, highest.bit_length()), False
         if raw.dtype.kind == "u":
             raw = raw.view(f"i{raw.itemsize}")
         return *_extend_sign(raw, min(precision, layout.stored)), True
@@ -164,6 +170,21 @@ class GreyTransform:
             out = out.copy()
             out[is_padding] = 0
         return out
+
+
+def _has_drawings(values: NDArray[Any], bits: int) -> bool:
+    """Whether the bits above the stored ones are drawings, and not samples that need more bits than is stated.
+
+    Samples change little from one to the next. Without their highest bits they jump, with a drawing's bits they jump.
+    """
+    if not int(values.max()) >> bits:
+        return False
+    wide = values.astype(np.int32)
+    return _jumps(wide) > _jumps(wide & ((1 << bits) - 1))
+
+
+def _jumps(values: NDArray[np.int32]) -> int:
+    return sum(int(np.abs(np.diff(values, axis=axis)).sum(dtype=np.int64)) for axis in (0, 1))
 
 
 def _extend_sign(raw: NDArray[Any], bits: int) -> tuple[NDArray[Any], int]:
@@ -226,10 +247,15 @@ def _read_padding(dataset: Dataset) -> tuple[int, int] | None:
     return (first, first) if last is None else (min(first, last), max(first, last))
 
 
+def _is_plausible(window: Window) -> bool:
+    """Whether a window can be one of 16-bit values, before or after a rescale."""
+    return abs(window[0]) <= _FARTHEST and 0 < window[1] <= _FARTHEST
+
+
 def _read_window(dataset: Dataset) -> Window | None:
     """The header's first window; without one, the input range of its VOI LUT."""
     centre, width = read_float(dataset, "WindowCenter"), read_float(dataset, "WindowWidth")
-    if centre is not None and width is not None and 1 <= width <= 1e6 and abs(centre) <= 1e6:
+    if centre is not None and width is not None and width >= 1 and _is_plausible((centre, width)):
         return centre, width
     lut = _read_lookup_table(dataset, "VOILUTSequence")
     if lut is None:

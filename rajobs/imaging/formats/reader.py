@@ -8,7 +8,7 @@ from rajobs.imaging.formats import pictures, pixel_values, video
 from rajobs.imaging.formats.dicom_header import DicomFile, parse_dicom_file
 from rajobs.imaging.formats.transfer_syntaxes import Layout
 from rajobs.imaging.image import Ignored, Image, ReadOptions
-from rajobs.imaging.limits import Limits
+from rajobs.imaging.limits import MIB, Limits
 from rajobs.records.errors import Reject
 
 
@@ -16,15 +16,10 @@ from rajobs.records.errors import Reject
 class ReadPlan:
     """A file that is wanted, with its header parsed and its pixels not yet decoded."""
 
-    data: bytes
+    data: bytes | memoryview
     kind: str
     dicom: DicomFile | None
     options: ReadOptions
-
-    @property
-    def is_safe(self) -> bool:
-        """Whether it can be decoded in this process: no decoder is needed that could hang or crash."""
-        return self.dicom is not None and self.dicom.is_safe
 
     @property
     def frame_seconds(self) -> float:
@@ -36,8 +31,13 @@ class ReadPlan:
         if self.dicom is not None:
             return pixel_values.decode_images(self.dicom, self.options.limits)
         if self.kind in file_types.LOOPS:
-            return video.decode_frames(self.data, self.options)
-        return pictures.decode_pages(self.data, self.kind, self.options)
+            return video.decode_frames(bytes(self.data), self.options)
+        return pictures.decode_pages(bytes(self.data), self.kind, self.options)
+
+
+def header_seconds(limits: Limits, size: int) -> float:
+    """The CPU time that all of a file but its pixels may take."""
+    return limits.header_seconds + limits.header_seconds_per_mib * size / MIB
 
 
 def frame_seconds(limits: Limits, layout: Layout | None) -> float:
@@ -46,9 +46,9 @@ def frame_seconds(limits: Limits, layout: Layout | None) -> float:
     return limits.decode_seconds + limits.decode_seconds_per_megapixel * megapixels
 
 
-def plan_read(data: bytes, options: ReadOptions) -> ReadPlan:
+def plan_read(data: bytes | memoryview, options: ReadOptions) -> ReadPlan:
     """Parse a file's header and decide whether it is wanted: the plan, or the file's Reject or Ignored."""
-    kind = file_types.detect_file_type(data)
+    kind = file_types.detect_file_type(bytes(data[: file_types.FILE_HEAD_BYTES]))
     if kind is None:
         raise Ignored("not-an-image")
     if kind == file_types.DAMAGED:
@@ -56,18 +56,21 @@ def plan_read(data: bytes, options: ReadOptions) -> ReadPlan:
     dicom = None
     try:
         if kind == "dicom":
-            dicom = parse_dicom_file(data, options)
+            dicom = parse_dicom_file(memoryview(data), options)
         else:
+            data = bytes(data)
             pictures.check_complete(data, kind)
             pictures.check_wanted(kind, options)
     except (Reject, Ignored):
         raise
+    except MemoryError:
+        raise Reject("too-large", "header", "memory") from None
     except Exception as error:  # noqa: BLE001 - a hostile header may make a library raise anything
         raise Reject("corrupt", "header", type(error).__name__) from None
     return ReadPlan(data=data, kind=kind, dicom=dicom, options=options)
 
 
-def read_file(data: bytes, options: ReadOptions) -> list[Image]:
+def read_file(data: bytes | memoryview, options: ReadOptions) -> list[Image]:
     """All images of a file, decoded in this process: use sandbox.Decoder for files that are not trusted."""
     return list(read_planned(plan_read(data, options)))
 

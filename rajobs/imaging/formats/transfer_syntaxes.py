@@ -39,6 +39,10 @@ COMPRESSED: dict[str, tuple[str, ...]] = {
 }
 
 
+_PADDING = 3  # bytes: what makes a length even, or a multiple of four
+LOSSY = tuple(f"1.2.840.10008.1.2.4.{end}" for end in ("50", "51", "81", "91", "203"))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Layout:
     """How the samples of an image are stored in its pixel data."""
@@ -88,8 +92,8 @@ def decode_native(layout: Layout, data: memoryview) -> Iterator[Frame]:
     excess = len(data) - total
     if excess < 0:
         raise Reject("truncated", "decode", "pixel data shorter than rows x columns x frames")
-    # A pad byte makes the length even, and some writers pad to a block. Anything else after the frames is an error.
-    if excess > 1 and (excess >= layout.frame_bytes // layout.rows or any(data[total:])):
+    # Some writers pad to a word, with any value, or to a block. Anything else after the frames is an error.
+    if excess > _PADDING and (excess >= layout.frame_bytes // layout.rows or any(data[total:])):
         raise Reject("corrupt", "decode", "pixel data longer than rows x columns x frames")
     for index in range(layout.frames):
         part = data[index * layout.frame_bytes : (index + 1) * layout.frame_bytes]
@@ -194,8 +198,9 @@ def _decode_rle(layout: Layout, part: memoryview) -> NDArray[np.generic]:
     from imagecodecs import DicomrleError, dicomrle_decode
 
     _check_rle(part, layout.samples * layout.allocated // 8)
+    wanted = layout.rows * layout.columns * layout.samples * layout.dtype.itemsize
     try:
-        planes = dicomrle_decode(bytes(part), layout.dtype)
+        planes = dicomrle_decode(bytes(part), layout.dtype, out=wanted)  # fails rather than that it takes more memory
     except (DicomrleError, ValueError):
         raise Reject("corrupt", "decode", "RLE segment") from None
     flat = np.frombuffer(planes, layout.dtype)

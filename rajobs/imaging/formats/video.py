@@ -12,6 +12,8 @@ from rajobs.imaging.formats.pictures import boxes_to_keep, make_header, make_ima
 from rajobs.imaging.image import Image, ReadOptions
 from rajobs.records.errors import Reject
 
+_MOST_CHUNKS, _BYTES_PER_CHUNK = 10_000, 256  # of a loop: so many, and more of them if they are that large
+
 
 def decode_frames(data: bytes, options: ReadOptions) -> Iterator[Image]:
     """The frames of a loop; one that ends before its header says is rejected."""
@@ -60,8 +62,11 @@ def _check_size(rows: int, columns: int, frames: int, options: ReadOptions) -> N
 def _check_chunks(data: bytes) -> None:
     """Each chunk's length must lead to the next chunk, the last one to the end of the file."""
     chunk_length = _riff_length if data[:4] == b"RIFF" else _box_length
-    at = 0
+    at, left = 0, _MOST_CHUNKS + len(data) // _BYTES_PER_CHUNK
     while at + 8 <= len(data):
+        left -= 1
+        if left < 0:
+            raise Reject("too-large", "decode", "chunks of a loop above the limit")
         length = chunk_length(data, at)
         if length < 8 or at + length > len(data) + 1:
             raise Reject("truncated", "decode", "a loop's chunk")

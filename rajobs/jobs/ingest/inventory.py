@@ -17,11 +17,12 @@ from typing import IO
 
 import ray
 
-from rajobs.imaging.archives.shards import Shard, split_into_shards
+from rajobs.imaging.archives.archive_reader import ArchiveReader
+from rajobs.imaging.archives.shards import Shard
 from rajobs.imaging.limits import GIB
 from rajobs.jobs.ingest.markers import DoneShards
 from rajobs.records.errors import StoreError
-from rajobs.records.store import Entry, Store, absolute, open_store, split_uri
+from rajobs.records.store import Entry, LocalStore, Store, absolute, open_store, split_uri
 
 BATCH, BATCH_BYTES = 512, 4 * GIB  # objects and bytes that one task splits: a large archive has a task of its own
 TASKS_PER_CORE = 4  # under way at once
@@ -60,11 +61,11 @@ class Inventory:
     hash: str
 
 
-def take_inventory(uris: Sequence[str], spool: LineSpool) -> Inventory:
+def take_inventory(uris: Sequence[str], spool: LineSpool, *, follow_links: bool = False) -> Inventory:
     """List the sources; an empty one is a mistake."""
     digest, objects = hashlib.sha256(), 0
     for uri in uris:
-        store, entries = _open_source(uri)
+        store, entries = _open_source(uri, follow_links)
         before = objects
         for batch in _batches(entries):
             plain = [[entry.key, entry.size, entry.etag] for entry in batch]
@@ -76,10 +77,10 @@ def take_inventory(uris: Sequence[str], spool: LineSpool) -> Inventory:
     return Inventory(batches=spool, objects=objects, hash=digest.hexdigest()[:16])
 
 
-def _open_source(uri: str) -> tuple[Store, Iterator[Entry]]:
+def _open_source(uri: str, follow_links: bool) -> tuple[Store, Iterator[Entry]]:
     """A source and its objects: those below a folder or prefix, else the one file that it names itself."""
     store = open_store(uri)
-    entries = store.list()
+    entries = store.list_source(follow_links=follow_links) if isinstance(store, LocalStore) else store.list()
     first = next(entries, None)
     if first is not None:
         return store, chain((first,), entries)
@@ -151,10 +152,12 @@ def split_batch(line: str, done: DoneShards) -> list[ListedShard]:
     uri, plain = json.loads(line)
     entries = [Entry(key=key, size=size, etag=etag) for key, size, etag in plain]
     shards = []
-    for shard in split_into_shards(open_store(uri), entries):
-        unread = None if shard.id in done.shards else shard if shard.id in done.again else _without_done(shard, done)
-        to_read = None if unread is None else unread.to_json()
-        shards.append(ListedShard(id=(unread or shard).id, members=shard.count, to_read=to_read))
+    with ArchiveReader() as reader:
+        for shard in reader.split(open_store(uri), entries):
+            known, again = shard.id in done.shards, shard.id in done.again
+            unread = None if known else shard if again else _without_done(shard, done)
+            to_read = None if unread is None else unread.to_json()
+            shards.append(ListedShard(id=(unread or shard).id, members=shard.count, to_read=to_read))
     return shards
 
 

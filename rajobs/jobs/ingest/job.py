@@ -76,6 +76,7 @@ class IngestRequest:
     ledger: str | None = None
     limit: int | None = None
     max_rejects: float = 0.2
+    follow_links: bool = False  # also those that lead out of a source
     options: ReadOptions = ReadOptions()  # noqa: RUF009 - frozen
     ray: str | None = None
     take_over: bool = False
@@ -142,7 +143,7 @@ def ingest(request: IngestRequest) -> None:
     if request.ledger:
         check_schema_of_table(open_store(request.ledger), CROSSWALK)
     with LineSpool() as spool:
-        inventory = take_inventory(request.sources, spool)
+        inventory = take_inventory(request.sources, spool, follow_links=request.follow_links)
         paths = unique_paths(labels, inventory)
         asked = _Input(
             request=request, store=store, key=key, labels=labels, clinic=clinic, inventory=inventory,

@@ -1,17 +1,23 @@
-"""One worker of ingest: reads one shard after another, with one decoder child, and puts their parts."""
+"""One worker of ingest: reads one shard after another, through two child processes, and puts their parts."""
 
 import dataclasses
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import chain, count
 from typing import Any
 
 from rajobs.imaging.archives.archive_members import ArchiveMember
-from rajobs.imaging.archives.shards import Shard, read_members
+from rajobs.imaging.archives.archive_reader import ArchiveReader
+from rajobs.imaging.archives.shards import Shard
+from rajobs.imaging.child_process.exchange import ExchangeBytes, open_exchange_file
+from rajobs.imaging.child_process.limiting import keep_memory
 from rajobs.imaging.image import Image, ReadOptions
 from rajobs.imaging.ingest_rows import EarlierReading, IngestRows, RowBuilder
 from rajobs.imaging.rows import FILM_MODALITIES, RADIOGRAPH, ULTRASOUND_PICTURE
-from rajobs.imaging.sandbox import Decoder, keep_memory
+from rajobs.imaging.sandbox import Decoder
 from rajobs.jobs.ingest.duplicates import plain_name
 from rajobs.jobs.ingest.inventory import entry_hash
 from rajobs.jobs.ingest.label_hints import label_hints
@@ -52,13 +58,6 @@ class IngestSettings:
     broken: frozenset[str] = frozenset()  # shards whose earlier parts cannot be read
 
 
-def _members(source: Store, shard: Shard) -> Iterator[ArchiveMember]:
-    """The files of a shard."""
-    if isinstance(source, LocalStore):
-        return read_members(source, shard)
-    return read_doubted_again(lambda: read_members(source, shard))
-
-
 class IngestWorker:
     """Takes in shards. Whatever is in a file, the worker goes on."""
 
@@ -66,7 +65,8 @@ class IngestWorker:
         self.key = Key.of_node(settings.key_env, settings.fingerprint)
         keep_memory()
         self.settings = settings
-        self.decoder = Decoder()
+        self.members = open_exchange_file("rajobs-members")
+        self.decoder, self.archives = Decoder(self.members), ArchiveReader(self.members)
         self.decoder.start()
         self.sources: dict[str, Store] = {}
         self.store = open_store(settings.out)
@@ -74,6 +74,12 @@ class IngestWorker:
         self.ledger = open_store(settings.ledger, private=True) if settings.ledger else None
         self.hints = label_hints(read_study_labels(settings.labels), settings.file_paths)
         self.hints_digest = self.hints.digest(self.key)
+
+    def close(self) -> None:
+        """End the child processes, which would else end with this one."""
+        self.decoder.close()
+        self.archives.close()
+        os.close(self.members)
 
     def __call__(self, item: dict[str, Any]) -> dict[str, Any]:
         shard = Shard.from_json(item["shard"])
@@ -91,7 +97,7 @@ class IngestWorker:
         source = self.sources.setdefault(shard.source, open_store(shard.source))
         suffix = digest([options, self.hints_digest, centre]) if self.hints_digest or centre else options
         name = f"part-{shard.id}" + (f"-{suffix}" if suffix else "")
-        for number, rows in enumerate(builder.build_rows(attempts.watch(_members(source, shard)))):
+        for number, rows in enumerate(builder.build_rows(attempts.watch(self._members(source, shard)))):
             parts |= self._put_rows(name + (f"-{number:04d}" if number else ""), rows)
             undescribed += rows.paths_without_modality
             counts += rows.counts
@@ -135,11 +141,20 @@ class IngestWorker:
         rows = read_part(self.ledger, f"crosswalk/{name}", CROSSWALK, ["source", "patient_id"]).to_pylist()
         return {row["source"]: row["patient_id"] for row in rows}
 
+    def _members(self, source: Store, shard: Shard) -> Iterator[ArchiveMember]:
+        """The files of a shard; what a far store's bytes make of them is read once more before it is believed."""
+        if isinstance(source, LocalStore):
+            yield from self.archives.members(source, shard)
+            return
+        with ExitStack() as others:
+            readers = chain([self.archives], (others.enter_context(ArchiveReader()) for _ in count()))
+            yield from read_doubted_again(lambda: next(readers).members(source, shard))
+
     def _centre(self, before: Marker | None) -> str | None:
         """The centre that this run names; without one, that of an earlier reading of the shard."""
         return before.centre if self.settings.centre is None and before is not None else self.settings.centre
 
-    def _read(self, data: bytes, shows: str | None) -> list[Image]:
+    def _read(self, data: bytes | ExchangeBytes, shows: str | None) -> list[Image]:
         options = self.settings.options
         if options.pictures is None and shows is not None:
             options = dataclasses.replace(options, pictures=shows)

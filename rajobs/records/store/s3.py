@@ -15,7 +15,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from urllib3.exceptions import HTTPError
 
-from rajobs.records.errors import MediumFault, StoreError, UsageError
+from rajobs.records.errors import MediumFault, StoreError, Unreadable, UsageError
 from rajobs.records.store.base import Entry
 from rajobs.records.store.verified_reads import LEAST_RATE, PATIENCE, BadAnswer, Range, read_answer
 
@@ -203,6 +203,8 @@ class S3Store:
                     raise self._changed()
                 return read_answer(answer, asked)
             except _Refused as refused:
+                if refused.status == _GONE and "NoSuchKey" in str(refused):
+                    raise Unreadable(f"an object that was listed is no longer at {self.uri}") from None
                 raise (self._changed() if etag and refused.status == _CHANGED else refused) from None
             except _FAULTS as error:
                 why = str(error) if isinstance(error, BadAnswer) else type(error).__name__

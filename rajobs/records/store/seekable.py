@@ -3,7 +3,7 @@
 import io
 from typing import Any
 
-from rajobs.records.errors import StoreError
+from rajobs.records.errors import StoreError, Unreadable
 from rajobs.records.store.base import Entry, Store
 
 
@@ -50,7 +50,7 @@ def open_object(store: Store, key: str, *, buffer: int = 1 << 20, etag: str = ""
     """An object (the one with that etag) as a seekable binary file that reads at least `buffer` bytes at a time."""
     entry = store.stat(key)
     if entry is None:
-        raise StoreError(f"an object that was listed is no longer at {store.uri}; start the job again")
+        raise Unreadable(f"an object that was listed is no longer at {store.uri}; start the job again")
     if etag and entry.etag != etag:
         raise StoreError(f"an object at {store.uri} has changed since it was listed; start the job again")
     return io.BufferedReader(ObjectFile(store, entry), buffer_size=buffer)

@@ -12,9 +12,10 @@ from dataclasses import replace
 
 import pytest
 
-from rajobs.imaging.archives import shards
+from rajobs.imaging.archives.archive_reader import ArchiveReader
 from rajobs.imaging.limits import DEFAULT_LIMITS
 from rajobs.records.store import open_store
+from tests.imaging.attacks.archive_attacks import header
 
 
 def make_zip(members, method=zipfile.ZIP_DEFLATED):
@@ -74,10 +75,16 @@ def make_store(folder, objects):
     return store
 
 
-def read_everything(store, limits=DEFAULT_LIMITS, **sizes):
-    pieces = list(shards.split_into_shards(store, store.list(), **sizes))
+@pytest.fixture(scope="module")
+def reader():
+    with ArchiveReader() as shared:
+        yield shared
+
+
+def read_everything(reader, store, limits=DEFAULT_LIMITS, **sizes):
+    pieces = list(reader.split(store, store.list(), **sizes))
     assert len({shard.id for shard in pieces}) == len(pieces)
-    return [member for shard in pieces for member in shards.read_members(store, shard, limits)]
+    return [member for shard in pieces for member in reader.members(store, shard, limits)]
 
 
 def by_path(members):
@@ -86,8 +93,8 @@ def by_path(members):
 
 
 @pytest.mark.parametrize("sizes", [{}, {"max_bytes": 4000}, {"max_members": 1}, {"max_members": 7}])
-def test_every_member_is_read_exactly_once(tmp_path, sizes):
-    members = read_everything(make_store(tmp_path, ARCHIVES), **sizes)
+def test_every_member_is_read_exactly_once(reader, tmp_path, sizes):
+    members = read_everything(reader, make_store(tmp_path, ARCHIVES), **sizes)
     assert Counter(member.path for member in members) == EXPECTED
     assert not [member.path for member in members if member.reject]
     outcomes = by_path(members)
@@ -97,29 +104,29 @@ def test_every_member_is_read_exactly_once(tmp_path, sizes):
     assert outcomes["single.dcm.gz!/single.dcm"] == content(52) + content(53)
 
 
-def test_shards_are_small_stable_and_bounded(tmp_path):
+def test_shards_are_small_stable_and_bounded(reader, tmp_path):
     many = make_zip({f"{n:05}": b"x" * 10 for n in range(4_000)})
     here, there = (make_store(tmp_path / place, {"many.zip": many}) for place in "ab")
     os.utime(tmp_path / "b" / "many.zip", (1, 1))
-    pieces = list(shards.split_into_shards(here, here.list(), max_members=1000))
+    pieces = list(reader.split(here, here.list(), max_members=1000))
     assert len(pieces) == 4
     assert max(len(pickle.dumps(shard)) for shard in pieces) < 1000
-    assert [s.id for s in pieces] == [s.id for s in shards.split_into_shards(there, there.list(), max_members=1000)]
-    assert sum(1 for _ in shards.read_members(here, pieces[3])) == 1000
+    assert [s.id for s in pieces] == [s.id for s in reader.split(there, there.list(), max_members=1000)]
+    assert sum(1 for _ in reader.members(here, pieces[3])) == 1000
 
 
-def test_a_zip_after_other_bytes_and_one_with_zip64_fields(tmp_path):
+def test_a_zip_after_other_bytes_and_one_with_zip64_fields(reader, tmp_path):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive, archive.open("big", "w", force_zip64=True) as member:
         member.write(content(1))
     shifted = make_zip(FILES)
     store = make_store(tmp_path, {"wide.zip": buffer.getvalue(), "self.zip": b"PK\x03\x04 not really" + shifted})
-    outcomes = by_path(read_everything(store))
+    outcomes = by_path(read_everything(reader, store))
     assert outcomes["wide.zip!/big"] == content(1)
     assert all(outcomes[f"self.zip!/{name}"] == data for name, data in FILES.items())
 
 
-def test_a_broken_archive_is_one_reject_and_the_members_before_the_break_are_read(tmp_path):
+def test_a_broken_archive_is_one_reject_and_the_members_before_the_break_are_read(reader, tmp_path):
     tar = make_tar(FILES)
     garbled = bytearray(tar)
     with tarfile.open(fileobj=io.BytesIO(tar)) as archive:
@@ -141,7 +148,7 @@ def test_a_broken_archive_is_one_reject_and_the_members_before_the_break_are_rea
         },
     )
     for sizes in ({}, {"max_members": 2}):
-        members = read_everything(store, **sizes)
+        members = read_everything(reader, store, **sizes)
         assert max(Counter(m.path for m in members).values()) == 1
         outcomes = by_path(members)
         assert outcomes["cut.zip"] == "truncated"
@@ -156,7 +163,7 @@ def test_a_broken_archive_is_one_reject_and_the_members_before_the_break_are_rea
         assert outcomes["bad.bz2"] in ("corrupt", "truncated")
 
 
-def test_hostile_members_are_rejected(tmp_path):
+def test_hostile_members_are_rejected(reader, tmp_path):
     nest = make_zip({"fourth.zip": make_zip({"x": b"1"})})
     deep = make_zip({"second.zip": make_zip({"third.zip": nest, "file": b"2"})})
     encrypted = bytearray(make_zip(FILES, zipfile.ZIP_STORED))
@@ -180,7 +187,7 @@ def test_hostile_members_are_rejected(tmp_path):
             "bomb.tar.gz": gzip.compress(bytes(20 << 20), 9),
         },
     )
-    outcomes = by_path(read_everything(store, replace(DEFAULT_LIMITS, ratio=200)))
+    outcomes = by_path(read_everything(reader, store, replace(DEFAULT_LIMITS, ratio=200)))
     assert outcomes == {
         "deep.zip!/second.zip!/file": b"2",
         "deep.zip!/second.zip!/third.zip!/fourth.zip": "too-deep",
@@ -195,13 +202,24 @@ def test_hostile_members_are_rejected(tmp_path):
     }
 
 
-def test_archives_on_s3_are_read_by_ranges(bucket, monkeypatch):
+def test_an_archive_of_slow_archives_is_given_up_as_a_whole(reader, tmp_path):
+    folders = b"".join(header(f"{n}/", 0, b"5") for n in range(3000))
+    slow = gzip.compress(folders)
+    store = make_store(tmp_path, {"many.zip": make_zip({f"{n:02}.tgz": slow for n in range(40)} | {"z": b"film"})})
+    outcomes = by_path(read_everything(reader, store, replace(DEFAULT_LIMITS, archive_seconds=0.02)))
+    assert 5 < sum(reason == "too-large" for path, reason in outcomes.items() if path.startswith("many.zip!/")) < 40
+    assert outcomes["many.zip"] == "too-large" and "many.zip!/z" not in outcomes
+    few = make_store(tmp_path / "few", {"few.zip": make_zip({"0.tgz": slow, "1.tgz": slow, "z": b"film"})})
+    assert by_path(read_everything(reader, few)) == {"few.zip!/z": b"film"}, "folders alone are no members"
+
+
+def test_archives_on_s3_are_read_by_ranges(reader, bucket, monkeypatch):
     store = open_store(f"{bucket}/site")
     for key, data in ARCHIVES.items():
         store.put(key, data)
     read_whole = []
     get = type(store).get
     monkeypatch.setattr(type(store), "get", lambda self, key, etag: read_whole.append(key) or get(self, key, etag))
-    members = read_everything(store, max_members=7)
+    members = read_everything(reader, store, max_members=7)
     assert Counter(member.path for member in members) == EXPECTED
     assert sorted(read_whole) == ["plain/one.dcm", "plain/two"]

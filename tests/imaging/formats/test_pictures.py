@@ -158,3 +158,40 @@ def test_file_types_are_detected_by_content():
     assert file_types.detect_file_type(bytes(128) + b"DICM") == "dicom"
     assert file_types.detect_archive_type(b"PK\x03\x04") == "zip"
     assert file_types.detect_archive_type(bytes(512)) is None
+
+
+def test_white_is_zero_is_inverted_at_every_depth():
+    for bits in (8, 16):
+        image = film(bits=bits)
+        buffer = io.BytesIO()
+        Pillow.fromarray(image).save(buffer, "TIFF", tiffinfo={262: 0})
+        data = bytearray(buffer.getvalue())
+        stored = np.array(Pillow.open(io.BytesIO(data))) if bits == 8 else (1 << bits) - 1 - image
+        (decoded,) = reader.read_file(bytes(data), RADIOGRAPH)
+        assert np.array_equal(decoded.pixels, stored), bits
+
+
+def test_the_camera_s_orientation_is_heeded():
+    image = film(bits=8)
+    exif = Pillow.Exif()
+    exif[0x0112] = 6  # turn to the right to see it upright
+    for kind in ("PNG", "TIFF"):
+        (decoded,) = reader.read_file(encode_picture(image, kind, exif=exif), RADIOGRAPH)
+        assert np.array_equal(decoded.pixels, np.rot90(image, -1)), kind
+
+
+def test_what_alpha_hides_stays_hidden():
+    image = scan_rgb()
+    alpha = np.full(image.shape[:2], 255, np.uint8)
+    alpha[:10] = 0
+    seen = image.copy()
+    seen[:10] = 0
+    (decoded,) = reader.read_file(encode_picture(np.dstack([image, alpha]), "PNG"), SCREEN)
+    assert np.array_equal(decoded.pixels, seen)
+    grey = film(bits=8)
+    (decoded,) = reader.read_file(encode_picture(np.dstack([grey, np.full_like(grey, 255)]), "PNG"), RADIOGRAPH)
+    assert np.array_equal(decoded.pixels, grey)
+    buffer = io.BytesIO()
+    Pillow.fromarray(film(bits=16)).save(buffer, "PNG", transparency=int(film(bits=16)[3, 3]))
+    (decoded,) = reader.read_file(buffer.getvalue(), RADIOGRAPH)
+    assert decoded.pixels[3, 3] == 0 and decoded.pixels[40, 40] == film(bits=16)[40, 40]

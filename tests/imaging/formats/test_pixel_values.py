@@ -113,16 +113,17 @@ def test_wrong_bits_stored_and_left_justified_samples_are_corrected():
     assert np.array_equal(shifted.pixels, image)
 
 
-def test_overlay_bits_are_masked():
+def test_overlay_bits_are_masked_whatever_the_header_says_of_them():
     image = film(bits=12)
     drawn = image.copy()
     drawn[5:9, 5:9] |= 0x8000
     plain = dicom(drawn, bits=12)
     element = b"\x00\x60\x02\x01US\x02\x00\x0f\x00"  # overlay bit position 15
     at = plain.index(b"\xe0\x7f\x10\x00OW")
-    masked = read_one(plain[:at] + element + plain[at:])
-    assert np.array_equal(masked.pixels, image)
-    assert masked.bits == 12
+    for data in (plain, plain[:at] + element + plain[at:], plain[:at] + element[:-2] + b"\0\0" + plain[at:]):
+        masked = read_one(data)
+        assert np.array_equal(masked.pixels, image)
+        assert masked.bits == 12
 
 
 def test_pixel_data_of_another_length_than_the_header_s_is_rejected():

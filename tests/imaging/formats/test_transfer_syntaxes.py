@@ -79,6 +79,19 @@ def test_lossy_codings_give_nearly_the_same_pixels(name):
     assert np.abs(pixels.astype(int) - image).max() <= tolerance
 
 
+def test_what_a_lossy_coding_puts_beyond_the_stored_bits_is_clipped_before_it_is_inverted():
+    image = film(bits=10)
+    image[20:40, 20:40] = 1023  # an edge beside white, at which the coding overshoots
+    image[20:40, 10:20] = 0
+    stream = bytes(imagecodecs.jpeg8_encode(image, level=60, bitspersample=12))
+    assert imagecodecs.jpeg8_decode(stream).max() > 1023
+    for photometric, expected in (("MONOCHROME1", 1023 - image.astype(int)), ("MONOCHROME2", image.astype(int))):
+        decoded = read_one(
+            dicom(image, syntax=UID + "4.51", bits=10, frames=[stream], PhotometricInterpretation=photometric)
+        )
+        assert decoded.bits == 10 and np.median(np.abs(decoded.pixels - expected)) < 20
+
+
 @pytest.mark.parametrize("name", [name for name, (_, encode) in LOSSLESS.items() if encode])
 def test_cut_frames_and_wrong_headers_are_rejected(name):
     image = film()

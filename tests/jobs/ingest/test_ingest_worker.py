@@ -1,11 +1,12 @@
 """One worker of ingest, without Ray: what it puts, what it counts, and what it does after other workers' deaths."""
 
+import errno
 import warnings
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
@@ -22,9 +23,9 @@ from rajobs.jobs.ingest.label_ids import label_ids
 from rajobs.jobs.ingest.label_vocabulary import read_study_labels
 from rajobs.jobs.ingest.markers import Attempts, DoneShards, count, read_done, read_markers
 from rajobs.jobs.ingest.worker import IngestSettings, IngestWorker, digest_options
-from rajobs.records.errors import BadKey
+from rajobs.records.errors import BadKey, MediumFault
 from rajobs.records.identity import Key
-from rajobs.records.store import Store, open_store
+from rajobs.records.store import Store, local, open_store
 from rajobs.records.store.lease import Fence
 from rajobs.records.tables.parquet_parts import list_parts, read_table
 from rajobs.records.tables.schemas import CROSSWALK, IMAGES, REJECTS
@@ -67,7 +68,7 @@ def work(source: Path, out: Path, options: ReadOptions | None = None, **how: Any
     ))  # fmt: skip
     for text in shards_of(source, done):
         worker({"shard": text})
-    worker.decoder.close()
+    worker.close()
 
 
 def counts(store: Store) -> Counter[str]:
@@ -218,13 +219,56 @@ def test_a_name_that_is_no_text_is_read_like_any_other(places: tuple[Path, Path]
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "6").write_bytes(dicom(film(seed=6), SOPInstanceUID="1.2.6"))
     (source / "link").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    folder = source / b"M\xfcller".decode(errors="surrogateescape")
+    folder.mkdir()  # whose name stands for the patient
+    (folder / "7").write_bytes(dicom(film(seed=7), SOPInstanceUID="1.2.7", PatientID=None))
     work(source, out, ledger=str(tmp_path / "ledger"))
     store = open_store(str(out))
-    assert counts(store)["images"] == 4
+    assert counts(store)["images"] == 4 and counts(store)["ignored:outside-link"] == 1
+    assert counts(store)["objects"] == 6
     paths = read_table(open_store(str(tmp_path / "ledger")), "crosswalk", CROSSWALK).column("path").to_pylist()
     assert {path.stat().st_mode & 0o777 for path in (tmp_path / "ledger").glob("*/*")} == {0o600}, "it names patients"
-    assert sorted(paths) == ["1.dcm", "2.dcm", "3.dcm", "f\N{REPLACEMENT CHARACTER}lm", "link/6"]
-    assert len(list_parts(store, "images")) == 1 and np.unique(paths).size == 5
+    assert sorted(paths) == ["1.dcm", "2.dcm", "3.dcm", "M\N{REPLACEMENT CHARACTER}ller/7",
+                             "f\N{REPLACEMENT CHARACTER}lm", "link"]  # fmt: skip
+    assert len(list_parts(store, "images")) == 1 and np.unique(paths).size == 6
+
+
+def test_what_is_gone_when_its_turn_comes_is_a_reject_and_a_failing_disk_is_none(
+    places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, out = places
+    for name in ("a.zip", "b.zip"):
+        with zipfile.ZipFile(source / name, "w") as archive:
+            archive.writestr("film", dicom(film(seed=8), SOPInstanceUID=f"1.2.8.{ord(name[0])}"))
+    store, listed = open_store(str(out)), shards_of(source)
+    (source / "1.dcm").unlink()
+    (source / "a.zip").unlink()
+    read_file, reads = local._open_file, Counter[str]()
+
+    def failing(path: Path) -> BinaryIO:
+        reads[path.name] += 1
+        if path.name == "b.zip":
+            raise OSError(errno.EIO, "Input/output error", str(path))
+        return read_file(path)
+
+    key = Key.from_environment("RAJOBS_KEY")
+    worker = IngestWorker(IngestSettings(
+        out=str(out), ledger=None, labels=(), file_paths={}, replace_labels=False, key_env="RAJOBS_KEY",
+        fingerprint=key.fingerprint, options=ReadOptions(), run=1,
+    ))  # fmt: skip
+    monkeypatch.setattr(local, "_open_file", failing)
+    monkeypatch.setattr(local, "_RETRY_WAITS", (0.0, 0.0))
+    for text in listed:
+        if Shard.from_json(text).key == "b.zip":
+            with pytest.raises(MediumFault, match="Input/output error") as fault:
+                worker({"shard": text})
+            assert "b.zip" not in str(fault.value)
+        else:
+            worker({"shard": text})
+    worker.close()
+    after = counts(store)
+    assert after["objects"] == 4 and after["images"] == 1 and after["reject:unreadable"] == 2
+    assert after["shards"] == len(listed) - 1 and reads["b.zip"] == 3, "a failing disk has no marker"
 
 
 def test_an_archive_that_holds_a_name_twice_is_taken_in_whole(

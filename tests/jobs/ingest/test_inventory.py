@@ -1,25 +1,31 @@
 """What is left to do of a listing: the same whatever was done in between, and without what came in before."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from rajobs.imaging.archives.archive_reader import ArchiveReader
 from rajobs.imaging.archives.shards import Shard
 from rajobs.jobs.ingest import inventory
 from rajobs.jobs.ingest.inventory import LineSpool, entry_hash, split_batch, take_inventory
 from rajobs.jobs.ingest.markers import DoneShards
 from rajobs.records.errors import StoreError
-from rajobs.records.store import open_store
+from rajobs.records.store import Entry, Store, open_store
 
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches and shards of a few files."""
     monkeypatch.setattr(inventory, "BATCH", 6)
-    split = inventory.split_into_shards
-    monkeypatch.setattr(inventory, "split_into_shards", lambda store, entries: split(store, entries, max_bytes=100))
+    split = ArchiveReader.split
+
+    def split_small(reader: ArchiveReader, store: Store, entries: list[Entry]) -> Iterator[Shard]:
+        return split(reader, store, entries, max_bytes=100)
+
+    monkeypatch.setattr(ArchiveReader, "split", split_small)
 
 
 def fill(folder: Path, sizes: dict[str, int]) -> str:

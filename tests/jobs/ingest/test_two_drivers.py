@@ -2,12 +2,16 @@
 
 import io
 import zipfile
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from rajobs.__main__ import main
-from rajobs.imaging.archives.shards import Shard, read_members
+from rajobs.imaging.archives.archive_members import ArchiveMember
+from rajobs.imaging.archives.archive_reader import ArchiveReader
+from rajobs.imaging.archives.shards import Shard
 from rajobs.imaging.image import ReadOptions
 from rajobs.jobs.ingest import duplicates
 from rajobs.jobs.ingest.inventory import LineSpool, split_batch, take_inventory
@@ -103,7 +107,7 @@ def test_a_driver_that_wakes_up_late_writes_no_row_that_counts(
         assert any(part in begun[next(iter(begun))].parts for part in parts), "what the late one had done is kept"
         # It wakes up: its worker puts parts and a marker, and its driver comes to its end.
         workers({"shard": second})
-        workers.decoder.close()
+        workers.close()
         assert len(stored_sizes(out, ["images"])) > len(parts)
         markers = read_markers(out)
         for write in (
@@ -130,7 +134,7 @@ def test_a_worker_of_a_driver_that_was_taken_over_writes_nothing(source: Path, o
             before = contents(out).keys()
             with pytest.raises(LeaseLost):
                 workers({"shard": shards(source)[0]})
-            workers.decoder.close()
+            workers.close()
             assert {key for key in contents(out).keys() - before if not key.startswith("attempts/")} == set()
 
 
@@ -165,14 +169,18 @@ def test_a_member_whose_bytes_were_changed_on_their_way_is_read_again(
         (listed,) = [shard for line in spool.lines() for shard in split_batch(line, DoneShards())]
     assert listed.to_read is not None
     shard = Shard.from_json(listed.to_read)
-    honest = [member.data for member in read_members(S3Store(bucket), shard)]
-    with lying(s3_server) as server:
+    with lying(s3_server) as server, ExitStack() as readers:
+
+        def read() -> Iterator[ArchiveMember]:
+            return readers.enter_context(ArchiveReader()).members(store, shard)
+
         monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
         store = S3Store(bucket)
+        honest = [member.data for member in read()]
         server.tell("flip", times=2, about="a.zip")
-        assert any(member.reject for member in read_members(store, shard)), "once is not enough"
+        assert any(member.reject for member in read()), "once is not enough"
         server.tell("flip", times=2, about="a.zip")
-        assert [member.data for member in read_doubted_again(lambda: read_members(store, shard))] == honest
+        assert [member.data for member in read_doubted_again(read)] == honest
 
 
 @pytest.mark.slow

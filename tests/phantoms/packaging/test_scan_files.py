@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from rajobs.imaging import coding
-from rajobs.imaging.archives import shards
+from rajobs.imaging.archives.archive_reader import ArchiveReader
 from rajobs.imaging.image import Image, Mask, ReadOptions
 from rajobs.imaging.ingest_rows import IngestRows, RowBuilder
 from rajobs.imaging.sandbox import Decoder
@@ -49,7 +49,7 @@ def ingest_phantom(out: Path, options: ReadOptions | None = None) -> IngestRows:
     by_path = labels_by_path(labels)
     shows = dict.fromkeys(by_path.column("image").to_pylist(), "ultrasound")
     store, ingested = open_store(str(out / "archives")), IngestRows()
-    with Decoder() as decoder:
+    with Decoder() as decoder, ArchiveReader() as reader:
 
         def read(data: bytes, shown: str | None) -> list[Image]:
             return decoder.read(data, dataclasses.replace(options, pictures=shown))
@@ -58,11 +58,7 @@ def ingest_phantom(out: Path, options: ReadOptions | None = None) -> IngestRows:
             key=KEY, read=read, origin="", patients=values_by_image(by_path, "patient"), shows=shows,
             sources=values_by_image(labels, "derived_from"),
         )  # fmt: skip
-        members = (
-            member
-            for shard in shards.split_into_shards(store, store.list())
-            for member in shards.read_members(store, shard)
-        )
+        members = (member for shard in reader.split(store, store.list()) for member in reader.members(store, shard))
         for part in row_builder.build_rows(members):
             for name in ("images", "rejects", "ignored", "places", "crosswalk"):
                 getattr(ingested, name).extend(getattr(part, name))
