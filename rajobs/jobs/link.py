@@ -12,7 +12,7 @@ from rajobs.jobs import console
 from rajobs.records.errors import BadTable, DataError, StoreError, UsageError
 from rajobs.records.store import Store, open_store, split_uri
 from rajobs.records.store.seekable import open_object
-from rajobs.records.tables.csv_files import to_csv
+from rajobs.records.tables.csv_files import to_csv, unescape_cells
 from rajobs.records.tables.parquet_parts import check_schema_if_ours, read_table
 from rajobs.records.tables.schemas import CROSSWALK, READERS
 
@@ -66,7 +66,7 @@ def _read_rows(uri: str) -> pa.Table:
     if store.stat(key) is not None:
         try:
             if key.endswith(".csv"):
-                return pyarrow.csv.read_csv(io.BytesIO(store.get(key)))
+                return unescape_cells(pyarrow.csv.read_csv(io.BytesIO(store.get(key))))
             return _read_parquet(store, key, uri)
         except pa.ArrowInvalid:
             raise BadTable(f"{uri} is neither CSV nor Parquet") from None

@@ -44,6 +44,18 @@ def test_readers_get_their_names_back(ledger: Path, tmp_path: Path) -> None:
         assert rows == [("Anna", patient), ("", patient)]
 
 
+def test_a_path_that_excel_would_run_is_escaped_and_a_cell_is_escaped_once(ledger: Path, tmp_path: Path) -> None:
+    film = {"image_ids": ["f"], "patient": "c", "patient_id": "=HYPERLINK(A1)", "path": "-x.dcm", "source": "s"}
+    open_store(ledger).put("crosswalk/part-1.parquet", to_parquet(CROSSWALK.rows([film]), CROSSWALK))
+    (tmp_path / "in.csv").write_text("image_id,'=note,shift\nf,'=1+1,-3\n")
+    main(["link", str(tmp_path / "in.csv"), str(ledger), str(tmp_path / "out.csv")])
+    with (tmp_path / "out.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert (row["'=note"], row["shift"], row["patient_id"], row["path"]) == (
+        "'=1+1", "-3", "'=HYPERLINK(A1)", "'-x.dcm",
+    )  # fmt: skip
+
+
 def test_a_labels_file_is_linked_by_its_images(ledger: Path, tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_text("image,jsn_MCP1\nfilm,\n")
     main(["link", str(tmp_path / "in.csv"), str(ledger), str(tmp_path / "out.csv")])
