@@ -69,7 +69,8 @@ def wrong_files(place: Path) -> None:
     crosswalk = (place / "ledger" / "crosswalk" / "part-0.parquet").read_bytes()
     content = {
         "no-header.csv": b"Doe^Jane,1950\nRoe^Jim,1951\n", "other.csv": b"name,age\nDoe^Jane,70\n", "empty.csv": b"",
-        "latin-names.csv": "image_id,Grö\nfilm,2\n".encode("latin-1"), "utf-16.csv": "image_id\nfilm\n".encode("utf-16"),
+        "latin-names.csv": "image_id,Grö\nfilm,2\n".encode("latin-1"),
+        "utf-16.csv": "image_id\nfilm\n".encode("utf-16"),
         "latin.csv": "image_id,a\nfilm,Grö\n".encode("latin-1"), "twice.csv": b"image_id,image_id\nfilm,film\n",
         "ragged.csv": b"image_id,a\nfilm\nfilm,2,Doe^Jane\n", "linked.csv": b"image_id,patient_id\nfilm,P1\n",
         "cut.parquet": crosswalk[:-20], "damaged.parquet": crosswalk[:-60] + b"\xff" * 40 + crosswalk[-20:],
