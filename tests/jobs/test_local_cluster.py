@@ -60,6 +60,7 @@ def test_the_local_cluster_listens_on_the_loopback_alone_and_asks_for_its_token(
 
     assert ray.get(ray.remote(lambda: 1).remote()) == 1  # so that there is a worker
     sockets = listening_sockets()
+    print(*(f"{address} {name}" for address, name in sorted(sockets.items())), sep="\n")
     assert len(sockets) >= 5 and any("gcs_server" in name for name in sockets.values())
     assert {a: name for a, name in sockets.items() if a.partition(":")[0] not in LOOPBACK} == {}
     assert ray_cluster.startswith("127.0.0.1:")
@@ -69,6 +70,9 @@ def test_the_local_cluster_listens_on_the_loopback_alone_and_asks_for_its_token(
         _, message = stranger.communicate(timeout=120)
         assert stranger.returncode == 1 and message.count("\n") == 1, message
         assert message.startswith(f"rajobs: no Ray cluster at {ray_cluster}: ")
+    own = ingest(tmp_path, "--ray", ray_cluster)
+    _, message = own.communicate(timeout=120)
+    assert own.returncode == 0, message
 
 
 @contextmanager
