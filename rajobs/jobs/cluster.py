@@ -95,12 +95,12 @@ def _check_address(where: str) -> None:
     """NoCluster unless something listens there: Ray itself would wait for minutes, and then print pages."""
     if where == "auto":
         return
-    parts = urlsplit(where if "://" in where else f"//{where}")
     try:
-        host, port = parts.hostname, parts.port
-    except ValueError:  # no number, or too large
+        parts = urlsplit(where if "://" in where else f"//{where}")
+        host, port = (parts.hostname, parts.port) if parts.scheme in ("", "ray") else (None, None)
+    except ValueError:  # an open bracket, or a port that is no number or too large
         host, port = None, None
-    if parts.scheme not in ("", "ray") or not host or not port:
+    if not host or not port:
         raise NoCluster(f"{where} is no address of a Ray cluster: write host:6379, ray://host:10001 or auto")
     try:
         socket.create_connection((host, port), timeout=ANSWER_SECONDS).close()

@@ -61,6 +61,7 @@ def test_a_cluster_that_does_not_start_is_reported_in_one_line(
         ("127.0.0.1:port", "is no address of a Ray cluster"),
         ("127.0.0.1:99999", "is no address of a Ray cluster"),
         (":6379", "is no address of a Ray cluster"),
+        ("[::1:6379", "is no address of a Ray cluster"),
     ],
 )
 @pytest.mark.parametrize("by_option", [True, False])

@@ -60,7 +60,6 @@ def test_the_local_cluster_listens_on_the_loopback_alone_and_asks_for_its_token(
 
     assert ray.get(ray.remote(lambda: 1).remote()) == 1  # so that there is a worker
     sockets = listening_sockets()
-    print(*(f"{address} {name}" for address, name in sorted(sockets.items())), sep="\n")
     assert len(sockets) >= 5 and any("gcs_server" in name for name in sockets.values())
     assert {a: name for a, name in sockets.items() if a.partition(":")[0] not in LOOPBACK} == {}
     assert ray_cluster.startswith("127.0.0.1:")
