@@ -113,7 +113,7 @@ def _check_address(where: str) -> None:
 
 def _guard_by_token() -> None:
     """Whoever reaches a port of our own cluster must show its token, whatever Ray does by default."""
-    from ray._raylet import Config
+    from ray._raylet import Config  # type: ignore[attr-defined]  # the stub leaves it out
 
     os.environ["RAY_AUTH_MODE"] = "token"
     if not {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys():
