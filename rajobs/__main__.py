@@ -9,6 +9,7 @@ import click
 
 from rajobs import __version__
 from rajobs.records.errors import TRACEBACK, RajobsError, internal_error_line
+from rajobs.records.signals import sigterm_as_ctrl_c
 
 Command = Callable[..., Any]
 
@@ -309,7 +310,8 @@ def show_studies(name: str | None) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run a command. A mistake ends in one line on standard error and an exit status, never in a traceback."""
     try:
-        cli.main(arguments, prog_name="rajobs", standalone_mode=False)
+        with sigterm_as_ctrl_c():
+            cli.main(arguments, prog_name="rajobs", standalone_mode=False)
     except RajobsError as error:
         click.echo(f"rajobs: {error}", err=True)
         sys.exit(error.status)

@@ -2,6 +2,7 @@
 
 import os
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -50,6 +51,16 @@ def place(tmp_path: Path) -> Path:
     (tmp_path / "near.csv").write_text("image,study,target,valu\n1.2.3,hand_filter,view,both\n")
     (tmp_path / "typo.csv").write_text("image,study,target,value\n1.2.3,hand_filtre,view,both\n")
     (tmp_path / "latin.toml").write_bytes("[training]\n# größe\n".encode("latin-1"))
+    member = 'members = [{ name = "n", architecture = "compact" }]\n'
+    space = 'study = "hand_filter"\n[axes]\n'
+    for name, text in (
+        ("nan", f"{member}[training]\nlearning_rate = nan"),
+        ("slash", member.replace('"n"', '"../n"')),
+        ("deep", f"a = {'[' * 3000}{']' * 3000}"),
+        ("wide", member.replace(" }]", ", settings.width = 1000000000 }]")),
+        ("inf", f'{space}"training.learning_rate" = {{ low = 1e-4, high = inf }}'),
+    ):
+        (tmp_path / f"{name}.toml").write_text(text)
     return tmp_path
 
 
@@ -155,6 +166,15 @@ def test_studies_lists_all_and_describes_one(capsys: pytest.CaptureFixture[str])
         ("ingest @/src @/holiday", "choose an empty place for OUT"),
         ("train hand_filter @/src @/out --recipe @/latin.toml", "latin.toml"),
         ("tune hand_filter @/src @/out --space @/latin.toml", "latin.toml"),
+        (
+            "train hand_filter @/src @/out --recipe @/nan.toml",
+            "learning_rate must lie between 1e-12 and 100, not be nan",
+        ),
+        ("train hand_filter @/src @/out --recipe @/slash.toml", "a member's name has letters, digits, - and _"),
+        ("train hand_filter @/src @/out --recipe @/wide.toml", "width of compact must lie between 1 and 1,024"),
+        ("train hand_filter @/src @/out --recipe @/deep.toml", "the recipe is nested too deeply"),
+        ("tune hand_filter @/src @/out --space @/deep.toml", "the space is nested too deeply"),
+        ("tune hand_filter @/src @/out --space @/inf.toml", "learning_rate must lie between 1e-12 and 100, not be inf"),
     ],
 )
 def test_wrong_use_is_named_with_its_mend(
@@ -212,6 +232,34 @@ def test_an_endpoint_without_a_scheme_is_named(
     monkeypatch.setenv("AWS_ENDPOINT_URL", "localhost:9000")
     message = mistake("ingest s3://films/2015 @/out", place, capsys)
     assert "localhost:9000 is no address; write AWS_ENDPOINT_URL with its scheme, as http://host:9000" in message
+
+
+def heeds(process: int, number: signal.Signals) -> bool:
+    """Whether a process has a handler of a signal."""
+    status = Path(f"/proc/{process}/status").read_text()
+    return bool(int(status.partition("SigCgt:")[2].split()[0], 16) >> number - 1 & 1)
+
+
+@pytest.mark.parametrize("background", [False, True], ids=["as in a terminal", "as in a shell's background"])
+def test_sigterm_ends_a_job_like_ctrl_c(tmp_path: Path, background: bool) -> None:
+    """A shell that starts a job in the background has it ignore Ctrl-C, but not SIGTERM."""
+    way = signal.SIG_IGN if background else signal.default_int_handler
+    before = signal.signal(signal.SIGINT, way)
+    try:
+        command = [sys.executable, "-m", "rajobs", "phantom", str(tmp_path / "out"), "--patients", "2000"]
+        job = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    try:
+        end = time.monotonic() + 120
+        while not heeds(job.pid, signal.SIGTERM) and time.monotonic() < end:
+            time.sleep(0.05)
+        job.send_signal(signal.SIGTERM)
+        _, message = job.communicate(timeout=60)
+    finally:
+        job.kill()
+    assert job.returncode == 130
+    assert message.strip() == "rajobs: stopped; the same command continues from here"
 
 
 def test_rajobs_without_a_command_shows_its_usage(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,11 +10,12 @@ import pyarrow.parquet as pq
 
 from rajobs.jobs import console
 from rajobs.records.errors import BadTable, DataError, StoreError, UsageError
-from rajobs.records.store import Store, open_store, split_uri
+from rajobs.records.store import Store, absolute, open_store, split_uri
 from rajobs.records.store.seekable import open_object
-from rajobs.records.tables.csv_files import to_csv
+from rajobs.records.tables.csv_files import to_csv, unescape_cells
 from rajobs.records.tables.parquet_parts import check_schema_if_ours, read_table
 from rajobs.records.tables.schemas import CROSSWALK, READERS
+from rajobs.records.user_tables import separator
 
 ORIGINALS = ("patient_id", "sop_uid", "exam_uid", "exam_date", "path")
 READER, READER_NAME = "reader", "reader_name"
@@ -25,12 +26,13 @@ def link(table: str, ledger: str, out: str) -> None:
     """Write `table` to `out` (.csv or .parquet) with the originals of its columns image_id, patient and reader."""
     if not out.endswith((".csv", ".parquet")):
         raise UsageError(f"OUT must end in .csv or .parquet, not be {out}")
+    if absolute(out) == absolute(table):
+        raise UsageError(f"OUT is TABLE itself, {out}: name another file, so that the table stays as it is")
     rows = _read_rows(table)
+    _check_columns(table, rows)
     crosswalk = read_table(open_store(ledger), "crosswalk", CROSSWALK)
     if not crosswalk.num_rows:
         raise StoreError(f"{ledger} holds no crosswalk; name the place that was given to `rajobs ingest --ledger`")
-    if not {*_INDEXES, READER} & {*rows.column_names}:
-        raise BadTable(f"{table} has neither image_id nor patient nor reader; it has {', '.join(rows.column_names)}")
     linked = _find_originals(rows, crosswalk, _reader_names(open_store(ledger)))
     missing = sum(not row for row in linked)
     if missing and missing == len(linked):
@@ -63,18 +65,48 @@ def _read_rows(uri: str) -> pa.Table:
     """A table: one Parquet or CSV file, or a folder of Parquet parts."""
     place, key = split_uri(uri)
     store = open_store(place)
-    if store.stat(key) is not None:
-        try:
-            if key.endswith(".csv"):
-                return pyarrow.csv.read_csv(io.BytesIO(store.get(key)))
-            return _read_parquet(store, key, uri)
-        except pa.ArrowInvalid:
-            raise BadTable(f"{uri} is neither CSV nor Parquet") from None
-    below = [entry.key for entry in store.list(f"{key}/") if entry.key.endswith(".parquet")]
-    keys = [name for name in below if "/" not in name.removeprefix(f"{key}/")]
+    try:
+        if store.stat(key) is not None:
+            return _read_csv(store.get(key)) if key.endswith(".csv") else _read_parquet(store, key, uri)
+        below = [entry.key for entry in store.list(f"{key}/") if entry.key.endswith(".parquet")]
+        keys = [name for name in below if "/" not in name.removeprefix(f"{key}/")]
+        if not keys:
+            raise StoreError(f"there is no table at {uri}; name a file, or a folder of parts such as OUT/films")
+        return pa.concat_tables([_read_parquet(store, name, uri) for name in keys])
+    except (pa.ArrowException, OSError, UnicodeDecodeError):
+        # Arrow's own message quotes cells.
+        raise BadTable(
+            f"{uri} is no CSV in UTF-8 and no Parquet, or a folder of several tables; name a file or a folder of parts "
+            "as score, sheet or ingest wrote it"
+        ) from None
+
+
+def _read_csv(data: bytes) -> pa.Table:
+    header = data.partition(b"\n")[0].decode("utf-8-sig")
+    parse = pyarrow.csv.ParseOptions(delimiter=separator(header), newlines_in_values=True)
+    table = pyarrow.csv.read_csv(io.BytesIO(data), parse_options=parse)
+    if any(pa.types.is_binary(kind) for kind in table.schema.types):
+        raise pa.ArrowInvalid("text that is not in UTF-8")
+    return unescape_cells(table)
+
+
+def _check_columns(uri: str, rows: pa.Table) -> None:
+    """BadTable for what cannot be linked. A file without a header has data in its first line: it is not quoted."""
+    names = rows.column_names
+    if len(set(names)) < len(names):
+        raise BadTable(f"{uri} has two columns of one name; name the file as score, sheet or ingest wrote it")
+    keys = [name for name in (*_INDEXES, READER) if name in names]
     if not keys:
-        raise StoreError(f"there is no table at {uri}; name a file, or a folder of parts such as OUT/films")
-    return pa.concat_tables([_read_parquet(store, name, uri) for name in keys])
+        raise BadTable(
+            f"{uri} has none of the columns {', '.join((*_INDEXES, READER))}, by one of which rows are linked; name a "
+            "table as score, sheet or ingest wrote it"
+        )
+    linked = [name for name in (*ORIGINALS, READER_NAME) if name in names]
+    if linked:
+        raise BadTable(f"{uri} has {', '.join(linked)} already: it is linked, or the ledger's own")
+    for name in keys:
+        if pa.types.is_nested(rows.schema.field(name).type):
+            raise BadTable(f"the column {name} of {uri} holds lists, not names; name a table of score, sheet or ingest")
 
 
 def _read_parquet(store: Store, key: str, uri: str) -> pa.Table:

@@ -7,8 +7,10 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from types import MappingProxyType
 
 import numpy as np
+import safetensors
 import safetensors.torch
 import torch
 from numpy.typing import NDArray
@@ -18,6 +20,7 @@ from rajobs.learning.bundle_description import BundleDescription, WeightFile, pu
 from rajobs.learning.cascade.detector import Cascade
 from rajobs.learning.cascade.haar import Haar
 from rajobs.learning.ensemble import FittedNetwork, build_member, member_points, member_targets, network_name
+from rajobs.learning.networks import architectures
 from rajobs.learning.networks.landmarks import Landmarks
 from rajobs.learning.points import Points
 from rajobs.learning.recipe import Member, Recipe
@@ -32,12 +35,13 @@ from rajobs.learning.voting import (
     member_votes,
     target_as_learnt,
 )
-from rajobs.records.errors import BadBundle
+from rajobs.records.errors import BadBundle, UsageError
 from rajobs.records.store import Store
 
 NUMBERS_AT_ONCE = {"cpu": 150_000, "cuda": 8_000_000}
 """How many numbers of the arrays a device processes at a time: they fit a core's cache, or keep a GPU busy."""
 MOST_AT_ONCE = 64
+_KIND = MappingProxyType({"gradient": "safetensors file", "cascade": "cascade"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,11 +85,16 @@ def _pack(network: FittedNetwork, half: bool) -> tuple[bytes, str]:
 
 
 def _unpack(data: bytes, study: Study, member: Member, shape: tuple[int, ...], device: str) -> FittedNetwork:
-    if member.fit == "cascade":
-        return Cascade.read(data.decode(), Haar(**member.settings))
-    network = build_member(study, member, shape, 0)
     try:
+        architectures.check_member(member)
+        if member.fit == "cascade":
+            return Cascade.read(data.decode(), Haar(**member.settings))
+        network = build_member(study, member, shape, 0)
         network.load_state_dict(safetensors.torch.load(data))
+    except UsageError as error:
+        raise BadBundle(f"{study.name}: member {member.name} cannot be built: {error}; train again") from None
+    except (safetensors.SafetensorError, ValueError, KeyError):
+        raise BadBundle(f"{study.name}: the weights of {member.name} are no {_KIND[member.fit]}; train again") from None
     except RuntimeError:
         raise BadBundle(f"{study.name}: the weights of {member.name} are another version's; train again") from None
     return network.eval().to(device).to(memory_format=torch.channels_last)
@@ -107,12 +116,16 @@ class Model:
     def load(cls, store: Store, folder: str, study: Study) -> "Model":
         """Read a bundle; the hash of every weight file is checked."""
         description = read_description(store, folder)
+        if description.origin.study != study.name:
+            raise BadBundle(f"{store.uri}/{folder} holds a model of {description.origin.study}, not of {study.name}")
         # A bundle answers what it learnt, also when the study has got another target since.
         learnt = description.classes.keys() & {target.name for target in study.targets}
         study = study.with_targets(learnt) if learnt else study
         recipe, device = description.origin.recipe, pick_device()
         trained: dict[str, list[TrainedNetwork]] = {}
         for member in recipe.members:
+            if not description.members.get(member.name):
+                raise BadBundle(f"{store.uri}/{folder} has no weight file of member {member.name}; train again")
             for weights in description.members[member.name]:
                 data = store.get(f"{folder}/{weights.file}")
                 if hashlib.sha256(data).hexdigest() != weights.sha256:

@@ -1,18 +1,22 @@
 """What bundle.json says about a model: its origin, its content, and the hashes of its weight files."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rajobs.learning.judging.calibration import Calibration
 from rajobs.learning.recipe import Recipe, from_dict, to_dict
-from rajobs.records.errors import BadBundle
+from rajobs.records.errors import BadBundle, RajobsError
 from rajobs.records.manifest import digest, to_json
 from rajobs.records.store import Store
 
 BUNDLE = "bundle.json"
 FORMAT = 2
+TEMPERATURES = 0.01, 100.0
+MOST_IN_SHAPE = 256, 2048, 2048  # channels, rows, columns
+_WEIGHT_FILE = re.compile(r"weights-[A-Za-z0-9_-]+\.(safetensors|xml)")
 
 Figures = Mapping[str, Mapping[str, float | None]]
 """By metric: value, and low and high end of its interval; null if there are too few rows."""
@@ -160,13 +164,38 @@ def read_description(store: Store, folder: str) -> BundleDescription:
     place = f"{folder}/{BUNDLE}" if folder else BUNDLE
     try:
         content: dict[str, Any] = dict(json.loads(store.get(place)))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         content = {}
     if content.get("hash") != digest({key: value for key, value in content.items() if key != "hash"}):
         raise BadBundle(f"{store.uri}/{place} was changed after it was written; train again or restore it")
-    if content["format"] != FORMAT:
-        raise BadBundle(f"{store.uri}/{folder} has bundle format {content['format']}, this version reads {FORMAT}")
-    return BundleDescription.from_json(content)
+    if content.get("format") != FORMAT:
+        raise BadBundle(
+            f"{store.uri}/{folder} has bundle format {content.get('format')}, this version reads {FORMAT}; train again"
+        )
+    try:
+        description = BundleDescription.from_json(content)
+        mistake = _find_mistake(description)
+    except RajobsError as error:
+        mistake = str(error)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        mistake = "an entry is missing or of another kind"
+    if mistake:
+        raise BadBundle(f"{store.uri}/{place} describes no usable model: {mistake}; train again or restore it")
+    return description
+
+
+def _find_mistake(description: BundleDescription) -> str | None:
+    """What is wrong with a description whose hash is right: anybody can make one."""
+    files = [file for several in description.members.values() for file in several]
+    if not all(_WEIGHT_FILE.fullmatch(file.file) for file in files):
+        return "the name of a weight file is none, or leads out of the bundle"
+    low, high = TEMPERATURES
+    if not all(low <= temperature <= high for file in files for temperature in file.temperature.values()):
+        return f"a temperature does not lie between {low:g} and {high:g}"
+    shape = description.shape
+    if len(shape) != len(MOST_IN_SHAPE) or not all(0 < side <= most for side, most in zip(shape, MOST_IN_SHAPE)):
+        return "its shape is not that of an image"
+    return None
 
 
 def find_bundles(store: Store, study: str) -> list[str]:

@@ -1,14 +1,16 @@
 """A recipe: every hyper-parameter of a model, as data. It comes from a study or a TOML file; torch is not needed."""
 
 import dataclasses
+import re
 import tomllib
 import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
-from rajobs.records.errors import BadRecipe, UnknownName
+from rajobs.records.errors import BadRecipe, UnknownName, show
 
 OPTIMISERS = ("adamw", "adam", "sgd", "rmsprop", "adadelta")
 SCHEDULES = ("constant", "cosine", "one_cycle")
@@ -18,6 +20,17 @@ NONE = "none"
 BY_CENTRE = "centre"  # as folds: each centre's patients validate once, on a network that saw none of its images
 
 Settings = Mapping[str, Any]
+
+_RANGES: Mapping[str, tuple[float, float]] = MappingProxyType({
+    "rotate": (0, 180), "shift": (0, 1), "zoom": (0, 0.95), "shear": (0, 80), "channel_shift": (0, 1),
+    "contrast": (0, 1), "noise": (0, 1), "gamma": (0, 5), "sharpen": (0, 20), "shade": (0, 1), "cover": (0, 1),
+    "epochs": (1, 100_000), "batch_size": (1, 65_536), "learning_rate": (1e-12, 100), "head_rate": (1e-6, 1e6),
+    "weight_decay": (0, 10), "momentum": (0, 0.9999), "copies": (1, 10_000), "norm_rows": (0, 65_536),
+    "patience": (0, 100_000), "drawn": (0, 100), "folds": (0, 100),
+})  # fmt: skip
+"""The values of each number that can be meant; beyond them lies a slip of the keyboard."""
+MOST_MEMBERS = 64
+_MEMBER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +51,9 @@ class Augment:
     sharpen: float = 0.0  # details of 3 and of 9 pixels times a factor from 0 (blurred away) to 1+sharpen
     shade: float = 0.0  # a smooth shadow over the image, of a range of 1
     cover: float = 0.0  # largest side of a plain rectangle that covers a part of the image, as a share of its side
+
+    def __post_init__(self) -> None:
+        _check_numbers(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,11 +79,9 @@ class Training:
         _check_choice("optimiser", self.optimiser, OPTIMISERS)
         _check_choice("schedule", self.schedule, SCHEDULES)
         _check_choice("keep", self.keep, ("best", "last"))
-        for name in ("epochs", "batch_size", "learning_rate", "head_rate", "copies"):
-            if getattr(self, name) <= 0:
-                raise BadRecipe(f"{name} must be above 0, not {getattr(self, name)}")
-        if self.norm_rows < 0 or self.norm_rows == 1:
-            raise BadRecipe(f"norm_rows must be 0 (the whole batch) or 2 and more, not {self.norm_rows}")
+        _check_numbers(self)
+        if self.norm_rows == 1:
+            raise BadRecipe("norm_rows must be 0 (the whole batch) or 2 and more, not 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +101,8 @@ class Member:
     fit: str = "gradient"  # gradient | cascade: gradient descent, or a boosted cascade of Haar-like features
 
     def __post_init__(self) -> None:
+        if not _MEMBER_NAME.fullmatch(self.name):  # files are named for it
+            raise BadRecipe(f"a member's name has letters, digits, - and _, at most 64, unlike {show(self.name)}")
         _check_choice("fit", self.fit, FITS)
         if self.fit != "gradient" and self.weights != NONE:
             raise BadRecipe(f"{self.name} is a boosted cascade, which starts from no weights: leave them out")
@@ -107,10 +123,11 @@ class Recipe:
 
     def __post_init__(self) -> None:
         _check_choice("combine", self.combine, COMBINES)
-        if self.drawn < 0:
-            raise BadRecipe(f"drawn must be 0 (none) or above, not {self.drawn}")
-        if self.folds != BY_CENTRE and (isinstance(self.folds, str) or self.folds < 0 or self.folds == 1):
+        _check_numbers(self)
+        if self.folds == 1 or (isinstance(self.folds, str) and self.folds != BY_CENTRE):
             raise BadRecipe(f'folds must be 0 (none), 2 and more, or "{BY_CENTRE}", not {self.folds!r}')
+        if len(self.members) > MOST_MEMBERS:
+            raise BadRecipe(f"a recipe has at most {MOST_MEMBERS} members, not {len(self.members)}")
         names = [member.name for member in self.members]
         if not names or len(set(names)) != len(names):
             raise BadRecipe("a recipe needs members, each with a name of its own")
@@ -123,6 +140,18 @@ class Recipe:
 
     def training_of(self, member: Member) -> Training:
         return member.training or self.training
+
+
+def _check_numbers(settings: object) -> None:
+    for name, value in vars(settings).items():
+        if name in _RANGES and not isinstance(value, str):
+            check_range(name, value, *_RANGES[name])
+
+
+def check_range(name: str, value: float, low: float, high: float) -> None:
+    """BadRecipe for a number out of its range, or none at all (NaN)."""
+    if not low <= value <= high:
+        raise BadRecipe(f"{name} must lie between {low:,.12g} and {high:,.12g}, not be {show(value)}")
 
 
 def _check_choice(name: str, value: str, known: tuple[str, ...]) -> None:
@@ -156,10 +185,17 @@ def from_dict(data: Mapping[str, Any]) -> Recipe:
 
 def from_toml(text: str) -> Recipe:
     """A recipe from the text of a TOML file."""
+    return from_dict(read_toml(text, "recipe"))
+
+
+def read_toml(text: str, what: str) -> dict[str, Any]:
+    """The content of a user's TOML file; BadRecipe if it is none."""
     try:
-        return from_dict(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise BadRecipe(f"the recipe is not TOML: {error}") from None
+        return tomllib.loads(text)
+    except RecursionError:
+        raise BadRecipe(f"the {what} is nested too deeply: a setting is a number, a text or a short list") from None
+    except ValueError as error:  # of TOML itself, or a number of thousands of digits
+        raise BadRecipe(f"the {what} is not TOML: {error}") from None
 
 
 def to_toml(recipe: Recipe) -> str:
@@ -247,10 +283,15 @@ def _convert_value(hint: Any, value: Any, where: str) -> Any:
         return tuple(_convert_value(inner, item, f"{where}.{at}") for at, item in enumerate(value))
     if origin is not None:
         return dict(_check_table(value, where))
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+    return convert_plain(hint, value, where)
+
+
+def convert_plain(kind: type, value: Any, where: str) -> Any:
+    """A plain value of the kind that a setting has; a whole number is a number, too."""
+    if kind is float and isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**18:
         return float(value)
-    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
-        raise BadRecipe(f"{where} must be {_TYPE_NAMES[hint]}, not {value!r}")
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise BadRecipe(f"{where} must be {_TYPE_NAMES[kind]}, not {show(value)}")
     return value
 
 

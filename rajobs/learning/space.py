@@ -1,14 +1,13 @@
 """A tune space: the settings of a recipe that a sweep varies, and their ranges. Read from TOML, checked first."""
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rajobs.learning.recipe import Recipe, lookup, replace
+from rajobs.learning.recipe import Recipe, lookup, read_toml, replace
 from rajobs.learning.study import Study
-from rajobs.records.errors import BadRecipe, UnknownName, UsageError
+from rajobs.records.errors import BadRecipe, UnknownName, UsageError, show
 
 FIRST = ("published", "default")
 """Recipes tried before the search if a space names none: the paper's and ours."""
@@ -57,16 +56,13 @@ def space_text(study: str) -> str:
 
 def read_space(text: str, study: Study) -> Space:
     """A space from the text of a TOML file. A BadRecipe in one line says what does not fit the study's recipe."""
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise BadRecipe(f"the space is not TOML: {error}") from None
+    data = read_toml(text, "space")
     known = ("study", "base", "first", "axes")
     for name in data:
         if name not in known:
             raise UnknownName.among("key of the space", name, known)
     if data.get("study") != study.name:
-        raise BadRecipe(f"the space is for study {data.get('study')!r}, not {study.name!r}")
+        raise BadRecipe(f"the space is for study {show(data.get('study'))}, not {study.name!r}")
     base, axes_table = data.get("base", "default"), data.get("axes")
     first = data.get("first", [name for name in FIRST if name in study.recipes])
     if not isinstance(base, str) or not isinstance(first, list) or not all(isinstance(name, str) for name in first):
@@ -99,7 +95,7 @@ def _read_range(setting: str, values: Mapping[str, Any]) -> Axis:
         raise BadRecipe(f"axis {setting} needs choices, or low and high as numbers")
     low, high = ends
     if not low < high:
-        raise BadRecipe(f"axis {setting}: low {low} is not below high {high}")
+        raise BadRecipe(f"axis {setting}: low {show(low)} is not below high {show(high)}")
     if values.get("log") and low <= 0:
         raise BadRecipe(f"axis {setting}: low must be above 0 where log is true")
     whole = all(isinstance(end, int) for end in ends)

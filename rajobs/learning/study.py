@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from rajobs.imaging.extremities import Affine
 from rajobs.imaging.rows import RowKind
 from rajobs.learning.points import Points
-from rajobs.learning.recipe import Recipe
+from rajobs.learning.recipe import Recipe, check_range, convert_plain
 from rajobs.learning.targets import Nominal, Target
 from rajobs.records.errors import NotThereYet, UnknownName
 from rajobs.records.manifest import digest
@@ -22,6 +23,9 @@ POINT_CLASSES = ("not found", "found")
 """Classes of a point: found means within half a joint's width of its label."""
 
 Array = NDArray[np.uint8] | NDArray[np.uint16]
+
+_RANGES: Mapping[str, tuple[float, float]] = MappingProxyType({"size": (8, 2048), "margin": (0, 4)})
+"""Of the settings of views that are numbers: pixels of the side, and shares of a joint's box."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +39,12 @@ class View:
     place: Callable[..., Affine] | None = None  # (row, film's shape, **settings): where `draw` puts the film's pixels
 
     def with_settings(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
-        for name in chosen:
+        for name, value in chosen.items():
             if name not in self.settings:
                 raise UnknownName.among("view setting", name, self.settings)
+            convert_plain(type(self.settings[name]), value, f"{name} of the view")
+            if name in _RANGES:
+                check_range(f"{name} of the view", value, *_RANGES[name])
         return {**self.settings, **chosen}
 
     def identity(self, chosen: Mapping[str, Any]) -> str:

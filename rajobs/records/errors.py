@@ -22,9 +22,10 @@ RajobsError
 
 import difflib
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+MOST_SHOWN = 60  # characters of a value in a message
 TRACEBACK = "RAJOBS_TRACEBACK"
 """Environment variable with which an internal error is shown with its traceback."""
 
@@ -47,7 +48,17 @@ class UnknownName(UsageError):
     @classmethod
     def among(cls, kind: str, name: str, known: Iterable[str]) -> "UnknownName":
         """The error for `name`, with the nearest known name."""
-        return cls(f"unknown {kind} {name!r}; {nearest(name, known)}")
+        return cls(f"unknown {kind} {show(name)}; {nearest(name[:MOST_SHOWN], known)}")
+
+
+def show(value: object) -> str:
+    """A value of a user's settings in a message: short, and on one line whatever it is."""
+    if isinstance(value, list | tuple | Mapping):  # may be nested too deeply to be printed
+        return "a table" if isinstance(value, Mapping) else "a list"
+    if isinstance(value, int) and abs(value) >= 10**18:
+        return f"a whole number of {value.bit_length()} bits"
+    text = repr(value)
+    return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 3]}..."
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

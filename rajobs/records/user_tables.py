@@ -11,6 +11,7 @@ from rajobs.records.errors import BadTable, StoreError, UnknownName
 from rajobs.records.identity import Key
 from rajobs.records.labels.readers import reader_pseudonym, readers_crosswalk
 from rajobs.records.store import open_store, split_uri
+from rajobs.records.tables.csv_files import unescape_cells
 from rajobs.records.tables.schemas import CLINIC, CROSSWALK, READERS, TEXT
 from rajobs.records.tables.table_schema import TableSchema
 
@@ -45,7 +46,7 @@ def read_text_table(uri: str, what: str) -> tuple[pa.Table, Sequence[int]]:
             f"the {what} file {uri} is no CSV in UTF-8 whose rows all have the header's columns; save it as such"
         ) from None
     header = [column.strip().lstrip("\ufeff") for column in header]
-    return table.rename_columns(header), _row_numbers(data, table.num_rows)
+    return unescape_cells(table.rename_columns(header)), _row_numbers(data, table.num_rows)
 
 
 def _row_numbers(data: bytes, rows: int) -> Sequence[int]:

@@ -63,14 +63,14 @@ def _workers(name: bytes) -> list[int]:
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             title = (folder / "cmdline").read_bytes()
-            if title.startswith(b"ray::") and name in title and os.getpid() in _ancestors(folder):
+            if title.startswith(b"ray::") and name in title and os.getpid() in ancestors(folder):
                 workers.append(int(folder.name))
         except OSError:
             continue  # it ended meanwhile
     return workers
 
 
-def _ancestors(folder: Path) -> list[int]:
+def ancestors(folder: Path) -> list[int]:
     """The processes that a process descends from."""
     ancestors = []
     while folder.name != "0":

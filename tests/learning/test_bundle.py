@@ -1,10 +1,15 @@
 """Bundles: a model comes back as it was put, or not at all; an answer depends on its own row alone."""
 
+import hashlib
+import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import safetensors.numpy
 import torch
 
 from rajobs.learning.bundle import Model, TrainedNetwork, calibrate, put_bundle
@@ -24,6 +29,7 @@ from rajobs.learning.samples.dataset import Dataset
 from rajobs.learning.study import Study
 from rajobs.learning.targets import Nominal, Target, scores
 from rajobs.records.errors import BadBundle, StoreError
+from rajobs.records.manifest import digest, to_json
 from rajobs.records.metrics import Answers
 from rajobs.records.store import LocalStore
 from tests.learning.conftest import describe
@@ -106,6 +112,94 @@ def test_a_changed_byte_is_refused(store: LocalStore, study: Study, name: str, a
     data[at] ^= 1
     store.put(f"{FOLDER}/{name}", bytes(data))
     with pytest.raises(BadBundle, match=name.replace(".", r"\.")):
+        Model.load(store, FOLDER, study)
+
+
+Content = dict[str, Any]
+
+
+def _change(path: str, value: object) -> Callable[[Content], None]:
+    """A change of one entry of bundle.json, by its path."""
+
+    def change(content: Content) -> None:
+        *parents, name = [int(part) if part.isdigit() else part for part in path.split(".")]
+        at: Any = content
+        for parent in parents:
+            at = at[parent]
+        if value is None:
+            del at[name]
+        else:
+            at[name] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (_change("members.net.0.file", "../../secret"), "leads out of the bundle"),
+        (_change("members.net.0.file", "/etc/passwd"), "leads out of the bundle"),
+        (_change("members.net.0.file", "weights-../a.safetensors"), "leads out of the bundle"),
+        (_change("members.net.0.file", 7), "missing or of another kind"),
+        (_change("members.net.0.temperature.half", 0), "a temperature does not lie between 0.01 and 100"),
+        (_change("members.net.0.temperature.half", -1.5), "a temperature does not lie between"),
+        (_change("members.net.0.temperature", [1]), "missing or of another kind"),
+        (_change("members.net", None), "has no weight file of member net"),
+        (_change("members.second", []), "has no weight file of member second"),
+        (_change("members", None), "missing or of another kind"),
+        (_change("recipe", None), "missing or of another kind"),
+        (_change("recipe.members.0.settings.width", 10**9), "width of compact must lie between 1 and 1,024"),
+        (_change("recipe.members.0.settings.stages", 8), "compact with 8 stages needs images of 256 pixels"),
+        (_change("recipe.members.0.name", "a/b"), "a member's name has letters"),
+        (_change("recipe.members.0.targets", ["hlaf"]), "did you mean half?"),
+        (_change("recipe.training.epochs", -1), "epochs must lie between 1 and 100,000"),
+        (_change("shape", [1, 10**6, 10**6]), "its shape is not that of an image"),
+        (_change("shape", [1, "a", 1]), "missing or of another kind"),
+        (_change("classes", 3), "missing or of another kind"),
+        (_change("epochs", {"net": {"run": 1}}), "missing or of another kind"),
+        (_change("format", 7), "has bundle format 7"),
+        (_change("format", None), "has bundle format None"),
+        (_change("study", "other"), "holds a model of other, not of toy"),
+    ],
+)  # fmt: skip
+def test_a_description_that_somebody_made_up_is_refused_in_one_line(
+    store: LocalStore, study: Study, change: Callable[[Content], None], words: str
+) -> None:
+    content = json.loads(store.get(f"{FOLDER}/bundle.json"))
+    del content["hash"]
+    change(content)
+    store.put(f"{FOLDER}/bundle.json", to_json({**content, "hash": digest(content)}))
+    with pytest.raises(BadBundle) as refused:
+        Model.load(store, FOLDER, study)
+    assert words in str(refused.value) and "\n" not in str(refused.value) and len(str(refused.value)) < 400
+
+
+HEADER = b'{"a":{"dtype":"F32","shape":[99999999999],"data_offsets":[0,4]}}'
+
+
+@pytest.mark.parametrize("fit", ["gradient", "cascade"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"", b"PK\x03\x04", b"\xff" * 64, (2**62).to_bytes(8, "little") + b"{}",
+        (9).to_bytes(8, "little") + b"not JSON!",
+        len(HEADER).to_bytes(8, "little") + HEADER + bytes(4), (2).to_bytes(8, "little") + b"{}", b"<a><b></a>",
+        b"<opencv_storage/>", safetensors.numpy.save({"other": np.zeros(3)}),
+    ],
+)  # fmt: skip
+def test_a_weight_file_that_holds_something_else_is_refused_in_one_line(
+    store: LocalStore, study: Study, data: bytes, fit: str
+) -> None:
+    content = json.loads(store.get(f"{FOLDER}/bundle.json"))
+    del content["hash"]
+    content["members"]["net"][0]["sha256"] = hashlib.sha256(data).hexdigest()
+    if fit == "cascade":
+        content["recipe"]["members"][0] |= {"fit": fit, "architecture": "haar", "settings": {}}
+    store.put(f"{FOLDER}/weights-net.safetensors", data)
+    store.put(f"{FOLDER}/bundle.json", to_json({**content, "hash": digest(content)}))
+    with pytest.raises(
+        BadBundle, match=r"^toy: the weights of net are (no safetensors file|no cascade|another version)"
+    ):
         Model.load(store, FOLDER, study)
 
 

@@ -33,7 +33,7 @@ def test_a_recipe_survives_plain_data_and_toml() -> None:
         ("[training]\nepochs = 1.5", "training.epochs must be a whole number, not 1.5"),
         ("[training]\nepochs = true", "training.epochs must be a whole number, not True"),
         ('[training]\nlearning_rate = "fast"', "training.learning_rate must be a number, not 'fast'"),
-        ("[training]\nepochs = 0", "epochs must be above 0, not 0"),
+        ("[training]\nepochs = 0", "epochs must lie between 1 and 100,000, not be 0"),
         ('[training]\noptimiser = "adadlta"', "did you mean adadelta?"),
         ("training = 3", "training must be a table of settings"),
         ("members = 3", "members must be a list"),
@@ -43,13 +43,31 @@ def test_a_recipe_survives_plain_data_and_toml() -> None:
         ('members = [{ name = "n", architecture = "a", sees = "all" }]', "members.0.sees must be a list"),
         ('combine = "first_yes"\nmembers = [{ name = "n", architecture = "a" }]', "first_yes needs two groups"),
         ("heavy = yes", "the recipe is not TOML"),
+        ("[training]\nlearning_rate = nan", "learning_rate must lie between 1e-12 and 100, not be nan"),
+        ("[training]\nlearning_rate = inf", "learning_rate must lie between 1e-12 and 100, not be inf"),
+        ("[training]\nweight_decay = -0.1", "weight_decay must lie between 0 and 10, not be -0.1"),
+        ("[training]\nmomentum = 1.5", "momentum must lie between 0 and 0.9999, not be 1.5"),
+        ("[training.augment]\nzoom = 1e300", "zoom must lie between 0 and 0.95, not be 1e+300"),
+        ("[training]\nepochs = 1000000000", "epochs must lie between 1 and 100,000, not be 1000000000"),
+        (f"[training]\nepochs = 0x{'f' * 9000}", "not be a whole number of 36000 bits"),
+        (f"[training]\nlearning_rate = 0x{'f' * 9000}", "must be a number, not a whole number of 36000 bits"),
+        (f"[training]\nepochs = {'9' * 9000}", "the recipe is not TOML"),
+        ("drawn = nan", "drawn must lie between 0 and 100, not be nan"),
+        ("folds = -3", "folds must lie between 0 and 100, not be -3"),
+        (f"heavy = {'[' * 5000}{']' * 5000}", "the recipe is nested too deeply"),
+        (f"heavy = {'[' * 100}{']' * 100}", "heavy must be true or false, not a list"),
+        ("heavy = { a = 1 }", "heavy must be true or false, not a table"),
+        (f'combine = "{"x" * 5000}"', "unknown combine"),
+        ('members = [{ name = "../n", architecture = "a" }]', "at most 64, unlike '../n'"),
+        ('members = [{ name = "a/b", architecture = "a" }]', "a member's name has letters, digits, - and _"),
+        ('members = [{ name = "", architecture = "a" }]', "a member's name has letters, digits, - and _"),
     ],
 )
 def test_what_does_not_fit_is_named(text: str, words: str) -> None:
     member = "" if "members" in text else 'members = [{ name = "n", architecture = "compact" }]\n'
     with pytest.raises(UsageError) as error:
         from_toml(member + text)
-    assert words in str(error.value)
+    assert words in str(error.value) and "\n" not in str(error.value) and len(str(error.value)) < 300
 
 
 def test_members_have_names_of_their_own() -> None:

@@ -5,8 +5,6 @@ OUT/<reader>.csv               the same as a spreadsheet (--as csv)
 OUT/plan.csv                   who reads what, in which sheet, and what is read twice
 """
 
-import csv
-import io
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -23,6 +21,7 @@ from rajobs.learning.study import Study
 from rajobs.records.errors import DataError, StoreError, UnknownName, UsageError, WrongOutput
 from rajobs.records.manifest import check_claim, claim, digest, put_manifest, read_manifest
 from rajobs.records.store import Store, open_store
+from rajobs.records.tables.csv_files import rows_to_csv
 from rajobs.reports.sheet.fields import fields_of
 from rajobs.reports.sheet.page import NOUNS, Case, SheetFacts, ShownPicture, sheet_page
 from rajobs.reports.wording import format_count, short_id
@@ -96,7 +95,7 @@ def sheet(request: SheetRequest) -> str:
     else:
         sheets = _write_pages(data, store, study, by_reader, digest(identity))
     rows = plan_rows(sheets)
-    store.put(PLAN, _csv(list(rows[0]), [list(row.values()) for row in rows]))
+    store.put(PLAN, rows_to_csv([list(rows[0]), *(list(row.values()) for row in rows)]))
     put_manifest(store, {"job": "sheet", **identity, "sheets": sum(map(len, sheets.values())), "rows": len(rows)})
     _print_summary(request, study, sheets)
     return place
@@ -237,13 +236,7 @@ def _spreadsheet(study: Study, reader: str, cases: Sequence[PlannedCase]) -> byt
         [subject.image_id, subject.side or "", reader, *[""] * len(columns)]
         for case in cases for subject in case.subjects
     ]  # fmt: skip
-    return _csv(["image", "side", "reader", *columns], rows)
-
-
-def _csv(header: Sequence[str], rows: Sequence[Sequence[str]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([header, *rows])
-    return text.getvalue().encode()
+    return rows_to_csv([["image", "side", "reader", *columns], *rows])
 
 
 def _print_summary(request: SheetRequest, study: Study, sheets: Sheets) -> None:

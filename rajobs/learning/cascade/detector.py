@@ -37,7 +37,11 @@ class Cascade:
 
     @classmethod
     def read(cls, xml: str, settings: Haar) -> "Cascade":
-        root = ElementTree.fromstring(xml)
+        """ValueError for a text that is no cascade."""
+        try:
+            root = ElementTree.fromstring(xml)
+        except ElementTree.ParseError as error:
+            raise ValueError(f"no XML: {error}") from None
         points = [(point.text or "").split() for point in root.iterfind("layout/_")]
         layout = Layout(
             places=np.array([[float(x), float(y)] for x, y, _ in points]),
@@ -78,10 +82,14 @@ def equalise(image: Pixels) -> Pixels:
 
 
 def _load_classifier(xml: str) -> cv2.CascadeClassifier:
-    file = cv2.FileStorage(xml, cv2.FILE_STORAGE_READ | cv2.FILE_STORAGE_MEMORY)
     classifier = cv2.CascadeClassifier()
-    loaded = classifier.read(file.getFirstTopLevelNode())
-    assert loaded
+    try:
+        file = cv2.FileStorage(xml, cv2.FILE_STORAGE_READ | cv2.FILE_STORAGE_MEMORY)
+        loaded = classifier.read(file.getFirstTopLevelNode())
+    except (cv2.error, SystemError):  # the second is what Python makes of the first
+        loaded = False
+    if not loaded:
+        raise ValueError("OpenCV reads no cascade from this text")
     return classifier
 
 

@@ -1,11 +1,13 @@
 """Haar-like features of small windows by integral images, computed as OpenCV's cascade classifier does."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rajobs.learning.recipe import check_range
 from rajobs.records.errors import BadRecipe
 
 Floats = NDArray[np.float32]
@@ -14,6 +16,12 @@ Patches = NDArray[np.uint8]
 
 FLAT = 10.0  # standard deviation in grey levels: OpenCV takes a window for empty up to it
 _CELLS = ((2, 1), (1, 2), (3, 1), (1, 3), (2, 2))  # across and down: edges, lines and the diagonal of mode BASIC
+
+
+_RANGES: Mapping[str, tuple[float, float]] = MappingProxyType({
+    "window": (8, 128), "clip": (0.1, 20), "stumps": (1, 10_000), "features": (1, 1_000_000),
+    "positives": (1, 1_000_000), "negatives": (1, 1_000_000), "most": (0, 1), "step": (1, 10), "neighbours": (0, 1000),
+})  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +42,8 @@ class Haar:
     neighbours: int = 3  # overlapping windows that make a detection
 
     def __post_init__(self) -> None:
+        for name, (low, high) in _RANGES.items():
+            check_range(f"{name} of haar", getattr(self, name), low, high)
         if not (0 < self.hit_rate <= 1 and 0 < self.false_alarms < 1 and self.step > 1 and 0 < self.least < self.most):
             raise BadRecipe("haar needs hit_rate and false_alarms within 0 and 1, step above 1, least below most")
 

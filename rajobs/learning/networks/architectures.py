@@ -3,6 +3,7 @@
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from rajobs.learning.cascade.haar import Haar
 from rajobs.learning.networks import backbones
 from rajobs.learning.networks.blocks import Residual, conv
 from rajobs.learning.networks.landmarks import Landmarks, Pyramid, landmarks
-from rajobs.learning.recipe import Member
+from rajobs.learning.recipe import Member, check_range, convert_plain
 from rajobs.learning.targets import NO, Target
 from rajobs.records.errors import BadRecipe, UnknownName
 
@@ -61,11 +62,22 @@ def build(
     A network that shows points also needs the name and the number of `points`.
     """
     check_settings(architecture, settings)
-    trunk, features = ARCHITECTURES[architecture](shape=shape, **settings)
-    if isinstance(trunk, Pyramid):
-        assert points is not None, architecture
-        return Landmarks(trunk, features, points, outputs)
-    return Heads(trunk, features, outputs, kinds)
+
+    def make() -> nn.Module:
+        trunk, features = ARCHITECTURES[architecture](shape=shape, **settings)
+        if isinstance(trunk, Pyramid):
+            assert points is not None, architecture
+            return Landmarks(trunk, features, points, outputs)
+        return Heads(trunk, features, outputs, kinds)
+
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):  # takes no memory
+        size = parameters(make())
+    if size > MOST_PARAMETERS:
+        raise BadRecipe(
+            f"{architecture} would have {size:,} parameters, more than {MOST_PARAMETERS:,}: lower its settings, or the "
+            "view's size"
+        )
+    return make()
 
 
 def check_member(member: Member) -> None:
@@ -78,10 +90,15 @@ def check_settings(architecture: str, settings: Mapping[str, Any], fit: str = "g
     builders, what = (CASCADES, "cascade") if fit == "cascade" else (ARCHITECTURES, "architecture of a network")
     if architecture not in builders:
         raise UnknownName.among(what, architecture, builders)
-    known = [name for name in inspect.signature(builders[architecture]).parameters if name != "shape"]
-    for name in settings:
+    known = {name: p for name, p in inspect.signature(builders[architecture]).parameters.items() if name != "shape"}
+    for name, value in settings.items():
         if name not in known:
             raise UnknownName.among(f"setting of {architecture}", name, known)
+        convert_plain(known[name].annotation, value, f"{name} of {architecture}")
+        if name in _RANGES:
+            check_range(f"{name} of {architecture}", value, *_RANGES[name])
+    if fit == "cascade":
+        CASCADES[architecture](**settings)
 
 
 def head_sizes(targets: tuple[Target, ...], groups: tuple[tuple[str, ...], ...]) -> dict[str, int]:
@@ -209,6 +226,12 @@ def conv2(
     )  # fmt: skip
     return trunk, hidden
 
+
+_RANGES: Mapping[str, tuple[float, float]] = MappingProxyType({
+    "width": (1, 1024), "stages": (1, 8), "hidden": (1, 65_536), "dropout": (0, 0.95),
+})  # fmt: skip
+MOST_PARAMETERS = 2_000_000_000
+"""8 GB of weights; the largest published network has 244 million."""
 
 SHOW_POINTS = ("landmarks", "haar")
 """Architectures that show points."""

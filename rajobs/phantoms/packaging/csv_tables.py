@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from rajobs.phantoms.picture import Truth
 from rajobs.records.errors import IGNORE_REASONS, REJECT_REASONS
+from rajobs.records.tables.csv_files import escape_cell
 
 LABEL_COLUMNS = ("image", "side", "study", "target", "site", "value", "reader", "patient", "derived_from")
 EXPECTED_COLUMNS = ("object", "fate", "reason", "frames", "kind", "sop_uid")
@@ -40,7 +41,7 @@ class CsvTable:
     def add(self, row: tuple[str, ...]) -> None:
         """Appends a row."""
         assert len(row) == len(self.columns), row
-        csv.writer(self.text, lineterminator="\n").writerow(row)
+        csv.writer(self.text, lineterminator="\n").writerow(map(escape_cell, row))
 
     def data(self) -> bytes:
         """The bytes of the CSV file."""

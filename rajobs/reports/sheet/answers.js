@@ -3,6 +3,12 @@
 const NOT_ASSESSABLE = "0";
 const ASSESSABLE = "1";
 
+// As records/tables/csv_files.py does: Excel would run such a cell as a formula. A number is none.
+const escapeCell = (cell) => {
+  const isNumber = /^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$/.test(cell);
+  return /^'*[=+\-@\t\r]/.test(cell) && !isNumber ? `'${cell}` : cell;
+};
+
 class Answers {
   constructor(sheet) {
     this.sheet = sheet;
@@ -140,6 +146,6 @@ class Answers {
 
   csv() {
     const header = ["image", "side", "study", "target", "site", "value", "reader"];
-    return [header, ...this.rows()].map((row) => row.join(",")).join("\n") + "\n";
+    return [header, ...this.rows()].map((row) => row.map(escapeCell).join(",")).join("\n") + "\n";
   }
 }

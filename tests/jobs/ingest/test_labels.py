@@ -125,6 +125,14 @@ def test_an_image_has_many_names_and_a_file_name_must_be_its_own(
     assert not (place / "ledger" / "unmatched.csv").exists()
 
 
+def test_a_cell_that_was_escaped_for_excel_names_what_it_names_without(place: Path) -> None:
+    (place / "films" / "top.png").rename(place / "films" / "=top.png")
+    ingest(place, [view("'=top.png", reader="'-Roe"), view("=tap.png")])
+    assert labels(place) == {("=top.png", "view", "-Roe"): "both"}
+    (row,) = unmatched(place)
+    assert (row["image"], row["nearest_path"]) == ("'=tap.png", "'=top.png")
+
+
 def test_what_labels_of_an_earlier_day_said_of_pictures_stays(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Without --pictures only labelled pictures are read; a shard that is read again keeps what it knew."""
     key = Key(secret=KEY.encode())

@@ -56,6 +56,25 @@ def test_a_row_is_answered_by_the_head_of_its_kind() -> None:
     torch.testing.assert_close(one(images, kinds), one(images))
 
 
+@pytest.mark.parametrize(
+    ("architecture", "settings", "words"),
+    [
+        ("compact", {"width": 10**9}, "width of compact must lie between 1 and 1,024"),
+        ("compact", {"dropout": float("nan")}, "dropout of compact must lie between 0 and 0.95, not be nan"),
+        ("compact", {"width": "8"}, "width of compact must be a whole number, not '8'"),
+        ("compact", {"batch_norm": 1}, "batch_norm of compact must be true or false, not 1"),
+        ("compact", {"width": 1024, "stages": 6}, "parameters, more than 2,000,000,000: lower its settings"),
+        ("conv4", {"hidden": 65_536}, "parameters, more than 2,000,000,000: lower its settings"),
+    ],
+)
+def test_a_setting_that_no_machine_can_build_is_refused_without_trying(
+    architecture: str, settings: dict[str, object], words: str
+) -> None:
+    with pytest.raises(BadRecipe) as error:
+        architectures.build(architecture, settings, {"view": 2}, (3, 256, 256))
+    assert words in str(error.value)
+
+
 def test_heads_and_trunk_share_out_the_parameters() -> None:
     network = architectures.build("compact", {"width": 4}, {"jsn": 5, "erosion": 6}, (1, 32, 32))
     heads, trunk = architectures.head_parameters(network), architectures.trunk_parameters(network)

@@ -86,7 +86,8 @@ def test_patience_ends_a_run_and_the_best_weights_are_kept(dataset: Dataset, rec
 
 
 def test_a_run_that_diverges_still_keeps_weights(dataset: Dataset, recipe: Recipe) -> None:
-    state = run(dataset, with_training(recipe, optimiser="sgd", learning_rate=1e30, schedule="constant", epochs=3))
+    wild = with_training(recipe, optimiser="sgd", learning_rate=100, weight_decay=10, schedule="constant", epochs=6)
+    state = run(dataset, wild)
     assert math.isnan(state.history[-1].loss) and state.best_epoch == 1 and state.best
 
 

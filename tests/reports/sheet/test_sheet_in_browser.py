@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from rajobs.records.tables.csv_files import escape_cell
+from rajobs.reports.sheet import page
 from tests.reports.sheet.browser import CONTROL, SHIFT, Page
 from tests.reports.sheet.conftest import TO_FILM, UNPLACED, facts, grey, loop, single, write_page
 
@@ -13,6 +15,7 @@ pytestmark = pytest.mark.slow
 
 Labels = dict[tuple[str, str, str], str]
 """By image, site and target."""
+ANSWERS = Path(page.__file__).with_name("answers.js")
 A, B, C = "a" * 24, "b" * 24, "c" * 24
 
 
@@ -103,6 +106,21 @@ def test_what_is_typed_is_kept_and_exported(browser: Page, tmp_path: Path) -> No
     assert export(browser)[B, "CMC3", "assessable"] == "0"
 
     assert browser.requests == [page.as_uri()] * 2 and browser.complaints == []
+
+
+def test_a_cell_that_excel_would_run_is_escaped_and_a_number_is_not(browser: Page, tmp_path: Path) -> None:
+    cells = ["-anna", "=1", "'=1", "\t=1", "-1.5", "a-b", "+.5e3", "+5e"]
+    browser.open(write_page(tmp_path / "sheet.html", facts(reader=cells[0])))
+    browser.press("1")
+    browser.run("document.querySelector('#export').click()")
+    file = browser.downloads / "anna.csv"
+    browser.wait("document.querySelector('#message').textContent.includes('labels')")
+    for _ in range(200):
+        if file.exists():
+            break
+        browser.run("new Promise((done) => setTimeout(() => done(1), 50))")
+    assert {row["reader"] for row in csv.DictReader(file.read_text().splitlines())} == {"'-anna"}
+    assert browser.run(f"{ANSWERS.read_text()}\n{cells}.map(escapeCell)") == [escape_cell(cell) for cell in cells]
 
 
 def test_a_joint_without_a_place_is_placed_by_a_click(browser: Page, tmp_path: Path) -> None:
