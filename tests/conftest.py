@@ -15,6 +15,7 @@ from rajobs.records.store.s3 import S3Store
 SECONDS = 60  # until the server must have come up
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist names the groups in a hook of its own
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where two processes share the long tests, one takes all that need a cluster, the other whole jobs in a process.
 
