@@ -21,7 +21,8 @@ demo: $(VENV)/ready
 	$(BIN)/rajobs demo demo
 
 test: test-fast  # then the jobs: one process has the Ray cluster, the other runs whole jobs by itself
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "(ray or slow) and not long" -n 2 --dist loadgroup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "(ray or slow) and not long" -n 2 --dist loadscope \
+		--no-loadscope-reorder
 
 test-fast: $(VENV)/ready  # what needs neither a Ray cluster nor a whole job, on all cores
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not ray and not slow and not long" -n auto --maxprocesses 8 \

@@ -9,33 +9,36 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from rajobs.records.store.s3 import S3Store
 
 SECONDS = 60  # until the server must have come up
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist names the groups in a hook of its own
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where two processes share the long tests, one takes all that need a cluster, the other whole jobs in a process.
+class SharingOut(LoadScopeScheduling):
+    """Two processes share the long tests: one takes all files that need a cluster, the other whole jobs in a process.
 
-    Both begin with these and share the other files between them, whoever is free first.
+    Both begin with these and share the other files between them, whoever is free first. (xdist's own groups,
+    `--dist loadgroup`, are unknown to pytest from 9.2 on.)
     """
-    for item in items:
-        if item.get_closest_marker("ray"):
-            group = "ray"
-        elif item.get_closest_marker("slow"):
-            group = "jobs" if "tests/jobs/" in item.nodeid else item.nodeid.partition("::")[0]
-        else:
-            continue
-        item.add_marker(pytest.mark.xdist_group(group))
-    order = {"ray": 0, "jobs": 1}
-    items.sort(key=lambda item: order.get(_group(item), 2))
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        if "pytest.mark.ray" in (self.config.rootpath / file).read_text():
+            return "ray"
+        return "jobs" if file.startswith("tests/jobs/") else file
 
 
-def _group(item: pytest.Item) -> str:
-    mark = item.get_closest_marker("xdist_group")
-    return str(mark.args[0]) if mark else ""
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling | None:
+    return SharingOut(config, log) if config.getoption("dist") == "loadscope" else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that need a cluster come first, then whole jobs."""
+    items.sort(key=lambda item: 0 if item.get_closest_marker("ray") else 1 if "tests/jobs/" in item.nodeid else 2)
 
 
 @pytest.fixture(scope="session")
