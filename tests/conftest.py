@@ -17,7 +17,7 @@ SECONDS = 60  # until the server must have come up
 
 
 class SharingOut(LoadScopeScheduling):
-    """Two processes share the long tests: one takes all files that need a cluster, the other whole jobs in a process.
+    """Two processes share the long tests: one takes all files that need the session's cluster, the other whole jobs.
 
     Both begin with these and share the other files between them, whoever is free first. (xdist's own groups,
     `--dist loadgroup`, are unknown to pytest from 9.2 on.)
@@ -25,7 +25,7 @@ class SharingOut(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        if "pytest.mark.ray" in (self.config.rootpath / file).read_text():
+        if "ray_cluster" in (self.config.rootpath / file).read_text():
             return "ray"
         return "jobs" if file.startswith("tests/jobs/") else file
 

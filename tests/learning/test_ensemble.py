@@ -169,5 +169,5 @@ def test_drawn_rows_are_learnt_from_beside_the_data_and_never_validate(
     assert (again.arrays.take(again.at) == shown).all(), "workers draw the same"
     with pytest.raises(BadRecipe, match="only scans are drawn for a recipe, but toy learns from"):
         build_run(dataset, replace(recipe, drawn=0.5), recipe.members[0], 0)
-    with pytest.raises(BadRecipe, match="drawn must be 0"):
+    with pytest.raises(BadRecipe, match="drawn must lie between 0"):
         replace(recipe, drawn=-1.0)
