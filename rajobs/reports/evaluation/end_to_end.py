@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isnan
 from typing import Any
 
 from rajobs.learning.judging.end_to_end import ALL, EndToEndFigure, PlacedShare
@@ -9,7 +10,7 @@ from rajobs.learning.judging.review import ReviewFacts
 from rajobs.learning.study import Study
 from rajobs.records.tables.schemas import MEASURES
 from rajobs.reports.evaluation.review import review_sections
-from rajobs.reports.page import Cell, Notice, PageTable, Part, Section, Text
+from rajobs.reports.page import Cell, Notice, PageTable, Part, Section, Text, format_cell
 from rajobs.reports.wording import format_count, format_figure, humanize
 
 PLACES = {"by_labels": "places by labels", "placed": "by models, placed", "every": "by models, all"}
@@ -117,4 +118,6 @@ def _cells(figure: EndToEndFigure) -> list[Cell]:
 def _figure(figure: Mapping[str, float] | None, *, signed: bool = False) -> str:
     if figure is None:
         return ""
+    if isnan(figure["value"]):
+        return format_cell(figure["value"])
     return format_figure(figure, signed=signed) or f"{figure['value']:{'+' if signed else ''}.3f}"
