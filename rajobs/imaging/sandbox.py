@@ -7,13 +7,12 @@ files in memory.
 import dataclasses
 from collections.abc import Iterator
 from datetime import date
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 
 from rajobs.imaging import file_types
-from rajobs.imaging.child_process.child import ATTEMPTS, Child
+from rajobs.imaging.child_process.child import ATTEMPTS, Child, ChildUser
 from rajobs.imaging.child_process.exchange import (
     ChildDied,
     ExchangeBytes,
@@ -25,39 +24,13 @@ from rajobs.imaging.formats.reader import header_seconds
 from rajobs.imaging.image import Header, Ignored, Image, ReadOptions
 from rajobs.records.errors import Reject
 
-_MODULE = "rajobs.imaging.child_process.file_main"
 
-
-class Decoder:
-    """Reads files in a child process, which is started when first needed and again after it died."""
+class Decoder(ChildUser):
+    """Reads files in a child process."""
 
     def __init__(self, members: int | None = None) -> None:
         """`members` is the exchange file of an ArchiveReader, whose members are then read where they lie."""
-        self._child: Child | None = None
-        self._members = members
-
-    def __enter__(self) -> "Decoder":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def start(self) -> None:
-        """Start the child before it is needed: it takes a second to be ready."""
-        if self._child is None:
-            self._child = Child(_MODULE, self._members)
-
-    def close(self) -> None:
-        """End the child."""
-        if self._child is not None:
-            self._child.close()
-            self._child = None
-
-    def peak_bytes(self) -> int:
-        """The child's highest resident memory so far; 0 without a child or where the system does not tell."""
-        return 0 if self._child is None else self._child.peak_bytes()
+        super().__init__("rajobs.imaging.child_process.file_main", members)
 
     def read(self, data: bytes | ExchangeBytes, options: ReadOptions) -> list[Image]:
         """All images of a file, or its Reject or Ignored."""
@@ -65,10 +38,9 @@ class Decoder:
         if file_types.detect_file_type(bytes(head)) is None:
             raise Ignored("not-an-image")
         for _ in range(ATTEMPTS):
-            self.start()
-            assert self._child is not None
+            child = self.start()
             try:
-                return list(_read_images(self._child, data, options))
+                return list(_read_images(child, data, options))
             except ChildDied as died:
                 self.close()
                 if died.over_time:

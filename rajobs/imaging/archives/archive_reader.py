@@ -2,13 +2,12 @@
 
 import dataclasses
 from collections.abc import Iterable, Iterator
-from types import TracebackType
 from typing import Any
 
 from rajobs.imaging import file_types
 from rajobs.imaging.archives.archive_members import ArchiveMember
 from rajobs.imaging.archives.shards import ARCHIVE_ITSELF, Shard, archive_shard, files_shard
-from rajobs.imaging.child_process.child import Child
+from rajobs.imaging.child_process.child import ChildUser
 from rajobs.imaging.child_process.exchange import (
     ChildDied,
     ExchangeBytes,
@@ -22,42 +21,17 @@ from rajobs.records.store import Entry, Store
 from rajobs.records.store.local import NOT_READ, UNREADABLE
 from rajobs.records.store.seekable import open_object
 
-_MODULE = "rajobs.imaging.child_process.archive_main"
 _SPLIT_BUFFER = 64 << 10  # reading a header also reads the small members behind it
 _READ_BUFFER = MIB
 _TOGETHER = 64  # small members that come at once; one by one once a child has died
 
 
-class ArchiveReader:
-    """Splits sources into shards and reads these; a child is started for the first archive, and after one that died."""
+class ArchiveReader(ChildUser):
+    """Splits sources into shards and reads these, archives in a child process."""
 
     def __init__(self, members: int | None = None) -> None:
         """`members` is an exchange file for members, which then lie there until the next ones are asked for."""
-        self._child: Child | None = None
-        self._members = members
-
-    def __enter__(self) -> "ArchiveReader":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def start(self) -> None:
-        """Start the child before it is needed."""
-        if self._child is None:
-            self._child = Child(_MODULE, self._members)
-
-    def peak_bytes(self) -> int:
-        """The child's highest resident memory so far; 0 without a child or where the system does not tell."""
-        return 0 if self._child is None else self._child.peak_bytes()
-
-    def close(self) -> None:
-        """End the child."""
-        if self._child is not None:
-            self._child.close()
-            self._child = None
+        super().__init__("rajobs.imaging.child_process.archive_main", members)
 
     def split(
         self, store: Store, entries: Iterable[Entry], *, max_bytes: int = 64 * MIB, max_members: int = 512,
@@ -133,9 +107,7 @@ class ArchiveReader:
         self, store: Store, archive: Entry, request: dict[str, object], buffer: int, limits: Limits
     ) -> Iterator[dict[str, Any]]:
         """What the child answers, with the bytes that it asks for; a child that is not heard to the end is ended."""
-        self.start()
-        assert self._child is not None
-        child, finished = self._child, False
+        child, finished = self.start(), False
         try:
             with open_object(store, archive.key, buffer=buffer, etag=archive.etag) as file:
                 child.send({**request, "size": archive.size, "buffer": buffer, "limits": dataclasses.asdict(limits)})
@@ -166,7 +138,7 @@ class ArchiveReader:
             assert self._child is not None
             lying = ExchangeBytes(handle=self._child.shared, start=start, size=member["bytes"])
             start += len(lying)
-            data = bytes(lying.view()) if self._members is None else lying
+            data = bytes(lying.view()) if self._shared is None else lying
             reject = Reject(*member["reject"]) if member["reject"] else None
             yield ArchiveMember(path=member["path"], data=data, reject=reject, size=member["size"])
 

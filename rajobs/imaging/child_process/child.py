@@ -12,7 +12,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from rajobs.imaging.child_process.exchange import ChildDied, open_exchange_file
 
@@ -106,3 +107,36 @@ class Child:
         except subprocess.TimeoutExpired:
             return ChildDied()
         return ChildDied(over_time=code == -signal.SIGPROF)
+
+
+class ChildUser:
+    """Has a child process that is started when it is first needed, and again after it died."""
+
+    def __init__(self, module: str, shared: int | None) -> None:
+        """`shared` is an exchange file that other children have too."""
+        self._module, self._shared = module, shared
+        self._child: Child | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def start(self) -> Child:
+        """The child, ready or about to be: it takes a second."""
+        if self._child is None:
+            self._child = Child(self._module, self._shared)
+        return self._child
+
+    def close(self) -> None:
+        """End the child."""
+        if self._child is not None:
+            self._child.close()
+            self._child = None
+
+    def peak_bytes(self) -> int:
+        """The child's highest resident memory so far; 0 without a child or where the system does not tell."""
+        return 0 if self._child is None else self._child.peak_bytes()
