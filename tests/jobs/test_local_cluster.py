@@ -39,7 +39,7 @@ def listening_sockets() -> dict[str, str]:
         try:
             if os.getpid() not in (int(folder.name), *ancestors(folder)):
                 continue
-            name = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()[:80]
+            name = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
             owners |= {str(link.readlink()): name for link in (folder / "fd").iterdir()}
         except OSError:
             continue  # it ended meanwhile
