@@ -66,8 +66,8 @@ def make_tables(folder: Path, out: Path, models: str) -> Tables:
     labels[labels.study != "joint_detection"].to_csv(out / "labels.csv", index=False)
     scans = set(views.image[views["view"].str.startswith("ultrasound")])
     for kind, options in (
-        ("films", ["--pictures", "radiograph", "--labels", str(out / "labels.csv")]),
-        ("scans", ["--pictures", "ultrasound", "--ultrasound-regions", "all"]),
+        ("films", ["--pictures", "radiograph", "--follow-links", "--labels", str(out / "labels.csv")]),
+        ("scans", ["--pictures", "ultrasound", "--follow-links", "--ultrasound-regions", "all"]),
     ):
         (out / kind).mkdir(parents=True, exist_ok=True)
         for name in views.image:
