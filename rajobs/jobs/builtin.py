@@ -50,7 +50,6 @@ class BuiltinModel:
     rounds: int
     films: int
     rarer: float = 1.0  # by which the odds of steps up of a score, and of no score, are divided when it has learnt
-    shipped: bool = True  # whether it is in the package
 
     @property
     def name(self) -> str:
@@ -60,8 +59,7 @@ class BuiltinModel:
 BUILTIN_MODELS = (
     BuiltinModel(study="hand_filter", recipe="hands", rounds=30, films=1500),
     BuiltinModel(study="joint_detection", recipe="default", rounds=20, films=1200),
-    # Not good enough on real hands to be shipped (docs/results.md): it is made only where --only names it.
-    BuiltinModel(study="svdh_scoring", recipe="drawn", rounds=12, films=300, rarer=4.0, shipped=False),
+    BuiltinModel(study="svdh_scoring", recipe="drawn", rounds=12, films=300, rarer=4.0),
 )
 
 
@@ -238,7 +236,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=BuiltinRequest.workers, help="processes that draw")
-    parser.add_argument("--only", nargs="*", default=[model.name for model in BUILTIN_MODELS if model.shipped])
+    parser.add_argument("--only", nargs="*", default=[model.name for model in BUILTIN_MODELS])
     args = parser.parse_args(arguments)
     for model in BUILTIN_MODELS:
         if model.name in args.only:

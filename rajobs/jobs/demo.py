@@ -5,18 +5,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-from rajobs.jobs import cluster, console
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rajobs.jobs import builtin, cluster, console
 from rajobs.jobs.evaluate import job as evaluate_job
 from rajobs.jobs.ingest import job as ingest_job
 from rajobs.jobs.phantom import phantom
 from rajobs.jobs.score import job as score_job
 from rajobs.jobs.train import job as train_job
 from rajobs.jobs.tune import job as tune_job
+from rajobs.learning.samples.row_arrays import shown_films
 from rajobs.records.errors import UsageError
 from rajobs.records.manifest import read_manifest
 from rajobs.records.store import open_store
+from rajobs.records.tables.parquet_parts import list_parts, read_table
+from rajobs.records.tables.schemas import EXTREMITIES, JOINTS
 from rajobs.reports.demo_page import demo_page
 from rajobs.reports.page import Step
+from rajobs.reports.score.overlay import ScoredJoint, overlay
 
 STUDY = "hand_filter"
 PAGE = "index.html"
@@ -55,9 +62,8 @@ def demo(out: str, ray: str | None = None) -> str:
             study=STUDY, data=place["data"], models=place["models"], out=place["evaluation"], ray=ray
         ))  # fmt: skip
         console.line("\n6. score: the cohort's tables")
-        score_job.score(
-            score_job.ScoreRequest(data=place["data"], models=place["models"], out=place["tables"], ray=ray)
-        )
+        models = f"{place['models']},{builtin.NAME}"  # those of the package find the joints and score them
+        score_job.score(score_job.ScoreRequest(data=place["data"], models=models, out=place["tables"], ray=ray))
     page = Path(out) / PAGE
     if not done:
         open_store(out).put(PAGE, demo_page(_describe_steps(place)).encode())
@@ -100,7 +106,30 @@ def _describe_steps(place: dict[str, str]) -> list[Step]:
             href="evaluation/report.html", counts=tuple(scores.items()),
         ),
         Step(
-            name="score", line="The cohort's tables.", href="tables/report.html",
-            counts=(*tables["fates"].items(), *tables["views"].items()),
+            name="score", href="tables/report.html",
+            line="The cohort's tables. Here the hand with the highest total: a box for each joint, its joint space "
+            "narrowing in yellow, its erosion in blue.",
+            counts=(*tables["fates"].items(), *tables["views"].items(), ("hands", tables["rows"]["extremities"])),
+            png=_draw_worst_hand(place["data"], place["tables"]),
         ),
     ]  # fmt: skip
+
+
+def _draw_worst_hand(data: str, tables: str) -> bytes | None:
+    """The hand with the highest total and its scores, as PNG; None where no hand has a score."""
+    store = open_store(tables)
+    hands = read_table(store, EXTREMITIES.name, EXTREMITIES, ["image_id", "extremity", "box", "svdh_total"])
+    hands = hands.filter(pc.and_(pc.is_valid(hands["svdh_total"]), pc.is_valid(hands["box"])))
+    if not hands.num_rows:
+        return None
+    worst = hands.sort_by([("svdh_total", "descending"), ("image_id", "ascending")]).slice(0, 1).to_pylist()[0]
+    joints = read_table(store, JOINTS.name, JOINTS, ["image_id", "extremity", "box", "jsn", "erosion"])
+    of_hand = [pc.equal(joints[name], pa.scalar(worst[name])) for name in ("image_id", "extremity")]
+    scored = [
+        ScoredJoint(box=row["box"], jsn=row["jsn"], erosion=row["erosion"])
+        for row in joints.filter(pc.and_(*of_hand)).to_pylist()
+    ]
+    source = open_store(data)
+    for _, pixels in shown_films(source, {worst["image_id"]}, list_parts(source, "images")):
+        return overlay(pixels, worst["box"], scored)
+    return None

@@ -110,8 +110,12 @@ def _doubt_scale(request: ScoreRequest, steps: ScoreSteps, bundles: Mapping[str,
 
 
 def find_models(models: str, steps: ScoreSteps) -> dict[str, dict[str, BundleLocation]]:
-    """Each study's bundles by their hash, at the places that are named, one or several with commas between them."""
+    """Each study's bundles by their hash, at the places that are named, one or several with commas between them.
+
+    A score that a model learnt from real joints is not mixed with that of a model that learnt from drawings alone.
+    """
     by_study: dict[str, dict[str, BundleLocation]] = {name: {} for name in steps.names}
+    drawn: dict[str, set[str]] = {study.name: set() for study in steps.scoring}
     for name in models.split(","):
         place = absolute(builtin.resolve_models(name))
         here = {study: list_bundles(place, study) for study in by_study}
@@ -121,7 +125,14 @@ def find_models(models: str, steps: ScoreSteps) -> dict[str, dict[str, BundleLoc
             )
         for study, bundles in here.items():
             for uri, folder in bundles:
-                by_study[study].setdefault(read_description(open_store(uri), folder).hash, (uri, folder))
+                description = read_description(open_store(uri), folder)
+                by_study[study].setdefault(description.hash, (uri, folder))
+                if study in drawn and description.origin.drawn is not None:
+                    drawn[study].add(description.hash)
+    for study, hashes in drawn.items():
+        if hashes and by_study[study].keys() > hashes:
+            by_study[study] = {name: place for name, place in by_study[study].items() if name not in hashes}
+            console.line(f"{study}: the model that learnt from drawings alone is not asked, since there is another")
     return by_study
 
 

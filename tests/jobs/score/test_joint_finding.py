@@ -238,9 +238,13 @@ def test_the_models_of_the_package_find_the_joints_of_a_real_hand(tmp_path: Path
     assert sorted(views) == ["other", "other", "other", "unilateral", "unilateral"]
     hands = read_table(store, "extremities", EXTREMITIES).to_pylist()
     assert [hand["side"] for hand in hands] == ["R", "R"]
+    assert max(hand["svdh_total"] for hand in hands) <= 5, "the hand is sound"
     shown: dict[str, dict[str, Any]] = {hand["image_id"]: {} for hand in hands}
     for row in read_table(store, "joints", JOINTS).to_pylist():
-        assert row["jsn"] is None, "no model of the package has learnt a score"
+        scored = row["x"] is not None and row["site"] in FINGER_JOINTS
+        assert (row["jsn"] is not None and row["erosion"] is not None) == scored, (
+            "the package scores finger joints alone"
+        )
         if row["x"] is not None:
             shown[row["image_id"]][row["site"]] = row
     part, film = sorted(shown.values(), key=len)

@@ -292,11 +292,17 @@ def test_a_bundle_s_columns_are_those_that_it_learnt_and_drawings_are_told_from_
     }
 
 
-def test_models_may_come_from_several_places_and_each_must_hold_some(all_models: Path, tmp_path: Path) -> None:
+def test_models_may_come_from_several_places_and_each_must_hold_some(
+    all_models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     both = find_models(f"{all_models},builtin,builtin", STEPS)
     assert {study: len(bundles) for study, bundles in both.items() if bundles} == {
         "hand_filter": 1, "joint_detection": 1, "svdh_scoring": 2, "ra_recognition": 1, "ra_staging": 1,
         "ultrasound_grading": 1, "clinical_array": 1,
     }  # fmt: skip
+    alone = find_models("builtin", STEPS)
+    assert {study for study, bundles in alone.items() if bundles} == {"hand_filter", "joint_detection", "svdh_scoring"}
+    assert not both["svdh_scoring"].keys() & alone["svdh_scoring"].keys(), "drawings and data are not mixed"
+    assert "svdh_scoring: the model that learnt from drawings alone is not asked" in capsys.readouterr().out
     with pytest.raises(StoreError, match="misspelt holds no model"):
         find_models(f"{all_models},{tmp_path / 'misspelt'}", STEPS)
