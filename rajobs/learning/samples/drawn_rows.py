@@ -31,11 +31,12 @@ VIEW_SHARES = {
 GRADES = 4
 DIFFICULTIES = {"easy": 0.1, "standard": 0.5, "hard": 0.4}
 SIZES: Mapping[str, Mapping[Any, float]] = {
-    "films": {"SMALL": 1.0},
+    "films": {"SMALL": 0.40, (335, 248): 0.35, (248, 335): 0.25},
     "extremities": {"SMALL": 0.55, (1005, 745): 0.30, (745, 1005): 0.15},
     "joints": {(1005, 745): 0.20, (1490, 1104): 0.30, "FULL": 0.35, (1490, 2010): 0.15},
 }
-"""Shares of sizes (rows, columns). Hands need larger films too: they are cut out, and small films are blurred there."""
+"""Shares of sizes (rows, columns). A film that is seen as its preview of 256 pixels may be little larger, which is drawn
+sooner; hands need larger films too, since they are cut out."""
 WRONG_SIDE = 0.08  # share of the hands that get the other side, so that a network learns to show no joints then
 
 

@@ -87,5 +87,6 @@ def clear_space(proximal: SolidBone, distal: SolidBone, gap: float) -> float:
 def _edge(bone: SolidBone, middle: float, *, head: bool) -> Grey:
     """Where the film shows the surface of an end, slice by slice, at a share of its half width."""
     surface, at, palm, back = _end(bone, head=head)
-    v = np.array([middle * float(np.interp(at, bone.sides[:, 0], bone.sides[:, 1]))])
-    return np.array([float(bone.project(at + surface.at(v, w), w)[0]) for w in np.linspace(-0.8 * palm, 0.8 * back, 9)])
+    v = np.full(9, middle * float(np.interp(at, bone.sides[:, 0], bone.sides[:, 1])))
+    w = np.linspace(-0.8 * palm, 0.8 * back, 9)
+    return bone.project(at + surface.at(v, w), w)
