@@ -117,6 +117,7 @@ def phantom(
     "--key-env", default="RAJOBS_KEY", show_default=True, help="Environment variable with the key of the pseudonyms."
 )
 @click.option("--ledger", metavar="URI", help="Where to write the crosswalk that links results back to patients.")
+@click.option("--no-ledger", is_flag=True, help="Write no crosswalk, on purpose: no line warns of it.")
 @click.option("--limit", type=int, help="Stop after about this many files (whole shards), as a dry run.")
 @click.option(
     "--max-rejects", type=float, default=0.2, show_default=True, help="Fail if a larger share of files is rejected."
@@ -205,6 +206,7 @@ def tune(**options: Any) -> None:
 @review_error_option
 @click.option("--predictions", metavar="FILE", help="Judge these predictions instead of asking MODELS.")
 @ray_option
+@take_over_option
 def evaluate(**options: Any) -> None:
     """Judge MODELS on the part of DATA that they never saw. Writes figures and a page to OUT.
 
@@ -249,6 +251,7 @@ def score(**options: Any) -> None:
 @click.option("--blind", is_flag=True, help="Shuffle a patient's visits, and show no days between them.")
 @click.option("--as", "kind", default="page", show_default=True, metavar="page|csv", help="A page, or a spreadsheet.")
 @ray_option
+@take_over_option
 def sheet(**options: Any) -> None:
     """Write pages to OUT in which readers score DATA by keyboard.
 
@@ -284,11 +287,12 @@ def status(out: str) -> None:
 @cli.command()
 @click.argument("out", default="demo")
 @ray_option
-def demo(out: str, ray: str | None) -> None:
+@take_over_option
+def demo(out: str, ray: str | None, take_over: bool) -> None:
     """Run the whole pipeline on phantoms, on this machine; it ends with a page to open."""
     from rajobs.jobs.demo import demo as run
 
-    run(out, ray)
+    run(out, ray, take_over=take_over)
 
 
 @cli.command(name="studies")

@@ -23,7 +23,7 @@ import pydicom
 from rajobs.imaging.coding import encode, preview
 from rajobs.imaging.formats import reader
 from rajobs.imaging.image import ReadOptions
-from rajobs.records.identity import Key
+from rajobs.records.identity import Key, patient_name
 from rajobs.records.tables.schemas import IMAGES
 
 BLOBS = ("pixels", "preview")
@@ -37,12 +37,13 @@ def row(data: bytes, key: Key) -> dict[str, Any]:
     centre, width = image.window or (None, None)
     spacing = head.get("PixelSpacing") or head.get("ImagerPixelSpacing")
     age = head.get("PatientAge")
+    patient = patient_name(head.PatientID, head.get("IssuerOfPatientID"))
     return {
         "image_id": key.pseudonym("image", head.SOPInstanceUID),
-        "patient": key.pseudonym("patient", head.PatientID),
+        "patient": key.pseudonym("patient", patient),
         "exam": key.pseudonym("uid", head.StudyInstanceUID),
         "series": key.pseudonym("uid", head.SeriesInstanceUID),
-        "visit_date": key.shift(head.PatientID, datetime.strptime(head.StudyDate, "%Y%m%d").date()),
+        "visit_date": key.shift(patient, datetime.strptime(head.StudyDate, "%Y%m%d").date()),
         "sex": head.get("PatientSex"),
         "age_years": int(age[:3]) if age else None,
         "modality": head.Modality,

@@ -27,7 +27,7 @@ class Header:
     """All that is read from a header. The identifiers serve only to make pseudonyms; nothing else leaves the file."""
 
     sop_uid: str | None = None
-    patient_id: str | None = None
+    patient_id: str | None = None  # with its issuer: see identity.patient_name
     study_uid: str | None = None
     series_uid: str | None = None
     study_date: date | None = None

@@ -14,12 +14,12 @@ from rajobs.imaging.child_process.exchange import ExchangeBytes
 from rajobs.imaging.coding import encode, preview
 from rajobs.imaging.image import Header, Ignored, Image
 from rajobs.records.errors import Reject
-from rajobs.records.identity import IMAGE_ID, OLDEST, Key
+from rajobs.records.identity import IMAGE_ID, OLDEST, Key, is_placeholder
 
 PART_BYTES = 256 << 20  # coded pixels after which the rows continue in another numbered part
 
-PATIENT_BY_FOLDER = "patient_by_folder"
-"""Name of the count of images whose patient neither a header nor labels name."""
+PATIENT_BY_EXAM, PATIENT_BY_FOLDER = "patient_by_exam", "patient_by_folder"
+"""Names of the counts of images whose patient neither a header nor labels name: of those with an exam, and pictures."""
 
 Rows = list[dict[str, object]]
 Read = Callable[[bytes | ExchangeBytes, str | None], list[Image]]
@@ -36,6 +36,7 @@ class IngestRows:
     places: Rows = field(default_factory=list)
     crosswalk: Rows = field(default_factory=list)
     paths_without_modality: list[str] = field(default_factory=list)  # pseudonyms: pictures that labels do not describe
+    placeholders: set[str] = field(default_factory=set)  # pseudonyms of patients whose ID seems to stand for nobody
     counts: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -103,8 +104,7 @@ class RowBuilder:
             rows.places.append({**place, "path": path, "image_id": ids[0], "frames": len(ids), "name": name})
             rows.counts["images"] += 1
             rows.counts["frames"] += len(image_rows)
-            if image_rows[0][0]["patient"] == self.key.pseudonym("patient", _folder_patient(member)):
-                rows.counts[PATIENT_BY_FOLDER] += 1
+            self._note_patient(rows, header, member)
             rows.counts["coded_bytes"] += sum(coded_bytes for _, coded_bytes in image_rows)
         except Reject as reject:
             rows.rejects.append({**place, "stage": reject.stage, "reason": reject.reason, "detail": reject.detail})
@@ -115,6 +115,14 @@ class RowBuilder:
             rows.ignored.append({**place, "reason": ignored.reason})
             rows.counts[f"ignored:{ignored.reason}"] += 1
         rows.crosswalk.append(self._crosswalk_row(source, member, header, ids))
+
+    def _note_patient(self, rows: IngestRows, header: Header, member: ArchiveMember) -> None:
+        """Count an object whose patient nothing names, and note a patient whose ID is a placeholder."""
+        name = self._named_patient(header, member)
+        if name is not None and is_placeholder(name):
+            rows.placeholders.add(self.key.pseudonym("patient", name))
+        if name is None and self._find_earlier(header, member) is None:
+            rows.counts[PATIENT_BY_FOLDER if _exam_uid(header) is None else PATIENT_BY_EXAM] += 1
 
     def _image_rows(self, images: list[Image], member: ArchiveMember) -> list[tuple[dict[str, object], int]]:
         try:
@@ -161,16 +169,24 @@ class RowBuilder:
         return row, len(pixels)
 
     def _find_patient(self, header: Header, member: ArchiveMember) -> str:
-        """The header's patient, else the labels', else the folder (and archive) that the picture is in."""
-        return header.patient_id or self.patients.get(member.path) or _folder_patient(member)
+        """Whom the header names, else the labels; else the film's exam, or the folder that a picture is in, stands."""
+        return self._named_patient(header, member) or self._unnamed_patient(header, member)
+
+    def _named_patient(self, header: Header, member: ArchiveMember) -> str | None:
+        return header.patient_id or self.patients.get(member.path)
+
+    def _unnamed_patient(self, header: Header, member: ArchiveMember) -> str:
+        exam = _exam_uid(header)
+        folder = f"folder {member.path.rpartition('/')[0]}"
+        return folder if exam is None else exam_patient(self.key.pseudonym("uid", exam))
 
     def _find_earlier(self, header: Header, member: ArchiveMember) -> EarlierReading | None:
         """The file's earlier reading, if it names the patient, whom neither the header nor these labels do."""
         earlier = self.earlier.get(path_name(self.key, member.path))
-        if earlier is None or self._find_patient(header, member) != _folder_patient(member):
+        if earlier is None or self._named_patient(header, member) is not None:
             return None
-        by_folder = self.key.pseudonym("patient", _folder_patient(member))
-        return None if earlier.patient == by_folder else earlier
+        unnamed = self.key.pseudonym("patient", self._unnamed_patient(header, member))
+        return None if earlier.patient == unnamed else earlier
 
     def _find_shown(self, member: ArchiveMember) -> str | None:
         """What a picture shows by the labels, or showed by those of an earlier reading."""
@@ -179,9 +195,11 @@ class RowBuilder:
 
     def _find_source_id(self, header: Header, member: ArchiveMember) -> str | None:
         """The image_id of the image that this one was derived from, by the labels, else by the header."""
-        source = self.sources.get(header.sop_uid or "") or self.sources.get(member.path) or header.source_uid
+        source = self.sources.get(header.sop_uid or "") or self.sources.get(member.path)
         if source is not None:
             return source_id(self.key, source)
+        if header.source_uid is not None:  # whatever it looks like: a header knows no image_id
+            return image_id(self.key, header.source_uid, 0)
         earlier = self.earlier.get(path_name(self.key, member.path))
         return earlier.derived_from if earlier is not None else None
 
@@ -208,9 +226,14 @@ def _as_text(name: str) -> str:
     return name.encode(errors="surrogateescape").decode(errors="replace")
 
 
-def _folder_patient(member: ArchiveMember) -> str:
-    """Whom pictures of a folder belong to where nothing names their patient."""
-    return f"folder {member.path.rpartition('/')[0]}"
+def _exam_uid(header: Header) -> str | None:
+    """What tells a film's exam from every other one; a picture has none."""
+    return header.study_uid or header.series_uid or header.sop_uid
+
+
+def exam_patient(exam: str) -> str:
+    """Whom films of an exam (by its pseudonym) belong to where nothing names their patient."""
+    return f"exam {exam}"
 
 
 def content_name(data: bytes | ExchangeBytes) -> str:

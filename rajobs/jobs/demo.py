@@ -1,8 +1,8 @@
 """rajobs demo: the whole pipeline on drawn films, on this machine; it ends with a page to open."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,7 +18,7 @@ from rajobs.jobs.tune import job as tune_job
 from rajobs.learning.samples.row_arrays import shown_films
 from rajobs.records.errors import UsageError
 from rajobs.records.manifest import read_manifest
-from rajobs.records.store import open_store
+from rajobs.records.store import lease, open_store
 from rajobs.records.tables.parquet_parts import list_parts, read_table
 from rajobs.records.tables.schemas import EXTREMITIES, JOINTS
 from rajobs.reports.demo_page import demo_page
@@ -33,42 +33,51 @@ TRIALS = 3
 KEY = "a key that everybody knows, for phantoms alone"
 
 
-def demo(out: str, ray: str | None = None) -> str:
+def demo(out: str, ray: str | None = None, *, take_over: bool = False) -> str:
     """Run every job in turn on one cluster; a job that is done already is not run again."""
     if "://" in out:
         raise UsageError("the demo writes to a folder of this machine")
-    place = {name: str(Path(out) / name) for name in FOLDERS}
-    done = open_store(out).stat(PAGE) is not None
-    with _key_in_environment(), nullcontext() if done else cluster.connected(ray):
-        console.line("1. phantom: drawn films in the archives of a hospital")
-        phantom(place["phantom"], patients=PATIENTS, size="SMALL")
-        console.line("\n2. ingest: archives into tables")
-        ingest_job.ingest(ingest_job.IngestRequest(
-            sources=(f"{place['phantom']}/archives",), out=place["data"], labels=(f"{place['phantom']}/labels.csv",),
-            clinic=f"{place['phantom']}/clinic.csv", ledger=place["ledger"], ray=ray,
-        ))  # fmt: skip
-        console.line("\n3. tune: a better recipe (a few short trials here; a night on a cluster)")
-        recipe = tune_job.tune(
-            tune_job.TuneRequest(
-                study=STUDY, data=place["data"], out=place["sweep"], trials=TRIALS, budget=0.5, ray=ray
-            )
-        )
-        console.line("\n4. train: a model with the best recipe of the sweep")
-        train_job.train(
-            train_job.TrainRequest(study=STUDY, data=place["data"], out=place["models"], recipe=recipe, ray=ray)
-        )
-        console.line("\n5. evaluate: the model judged on patients it never saw")
-        evaluate_job.evaluate(evaluate_job.EvaluateRequest(
-            study=STUDY, data=place["data"], models=place["models"], out=place["evaluation"], ray=ray
-        ))  # fmt: skip
-        console.line("\n6. score: the cohort's tables")
-        models = f"{place['models']},{builtin.NAME}"  # those of the package find the joints and score them
-        score_job.score(score_job.ScoreRequest(data=place["data"], models=models, out=place["tables"], ray=ray))
-    page = Path(out) / PAGE
-    if not done:
-        open_store(out).put(PAGE, demo_page(_describe_steps(place)).encode())
+    place, store, page = {name: str(Path(out) / name) for name in FOLDERS}, open_store(out), Path(out) / PAGE
+    done = store.stat(PAGE) is not None
+    with _key_in_environment():  # before a cluster starts, whose workers have it from here
+        if done:
+            _run_jobs(place, ray, take_over=take_over)
+        else:
+            with lease.hold(store, "demo", take_over=take_over) as fence, cluster.connected(ray):
+                _run_jobs(place, ray, take_over=take_over)
+                fence.check(now=True)
+                store.put(PAGE, demo_page(_describe_steps(place)).encode())
     console.line(f"\n{'nothing was left to do; ' if done else ''}open {page.absolute()}")
     return str(page)
+
+
+def _run_jobs(place: Mapping[str, str], ray: str | None, *, take_over: bool) -> None:
+    """The whole line, each job into its own folder."""
+    console.line("1. phantom: drawn films in the archives of a hospital")
+    phantom(place["phantom"], patients=PATIENTS, size="SMALL")
+    console.line("\n2. ingest: archives into tables")
+    ingest_job.ingest(ingest_job.IngestRequest(
+        sources=(f"{place['phantom']}/archives",), out=place["data"], labels=(f"{place['phantom']}/labels.csv",),
+        clinic=f"{place['phantom']}/clinic.csv", ledger=place["ledger"], ray=ray, take_over=take_over,
+    ))  # fmt: skip
+    console.line("\n3. tune: a better recipe (a few short trials here; a night on a cluster)")
+    recipe = tune_job.tune(tune_job.TuneRequest(
+        study=STUDY, data=place["data"], out=place["sweep"], trials=TRIALS, budget=0.5, ray=ray, take_over=take_over
+    ))  # fmt: skip
+    console.line("\n4. train: a model with the best recipe of the sweep")
+    train_job.train(train_job.TrainRequest(
+        study=STUDY, data=place["data"], out=place["models"], recipe=recipe, ray=ray, take_over=take_over
+    ))  # fmt: skip
+    console.line("\n5. evaluate: the model judged on patients it never saw")
+    evaluate_job.evaluate(evaluate_job.EvaluateRequest(
+        study=STUDY, data=place["data"], models=place["models"], out=place["evaluation"], ray=ray,
+        take_over=take_over,
+    ))  # fmt: skip
+    console.line("\n6. score: the cohort's tables")
+    models = f"{place['models']},{builtin.NAME}"  # those of the package find the joints and score them
+    score_job.score(score_job.ScoreRequest(
+        data=place["data"], models=models, out=place["tables"], ray=ray, take_over=take_over
+    ))  # fmt: skip
 
 
 @contextmanager
@@ -81,7 +90,7 @@ def _key_in_environment() -> Iterator[None]:
         del os.environ["RAJOBS_KEY"]
 
 
-def _describe_steps(place: dict[str, str]) -> list[Step]:
+def _describe_steps(place: Mapping[str, str]) -> list[Step]:
     data = read_manifest(open_store(place["data"])) or {}
     tables = read_manifest(open_store(place["tables"])) or {}
     figures = evaluate_job.read_metrics(place["evaluation"])["figures"]

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from rajobs.jobs import console
 from rajobs.records.errors import BadTable, DataError, StoreError, UsageError
+from rajobs.records.identity import split_patient
 from rajobs.records.store import Store, absolute, open_store, split_uri
 from rajobs.records.store.seekable import open_object
 from rajobs.records.tables.csv_files import to_csv, unescape_cells
@@ -17,7 +18,9 @@ from rajobs.records.tables.parquet_parts import check_schema_if_ours, read_table
 from rajobs.records.tables.schemas import CROSSWALK, READERS
 from rajobs.records.user_tables import separator
 
-ORIGINALS = ("patient_id", "sop_uid", "exam_uid", "exam_date", "path")
+PATIENT, ISSUER = "patient_id", "patient_issuer"
+OF_FILE = ("sop_uid", "exam_uid", "exam_date", "path")
+ORIGINALS = (PATIENT, ISSUER, *OF_FILE)
 READER, READER_NAME = "reader", "reader_name"
 Originals = dict[str, object]
 
@@ -40,8 +43,8 @@ def link(table: str, ledger: str, out: str) -> None:
             f"{ledger} knows none of the {missing} rows of {table}: it belongs to another ingest or another key; name "
             "the --ledger of the ingest that the table comes from"
         )
-    types = {name: CROSSWALK.arrow.field(name).type for name in ORIGINALS} | {READER_NAME: pa.string()}
-    for name, kind in types.items():
+    for name in (*ORIGINALS, READER_NAME):
+        kind = CROSSWALK.arrow.field(name).type if name in OF_FILE else pa.string()
         if any(name in row for row in linked):
             rows = rows.append_column(name, pa.array([row.get(name) for row in linked], kind))
     place, key = split_uri(out)
@@ -117,7 +120,7 @@ def _read_parquet(store: Store, key: str, uri: str) -> pa.Table:
 
 def _index_by_patient(crosswalk: pa.Table) -> dict[str, Originals]:
     rows = (row for row in crosswalk.to_pylist() if row["patient"] is not None)
-    return {row["patient"]: {"patient_id": row["patient_id"]} for row in rows}
+    return {row["patient"]: _original_patient(row["patient_id"]) for row in rows}
 
 
 def _index_by_image(crosswalk: pa.Table) -> dict[str, Originals]:
@@ -125,8 +128,13 @@ def _index_by_image(crosswalk: pa.Table) -> dict[str, Originals]:
     for row in crosswalk.to_pylist():
         for name in row["image_ids"]:
             # The kept and the ignored copy of a duplicate have the same originals except the path.
-            by_image.setdefault(name, {key: row[key] for key in ORIGINALS})
+            by_image.setdefault(name, {**_original_patient(row["patient_id"]), **{key: row[key] for key in OF_FILE}})
     return by_image
+
+
+def _original_patient(name: str | None) -> Originals:
+    """The ID as a hospital's other tables have it, and its issuer beside."""
+    return dict(zip((PATIENT, ISSUER), (None, None) if name is None else split_patient(name)))
 
 
 def _reader_names(ledger: Store) -> dict[str, Originals]:

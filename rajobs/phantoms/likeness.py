@@ -12,7 +12,7 @@ from rajobs.imaging.coding import decode
 from rajobs.phantoms.picture import Picture
 from rajobs.phantoms.write import PhantomSummary, write_pictures
 from rajobs.records.errors import DataError, UsageError
-from rajobs.records.store import Store, open_store, split_uri
+from rajobs.records.store import Store, follow, open_store, split_uri
 from rajobs.records.tables.parquet_parts import check_predictions, list_parts, open_part, read_part
 from rajobs.records.tables.schemas import IMAGES, PREDICTIONS
 
@@ -71,7 +71,7 @@ def read_predictions(uri: str) -> tuple[pa.Table, str]:
         data = (file.schema_arrow.metadata or {}).get(b"data")
     if data is None:
         raise UsageError(f"{uri} does not name the data it was made from; make it with `rajobs evaluate`")
-    return read_part(store, key, PREDICTIONS), data.decode()
+    return read_part(store, key, PREDICTIONS), follow(place, data.decode())
 
 
 def wrong_scans(table: pa.Table) -> list[WrongScan]:

@@ -33,6 +33,9 @@ CARPAL_EROSION = ("CMC1", "trapezium", "scaphoid", "lunate", "radius", "ulna")
 CLINIC_JOINTS = ("wrist", *MCP, *PIP, THUMB_IP, *DIP)
 """The 15 joints per hand in the picture of paper 000."""
 
+SCAN_SITES = (*CLINIC_JOINTS, *MTP, TOE_IP, "ankle", "knee", "hip", "elbow", "shoulder")
+"""Where ultrasound is taken, as labels of scans name it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Site:

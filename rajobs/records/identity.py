@@ -17,6 +17,19 @@ OLDEST = 90  # years; a higher age is stored as this
 IMAGE_ID = re.compile(r"[0-9a-f]{24}")
 """The form of every pseudonym, among them an image's."""
 
+ISSUED_BY = "^^^"
+"""Stands between a patient's ID and its issuer, as in the messages of hospital systems (HL7, CX)."""
+
+_PLACEHOLDERS = frozenset((
+    "ANON", "ANONYM", "ANONYMOUS", "ANONYMIZED", "ANONYMISED", "ANONYMIZE", "ANONYMISIERT", "ANONYMISE", "DEIDENTIFIED",
+    "DEFAULT", "DUMMY", "EMPTY", "HIDDEN", "INVALID", "NA", "NAN", "NIL", "NOID", "NONAME", "NONE", "NOPATIENTID",
+    "NOTAVAILABLE", "NOTSET", "NULL", "PATIENT", "PATIENTID", "PHANTOM", "QA", "QC", "REDACTED", "REMOVED", "SERVICE",
+    "TEMP", "TEST", "TESTPATIENT", "UNBEKANNT", "UNDEFINED", "UNIDENTIFIED", "UNK", "UNKNOWN", "XXX",
+))  # fmt: skip
+"""IDs that archives put in the place of one, in capitals and without signs and spaces between."""
+_FILLER = re.compile(r"0*|(.)\1{3,}|0?12345(6(7(8(90?)?)?)?)?")
+"""What a keyboard gives for no ID: nothing, zeros, one sign again and again, 12345 and so on."""
+
 HOW_TO = 'make one with: export {name}=$(python3 -c "import secrets; print(secrets.token_hex(32))") and keep it safe'
 
 
@@ -67,3 +80,20 @@ class Key:
         # The length distinguishes ("ab", "c") from ("a", "bc").
         message = f"{len(domain)}:{domain}:{value}".encode(errors="surrogateescape")  # a file name may be any bytes
         return hmac.new(self.secret, message, hashlib.sha256).hexdigest()
+
+
+def patient_name(patient_id: str, issuer: str | None) -> str:
+    """Whom films are joined by: hospitals give one number to two patients, so that its issuer belongs to it."""
+    return f"{patient_id}{ISSUED_BY}{issuer}" if issuer else patient_id
+
+
+def split_patient(name: str) -> tuple[str, str | None]:
+    """A patient's ID and its issuer, if one is named."""
+    patient_id, _, issuer = name.partition(ISSUED_BY)
+    return patient_id, issuer or None
+
+
+def is_placeholder(name: str) -> bool:
+    """Whether a patient's ID seems to stand for whoever had none, such as ANON or 0000."""
+    plain = re.sub(r"[\W_]", "", split_patient(name)[0]).upper()
+    return plain in _PLACEHOLDERS or _FILLER.fullmatch(plain) is not None

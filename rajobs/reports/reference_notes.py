@@ -12,6 +12,7 @@ PURPOSES: Mapping[str, str] = MappingProxyType({
     "places": "One row per image file: where it lay, in pseudonyms. `ingest` finds labels and copies by it.",
     "crosswalk": "One row per file with its original identifiers. Written to `--ledger` only: it names patients.",
     "readers": "One row per reader of labels or of the clinic. Written to `--ledger` only: it names staff.",
+    "notes": "One row per note beside labels. Written to `--ledger` only: it may name anybody.",
     "films": "One row per radiograph: what it shows and what became of it. Written by `score`.",
     "extremities": "One row per hand (or foot) on a film: RA, stage, totals, coverage and doubt. Written by `score`.",
     "joints": "One row per extremity and site, always all sites: place, scores and joint space. Written by `score`.",

@@ -2,10 +2,10 @@
 
 from rajobs import studies
 from rajobs.imaging.hand_geometry import POSITION_STUDY
-from rajobs.imaging.rows import CLINIC_TABLE
+from rajobs.imaging.rows import CLINIC_TABLE, ULTRASOUND_PICTURE
 from rajobs.learning.study import Study
 from rajobs.learning.targets import NO, YES
-from rajobs.records.anatomy import SITES
+from rajobs.records.anatomy import SCAN_SITES, SITES
 from rajobs.records.label_consensus import CROP, PRESENT
 from rajobs.records.tables.schemas import CLINIC
 
@@ -46,13 +46,16 @@ def describe_study(name: str) -> str:
         labels = f"Labels: the clinic table's column {columns}, by `rajobs ingest --clinic FILE`"
         return "\n".join([*lines, "", f"{labels}; an empty cell: nobody looked"])
     cut = study.rows.cut_by_positions
-    free = "reader, patient and split" if cut else "side, site, reader, patient and split"
+    scans = study.rows.picture == ULTRASOUND_PICTURE
+    free = "side, site, reader, patient and split" if scans else "reader, patient and split"
     lines += ["", f"Labels, a CSV for `rajobs ingest --labels`; {free} may be left out:"]
     lines += [f"  target {target.name}: {', '.join(target.classes)}" for target in study.targets]
     if study.assessable is not None:
         lines.append(
             f"  {study.assessable} {NO}: it cannot be judged, and its labels of the other targets teach nothing"
         )
+    if scans:
+        lines.append(f"  site: {', '.join(SCAN_SITES)}")
     if study.targets and not cut:
         lines.append(f"  a table with a column for each target is read, too: image,reader,{study.targets[0].name}")
     return "\n".join([*lines, *(_describe_places(study) if cut else ())])

@@ -1,6 +1,7 @@
 """Every archive member becomes images, a reject or ignored, and only the crosswalk identifies patients."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -130,6 +131,32 @@ def test_a_picture_s_patient_is_the_one_in_the_labels_or_else_its_folder() -> No
     assert labelled[0]["patient"] == labelled[2]["patient"] == KEY.pseudonym("patient", "P1") != labelled[1]["patient"]
     described = build(*pictures[:2], shows={"a/2": "ultrasound"}).images
     assert [row["modality"] for row in described] == ["DX", "US"]
+
+
+def test_films_that_name_no_patient_are_their_exam_s_not_their_folder_s() -> None:
+    def film(data: bytes, path: str, exam: str, patient: str | None = None) -> ArchiveMember:
+        headers[data] = replace(HEADER, sop_uid=f"1.{len(headers)}", study_uid=exam, patient_id=patient)
+        return member(data, path)
+
+    headers: dict[bytes, Header] = {}
+    films = (film(b"a", "w/1", "e1"), film(b"b", "w/2", "e2"), film(b"c", "v/3", "e1"), film(b"d", "w/4", "e2", "ANON"))
+    builder = replace(make_builder(), read=lambda data, _: [image(headers[bytes(data)])])
+    (rows,) = builder.build_rows(films)
+    one, other, same, placeholder = (row["patient"] for row in rows.images)
+    assert one == same != other and KEY.pseudonym("patient", "ANON") == placeholder != other
+    assert (rows.counts["patient_by_exam"], rows.counts["patient_by_folder"]) == (3, 0)
+    assert rows.placeholders == {placeholder}
+    (labelled,) = replace(builder, patients={"w/1": "P1"}).build_rows(films)
+    assert labelled.images[0]["patient"] == KEY.pseudonym("patient", "P1") and labelled.counts["patient_by_exam"] == 2
+
+
+def test_a_header_s_source_is_never_taken_for_an_image_id() -> None:
+    canary = "0123456789abcdef01234567"
+    builder = replace(make_builder(), read=lambda _, __: [image(replace(HEADER, source_uid=canary))])
+    (rows,) = builder.build_rows([member(b"film")])
+    assert rows.images[0]["derived_from"] == image_id(KEY, canary, 0) != canary
+    (rows,) = replace(builder, sources={HEADER.sop_uid or "": canary}).build_rows([member(b"film")])
+    assert rows.images[0]["derived_from"] == canary, "labels may name an image_id"
 
 
 def test_an_object_s_path_is_the_same_in_another_archive_but_its_source_is_not() -> None:

@@ -1,5 +1,6 @@
 """The loop of paper 002 by commands alone: errors, new drawings like them, and their lineage in every later table."""
 
+import os
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -18,6 +19,8 @@ def test_drawings_like_a_model_s_errors_know_what_they_were_modelled_on(data: Pa
     main(["train", "ultrasound_grading", str(data), models, "--budget", "0.1"])
     main(["evaluate", "ultrasound_grading", str(data), models, judged])
     predictions = pq.read_table(f"{judged}/predictions.parquet").to_pylist()
+    place = (pq.read_schema(f"{judged}/predictions.parquet").metadata or {})[b"data"].decode()
+    assert place == os.path.relpath(data, judged) and str(tmp_path) not in place, "no folder above both is named"
     wrong = {row["image_id"] for row in predictions if row["predicted"] != row["truth"]}
     assert wrong, "a network that has hardly learnt anything errs"
     main(["phantom", drawn, "--like", f"{judged}/predictions.parquet"])

@@ -119,7 +119,7 @@ def test_a_source_that_grows_adds_what_is_new(phantom: Path, tmp_path: Path) -> 
 def test_train_again_does_nothing(data: Path, models: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (bundle,) = (models / "hand_filter").iterdir()
     assert {file.name for file in bundle.iterdir()} == {
-        "bundle.json", "card.md", "history.parquet", "weights-views.safetensors",
+        "bundle.json", "card.md", "history.parquet", "lease", "weights-views.safetensors",
     }  # fmt: skip
     main(["train", "hand_filter", str(data), str(models), "--budget", "0.1"])
     assert "nothing to do" in capsys.readouterr().out

@@ -16,7 +16,7 @@ from rajobs.records.tables.schemas import CROSSWALK, READERS
 @pytest.fixture
 def ledger(tmp_path: Path) -> Path:
     """A ledger with a film of one patient, a file that is no image, and a patient of the clinic table alone."""
-    film = {"image_ids": ["film"], "patient": "a", "patient_id": "P1", "sop_uid": "1.2", "path": "f.dcm"}
+    film = {"image_ids": ["film"], "patient": "a", "patient_id": "P1^^^KIS", "sop_uid": "1.2", "path": "f.dcm"}
     clinic = {"image_ids": [], "patient": "b", "patient_id": "P2", "path": "clinic table"}
     rows = [film, clinic, {"image_ids": [], "path": "readme"}]
     table = CROSSWALK.rows([{**row, "source": str(number)} for number, row in enumerate(rows)])
@@ -25,11 +25,12 @@ def ledger(tmp_path: Path) -> Path:
 
 
 def test_a_row_is_found_by_its_image_else_by_its_patient(ledger: Path, tmp_path: Path) -> None:
+    shown = ("patient_id", "patient_issuer", "sop_uid", "path")
     (tmp_path / "in.csv").write_text("image_id,patient\nfilm,a\nvisit,b\nvisit,\n")
     main(["link", str(tmp_path / "in.csv"), str(ledger), str(tmp_path / "out.csv")])
     with (tmp_path / "out.csv").open() as file:
-        rows = [(row["patient_id"], row["sop_uid"], row["path"]) for row in csv.DictReader(file)]
-    assert rows == [("P1", "1.2", "f.dcm"), ("P2", "", ""), ("", "", "")]
+        rows = [tuple(row[name] for name in shown) for row in csv.DictReader(file)]
+    assert rows == [("P1", "KIS", "1.2", "f.dcm"), ("P2", "", "", ""), ("", "", "", "")]
     assert (tmp_path / "out.csv").stat().st_mode & 0o777 == 0o600, "it names patients"
 
 
@@ -61,7 +62,7 @@ def test_a_path_that_excel_would_run_is_escaped_and_a_cell_is_escaped_once(ledge
 def test_a_labels_file_is_linked_by_its_images(ledger: Path, tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_text("image,jsn_MCP1\nfilm,\n")
     main(["link", str(tmp_path / "in.csv"), str(ledger), str(tmp_path / "out.csv")])
-    assert '"P1","1.2",' in (tmp_path / "out.csv").read_text()
+    assert '"P1","KIS","1.2",' in (tmp_path / "out.csv").read_text()
 
 
 def wrong_files(place: Path) -> None:

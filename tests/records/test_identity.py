@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import pytest
 
 from rajobs.records.errors import BadKey
-from rajobs.records.identity import SHIFT_DAYS, Key
+from rajobs.records.identity import SHIFT_DAYS, Key, is_placeholder, patient_name, split_patient
 
 KEY = Key(secret=b"0123456789abcdef0123456789abcdef")
 OTHER = Key(secret=b"fedcba9876543210fedcba9876543210")
@@ -30,6 +30,20 @@ def test_a_patient_s_dates_move_back_together() -> None:
     assert len(shifts) > 40 and all(1 <= shift.days <= SHIFT_DAYS for shift in shifts)
     assert KEY.shift("a", first + gap) - KEY.shift("a", first) == gap
     assert KEY.shift("a", date(1, 1, 1)) == date.min
+
+
+def test_a_patient_s_id_belongs_to_who_issued_it() -> None:
+    names = [patient_name("1234", issuer) for issuer in (None, "KIS A", "KIS B")]
+    assert names == ["1234", "1234^^^KIS A", "1234^^^KIS B"]
+    assert [split_patient(name) for name in names] == [("1234", None), ("1234", "KIS A"), ("1234", "KIS B")]
+    assert split_patient("Doe^Jane") == ("Doe^Jane", None)
+
+
+def test_ids_that_stand_for_nobody_are_known() -> None:
+    for name in ("ANON", "anonymous^^^KIS", "Unknown", "N/A", "00000000", "----", "xxxx", "123456789", "TEST-PATIENT"):
+        assert is_placeholder(name), name
+    for name in ("1", "77", "ANON-0017", "1234", "P123456", "Doe^Jane", "Testa", "20151111"):
+        assert not is_placeholder(name), name
 
 
 def test_the_key_shows_nowhere_and_its_fingerprint_is_no_part_of_it() -> None:

@@ -4,11 +4,11 @@ An archive is recognised by its content. Zips are split by their central directo
 range reads; what cannot seek (tar.gz and the like) is one shard, read as a stream. Loose files are grouped into shards.
 """
 
-import hashlib
 import json
 from dataclasses import dataclass
 from typing import Any
 
+from rajobs.records.identity import Key
 from rajobs.records.store import Entry, Store
 
 ARCHIVE_ITSELF = "archive"
@@ -31,12 +31,11 @@ class Shard:
     size: int
     etag: str
 
-    @property
-    def id(self) -> str:
-        """A hash of the content: the same archive in another source, or copied later, has the same shards."""
+    def name(self, key: Key) -> str:
+        """A keyed hash of the content: the same archive in another source, or copied later, has the same shards."""
         members = [(e.key, e.size, e.etag) for e in self.members] if self.kind == "files" else self.members
         content = json.dumps([self.key, self.kind, members, self.size, self.etag])
-        return hashlib.sha256(content.encode()).hexdigest()[:24]
+        return key.pseudonym("shard", content)
 
     @property
     def origin(self) -> str:

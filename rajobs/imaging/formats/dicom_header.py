@@ -19,6 +19,7 @@ from rajobs.imaging.formats.transfer_syntaxes import Layout
 from rajobs.imaging.image import Box, Header, Ignored, ReadOptions
 from rajobs.imaging.limits import Limits
 from rajobs.records.errors import Reject
+from rajobs.records.identity import patient_name
 
 _COLOURS = ("Red", "Green", "Blue")
 _WANTED_NAMES = (
@@ -26,7 +27,7 @@ _WANTED_NAMES = (
     *("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate", "PatientSex", "PatientAge", "PatientBirthDate"),
     *("Modality", "BodyPartExamined", "ViewPosition", "Laterality", "ImageLaterality", "Manufacturer"),
     *("ManufacturerModelName", "PixelSpacing", "PixelSpacingCalibrationType", "ImagerPixelSpacing"),
-    *("NominalScannedPixelSpacing", "BurnedInAnnotation"),
+    *("NominalScannedPixelSpacing", "BurnedInAnnotation", "IssuerOfPatientID"),
     *("PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "Rows", "Columns", "BitsAllocated"),
     *("SamplesPerPixel", "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit"),
     *("WindowCenter", "WindowWidth", "RescaleIntercept", "RescaleSlope"),
@@ -180,7 +181,7 @@ def read_header(dataset: Dataset, modality: str) -> Header:
     spacing, plane = _read_spacing(dataset, modality)
     return Header(
         sop_uid=read_text(dataset, "SOPInstanceUID"),
-        patient_id=read_text(dataset, "PatientID"),
+        patient_id=_read_patient_id(dataset),
         study_uid=read_text(dataset, "StudyInstanceUID"),
         series_uid=read_text(dataset, "SeriesInstanceUID"),
         study_date=study_date,
@@ -200,6 +201,12 @@ def read_header(dataset: Dataset, modality: str) -> Header:
         source_uid=_read_source_uid(dataset),
         burned_in={"YES": True, "NO": False}.get((read_text(dataset, "BurnedInAnnotation") or "").upper()),
     )
+
+
+def _read_patient_id(dataset: Dataset) -> str | None:
+    """The patient's ID with its issuer, or None."""
+    patient_id = read_text(dataset, "PatientID")
+    return None if patient_id is None else patient_name(patient_id, read_text(dataset, "IssuerOfPatientID"))
 
 
 def _read_source_uid(dataset: Dataset) -> str | None:

@@ -37,7 +37,8 @@ from rajobs.learning.study import Study
 from rajobs.records.errors import UsageError
 from rajobs.records.manifest import check_claim, claim, to_json
 from rajobs.records.splits import check_mode
-from rajobs.records.store import absolute, open_store
+from rajobs.records.store import lease, open_store, relative
+from rajobs.records.store.lease import Fence
 from rajobs.records.tables.parquet_parts import list_parts, read_file, to_parquet
 from rajobs.records.tables.schemas import END_TO_END, HISTORY, PREDICTIONS, SPLIT
 from rajobs.reports.evaluation.end_to_end import EndToEndFacts
@@ -61,6 +62,7 @@ class EvaluateRequest:
     review_error: float | None = None  # of a score, in the hands that nobody reviews
     finders: str = NAME
     ray: str | None = None
+    take_over: bool = False
 
 
 def evaluate(request: EvaluateRequest) -> str:
@@ -91,19 +93,25 @@ def evaluate(request: EvaluateRequest) -> str:
     history = _history(bundles)
     brought = add_row_facts(source, read_user_predictions(request.predictions, study)) if request.predictions else None
     calibration = _calibration(request, study, bundles, brought)
-    claim(store, "evaluate", identity)
-    table = brought
-    if table is None:
-        table = add_row_facts(source, predict(bundles, source, split, request.mode, request.ray))
-    # Where `phantom --like` finds the pictures of the errors, and what the page's figures need beside the rows.
-    about = {"data": absolute(request.data), "calibration": json.dumps(calibration.to_json(), sort_keys=True)}
-    store.put("predictions.parquet", to_parquet(table, PREDICTIONS, about=about))
-    facts = _facts(request, source, split, table, bundles, calibration)
-    store.put("metrics.json", to_json({**run, **_metrics(facts)}))
-    html, pictures = evaluation_page(study, facts, table, history, _thumbnails(source, table))
-    for name, data in pictures.items():
-        store.put(f"figures/{name}", data)
-    store.put(PAGE, html.encode())
+    with lease.hold(store, "evaluate", take_over=request.take_over) as fence:
+        claim(store, "evaluate", identity)
+        table = brought
+        if table is None:
+            table = add_row_facts(source, predict(bundles, source, split, request.mode, request.ray))
+        # Where `phantom --like` finds the pictures of the errors, and what the page's figures need beside the rows.
+        about = {
+            "data": relative(request.data, request.out),
+            "calibration": json.dumps(calibration.to_json(), sort_keys=True),
+        }
+        fence.check(now=True)
+        store.put("predictions.parquet", to_parquet(table, PREDICTIONS, about=about))
+        facts = _facts(request, fence, source, split, table, bundles, calibration)
+        html, pictures = evaluation_page(study, facts, table, history, _thumbnails(source, table))
+        fence.check(now=True)
+        store.put("metrics.json", to_json({**run, **_metrics(facts)}))
+        for name, data in pictures.items():
+            store.put(f"figures/{name}", data)
+        store.put(PAGE, html.encode())
     _print_summary(study, facts, _test_rows(table).num_rows)
     console.line(f"{facts.why_all_rows}\nreport: {page}" if facts.why_all_rows else f"report: {page}")
     return page
@@ -151,8 +159,8 @@ def _test_rows(table: pa.Table) -> pa.Table:
 
 
 def _facts(
-    request: EvaluateRequest, source: LabelledData, split: pa.Table, table: pa.Table, bundles: Sequence[Bundle],
-    calibration: Calibration,
+    request: EvaluateRequest, fence: Fence, source: LabelledData, split: pa.Table, table: pa.Table,
+    bundles: Sequence[Bundle], calibration: Calibration,
 ) -> EvaluationFacts:  # fmt: skip
     study, test = source.study, _test_rows(table)
     rows = dict(bundles[0].description.rows) if bundles else {}
@@ -175,19 +183,22 @@ def _facts(
         placed=count_by_placing(source, test) if source.finders is not None and bundles else {},
         why_all_rows=None if request.predictions else why_all_rows(bundles, source.key),
         review=judge_review(study, test, calibration.review, request.review_error),
-        end_to_end=_end_to_end(request, source, split, test, bundles, calibration) if request.end_to_end else None,
+        end_to_end=(
+            _end_to_end(request, fence, source, split, test, bundles, calibration) if request.end_to_end else None
+        ),
     )
 
 
 def _end_to_end(
-    request: EvaluateRequest, source: LabelledData, split: pa.Table, test: pa.Table, bundles: Sequence[Bundle],
-    calibration: Calibration,
+    request: EvaluateRequest, fence: Fence, source: LabelledData, split: pa.Table, test: pa.Table,
+    bundles: Sequence[Bundle], calibration: Calibration,
 ) -> EndToEndFacts:  # fmt: skip
     every_row = why_all_rows(bundles, source.key) is not None
     answers = answer_end_to_end(
         source, bundles, split, request.mode, request.finders, request.ray, every_row=every_row
     )  # fmt: skip
-    open_store(request.out).put("end_to_end.parquet", to_parquet(answers.table, END_TO_END))
+    fence.check(now=True)
+    fence.store.put("end_to_end.parquet", to_parquet(answers.table, END_TO_END))
     return EndToEndFacts(
         shares=tuple(placed_shares(source.study, answers.table)),
         figures=tuple(end_to_end_figures(source.study, test, answers.table)),

@@ -79,7 +79,7 @@ class Scores:
     def check(self, joint: Joint, cell: str, number: int, column: str, mistakes: Mistakes) -> Iterator[str]:
         """The score of a cell, unless it is none of the method's at this joint, which is a mistake."""
         target, site = joint
-        allowed = self.targets[target].values_at(site)
+        allowed = self.targets[target].sites[site]
         value = canonical_value(cell, allowed)
         if value is None:
             mistakes.note(number, f"{column} is none of {', '.join(allowed)}")

@@ -16,12 +16,14 @@ from itertools import chain
 from typing import IO
 
 import ray
+from ray.exceptions import RayTaskError
 
 from rajobs.imaging.archives.archive_reader import ArchiveReader
 from rajobs.imaging.archives.shards import Shard
 from rajobs.imaging.limits import GIB
 from rajobs.jobs.ingest.markers import DoneShards
-from rajobs.records.errors import StoreError
+from rajobs.records.errors import BadKey, StoreError
+from rajobs.records.identity import Key
 from rajobs.records.store import Entry, LocalStore, Store, absolute, open_store, split_uri
 
 BATCH, BATCH_BYTES = 512, 4 * GIB  # objects and bytes that one task splits: a large archive has a task of its own
@@ -102,21 +104,23 @@ def _batches(entries: Iterator[Entry]) -> Iterator[list[Entry]]:
         yield batch
 
 
-def spool_shards(inventory: Inventory, done: DoneShards, limit: int | None, spool: LineSpool) -> int:
+def spool_shards(
+    inventory: Inventory, done: DoneShards, limit: int | None, spool: LineSpool, key: Key, key_env: str
+) -> int:
     """Add the shards that are to be read, as JSON, in the inventory's order; with a limit, of the first files alone.
 
     Returns how many of them were never read before.
     """
     seen, members, new = set(done.shards), 0, 0
-    for shards in _split_batches(inventory, done):
+    for shards in _split_batches(inventory, done, key, key_env):
         for shard in shards:
             if limit is not None and members >= limit:
                 return new
             members += shard.members
-            if shard.to_read is not None and shard.id not in seen:
+            if shard.to_read is not None and shard.name not in seen:
                 spool.add(shard.to_read)
-                seen.add(shard.id)
-                new += shard.id not in done.again
+                seen.add(shard.name)
+                new += shard.name not in done.again
     return new
 
 
@@ -124,51 +128,68 @@ def spool_shards(inventory: Inventory, done: DoneShards, limit: int | None, spoo
 class ListedShard:
     """A shard of the inventory."""
 
-    id: str
+    name: str
     members: int  # as far as is known
     to_read: str | None  # the shard as JSON; None: it is done
 
 
-def _split_batches(inventory: Inventory, done: DoneShards) -> Iterator[list[ListedShard]]:
+def _split_batches(inventory: Inventory, done: DoneShards, key: Key, key_env: str) -> Iterator[list[ListedShard]]:
     """The batches' shards in their order. Few batches are split here, faster than a task begins; many by tasks."""
     if inventory.batches.count <= FEW_BATCHES:
         with ThreadPoolExecutor(FEW_BATCHES) as pool:
-            yield from pool.map(partial(split_batch, done=done), inventory.batches.lines())
+            yield from pool.map(partial(split_batch, done=done, key=key), inventory.batches.lines())
         return
-    task = ray.remote(split_batch).options(num_cpus=1, max_retries=3)
+    task = ray.remote(split_batch_on_node).options(num_cpus=1, max_retries=3)
     done_ref = ray.put(done)
     ahead = max(1, int(ray.cluster_resources()["CPU"])) * TASKS_PER_CORE
-    waiting: deque[ray.ObjectRef[list[ListedShard]]] = deque()
+    waiting: deque[tuple[str, ray.ObjectRef[list[ListedShard]]]] = deque()
+
+    def take_first() -> list[ListedShard]:
+        line, answer = waiting.popleft()
+        try:
+            return ray.get(answer)
+        except RayTaskError as error:
+            if isinstance(error.cause, BadKey):  # that node cannot name shards; this process can
+                return split_batch(line, done, key)
+            raise error.cause from None
+
     for line in inventory.batches.lines():
-        waiting.append(task.remote(line, done_ref))
+        waiting.append((line, task.remote(line, done_ref, key_env, key.fingerprint)))
         if len(waiting) >= ahead:
-            yield ray.get(waiting.popleft())
+            yield take_first()
     while waiting:
-        yield ray.get(waiting.popleft())
+        yield take_first()
 
 
-def split_batch(line: str, done: DoneShards) -> list[ListedShard]:
+def split_batch_on_node(line: str, done: DoneShards, key_env: str, fingerprint: str) -> list[ListedShard]:
+    """The shards of one batch, by the key in the node's environment."""
+    return split_batch(line, done, Key.of_node(key_env, fingerprint))
+
+
+def split_batch(line: str, done: DoneShards, key: Key) -> list[ListedShard]:
     """The shards of one batch."""
     uri, plain = json.loads(line)
-    entries = [Entry(key=key, size=size, etag=etag) for key, size, etag in plain]
+    entries = [Entry(key=name, size=size, etag=etag) for name, size, etag in plain]
     shards = []
     with ArchiveReader() as reader:
         for shard in reader.split(open_store(uri), entries):
-            known, again = shard.id in done.shards, shard.id in done.again
-            unread = None if known else shard if again else _without_done(shard, done)
+            name = shard.name(key)
+            known, again = name in done.shards, name in done.again
+            unread = None if known else shard if again else _without_done(shard, done, key)
             to_read = None if unread is None else unread.to_json()
-            shards.append(ListedShard(id=(unread or shard).id, members=shard.count, to_read=to_read))
+            name = name if unread is None else unread.name(key)
+            shards.append(ListedShard(name=name, members=shard.count, to_read=to_read))
     return shards
 
 
-def _without_done(shard: Shard, done: DoneShards) -> Shard | None:
+def _without_done(shard: Shard, done: DoneShards, key: Key) -> Shard | None:
     """A shard without the loose files that are done as part of an earlier shard, when fewer files lay beside them.
 
     What is left of a shard follows from that shard alone, whatever else is done: a job that was killed ends the same.
     """
     if shard.kind != "files":
         return shard
-    done_files = done.has_files([entry_hash(entry) for entry in shard.members])
+    done_files = done.has_files([entry_hash(key, entry) for entry in shard.members])
     members = tuple(entry for entry, known in zip(shard.members, done_files) if not known)
     if len(members) in (0, len(shard.members)):
         return shard if members else None
@@ -176,7 +197,6 @@ def _without_done(shard: Shard, done: DoneShards) -> Shard | None:
     return dataclasses.replace(shard, key=members[0].key, members=members, size=size, etag=members[0].etag)
 
 
-def entry_hash(entry: Entry) -> str:
+def entry_hash(key: Key, entry: Entry) -> str:
     """What stands for a loose file in a marker: it holds no name, and changes with the file's content."""
-    identity = f"{entry.key} {entry.size} {entry.etag}".encode(errors="surrogateescape")
-    return hashlib.sha256(identity).hexdigest()[:16]
+    return key.pseudonym("shard", f"{entry.key} {entry.size} {entry.etag}")[:16]

@@ -16,10 +16,11 @@ import ray
 
 from rajobs.imaging.archives.shards import Shard
 from rajobs.imaging.image import ReadOptions
-from rajobs.imaging.ingest_rows import PATIENT_BY_FOLDER
+from rajobs.imaging.ingest_rows import PATIENT_BY_EXAM, PATIENT_BY_FOLDER
 from rajobs.imaging.limits import GIB, MIB
 from rajobs.jobs import cluster, console
 from rajobs.jobs.ingest import duplicates
+from rajobs.jobs.ingest.doubtful_patients import count_doubtful_patients, describe_patients
 from rajobs.jobs.ingest.inventory import Inventory, LineSpool, spool_shards, take_inventory
 from rajobs.jobs.ingest.label_hints import LabelHints, label_changes, label_hints, unique_paths
 from rajobs.jobs.ingest.label_tables import put_labels, put_new, replace_table, sweep_tables
@@ -37,7 +38,7 @@ from rajobs.jobs.ingest.worker import IngestSettings, IngestWorker, digest_optio
 from rajobs.records.errors import TooManyRejects, UsageError
 from rajobs.records.identity import Key
 from rajobs.records.manifest import MANIFEST, check_claim, claim, digest, put_manifest, put_plan, read_manifest
-from rajobs.records.store import Store, absolute, lease, open_store
+from rajobs.records.store import Store, absolute, is_within, lease, open_store
 from rajobs.records.store.lease import Fence, without_number
 from rajobs.records.tables.parquet_parts import check_schema_of_table, list_parts
 from rajobs.records.tables.part_index import (
@@ -75,6 +76,7 @@ class IngestRequest:
     key_env: str = "RAJOBS_KEY"
     ledger: str | None = None
     limit: int | None = None
+    no_ledger: bool = False  # that there is no ledger is meant
     max_rejects: float = 0.2
     follow_links: bool = False  # also those that lead out of a source
     options: ReadOptions = ReadOptions()  # noqa: RUF009 - frozen
@@ -101,10 +103,11 @@ class _Input:
 
     @property
     def sources(self) -> str:
-        """A hash of what is to be read, and how."""
+        """A keyed hash, since it depends on the files' names, of what is to be read, and how."""
         request = self.request
         settings = digest_options(request.options) + self.hints.digest(self.key)
-        return digest([self.inventory.hash, request.limit, settings, bool(request.ledger), request.centre])
+        asked = [self.inventory.hash, request.limit, settings, bool(request.ledger), request.centre]
+        return self.key.pseudonym("shard", digest(asked))[:16]
 
     @property
     def tables(self) -> str:
@@ -136,12 +139,15 @@ def ingest(request: IngestRequest) -> None:
     """Take in what is not there yet; nothing is written before the request is known to be sound."""
     key = Key.from_environment(request.key_env)
     _check_request(request)
+    _check_ledger(request)
     store = open_store(request.out)
     labels = read_study_labels(request.labels)
     clinic = read_clinic(request.clinic, key) if request.clinic else None
     check_claim(store, "ingest", {"key": key.fingerprint})
     if request.ledger:
         check_schema_of_table(open_store(request.ledger), CROSSWALK)
+    if not request.ledger and not request.no_ledger:
+        console.line("no --ledger: results of this run cannot be linked back to patients later")
     with LineSpool() as spool:
         inventory = take_inventory(request.sources, spool, follow_links=request.follow_links)
         paths = unique_paths(labels, inventory)
@@ -149,8 +155,6 @@ def ingest(request: IngestRequest) -> None:
             request=request, store=store, key=key, labels=labels, clinic=clinic, inventory=inventory,
             file_paths=paths, hints=label_hints(labels, paths),
         )  # fmt: skip
-        if not request.ledger:
-            console.line("no --ledger: results of this run cannot be linked back to patients later")
         before, parts = asked.manifest, read_indexes(store)
         if not asked.is_done(before) or not is_stored(store, parts):
             with lease.hold(store, "ingest", take_over=request.take_over) as fence:
@@ -175,6 +179,8 @@ def _make_tables(asked: _Input, fence: Fence) -> dict[str, dict[str, tuple[int, 
     about = _put_tables(asked, fence, before)
     parts = read_indexes(store)
     check_stored(store, parts)
+    placeholders = {patient for marker in markers.values() for patient in marker.placeholders}
+    about["patients"] = count_doubtful_patients(store, parts, placeholders)
     content = {name: sorted([without_number(key), *size] for key, size in of.items()) for name, of in parts.items()}
     fence.check(now=True)
     put_manifest(store, {
@@ -196,6 +202,19 @@ def _check_request(request: IngestRequest) -> None:
         raise UsageError("--centre must be a short word of letters, digits, - and _ (at most 32), such as basel-2")
     if request.replace_labels and not request.labels:
         raise UsageError("--replace-labels throws the old labels away; name the new ones with --labels FILE")
+
+
+def _check_ledger(request: IngestRequest) -> None:
+    """UsageError where the way back to patients would lie with the tables."""
+    if request.ledger is None:
+        return
+    if request.no_ledger:
+        raise UsageError("--ledger and --no-ledger contradict each other; leave one of them out")
+    if is_within(request.ledger, request.out) or is_within(request.out, request.ledger):
+        raise UsageError(
+            f"one of the ledger {request.ledger} and OUT {request.out} lies in the other, and who may read the tables "
+            "must not find the way back to patients there; choose a place apart for --ledger"
+        )
 
 
 def _put_tables(asked: _Input, fence: Fence, before: Mapping[str, Any]) -> dict[str, Any]:
@@ -226,12 +245,12 @@ def _take_in(asked: _Input, fence: Fence, changes: LabelChanges) -> None:
     if request.ledger:
         report_parts_without_ledger(request.ledger, store)
     with cluster.connected(request.ray), LineSpool() as shards:
-        new = spool_shards(asked.inventory, done, request.limit, shards)
+        new = spool_shards(asked.inventory, done, request.limit, shards, asked.key, request.key_env)
         if done.broken:
             console.line(
                 f"{len(done.broken)} shards are read again: parts of them are gone or not as they were written"
             )
-        _report_read_again(store, changes.outdated & done.again, shards)
+        _report_read_again(asked, changes.outdated & done.again, shards)
         if not shards.count:
             return
         put_plan(store, len(done.shards) + len(done.again) + new)
@@ -248,13 +267,13 @@ def _take_in(asked: _Input, fence: Fence, changes: LabelChanges) -> None:
                 _read_wave(wave, settings, progress)
 
 
-def _report_read_again(store: Store, outdated: frozenset[str], shards: LineSpool) -> None:
+def _report_read_again(asked: _Input, outdated: frozenset[str], shards: LineSpool) -> None:
     """Say what becomes of shards whose files labels now describe differently."""
     if not outdated:
         return
-    unlisted = outdated - {Shard.from_json(text).id for text in shards.lines()}
+    unlisted = outdated - {Shard.from_json(text).name(asked.key) for text in shards.lines()}
     if len(unlisted) < len(outdated):
-        split = "; splits made before stay as they are: train on a new OUT" if list_parts(store, "splits") else ""
+        split = "; splits made before stay as they are: train on a new OUT" if list_parts(asked.store, "splits") else ""
         console.line(f"{len(outdated - unlisted)} shards are read again: labels tell other patients or sources{split}")
     if unlisted:
         console.line(
@@ -298,7 +317,7 @@ def _read_wave(wave: list[str], settings: IngestSettings, progress: console.Prog
 
 def _by_fate(counts: Counter[str]) -> dict[str, Any]:
     """The counts as the manifest has them: totals, rejects by reason, ignored by reason."""
-    by_fate: dict[str, Any] = {name: counts[name] for name in (*TOTALS, PATIENT_BY_FOLDER)}
+    by_fate: dict[str, Any] = {name: counts[name] for name in (*TOTALS, PATIENT_BY_EXAM, PATIENT_BY_FOLDER)}
     for name, prefix in (("rejects", "reject:"), ("ignored", "ignored:")):
         by_fate[name] = {key.removeprefix(prefix): n for key, n in sorted(counts.items()) if key.startswith(prefix)}
     return by_fate
@@ -320,11 +339,8 @@ def _print_summary(request: IngestRequest, counts: Counter[str], tables: Mapping
     if tables.get("labels"):
         rows |= {"labels": tables["labels"]["rows"], "labels without an image": tables["labels"]["without_image"]}
     console.table("ingested", rows)
-    if counts[PATIENT_BY_FOLDER]:
-        console.line(
-            f"{counts[PATIENT_BY_FOLDER]} images have a patient neither in a header nor in labels: all of one folder "
-            "count as one patient. Give --labels a column patient, with a name or number for each, and ingest again"
-        )
+    for line in describe_patients(counts, tables["patients"]):
+        console.line(line)
     if counts["reject:no-modality"]:
         console.line(f"--pictures radiograph|ultrasound would bring back up to {counts['reject:no-modality']} pictures")
     if counts["reject:no-region"]:

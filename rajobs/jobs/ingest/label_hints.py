@@ -8,7 +8,7 @@ from types import MappingProxyType
 import pyarrow as pa
 
 from rajobs import studies
-from rajobs.imaging.ingest_rows import image_id, path_name, source_id
+from rajobs.imaging.ingest_rows import exam_patient, image_id, path_name, source_id
 from rajobs.jobs.ingest.inventory import Inventory
 from rajobs.jobs.ingest.markers import LabelChanges, shard_of
 from rajobs.records.identity import Key
@@ -99,9 +99,14 @@ def _is_outdated(store: Store, part: str, key: Key, hints: LabelHints, names: Ma
     for row in read_part(store, f"images/{part}", IMAGES, columns).to_pylist():
         name = names.get(row["image_id"]) or ""
         patient, source = hints.patients.get(name), hints.sources.get(name)
-        # An exam comes from a header, whose patient counts.
-        if patient and row["exam"] is None and row["patient"] != key.pseudonym("patient", patient):
+        if patient and _is_unnamed(row, key) and row["patient"] != key.pseudonym("patient", patient):
             return True
         if source and row["derived_from"] != source_id(key, source):
             return True
     return False
+
+
+def _is_unnamed(row: Mapping[str, str | None], key: Key) -> bool:
+    """Whether no header names an image's patient, so that labels may: a picture's, or a film's known by its exam."""
+    exam = row["exam"]
+    return exam is None or row["patient"] == key.pseudonym("patient", exam_patient(exam))

@@ -18,7 +18,7 @@ from rajobs.records.store.lease import Fence, number_of, numbered, without_numbe
 from rajobs.records.tables.csv_files import to_csv
 from rajobs.records.tables.parquet_parts import iterate_parts, read_table, to_parquet
 from rajobs.records.tables.part_index import Sizes, measure, put_index, read_index, read_indexes, stored_sizes
-from rajobs.records.tables.schemas import CLINIC, CROSSWALK, LABELS, READERS
+from rajobs.records.tables.schemas import CLINIC, CROSSWALK, LABELS, NOTES, READERS
 from rajobs.records.tables.table_schema import TableSchema
 from rajobs.records.user_tables import UID
 
@@ -46,8 +46,17 @@ def put_labels(fence: Fence, ledger: Store | None, key: Key, labels: pa.Table, *
     if ledger is not None:
         put_new(ledger, READERS, readers_crosswalk(key, labels.column("reader").to_pylist()))
         _put_unmatched(ledger, matched.unmatched)
+    _put_notes(ledger, matched.notes)
     _report_unmatched(ledger, matched.unmatched)
     return {"rows": table.num_rows, "without_image": len(matched.unmatched)}
+
+
+def _put_notes(ledger: Store | None, notes: Sequence[Record]) -> None:
+    """What a user wrote beside labels may name anybody: it is kept beside the ledger, and nowhere without one."""
+    if notes and ledger is None:
+        console.line(f"{len(notes)} notes of the labels are left out: they may name patients; --ledger keeps them")
+    elif notes and ledger is not None:
+        put_new(ledger, NOTES, NOTES.rows([dict(note) for note in notes]))
 
 
 def _put_unmatched(ledger: Store, unmatched: Sequence[Record]) -> None:

@@ -6,10 +6,10 @@ import pyarrow as pa
 
 from rajobs import studies
 from rajobs.imaging.hand_geometry import POSITION_STUDY
-from rajobs.imaging.rows import CLINIC_TABLE
+from rajobs.imaging.rows import CLINIC_TABLE, ULTRASOUND_PICTURE
 from rajobs.learning.study import Study
 from rajobs.learning.targets import NO, YES, Target
-from rajobs.records.anatomy import SCORES, SITES, Site
+from rajobs.records.anatomy import SCAN_SITES, SCORES, SITES, Site
 from rajobs.records.label_consensus import CROP, PRESENT
 from rajobs.records.labels.label_files import read_labels
 from rajobs.records.labels.vocabulary import LabelTarget, Vocabulary
@@ -26,8 +26,8 @@ def label_vocabulary() -> Vocabulary:
 
 
 def _label_target(study: Study, target: Target) -> LabelTarget:
-    if not study.rows.cut_by_positions:
-        return LabelTarget(values=target.classes)
+    if study.rows.picture == ULTRASOUND_PICTURE:
+        return LabelTarget(sites=dict.fromkeys(("", *SCAN_SITES), target.classes))
     if not study.rows.labels_name_site:
         return LabelTarget(sites={"": target.classes})
     at_sites = {name: _values_at(target, site) for name, site in SITES.items()}

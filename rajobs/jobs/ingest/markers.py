@@ -38,23 +38,25 @@ class Marker:
     settings: str  # digest of the read options
     parts: Sizes  # rows and bytes, by key
     counts: Mapping[str, int]
-    files: tuple[str, ...]  # hashes of its loose files
+    loose: tuple[str, ...]  # keyed hashes of its loose files
     hints: str = ""  # digest of what labels said
     undescribed: tuple[str, ...] = ()  # pseudonyms of the paths of pictures that labels did not describe
     centre: str | None = None  # the user's word for where its files come from
+    placeholders: tuple[str, ...] = ()  # pseudonyms of patients whose ID seems to stand for nobody
 
     def to_json(self) -> dict[str, Any]:
         return {
             "shard": self.shard, "settings": self.settings, "counts": dict(self.counts),
-            "files": list(self.files), "hints": self.hints, "undescribed": list(self.undescribed),
-            "centre": self.centre, "parts": {key: list(size) for key, size in self.parts.items()},
+            "loose": list(self.loose), "hints": self.hints, "undescribed": list(self.undescribed),
+            "centre": self.centre, "placeholders": list(self.placeholders),
+            "parts": {key: list(size) for key, size in self.parts.items()},
         }  # fmt: skip
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Marker":
-        if isinstance(content["parts"], list):
+        if isinstance(content["parts"], list) or "loose" not in content:  # its names have no run, or no key
             raise WrongOutput("an earlier version of rajobs began this ingest; start it anew, in an empty OUT")
-        lists = {name: tuple(content[name]) for name in ("files", "undescribed")}
+        lists = {name: tuple(content[name]) for name in ("loose", "undescribed", "placeholders")}
         parts = {key: (rows, size) for key, (rows, size) in content["parts"].items()}
         return cls(**{**content, **lists, "parts": parts})
 
@@ -132,7 +134,7 @@ def read_done(
             continue
         renamed = centre is not None and marker.centre != centre
         (again if renamed or _must_be_read_again(marker, settings, changes) else done).add(marker.shard)
-        loose.append(_as_numbers(marker.files))
+        loose.append(_as_numbers(marker.loose))
     return DoneShards(
         shards=frozenset(done),
         again=frozenset(again),

@@ -83,7 +83,8 @@ class IngestWorker:
 
     def __call__(self, item: dict[str, Any]) -> dict[str, Any]:
         shard = Shard.from_json(item["shard"])
-        before = None if shard.id in self.settings.broken else read_marker(self.store, shard.id)
+        shard_name = shard.name(self.key)
+        before = None if shard_name in self.settings.broken else read_marker(self.store, shard_name)
         options, centre = digest_options(self.settings.options), self._centre(before)
         builder = RowBuilder(
             key=self.key, read=self._read, origin=shard.origin,
@@ -92,21 +93,24 @@ class IngestWorker:
         )  # fmt: skip
         parts: dict[str, tuple[int, int]] = {}
         undescribed: list[str] = []
+        placeholders: set[str] = set()
         counts: Counter[str] = Counter()
-        attempts = Attempts(self.store, shard.id, self.settings.run)
+        attempts = Attempts(self.store, shard_name, self.settings.run)
         source = self.sources.setdefault(shard.source, open_store(shard.source))
         suffix = digest([options, self.hints_digest, centre]) if self.hints_digest or centre else options
-        name = f"part-{shard.id}" + (f"-{suffix}" if suffix else "")
+        name = f"part-{shard_name}" + (f"-{suffix}" if suffix else "")
         for number, rows in enumerate(builder.build_rows(attempts.watch(self._members(source, shard)))):
             parts |= self._put_rows(name + (f"-{number:04d}" if number else ""), rows)
             undescribed += rows.paths_without_modality
+            placeholders |= rows.placeholders
             counts += rows.counts
         self.fence.check()
         self._drop_old_crosswalk(before, parts)
-        files = [entry_hash(entry) for entry in shard.members] if shard.kind == "files" else []
+        loose = [entry_hash(self.key, entry) for entry in shard.members] if shard.kind == "files" else []
         put_marker(self.fence, Marker(
-            shard=shard.id, settings=options, parts=parts, counts=counts, files=tuple(files),
+            shard=shard_name, settings=options, parts=parts, counts=counts, loose=tuple(loose),
             hints=self.hints_digest, undescribed=tuple(undescribed), centre=centre,
+            placeholders=tuple(sorted(placeholders)),
         ))  # fmt: skip
         attempts.finish()
         return {"objects": counts["objects"]}

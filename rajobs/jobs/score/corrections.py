@@ -23,8 +23,8 @@ def film_corrections(steps: ScoreSteps, films: Iterable[ShownFilm]) -> dict[str,
     return {
         film.image_id: tuple(
             Correction(
-                name=humanize(target), start=f"{film.image_id},,{study},{target},,", values=label.values,
-                answer=film.view if film.view in label.values else "",
+                name=humanize(target), start=f"{film.image_id},,{study},{target},,", values=label.sites[""],
+                answer=film.view if film.view in label.sites[""] else "",
             )
             for target, label in labels.items()
         )
@@ -59,7 +59,7 @@ def _answers(
     for study in steps.filling(rows):
         assert study.scores is not None, study.name
         for columns in study.scores.columns:
-            values = (vocabulary[study.name][columns.target].sites or {}).get(site, ())
+            values = vocabulary[study.name][columns.target].sites.get(site, ())
             if values and any(record.get(name) is not None for name in columns.names):
                 answer = record.get(columns.answer or "")
                 line = f"{study.name},{columns.target},{site},"

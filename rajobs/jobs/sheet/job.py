@@ -20,7 +20,8 @@ from rajobs.jobs.sheet.subjects import ReadingData
 from rajobs.learning.study import Study
 from rajobs.records.errors import DataError, StoreError, UnknownName, UsageError, WrongOutput
 from rajobs.records.manifest import check_claim, claim, digest, put_manifest, read_manifest
-from rajobs.records.store import Store, open_store
+from rajobs.records.store import Store, lease, open_store
+from rajobs.records.store.lease import Fence
 from rajobs.records.tables.csv_files import rows_to_csv
 from rajobs.reports.sheet.fields import fields_of
 from rajobs.reports.sheet.page import NOUNS, Case, SheetFacts, ShownPicture, sheet_page
@@ -53,6 +54,7 @@ class SheetRequest:
     blind: bool = False
     kind: str = "page"
     ray: str | None = None
+    take_over: bool = False
 
     @property
     def names(self) -> list[str]:
@@ -87,16 +89,19 @@ def sheet(request: SheetRequest) -> str:
         console.line(f"nothing to do: {request.out} holds these sheets already")
         return place
     by_reader = _plan(request, ReadingData.open(data, study, tables, request.ray))
-    claim(store, "sheet", identity)
-    if request.kind == "csv":
-        sheets: Sheets = {reader: [(f"{reader}.csv", cases)] for reader, cases in by_reader.items()}
-        for reader, cases in by_reader.items():
-            store.put(f"{reader}.csv", _spreadsheet(study, reader, cases))
-    else:
-        sheets = _write_pages(data, store, study, by_reader, digest(identity))
-    rows = plan_rows(sheets)
-    store.put(PLAN, rows_to_csv([list(rows[0]), *(list(row.values()) for row in rows)]))
-    put_manifest(store, {"job": "sheet", **identity, "sheets": sum(map(len, sheets.values())), "rows": len(rows)})
+    with lease.hold(store, "sheet", take_over=request.take_over) as fence:
+        claim(store, "sheet", identity)
+        if request.kind == "csv":
+            sheets: Sheets = {reader: [(f"{reader}.csv", cases)] for reader, cases in by_reader.items()}
+            for reader, cases in by_reader.items():
+                fence.check()
+                store.put(f"{reader}.csv", _spreadsheet(study, reader, cases))
+        else:
+            sheets = _write_pages(data, fence, study, by_reader, digest(identity))
+        rows = plan_rows(sheets)
+        fence.check(now=True)
+        store.put(PLAN, rows_to_csv([list(rows[0]), *(list(row.values()) for row in rows)]))
+        put_manifest(store, {"job": "sheet", **identity, "sheets": sum(map(len, sheets.values())), "rows": len(rows)})
     _print_summary(request, study, sheets)
     return place
 
@@ -173,7 +178,7 @@ def _plan(request: SheetRequest, data: ReadingData) -> dict[str, list[PlannedCas
 
 
 def _write_pages(
-    data: Store, store: Store, study: Study, by_reader: Mapping[str, Sequence[PlannedCase]], identity: str
+    data: Store, fence: Fence, study: Study, by_reader: Mapping[str, Sequence[PlannedCase]], identity: str
 ) -> Sheets:
     subjects = {subject.name: subject for cases in by_reader.values() for case in cases for subject in case.subjects}
     with tempfile.TemporaryDirectory(prefix="rajobs-sheet-") as place:
@@ -191,7 +196,8 @@ def _write_pages(
                 facts = _facts(study, reader, file, part, each, folder, name)
                 pictures = [subject for case in each for subject in case.subjects]
                 page = sheet_page(facts, ((at, folder.text(subject)) for at, subject in enumerate(pictures)))
-                store.put(file, page.encode())
+                fence.check()
+                fence.store.put(file, page.encode())
     return sheets
 
 

@@ -12,7 +12,7 @@ from rajobs import __version__, studies
 from rajobs.jobs import cluster, console
 from rajobs.jobs.builtin import NAME
 from rajobs.jobs.train.dataset import LabelledData, build_dataset, count_by_placing, open_placed_data, prepare
-from rajobs.jobs.train.driver import NetworkTask, TrainedRecipe, TrainingPlan, delete_folder, put_model, train_recipe
+from rajobs.jobs.train.driver import NetworkTask, TrainedRecipe, TrainingPlan, put_model, train_recipe
 from rajobs.jobs.train.places import absolute_finders
 from rajobs.jobs.train.row_facts import add_row_facts
 from rajobs.jobs.train.splits import frozen_split
@@ -94,7 +94,6 @@ def train(request: TrainRequest) -> str:
         description = replace(_describe(origin, source, folds, trained), placed=placed)
         fence.check(now=True)
         description = put_model(store, folder, study, trained, description)
-    delete_folder(store, f"{folder}/{lease.FOLDER}")  # the model is there, and nobody writes here any more
     _print_summary(description, f"{request.out}/{folder}")
     return f"{request.out}/{folder}"
 

@@ -7,8 +7,6 @@ A part is named after its part of the images or clinic table, and after the posi
 """
 
 import io
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +19,12 @@ from rajobs.imaging.clinic_visits import visits_of_clinic
 from rajobs.imaging.hand_geometry import Positions
 from rajobs.imaging.rows import CLINIC_TABLE, COLUMNS, Row
 from rajobs.learning.recipe import Settings
+from rajobs.learning.samples.local_cache import local_path
 from rajobs.learning.samples.row_arrays import ViewRequest, draw_views, draw_visits
 from rajobs.learning.study import Array, Study
 from rajobs.records.errors import DataError
 from rajobs.records.manifest import digest
-from rajobs.records.store import LocalStore, Store
+from rajobs.records.store import Store
 from rajobs.records.tables.parquet_parts import list_parts, read_part, to_parquet
 from rajobs.records.tables.schemas import CLINIC, IMAGES, PREPARED
 
@@ -145,18 +144,3 @@ def read_prepared(store: Store, study: Study, settings: Settings, positions: Pos
         )
     starts = np.cumsum([0, *(len(array) for array in arrays[:-1])])
     return Prepared(rows=pa.concat_tables(tables), arrays=tuple(arrays), starts=starts)
-
-
-def local_path(store: Store, key: str) -> Path:
-    """An object as a file of this machine: itself, or a copy fetched once to `RAJOBS_CACHE` (or a temporary folder)."""
-    if isinstance(store, LocalStore):
-        return store.root / key
-    entry = store.stat(key)
-    if entry is None:
-        raise DataError(f"prepared arrays are gone from {store.uri}; start the job again")
-    base = os.environ.get("RAJOBS_CACHE") or str(Path(tempfile.gettempdir()) / f"rajobs-{os.getuid()}")
-    cache = LocalStore(base)
-    name = f"{digest([store.uri, key, entry.etag])}.npy"
-    if cache.stat(name) is None:
-        cache.put(name, store.get(key))
-    return cache.root / name

@@ -66,7 +66,7 @@ def draw_clinic(*, patients: int, seed: int, difficulty: str = "standard") -> It
     """The visits of the patients that `draw_films` draws from the same seed; some have rows of two doctors."""
     for number in range(patients):
         plan = tuple(plan_patient(number, seed=seed, difficulty=difficulty))
-        yield from _draw_patient_rows(plan, identity(seed, number).patient_id, difficulty)
+        yield from _draw_patient_rows(plan, identity(seed, number).patient, difficulty)
 
 
 def draw_published(seed: int) -> Iterator[tuple[str, ClinicRow]]:
@@ -83,8 +83,8 @@ def draw_published(seed: int) -> Iterator[tuple[str, ClinicRow]]:
             damage = {(side, joint): pick_class(shares, rng.random()) for side in SIDES for joint in CLINIC_JOINTS}
             values |= draw_findings(rng, draw_grades(rng, ra=ra, level=level, damage=damage))
             day = date(2019, 1, 1) + timedelta(days=int(rng.integers(151)))
-            patient_id = identity(seed, number).patient_id
-            yield part, ClinicRow(patient=patient_id, visit_date=day, reader=DOCTORS[0], values=values, ra_clinical=ra)
+            patient = identity(seed, number).patient
+            yield part, ClinicRow(patient=patient, visit_date=day, reader=DOCTORS[0], values=values, ra_clinical=ra)
             number += 1
 
 

@@ -177,7 +177,7 @@ class ArchiveBuilder:
         who = identity(self.seed, picture.patient.number)
         fate = Fate(name="rejects", reason="no-region", kind="loop:avi")
         loop = self._make_file(picture, f"{who['folder']}_{turn}.avi", avi_bytes(picture, who), fate)
-        self._record_labels(picture, image=self._pack(loop, picture.patient.number), patient=who.patient_id)
+        self._record_labels(picture, image=self._pack(loop, picture.patient.number), patient=who.patient)
 
     def _make_film_file(self, picture: Picture, turn: int, serial: str, syntax: str, data: bytes) -> ArchiveFile:
         """A film's DICOM file; its labels are recorded."""
@@ -198,7 +198,7 @@ class ArchiveBuilder:
         fate = Fate(name="images", kind=f"film:{kind}", frames=1)
         name = f"{who['folder']}_{turn}{PICTURE_SUFFIXES[kind]}"
         film = self._make_file(picture, name, picture_bytes(picture, kind, who), fate)
-        self._record_labels(picture, image=self._pack(film, picture.patient.number), patient=who.patient_id)
+        self._record_labels(picture, image=self._pack(film, picture.patient.number), patient=who.patient)
 
     def _add_stray(self, kind: str, previous: Picture) -> None:
         serial = f"{self.kinds.total():06d}"
@@ -214,8 +214,7 @@ class ArchiveBuilder:
         file, labelled = make_damaged(kind, picture, seed=self.seed, serial=serial)
         path = self._pack(file, picture.patient.number)
         if labelled:
-            patient_id = identity(self.seed, picture.patient.number).patient_id
-            self._record_labels(picture, image=path, patient=patient_id)
+            self._record_labels(picture, image=path, patient=identity(self.seed, picture.patient.number).patient)
 
     def _make_file(self, picture: Picture, name: str, data: bytes, fate: Fate) -> ArchiveFile:
         who = identity(self.seed, picture.patient.number)

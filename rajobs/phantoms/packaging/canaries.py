@@ -8,6 +8,8 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from rajobs.records.identity import patient_name
+
 FIELDS = (
     "family",
     "first_name",
@@ -67,8 +69,18 @@ class Identity:
 
     @property
     def patient_id(self) -> str:
-        """The patient's identifier in headers, labels and clinic rows."""
+        """The patient's identifier in headers."""
         return f"{self['patient_id'].upper()}-{self.person:04d}"
+
+    @property
+    def issuer(self) -> str:
+        """Who issued the identifier, in headers."""
+        return f"KIS {self['institution']}"
+
+    @property
+    def patient(self) -> str:
+        """The patient in labels and clinic rows, as rajobs joins them with headers."""
+        return patient_name(self.patient_id, self.issuer)
 
     @property
     def charset(self) -> str | list[str]:

@@ -85,7 +85,7 @@ def _add_patient(dataset: Dataset, picture: Picture, who: Identity, rng: random.
     age = f"{age_in_years(patient.birth, picture.taken):03d}Y"
     dataset.PatientName = who.name
     dataset.PatientID = who.patient_id
-    dataset.IssuerOfPatientID = f"KIS {who['institution']}"
+    dataset.IssuerOfPatientID = who.issuer
     dataset.PatientSex = patient.sex
     # Some archives keep the date of birth, some only the age, most of them both.
     known = rng.choice(("both", "both", "both", "birth", "age"))

@@ -14,7 +14,7 @@ from rajobs.records.tables.schemas import SIDES, SPLITS
 from rajobs.records.user_tables import NUMBER, UID, check_header, read_text_table
 
 REQUIRED_LABEL_COLUMNS = ("image", "study", "target", "value")
-OPTIONAL_LABEL_COLUMNS = ("side", "site", "reader", "patient", "split", "frame", "derived_from")
+OPTIONAL_LABEL_COLUMNS = ("side", "site", "reader", "patient", "split", "frame", "derived_from", "note")
 LABEL_COLUMNS = (*REQUIRED_LABEL_COLUMNS, *OPTIONAL_LABEL_COLUMNS)
 READ_LABELS = pa.schema([*((name, pa.string()) for name in LABEL_COLUMNS), ("file", pa.string()), ("row", pa.int64())])
 """Labels as they were read, before they have image_ids."""
@@ -69,7 +69,7 @@ def _wide_columns(header: Sequence[str], vocabulary: Vocabulary) -> dict[str, di
     known: dict[str, dict[str, str]] = {}
     for targets in vocabulary.values():
         for target, label in targets.items():
-            for site in label.sites or ("",):
+            for site in label.sites:
                 if "target" in header and site:
                     known[site.casefold()] = {"site": site}
                 elif "target" not in header:
@@ -112,13 +112,13 @@ class LabelCheck:
             self._note(number, UnknownName, f"an unknown target of {study}; {nearest(target, targets)}")
             return None
         sites = targets[target].sites
-        if sites is not None and site not in sites:
+        if site not in sites:
             self._note(number, UnknownName, f"{target} of {study} at {_unknown_site(site, sites)}")
             return None
-        allowed = targets[target].values_at(site)
+        allowed = sites[site]
         value = canonical_value(row["value"] or "", allowed)
         if value is None:
-            where = f"{target} at {site}" if site and sites is not None else target
+            where = f"{target} at {site}" if site else target
             kinds = f"none of {', '.join(allowed)}" if allowed else "no place on a film (a pixel, as 812.5)"
             self._note(number, BadTable, f"{where} of {study} is {kinds}")
         return value
@@ -136,7 +136,7 @@ def _unknown_site(site: str, sites: Mapping[str, tuple[str, ...]]) -> str:
     if not site:
         return f"no site; name one of {', '.join(sites)}"
     if set(sites) == {""}:
-        return "a site, but it is of the whole hand; leave site empty"
+        return "a site, but it is of the whole hand or film; leave site empty"
     return f"an unknown site; {nearest(site, [name for name in sites if name])}"
 
 

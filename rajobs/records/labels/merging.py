@@ -20,9 +20,10 @@ Record = Mapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class MatchedLabels:
-    """Labels of files as rows of the labels table, in the files' order, and those that match no image."""
+    """Labels of files as rows of the labels table, in the files' order, their notes, and those that match no image."""
 
     rows: Sequence[Record]
+    notes: Sequence[Record]  # each once: a row of a wide table has several labels
     unmatched: Sequence[Record]  # as they were read
 
 
@@ -32,6 +33,7 @@ def match_labels(labels: pa.Table, ids: Mapping[tuple[str, int], str], key: Key)
     BadTable if two rows of one file contradict each other: they may name one image in two ways.
     """
     rows: list[Record] = []
+    notes: dict[tuple[str, ...], Record] = {}
     unmatched: list[Record] = []
     for uri, of_file in groupby(labels.to_pylist(), key=lambda row: row["file"]):
         readings = []
@@ -43,8 +45,11 @@ def match_labels(labels: pa.Table, ids: Mapping[tuple[str, int], str], key: Key)
             label = {name: row[name] for name in ("side", "study", "target", "site", "value", "split")}
             rows.append({"image_id": image, **label, "reader": reader_pseudonym(key, row["reader"])})
             readings.append((row["row"], reading_of(rows[-1]), row["value"]))
+            if row["note"]:
+                note = {"image_id": image, "reader": rows[-1]["reader"], "note": row["note"]}
+                notes[tuple(note.values())] = note
         refuse_contradictions(uri, readings)
-    return MatchedLabels(rows=rows, unmatched=unmatched)
+    return MatchedLabels(rows=rows, notes=list(notes.values()), unmatched=unmatched)
 
 
 def reading_of(row: Record) -> tuple[str | None, ...]:

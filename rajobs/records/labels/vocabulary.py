@@ -14,12 +14,7 @@ _DECIMAL_COMMA = re.compile(r"[0-9]+,[0-9]{1,2}")  # 1,000 may be a thousand
 class LabelTarget:
     """The values that labels of a target may have, by site; without values, a pixel coordinate."""
 
-    values: tuple[str, ...] = ()  # where any site may be named
-    sites: Mapping[str, tuple[str, ...]] | None = None  # site -> values; "" is a label without a site; None: any site
-
-    def values_at(self, site: str) -> tuple[str, ...]:
-        """The values at a site that the target has."""
-        return self.values if self.sites is None else self.sites[site]
+    sites: Mapping[str, tuple[str, ...]]  # site -> values; "" is a label without a site
 
 
 Vocabulary = Mapping[str, Mapping[str, LabelTarget]]
@@ -27,12 +22,15 @@ Vocabulary = Mapping[str, Mapping[str, LabelTarget]]
 
 
 def canonical_value(value: str, allowed: tuple[str, ...]) -> str | None:
-    """The value as its target writes it (1.0 is 1, Both is both), or as a number of pixels; None if it is neither."""
+    """The value as its target writes it (1.0 is 1, Both is both), or as a number of pixels; None if it is neither.
+
+    A number of pixels is rounded to seven digits, a hundredth of a pixel: no other number hides in it.
+    """
     if value in allowed:
         return value
     text = value.replace(",", ".") if _DECIMAL_COMMA.fullmatch(value) else value
     if not allowed:
-        return text if is_pixel(text) else None
+        return f"{float(text):.7g}" if is_pixel(text) else None
     number = _as_number(text)
     if number is not None:
         return whole if (whole := f"{number:g}") in allowed else None

@@ -14,7 +14,10 @@ from rajobs.records.errors import StoreError, UsageError
 from rajobs.records.store.base import Entry, Store
 from rajobs.records.store.local import LocalStore
 
-__all__ = ["BACKENDS", "Entry", "LocalStore", "Store", "absolute", "get_many", "open_store", "read_text", "split_uri"]
+__all__ = [
+    "BACKENDS", "Entry", "LocalStore", "Store", "absolute", "follow", "get_many", "is_within", "open_store",
+    "read_text", "relative", "split_uri",
+]  # fmt: skip
 
 BACKENDS: Mapping[str, str] = MappingProxyType({
     "s3": "rajobs.records.store.s3:S3Store",
@@ -45,6 +48,37 @@ def open_store(uri: str | os.PathLike[str], *, private: bool = False) -> Store:
 def absolute(uri: str) -> str:
     """A URI that means the same in another process, whatever its working directory."""
     return uri if "://" in uri else str(Path(uri).expanduser().absolute())
+
+
+def is_within(uri: str, folder: str) -> bool:
+    """Whether a place is a folder, or lies in it."""
+    return _root(uri) == _root(folder) and Path(_path(uri)).is_relative_to(_path(folder))
+
+
+def relative(uri: str, folder: str) -> str:
+    """A place as seen from a folder, without what lies above both; a place on another store as it is."""
+    if _root(uri) != _root(folder):
+        return absolute(uri)
+    return os.path.relpath(_path(uri), _path(folder))
+
+
+def follow(folder: str, uri: str) -> str:
+    """The place that `relative` describes, seen from the folder."""
+    if "://" in uri or uri.startswith("/"):
+        return uri
+    return _root(folder) + os.path.normpath(f"{_path(folder)}/{uri}")
+
+
+def _root(uri: str) -> str:
+    """The scheme and the bucket of a place, or nothing for one of this machine."""
+    scheme, is_uri, path = uri.partition("://")
+    return f"{scheme}://{path.partition('/')[0]}" if is_uri else ""
+
+
+def _path(uri: str) -> str:
+    """Where a place lies below its root, by one name alone: links of this machine are followed."""
+    root = _root(uri)
+    return f"/{uri[len(root) :].strip('/')}" if root else os.path.realpath(absolute(uri))
 
 
 def split_uri(uri: str) -> tuple[str, str]:

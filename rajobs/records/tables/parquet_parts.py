@@ -21,7 +21,7 @@ CODED = ("pixels", "preview")
 """Columns of coded pictures, which neither compression nor a dictionary makes smaller."""
 
 WRITTEN_BY: Mapping[str, tuple[str, ...]] = MappingProxyType({
-    "ingest": ("images", "labels", "clinic", "rejects", "ignored", "places", "crosswalk", "readers"),
+    "ingest": ("images", "labels", "clinic", "rejects", "ignored", "places", "crosswalk", "readers", "notes"),
     "train": ("prepared", "split", "history"),
     "evaluate": ("predictions",),
 })  # fmt: skip

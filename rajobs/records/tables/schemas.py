@@ -72,7 +72,7 @@ LABELS = TableSchema(
         _column("side", TEXT, "side of the body", values=SIDES),
         _column("study", TEXT, "study the label is for", required=True),
         _column("target", TEXT, "what is labelled", required=True),
-        _column("site", TEXT, "scored site"),
+        _column("site", TEXT, "scored site, or the joint of a scan; from a closed list"),
         _column("value", TEXT, "class, score or pixel coordinate", required=True),
         _column("reader", TEXT, "who read it, a keyed pseudonym, or truth, consensus or adjudicated", required=True),
         _column("split", TEXT, "part of the split that the user has chosen; it wins", values=SPLITS),
@@ -124,11 +124,7 @@ REJECTS = TableSchema(
 IGNORED = TableSchema(
     name="ignored",
     key=("source",),
-    columns=(
-        _column("source", TEXT, "keyed pseudonym of the object's place", required=True),
-        _column("bytes", pa.int64(), "size of the object", required=True),
-        _column("reason", TEXT, "why", required=True, values=IGNORE_REASONS),
-    ),
+    columns=(*REJECTS.columns[:2], _column("reason", TEXT, "why", required=True, values=IGNORE_REASONS)),
 )
 
 # Where each image object came from, in pseudonyms. Ingest looks up here what labels name by path, and duplicates.
@@ -154,7 +150,7 @@ CROSSWALK = TableSchema(
         _column("path", TEXT, "the object's place", required=True),
         _column("image_ids", TEXTS, "image_ids of its frames, empty if it is no image", required=True),
         _column("patient", TEXT, "keyed pseudonym"),
-        _column("patient_id", TEXT, "original"),
+        _column("patient_id", TEXT, "original; 1234^^^HOSPITAL where the header names the issuer of the ID"),
         _column("sop_uid", TEXT, "original"),
         _column("exam_uid", TEXT, "original"),
         _column("series_uid", TEXT, "original"),
@@ -165,6 +161,10 @@ CROSSWALK = TableSchema(
 # Written to --ledger only, because it names staff.
 _READER = _column("reader", TEXT, "keyed pseudonym, as in labels and clinic", required=True)
 READERS = TableSchema(name="readers", key=(), columns=(_READER, _column("name", TEXT, "original", required=True)))
+
+# Written to --ledger only, because it may name anybody.
+_NOTE = _column("note", TEXT, "free text that stood beside a label", required=True)
+NOTES = TableSchema(name="notes", key=(), columns=(IMAGE_ID, _READER, _NOTE))
 
 DISSENT = "share of the models' members whose own answer is another one, 0 to 1; null if there is one member"
 APART = "largest difference between two models' expected scores, as a share of their range; null for a single model"
@@ -395,6 +395,6 @@ HISTORY = TableSchema(
 )
 
 TABLES = {table.name: table for table in (
-    IMAGES, LABELS, CLINIC, REJECTS, IGNORED, OBJECT_PLACES, CROSSWALK, READERS, FILMS, EXTREMITIES, JOINTS, ULTRASOUND,
-    VISITS, CHANGES, LEDGER, PREDICTIONS, END_TO_END, PREPARED, SPLIT, HISTORY,
+    IMAGES, LABELS, CLINIC, REJECTS, IGNORED, OBJECT_PLACES, CROSSWALK, READERS, NOTES, FILMS, EXTREMITIES, JOINTS,
+    ULTRASOUND, VISITS, CHANGES, LEDGER, PREDICTIONS, END_TO_END, PREPARED, SPLIT, HISTORY,
 )}  # fmt: skip

@@ -14,8 +14,11 @@ import pytest
 
 from rajobs.imaging.archives.archive_reader import ArchiveReader
 from rajobs.imaging.limits import DEFAULT_LIMITS
+from rajobs.records.identity import Key
 from rajobs.records.store import open_store
 from tests.imaging.attacks.archive_attacks import header
+
+KEY = Key(secret=b"k" * 32)
 
 
 def make_zip(members, method=zipfile.ZIP_DEFLATED):
@@ -83,7 +86,7 @@ def reader():
 
 def read_everything(reader, store, limits=DEFAULT_LIMITS, **sizes):
     pieces = list(reader.split(store, store.list(), **sizes))
-    assert len({shard.id for shard in pieces}) == len(pieces)
+    assert len({shard.name(KEY) for shard in pieces}) == len(pieces)
     return [member for shard in pieces for member in reader.members(store, shard, limits)]
 
 
@@ -111,7 +114,7 @@ def test_shards_are_small_stable_and_bounded(reader, tmp_path):
     pieces = list(reader.split(here, here.list(), max_members=1000))
     assert len(pieces) == 4
     assert max(len(pickle.dumps(shard)) for shard in pieces) < 1000
-    assert [s.id for s in pieces] == [s.id for s in reader.split(there, there.list(), max_members=1000)]
+    assert [s.name(KEY) for s in pieces] == [s.name(KEY) for s in reader.split(there, there.list(), max_members=1000)]
     assert sum(1 for _ in reader.members(here, pieces[3])) == 1000
 
 

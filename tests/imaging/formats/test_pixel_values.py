@@ -184,6 +184,8 @@ def test_only_allow_listed_header_values_are_read(caplog):
     values = {k: v for k, v in dataclasses.asdict(malformed).items() if v is not None}
     assert not caplog.text  # pydicom would quote the values
     assert set(values) == {"sop_uid", "patient_id", "study_uid", "series_uid", "modality"}
+    issued = [read_one(dicom(film(), bits=12, IssuerOfPatientID=issuer)).header.patient_id for issuer in ("A", "B")]
+    assert issued == ["P1^^^A", "P1^^^B"] and malformed.patient_id == "P1", "two hospitals give one ID to two patients"
 
 
 @pytest.mark.parametrize(

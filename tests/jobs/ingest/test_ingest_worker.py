@@ -50,7 +50,8 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]
 def shards_of(source: Path, done: DoneShards | None = None) -> list[str]:
     with LineSpool() as spool:
         take_inventory([str(source)], spool)
-        listed = [shard for line in spool.lines() for shard in split_batch(line, done or DoneShards())]
+        key = Key.from_environment()
+        listed = [shard for line in spool.lines() for shard in split_batch(line, done or DoneShards(), key)]
         return [shard.to_read for shard in listed if shard.to_read]
 
 
@@ -113,7 +114,7 @@ def test_a_file_that_takes_two_workers_with_it_is_turned_away(places: tuple[Path
     source, out = places
     store = open_store(str(out))
     (text,) = shards_of(source)
-    name = Shard.from_json(text).id
+    name = Shard.from_json(text).name(Key.from_environment())
 
     def members(deadly: int | None) -> Iterator[ArchiveMember]:
         for number, path in enumerate(sorted(source.iterdir())):

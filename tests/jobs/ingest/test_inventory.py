@@ -1,5 +1,6 @@
 """What is left to do of a listing: the same whatever was done in between, and without what came in before."""
 
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,10 @@ from rajobs.jobs.ingest import inventory
 from rajobs.jobs.ingest.inventory import LineSpool, entry_hash, split_batch, take_inventory
 from rajobs.jobs.ingest.markers import DoneShards
 from rajobs.records.errors import StoreError
+from rajobs.records.identity import Key
 from rajobs.records.store import Entry, Store, open_store
+
+KEY, OTHER = (Key(secret=letter * 32) for letter in (b"k", b"o"))
 
 
 @pytest.fixture(autouse=True)
@@ -44,14 +48,14 @@ def lines_of(uri: str) -> list[str]:
 
 def left(uri: str, done: DoneShards) -> list[Shard]:
     """The shards to be read, through their text."""
-    listed = [shard for line in lines_of(uri) for shard in split_batch(line, done)]
+    listed = [shard for line in lines_of(uri) for shard in split_batch(line, done, KEY)]
     return [Shard.from_json(shard.to_read) for shard in listed if shard.to_read]
 
 
 def done_with(*shards: Shard) -> DoneShards:
-    names = [entry_hash(entry) for shard in shards for entry in shard.members]
+    names = [entry_hash(KEY, entry) for shard in shards for entry in shard.members]
     loose = np.unique(np.array([int(name, 16) for name in names], np.uint64))
-    return DoneShards(shards=frozenset(shard.id for shard in shards), loose=loose)
+    return DoneShards(shards=frozenset(shard.name(KEY) for shard in shards), loose=loose)
 
 
 SIZES = {"a/1": 20, "a/2": 20, "b/3": 30, "b/4": 2, "c": 20, "d": 33, "e": 1, "f": 40, "g": 5, "h": 1}
@@ -84,7 +88,8 @@ def test_what_was_done_with_other_settings_is_read_again(tmp_path: Path) -> None
     uri = fill(tmp_path, SIZES)
     every = left(uri, DoneShards())
     done = done_with(*every)
-    again = DoneShards(shards=done.shards - {every[2].id}, again=frozenset({every[2].id}), loose=done.loose)
+    third = frozenset({every[2].name(KEY)})
+    again = DoneShards(shards=done.shards - third, again=third, loose=done.loose)
     assert left(uri, again) == [every[2]]
 
 
@@ -102,4 +107,15 @@ def test_a_source_may_be_one_file(tmp_path: Path, bucket: str) -> None:
     for folder in (place, f"{bucket}/one"):
         (shard,) = left(f"{folder}/b/3", DoneShards())
         assert (shard.source, [entry.key for entry in shard.members]) == (f"{folder}/b", ["3"])
-        assert entry_hash(shard.members[0]) == entry_hash(next(open_store(f"{folder}/b").list()))
+        listed = next(open_store(f"{folder}/b").list())
+        assert entry_hash(KEY, shard.members[0]) == entry_hash(KEY, listed) != entry_hash(OTHER, listed)
+
+
+def test_without_the_key_nobody_can_tell_from_a_shard_s_name_which_file_it_is_of(tmp_path: Path) -> None:
+    uri = fill(tmp_path, {"Doe^Jane": 20})
+    (shard,) = left(uri, DoneShards())
+    names = [shard.name(key) for key in (KEY, OTHER)]
+    assert names[0] == shard.name(KEY) != names[1] and all(len(name) == 24 for name in names)
+    content = json.dumps([shard.key, "files", [(e.key, e.size, e.etag) for e in shard.members], shard.size, shard.etag])
+    assert hashlib.sha256(content.encode()).hexdigest()[:24] not in names
+    assert KEY.pseudonym("uid", content) not in names, "no other domain has these names"

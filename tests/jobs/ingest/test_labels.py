@@ -16,7 +16,7 @@ from rajobs.jobs.ingest.label_tables import nearest_paths
 from rajobs.records.identity import Key
 from rajobs.records.store import open_store
 from rajobs.records.tables.parquet_parts import read_table
-from rajobs.records.tables.schemas import CROSSWALK, IMAGES, LABELS, READERS
+from rajobs.records.tables.schemas import CROSSWALK, IMAGES, LABELS, NOTES, READERS
 from tests.jobs.in_process import KEY
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("here")]
@@ -190,6 +190,27 @@ def test_no_name_gets_into_the_data(place: Path) -> None:
         assert not any(name.encode() in text for name in CANARIES), file
     names = [row["name"] for row in rows_of(open_store(str(place / "ledger")), READERS)]
     assert names == ["Roe"]
+
+
+def test_notes_stay_beside_the_ledger_and_sites_are_from_a_closed_list(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = place / "notes.csv"
+    head = f"{HEAD},note\n"
+    file.write_text(f"{head}{view('top.png', reader='Roe')},Doe^Jane moved\n{view('right.png')},\n")
+    ingest(place, options=["--pictures", "radiograph", "--labels", str(file)])
+    (note,) = rows_of(open_store(str(place / "ledger")), NOTES)
+    assert note["note"] == "Doe^Jane moved" and note["reader"].startswith("reader-")
+    assert not any(b"moved" in path.read_bytes() for path in (place / "data").rglob("*") if path.is_file())
+    for row in ("top.png,,hand_filter,view,Doe^Jane,both,,P1,", "top.png,L,ultrasound_grading,grade,Doe^Jane,1,,P1,"):
+        file.write_text(f"{head}{row}\n")
+        with pytest.raises(SystemExit) as ended:
+            ingest(place, options=["--labels", str(file)])
+        message = capsys.readouterr().err
+        assert ended.value.code == 2 and "site" in message and "Doe" not in message
+    file.write_text(f"{head}{view('top.png')},Doe^Jane moved\n")
+    main(["ingest", str(place / "films"), str(place / "other"), "--pictures", "radiograph", "--labels", str(file)])
+    assert "1 notes of the labels are left out" in capsys.readouterr().out
 
 
 def test_the_path_that_may_be_meant_is_looked_for_by_name() -> None:

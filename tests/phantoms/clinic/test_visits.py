@@ -107,7 +107,7 @@ def test_grades_rise_with_the_damage_on_the_films(rows: list[ClinicRow]) -> None
         plan = tuple(plan_patient(number, seed=2))
         for visit in {film.visit for film in plan}:
             film = next(film for film in plan if film.visit == visit and film.part == "hand")
-            row = by_visit[identity(2, number).patient_id, film.taken]
+            row = by_visit[identity(2, number).patient, film.taken]
             for (side, joint), grades in joint_activity(plan, visit).items():
                 assert list(grades) == [row.values[f"{side}_{joint}_gs"], row.values[f"{side}_{joint}_pd"]]
                 if film.patient.ra and not joint.startswith("DIP"):
@@ -152,6 +152,6 @@ def test_the_clinic_file_is_read_like_a_users_file(tmp_path: Path) -> None:
     assert (tmp_path / "clinic.csv").read_text().splitlines()[0].split(",") == [c.name for c in CLINIC.columns]
     assert set(table.column("derived_from").to_pylist()) == {None}, "variants are made only when a study is trained"
     assert set(table.column("patient").to_pylist()) == {
-        key.pseudonym("patient", identity(5, number).patient_id) for number in range(6)
+        key.pseudonym("patient", identity(5, number).patient) for number in range(6)
     }
     assert write_phantoms(str(tmp_path), patients=6, seed=5, only="clinic").already

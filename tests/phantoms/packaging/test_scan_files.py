@@ -142,7 +142,7 @@ def test_ingest_keeps_the_drawn_region_and_nothing_else(
                 assert row["doppler"], form
             assert row["spacing_mm"] == pytest.approx(scan.spacing_mm)
             assert (row["modality"], row["patient"]) == (
-                "US", KEY.pseudonym("patient", identity(SEED, scan.patient.number).patient_id),
+                "US", KEY.pseudonym("patient", identity(SEED, scan.patient.number).patient),
             )  # fmt: skip
         seen[form] += 1
     assert seen.total() >= 10

@@ -12,7 +12,7 @@ from rajobs.records.labels.vocabulary import LabelTarget
 SECRET = "Doe^Jane"
 SCORES = ("0", "1", "2", "3", "4")
 VOCABULARY = {
-    "films": {"view": LabelTarget(values=("both", "foot"))},
+    "films": {"view": LabelTarget(sites={"": ("both", "foot")})},
     "scoring": {
         "jsn": LabelTarget(sites={"MCP2": SCORES, "PIP2": SCORES}),
         "erosion": LabelTarget(sites={"MCP2": (*SCORES, "5"), "MTP1": (*SCORES, "5", "10")}),
@@ -68,7 +68,8 @@ def test_optional_columns_of_labels_are_filled_with_nulls(path: Path) -> None:
         (f"{HEAD}\n1,films,viev,both,\n", UnknownName, "an unknown target of films; did you mean view?"),
         (f"{HEAD}\n1,scoring,jsn,1,mcp2\n", UnknownName, "jsn of scoring at an unknown site; did you mean MCP2?"),
         (f"{HEAD}\n1,scoring,jsn,1,\n", UnknownName, "jsn of scoring at no site; name one of MCP2, PIP2"),
-        (f"{HEAD}\n1,staging,stage,1,MCP2\n", UnknownName, "it is of the whole hand; leave site empty"),
+        (f"{HEAD}\n1,staging,stage,1,MCP2\n", UnknownName, "it is of the whole hand or film; leave site empty"),
+        (f"{HEAD}\n1,films,view,both,{SECRET}\n", UnknownName, "it is of the whole hand or film; leave site empty"),
         (f"{HEAD}\n{GOOD}\n1,scoring,jsn,7,MCP2\n", BadTable, "row 3: jsn at MCP2 of scoring is none of 0, 1, 2, 3, 4"),
         (f"{HEAD}\n1,scoring,erosion,10,MCP2\n", BadTable, "erosion at MCP2 of scoring is none of 0, 1, 2, 3, 4, 5"),
         (f"{HEAD}\n1,scoring,jsn,1.5,MCP2\n", BadTable, "jsn at MCP2"),
@@ -106,9 +107,11 @@ def test_a_value_is_read_as_its_target_writes_it(path: Path) -> None:
         ("scoring,erosion,10,MTP1", "10"),
         ("films,view,Both ,", "both"),
         ('places,x,"812,5",MCP2', "812.5"),
+        ("places,x,0000812.5000,MCP2", "812.5"),
+        ("places,x,812.19530503,MCP2", "812.1953"),
         ("staging,stage,03,", "3"),
     ]
-    path.write_text("\n".join([HEAD, *(f"a,{row}" for row, _ in values)]))
+    path.write_text("\n".join([HEAD, *(f"{number},{row}" for number, (row, _) in enumerate(values))]))
     assert read(path).column("value").to_pylist() == [value for _, value in values]
 
 
