@@ -1,8 +1,12 @@
-"""Two parties compared on the same rows of one target: a reader and a model, two readers, or two models."""
+"""Parties and their figures on the same rows: readers, models, and the single networks of a model."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
+
+from rajobs.records.statistics.count_statistics import class_statistics
 
 FigureByMetric = Mapping[str, Mapping[str, float]]
 """Metric id to its `value`, `low` and `high`."""
@@ -28,3 +32,24 @@ class Comparison:
     def to_dict(self) -> dict[str, Any]:
         """The JSON form, without empty fields."""
         return {name: value for name, value in vars(self).items() if value not in (None, {}, ())}
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemberFigures:
+    """One network's answers to one target, on the rows of the classes that it learns from."""
+
+    model: str  # hash of its bundle
+    member: str
+    target: str
+    classes: tuple[str, ...]  # that it distinguishes: the target's, or groups of them
+    figures: FigureByMetric
+    matrix: tuple[tuple[int, ...], ...]  # counts, truth down and answer across
+
+    @property
+    def rows(self) -> int:
+        return sum(map(sum, self.matrix))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form, with the statistics of each class against the rest."""
+        by_class = dict(zip(self.classes, class_statistics(np.array(self.matrix))))
+        return {**vars(self), "rows": self.rows, "by_class": by_class}

@@ -71,7 +71,7 @@ def member_samples(dataset: Dataset, member: Member, part: str) -> Samples:
         if member.sees:
             wanted &= np.isin(np.array([value or "" for value in values]), member.sees)
         if member.groups:
-            group_of = _names_of_groups(member)
+            group_of = names_of_groups(member)
             values = [group_of.get(value) if value is not None else None for value in values]
         truth[target.name] = encode(target, values)
         labelled |= truth[target.name] != MISSING
@@ -86,7 +86,7 @@ def member_samples(dataset: Dataset, member: Member, part: str) -> Samples:
     )  # fmt: skip
 
 
-def _names_of_groups(member: Member) -> dict[str, str]:
+def names_of_groups(member: Member) -> dict[str, str]:
     """The group of each class that a member answers in groups."""
     return {name: "+".join(group) for group in member.groups for name in group}
 
@@ -95,7 +95,7 @@ def _share_of_groups(by_class: Mapping[str, float], member: Member) -> Mapping[s
     if not member.groups:
         return by_class
     shares: dict[str, float] = {}
-    for name, group in _names_of_groups(member).items():
+    for name, group in names_of_groups(member).items():
         shares[group] = shares.get(group, 0.0) + by_class.get(name, 0.0)
     return shares
 

@@ -14,7 +14,8 @@ from rajobs.records.errors import BadRecipe, UnknownName, show
 
 OPTIMISERS = ("adamw", "adam", "sgd", "rmsprop", "adadelta")
 SCHEDULES = ("constant", "cosine", "one_cycle")
-COMBINES = ("mean", "first_yes", "most_accurate")
+COMBINES = ("mean", "first_yes", "most_accurate", "middle")
+KEEP_ONE = ("most_accurate", "middle")  # one member answers alone
 FITS = ("gradient", "cascade")
 NONE = "none"
 BY_CENTRE = "centre"  # as folds: each centre's patients validate once, on a network that saw none of its images
@@ -114,7 +115,7 @@ class Recipe:
 
     view: Settings = field(default_factory=dict)  # settings of the study's view
     members: tuple[Member, ...]  # the networks that answer together
-    combine: str = "mean"  # mean | first_yes | most_accurate: how their answers become one
+    combine: str = "mean"  # mean | first_yes | most_accurate | middle: how their answers become one
     training: Training = field(default_factory=Training)  # of all members without their own
     drawn: float = 0.0  # drawn rows to learn from, per row of the data; ultrasound only
     folds: int | str = 0  # of a cross-validation: one network each, which answer together; "centre": leaves each out
@@ -135,11 +136,18 @@ class Recipe:
             len(member.groups) != 2 or not all(member.groups) for member in self.members
         ):
             raise BadRecipe("combine first_yes needs two groups of classes in every member: yes, and the rest")
-        if self.combine == "most_accurate" and any(member.groups or member.targets for member in self.members):
-            raise BadRecipe("combine most_accurate needs members that answer all targets, without groups of classes")
+        if self.combine in KEEP_ONE and any(
+            member.groups or member.targets != self.members[0].targets for member in self.members
+        ):
+            raise BadRecipe(f"combine {self.combine} needs members of the same targets, without groups of classes")
 
     def training_of(self, member: Member) -> Training:
         return member.training or self.training
+
+
+def trials(member: Member, count: int) -> tuple[Member, ...]:
+    """A paper's trials: networks that differ in their seed alone, named after the member with a number from 1."""
+    return tuple(dataclasses.replace(member, name=f"{member.name}{trial}") for trial in range(1, count + 1))
 
 
 def _check_numbers(settings: object) -> None:

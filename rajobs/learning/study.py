@@ -164,6 +164,14 @@ class Study:
         rules = tuple(rule for rule in self.rules if rule.target in names)
         return replace(self, targets=kept, headline=headline, rules=rules)
 
+    def with_printed_classes(self) -> "Study":
+        """The study with the paper's classes: those that it counts as others are part of them."""
+        targets = tuple(
+            replace(target, classes=tuple(name for name in target.classes if name not in self.merged_classes))
+            for target in self.targets
+        )
+        return replace(self, targets=targets)
+
     def of_points(self) -> "Study":
         """The study with a single question: whether each point is found."""
         assert self.points is not None, self.name

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rajobs.learning.comparison import Comparison, FigureByMetric
+from rajobs.learning.comparison import Comparison, FigureByMetric, MemberFigures
 from rajobs.learning.judging.coverage import Coverage
 from rajobs.learning.judging.reliability import KindAgreement, TotalAgreement
 from rajobs.learning.judging.review import ReviewFacts
@@ -20,7 +20,9 @@ from rajobs.records import metrics
 from rajobs.reports import figures as draw
 from rajobs.reports.answers import TargetAnswers, answer_probability, target_answers
 from rajobs.reports.comparisons import baseline_sections, member_sections, reader_sections
+from rajobs.reports.evaluation.classes import class_table
 from rajobs.reports.evaluation.end_to_end import EndToEndFacts, end_to_end_sections
+from rajobs.reports.evaluation.members import network_sections
 from rajobs.reports.evaluation.review import review_sections
 from rajobs.reports.page import (
     Cell,
@@ -43,7 +45,7 @@ from rajobs.reports.reliability import reliability_sections
 from rajobs.reports.trial.sections import trial_sections
 from rajobs.reports.trial.strata import worse_strata
 from rajobs.reports.uncertainty import uncertainty_sections
-from rajobs.reports.wording import format_interval, format_list, format_percent, humanize, ratio, short_id
+from rajobs.reports.wording import format_interval, format_list, format_percent, humanize, short_id
 
 MOST_WRONG = 12
 PARTS = (
@@ -88,6 +90,7 @@ class EvaluationFacts:
     rules: tuple[str, ...] = ()  # what was answered without a model, in sentences
     sets: tuple[Coverage, ...] = ()  # how often conformal sets of scores hold the truth
     totals: tuple[Coverage, ...] = ()  # and intervals of expected totals
+    members: tuple[MemberFigures, ...] = ()  # of models with several networks: how each of them answers alone
     kinds: tuple[KindAgreement, ...] = ()
     agreement: tuple[TotalAgreement, ...] = ()
     review: ReviewFacts | None = None  # of studies whose scores add up to totals
@@ -139,6 +142,7 @@ def evaluation_page(
         *trial_sections(facts.trial, drawn),
         *review_sections(facts.review, drawn),
         *end_to_end_sections(study, facts.end_to_end, drawn),
+        *network_sections(facts.members, drawn),
         *member_sections(predictions),
         *reader_sections(facts.readers),
         *baseline_sections(facts.baseline),
@@ -189,7 +193,10 @@ def _protocol(facts: EvaluationFacts) -> tuple[str, ...]:
 
 
 def _chosen_member(model: ModelFacts, facts: EvaluationFacts) -> str:
-    text = f"Of {len(model.recipe.members)} networks only {model.best} answers: the most accurate one"
+    text = f"Of {len(model.recipe.members)} networks only {model.best} answers"
+    if model.recipe.combine == "middle":
+        return f"{text}: the one in the middle by its accuracy on the validation part. All are shown below."
+    text += ": the most accurate one"
     if model.mode == "published" and not facts.why_all_rows:
         return f"{text} on this very test part, as in the paper. That is a leak: the part that judges has chosen."
     if model.mode == "published":
@@ -234,7 +241,7 @@ def _target_section(
         title=f"{humanize(name)}: truth and answers",
         parts=(
             _metric_table(study, facts, name),
-            _class_table(answered),
+            class_table({"": metrics.confusion(answered.answers)}, answered.classes),
             Figures(figures=tuple(figures.values())),
         ),
     )
@@ -287,19 +294,6 @@ def _metric_table(study: Study, facts: EvaluationFacts, target: str) -> PageTabl
         columns=("metric", "value", "95 % interval", "definition"),
         rows=tuple(rows),
         caption=f"Metrics on {facts.judging_rows}, with intervals by patient",
-    )
-
-
-def _class_table(answered: TargetAnswers) -> PageTable:
-    """What a clinician asks about each class: its rows, and how well the answers tell it from the others."""
-    matrix = metrics.confusion(answered.answers)
-    rows: list[tuple[Cell, ...]] = []
-    for number, name in enumerate(answered.classes):
-        hits, true, named = int(matrix[number, number]), int(matrix[number].sum()), int(matrix[:, number].sum())
-        rest = answered.rows - true
-        rows.append((name, true, ratio(hits, true), ratio(rest - (named - hits), rest), ratio(hits, named)))
-    return PageTable(
-        columns=("class", "rows", "sensitivity", "specificity", "precision"), rows=tuple(rows), caption="By class"
     )
 
 

@@ -2,7 +2,7 @@
 
 from rajobs.imaging.rows import ULTRASOUND
 from rajobs.imaging.views import scanned
-from rajobs.learning.recipe import Augment, Member, Recipe, Training
+from rajobs.learning.recipe import Augment, Member, Recipe, Training, trials
 from rajobs.learning.study import AnswerColumns, Printed, Rule, ScoreStep, Study, View
 from rajobs.learning.targets import scores
 from rajobs.records.scan_grades import FLOW, GREY, WITHOUT_COLOUR
@@ -25,12 +25,10 @@ DEFAULT = Recipe(
 # optimiser and the augmentation are not printed.
 PUBLISHED = Recipe(
     view={"size": 224, "fit": "stretch"},
-    members=(
-        Member(
-            name="vgg16", architecture="vgg16", settings={"dropout": 0.3}, targets=("grade",), ordered=False,
-            weights="imagenet",
-        ),
+    members=trials(
+        Member(name="trial", architecture="vgg16", targets=("grade",), ordered=False, weights="imagenet"), 3
     ),
+    combine="middle",
     training=Training(
         epochs=11,
         batch_size=32,

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,17 +15,19 @@ from rajobs.imaging.rows import CLINIC_TABLE, Row
 from rajobs.jobs import console
 from rajobs.jobs.builtin import NAME
 from rajobs.jobs.evaluate.end_to_end import answer_end_to_end, check_end_to_end
-from rajobs.jobs.evaluate.models import Bundle, choose_fair, predict, read_bundles, why_all_rows
+from rajobs.jobs.evaluate.models import Bundle, ModelAnswers, choose_fair, predict, read_bundles, why_all_rows
 from rajobs.jobs.evaluate.predictions import figures_of, read_user_predictions
 from rajobs.jobs.train.dataset import LabelledData, count_by_placing, open_placed_data, read_clinic_visits
 from rajobs.jobs.train.places import open_finders
 from rajobs.jobs.train.row_facts import add_row_facts
 from rajobs.jobs.train.splits import frozen_split
 from rajobs.learning import tabular_baseline
-from rajobs.learning.comparison import Comparison
+from rajobs.learning.comparison import Comparison, MemberFigures
 from rajobs.learning.judging.calibration import Calibration, combine
 from rajobs.learning.judging.coverage import set_coverage, total_coverage
 from rajobs.learning.judging.end_to_end import end_to_end_figures, end_to_end_totals, placed_shares
+from rajobs.learning.judging.evaluation import member_figures
+from rajobs.learning.judging.predictions import with_printed_classes
 from rajobs.learning.judging.reliability import kind_agreement, total_agreement
 from rajobs.learning.judging.review import choose_scale, judge_review
 from rajobs.learning.judging.trial_facts import judge_for_trials
@@ -36,10 +38,13 @@ from rajobs.learning.samples.row_arrays import previews
 from rajobs.learning.study import Study
 from rajobs.records.errors import UsageError
 from rajobs.records.manifest import check_claim, claim, to_json
+from rajobs.records.metrics import confusion
 from rajobs.records.splits import check_mode
+from rajobs.records.statistics.count_statistics import class_statistics
 from rajobs.records.store import absolute, open_store
 from rajobs.records.tables.parquet_parts import list_parts, read_file, to_parquet
 from rajobs.records.tables.schemas import END_TO_END, HISTORY, PREDICTIONS, SPLIT
+from rajobs.reports.answers import target_answers
 from rajobs.reports.evaluation.end_to_end import EndToEndFacts
 from rajobs.reports.evaluation_page import EvaluationFacts, ModelFacts, evaluation_page, wrong_answers
 
@@ -92,14 +97,20 @@ def evaluate(request: EvaluateRequest) -> str:
     brought = add_row_facts(source, read_user_predictions(request.predictions, study)) if request.predictions else None
     calibration = _calibration(request, study, bundles, brought)
     claim(store, "evaluate", identity)
-    table = brought
+    table, members = brought, []
     if table is None:
-        table = add_row_facts(source, predict(bundles, source, split, request.mode, request.ray))
+        answers = predict(bundles, source, split, request.mode, request.ray)
+        table = add_row_facts(source, answers.table)
+        members = list(_members(bundles, answers))
+    if request.mode == "published":
+        table = with_printed_classes(study, table)
+        study = study.with_printed_classes()
+        source = replace(source, study=study)
     # Where `phantom --like` finds the pictures of the errors, and what the page's figures need beside the rows.
     about = {"data": absolute(request.data), "calibration": json.dumps(calibration.to_json(), sort_keys=True)}
     store.put("predictions.parquet", to_parquet(table, PREDICTIONS, about=about))
-    facts = _facts(request, source, split, table, bundles, calibration)
-    store.put("metrics.json", to_json({**run, **_metrics(facts)}))
+    facts = replace(_facts(request, source, split, table, bundles, calibration), members=tuple(members))
+    store.put("metrics.json", to_json({**run, **_metrics(facts), "classes": _by_class(study, table)}))
     html, pictures = evaluation_page(study, facts, table, history, _thumbnails(source, table))
     for name, data in pictures.items():
         store.put(f"figures/{name}", data)
@@ -205,6 +216,18 @@ def _model_facts(bundle: Bundle) -> ModelFacts:
     )  # fmt: skip
 
 
+def _members(bundles: Sequence[Bundle], answers: ModelAnswers) -> Iterator[MemberFigures]:
+    for bundle, evaluation in zip(bundles, answers.evaluations, strict=True):
+        yield from member_figures(bundle.description.hash, bundle.description.origin.recipe, evaluation)
+
+
+def _by_class(study: Study, table: pa.Table) -> dict[str, dict[str, dict[str, float]]]:
+    """By target and class, the class's statistics against the rest."""
+    judged = [target_answers(study, target, table, "test") for target in study.targets]
+    statistics = {each.target.name: (each.classes, class_statistics(confusion(each.answers))) for each in judged}
+    return {name: dict(zip(classes, of)) for name, (classes, of) in statistics.items()}
+
+
 def _metrics(facts: EvaluationFacts) -> dict[str, Any]:
     """The content of metrics.json."""
     return {
@@ -212,6 +235,7 @@ def _metrics(facts: EvaluationFacts) -> dict[str, Any]:
         "sets": [coverage.to_dict() for coverage in facts.sets],
         "totals": [coverage.to_dict() for coverage in facts.totals],
         "kinds": [each.to_dict() for each in facts.kinds],
+        "members": [each.to_dict() for each in facts.members],
         "agreement": [each.to_dict() for each in facts.agreement],
         **facts.trial.to_dict(),
         "readers": [comparison.to_dict() for comparison in facts.readers],

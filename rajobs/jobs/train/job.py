@@ -20,19 +20,18 @@ from rajobs.jobs.train.worker import check_workers, resources_on_cluster, run_wo
 from rajobs.learning.bundle import Model
 from rajobs.learning.bundle_description import BUNDLE, BundleDescription, Epochs, Origin
 from rajobs.learning.ensemble import build_member, check_rows_to_learn_from, count_learned_rows
-from rajobs.learning.judging.evaluation import choose_most_accurate, evaluate_folds
+from rajobs.learning.judging.evaluation import choose_member, evaluate_folds
 from rajobs.learning.judging.predictions import predictions_table, vote
 from rajobs.learning.judging.validation import calibrate, headline_by_centre
 from rajobs.learning.networks import architectures
 from rajobs.learning.networks.starting_weights import StartingWeights, apply_weights_option, find_starting_weights
-from rajobs.learning.recipe import BY_CENTRE, Recipe, from_toml
+from rajobs.learning.recipe import BY_CENTRE, KEEP_ONE, Recipe, from_toml
 from rajobs.learning.samples.dataset import Dataset
 from rajobs.learning.study import Study
 from rajobs.learning.training.cross_validation import fold_datasets
 from rajobs.learning.training.loop import pick_device
 from rajobs.learning.training.members import build_run
 from rajobs.learning.training.state import Epoch
-from rajobs.learning.voting import MOST_ACCURATE
 from rajobs.records.errors import UsageError
 from rajobs.records.manifest import refuse_others
 from rajobs.records.splits import PARTS
@@ -188,8 +187,8 @@ def _describe(
 ) -> BundleDescription:
     study, recipe, shape = source.study, origin.recipe, folds[0].arrays.shape
     model = Model(study=study, recipe=recipe, shape=shape, hash="", trained=trained.networks, device=pick_device())
-    if recipe.combine == MOST_ACCURATE:
-        model = replace(model, best=choose_most_accurate(model, folds, origin.mode))
+    if recipe.combine in KEEP_ONE:
+        model = replace(model, best=choose_member(model, folds, origin.mode))
     evaluation = evaluate_folds(model, folds)
     answers = predictions_table(evaluation, vote(study, [evaluation]), folds[0].arrays.rows, [], "validation")
     table = add_row_facts(source, answers)
@@ -216,6 +215,9 @@ def _print_summary(description: BundleDescription, place: str) -> None:
     rows: Mapping[str, object] = {**description.rows, **figures}
     console.table(title, rows)
     if description.best is not None:
-        part = "test part, as the paper chose: a leak" if origin.mode == "published" else "validation part"
-        console.line(f"{description.best} answers, the most accurate member on the {part}")
+        most = origin.recipe.combine == "most_accurate"
+        on_test = most and origin.mode == "published"
+        part = "test part, as the paper chose: a leak" if on_test else "validation part"
+        which = "the most accurate member" if most else "the member in the middle by its accuracy"
+        console.line(f"{description.best} answers, {which} on the {part}")
     console.line(f"model: {place}")
