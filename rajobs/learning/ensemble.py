@@ -17,7 +17,7 @@ from rajobs.learning.samples.dataset import LEARNING_PARTS, Dataset
 from rajobs.learning.study import Study
 from rajobs.learning.targets import MISSING, Nominal, Target, encode, encode_shares
 from rajobs.learning.training.loop import Samples
-from rajobs.records.errors import BadRecipe, DataError
+from rajobs.records.errors import BadRecipe, DataError, UnknownName
 
 FittedNetwork = nn.Module | Cascade
 """A trained member: a network, or a cascade of 004."""
@@ -43,6 +43,9 @@ def member_targets(study: Study, member: Member) -> tuple[Target, ...]:
     points = member_points(study, member)
     named = tuple(study.target(name) for name in member.targets if points is None or name != points.name)
     targets = named if points is not None or named else study.targets
+    for name in member.copies:
+        if name not in targets[0].classes:
+            raise UnknownName.among(f"class in copies of {member.name}", name, targets[0].classes)
     if not member.ordered:
         targets = tuple(Nominal(name=target.name, classes=target.classes) for target in targets)
     if not member.groups:
@@ -133,4 +136,7 @@ def build_member(study: Study, member: Member, shape: tuple[int, ...], seed: int
         shown = (points.name, points.outputs) if points is not None else None
         sizes = architectures.head_sizes(member_targets(study, member), member.groups)
         kinds = len(set(study.kinds.values())) if member.by_kind else 1
-        return architectures.build(member.architecture, member.settings, sizes, shape, kinds=kinds, points=shown)
+        return architectures.build(
+            member.architecture, member.settings, sizes, shape, kinds=kinds, points=shown,
+            head_dropout=member.head_dropout,
+        )  # fmt: skip

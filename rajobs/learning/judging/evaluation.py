@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from rajobs.learning.bundle import Model, TrainedMembers
-from rajobs.learning.comparison import MemberFigures
+from rajobs.learning.comparison import FigureByMetric, MemberFigures
 from rajobs.learning.ensemble import member_targets, names_of_groups
 from rajobs.learning.points import LEAST_CONFIDENCE, UNKNOWN, joint_widths
 from rajobs.learning.recipe import Member, Recipe
@@ -21,6 +21,7 @@ from rajobs.learning.targets import MISSING, Target, encode, merge_classes, pred
 from rajobs.learning.voting import MemberProbabilities, Numbers, Probabilities
 from rajobs.records import metrics
 from rajobs.records.anatomy import SCORES, SITES
+from rajobs.records.statistics.by_patient import student_interval
 
 CHUNK = 512  # rows in memory at a time
 
@@ -84,6 +85,26 @@ def figures(study: Study, answers: Mapping[str, metrics.Answers]) -> dict[str, d
     if summed and len(summed) == len(study.summed):
         computed[metrics.TOTAL_ERROR] = metrics.figure(metrics.weighted_total_error, _as_one(summed))
     return computed
+
+
+def without_images(
+    study: Study, answers: metrics.Answers, kept: NDArray[np.bool_]
+) -> tuple[FigureByMetric, FigureByMetric]:
+    """The study's metrics of counts on the rows that are kept, and by how much they differ from those of all rows."""
+    without: dict[str, dict[str, float]] = {}
+    change: dict[str, dict[str, float]] = {}
+    for name in study.metrics:
+        if name not in metrics.BY_COUNTS:
+            continue
+        metric = metrics.METRICS[name]
+
+        def difference(rows: Numbers, metric: metrics.Metric = metric) -> float:
+            return metric(answers.take(rows[kept[rows]])) - metric(answers.take(rows))
+
+        low, high = student_interval(difference, answers.patients)
+        without[name] = metrics.figure(metric, answers.take(np.flatnonzero(kept)))
+        change[name] = {"value": difference(np.arange(len(answers.truth))), "low": low, "high": high}
+    return without, change
 
 
 def _as_one(answers: Sequence[metrics.Answers]) -> metrics.Answers:

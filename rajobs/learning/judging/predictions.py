@@ -59,9 +59,12 @@ def predictions_table(
 
 def with_printed_classes(study: Study, predictions: pa.Table) -> pa.Table:
     """The predictions in the paper's classes (`Study.with_printed_classes`)."""
-    into, rows = study.merged_classes, predictions.to_pylist()
+    into, classes_of = study.merged_classes, {target.name: target.classes for target in study.targets}
+    if not into:
+        return predictions
+    rows = predictions.to_pylist()
     for row in rows:
-        classes = study.target(row["target"]).classes
+        classes = classes_of.get(row["target"], ())
         if not set(into) <= set(classes):
             continue
         row |= {name: into.get(row[name], row[name]) for name in ("truth", "predicted")}
