@@ -97,13 +97,6 @@ def test_the_page_names_a_small_budget_rules_and_the_leaks_of_published_mode(
     assert "including its leaks" in text and "foot as other" in text
 
 
-@WORDS_ALONE
-def test_folded_probabilities_are_answers_of_the_papers_classes(study: Study, facts: EvaluationFacts) -> None:
-    three = predictions([("i1", "other", "other", [0.1, 0.1, 0.8]), ("i2", "both", "unilateral", [0.6, 0.3, 0.1])])
-    page, _ = evaluation_page(study, replace(facts, figures={}), three, None, {})
-    assert '<th scope="row" class="">foot</th>' not in page and '<th scope="row" class="">other</th>' in page
-
-
 def test_answers_without_probabilities_leave_out_what_needs_them(study: Study, facts: EvaluationFacts) -> None:
     table = predictions([("i1", "both", "foot", None)])
     _, drawn = evaluation_page(study, replace(facts, figures={}), table, None, {})

@@ -17,6 +17,7 @@ from rajobs.jobs.builtin import NAME
 from rajobs.jobs.evaluate.end_to_end import answer_end_to_end, check_end_to_end
 from rajobs.jobs.evaluate.models import Bundle, ModelAnswers, choose_fair, predict, read_bundles, why_all_rows
 from rajobs.jobs.evaluate.predictions import figures_of, read_user_predictions
+from rajobs.jobs.evaluate.published import raters, seeded
 from rajobs.jobs.train.dataset import LabelledData, count_by_placing, open_placed_data, read_clinic_visits
 from rajobs.jobs.train.places import open_finders
 from rajobs.jobs.train.row_facts import add_row_facts
@@ -77,7 +78,7 @@ def evaluate(request: EvaluateRequest) -> str:
     _check(request, study)
     if not study.targets:
         study = study.for_recipe(study.recipe("default"))
-    source = open_placed_data(request.data, study, request.finders, request.ray)
+    source = open_placed_data(request.data, study, request.finders, request.ray, request.mode)
     bundles = [] if request.predictions else read_bundles(request.models, study)
     if request.predictions or any(bundle.key == source.key for bundle in bundles):
         split, split_hash = frozen_split(source, request.mode)
@@ -97,19 +98,18 @@ def evaluate(request: EvaluateRequest) -> str:
     brought = add_row_facts(source, read_user_predictions(request.predictions, study)) if request.predictions else None
     calibration = _calibration(request, study, bundles, brought)
     claim(store, "evaluate", identity)
-    table, members = brought, []
+    table = brought
+    members: tuple[MemberFigures, ...] = ()
     if table is None:
         answers = predict(bundles, source, split, request.mode, request.ray)
-        table = add_row_facts(source, answers.table)
-        members = list(_members(bundles, answers))
+        table, members = add_row_facts(source, answers.table), tuple(_members(bundles, answers))
     if request.mode == "published":
-        table = with_printed_classes(study, table)
-        study = study.with_printed_classes()
+        table, study = with_printed_classes(study, table), study.with_printed_classes()
         source = replace(source, study=study)
     # Where `phantom --like` finds the pictures of the errors, and what the page's figures need beside the rows.
     about = {"data": absolute(request.data), "calibration": json.dumps(calibration.to_json(), sort_keys=True)}
     store.put("predictions.parquet", to_parquet(table, PREDICTIONS, about=about))
-    facts = replace(_facts(request, source, split, table, bundles, calibration), members=tuple(members))
+    facts = replace(_facts(request, source, split, table, bundles, calibration), members=members)
     store.put("metrics.json", to_json({**run, **_metrics(facts), "classes": _by_class(study, table)}))
     html, pictures = evaluation_page(study, facts, table, history, _thumbnails(source, table))
     for name, data in pictures.items():
@@ -167,7 +167,8 @@ def _facts(
 ) -> EvaluationFacts:  # fmt: skip
     study, test = source.study, _test_rows(table)
     rows = dict(bundles[0].description.rows) if bundles else {}
-    ruled = not request.predictions and request.mode == "clean"
+    published = request.mode == "published"
+    ruled = not request.predictions and not published
     cross_validated = any(bundle.description.origin.recipe.folds for bundle in bundles)
     return EvaluationFacts(
         mode=request.mode,
@@ -181,6 +182,8 @@ def _facts(
         agreement=tuple(total_agreement(test)),
         rules=tuple(rule.sentence for rule in study.rules) if ruled else (),
         readers=tuple(compare_readers(study, test)),
+        raters=raters(source, split) if published else (),
+        seeded=seeded(study, source, split, test) if published else None,
         trial=judge_for_trials(study, test, calibration),
         baseline=tuple(_compare_baseline(source, split, test, cross_validated=cross_validated)),
         placed=count_by_placing(source, test) if source.finders is not None and bundles else {},
@@ -212,18 +215,22 @@ def _model_facts(bundle: Bundle) -> ModelFacts:
     origin = bundle.description.origin
     return ModelFacts(
         hash=bundle.description.hash, recipe=origin.recipe, mode=origin.mode, seed=origin.seed, budget=origin.budget,
-        best=bundle.description.best,
+        best=bundle.description.best, validation=bundle.description.validation,
     )  # fmt: skip
 
 
 def _members(bundles: Sequence[Bundle], answers: ModelAnswers) -> Iterator[MemberFigures]:
     for bundle, evaluation in zip(bundles, answers.evaluations, strict=True):
-        yield from member_figures(bundle.description.hash, bundle.description.origin.recipe, evaluation)
+        recipe, validation = bundle.description.origin.recipe, bundle.description.validation
+        cut = {member.name: recipe.training_of(member).validation_cut for member in recipe.members}
+        for figures in member_figures(bundle.description.hash, recipe, evaluation):
+            validated = validation.get(f"{figures.member}.accuracy")
+            yield replace(figures, validated=validated, cut_after=cut[figures.member] == "after")
 
 
 def _by_class(study: Study, table: pa.Table) -> dict[str, dict[str, dict[str, float]]]:
     """By target and class, the class's statistics against the rest."""
-    judged = [target_answers(study, target, table, "test") for target in study.targets]
+    judged = [target_answers(target, table, "test") for target in study.targets]
     statistics = {each.target.name: (each.classes, class_statistics(confusion(each.answers))) for each in judged}
     return {name: dict(zip(classes, of)) for name, (classes, of) in statistics.items()}
 
@@ -236,6 +243,8 @@ def _metrics(facts: EvaluationFacts) -> dict[str, Any]:
         "totals": [coverage.to_dict() for coverage in facts.totals],
         "kinds": [each.to_dict() for each in facts.kinds],
         "members": [each.to_dict() for each in facts.members],
+        "raters": [{**vars(each), "agreement": each.agreement.to_dict()} for each in facts.raters],
+        **({"seeded": facts.seeded.to_dict()} if facts.seeded else {}),
         "agreement": [each.to_dict() for each in facts.agreement],
         **facts.trial.to_dict(),
         "readers": [comparison.to_dict() for comparison in facts.readers],

@@ -22,7 +22,7 @@ from rajobs.learning.bundle_description import BUNDLE, BundleDescription, Epochs
 from rajobs.learning.ensemble import build_member, check_rows_to_learn_from, count_learned_rows
 from rajobs.learning.judging.evaluation import choose_member, evaluate_folds
 from rajobs.learning.judging.predictions import predictions_table, vote
-from rajobs.learning.judging.validation import calibrate, headline_by_centre
+from rajobs.learning.judging.validation import accuracies_of_groups, calibrate, headline_by_centre
 from rajobs.learning.networks import architectures
 from rajobs.learning.networks.starting_weights import StartingWeights, apply_weights_option, find_starting_weights
 from rajobs.learning.recipe import BY_CENTRE, KEEP_ONE, Recipe, from_toml
@@ -64,10 +64,11 @@ def train(request: TrainRequest) -> str:
     study = studies.find(request.study)
     _check(request)
     recipe = apply_weights_option(read_recipe(study, request.recipe), request.weights)
+    recipe.check_leaks(request.mode)
     check_workers(recipe, request.workers)
     study = study.for_recipe(recipe)
     starts = find_starting_weights(recipe, request.weights)
-    source = open_placed_data(request.data, study, request.finders, request.ray)
+    source = open_placed_data(request.data, study, request.finders, request.ray, request.mode)
     store = open_store(request.out)
     refuse_others(store, "models")
     split, split_hash = frozen_split(source, request.mode)
@@ -193,7 +194,10 @@ def _describe(
     answers = predictions_table(evaluation, vote(study, [evaluation]), folds[0].arrays.rows, [], "validation")
     table = add_row_facts(source, answers)
     calibration = calibrate(study, table)
-    by_centre = headline_by_centre(study, table) if recipe.folds == BY_CENTRE else {}
+    more = headline_by_centre(study, table) if recipe.folds == BY_CENTRE else {}
+    if not recipe.folds:
+        networks = {name: several[0].network for name, several in trained.networks.items()}
+        more |= accuracies_of_groups(folds[0], recipe, networks, trained.seeds)
     return BundleDescription(
         origin=origin,
         shape=shape,
@@ -202,7 +206,7 @@ def _describe(
         epochs={name: Epochs(run=len(s.history), kept=s.best_epoch) for name, s in trained.states.items()},
         rows={part: int(np.sum(folds[0].parts == part)) for part in PARTS},
         learned=count_learned_rows(folds[0]),
-        validation=evaluation.figures(calibration.thresholds) | by_centre,
+        validation=evaluation.figures(calibration.thresholds) | more,
         calibration=calibration,
         best=model.best,
     )
