@@ -145,9 +145,7 @@ def evaluated(data: str, models: Path, mode: str, **view: Any) -> Evaluation:
 def answers(judged: Path) -> metrics.Answers:
     """Truth and answers of an evaluation, sorted by visit."""
     study = studies.find(STUDY)
-    return target_answers(
-        study, study.target(TARGET), ordered(pq.read_table(judged / "predictions.parquet")), "test"
-    ).answers
+    return target_answers(study.target(TARGET), ordered(pq.read_table(judged / "predictions.parquet")), "test").answers
 
 
 def compare_with_tabular(judged: Path, name: str) -> str:

@@ -165,7 +165,7 @@ def compare_published(study: str, data: str, out: Path, published: Recipe, times
         target, metric = name.split(".")
         one, other = (
             dataclasses.replace(
-                target_answers(declared, declared.target(target), tables[who], "test").answers,
+                target_answers(declared.target(target), tables[who], "test").answers,
                 threshold=calibrations[who].thresholds.get(target),
             )
             for who in ("default", "published")

@@ -168,9 +168,7 @@ class Run:
         grade = study.target("grade")
         grades = tables[0].filter(pc.equal(tables[0].column("target"), grade.name))
         images = tuple(grades.column("image_id").to_pylist())
-        return Judged(
-            images=images, trials=tuple(target_answers(study, grade, table, "test").answers for table in tables)
-        )
+        return Judged(images=images, trials=tuple(target_answers(grade, table, "test").answers for table in tables))
 
     def folded(self, data: str, name: str) -> float:
         """Cross-validated accuracy on the drawings."""
@@ -323,8 +321,8 @@ def print_leak_price(first: Judged, published: Judged, clean: Judged) -> None:
 
 
 def recipe_of(network: str) -> Recipe:
-    """The small network's recipe or the published one."""
-    return SMALL if network == "small" else studies.find(STUDY).recipe("published")
+    """The recipe of a single network: the small one, or that of the published folds."""
+    return SMALL if network == "small" else studies.find(STUDY).recipe("published-folds")
 
 
 def main() -> None:

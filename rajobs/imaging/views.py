@@ -15,7 +15,8 @@ from rajobs.imaging.windowing import BLACK_PERCENTILE, WHITE_PERCENTILE, sample_
 from rajobs.records.anatomy import HAND_SITES
 from rajobs.records.errors import UnknownName
 
-FITS = ("pad", "stretch")
+BILINEAR = "bilinear"
+FITS = ("pad", "stretch", BILINEAR)
 LEVELS = ("film", "own")
 SHOWS = ("hand", "joints")
 TILES = tuple(site.name for site in HAND_SITES)
@@ -31,7 +32,7 @@ class ViewInput:
 
 
 def whole(image: ViewInput, row: Row, *, size: int, fit: str) -> NDArray[np.uint8]:
-    """The whole image as a square: padded with black, or stretched as 003 did."""
+    """The whole image as a square: padded with black, or stretched; `bilinear` is 003's way (see `square`)."""
     return square(image.pixels, size, fit)
 
 
@@ -98,9 +99,14 @@ def scanned(image: ViewInput, row: Row, *, size: int, fit: str) -> NDArray[np.ui
 
 
 def square(pixels: NDArray[np.uint8], size: int, fit: str) -> NDArray[np.uint8]:
-    """Pixels resized to size x size; shrinking takes the mean over an area, so that nothing aliases."""
+    """Pixels resized to size x size; shrinking takes the mean over an area, so that nothing aliases.
+
+    `bilinear` stretches by interpolation between the four nearest pixels alone, as 003 did: it may alias.
+    """
     if fit not in FITS:
         raise UnknownName.among("fit", fit, FITS)
+    if fit == BILINEAR:
+        return cv2.resize(pixels, (size, size), interpolation=cv2.INTER_LINEAR).astype(pixels.dtype, copy=False)
     if fit == "stretch":
         return _resize(pixels, size, size)
     rows, columns = pixels.shape[:2]

@@ -28,6 +28,7 @@ from rajobs.learning.study import Study
 from rajobs.learning.targets import Target
 from rajobs.learning.training.loop import pick_device
 from rajobs.learning.voting import (
+    MemberProbabilities,
     Numbers,
     Probabilities,
     combine_members,
@@ -110,7 +111,7 @@ class Model:
     hash: str
     trained: TrainedMembers
     device: str
-    best: str | None = None  # the member that answers alone in a most_accurate recipe
+    best: str | None = None  # the member that answers alone in a recipe that keeps one
 
     @classmethod
     def load(cls, store: Store, folder: str, study: Study) -> "Model":
@@ -183,18 +184,20 @@ class Model:
         self, images: Images, kinds: Numbers | None = None
     ) -> tuple[dict[str, tuple[Probabilities, Numbers]], dict[str, Numbers]]:
         """`predict`, and the answer of each member alone (`voting.member_votes`)."""
-        if not len(images):
-            none = np.zeros(0, np.int64)
-            answers = {name: (np.zeros((0, len(t.classes))), none) for name, t in self.answered_targets.items()}
-            return answers, {name: np.zeros((len(self.recipe.members), 0), np.int64) for name in answers}
-        members = self._member_probabilities(images, np.zeros(len(images), np.int64) if kinds is None else kinds)
+        return self.combine(self.member_probabilities(images, kinds))
+
+    def combine(
+        self, members: MemberProbabilities
+    ) -> tuple[dict[str, tuple[Probabilities, Numbers]], dict[str, Numbers]]:
+        """The members' probabilities as one answer by target, and the answer of each member alone."""
         return (
             combine_members(self.study, self.recipe, members, self.best),
             member_votes(self.study, self.recipe, members),
         )
 
-    def _member_probabilities(self, images: Images, kinds: Numbers) -> dict[str, dict[str, Probabilities]]:
+    def member_probabilities(self, images: Images, kinds: Numbers | None = None) -> dict[str, dict[str, Probabilities]]:
         """By member and target; for a cross-validated member, the mean over its folds' networks."""
+        kinds = np.zeros(len(images), np.int64) if kinds is None else kinds
         answers: dict[str, dict[str, Probabilities]] = {}
         for member in self.recipe.members:
             folds: list[dict[str, Probabilities]] = []
@@ -207,6 +210,7 @@ class Model:
                 logits = self._outputs(tell, images, kinds)
                 folds.append({
                     target.name: probabilities(target, logits[target.name], one.temperature)
+                    if len(images) else np.zeros((0, len(target.classes)))
                     for target in member_targets(self.study, member)
                 })  # fmt: skip
             answers[member.name] = {name: np.mean([fold[name] for fold in folds], axis=0) for name in folds[0]}

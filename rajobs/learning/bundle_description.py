@@ -105,7 +105,7 @@ class BundleDescription:
     validation: Figures
     placed: Mapping[str, int] = field(default_factory=dict)  # rows by who placed their joints: labels, models
     calibration: Calibration = field(default_factory=Calibration)  # empty in bundles made before there was one
-    best: str | None = None  # the member that answers alone in a most_accurate recipe
+    best: str | None = None  # the member that answers alone in a recipe that keeps one
     members: Mapping[str, tuple[WeightFile, ...]] = field(default_factory=dict)
     hash: str = ""
 

@@ -1,8 +1,12 @@
-"""Two parties compared on the same rows of one target: a reader and a model, two readers, or two models."""
+"""Parties and their figures on the same rows: readers, models, and the single networks of a model."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
+
+from rajobs.records.statistics.count_statistics import class_statistics
 
 FigureByMetric = Mapping[str, Mapping[str, float]]
 """Metric id to its `value`, `low` and `high`."""
@@ -28,3 +32,52 @@ class Comparison:
     def to_dict(self) -> dict[str, Any]:
         """The JSON form, without empty fields."""
         return {name: value for name, value in vars(self).items() if value not in (None, {}, ())}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RaterFacts:
+    """The readers of a target on the images that judge, those that are left out among them (002's third rater)."""
+
+    target: str
+    read: int  # images that two readers or more have read
+    differ: int  # of these, those whose readers do not all agree
+    third: int  # of those, how many a third reader has read
+    left_out: int  # images without a majority
+    agreement: Comparison  # of the two readers with the most readings
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeededFacts:
+    """What images of the test part contribute that drawings to learn from were modelled on."""
+
+    images: int
+    drawings: int
+    without: FigureByMetric  # the figures without these images
+    change: FigureByMetric  # by how much they are lower or higher than with them, paired by patient
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return dict(vars(self))
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemberFigures:
+    """One network's answers to one target, on the rows of the classes that it learns from."""
+
+    model: str  # hash of its bundle
+    member: str
+    target: str
+    classes: tuple[str, ...]  # that it distinguishes: the target's, or groups of them
+    figures: FigureByMetric
+    matrix: tuple[tuple[int, ...], ...]  # counts, truth down and answer across
+    validated: Mapping[str, float | None] | None = None  # its accuracy on the validation part, if the bundle has it
+    cut_after: bool = False  # whether copies of the same rows trained and validated it: a leak
+
+    @property
+    def rows(self) -> int:
+        return sum(map(sum, self.matrix))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form, with the statistics of each class against the rest."""
+        by_class = dict(zip(self.classes, class_statistics(np.array(self.matrix))))
+        return {**vars(self), "rows": self.rows, "by_class": by_class}

@@ -17,7 +17,7 @@ from rajobs.learning.samples.dataset import LEARNING_PARTS, Dataset
 from rajobs.learning.study import Study
 from rajobs.learning.targets import MISSING, Nominal, Target, encode, encode_shares
 from rajobs.learning.training.loop import Samples
-from rajobs.records.errors import BadRecipe, DataError
+from rajobs.records.errors import BadRecipe, DataError, UnknownName
 
 FittedNetwork = nn.Module | Cascade
 """A trained member: a network, or a cascade of 004."""
@@ -43,6 +43,9 @@ def member_targets(study: Study, member: Member) -> tuple[Target, ...]:
     points = member_points(study, member)
     named = tuple(study.target(name) for name in member.targets if points is None or name != points.name)
     targets = named if points is not None or named else study.targets
+    for name in member.copies:
+        if name not in targets[0].classes:
+            raise UnknownName.among(f"class in copies of {member.name}", name, targets[0].classes)
     if not member.ordered:
         targets = tuple(Nominal(name=target.name, classes=target.classes) for target in targets)
     if not member.groups:
@@ -71,7 +74,7 @@ def member_samples(dataset: Dataset, member: Member, part: str) -> Samples:
         if member.sees:
             wanted &= np.isin(np.array([value or "" for value in values]), member.sees)
         if member.groups:
-            group_of = _names_of_groups(member)
+            group_of = names_of_groups(member)
             values = [group_of.get(value) if value is not None else None for value in values]
         truth[target.name] = encode(target, values)
         labelled |= truth[target.name] != MISSING
@@ -86,7 +89,7 @@ def member_samples(dataset: Dataset, member: Member, part: str) -> Samples:
     )  # fmt: skip
 
 
-def _names_of_groups(member: Member) -> dict[str, str]:
+def names_of_groups(member: Member) -> dict[str, str]:
     """The group of each class that a member answers in groups."""
     return {name: "+".join(group) for group in member.groups for name in group}
 
@@ -95,7 +98,7 @@ def _share_of_groups(by_class: Mapping[str, float], member: Member) -> Mapping[s
     if not member.groups:
         return by_class
     shares: dict[str, float] = {}
-    for name, group in _names_of_groups(member).items():
+    for name, group in names_of_groups(member).items():
         shares[group] = shares.get(group, 0.0) + by_class.get(name, 0.0)
     return shares
 
@@ -133,4 +136,7 @@ def build_member(study: Study, member: Member, shape: tuple[int, ...], seed: int
         shown = (points.name, points.outputs) if points is not None else None
         sizes = architectures.head_sizes(member_targets(study, member), member.groups)
         kinds = len(set(study.kinds.values())) if member.by_kind else 1
-        return architectures.build(member.architecture, member.settings, sizes, shape, kinds=kinds, points=shown)
+        return architectures.build(
+            member.architecture, member.settings, sizes, shape, kinds=kinds, points=shown,
+            head_dropout=member.head_dropout,
+        )  # fmt: skip

@@ -1,5 +1,6 @@
 """Readers compared with a model: how far each agrees with the reference, and with every other reader."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import combinations, product
 
@@ -8,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from rajobs.learning.comparison import Comparison, FigureByMetric
+from rajobs.learning.comparison import Comparison, FigureByMetric, RaterFacts
 from rajobs.learning.study import Study
 from rajobs.learning.targets import MISSING, Target, encode
 from rajobs.records import metrics
@@ -35,6 +36,33 @@ def compare_readers(study: Study, predictions: pa.Table) -> list[Comparison]:
         if set(read) - set(ADJUDICATED):
             compared += _compare_on_target(study, target, answered, read)
     return compared
+
+
+def third_rater(
+    target: Target, readings: Mapping[str, Mapping[str, str]], patients: Mapping[str, str]
+) -> RaterFacts | None:
+    """How two readers agree and what a third one decides, by image: what each reader says; None without two readers."""
+    several = {image: read for image, read in readings.items() if len(read) > 1}
+    reads = Counter(name for read in several.values() for name in read)
+    if len(reads) < 2:
+        return None
+    one, other = (name for name, _ in sorted(reads.items(), key=lambda item: (-item[1], item[0]))[:2])
+    both = [image for image, read in several.items() if {one, other} <= set(read)]
+    scores = {name: encode(target, [several[image][name] for image in both]) for name in (one, other)}
+    known = np.flatnonzero((scores[one] != MISSING) & (scores[other] != MISSING))
+    answers = metrics.Answers(
+        truth=scores[other], predicted=scores[one], p=np.zeros((len(both), len(target.classes))),
+        patients=np.array([patients[image] for image in both], np.str_),
+    ).take(known)  # fmt: skip
+    if not len(known):
+        return None
+    figures = {name: metrics.figure(metrics.METRICS[name], answers) for name in ("accuracy", "kappa_linear")}
+    differ = [read for read in several.values() if len(set(read.values())) > 1]
+    return RaterFacts(
+        target=target.name, read=len(several), differ=len(differ), third=sum(len(read) > 2 for read in differ),
+        left_out=sum(2 * max(Counter(read.values()).values()) <= len(read) for read in differ),
+        agreement=Comparison(target=target.name, who=one, against=other, rows=len(known), figures=figures),
+    )  # fmt: skip
 
 
 def readings_by_reader(predictions: pa.Table) -> dict[str, list[str | None]]:

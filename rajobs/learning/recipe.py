@@ -14,8 +14,11 @@ from rajobs.records.errors import BadRecipe, UnknownName, show
 
 OPTIMISERS = ("adamw", "adam", "sgd", "rmsprop", "adadelta")
 SCHEDULES = ("constant", "cosine", "one_cycle")
-COMBINES = ("mean", "first_yes", "most_accurate")
+COMBINES = ("mean", "first_yes", "most_accurate", "middle")
+KEEP_ONE = ("most_accurate", "middle")  # one member answers alone
 FITS = ("gradient", "cascade")
+COPYING = ("anew", "kept")
+CUTS = ("before", "after")
 NONE = "none"
 BY_CENTRE = "centre"  # as folds: each centre's patients validate once, on a network that saw none of its images
 
@@ -26,7 +29,8 @@ _RANGES: Mapping[str, tuple[float, float]] = MappingProxyType({
     "contrast": (0, 1), "noise": (0, 1), "gamma": (0, 5), "sharpen": (0, 20), "shade": (0, 1), "cover": (0, 1),
     "epochs": (1, 100_000), "batch_size": (1, 65_536), "learning_rate": (1e-12, 100), "head_rate": (1e-6, 1e6),
     "weight_decay": (0, 10), "momentum": (0, 0.9999), "copies": (1, 10_000), "norm_rows": (0, 65_536),
-    "patience": (0, 100_000), "drawn": (0, 100), "folds": (0, 100),
+    "patience": (0, 100_000), "head_dropout": (0, 0.95), "validate_every": (0, 1_000_000), "drawn": (0, 100),
+    "folds": (0, 100),
 })  # fmt: skip
 """The values of each number that can be meant; beyond them lies a slip of the keyboard."""
 MOST_MEMBERS = 64
@@ -69,8 +73,11 @@ class Training:
     momentum: float = 0.9  # sgd and rmsprop only
     schedule: str = "one_cycle"  # constant | cosine | one_cycle: the learning rate over all steps
     class_weights: bool = False  # rare classes have more weight, by the inverse of their share
-    copies: int = 1  # times that a training row is shown in an epoch, with a new augmentation each time
+    copies: int = 1  # times that a training row is shown in an epoch
+    copying: str = "anew"  # anew | kept: copies change each time; or the row itself, and copies that are changed once
+    validation_cut: str = "before"  # before | after: rows validate, or some of all rows' copies do, which is a leak
     norm_rows: int = 0  # a batch norm normalises so many rows at a time; 0: the whole batch, of all workers
+    validate_every: int = 0  # steps from one validation to the next; 0: after each epoch
     patience: int = 0  # epochs without a lower validation loss after which training stops; 0: never
     keep: str = "best"  # best | last: the epoch whose weights are kept
     augment: Augment = field(default_factory=Augment)  # how a row is changed each time it is shown
@@ -79,6 +86,10 @@ class Training:
         _check_choice("optimiser", self.optimiser, OPTIMISERS)
         _check_choice("schedule", self.schedule, SCHEDULES)
         _check_choice("keep", self.keep, ("best", "last"))
+        _check_choice("copying", self.copying, COPYING)
+        _check_choice("validation_cut", self.validation_cut, CUTS)
+        if self.validation_cut == "after" and self.copying != "kept":
+            raise BadRecipe('validation_cut = "after" cuts copies that are kept: it needs copying = "kept"')
         _check_numbers(self)
         if self.norm_rows == 1:
             raise BadRecipe("norm_rows must be 0 (the whole batch) or 2 and more, not 1")
@@ -94,8 +105,10 @@ class Member:
     targets: tuple[str, ...] = ()  # of the study; empty: all
     groups: tuple[tuple[str, ...], ...] = ()  # classes that it distinguishes only as groups, in order of its outputs
     sees: tuple[str, ...] = ()  # classes of rows that it learns from, or the sites that a cascade looks for; empty: all
+    copies: Mapping[str, int] = field(default_factory=dict)  # by class of its first target; other classes: training's
     by_kind: bool = False  # one head per kind of row (of joint), on a shared trunk
     ordered: bool = True  # true: scores are learnt as ordered steps; false: as names, by softmax
+    head_dropout: float = 0.0  # share of the heads' outputs that are left out while training
     weights: str = NONE  # name of the pretrained weights that it starts from
     training: Training | None = None  # its own, if it differs from the recipe's
     fit: str = "gradient"  # gradient | cascade: gradient descent, or a boosted cascade of Haar-like features
@@ -104,6 +117,7 @@ class Member:
         if not _MEMBER_NAME.fullmatch(self.name):  # files are named for it
             raise BadRecipe(f"a member's name has letters, digits, - and _, at most 64, unlike {show(self.name)}")
         _check_choice("fit", self.fit, FITS)
+        _check_numbers(self)
         if self.fit != "gradient" and self.weights != NONE:
             raise BadRecipe(f"{self.name} is a boosted cascade, which starts from no weights: leave them out")
 
@@ -114,7 +128,7 @@ class Recipe:
 
     view: Settings = field(default_factory=dict)  # settings of the study's view
     members: tuple[Member, ...]  # the networks that answer together
-    combine: str = "mean"  # mean | first_yes | most_accurate: how their answers become one
+    combine: str = "mean"  # mean | first_yes | most_accurate | middle: how their answers become one
     training: Training = field(default_factory=Training)  # of all members without their own
     drawn: float = 0.0  # drawn rows to learn from, per row of the data; ultrasound only
     folds: int | str = 0  # of a cross-validation: one network each, which answer together; "centre": leaves each out
@@ -135,17 +149,39 @@ class Recipe:
             len(member.groups) != 2 or not all(member.groups) for member in self.members
         ):
             raise BadRecipe("combine first_yes needs two groups of classes in every member: yes, and the rest")
-        if self.combine == "most_accurate" and any(member.groups or member.targets for member in self.members):
-            raise BadRecipe("combine most_accurate needs members that answer all targets, without groups of classes")
+        if self.drawn and any(member.copies or self.training_of(member).copying == "kept" for member in self.members):
+            raise BadRecipe("drawn rows have no kept copies, and no copies by class: leave one of them out")
+        if self.combine in KEEP_ONE and any(
+            member.groups or member.targets != self.members[0].targets for member in self.members
+        ):
+            raise BadRecipe(f"combine {self.combine} needs members of the same targets, without groups of classes")
 
     def training_of(self, member: Member) -> Training:
         return member.training or self.training
+
+    @property
+    def leaks(self) -> bool:
+        """Whether copies of one row train and validate."""
+        return any(self.training_of(member).validation_cut == "after" for member in self.members)
+
+    def check_leaks(self, mode: str) -> None:
+        """BadRecipe for a leak that only published mode repeats."""
+        if mode == "clean" and self.leaks:
+            raise BadRecipe(
+                'validation_cut = "after" puts copies of one row into both parts: a leak, for --mode published alone'
+            )
+
+
+def trials(member: Member, count: int) -> tuple[Member, ...]:
+    """A paper's trials: networks that differ in their seed alone, named after the member with a number from 1."""
+    return tuple(dataclasses.replace(member, name=f"{member.name}{trial}") for trial in range(1, count + 1))
 
 
 def _check_numbers(settings: object) -> None:
     for name, value in vars(settings).items():
         if name in _RANGES and not isinstance(value, str):
-            check_range(name, value, *_RANGES[name])
+            for number in value.values() if isinstance(value, Mapping) else (value,):
+                check_range(name, number, *_RANGES[name])
 
 
 def check_range(name: str, value: float, low: float, high: float) -> None:
@@ -282,7 +318,11 @@ def _convert_value(hint: Any, value: Any, where: str) -> Any:
         inner = typing.get_args(hint)[0]
         return tuple(_convert_value(inner, item, f"{where}.{at}") for at, item in enumerate(value))
     if origin is not None:
-        return dict(_check_table(value, where))
+        inner = typing.get_args(hint)[1]
+        table = _check_table(value, where)
+        if inner is Any:
+            return dict(table)
+        return {name: convert_plain(inner, item, f"{where}.{name}") for name, item in table.items()}
     return convert_plain(hint, value, where)
 
 

@@ -36,6 +36,7 @@ class View:
     version: int
     reads: str  # preview | pixels | clinic: what it is drawn from
     settings: Mapping[str, Any] = field(default_factory=dict)  # the defaults, which a recipe may change
+    fits_from_pixels: tuple[str, ...] = ()  # values of its setting `fit` that need the image itself, not the preview
     place: Callable[..., Affine] | None = None  # (row, film's shape, **settings): where `draw` puts the film's pixels
 
     def with_settings(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
@@ -46,6 +47,10 @@ class View:
             if name in _RANGES:
                 check_range(f"{name} of the view", value, *_RANGES[name])
         return {**self.settings, **chosen}
+
+    def source(self, chosen: Mapping[str, Any]) -> str:
+        """What it is drawn from with these settings: preview, pixels or clinic."""
+        return "pixels" if self.with_settings(chosen).get("fit") in self.fits_from_pixels else self.reads
 
     def identity(self, chosen: Mapping[str, Any]) -> str:
         """A digest that is equal for equal views only."""
@@ -59,6 +64,8 @@ class Printed:
     what: str
     value: float
     metric: str | None = None  # "<target>.<metric id>", if one of ours is the same measure
+    part: str = "test"  # test | validation | folds: what is judged; of a single network, "<member>.<metric id>"
+    seeded: bool = False  # of a model that also learnt from drawings made after images of the test part
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +130,7 @@ class Study:
     merged_classes: Mapping[str, str] = field(default_factory=dict)  # class -> the class that the paper counts it as
     kinds: Mapping[str, str] = field(default_factory=dict)  # site -> kind of row, for members with one head per kind
     assessable: str | None = None  # target whose answer "0" says that a row cannot be judged by the other targets
+    majority: tuple[str, ...] = ()  # scores that in published mode are those of most readers, or left out
     rules: tuple[Rule, ...] = ()  # applied by score, and by evaluate in clean mode
     scores: ScoreStep | None = None  # None: score does not use this study
     baseline: str | None = None  # plain model that the networks are compared with; see learning/tabular_baseline.py
@@ -163,6 +171,14 @@ class Study:
         headline = self.headline if name in names else f"{kept[0].name}.{metric}"
         rules = tuple(rule for rule in self.rules if rule.target in names)
         return replace(self, targets=kept, headline=headline, rules=rules)
+
+    def with_printed_classes(self) -> "Study":
+        """The study with the paper's classes: those that it counts as others are part of them."""
+        targets = tuple(
+            replace(target, classes=tuple(name for name in target.classes if name not in self.merged_classes))
+            for target in self.targets
+        )
+        return replace(self, targets=targets)
 
     def of_points(self) -> "Study":
         """The study with a single question: whether each point is found."""

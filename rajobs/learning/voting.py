@@ -1,7 +1,7 @@
 """Voting: the answers of a recipe's members, and of a study's models, become one answer per row.
 
-Members vote by their recipe's rule (the mean, first_yes of 003, most_accurate of 000); models by the mean of their
-probabilities. The jobs evaluate and score both vote and apply a study's rules here.
+Members vote by their recipe's rule (the mean, first_yes of 003, one member alone of 000 and 002); models by the mean of
+their probabilities. The jobs evaluate and score both vote and apply a study's rules here.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +17,8 @@ from rajobs.learning.targets import Nominal, Target, predicted
 Probabilities = NDArray[np.float64]
 """Rows by classes; not a number in a row that a model cannot answer."""
 Numbers = NDArray[np.int64]
-MOST_ACCURATE = "most_accurate"
+MemberProbabilities = Mapping[str, Mapping[str, Probabilities]]
+"""By member and target, rows by the classes that the member distinguishes."""
 LEAST_WEIGHT = 1e-6
 
 
@@ -98,11 +99,11 @@ def apply_rule(vote: Vote, rule: Rule, holds: NDArray[np.bool_]) -> Vote:
 
 
 def combine_members(
-    study: Study, recipe: Recipe, answers: Mapping[str, Mapping[str, Probabilities]], best: str | None = None
+    study: Study, recipe: Recipe, answers: MemberProbabilities, best: str | None = None
 ) -> dict[str, tuple[Probabilities, Numbers]]:
     """Probabilities and answers by target, combined from the members' probabilities (by member and target).
 
-    `best`: the member that answers alone in a most_accurate recipe; if it is not known yet, all members answer.
+    `best`: the member that answers alone in a recipe that keeps one; if it is not known yet, all members answer.
     """
     rule = _vote_by_first_yes if recipe.combine == "first_yes" else _vote_by_mean
     answering = [member for member in recipe.members if member.name == best] or recipe.members
@@ -119,9 +120,7 @@ def target_as_learnt(target: Target, ordered: Iterable[bool]) -> Target:
     return target if any(ordered) else Nominal(name=target.name, classes=target.classes)
 
 
-def member_votes(
-    study: Study, recipe: Recipe, answers: Mapping[str, Mapping[str, Probabilities]]
-) -> dict[str, Numbers]:
+def member_votes(study: Study, recipe: Recipe, answers: MemberProbabilities) -> dict[str, Numbers]:
     """By target, the answer of each member alone (members x rows); members with groups of classes have no vote."""
     votes = {}
     for target in study.targets:

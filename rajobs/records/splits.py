@@ -124,6 +124,19 @@ def images_left_out(images: Sequence[LabelledImage], part_of: Mapping[str, str])
     }
 
 
+def learning_sources(part_of: Mapping[str, str], sources: Mapping[str, str]) -> dict[str, str]:
+    """The images to learn from that derive, directly or through others, from one of the test part: the leak of 002."""
+    leaks = {}
+    for image in (image for image, part in part_of.items() if part in PARTS[:2]):
+        chain = [image]
+        while (source := sources.get(chain[-1])) is not None and source not in chain:
+            chain.append(source)
+            if part_of.get(source) == "test":
+                leaks[image] = source
+                break
+    return leaks
+
+
 def _user_parts(images: Sequence[LabelledImage]) -> dict[str, str]:
     """The part that the user chose for a patient, for those patients that have one."""
     pairs = {(image.patient, image.user_part) for image in images if image.user_part}

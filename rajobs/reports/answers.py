@@ -27,13 +27,12 @@ class TargetAnswers:
         return len(self.answers.truth)
 
 
-def target_answers(study: Study, target: Target, predictions: pa.Table, part: str) -> TargetAnswers:
-    """The labelled rows of a part. Where the probabilities are of merged classes, so are the answers."""
+def target_answers(target: Target, predictions: pa.Table, part: str) -> TargetAnswers:
+    """The labelled rows of a part."""
     rows = predictions.filter(
         pc.and_(pc.equal(predictions.column("target"), target.name), pc.equal(predictions.column("split"), part))
     )
-    p = _probabilities(rows)
-    classes = target.classes if p is None else _classes(study, target, p.shape[1])
+    p, classes = _probabilities(rows), target.classes
     truth = _class_numbers(rows.column("truth").to_pylist(), classes)
     predicted = _class_numbers(rows.column("predicted").to_pylist(), classes)
     known = (truth != MISSING) & (predicted != MISSING)
@@ -53,16 +52,7 @@ def answer_probability(study: Study, target: str, predicted: str, p: Sequence[fl
     """The probability of a row's answer, which need not be the likeliest class."""
     if not p:
         return None
-    return dict(zip(_classes(study, study.target(target), len(p)), p)).get(predicted)
-
-
-def _classes(study: Study, target: Target, count: int) -> tuple[str, ...]:
-    """The classes that a row of `count` probabilities is about: the target's, or the merged ones."""
-    classes = target.classes
-    if count != len(classes):
-        classes = tuple(name for name in classes if name not in study.merged_classes)
-        assert count == len(classes), f"{target.name}: {count} probabilities for {len(classes)} classes"
-    return classes
+    return dict(zip(study.target(target).classes, p, strict=True)).get(predicted)
 
 
 def _class_numbers(values: Sequence[str], classes: Sequence[str]) -> NDArray[np.int64]:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rajobs.learning.comparison import Comparison, FigureByMetric
+from rajobs.learning.comparison import Comparison, FigureByMetric, MemberFigures, RaterFacts, SeededFacts
 from rajobs.learning.judging.coverage import Coverage
 from rajobs.learning.judging.reliability import KindAgreement, TotalAgreement
 from rajobs.learning.judging.review import ReviewFacts
@@ -20,7 +20,10 @@ from rajobs.records import metrics
 from rajobs.reports import figures as draw
 from rajobs.reports.answers import TargetAnswers, answer_probability, target_answers
 from rajobs.reports.comparisons import baseline_sections, member_sections, reader_sections
+from rajobs.reports.evaluation.classes import class_table
 from rajobs.reports.evaluation.end_to_end import EndToEndFacts, end_to_end_sections
+from rajobs.reports.evaluation.members import network_sections
+from rajobs.reports.evaluation.printed import printed_sections, rater_sections, seeded_sections
 from rajobs.reports.evaluation.review import review_sections
 from rajobs.reports.page import (
     Cell,
@@ -43,7 +46,7 @@ from rajobs.reports.reliability import reliability_sections
 from rajobs.reports.trial.sections import trial_sections
 from rajobs.reports.trial.strata import worse_strata
 from rajobs.reports.uncertainty import uncertainty_sections
-from rajobs.reports.wording import format_interval, format_list, format_percent, humanize, ratio, short_id
+from rajobs.reports.wording import format_interval, format_list, format_percent, humanize, short_id
 
 MOST_WRONG = 12
 PARTS = (
@@ -73,7 +76,8 @@ class ModelFacts:
     mode: str
     seed: int
     budget: float
-    best: str | None = None  # the member that alone answers, where the recipe keeps the most accurate one
+    best: str | None = None  # the member that alone answers, where the recipe keeps one
+    validation: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)  # of its bundle
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +92,9 @@ class EvaluationFacts:
     rules: tuple[str, ...] = ()  # what was answered without a model, in sentences
     sets: tuple[Coverage, ...] = ()  # how often conformal sets of scores hold the truth
     totals: tuple[Coverage, ...] = ()  # and intervals of expected totals
+    raters: tuple[RaterFacts, ...] = ()
+    seeded: SeededFacts | None = None  # where drawings to learn from were modelled on images of the test part
+    members: tuple[MemberFigures, ...] = ()  # of models with several networks: how each of them answers alone
     kinds: tuple[KindAgreement, ...] = ()
     agreement: tuple[TotalAgreement, ...] = ()
     review: ReviewFacts | None = None  # of studies whose scores add up to totals
@@ -129,7 +136,7 @@ def evaluation_page(
 ) -> tuple[str, dict[str, bytes]]:
     """The page as HTML, and its figures as PNG by file name; `thumbnails` by image_id, `history` of the first model."""
     drawn: dict[str, bytes] = {}
-    answered = [target_answers(study, target, predictions, "test") for target in study.targets]
+    answered = [target_answers(target, predictions, "test") for target in study.targets]
     answered = [each for each in answered if each.rows]
     sections = [
         _summary(study, facts, answered),
@@ -139,10 +146,15 @@ def evaluation_page(
         *trial_sections(facts.trial, drawn),
         *review_sections(facts.review, drawn),
         *end_to_end_sections(study, facts.end_to_end, drawn),
+        *network_sections(facts.members, drawn),
         *member_sections(predictions),
         *reader_sections(facts.readers),
+        *rater_sections(facts.raters),
+        *seeded_sections(facts.seeded),
         *baseline_sections(facts.baseline),
-        _paper_section(study, facts),
+        *printed_sections(
+            study, facts.figures, [(model.recipe, model.validation) for model in facts.models], facts.seeded is not None
+        ),
         _mistakes(study, facts, predictions, thumbnails),
         _data_and_models(study, facts, history, drawn),
     ]
@@ -189,7 +201,10 @@ def _protocol(facts: EvaluationFacts) -> tuple[str, ...]:
 
 
 def _chosen_member(model: ModelFacts, facts: EvaluationFacts) -> str:
-    text = f"Of {len(model.recipe.members)} networks only {model.best} answers: the most accurate one"
+    text = f"Of {len(model.recipe.members)} networks only {model.best} answers"
+    if model.recipe.combine == "middle":
+        return f"{text}: the one in the middle by its accuracy on the validation part. All are shown below."
+    text += ": the most accurate one"
     if model.mode == "published" and not facts.why_all_rows:
         return f"{text} on this very test part, as in the paper. That is a leak: the part that judges has chosen."
     if model.mode == "published":
@@ -228,13 +243,13 @@ def _target_section(
     if answered.target.ordered:
         figures["scores"] = _score_counts(answered)
     if answered.has_probabilities:
-        figures |= _probability_figures(answered, target_answers(study, answered.target, predictions, "train"))
+        figures |= _probability_figures(answered, target_answers(answered.target, predictions, "train"))
     drawn |= {f"{name}-{kind}.png": figure.png for kind, figure in figures.items()}
     return Section(
         title=f"{humanize(name)}: truth and answers",
         parts=(
             _metric_table(study, facts, name),
-            _class_table(answered),
+            class_table({"": metrics.confusion(answered.answers)}, answered.classes),
             Figures(figures=tuple(figures.values())),
         ),
     )
@@ -288,35 +303,6 @@ def _metric_table(study: Study, facts: EvaluationFacts, target: str) -> PageTabl
         rows=tuple(rows),
         caption=f"Metrics on {facts.judging_rows}, with intervals by patient",
     )
-
-
-def _class_table(answered: TargetAnswers) -> PageTable:
-    """What a clinician asks about each class: its rows, and how well the answers tell it from the others."""
-    matrix = metrics.confusion(answered.answers)
-    rows: list[tuple[Cell, ...]] = []
-    for number, name in enumerate(answered.classes):
-        hits, true, named = int(matrix[number, number]), int(matrix[number].sum()), int(matrix[:, number].sum())
-        rest = answered.rows - true
-        rows.append((name, true, ratio(hits, true), ratio(rest - (named - hits), rest), ratio(hits, named)))
-    return PageTable(
-        columns=("class", "rows", "sensitivity", "specificity", "precision"), rows=tuple(rows), caption="By class"
-    )
-
-
-def _paper_section(study: Study, facts: EvaluationFacts) -> Section:
-    rows: list[tuple[Cell, ...]] = []
-    for printed in study.printed:
-        ours = facts.figures.get(printed.metric or "")
-        here = (float(ours["value"]), format_interval(ours["low"], ours["high"])) if ours else (None, None)
-        rows.append((humanize(printed.what), float(printed.value), *here))
-    part: Part = Text(paragraphs=("The paper prints no figure for this question.",))
-    if rows:
-        part = PageTable(columns=("what the paper prints", "paper", "here", "95 % interval"), rows=tuple(rows))
-    lead = (
-        f"The figures of paper {study.paper} come from patients and from the authors' own split. If the images here "
-        "are phantoms, the two columns are not comparable: the paper's column is for orientation only."
-    )
-    return Section(title="Compared with the paper", lead=lead, parts=(part,))
 
 
 def _mistakes(study: Study, facts: EvaluationFacts, predictions: pa.Table, thumbnails: Mapping[str, bytes]) -> Section:

@@ -214,10 +214,11 @@ def losses(curves: Mapping[str, Mapping[str, Sequence[float | None]]], metric: s
 
 def _draw_curve(axes: Axes, values: Sequence[float | None], label: str, colour: str, dash: str) -> None:
     y = np.array([np.nan if value is None else value for value in values], dtype=float)
-    if not len(y) or np.isnan(y).all():
+    known = np.flatnonzero(~np.isnan(y))
+    if not len(known):
         return
-    marker = "o" if len(y) == 1 else ""  # a line of one point cannot be seen
-    axes.plot(range(1, len(y) + 1), y, dash, color=colour, marker=marker, linewidth=1.8, label=label)
+    marker = "o" if len(known) == 1 or len(known) < len(y) else ""  # points say which are known
+    axes.plot(known + 1, y[known], dash, color=colour, marker=marker, linewidth=1.8, label=label)
 
 
 def histogram(

@@ -1,8 +1,10 @@
 """How active is this joint in power Doppler, and how thick its synovium? Learnt from drawings first (paper 002)."""
 
+from dataclasses import replace
+
 from rajobs.imaging.rows import ULTRASOUND
 from rajobs.imaging.views import scanned
-from rajobs.learning.recipe import Augment, Member, Recipe, Training
+from rajobs.learning.recipe import Augment, Member, Recipe, Training, trials
 from rajobs.learning.study import AnswerColumns, Printed, Rule, ScoreStep, Study, View
 from rajobs.learning.targets import scores
 from rajobs.records.scan_grades import FLOW, GREY, WITHOUT_COLOUR
@@ -21,16 +23,19 @@ DEFAULT = Recipe(
     ),
 )
 
-# 002's VGG16 for power Doppler only: 11 epochs, batches of 32, the replaced layer with ten times the learning rate. The
-# optimiser and the augmentation are not printed.
+# 002's VGG16 for power Doppler only: 11 epochs, batches of 32, the replaced layer with ten times the learning rate and
+# a dropout of 0.3 after it (VGG's own two stay at 0.5), validated every 30 steps. Its figures are representative of
+# three trials: the one in the middle answers, and all are shown. The augmentation is not printed. The optimiser, and
+# that the last step's weights are kept, are the defaults of the software that it names.
 PUBLISHED = Recipe(
     view={"size": 224, "fit": "stretch"},
-    members=(
+    members=trials(
         Member(
-            name="vgg16", architecture="vgg16", settings={"dropout": 0.3}, targets=("grade",), ordered=False,
-            weights="imagenet",
+            name="trial", architecture="vgg16", targets=("grade",), ordered=False, head_dropout=0.3, weights="imagenet"
         ),
+        3,
     ),
+    combine="middle",
     training=Training(
         epochs=11,
         batch_size=32,
@@ -39,10 +44,17 @@ PUBLISHED = Recipe(
         head_rate=10.0,
         weight_decay=1e-4,
         schedule="constant",
+        validate_every=30,
+        keep="last",
         augment=Augment(rotate=10, shift=0.05, flip_horizontal=True),
     ),
     calibrate=False,
     heavy=True,
+)  # fmt: skip
+
+# The five-fold cross-validation on the drawings: of one network, since a fold trains each member anew.
+FOLDED = replace(
+    PUBLISHED, members=(replace(PUBLISHED.members[0], name="vgg16"),), combine="mean", folds=5
 )  # fmt: skip
 
 STUDY = Study(
@@ -64,13 +76,20 @@ STUDY = Study(
     ),
     headline="grade.qwk",
     metrics=(
-        "accuracy", "within_one", "qwk", "kappa_linear", "mae", "balanced_accuracy", "any_sensitivity",
+        "accuracy", "kappa_linear", "qwk", "within_one", "mae", "balanced_accuracy", "any_sensitivity",
         "any_specificity", "calibration_error",
     ),
-    recipes={"default": DEFAULT, "published": PUBLISHED},
+    majority=(FLOW, GREY),  # 002: two raters, a third where they differ; kept where two of them agree
+    recipes={"default": DEFAULT, "published": PUBLISHED, "published-folds": FOLDED},
     printed=(
         Printed(what="linear kappa, first model, 156 real images", value=0.62, metric="grade.kappa_linear"),
-        Printed(what="linear kappa, second model, after drawings like an error", value=0.69),
-        Printed(what="five-fold accuracy on 875 drawings", value=0.99543),
+        Printed(
+            what="linear kappa, second model, after drawings like an error", value=0.69, metric="grade.kappa_linear",
+            seeded=True,
+        ),
+        Printed(
+            what="five-fold accuracy on 875 drawings, 871 of them right", value=0.99543, metric="grade.accuracy",
+            part="folds",
+        ),
     ),
 )  # fmt: skip

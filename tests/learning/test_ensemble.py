@@ -10,8 +10,9 @@ import torch
 
 from rajobs import studies
 from rajobs.learning.ensemble import member_samples, member_targets
+from rajobs.learning.judging.evaluation import Evaluation, member_figures
 from rajobs.learning.networks.starting_weights import apply_weights_option, find_starting_weights
-from rajobs.learning.recipe import Member, Recipe
+from rajobs.learning.recipe import Member, Recipe, trials
 from rajobs.learning.samples.dataset import Dataset
 from rajobs.learning.study import Study
 from rajobs.learning.targets import Nominal, scores
@@ -64,8 +65,33 @@ def test_the_best_member_answers_and_members_that_disagree_are_counted(study: St
     assert np.isnan(dissent(own[:1], together)).all(), "one alone has nobody to differ from"
     grouped = member_votes(study, TWO, {"m1": {"half": left[:, :2]}, "m2": {"half": left[:, :2]}})["half"]
     assert grouped.shape == (0, 2), "members that tell but two groups apart have no answer of their own"
-    with pytest.raises(BadRecipe, match="most_accurate needs members that answer all targets"):
+    with pytest.raises(BadRecipe, match="most_accurate needs members of the same targets"):
         Recipe(members=(plain, M1), combine="most_accurate")
+
+
+def test_every_network_is_judged_alone_in_the_classes_that_it_distinguishes(study: Study) -> None:
+    """Two binary networks and two trials: a row of a class that a network never learns from does not judge it."""
+    truth = np.array([0, 0, 1, 1, 2, 2, -1])
+    yes, no = [0.9, 0.1], [0.2, 0.8]
+    evaluation = Evaluation(
+        study=study, at=np.arange(7), patients=np.array([f"p{at}" for at in range(7)]), truth={"half": truth},
+        predicted={"half": truth}, p={"half": np.zeros((7, 3))},
+        members={"m1": {"half": np.array([yes, no, no, no, yes, no, yes])},
+                 "m2": {"half": np.array([yes, yes, yes, no, no, no, no])}},
+    )  # fmt: skip
+    first, second = member_figures("hash", TWO, evaluation)
+    assert (first.member, first.classes, first.rows) == ("m1", ("left", "right+top"), 6)
+    assert first.matrix == ((1, 1), (1, 3)) and first.figures["accuracy"]["value"] == pytest.approx(4 / 6)
+    assert (second.classes, second.rows, second.matrix) == (("right", "top"), 4, ((1, 1), (0, 2)))
+    assert second.to_dict()["by_class"]["right"]["sensitivity"] == 0.5
+    both = Recipe(members=trials(Member(name="trial", architecture="compact"), 2), combine="middle")
+    exact, never = np.eye(3)[truth], np.eye(3)[(truth + 1) % 3]
+    of_trials = {"trial1": {"half": exact}, "trial2": {"half": never}}
+    figures = member_figures("hash", both, replace(evaluation, members=of_trials))
+    assert [each.figures["accuracy"]["value"] for each in figures] == [1.0, 0.0]
+    assert [each.rows for each in figures] == [6, 6]
+    alone = Recipe(members=both.members[:1])
+    assert member_figures("hash", alone, evaluation) == [], "a single network is the model"
 
 
 def test_a_member_sees_its_rows_with_its_own_classes(dataset: Dataset) -> None:

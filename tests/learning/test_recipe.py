@@ -9,7 +9,9 @@ FULL = Recipe(
     view={"size": 48},
     members=(
         Member(name="m1", architecture="conv4", settings={"hidden": 64}, groups=(("a",), ("b", "c")), sees=("a", "b")),
-        Member(name="m2", architecture="compact", groups=(("b",), ("c",)), training=Training(epochs=3)),
+        Member(
+            name="m2", architecture="compact", groups=(("b",), ("c",)), copies={"b": 11}, training=Training(epochs=3)
+        ),
     ),
     combine="first_yes",
     training=Training(optimiser="sgd", augment=Augment(rotate=10.0, flip_vertical=True)),
@@ -42,6 +44,7 @@ def test_a_recipe_survives_plain_data_and_toml() -> None:
         ('members = [{ name = "n", architecture = "a", fit = "cascad" }]', "unknown fit 'cascad'"),
         ('members = [{ name = "n", architecture = "a", sees = "all" }]', "members.0.sees must be a list"),
         ('combine = "first_yes"\nmembers = [{ name = "n", architecture = "a" }]', "first_yes needs two groups"),
+        ('members = [{ name = "n", architecture = "a", copies = { b = 1.5 } }]', "copies.b must be a whole number"),
         ("heavy = yes", "the recipe is not TOML"),
         ("[training]\nlearning_rate = nan", "learning_rate must lie between 1e-12 and 100, not be nan"),
         ("[training]\nlearning_rate = inf", "learning_rate must lie between 1e-12 and 100, not be inf"),

@@ -15,6 +15,7 @@ from rajobs.records.splits import (
     PrintedSplit,
     clean_split,
     groups,
+    learning_sources,
     published_split,
 )
 
@@ -117,6 +118,13 @@ def test_published_counts_are_exact_and_too_few_images_are_named() -> None:
     }  # fmt: skip
     with pytest.raises(DataError, match="needs 130 images of view none, there are 72; use --mode clean"):
         published_split(cohort(30), printed, 0)
+
+
+def test_an_image_that_teaches_is_followed_to_the_test_image_it_was_modelled_on() -> None:
+    parts = {"scan": "test", "other": "test", "like": "train", "copy": "validation", "own": "train", "variant": "train"}
+    sources = {"like": "scan", "copy": "like", "variant": "own", "other": "own", "outside": "scan", "far": "outside"}
+    assert learning_sources(parts, sources) == {"like": "scan", "copy": "scan"}
+    assert learning_sources({**parts, "far": "train"}, sources)["far"] == "scan", "also through one that takes no part"
 
 
 def test_in_large_data_a_patient_s_part_does_not_depend_on_the_others() -> None:

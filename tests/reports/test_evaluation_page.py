@@ -6,7 +6,9 @@ import pyarrow as pa
 import pytest
 
 from rajobs import studies
-from rajobs.learning.comparison import Comparison
+from rajobs.jobs.evaluate.predictions import figures_of
+from rajobs.learning.comparison import Comparison, MemberFigures
+from rajobs.learning.judging.predictions import with_printed_classes
 from rajobs.learning.study import Study
 from rajobs.learning.targets import scores
 from rajobs.records.tables.schemas import HISTORY, PREDICTIONS
@@ -93,13 +95,6 @@ def test_the_page_names_a_small_budget_rules_and_the_leaks_of_published_mode(
     assert "Dark films are nought." in text
     assert "with 5 % of the recipe's epochs" in text
     assert "including its leaks" in text and "foot as other" in text
-
-
-@WORDS_ALONE
-def test_folded_probabilities_are_answers_of_the_papers_classes(study: Study, facts: EvaluationFacts) -> None:
-    three = predictions([("i1", "other", "other", [0.1, 0.1, 0.8]), ("i2", "both", "unilateral", [0.6, 0.3, 0.1])])
-    page, _ = evaluation_page(study, replace(facts, figures={}), three, None, {})
-    assert '<th scope="row" class="">foot</th>' not in page and '<th scope="row" class="">other</th>' in page
 
 
 def test_answers_without_probabilities_leave_out_what_needs_them(study: Study, facts: EvaluationFacts) -> None:
@@ -213,3 +208,36 @@ def test_for_answers_from_elsewhere_the_page_mentions_no_model(
     text = read_page(evaluation_page(study, replace(facts, models=()), predictions(FOUR), None, {})[0])
     assert "The answers come from a table of predictions." in text
     assert "Models that answered" not in text and "Clean mode" not in text
+
+
+@WORDS_ALONE
+def test_the_page_shows_every_network_alone_and_a_paper_s_trials_with_their_mean(
+    facts: EvaluationFacts, read_page: ReadPage
+) -> None:
+    trials = tuple(
+        MemberFigures(
+            model="b5", member=f"trial{number}", target="grade", classes=("0", "1"), matrix=((3, 1), (2, 2)),
+            figures={"accuracy": {"value": value, "low": value - 0.1, "high": value + 0.1}},
+        )
+        for number, value in ((1, 0.5), (2, 0.7))
+    )  # fmt: skip
+    study = studies.find("ultrasound_grading")
+    page, drawn = evaluation_page(study, replace(facts, members=trials), PREDICTIONS.rows([]), None, {})
+    words = read_page(page)
+    assert "Each network alone" in words and "trial1 8 0.500 (0.400 to 0.600)" in words
+    assert "mean – 0.600" in words and "standard deviation – 0.141" in words
+    assert "0 trial2 4 0.625 0.600 0.750 0.667 0.500 0.625" in words, "as 002 prints them for each grade"
+    assert {"grade-confusion-b5-trial1.png", "grade-confusion-b5-trial2.png"} <= set(drawn)
+
+
+@WORDS_ALONE
+def test_published_answers_are_judged_in_the_paper_s_three_classes(study: Study, read_page: ReadPage) -> None:
+    printed, table = study.with_printed_classes(), with_printed_classes(study, predictions(FOUR))
+    assert printed.target("view").classes == ("unilateral", "both", "other")
+    assert table.column("truth").to_pylist() == ["unilateral", "both", "other", "other"]
+    assert [len(p) for p in table.column("p").to_pylist()] == [3, 3, 3, 3]
+    figures = figures_of(printed, table, {})
+    assert figures["view.accuracy"]["value"] == figures["view.accuracy_as_printed"]["value"] == 0.75
+    facts = EvaluationFacts(mode="published", figures=figures)
+    words = read_page(evaluation_page(printed, facts, table, None, {})[0])
+    assert "other 2 1.000 1.000" in words and "foot 1" not in words and "it counts foot as other" in words

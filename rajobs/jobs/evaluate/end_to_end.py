@@ -67,7 +67,7 @@ def answer_end_to_end(
     placed = replace(
         source, positions=seen, finders=placing, labels={name: name_sides(of, seen) for name, of in inside.items()}
     )
-    answers = predict(bundles, placed, split, mode, address) if seen else PREDICTIONS.rows([])
+    answers = predict(bundles, placed, split, mode, address).table if seen else PREDICTIONS.rows([])
     return EndToEndAnswers(
         table=END_TO_END.rows(list(_rows(placed, _placed_by_labels(source.positions), answers, films))),
         finders=placing,

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,17 +15,20 @@ from rajobs.imaging.rows import CLINIC_TABLE, Row
 from rajobs.jobs import console
 from rajobs.jobs.builtin import NAME
 from rajobs.jobs.evaluate.end_to_end import answer_end_to_end, check_end_to_end
-from rajobs.jobs.evaluate.models import Bundle, choose_fair, predict, read_bundles, why_all_rows
+from rajobs.jobs.evaluate.models import Bundle, ModelAnswers, choose_fair, predict, read_bundles, why_all_rows
 from rajobs.jobs.evaluate.predictions import figures_of, read_user_predictions
+from rajobs.jobs.evaluate.published import raters, seeded
 from rajobs.jobs.train.dataset import LabelledData, count_by_placing, open_placed_data, read_clinic_visits
 from rajobs.jobs.train.places import open_finders
 from rajobs.jobs.train.row_facts import add_row_facts
 from rajobs.jobs.train.splits import frozen_split
 from rajobs.learning import tabular_baseline
-from rajobs.learning.comparison import Comparison
+from rajobs.learning.comparison import Comparison, MemberFigures
 from rajobs.learning.judging.calibration import Calibration, combine
 from rajobs.learning.judging.coverage import set_coverage, total_coverage
 from rajobs.learning.judging.end_to_end import end_to_end_figures, end_to_end_totals, placed_shares
+from rajobs.learning.judging.evaluation import member_figures
+from rajobs.learning.judging.predictions import with_printed_classes
 from rajobs.learning.judging.reliability import kind_agreement, total_agreement
 from rajobs.learning.judging.review import choose_scale, judge_review
 from rajobs.learning.judging.trial_facts import judge_for_trials
@@ -36,11 +39,14 @@ from rajobs.learning.samples.row_arrays import previews
 from rajobs.learning.study import Study
 from rajobs.records.errors import UsageError
 from rajobs.records.manifest import check_claim, claim, to_json
+from rajobs.records.metrics import confusion
 from rajobs.records.splits import check_mode
+from rajobs.records.statistics.count_statistics import class_statistics
 from rajobs.records.store import lease, open_store, relative
 from rajobs.records.store.lease import Fence
 from rajobs.records.tables.parquet_parts import list_parts, read_file, to_parquet
 from rajobs.records.tables.schemas import END_TO_END, HISTORY, PREDICTIONS, SPLIT
+from rajobs.reports.answers import target_answers
 from rajobs.reports.evaluation.end_to_end import EndToEndFacts
 from rajobs.reports.evaluation_page import EvaluationFacts, ModelFacts, evaluation_page, wrong_answers
 
@@ -74,7 +80,7 @@ def evaluate(request: EvaluateRequest) -> str:
     _check(request, study)
     if not study.targets:
         study = study.for_recipe(study.recipe("default"))
-    source = open_placed_data(request.data, study, request.finders, request.ray)
+    source = open_placed_data(request.data, study, request.finders, request.ray, request.mode)
     bundles = [] if request.predictions else read_bundles(request.models, study)
     if request.predictions or any(bundle.key == source.key for bundle in bundles):
         split, split_hash = frozen_split(source, request.mode)
@@ -96,8 +102,13 @@ def evaluate(request: EvaluateRequest) -> str:
     with lease.hold(store, "evaluate", take_over=request.take_over) as fence:
         claim(store, "evaluate", identity)
         table = brought
+        members: tuple[MemberFigures, ...] = ()
         if table is None:
-            table = add_row_facts(source, predict(bundles, source, split, request.mode, request.ray))
+            answers = predict(bundles, source, split, request.mode, request.ray)
+            table, members = add_row_facts(source, answers.table), tuple(_members(bundles, answers))
+        if request.mode == "published":
+            table, study = with_printed_classes(study, table), study.with_printed_classes()
+            source = replace(source, study=study)
         # Where `phantom --like` finds the pictures of the errors, and what the page's figures need beside the rows.
         about = {
             "data": relative(request.data, request.out),
@@ -105,10 +116,10 @@ def evaluate(request: EvaluateRequest) -> str:
         }
         fence.check(now=True)
         store.put("predictions.parquet", to_parquet(table, PREDICTIONS, about=about))
-        facts = _facts(request, fence, source, split, table, bundles, calibration)
+        facts = replace(_facts(request, fence, source, split, table, bundles, calibration), members=members)
         html, pictures = evaluation_page(study, facts, table, history, _thumbnails(source, table))
         fence.check(now=True)
-        store.put("metrics.json", to_json({**run, **_metrics(facts)}))
+        store.put("metrics.json", to_json({**run, **_metrics(facts), "classes": _by_class(study, table)}))
         for name, data in pictures.items():
             store.put(f"figures/{name}", data)
         store.put(PAGE, html.encode())
@@ -164,7 +175,8 @@ def _facts(
 ) -> EvaluationFacts:  # fmt: skip
     study, test = source.study, _test_rows(table)
     rows = dict(bundles[0].description.rows) if bundles else {}
-    ruled = not request.predictions and request.mode == "clean"
+    published = request.mode == "published"
+    ruled = not request.predictions and not published
     cross_validated = any(bundle.description.origin.recipe.folds for bundle in bundles)
     return EvaluationFacts(
         mode=request.mode,
@@ -178,6 +190,8 @@ def _facts(
         agreement=tuple(total_agreement(test)),
         rules=tuple(rule.sentence for rule in study.rules) if ruled else (),
         readers=tuple(compare_readers(study, test)),
+        raters=raters(source, split) if published else (),
+        seeded=seeded(study, source, split, test) if published else None,
         trial=judge_for_trials(study, test, calibration),
         baseline=tuple(_compare_baseline(source, split, test, cross_validated=cross_validated)),
         placed=count_by_placing(source, test) if source.finders is not None and bundles else {},
@@ -212,8 +226,24 @@ def _model_facts(bundle: Bundle) -> ModelFacts:
     origin = bundle.description.origin
     return ModelFacts(
         hash=bundle.description.hash, recipe=origin.recipe, mode=origin.mode, seed=origin.seed, budget=origin.budget,
-        best=bundle.description.best,
+        best=bundle.description.best, validation=bundle.description.validation,
     )  # fmt: skip
+
+
+def _members(bundles: Sequence[Bundle], answers: ModelAnswers) -> Iterator[MemberFigures]:
+    for bundle, evaluation in zip(bundles, answers.evaluations, strict=True):
+        recipe, validation = bundle.description.origin.recipe, bundle.description.validation
+        cut = {member.name: recipe.training_of(member).validation_cut for member in recipe.members}
+        for figures in member_figures(bundle.description.hash, recipe, evaluation):
+            validated = validation.get(f"{figures.member}.accuracy")
+            yield replace(figures, validated=validated, cut_after=cut[figures.member] == "after")
+
+
+def _by_class(study: Study, table: pa.Table) -> dict[str, dict[str, dict[str, float]]]:
+    """By target and class, the class's statistics against the rest."""
+    judged = [target_answers(target, table, "test") for target in study.targets]
+    statistics = {each.target.name: (each.classes, class_statistics(confusion(each.answers))) for each in judged}
+    return {name: dict(zip(classes, of)) for name, (classes, of) in statistics.items()}
 
 
 def _metrics(facts: EvaluationFacts) -> dict[str, Any]:
@@ -223,6 +253,9 @@ def _metrics(facts: EvaluationFacts) -> dict[str, Any]:
         "sets": [coverage.to_dict() for coverage in facts.sets],
         "totals": [coverage.to_dict() for coverage in facts.totals],
         "kinds": [each.to_dict() for each in facts.kinds],
+        "members": [each.to_dict() for each in facts.members],
+        "raters": [{**vars(each), "agreement": each.agreement.to_dict()} for each in facts.raters],
+        **({"seeded": facts.seeded.to_dict()} if facts.seeded else {}),
         "agreement": [each.to_dict() for each in facts.agreement],
         **facts.trial.to_dict(),
         "readers": [comparison.to_dict() for comparison in facts.readers],

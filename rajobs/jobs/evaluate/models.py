@@ -93,10 +93,18 @@ def why_all_rows(bundles: Sequence[Bundle], key: str) -> str | None:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class ModelAnswers:
+    """All bundles' answers to the rows that judge: as one predictions table, and each bundle's own."""
+
+    table: pa.Table
+    evaluations: tuple[Evaluation, ...]  # one per bundle
+
+
 def predict(
     bundles: Sequence[Bundle], source: LabelledData, split: pa.Table, mode: str, address: str | None
-) -> pa.Table:
-    """All bundles' answers to the rows that judge, as one predictions table."""
+) -> ModelAnswers:
+    """All bundles' answers to the rows that judge."""
     evaluations: list[Evaluation] = []
     for bundle in bundles:
         recipe = bundle.description.origin.recipe
@@ -113,7 +121,8 @@ def predict(
         images = most.rows(dataset.arrays.rows).column("image_id").to_pylist()
         for rule in source.study.rules:
             votes[rule.target] = apply_rule(votes[rule.target], rule, _holds(source.store, rule, images))
-    return predictions_table(most, votes, dataset.arrays.rows, [bundle.description.hash for bundle in bundles])
+    table = predictions_table(most, votes, dataset.arrays.rows, [bundle.description.hash for bundle in bundles])
+    return ModelAnswers(table=table, evaluations=tuple(evaluations))
 
 
 def _holds(store: Store, rule: Rule, images: Sequence[str]) -> NDArray[np.bool_]:

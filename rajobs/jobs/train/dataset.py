@@ -76,10 +76,11 @@ class LabelledData:
     readings: pa.Table  # the labels table, every reader's rows; with the side of a film's only hand
 
 
-def open_labelled_data(data: str, study: Study, finders: str = NAME) -> LabelledData:
+def open_labelled_data(data: str, study: Study, finders: str = NAME, mode: str = "clean") -> LabelledData:
     """The data of an ingest with the labels that the study needs; an error names what is missing.
 
-    Joints are placed by labels, else by what `finders` have seen so far (see `place_joints`).
+    Joints are placed by labels, else by what `finders` have seen so far (see `place_joints`). In published mode readers
+    may agree in another way (`Study.majority`).
     """
     store = open_store(data)
     manifest = read_manifest(store)
@@ -87,7 +88,7 @@ def open_labelled_data(data: str, study: Study, finders: str = NAME) -> Labelled
         raise StoreError(f"{data} holds no finished ingest; run `rajobs ingest SRC {data} --labels FILE` first")
     rows = study.rows
     readings = labels_of_clinic(store, study) if rows.table == CLINIC_TABLE else read_table(store, "labels", LABELS)
-    agreed = {target.name: _agreed_labels(readings, study, target) for target in study.targets}
+    agreed = {target.name: _agreed_labels(readings, study, target, mode) for target in study.targets}
     labels = {name: agreement.values for name, agreement in agreed.items()}
     needs_positions = rows.cut_by_positions or study.points is not None
     places, absent = agreed_places(readings) if needs_positions else ({axis: {} for axis in AXES}, frozenset())
@@ -120,12 +121,12 @@ def _with_located_joints(source: LabelledData, models: str) -> LabelledData:
     )  # fmt: skip
 
 
-def open_placed_data(data: str, study: Study, finders: str, address: str | None) -> LabelledData:
+def open_placed_data(data: str, study: Study, finders: str, address: str | None, mode: str = "clean") -> LabelledData:
     """As `open_labelled_data`, after the finders have looked at every film that needs it; says what stays unplaced."""
-    source = open_labelled_data(data, study, finders)
+    source = open_labelled_data(data, study, finders, mode)
     if source.finders is not None and source.unseen:
         locate(source.store, source.finders, source.unseen, address)
-        source = open_labelled_data(data, study, finders)
+        source = open_labelled_data(data, study, finders, mode)
     if study.cut_by_places:
         placed = places_of(source.positions)
         for target, values in source.labels.items():
@@ -151,10 +152,11 @@ def count_by_placing(source: LabelledData, rows: pa.Table) -> dict[str, int]:
     return {"labels": len(chosen) - models, "models": models}
 
 
-def _agreed_labels(readings: pa.Table, study: Study, target: Target) -> Agreement:
+def _agreed_labels(readings: pa.Table, study: Study, target: Target, mode: str) -> Agreement:
     """The readers' agreement on a target, but for places that they call not assessable: a score there is a guess."""
     whole = not study.rows.cut_by_positions
-    agreed = agree(readings, study.name, target.name, ordered=target.ordered, whole=whole)
+    by_median = target.ordered and not (mode == "published" and target.name in study.majority)
+    agreed = agree(readings, study.name, target.name, ordered=by_median, whole=whole)
     if study.assessable is None or study.assessable == target.name:
         return agreed
     assessable = consensus(readings, study.name, study.assessable, ordered=False, whole=whole)

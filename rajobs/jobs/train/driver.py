@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -103,6 +103,7 @@ class TrainedRecipe:
 
     networks: TrainedMembers
     states: Mapping[str, TrainingState]  # by network
+    seeds: Mapping[str, int] = field(default_factory=dict)  # by network
 
 
 def train_recipe(
@@ -119,8 +120,10 @@ def train_recipe(
 
     A network resumes from its latest checkpoint. A cascade has none: it takes minutes.
     """
+    plan.recipe.check_leaks(plan.mode)
     networks: dict[str, list[TrainedNetwork]] = {}
     states: dict[str, TrainingState] = {}
+    seeds: dict[str, int] = {}
     for member in plan.recipe.members:
         for task, dataset in zip(plan.tasks(member, len(folds)), folds, strict=True):
             saved = task.checkpoints() if together or (checkpoints and member.fit == "gradient") else None
@@ -135,8 +138,8 @@ def train_recipe(
                     network, state = _train_here(task, dataset, starts.get(member.name), state, saved, on_epoch)
             temperature = _temperatures(task, dataset, network) if calibrated else {}
             networks.setdefault(member.name, []).append(TrainedNetwork(network=network, temperature=temperature))
-            states[task.name] = state
-    return TrainedRecipe(networks=networks, states=states)
+            states[task.name], seeds[task.name] = state, task.seed
+    return TrainedRecipe(networks=networks, states=states, seeds=seeds)
 
 
 def _train_here(

@@ -20,19 +20,18 @@ from rajobs.jobs.train.worker import check_workers, resources_on_cluster, run_wo
 from rajobs.learning.bundle import Model
 from rajobs.learning.bundle_description import BUNDLE, BundleDescription, Epochs, Origin
 from rajobs.learning.ensemble import build_member, check_rows_to_learn_from, count_learned_rows
-from rajobs.learning.judging.evaluation import choose_most_accurate, evaluate_folds
+from rajobs.learning.judging.evaluation import choose_member, evaluate_folds
 from rajobs.learning.judging.predictions import predictions_table, vote
-from rajobs.learning.judging.validation import calibrate, headline_by_centre
+from rajobs.learning.judging.validation import accuracies_of_groups, calibrate, headline_by_centre
 from rajobs.learning.networks import architectures
 from rajobs.learning.networks.starting_weights import StartingWeights, apply_weights_option, find_starting_weights
-from rajobs.learning.recipe import BY_CENTRE, Recipe, from_toml
+from rajobs.learning.recipe import BY_CENTRE, KEEP_ONE, Recipe, from_toml
 from rajobs.learning.samples.dataset import Dataset
 from rajobs.learning.study import Study
 from rajobs.learning.training.cross_validation import fold_datasets
 from rajobs.learning.training.loop import pick_device
 from rajobs.learning.training.members import build_run
 from rajobs.learning.training.state import Epoch
-from rajobs.learning.voting import MOST_ACCURATE
 from rajobs.records.errors import UsageError
 from rajobs.records.manifest import refuse_others
 from rajobs.records.splits import PARTS
@@ -65,10 +64,11 @@ def train(request: TrainRequest) -> str:
     study = studies.find(request.study)
     _check(request)
     recipe = apply_weights_option(read_recipe(study, request.recipe), request.weights)
+    recipe.check_leaks(request.mode)
     check_workers(recipe, request.workers)
     study = study.for_recipe(recipe)
     starts = find_starting_weights(recipe, request.weights)
-    source = open_placed_data(request.data, study, request.finders, request.ray)
+    source = open_placed_data(request.data, study, request.finders, request.ray, request.mode)
     store = open_store(request.out)
     refuse_others(store, "models")
     split, split_hash = frozen_split(source, request.mode)
@@ -187,13 +187,16 @@ def _describe(
 ) -> BundleDescription:
     study, recipe, shape = source.study, origin.recipe, folds[0].arrays.shape
     model = Model(study=study, recipe=recipe, shape=shape, hash="", trained=trained.networks, device=pick_device())
-    if recipe.combine == MOST_ACCURATE:
-        model = replace(model, best=choose_most_accurate(model, folds, origin.mode))
+    if recipe.combine in KEEP_ONE:
+        model = replace(model, best=choose_member(model, folds, origin.mode))
     evaluation = evaluate_folds(model, folds)
     answers = predictions_table(evaluation, vote(study, [evaluation]), folds[0].arrays.rows, [], "validation")
     table = add_row_facts(source, answers)
     calibration = calibrate(study, table)
-    by_centre = headline_by_centre(study, table) if recipe.folds == BY_CENTRE else {}
+    more = headline_by_centre(study, table) if recipe.folds == BY_CENTRE else {}
+    if not recipe.folds:
+        networks = {name: several[0].network for name, several in trained.networks.items()}
+        more |= accuracies_of_groups(folds[0], recipe, networks, trained.seeds)
     return BundleDescription(
         origin=origin,
         shape=shape,
@@ -202,7 +205,7 @@ def _describe(
         epochs={name: Epochs(run=len(s.history), kept=s.best_epoch) for name, s in trained.states.items()},
         rows={part: int(np.sum(folds[0].parts == part)) for part in PARTS},
         learned=count_learned_rows(folds[0]),
-        validation=evaluation.figures(calibration.thresholds) | by_centre,
+        validation=evaluation.figures(calibration.thresholds) | more,
         calibration=calibration,
         best=model.best,
     )
@@ -215,6 +218,9 @@ def _print_summary(description: BundleDescription, place: str) -> None:
     rows: Mapping[str, object] = {**description.rows, **figures}
     console.table(title, rows)
     if description.best is not None:
-        part = "test part, as the paper chose: a leak" if origin.mode == "published" else "validation part"
-        console.line(f"{description.best} answers, the most accurate member on the {part}")
+        most = origin.recipe.combine == "most_accurate"
+        on_test = most and origin.mode == "published"
+        part = "test part, as the paper chose: a leak" if on_test else "validation part"
+        which = "the most accurate member" if most else "the member in the middle by its accuracy"
+        console.line(f"{description.best} answers, {which} on the {part}")
     console.line(f"model: {place}")

@@ -81,7 +81,7 @@ def _items(source: LabelledData) -> tuple[list[LabelledImage], dict[str, str]]:
     """What a split needs to know of the labelled images, and the patient of every image."""
     strata, user_parts = _strata(source), _parts_chosen_by_user(source)
     items, patient_of = [], {}
-    for name, patient, derived_from in _patients_and_sources(source.store):
+    for name, patient, derived_from in patients_and_sources(source.store):
         patient_of[name] = patient
         if name in strata:
             items.append(LabelledImage(
@@ -106,7 +106,7 @@ def _make_split(source: LabelledData, mode: str) -> pa.Table:
     return published_split(merged, study.printed_split, SPLIT_SEED)
 
 
-def _patients_and_sources(store: Store) -> Iterator[tuple[str, str, str | None]]:
+def patients_and_sources(store: Store) -> Iterator[tuple[str, str, str | None]]:
     """The id, the patient and the image it derives from, for every image and visit."""
     for part in list_parts(store, "images"):
         for image in read_part(store, part, IMAGES, ["image_id", "patient", "derived_from"]).to_pylist():

@@ -124,7 +124,7 @@ def worker_loop(config: Mapping[str, Any]) -> None:
         torch.cuda.set_device(ray.train.torch.get_device())  # each sees the GPUs of all of the node's workers
     task = NetworkTask.from_json(config["task"])
     study = studies.find(task.study).for_recipe(task.recipe)
-    source = open_labelled_data(task.data, study, task.finders)
+    source = open_labelled_data(task.data, study, task.finders, task.mode)
     split, _ = frozen_split(source, task.mode)
     arrays = read_prepared(source.store, study, task.recipe.view, source.positions)
     dataset = build_dataset(source, arrays, split, task.recipe, task.budget)

@@ -84,7 +84,7 @@ def tune(request: TuneRequest) -> str:
         check_workers(study.recipe(name), request.workers)
     study = study.for_recipe(study.recipe(space.base))
     deadline = _deadline(request)
-    source = open_placed_data(request.data, study, request.finders, request.ray)
+    source = open_placed_data(request.data, study, request.finders, request.ray, request.mode)
     refuse_others(open_store(request.out), "a sweep")
     place = f"{request.out}/{study.name}"
     store = open_store(place)

@@ -124,7 +124,7 @@ def _dataset(what: str) -> Dataset:
     members = tuple(Member(**{**member, "targets": tuple(member["targets"])}) for member in content["members"])
     recipe = Recipe(view=content["view"], members=members)
     study = studies.find(content["study"]).for_recipe(recipe)
-    source = open_labelled_data(content["data"], study, content["finders"])
+    source = open_labelled_data(content["data"], study, content["finders"], content["mode"])
     split, _ = frozen_split(source, content["mode"])
     arrays = read_prepared(source.store, study, recipe.view, source.positions)
     return build_dataset(source, arrays, split, recipe, content["budget"])

@@ -11,13 +11,17 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from rajobs.learning.bundle import Model, TrainedMembers
+from rajobs.learning.comparison import FigureByMetric, MemberFigures
+from rajobs.learning.ensemble import member_targets, names_of_groups
 from rajobs.learning.points import LEAST_CONFIDENCE, UNKNOWN, joint_widths
+from rajobs.learning.recipe import Member, Recipe
 from rajobs.learning.samples.dataset import Dataset
 from rajobs.learning.study import Study
 from rajobs.learning.targets import MISSING, Target, encode, merge_classes, predicted
-from rajobs.learning.voting import Numbers, Probabilities
+from rajobs.learning.voting import MemberProbabilities, Numbers, Probabilities
 from rajobs.records import metrics
 from rajobs.records.anatomy import SCORES, SITES
+from rajobs.records.statistics.by_patient import student_interval
 
 CHUNK = 512  # rows in memory at a time
 
@@ -35,6 +39,7 @@ class Evaluation:
     answered_targets: Mapping[str, Target] = field(default_factory=dict)  # as the model learnt them; empty for points
     sites: NDArray[np.str_] | None = None  # for points: the site of each answer
     votes: Mapping[str, Numbers] = field(default_factory=dict)  # members x rows: the answer of each member alone
+    members: MemberProbabilities = field(default_factory=dict)  # of each member alone, in its own classes
 
     def rows(self, known: pa.Table) -> pa.Table:
         """The rows of the answers, out of all rows; for points, one per site."""
@@ -73,13 +78,33 @@ def figures(study: Study, answers: Mapping[str, metrics.Answers]) -> dict[str, d
             if name in metrics.AT_THRESHOLD and of_target.threshold is None:
                 continue
             computed[f"{target.name}.{name}"] = metrics.figure(metrics.METRICS[name], of_target)
-        if study.merged_classes and set(study.merged_classes) <= set(target.classes):
+        if study.merged_classes and set(study.merged_classes.values()) <= set(target.classes):
             as_printed = metrics.figure(metrics.accuracy, _with_printed_classes(study, target, of_target))
             computed[f"{target.name}.accuracy_as_printed"] = as_printed
     summed = [answers[name] for name in study.summed if name in answers and len(answers[name].truth)]
     if summed and len(summed) == len(study.summed):
         computed[metrics.TOTAL_ERROR] = metrics.figure(metrics.weighted_total_error, _as_one(summed))
     return computed
+
+
+def without_images(
+    study: Study, answers: metrics.Answers, kept: NDArray[np.bool_]
+) -> tuple[FigureByMetric, FigureByMetric]:
+    """The study's metrics of counts on the rows that are kept, and by how much they differ from those of all rows."""
+    without: dict[str, dict[str, float]] = {}
+    change: dict[str, dict[str, float]] = {}
+    for name in study.metrics:
+        if name not in metrics.BY_COUNTS:
+            continue
+        metric = metrics.METRICS[name]
+
+        def difference(rows: Numbers, metric: metrics.Metric = metric) -> float:
+            return metric(answers.take(rows[kept[rows]])) - metric(answers.take(rows))
+
+        low, high = student_interval(difference, answers.patients)
+        without[name] = metrics.figure(metric, answers.take(np.flatnonzero(kept)))
+        change[name] = {"value": difference(np.arange(len(answers.truth))), "low": low, "high": high}
+    return without, change
 
 
 def _as_one(answers: Sequence[metrics.Answers]) -> metrics.Answers:
@@ -126,17 +151,21 @@ def _join(
     return {name: np.concatenate([by_name[name] for by_name in folds], axis=axis) for name in names}
 
 
-def choose_most_accurate(model: Model, folds: Sequence[Dataset], mode: str) -> str:
-    """The member that is right most often on the validation part (the first one, if several are).
+def choose_member(model: Model, folds: Sequence[Dataset], mode: str) -> str:
+    """The member that answers alone: the one most often right on the validation part, or the one in the middle.
 
-    Published mode chooses on the test part, which is the leak of paper 000.
+    Of equally accurate ones the first one. Published mode chooses the most accurate one on the test part, which is the
+    leak of paper 000.
     """
-    evaluation = evaluate_model(model, folds[0], "test") if mode == "published" else evaluate_folds(model, folds)
+    most = model.recipe.combine == "most_accurate"
+    on_test = most and mode == "published"
+    evaluation = evaluate_model(model, folds[0], "test") if on_test else evaluate_folds(model, folds)
     right = np.zeros(len(model.recipe.members))
     for target in model.study.targets:
         labelled = evaluation.truth[target.name] != MISSING
         right += (evaluation.votes[target.name] == evaluation.truth[target.name])[:, labelled].sum(axis=1)
-    return model.recipe.members[int(right.argmax())].name
+    order = np.argsort(-right, kind="stable")
+    return model.recipe.members[int(order[0 if most else len(order) // 2])].name
 
 
 def evaluate_model(model: Model, dataset: Dataset, part: str) -> Evaluation:
@@ -150,11 +179,16 @@ def evaluate_model(model: Model, dataset: Dataset, part: str) -> Evaluation:
     p: dict[str, list[Probabilities]] = {}
     answers: dict[str, list[Numbers]] = {}
     votes: dict[str, list[Numbers]] = {}
+    members: dict[str, dict[str, list[Probabilities]]] = {}
     sites = np.array(dataset.arrays.rows.column("site").to_pylist(), dtype=np.str_)
     kinds = study.kind_numbers(sites.tolist())
     for start in range(0, max(len(at), 1), CHUNK):
         chunk = at[start : start + CHUNK]
-        predictions, member_votes = model.predict_with_votes(dataset.arrays.take(chunk), kinds[chunk])
+        of_members = model.member_probabilities(dataset.arrays.take(chunk), kinds[chunk])
+        predictions, member_votes = model.combine(of_members)
+        for member, by_target in of_members.items():
+            for name, values in by_target.items():
+                members.setdefault(member, {}).setdefault(name, []).append(values)
         for name, (every, likeliest) in predictions.items():
             values, numbers = within_method(model.answered_targets[name], sites[chunk], every, likeliest)
             p.setdefault(name, []).append(values)
@@ -169,6 +203,10 @@ def evaluate_model(model: Model, dataset: Dataset, part: str) -> Evaluation:
         p={name: np.concatenate(chunks) for name, chunks in p.items()},
         answered_targets=model.answered_targets,
         votes={name: np.concatenate(chunks, axis=1) for name, chunks in votes.items()},
+        members={
+            member: {name: np.concatenate(chunks) for name, chunks in by_target.items()}
+            for member, by_target in members.items()
+        },
     )
 
 
@@ -209,3 +247,44 @@ def evaluate_points(model: Model, dataset: Dataset, part: str) -> Evaluation:
         p={points.name: np.stack([1 - confidence.ravel(), confidence.ravel()], axis=1)},
         sites=np.tile(np.array([site for _, site in points.point_names], np.str_), len(at)),
     )
+
+
+def member_figures(model: str, recipe: Recipe, evaluation: Evaluation) -> list[MemberFigures]:
+    """The figures of every network that answers targets; none of a recipe with a single network, which is the model."""
+    if len(recipe.members) == 1:
+        return []
+    judged = []
+    for member in recipe.members:
+        for name, p in evaluation.members.get(member.name, {}).items():
+            target = next(each for each in member_targets(evaluation.study, member) if each.name == name)
+            answers = _answers(evaluation, member, target, p)
+            if len(answers.truth):
+                judged.append(_judge(model, evaluation.study, member, target, answers))
+    return judged
+
+
+def _answers(evaluation: Evaluation, member: Member, target: Target, p: Probabilities) -> metrics.Answers:
+    """A member's answers to the labelled rows of the classes that it learns from."""
+    truth = _own_truth(evaluation.study.target(target.name), member, target, evaluation.truth[target.name])
+    rows = np.flatnonzero(truth != MISSING)
+    answers = metrics.Answers(truth=truth, predicted=predicted(target, p), p=p, patients=evaluation.patients)
+    return answers.take(rows)
+
+
+def _own_truth(whole: Target, member: Member, own: Target, truth: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The truth as a class number of the member's own; MISSING for a class that it does not learn from."""
+    group_of = names_of_groups(member) if member.groups else {name: name for name in whole.classes}
+    seen = {name: group_of.get(name) for name in member.sees or whole.classes}
+    own_number = encode(own, [seen.get(name) for name in whole.classes])
+    return np.where(truth == MISSING, MISSING, own_number[truth])
+
+
+def _judge(model: str, study: Study, member: Member, target: Target, answers: metrics.Answers) -> MemberFigures:
+    names: Sequence[str] = study.metrics_of(target if member.groups else study.target(target.name))
+    return MemberFigures(
+        model=model, member=member.name, target=target.name, classes=target.classes,
+        figures={
+            name: metrics.figure(metrics.METRICS[name], answers) for name in names if name not in metrics.AT_THRESHOLD
+        },
+        matrix=tuple(tuple(row) for row in metrics.confusion(answers).tolist()),
+    )  # fmt: skip

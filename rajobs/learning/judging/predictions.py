@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rajobs.learning.study import Study
-from rajobs.learning.targets import MISSING, Target, encode
+from rajobs.learning.targets import MISSING, Target, encode, merge_classes
 from rajobs.learning.voting import Ballot, Vote, combine_votes
 from rajobs.records import metrics
 from rajobs.records.tables.schemas import PREDICTIONS
@@ -55,6 +55,22 @@ def predictions_table(
                     "apart": float(answer.apart[number]) if len(hashes) > 1 else None,
                 })  # fmt: skip
     return PREDICTIONS.rows(answers)
+
+
+def with_printed_classes(study: Study, predictions: pa.Table) -> pa.Table:
+    """The predictions in the paper's classes (`Study.with_printed_classes`)."""
+    into, classes_of = study.merged_classes, {target.name: target.classes for target in study.targets}
+    if not into:
+        return predictions
+    rows = predictions.to_pylist()
+    for row in rows:
+        classes = classes_of.get(row["target"], ())
+        if not set(into) <= set(classes):
+            continue
+        row |= {name: into.get(row[name], row[name]) for name in ("truth", "predicted")}
+        row["p"] = merge_classes(np.array([row["p"]]), classes, into)[0][0].tolist()
+        row["readings"] = [into.get(value, value) for value in row["readings"] or ()] or None
+    return PREDICTIONS.rows(rows)
 
 
 def answers_of(target: Target, predictions: pa.Table, threshold: float | None = None) -> metrics.Answers | None:

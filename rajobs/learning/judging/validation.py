@@ -1,18 +1,23 @@
 """A model's calibration, from its answers to the validation part."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from torch import nn
 
+from rajobs.learning.ensemble import FittedNetwork, member_targets
 from rajobs.learning.judging.calibration import Calibration
 from rajobs.learning.judging.predictions import answers_of
 from rajobs.learning.judging.repeats import estimate_detectable, find_repeats
 from rajobs.learning.judging.review import judged_hands, review_curve
 from rajobs.learning.judging.totals import hand_totals
+from rajobs.learning.recipe import Recipe
+from rajobs.learning.samples.dataset import Dataset
 from rajobs.learning.study import Study
-from rajobs.learning.targets import Target
+from rajobs.learning.targets import Target, predicted
+from rajobs.learning.training.members import build_run
 from rajobs.records import metrics
 from rajobs.records.statistics.conformal import conformal_bound
 
@@ -41,6 +46,29 @@ def headline_by_centre(study: Study, predictions: pa.Table) -> dict[str, dict[st
         answers = answers_of(study.target(name), of_centre)
         if answers is not None and metric not in metrics.AT_THRESHOLD:
             figures[f"{study.headline}, {centre} left out"] = metrics.figure(metrics.METRICS[metric], answers)
+    return figures
+
+
+def accuracies_of_groups(
+    dataset: Dataset, recipe: Recipe, trained: Mapping[str, FittedNetwork], seeds: Mapping[str, int]
+) -> dict[str, dict[str, float]]:
+    """The accuracy of each network that distinguishes groups of classes, on its own validation rows, or copies."""
+    figures = {}
+    for member in recipe.members:
+        network = trained[member.name]
+        several = any(len(group) > 1 for group in member.groups)  # else the joint answer's accuracy is its own
+        if not several or not isinstance(network, nn.Module):
+            continue
+        run, (target,) = build_run(dataset, recipe, member, seeds[member.name]), member_targets(dataset.study, member)
+        samples = run.validation
+        if samples is None or not len(samples):
+            continue
+        p = target.p(run.logits(network, samples)[target.name]).double().cpu().numpy()
+        answers = metrics.Answers(
+            truth=samples.truth[target.name], predicted=predicted(target, p), p=p,
+            patients=np.array(dataset.arrays.rows.column("patient").to_pylist(), np.str_)[samples.at],
+        )  # fmt: skip
+        figures[f"{member.name}.accuracy"] = metrics.figure(metrics.accuracy, answers)
     return figures
 
 

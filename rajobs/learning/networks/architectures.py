@@ -22,10 +22,13 @@ from rajobs.records.errors import BadRecipe, UnknownName
 class Heads(nn.Module):
     """A trunk that gives a vector, and one linear head per target, or per target and kind of row."""
 
-    def __init__(self, trunk: nn.Module, features: int, outputs: Mapping[str, int], kinds: int = 1) -> None:
+    def __init__(
+        self, trunk: nn.Module, features: int, outputs: Mapping[str, int], kinds: int = 1, dropout: float = 0.0
+    ) -> None:
         super().__init__()
         self.trunk = trunk
         self.kinds = kinds
+        self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()  # of the outputs, as 002 has it
         # The suffix keeps the names of targets apart from attributes of a module (half, type).
         self.heads = nn.ModuleDict({
             f"{name}_head": nn.Linear(features, kinds * count) for name, count in outputs.items()
@@ -34,7 +37,7 @@ class Heads(nn.Module):
     def forward(self, images: Tensor, kinds: Tensor | None = None) -> dict[str, Tensor]:
         features = self.trunk(images)
         return {
-            name.removesuffix("_head"): self._logits_of_kinds(head(features), kinds)
+            name.removesuffix("_head"): self.dropout(self._logits_of_kinds(head(features), kinds))
             for name, head in self.heads.items()
         }
 
@@ -56,6 +59,7 @@ def build(
     *,
     kinds: int = 1,
     points: tuple[str, int] | None = None,
+    head_dropout: float = 0.0,
 ) -> nn.Module:
     """A network for images of `shape` (channels, rows, columns) with `outputs` logits per target (and kind of row).
 
@@ -67,8 +71,13 @@ def build(
         trunk, features = ARCHITECTURES[architecture](shape=shape, **settings)
         if isinstance(trunk, Pyramid):
             assert points is not None, architecture
+            if head_dropout:
+                raise BadRecipe(f"{architecture} shows points: it has no head_dropout")
             return Landmarks(trunk, features, points, outputs)
-        return Heads(trunk, features, outputs, kinds)
+        network = Heads(trunk, features, outputs, kinds, head_dropout)
+        if architecture == "conv4":
+            _start_by_glorot(network)
+        return network
 
     with torch.random.fork_rng(devices=[]), torch.device("meta"):  # takes no memory
         size = parameters(make())
@@ -184,18 +193,38 @@ class Strongest(nn.Sequential):
         return features.masked_fill(~drawn.unsqueeze(2), 0).amax(dim=1)
 
 
+def _start_by_glorot(network: nn.Module) -> None:
+    """Glorot uniform weights, and biases of 0 as Glorot and Bengio (2010) have them."""
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear) and layer.weight.device.type != "meta":
+            nn.init.xavier_uniform_(layer.weight)
+            assert layer.bias is not None
+            nn.init.zeros_(layer.bias)
+
+
+class ThreeChannels(nn.Module):
+    """Grey images as three equal channels."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images.expand(-1, 3, -1, -1)
+
+
 def conv4(
     *, shape: tuple[int, ...], head: str = "flatten", dropout: float = 0.5, hidden: int = 512
 ) -> tuple[nn.Module, int]:
     """003's network (figure 2): four 3x3 convolutions (32, 64 | 128, 128), two poolings, a hidden layer of 512.
 
-    With 252 px, three channels and two outputs the network has 244,101,826 parameters; head="pool" averages first
-    and has 307,906. A grey film has one channel: 576 fewer.
+    With 252 px and two outputs the network has 244,101,826 parameters; head="pool" averages first and has 307,906. A
+    grey film is shown in three channels, as the 187,500 inputs of the figure say. Glorot uniform is printed for the
+    convolutions; that the two layers after them start alike, and that dropout follows the first of them at 0.5, is
+    assumed.
     """
+    if shape[0] not in (1, 3):
+        raise BadRecipe(f"conv4 takes grey or colour images, of 1 or 3 channels, not {shape[0]}")
     if head not in ("flatten", "pool"):
         raise UnknownName.among("head of conv4", head, ("flatten", "pool"))
     body = nn.Sequential(
-        nn.Conv2d(shape[0], 32, 3), nn.ReLU(), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2),
+        ThreeChannels(), nn.Conv2d(3, 32, 3), nn.ReLU(), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2),
         nn.Conv2d(64, 128, 3, padding=1), nn.ReLU(), nn.Conv2d(128, 128, 3), nn.ReLU(), nn.MaxPool2d(2),
     )  # fmt: skip
     rows, columns = (((side - 4) // 2 - 2) // 2 for side in shape[1:])
@@ -204,9 +233,6 @@ def conv4(
     flat = 128 * rows * columns if head == "flatten" else 128
     pool = nn.Identity() if head == "flatten" else nn.AdaptiveAvgPool2d(1)
     trunk = nn.Sequential(body, pool, nn.Flatten(), nn.Linear(flat, hidden), nn.ReLU(), nn.Dropout(dropout))
-    for layer in trunk.modules():
-        if isinstance(layer, nn.Conv2d | nn.Linear) and layer.weight.device.type != "meta":
-            nn.init.xavier_uniform_(layer.weight)  # Glorot uniform, as printed
     return trunk, hidden
 
 

@@ -72,7 +72,7 @@ def rows_of_picture(
 ) -> Iterator[DrawnRow]:
     """The study's rows of one film; of joints those of fingers."""
     of_joints = study.rows.labels_name_site
-    places, image = positions(picture), _to_view_input(picture, study.view.reads)
+    places, image = positions(picture), _to_view_input(picture, study.view.source(settings))
     labels = _labels_by_place(study, picture)
     for row in study.rows.cut(f"drawn-{number}", number, places):
         if of_joints and row.site not in FINGER_JOINTS:

@@ -30,6 +30,10 @@ class ViewRequest:
     settings: Settings
     rows: Sequence[Row]
 
+    @property
+    def reads(self) -> str:
+        return self.view.source(self.settings)
+
     def draw(self, source: object, row: Row) -> Array:
         return self.view.draw(source, row, **self.view.with_settings(self.settings))
 
@@ -43,7 +47,7 @@ def draw_views(store: Store, key: str, requests: Mapping[str, ViewRequest]) -> d
                 name: [row for row in request.rows if first <= row.at < first + count]
                 for name, request in requests.items()
             }
-            reads = sorted({requests[name].view.reads for name, of_view in rows.items() if of_view})
+            reads = sorted({requests[name].reads for name, of_view in rows.items() if of_view})
             if reads:
                 columns = [column for kind in reads for column in _COLUMNS[kind]]
                 records = file.read_row_group(group, columns=columns).to_pylist()
@@ -78,7 +82,7 @@ def _draw_group(
         for name, request in requests.items():
             for row in rows[name]:
                 if row.at == number:
-                    reads = request.view.reads
+                    reads = request.reads
                     if reads not in decoded:
                         decoded[reads] = show(record, reads)
                     drawn[name].append(request.draw(decoded[reads], row))

@@ -1,9 +1,12 @@
 """Augmentation of a whole batch on its device, with a different draw per image from a seeded generator."""
 
 import math
+import random
 from collections.abc import Callable
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -41,6 +44,21 @@ def augment(images: Tensor, settings: Augment, generator: torch.Generator) -> tu
         grid = F.affine_grid(matrix.to(images.dtype), list(images.shape), align_corners=False)
         images = F.grid_sample(images, grid, padding_mode="zeros", align_corners=False)
     return _shade(images, settings, draw, generator), matrix
+
+
+def change_copies(
+    images: Tensor, settings: Augment, seed: int, rows: NDArray[np.int64], copies: NDArray[np.int64]
+) -> Tensor:
+    """Kept copies: each is changed by a draw that follows from the seed, its row and its number; copy 0 is the row."""
+    for at in np.flatnonzero(copies).tolist():
+        generator = torch.Generator().manual_seed(mix_seed(seed, int(rows[at]), int(copies[at])))
+        images[at : at + 1] = augment(images[at : at + 1], settings, generator)[0]
+    return images
+
+
+def mix_seed(*numbers: int) -> int:
+    """A seed that differs for different numbers."""
+    return random.Random(str(numbers)).getrandbits(63)
 
 
 def _moves_images(settings: Augment) -> bool:

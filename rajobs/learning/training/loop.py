@@ -4,10 +4,9 @@ All random numbers of an epoch follow from the seed and the epoch's number, so t
 """
 
 import math
-import random
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ from rajobs.learning.points import Points, PointsOutput
 from rajobs.learning.recipe import Training
 from rajobs.learning.samples.prepared import Prepared
 from rajobs.learning.targets import MISSING, Target
-from rajobs.learning.training.augmentation import augment
+from rajobs.learning.training.augmentation import augment, change_copies, mix_seed
 from rajobs.learning.training.state import Epoch, TrainingState
 from rajobs.records.errors import DataError
 
@@ -45,9 +44,21 @@ class Samples:
     truth: Mapping[str, NDArray[Any]]
     kinds: Numbers  # of the rows, for networks with a head per kind
     shares: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)  # of readers by class, where some differ
+    copy: Numbers | None = None  # of kept copies: the number of each row's copy, from 0, which is the row itself
 
     def __len__(self) -> int:
         return len(self.at)
+
+    def take(self, chosen: Numbers) -> "Samples":
+        """Some of the rows, or some of them several times."""
+        return replace(
+            self,
+            at=self.at[chosen],
+            truth={name: numbers[chosen] for name, numbers in self.truth.items()},
+            kinds=self.kinds[chosen],
+            shares={name: of_target[chosen] for name, of_target in self.shares.items()},
+            copy=None if self.copy is None else self.copy[chosen],
+        )
 
     def taught(self, target: str) -> NDArray[Any]:
         """What a network learns of a target: the readers' shares if some of them differ, else class numbers."""
@@ -91,8 +102,8 @@ class TrainingRun:
             if self._patience_ends(state):
                 break
             with torch.random.fork_rng(devices=[], enabled=True):
-                torch.manual_seed(_mix_seed(self.seed, number, self.rank))
-                loss = self._train_epoch(network, optimiser, number, weights)
+                torch.manual_seed(mix_seed(self.seed, number, self.rank))
+                loss = self._train_epoch(network, optimiser, number, weights, state)
             self._record_epoch(state, network, optimiser, loss, weights)
             if not on_epoch(state.history[-1], state):
                 break
@@ -119,7 +130,7 @@ class TrainingRun:
         return bool(patience) and len(state.history) - state.best_epoch >= patience
 
     def _train_epoch(
-        self, network: nn.Module, optimiser: torch.optim.Optimizer, number: int, weights: Weights
+        self, network: nn.Module, optimiser: torch.optim.Optimizer, number: int, weights: Weights, state: TrainingState
     ) -> float:
         network.train()
         total = torch.zeros((), device=self.device)
@@ -133,8 +144,10 @@ class TrainingRun:
                     * learning_rate_factor(self.training.schedule, progress)
                 )
             images = self._images(self.train, at)
-            generator = torch.Generator().manual_seed(_mix_seed(self.seed, number, self.rank, step))
-            images, maps = augment(images, self.training.augment, generator)
+            generator = torch.Generator().manual_seed(mix_seed(self.seed, number, self.rank, step))
+            maps = None
+            if self.train.copy is None:
+                images, maps = augment(images, self.training.augment, generator)
             with mixed_precision(self.device):
                 loss = self._loss(network(images, self._kinds(self.train, at)), self.train, at, weights, maps)
             loss = loss * (len(at) * self.world / self._batch)  # the mean over workers does not weight their shares
@@ -142,6 +155,10 @@ class TrainingRun:
             loss.backward()
             optimiser.step()
             total += loss.detach()
+            steps = (number - 1) * len(batches) + step + 1
+            if self.training.validate_every and steps % self.training.validate_every == 0:
+                state.checked = self._check(state, network, number, weights)
+                network.train()
         if self.world > 1:
             settle_norms(_unwrap(network), self.world)
             dist.all_reduce(total.div_(self.world))
@@ -166,6 +183,8 @@ class TrainingRun:
     def _images(self, samples: Samples, at: Numbers) -> Tensor:
         images = torch.from_numpy(samples.arrays.take(samples.at[at])).to(self.device)
         images = images.to(torch.float32).div_(255)
+        if samples.copy is not None:
+            images = change_copies(images, self.training.augment, self.seed, samples.at[at], samples.copy[at])
         return images.contiguous(memory_format=torch.channels_last) if self.device != "cpu" else images
 
     def _kinds(self, samples: Samples, at: Numbers) -> Tensor:
@@ -206,20 +225,31 @@ class TrainingRun:
     def _record_epoch(
         self, state: TrainingState, network: nn.Module, optimiser: torch.optim.Optimizer, loss: float, weights: Weights
     ) -> None:
-        """Validate the epoch, add it to the history and keep its weights if they are the best."""
-        number, validation_loss, metric = len(state.history) + 1, None, None
-        if self.validation is not None and len(self.validation):
-            validation_loss, metric = self._validate(network, self.validation, weights)
-        watched = loss if validation_loss is None else validation_loss
-        state.weights = {name: tensor.detach().cpu().clone() for name, tensor in _unwrap(network).state_dict().items()}
-        state.optimiser = optimiser.state_dict()
-        # A loss of NaN is never the lowest; the first epoch's weights are kept nevertheless, since there are no others.
-        if not state.best or watched < state.best_loss or self.training.keep == "last":
-            state.best, state.best_loss, state.best_epoch = state.weights, min(state.best_loss, watched), number
+        """Add the epoch to the history, with its last validation; validated here unless every so many steps are."""
+        number = len(state.history) + 1
+        if not self.training.validate_every or number == self.training.epochs:
+            state.checked = self._check(state, network, number, weights, loss)
+        validation_loss, metric = state.checked
+        state.checked = (None, None)
+        state.weights, state.optimiser = _copy_weights(network), optimiser.state_dict()
+        if not state.best or self.training.keep == "last":  # as long as no loss is a number, the first epoch's
+            state.best, state.best_epoch = state.weights, number
         rate = float(optimiser.param_groups[0]["lr"])
         state.history.append(
             Epoch(epoch=number, loss=loss, validation_loss=validation_loss, metric=metric, learning_rate=rate)
         )
+
+    def _check(
+        self, state: TrainingState, network: nn.Module, number: int, weights: Weights, loss: float = math.inf
+    ) -> tuple[float | None, float | None]:
+        """Loss and metric on the validation part; the weights are kept if their loss is the lowest (never NaN)."""
+        validation_loss, metric = None, None
+        if self.validation is not None and len(self.validation):
+            validation_loss, metric = self._validate(network, self.validation, weights)
+        watched = loss if validation_loss is None else validation_loss
+        if watched < state.best_loss:
+            state.best, state.best_loss, state.best_epoch = _copy_weights(network), watched, number
+        return validation_loss, metric
 
     def _validate(self, network: nn.Module, samples: Samples, weights: Weights) -> tuple[float, float | None]:
         if self.score is None:
@@ -306,14 +336,14 @@ def mixed_precision(device: str) -> torch.autocast:
     return torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled)
 
 
+def _copy_weights(network: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu().clone() for name, tensor in _unwrap(network).state_dict().items()}
+
+
 def _unwrap(network: nn.Module) -> nn.Module:
     inner = getattr(network, "module", network)  # DistributedDataParallel wraps it
     assert isinstance(inner, nn.Module)
     return inner
-
-
-def _mix_seed(*numbers: int) -> int:
-    return random.Random(str(numbers)).getrandbits(63)
 
 
 def _build_optimiser(network: nn.Module, training: Training) -> torch.optim.Optimizer:

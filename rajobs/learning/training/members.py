@@ -16,6 +16,7 @@ from rajobs.learning.samples.dataset import Dataset
 from rajobs.learning.samples.prepared import Prepared
 from rajobs.learning.study import Study
 from rajobs.learning.targets import MISSING, Target, encode_shares, predicted
+from rajobs.learning.training.kept_copies import copy_rows
 from rajobs.learning.training.loop import Numbers, OnEpoch, Samples, TrainingRun, pick_device
 from rajobs.learning.training.state import Epoch, TrainingState
 from rajobs.learning.voting import Probabilities
@@ -98,9 +99,10 @@ def build_run(dataset: Dataset, recipe: Recipe, member: Member, seed: int, worke
     train, validation = member_samples(dataset, member, "train"), member_samples(dataset, member, "validation")
     if dataset.budget < 1:
         order = np.random.default_rng(seed).permutation(len(train))
-        train = _choose_samples(train, np.sort(order[: max(1, round(len(train) * dataset.budget))]))
+        train = train.take(np.sort(order[: max(1, round(len(train) * dataset.budget))]))
     if recipe.drawn:
         train = _add_drawn_rows(dataset, recipe, member, train)
+    training, train, validation = copy_rows(dataset, member, training, train, validation, seed)
     points, targets = member_points(dataset.study, member), member_targets(dataset.study, member)
     return TrainingRun(
         targets=targets if points is None else (points, *targets), training=training, train=train,
@@ -148,14 +150,6 @@ def _add_drawn_rows(dataset: Dataset, recipe: Recipe, member: Member, train: Sam
             for name, of_target in train.shares.items()
         },
     )  # fmt: skip
-
-
-def _choose_samples(samples: Samples, chosen: Numbers) -> Samples:
-    truth = {name: numbers[chosen] for name, numbers in samples.truth.items()}
-    shares = {name: of_target[chosen] for name, of_target in samples.shares.items()}
-    return Samples(
-        arrays=samples.arrays, at=samples.at[chosen], truth=truth, kinds=samples.kinds[chosen], shares=shares
-    )
 
 
 def headline_score(

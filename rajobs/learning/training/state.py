@@ -30,6 +30,7 @@ class TrainingState:
     best_loss: float = math.inf
     best_epoch: int = 0
     history: list[Epoch] = field(default_factory=list)
+    checked: tuple[float | None, float | None] = (None, None)  # loss and metric of the epoch's last validation so far
 
 
 def save_state(state: TrainingState) -> bytes:

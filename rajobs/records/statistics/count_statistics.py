@@ -92,6 +92,19 @@ TWO_BY_TWO_STATISTICS: dict[str, Callable[[TwoByTwo], float]] = {
 }
 
 
+OF_A_CLASS = ("accuracy", "precision", "sensitivity", "f1", "specificity", "one_point_auc")
+"""The statistics of each class against the rest, in the order in which 002 prints them."""
+
+
+def class_statistics(matrix: Ints) -> list[dict[str, float]]:
+    """By class: its rows and its statistics against the rest."""
+    tables = [one_vs_rest(matrix, at) for at in range(len(matrix))]
+    return [
+        {"rows": table.tp + table.fn, **{name: TWO_BY_TWO_STATISTICS[name](table) for name in OF_A_CLASS}}
+        for table in tables
+    ]
+
+
 # Statistics of a confusion matrix: truth down, answer across
 
 

@@ -1,9 +1,13 @@
 """Architectures: the papers' counts of parameters, heads, and mistakes that are named."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
+from rajobs import studies
+from rajobs.learning.ensemble import build_member
 from rajobs.learning.networks import architectures, backbones
 from rajobs.learning.targets import Nominal, scores
 from rajobs.records.errors import BadRecipe, UnknownName
@@ -15,6 +19,41 @@ def test_003_s_network_has_the_parameters_that_follow_from_its_figure() -> None:
         pool = architectures.build("conv4", {"head": "pool"}, {"view": 2}, (3, 252, 252))
     assert architectures.parameters(flat) == 244_101_826
     assert architectures.parameters(pool) == 307_906
+
+
+def test_003_s_published_networks_are_the_printed_ones_on_grey_films() -> None:
+    study = studies.find("hand_filter")
+    for member in study.recipe("published").members:
+        with torch.device("meta"):
+            assert architectures.parameters(build_member(study, member, (1, 252, 252), 0)) == 244_101_826
+        small = build_member(study, replace(member, settings={"head": "pool", "hidden": 64}), (1, 20, 20), 0)
+        layers = [layer for layer in small.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
+        assert len(layers) == 6
+        for layer in layers:
+            # Of a uniform distribution on -limit to limit, which Glorot and Bengio derive from the layer's two sides.
+            field = layer.weight[0, 0].numel() if isinstance(layer, nn.Conv2d) else 1
+            limit = (6 / (field * sum(layer.weight.shape[:2]))) ** 0.5
+            assert layer.weight.abs().max() <= limit and not bool(layer.bias.any())
+            assert float(layer.weight.detach().std()) == pytest.approx(limit / 3**0.5, rel=0.15)
+
+
+def test_002_s_dropout_of_0_3_follows_the_new_layer_and_vgg_s_own_two_stay() -> None:
+    study = studies.find("ultrasound_grading")
+    recipe = study.recipe("published")
+    assert [member.name for member in recipe.members] == ["trial1", "trial2", "trial3"]
+    with torch.device("meta"):
+        network = build_member(study, recipe.members[0], (3, 224, 224), 0)
+    assert [layer.p for layer in network.get_submodule("trunk").modules() if isinstance(layer, nn.Dropout)] == [
+        0.5,
+        0.5,
+    ]
+    assert [layer.p for layer in network.modules() if isinstance(layer, nn.Dropout)] == [0.5, 0.5, 0.3]
+    small = architectures.build("compact", {"dropout": 0.0}, {"grade": 4}, (1, 32, 32), head_dropout=0.3)
+    images = torch.rand(2000, 1, 32, 32)
+    with torch.no_grad():
+        shown = small.train()(images)["grade"]
+    assert float((shown == 0).float().mean()) == pytest.approx(0.3, abs=0.03), "it leaves out answers, not features"
+    assert not bool((small.eval()(images[:9])["grade"] == 0).any())
 
 
 def test_004_s_network_has_the_layers_it_prints() -> None:

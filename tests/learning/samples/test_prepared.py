@@ -12,6 +12,7 @@ from rajobs.imaging.coding import encode, preview
 from rajobs.imaging.hand_geometry import Position
 from rajobs.imaging.rows import JOINTS, ULTRASOUND, VISITS
 from rajobs.imaging.views import boxed, square
+from rajobs.imaging.windowing import to_bytes
 from rajobs.learning.samples import prepared
 from rajobs.learning.study import Study, View
 from rajobs.records.errors import DataError, UnknownName
@@ -70,6 +71,16 @@ def test_rows_come_back_with_their_own_arrays(store: LocalStore, study: Study) -
         shown = cv2.imdecode(np.frombuffer(preview(film(int(row)), None), np.uint8), cv2.IMREAD_UNCHANGED)
         assert (picture[0] == square(shown, 16, "pad")).all()
     assert all(isinstance(array, np.memmap) for array in arrays.arrays)
+
+
+def test_a_view_of_the_preview_reads_the_film_itself_where_its_fit_needs_it(store: LocalStore, study: Study) -> None:
+    view = replace(study.view, fits_from_pixels=("bilinear",))
+    published, settings = replace(study, view=view), {"size": 16, "fit": "bilinear"}
+    prepare_all(store, published, settings)
+    arrays = prepared.read_prepared(store, published, settings, {}).take(np.arange(20))
+    expected = cv2.resize(to_bytes(film(7), None), (16, 16), interpolation=cv2.INTER_LINEAR)
+    assert (arrays[7, 0] == expected).all(), "between four pixels of the film, not of its preview"
+    assert prepared.view_folder(published, settings) != prepared.view_folder(published, SETTINGS)
 
 
 def test_only_what_is_new_is_missing(store: LocalStore, study: Study) -> None:

@@ -8,13 +8,12 @@ import pytest
 
 from rajobs.learning.bundle import Model, TrainedNetwork, put_bundle
 from rajobs.learning.ensemble import build_member, network_name
-from rajobs.learning.judging.evaluation import choose_most_accurate, evaluate_folds, evaluate_model
+from rajobs.learning.judging.evaluation import choose_member, evaluate_folds, evaluate_model
 from rajobs.learning.recipe import Recipe
 from rajobs.learning.samples.dataset import Dataset
 from rajobs.learning.study import Study
 from rajobs.learning.training.cross_validation import fold_datasets
 from rajobs.learning.training.members import train_member
-from rajobs.learning.voting import MOST_ACCURATE
 from rajobs.records.errors import BadRecipe, DataError
 from rajobs.records.store import LocalStore
 from tests.learning.conftest import describe
@@ -100,7 +99,8 @@ def test_the_most_accurate_member_is_chosen_on_validation_or_as_published_on_the
     study: Study, recipe: Recipe, dataset: Dataset
 ) -> None:
     names = ("one", "other")
-    two = replace(recipe, members=tuple(replace(recipe.members[0], name=name) for name in names), combine=MOST_ACCURATE)
+    members = tuple(replace(recipe.members[0], name=name) for name in names)
+    two = replace(recipe, members=members, combine="most_accurate")
     trained = {
         name: [TrainedNetwork(network=build_member(study, recipe.members[0], (1, 16, 16), seed).eval(), temperature={})]
         for seed, name in enumerate(names)
@@ -112,8 +112,10 @@ def test_the_most_accurate_member_is_chosen_on_validation_or_as_published_on_the
     labels = np.where(dataset.parts == "test", classes[answers["one"]], classes[answers["other"]]).tolist()
     assert (answers["one"] != answers["other"]).any()
     split = replace(dataset, labels={"half": labels})
-    assert choose_most_accurate(model, [split], "published") == "one"
-    assert choose_most_accurate(model, [split], "clean") == "other"
+    assert choose_member(model, [split], "published") == "one"
+    assert choose_member(model, [split], "clean") == "other"
+    middle = replace(model, recipe=replace(two, combine="middle"))
+    assert choose_member(middle, [split], "published") == "one", "the last of two on validation, whatever the mode"
 
 
 def test_each_fold_learns_from_its_own_rows(study: Study, recipe: Recipe, dataset: Dataset) -> None:

@@ -85,6 +85,23 @@ def test_patience_ends_a_run_and_the_best_weights_are_kept(dataset: Dataset, rec
     assert same(last.best, last.weights) and last.best_epoch == 3
 
 
+def test_a_run_is_validated_every_so_many_steps_and_at_its_end(dataset: Dataset, recipe: Recipe) -> None:
+    """Two steps an epoch, and a validation after every third: in the middle of the second epoch, and so on."""
+    state = run(dataset, with_training(recipe, epochs=7, validate_every=3))
+    checked = [epoch.validation_loss is not None for epoch in state.history]
+    assert checked == [False, True, True, False, True, True, True]
+    plain = run(dataset, with_training(recipe, epochs=7))
+    assert same(state.weights, plain.weights), "a validation changes nothing"
+    assert state.history[2].validation_loss == plain.history[2].validation_loss, "the sixth step ends the third epoch"
+    assert state.history[1].validation_loss not in (plain.history[0].validation_loss, plain.history[1].validation_loss)
+    assert state.best_loss == min(epoch.validation_loss or math.inf for epoch in state.history)
+    early = run(dataset, with_training(recipe, epochs=7, validate_every=30), until=1)
+    assert early.best and early.history[0].metric is None, "a run that ends early keeps weights, too"
+    resumed = run(dataset, with_training(recipe, epochs=7, validate_every=3), state=load_state(save_state(
+        run(dataset, with_training(recipe, epochs=7, validate_every=3), until=2))))  # fmt: skip
+    assert resumed.history == state.history and same(resumed.best, state.best)
+
+
 def test_a_run_that_diverges_still_keeps_weights(dataset: Dataset, recipe: Recipe) -> None:
     wild = with_training(recipe, optimiser="sgd", learning_rate=100, weight_decay=10, schedule="constant", epochs=6)
     state = run(dataset, wild)
