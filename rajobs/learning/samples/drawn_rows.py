@@ -35,7 +35,7 @@ SIZES: Mapping[str, Mapping[Any, float]] = {
     "extremities": {"SMALL": 0.55, (1005, 745): 0.30, (745, 1005): 0.15},
     "joints": {(1005, 745): 0.20, (1490, 1104): 0.30, "FULL": 0.35, (1490, 2010): 0.15},
 }
-"""Shares of sizes (rows, columns). A film that is seen as its preview of 256 pixels may be little larger, which is drawn
+"""Shares of sizes (rows, columns). A film that is seen as its preview of 256 pixels may be little larger: that is drawn
 sooner; hands need larger films too, since they are cut out."""
 WRONG_SIDE = 0.08  # share of the hands that get the other side, so that a network learns to show no joints then
 
