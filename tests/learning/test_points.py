@@ -142,8 +142,8 @@ def test_points_follow_their_image() -> None:
 def test_a_hand_s_view_shows_a_place_where_it_says_so_and_there_is_a_way_back(side: str, angle: float) -> None:
     film = (4000 * dot(700.0, 450.0, (1200, 1600), 12.0)).astype(np.uint16)
     row = Row(image_id="a", at=0, side=side, box=(300.0, 200.0, 1100.0, 1000.0), angle=angle)
-    shown = upright(ViewInput(pixels=(film >> 4).astype(np.uint8), deep=film), row, size=256)
-    to_view = upright_place(row, film.shape, size=256)
+    shown = upright(ViewInput(pixels=(film >> 4).astype(np.uint8), deep=film), row, size=256, frame="hand")
+    to_view = upright_place(row, film.shape, size=256, frame="hand")
     point = points_in_view(((None, "MCP3"),), row, [Position(site="MCP3", side=side, x=700, y=450)], to_view)[0]
     x, y = middle(shown)
     assert np.abs(point - [(x + 0.5) / 256, (y + 0.5) / 256]).max() < 0.004

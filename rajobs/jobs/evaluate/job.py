@@ -14,8 +14,17 @@ from rajobs.imaging.coding import preview
 from rajobs.imaging.rows import CLINIC_TABLE, Row
 from rajobs.jobs import console
 from rajobs.jobs.builtin import NAME
+from rajobs.jobs.evaluate.apart import CLEAN, ApartRequest, evaluate_apart
 from rajobs.jobs.evaluate.end_to_end import answer_end_to_end, check_end_to_end
-from rajobs.jobs.evaluate.models import Bundle, choose_fair, predict, read_bundles, why_all_rows
+from rajobs.jobs.evaluate.models import (
+    PAGE,
+    Bundle,
+    choose_fair,
+    model_facts,
+    predict,
+    read_bundles,
+    why_all_rows,
+)
 from rajobs.jobs.evaluate.predictions import figures_of, read_user_predictions
 from rajobs.jobs.train.dataset import LabelledData, count_by_placing, open_placed_data, read_clinic_visits
 from rajobs.jobs.train.places import open_finders
@@ -26,6 +35,7 @@ from rajobs.learning.comparison import Comparison
 from rajobs.learning.judging.calibration import Calibration, combine
 from rajobs.learning.judging.coverage import set_coverage, total_coverage
 from rajobs.learning.judging.end_to_end import end_to_end_figures, end_to_end_totals, placed_shares
+from rajobs.learning.judging.reader_scores import judge_readers
 from rajobs.learning.judging.reliability import kind_agreement, total_agreement
 from rajobs.learning.judging.review import choose_scale, judge_review
 from rajobs.learning.judging.trial_facts import judge_for_trials
@@ -41,9 +51,8 @@ from rajobs.records.store import absolute, open_store
 from rajobs.records.tables.parquet_parts import list_parts, read_file, to_parquet
 from rajobs.records.tables.schemas import END_TO_END, HISTORY, PREDICTIONS, SPLIT
 from rajobs.reports.evaluation.end_to_end import EndToEndFacts
-from rajobs.reports.evaluation_page import EvaluationFacts, ModelFacts, evaluation_page, wrong_answers
+from rajobs.reports.evaluation_page import EvaluationFacts, evaluation_page, wrong_answers
 
-PAGE = "report.html"
 PICTURE_SIZE = 256  # pixels of a visit's picture on the page
 
 
@@ -58,6 +67,7 @@ class EvaluateRequest:
     mode: str = "clean"
     predictions: str | None = None
     end_to_end: bool = False  # whether models place the joints, too
+    apart: bool = False  # whether each model answers alone, of either mode
     review_error: float | None = None  # of a score, in the hands that nobody reviews
     finders: str = NAME
     ray: str | None = None
@@ -72,6 +82,11 @@ def evaluate(request: EvaluateRequest) -> str:
     _check(request, study)
     if not study.targets:
         study = study.for_recipe(study.recipe("default"))
+    if request.apart:
+        return evaluate_apart(ApartRequest(
+            study=study, data=request.data, models=request.models, out=request.out, finders=request.finders,
+            ray=request.ray,
+        ))  # fmt: skip
     source = open_placed_data(request.data, study, request.finders, request.ray)
     bundles = [] if request.predictions else read_bundles(request.models, study)
     if request.predictions or any(bundle.key == source.key for bundle in bundles):
@@ -111,6 +126,11 @@ def evaluate(request: EvaluateRequest) -> str:
 
 def _check(request: EvaluateRequest, study: Study) -> None:
     check_mode(request.mode)
+    if request.apart and (request.mode != CLEAN or request.end_to_end or request.predictions or request.review_error):
+        raise UsageError(
+            "--apart judges each model at MODELS alone, those of both modes: leave --mode, --end-to-end, --predictions "
+            "and --review-error out"
+        )
     if request.end_to_end:
         check_end_to_end(study, request.predictions)
     if request.review_error is not None and not study.summed:
@@ -162,13 +182,14 @@ def _facts(
         mode=request.mode,
         budget=min((bundle.description.origin.budget for bundle in bundles), default=1.0),
         rows={**rows, **Counter(table.column("split").to_pylist())},
-        models=tuple(_model_facts(bundle) for bundle in bundles),
+        models=tuple(model_facts(bundle) for bundle in bundles),
         figures=figures_of(study, test, calibration.thresholds),
         sets=tuple(set_coverage(study, test, calibration)),
         totals=tuple(total_coverage(test, calibration)),
         kinds=tuple(kind_agreement(study, test)),
         agreement=tuple(total_agreement(test)),
         rules=tuple(rule.sentence for rule in study.rules) if ruled else (),
+        reader_scores=judge_readers(study, test),
         readers=tuple(compare_readers(study, test)),
         trial=judge_for_trials(study, test, calibration),
         baseline=tuple(_compare_baseline(source, split, test, cross_validated=cross_validated)),
@@ -193,15 +214,8 @@ def _end_to_end(
         figures=tuple(end_to_end_figures(source.study, test, answers.table)),
         totals=tuple(end_to_end_totals(test, answers.table)),
         review=judge_review(source.study, answers.table, calibration.review, request.review_error),
+        reader_scores=judge_readers(source.study, answers.table),
         beyond=answers.beyond, taught=answers.taught,
-    )  # fmt: skip
-
-
-def _model_facts(bundle: Bundle) -> ModelFacts:
-    origin = bundle.description.origin
-    return ModelFacts(
-        hash=bundle.description.hash, recipe=origin.recipe, mode=origin.mode, seed=origin.seed, budget=origin.budget,
-        best=bundle.description.best,
     )  # fmt: skip
 
 
@@ -214,6 +228,7 @@ def _metrics(facts: EvaluationFacts) -> dict[str, Any]:
         "kinds": [each.to_dict() for each in facts.kinds],
         "agreement": [each.to_dict() for each in facts.agreement],
         **facts.trial.to_dict(),
+        **({"reader_scores": facts.reader_scores.to_dict()} if facts.reader_scores else {}),
         "readers": [comparison.to_dict() for comparison in facts.readers],
         "baseline": [comparison.to_dict() for comparison in facts.baseline],
         **({"end_to_end": facts.end_to_end.to_dict()} if facts.end_to_end else {}),

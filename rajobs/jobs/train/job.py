@@ -110,7 +110,7 @@ def _train(
     )  # fmt: skip
     with cluster.connected(request.ray) if request.workers > 1 else nullcontext():
         together = partial(run_workers, resources_on_cluster(request.workers)) if request.workers > 1 else None
-        watch = partial(_progress, fence, folds[0].study.headline, request.workers)
+        watch = partial(_progress, fence, folds[0].study, request.workers)
         return train_recipe(plan, folds, starts, watch, together=together, calibrated=origin.recipe.calibrate)
 
 
@@ -126,13 +126,14 @@ def _count_placed(source: LabelledData, rows: pa.Table) -> dict[str, int]:
 
 @contextmanager
 def _progress(
-    fence: Fence, headline: str, workers: int, task: NetworkTask, resumed: int
+    fence: Fence, study: Study, workers: int, task: NetworkTask, resumed: int
 ) -> Iterator[Callable[[Epoch], None]]:
     """A progress bar over a network's epochs."""
     if resumed:
         console.line(f"{task.name}: resumes after epoch {resumed}")
     unit = "stages" if task.own_member.fit == "cascade" else "epochs"
     crew = f" on {workers} workers" if workers > 1 else ""
+    headline = study.headline_of(task.own_member.targets)
     with console.Progress(f"{unit} of {task.name}{crew}", task.epochs) as progress:
 
         def on_epoch(epoch: Epoch) -> None:

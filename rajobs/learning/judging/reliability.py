@@ -95,7 +95,8 @@ def figures_of_pairs(
     return figures
 
 
-def _pearson(pairs: Reals) -> float:
+def pearson_of_pairs(pairs: Reals) -> float:
+    """Pearson's correlation of the two columns."""
     return pearson(pairs[:, 0].tolist(), pairs[:, 1].tolist())
 
 
@@ -106,7 +107,7 @@ def _difference(end: str) -> Statistic:
 TOTAL_STATISTICS: Mapping[str, Statistic] = {
     "icc_agreement": icc_agreement,
     "icc_consistency": icc_consistency,
-    "pearson": _pearson,
+    "pearson": pearson_of_pairs,
     "mean_difference": _difference("mean"),
     "low_limit": _difference("low"),
     "high_limit": _difference("high"),

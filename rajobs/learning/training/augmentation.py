@@ -38,9 +38,14 @@ def augment(images: Tensor, settings: Augment, generator: torch.Generator) -> tu
         dim=1,
     )
     if _moves_images(settings):
-        grid = F.affine_grid(matrix.to(images.dtype), list(images.shape), align_corners=False)
-        images = F.grid_sample(images, grid, padding_mode="zeros", align_corners=False)
+        images = move(images, matrix)
     return _shade(images, settings, draw, generator), matrix
+
+
+def move(images: Tensor, maps: Tensor) -> Tensor:
+    """Images, each moved by its map as `augment` gives it; what comes in from beyond the edge is black."""
+    grid = F.affine_grid(maps.to(images), list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, padding_mode="zeros", align_corners=False)
 
 
 def _moves_images(settings: Augment) -> bool:

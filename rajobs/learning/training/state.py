@@ -18,6 +18,8 @@ class Epoch:
     validation_loss: float | None
     metric: float | None
     learning_rate: float
+    accuracy: float | None = None  # share of right answers to the training rows as they were shown
+    validation_accuracy: float | None = None
 
 
 @dataclass(kw_only=True)
