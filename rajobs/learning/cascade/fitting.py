@@ -27,7 +27,7 @@ def fit_cascade(fit: TrainingRun, member: Member, on_epoch: OnEpoch) -> tuple[Ca
     settings, training, seed, state = Haar(**member.settings), fit.training, fit.seed, TrainingState()
     hands = _select_hands(fit, member)
     joints = _cut_joints(hands, settings, training, np.random.default_rng([seed, 0]))
-    all_features, layout = every_feature(settings.window), _mean_layout(hands)
+    all_features, layout = every_feature(settings.window), _usual_layout(hands)
     stages: list[Stage] = []
     for number in range(1, training.epochs + 1):
         rng = np.random.default_rng([seed, number])
@@ -75,9 +75,9 @@ def _select_hands(fit: TrainingRun, member: Member) -> Hands:
     )  # fmt: skip
 
 
-def _mean_layout(hands: Hands) -> Layout:
+def _usual_layout(hands: Hands) -> Layout:
     places = np.full(hands.points.shape[1:], np.nan)
-    places[hands.sought] = np.nanmean(hands.points[:, hands.sought], axis=0)
+    places[hands.sought] = np.nanmedian(hands.points[:, hands.sought], axis=0)  # some hands are turned far
     return Layout.from_places(hands.point_names, places)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -91,7 +92,8 @@ def figures_of_pairs(
     figures: dict[str, Figure] = {}
     for name, statistic in statistics.items():
         low, high = student_interval(lambda rows, rule=statistic: rule(pairs[rows]), patients)  # type: ignore[misc]
-        figures[name] = {"value": statistic(pairs), "low": low, "high": high}
+        most = 1.0 if name in CORRELATIONS else inf
+        figures[name] = {"value": statistic(pairs), "low": max(low, -most), "high": min(high, most)}
     return figures
 
 
@@ -104,6 +106,7 @@ def _difference(end: str) -> Statistic:
     return lambda pairs: float(getattr(limits_of_agreement(pairs[:, 0] - pairs[:, 1]), end))
 
 
+CORRELATIONS = ("icc_agreement", "icc_consistency", "pearson")
 TOTAL_STATISTICS: Mapping[str, Statistic] = {
     "icc_agreement": icc_agreement,
     "icc_consistency": icc_consistency,

@@ -89,15 +89,15 @@ def _answers(target: Target, model: ModelAnswers, places: Sequence[tuple[str | N
     return answers_of(target, table, model.thresholds.get(target.name))
 
 
-def _has_figure(metric: str, answers: Answers | None) -> TypeGuard[Answers]:
+def _has_figure(answers: Answers | None, metric: str) -> TypeGuard[Answers]:
     return answers is not None and (metric not in metrics.AT_THRESHOLD or answers.threshold is not None)
 
 
 def _figure(metric: str, answers: Answers | None) -> Figure | None:
-    return metrics.figure(metrics.METRICS[metric], answers) if _has_figure(metric, answers) else None
+    return metrics.figure(metrics.METRICS[metric], answers) if _has_figure(answers, metric) else None
 
 
 def _lead(metric: str, one: Answers | None, other: Answers | None) -> Figure | None:
-    if not _has_figure(metric, one) or not _has_figure(metric, other):
+    if not _has_figure(one, metric) or not _has_figure(other, metric):
         return None
     return metrics.lead(metrics.METRICS[metric], one, other)

@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from math import isfinite
+from typing import Any, TypeGuard
 
-from rajobs.learning.judging.side_by_side import Figure, Measured
+from rajobs.learning.judging.side_by_side import Figure as Measure
+from rajobs.learning.judging.side_by_side import Measured
 from rajobs.learning.study import Study
 from rajobs.papers.paper_data import read_paper
 from rajobs.records import metrics
+from rajobs.records.statistics.by_patient import LEAST_PATIENTS
 from rajobs.reports import figures as draw
-from rajobs.reports import page as parts_of
 from rajobs.reports.evaluation_page import MODEL_COLUMNS, ModelFacts, model_row
-from rajobs.reports.page import Cell, Figures, Notice, PageTable, Part, Section, Text, Tile, Tiles, render
+from rajobs.reports.page import Cell, Figure, Figures, Notice, PageTable, Part, Section, Text, Tile, Tiles, render
 from rajobs.reports.wording import format_count, format_figure, humanize
 
 ROWS = (
@@ -20,10 +22,10 @@ ROWS = (
 )
 LEAD = (
     "A clean and a published model of the same recipe; published mode repeats the paper's protocol with its leaks. "
-    "From left to right: what the published model reaches on its own test part, both models on the rows that the two test "
-    "parts share, their paired difference, and what the clean model reaches on its own test part. The difference on "
-    "equal rows is what the leaks in learning and choosing add, together with the rows that each mode learns from. The "
-    "rest of the way between the two ends comes from the rows that judge."
+    "From left to right: what the published model reaches on its own test part, both models on the rows that the two "
+    "test parts share, their paired difference, and what the clean model reaches on its own test part. The difference "
+    "on equal rows is what the leaks in learning and choosing add, together with the rows that each mode learns from. "
+    "The rest of the way between the two ends comes from the rows that judge."
 )
 NO_LEAK = "No leak of the paper is known: the difference is that of the two splits."
 ANY_LEAK = "Leaks that are known of the paper; the difference is that of all of them together:"
@@ -91,10 +93,7 @@ def _summary(study: Study, facts: ApartFacts) -> Section:
             Tile(value=f"{headline.shared_rows:,}", label="shared rows", note=f"of {study.headline}"),
             Tile(value=f"{headline.shared_patients:,}", label="patients"),
         )))  # fmt: skip
-    if headline is not None and headline.shared_rows:
-        parts.append(Figures(figures=(_forest(facts, headline),)))
-    if headline is not None and not headline.shared_rows:
-        parts.append(Notice(text="No row lies in the test parts of all models, so that they cannot be compared."))
+        parts += _comparison(facts, headline)
     parts.append(Text(paragraphs=(ROWS,)))
     budget = min(each.model.budget for each in facts.models)
     if budget < 1:
@@ -103,13 +102,26 @@ def _summary(study: Study, facts: ApartFacts) -> Section:
     return Section(title="In short", parts=tuple(parts))
 
 
-def _forest(facts: ApartFacts, headline: Measured) -> parts_of.Figure:
+def _comparison(facts: ApartFacts, headline: Measured) -> list[Part]:
+    """The headline of all models with the paired differences, as far as there are intervals to draw."""
+    if headline.shared_patients < LEAST_PATIENTS:
+        text = (
+            f"{format_count(headline.shared_patients, 'patient')} in the test parts of all models: an interval needs "
+            f"{LEAST_PATIENTS}, so that nothing is compared."
+        )
+        return [Notice(text=text)]
     names = [each.name for each in facts.models]
-    values = [(name, figure) for name, figure in zip(names, headline.shared) if figure is not None]
-    leads = [(f"{name} − 1", figure) for name, figure in zip(names, headline.lead) if figure is not None]
+    values = [(name, figure) for name, figure in zip(names, headline.shared) if _has_interval(figure)]
+    leads = [(f"{name} − 1", figure) for name, figure in zip(names, headline.lead) if _has_interval(figure)]
+    if not values:
+        return []
     image = draw.intervals(dict(values), dict(leads), humanize(headline.name))
     caption = f"{humanize(headline.name)} on the shared rows, and each model's paired difference from model 1."
-    return parts_of.Figure(png=image, caption=caption, wide=True)
+    return [Figures(figures=(Figure(png=image, caption=caption, wide=True),))]
+
+
+def _has_interval(figure: Measure | None) -> TypeGuard[Measure]:
+    return figure is not None and isfinite(figure["low"] + figure["high"])
 
 
 def _target_section(facts: ApartFacts, target: str) -> Section:
@@ -143,32 +155,36 @@ def _mode_sections(study: Study, facts: ApartFacts) -> list[Section]:
     if not facts.modes:
         text = "No recipe was trained in both modes: train the published recipe with --mode clean, too."
         parts.append(Notice(text=text))
-    parts += [_mode_table(pair) for pair in facts.modes]
+    targets = dict.fromkeys(each.target for each in facts.measured)
+    parts += [
+        _mode_table(pair, target)
+        for pair in facts.modes
+        for target in targets
+        if any(each.target == target and None not in each.own for each in pair.measured)
+    ]
     return [Section(title="Clean beside published", lead=LEAD, parts=tuple(parts))]
 
 
-def _mode_table(pair: ModePair) -> PageTable:
-    rows: list[tuple[Cell, ...]] = []
-    strong: list[int] = []
-    for each in pair.measured:
-        if each.own[0] is None or each.own[1] is None:
-            continue
-        if _differs(each.lead[1]):
-            strong.append(len(rows))
-        rows.append((
-            humanize(each.target), _metric_name(each), _cell(each.own[1]), _cell(each.shared[1]), _cell(each.shared[0]),
+def _mode_table(pair: ModePair, target: str) -> PageTable:
+    of_target = [each for each in pair.measured if each.target == target and None not in each.own]
+    rows = tuple(
+        (
+            _metric_name(each), _cell(each.own[1]), _cell(each.shared[1]), _cell(each.shared[0]),
             _cell(each.lead[1], signed=True), _cell(each.own[0]),
-        ))  # fmt: skip
-    first = pair.measured[0]
+        )
+        for each in of_target
+    )  # fmt: skip
+    first = of_target[0]
     columns = (
-        "target", "metric", f"published, own {first.own_rows[1]:,}", f"published, {first.shared_rows:,} shared",
-        f"clean, {first.shared_rows:,} shared", "difference", f"clean, own {first.own_rows[0]:,}",
+        "metric", f"published, own {first.own_rows[1]:,}", "published, shared", "clean, shared", "difference",
+        f"clean, own {first.own_rows[0]:,}",
     )  # fmt: skip
     caption = (
-        f"Model {pair.published.number} (published) and model {pair.clean.number} (clean); counts are rows of "
-        f"{humanize(first.target)}"
+        f"{humanize(target)}: model {pair.published.number} (published) and model {pair.clean.number} (clean) on "
+        f"{format_count(first.shared_rows, 'shared row')} of {format_count(first.shared_patients, 'patient')}"
     )
-    return PageTable(columns=columns, rows=tuple(rows), caption=caption, strong=tuple(strong))
+    strong = tuple(number for number, each in enumerate(of_target) if _differs(each.lead[1]))
+    return PageTable(columns=columns, rows=rows, caption=caption, strong=strong)
 
 
 def _models(study: Study, facts: ApartFacts) -> Section:
@@ -183,11 +199,11 @@ def _metric_name(measured: Measured) -> str:
     return humanize(measured.metric) + (" (less is better)" if measured.metric in metrics.LESS_IS_BETTER else "")
 
 
-def _differs(lead: Figure | None) -> bool:
+def _differs(lead: Measure | None) -> bool:
     return lead is not None and (lead["low"] > 0 or lead["high"] < 0)
 
 
-def _cell(figure: Figure | None, *, signed: bool = False) -> Cell:
+def _cell(figure: Measure | None, *, signed: bool = False) -> Cell:
     if figure is None:
         return None
     return format_figure(figure, signed=signed) or float(figure["value"])

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rajobs.learning.judging.reader_scores import AGREEMENT, ANY_DAMAGE, GroupAgreement, ReaderScores
+from rajobs.learning.judging.reader_scores import AGREEMENT, ALL, ANY_DAMAGE, GroupAgreement, ReaderScores
 from rajobs.learning.judging.reader_totals import MODEL
 from rajobs.learning.study import Study
 from rajobs.reports import figures as draw
@@ -13,11 +13,11 @@ from rajobs.reports.reliability import figure_cells
 from rajobs.reports.wording import format_figure, format_list, humanize
 
 NAMES = {
-    "accuracy": "exact", "within_one": "at most one off", "any_sensitivity": "sensitivity",
+    "accuracy": "exact", "within_one": "within one", "any_sensitivity": "sensitivity",
     "any_specificity": "specificity",
 }  # fmt: skip
 CAPTIONS = {
-    AGREEMENT: "share of equal scores, and of scores that are at most one off",
+    AGREEMENT: "share of equal scores, and of scores at most one apart",
     ANY_DAMAGE: "any damage, with the reader as the truth",
 }
 MOST_READERS = 4  # whose totals are drawn
@@ -59,7 +59,7 @@ def reader_score_sections(
 
 
 def _agreement_table(
-    agreement: Sequence[GroupAgreement], target: str, names: Sequence[str], groups: Sequence[str]
+    agreement: Sequence[GroupAgreement], target: str, names: tuple[str, str], groups: Sequence[str]
 ) -> PageTable:
     """A row for each pair and figure, a column for each group of sites."""
     by_pair: dict[tuple[str, str], dict[str, GroupAgreement]] = {}
@@ -68,16 +68,15 @@ def _agreement_table(
             by_pair.setdefault((each.who, each.against), {})[each.group] = each
     rows: list[tuple[Cell, ...]] = [
         (
-            f"{humanize(who)}, {against}", NAMES[name], " + ".join(str(of[group].rows) for group in groups[1:]),
-            *(figure_cells(of[group].figures, (name,))[0] for group in groups),
+            f"{who}, {against}", NAMES[name], of[ALL].rows,
+            *(figure_cells(of[group].figures, (name,))[0] if group in of else None for group in groups),
         )
-        for (who, against), of_pair in by_pair.items()
+        for (who, against), of in by_pair.items()
         for name in names
-        if (of := {group: of_pair.get(group) for group in groups}) and None not in of.values()
     ]  # fmt: skip
     return PageTable(
         columns=("compared", "share", "joints", *groups), rows=tuple(rows),
-        caption=f"{humanize(target)}: {CAPTIONS[tuple(names)]}",
+        caption=f"{humanize(target)}: {CAPTIONS[names]}",
     )  # fmt: skip
 
 
@@ -86,7 +85,7 @@ def _count_figures(study: Study, scores: ReaderScores) -> list[tuple[str, Figure
     figures = []
     for target, voices in scores.counts.items():
         most = max(at for of in voices.values() for at, count in enumerate(of) if count or not at)
-        groups = {humanize(who): np.array(of[: most + 1]) for who, of in voices.items()}
+        groups = {who: np.array(of[: most + 1]) for who, of in voices.items()}
         image = draw.counts(groups, study.target(target).classes[: most + 1], humanize(target))
         caption = f"How often the model and each reader gave each score of {humanize(target)} at these joints."
         figures.append((f"{target}-by-reader", Figure(png=image, caption=caption)))
@@ -97,9 +96,7 @@ def _total_figures(scores: ReaderScores) -> list[tuple[str, Figure]]:
     figures = []
     for target in scores.counts:
         for number, each in enumerate([each for each in scores.totals if each.target == target][:MOST_READERS], 1):
-            image = draw.scatter(
-                np.array(each.reader, float), np.array(each.model, float), each.against, humanize(MODEL)
-            )
+            image = draw.scatter(np.array(each.reader, float), np.array(each.model, float), each.against, MODEL)
             caption = f"{humanize(target)} of each hand, summed over these joints: the model and {each.against}."
             figures.append((f"{target}-totals-{number}", Figure(png=image, caption=caption)))
     return figures
