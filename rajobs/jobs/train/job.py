@@ -147,7 +147,7 @@ def _progress(
 def _suggest_folds(dataset: Dataset, recipe: Recipe) -> None:
     """Where few patients validate, say how all of them can."""
     few = len(dataset.groups_of("validation"))
-    if not recipe.folds and few < FEW:
+    if not recipe.folds and 0 < few < FEW:
         console.line(f"{few} patients validate: few to choose by. A recipe with folds = 5 gives every patient a turn")
 
 
