@@ -11,7 +11,7 @@ from rajobs.learning.cascade.boosting import Stage, grow_stage
 from rajobs.learning.cascade.clips import Boxes, Hands, cut_patches, jitter_boxes
 from rajobs.learning.cascade.detector import Cascade, equalise
 from rajobs.learning.cascade.haar import Haar, Patches, Windows, every_feature, read_windows
-from rajobs.learning.cascade.joint_naming import Layout
+from rajobs.learning.cascade.joint_naming import Layout, usual_shape
 from rajobs.learning.points import UNKNOWN, Points
 from rajobs.learning.recipe import Member, Training
 from rajobs.learning.training.loop import OnEpoch, TrainingRun
@@ -76,8 +76,10 @@ def _select_hands(fit: TrainingRun, member: Member) -> Hands:
 
 
 def _usual_layout(hands: Hands) -> Layout:
+    points = hands.points[:, hands.sought]
+    whole = points[np.isfinite(points).all(axis=(1, 2))]
     places = np.full(hands.points.shape[1:], np.nan)
-    places[hands.sought] = np.nanmedian(hands.points[:, hands.sought], axis=0)  # some hands are turned far
+    places[hands.sought] = usual_shape(whole) if len(whole) else np.nanmedian(points, axis=0)
     return Layout.from_places(hands.point_names, places)
 
 

@@ -14,8 +14,9 @@ Coordinates = NDArray[np.float64]
 Values = NDArray[np.float64]
 Numbers = NDArray[np.int64]
 
-_TURNS = np.deg2rad((-20, -10, 0, 10, 20))  # poses of a hand that are tried
-_SIZES = (0.85, 1.0, 1.15)
+_ROUNDS = 4
+_TURNS = np.deg2rad(np.arange(-40, 41, 10))  # poses of a hand that are tried
+_SIZES = (0.65, 0.8, 1.0, 1.2)
 _ANCHORS = 16  # the surest detections, on each of which each place that does not swing is laid in turn
 _SHIFT = 6.0  # of a joint's width: how far a hand may lie from where it usually does
 _SWINGS = np.deg2rad((-30, -15, 0, 15, 30))  # of a finger about its inner joint
@@ -50,6 +51,23 @@ class Layout:
         bones = np.linalg.norm(self.places - self.places[self.about], axis=1)
         bones = bones[np.isfinite(bones) & (bones > 0)]
         return float(np.median(bones)) * JOINT_SIDE / 2 if len(bones) else WIDTH
+
+
+def usual_shape(hands: Coordinates) -> Coordinates:
+    """The mean of hands (hands x points x 2) laid upon one another, at their usual size, angle and place.
+
+    Procrustes, with points as complex numbers: a product turns and resizes. Without it turned hands would cancel out.
+    """
+    points = hands[..., 0] + 1j * hands[..., 1]
+    middles = points.mean(axis=1, keepdims=True)
+    points = points - middles
+    shape = points[0]
+    for _ in range(_ROUNDS):
+        onto = (points.conj() * shape).sum(axis=1) / (np.abs(points) ** 2).sum(axis=1)
+        shape = (onto[:, None] * points).mean(axis=0)
+    turn = (onto.conj() / np.abs(onto)).mean()
+    usual = shape * np.median(1 / np.abs(onto)) * turn / np.abs(turn)
+    return np.column_stack([usual.real + np.median(middles.real), usual.imag + np.median(middles.imag)])
 
 
 def name_detections(layout: Layout, detections: Coordinates, confidence: Values) -> Values:
