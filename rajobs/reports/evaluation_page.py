@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from rajobs.learning.comparison import Comparison, FigureByMetric
 from rajobs.learning.judging.coverage import Coverage
-from rajobs.learning.judging.reader_scores import ReaderScores
+from rajobs.learning.judging.readers.scores import ReaderScores
 from rajobs.learning.judging.reliability import KindAgreement, TotalAgreement
 from rajobs.learning.judging.review import ReviewFacts
 from rajobs.learning.judging.trial_facts import TrialFacts

@@ -60,7 +60,7 @@ def answer_end_to_end(
     sites = common_sites(bundles)
     judged = {
         name: {place: value for place, value in _judged(source, name, films).items() if not sites or place[2] in sites}
-        for name in source.labels
+        for name in (target.name for target in source.study.targets)  # of those that the models answer
     }
     inside = {
         name: {place: value for place, value in values.items() if place[2] is None or place[2] in shown}

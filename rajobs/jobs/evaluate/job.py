@@ -35,7 +35,7 @@ from rajobs.learning.comparison import Comparison
 from rajobs.learning.judging.calibration import Calibration, combine
 from rajobs.learning.judging.coverage import set_coverage, total_coverage
 from rajobs.learning.judging.end_to_end import end_to_end_figures, end_to_end_totals, placed_shares
-from rajobs.learning.judging.reader_scores import judge_readers
+from rajobs.learning.judging.readers.scores import judge_readers
 from rajobs.learning.judging.reliability import kind_agreement, total_agreement
 from rajobs.learning.judging.review import choose_scale, judge_review
 from rajobs.learning.judging.trial_facts import judge_for_trials

@@ -6,7 +6,7 @@ from math import isnan
 from typing import Any
 
 from rajobs.learning.judging.end_to_end import ALL, EndToEndFigure, PlacedShare
-from rajobs.learning.judging.reader_scores import ReaderScores
+from rajobs.learning.judging.readers.scores import ReaderScores
 from rajobs.learning.judging.review import ReviewFacts
 from rajobs.learning.study import Study
 from rajobs.records.tables.schemas import MEASURES

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rajobs.learning.judging.reader_scores import AGREEMENT, ALL, ANY_DAMAGE, GroupAgreement, ReaderScores
-from rajobs.learning.judging.reader_totals import MODEL
+from rajobs.learning.judging.readers.scores import AGREEMENT, ALL, ANY_DAMAGE, GroupAgreement, ReaderScores
+from rajobs.learning.judging.readers.totals import MODEL
 from rajobs.learning.study import Study
 from rajobs.reports import figures as draw
 from rajobs.reports.page import Cell, Figure, Figures, PageTable, Part, Section

@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from rajobs.learning.judging.reader_scores import ALL, ReaderScores, judge_readers
-from rajobs.learning.judging.reader_totals import MODEL
+from rajobs.learning.judging.readers.scores import ALL, ReaderScores, judge_readers
+from rajobs.learning.judging.readers.totals import MODEL
 from rajobs.records.tables.schemas import END_TO_END, PREDICTIONS
 from rajobs.reports.evaluation.reader_scores import reader_score_sections
 from tests.learning.judging.test_calibration import SCORING, answers
@@ -35,11 +35,11 @@ def test_scores_are_compared_by_group_of_joints_with_each_reader_and_between_the
     rows = [row for row in table.to_pylist() if row["target"] == "jsn" and row["site"] != "RC"]
     pip = [row for row in rows if row["site"] == "PIP3" and "bert" in row["readers"]]
     each = by_pair["jsn", MODEL, "bert", "PIP and IP"]
-    said = [dict(zip(row["readers"], row["readings"]))["bert"] for row in pip]
+    readings = [dict(zip(row["readers"], row["readings"]))["bert"] for row in pip]
     assert each.rows == len(pip) == 78, "bert has not read one patient's two"
-    assert each.figures["accuracy"]["value"] == np.mean([row["predicted"] == of for row, of in zip(pip, said)])
+    assert each.figures["accuracy"]["value"] == np.mean([row["predicted"] == of for row, of in zip(pip, readings)])
     assert each.figures["any_sensitivity"]["value"] == pytest.approx(
-        np.mean([row["predicted"] != "0" for row, of in zip(pip, said) if of != "0"])
+        np.mean([row["predicted"] != "0" for row, of in zip(pip, readings) if of != "0"])
     )
     assert by_pair["jsn", MODEL, "anna", ALL].rows == len(rows) == 144, "without the wrist"
     assert set(by_pair["jsn", "anna", "bert", ALL].figures) == {"accuracy", "within_one"}

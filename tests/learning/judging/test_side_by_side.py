@@ -79,8 +79,8 @@ def test_the_page_shows_clean_beside_published_and_names_the_leaks(models: tuple
 
     recipe = SCORING.recipe("published")
     two = compared(1, "clean", recipe), compared(2, "published", recipe)
-    found = tuple(measure_models(SCORING, models))
-    facts = ApartFacts(models=two, measured=found, modes=(ModePair(clean=two[0], published=two[1], measured=found),))
+    every = tuple(measure_models(SCORING, models))
+    facts = ApartFacts(models=two, measured=every, modes=(ModePair(clean=two[0], published=two[1], measured=every),))
     page = apart_page(SCORING, facts)
     assert "Clean beside published" in page and "80 shared rows of 20 patients" in page
     assert "No leak of the paper is known" in page, "004 has none"

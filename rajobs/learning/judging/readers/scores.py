@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from rajobs.learning.judging.reader_totals import MODEL
+from rajobs.learning.judging.readers.totals import MODEL
 from rajobs.learning.judging.reliability import Figure, figures_of_pairs, pearson_of_pairs
 from rajobs.learning.reader_agreement import REFERENCE, readings_by_reader
 from rajobs.learning.study import Study
@@ -115,7 +115,7 @@ def _voices(study: Study, target: Target, table: pa.Table) -> _Voices:
     kinds = study.kinds_of(of_target.column("site").to_pylist())
     chosen = np.flatnonzero(np.isin(kinds, list(study.printed_kinds)))
     of_target = of_target.take(pa.array(chosen, pa.int64()))
-    read = {name: said for name, said in readings_by_reader(of_target).items() if name not in ADJUDICATED}
+    read = {name: readings for name, readings in readings_by_reader(of_target).items() if name not in ADJUDICATED}
     return _Voices(
         target=target,
         rows=of_target.select(["image_id", "side"]).to_pylist(),
@@ -124,8 +124,8 @@ def _voices(study: Study, target: Target, table: pa.Table) -> _Voices:
         scores={
             MODEL: encode(target, of_target.column("predicted").to_pylist()),
             **{
-                name: encode(target, said)
-                for name, said in (read or {REFERENCE: of_target.column("truth").to_pylist()}).items()
+                name: encode(target, readings)
+                for name, readings in (read or {REFERENCE: of_target.column("truth").to_pylist()}).items()
             },
         },
     )
