@@ -22,6 +22,10 @@ from rajobs.records.tables.schemas import PREDICTIONS, SPLIT
 from rajobs.reports.evaluation.apart import ApartFacts, ComparedModel, ModePair, apart_page
 
 CLEAN = MODES[0]
+ALL_ROWS = (
+    "From model {first} on, models are built in or were made with another key: all labelled rows judge them, and "
+    "whether they have learnt from these patients cannot be known here."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,9 +66,11 @@ def evaluate_apart(request: ApartRequest) -> str:
         ComparedModel(number=number, model=model_facts(bundle), rows=bundle.description.rows)
         for number, bundle in enumerate(bundles, 1)
     )
+    own = models[: sum(bundle.key == source.key for bundle in bundles)]
     facts = ApartFacts(
-        models=models, measured=tuple(measure_models(study, answers)), modes=tuple(_mode_pairs(study, models, answers))
-    )
+        models=models, measured=tuple(measure_models(study, answers)), modes=tuple(_mode_pairs(study, own, answers)),
+        judged_on_all=None if len(own) == len(models) else ALL_ROWS.format(first=len(own) + 1),
+    )  # fmt: skip
     store.put("metrics.json", to_json({**run, **facts.to_dict()}))
     store.put(PAGE, apart_page(study, facts).encode())
     _print_summary(study, facts)
@@ -73,7 +79,10 @@ def evaluate_apart(request: ApartRequest) -> str:
 
 
 def _judged_bundles(request: ApartRequest, source: LabelledData) -> tuple[list[Bundle], dict[str, pa.Table]]:
-    """The bundles that can be judged on these data, clean ones first, and the split of each mode among them."""
+    """The bundles that can be judged on these data, and the split of each mode among them.
+
+    Clean ones come first, those of another key last.
+    """
     every = read_bundles(request.models, request.study)
     own = {bundle.description.origin.mode for bundle in every if bundle.key == source.key}
     splits, hashes = {mode: SPLIT.rows([]) for mode in MODES}, dict[str, str]()

@@ -126,7 +126,8 @@ def evaluate(request: EvaluateRequest) -> str:
 
 def _check(request: EvaluateRequest, study: Study) -> None:
     check_mode(request.mode)
-    if request.apart and (request.mode != CLEAN or request.end_to_end or request.predictions or request.review_error):
+    others = request.mode != CLEAN or request.end_to_end or request.predictions or request.review_error is not None
+    if request.apart and others:
         raise UsageError(
             "--apart judges each model at MODELS alone, those of both modes: leave --mode, --end-to-end, --predictions "
             "and --review-error out"

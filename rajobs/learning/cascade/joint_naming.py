@@ -1,7 +1,6 @@
 """Detections named by anatomy: which joint of an upright hand each one is, if any (a DIP joint or a carpal is none)."""
 
 from dataclasses import dataclass
-from functools import partial
 from itertools import product
 
 import numpy as np
@@ -14,7 +13,7 @@ Coordinates = NDArray[np.float64]
 Values = NDArray[np.float64]
 Numbers = NDArray[np.int64]
 
-_ROUNDS = 4
+_ROUNDS = 4  # of laying hands upon their mean
 _TURNS = np.deg2rad(np.arange(-40, 41, 10))  # poses of a hand that are tried
 _SIZES = (0.65, 0.8, 1.0, 1.2)
 _ANCHORS = 16  # the surest detections, on each of which each place that does not swing is laid in turn
@@ -81,12 +80,12 @@ def name_detections(layout: Layout, detections: Coordinates, confidence: Values)
     if not len(detections):
         return points
     inner = np.searchsorted(sought, layout.about[sought])
-    poses = _make_poses(layout, sought, inner, detections[np.argsort(-confidence, kind="stable")[:_ANCHORS]])
-    fits = partial(_measure_fits, inner=inner, detections=detections / layout.width, confidence=confidence)
-    pose_scores = fits(poses / layout.width).max(axis=2).sum(axis=1)
-    close = poses[np.argsort(-pose_scores, kind="stable")[:_CLOSE_POSES]] / layout.width
-    poses = np.stack([_align_pose(pose, inner, detections / layout.width, confidence) for pose in close])
-    matches = [_match_detections(of_pose) for of_pose in fits(poses)]
+    places, scaled = layout.places[sought] / layout.width, detections / layout.width
+    poses = _make_poses(places, inner, scaled[np.argsort(-confidence, kind="stable")[:_ANCHORS]])
+    pose_scores = _measure_fits(poses, inner, scaled, confidence).max(axis=2).sum(axis=1)
+    close = poses[np.argsort(-pose_scores, kind="stable")[:_CLOSE_POSES]]
+    poses = np.stack([_align_pose(pose, inner, scaled, confidence) for pose in close])
+    matches = [_match_detections(fits) for fits in _measure_fits(poses, inner, scaled, confidence)]
     best = int(np.argmax([score for _, score in matches]))
     if matches[best][1] < _LEAST_FIT * len(sought):
         return points
@@ -95,20 +94,18 @@ def name_detections(layout: Layout, detections: Coordinates, confidence: Values)
     return points
 
 
-def _make_poses(layout: Layout, sought: Numbers, inner: Numbers, anchors: Coordinates) -> Coordinates:
-    """The usual places turned, resized and shifted in all combinations: poses x places x 2.
+def _make_poses(places: Coordinates, inner: Numbers, anchors: Coordinates) -> Coordinates:
+    """The places turned, resized and shifted in all combinations: poses x places x 2, all in widths of a joint.
 
     A shift lays one of the places that do not swing on an anchor; the usual place itself is a pose, too.
     """
-    places = layout.places[sought]
     middle = places.mean(axis=0)
     forms = [(places - middle) * size @ _rotation(turn).T + middle for turn, size in product(_TURNS, _SIZES)]
     firm = np.flatnonzero(inner == np.arange(len(inner)))
     poses = [*forms]
     for form in forms:
         shifts = (anchors[:, None] - form[firm]).reshape(-1, 2)
-        near = shifts[np.abs(shifts).max(axis=1) <= _SHIFT * layout.width]
-        poses += [form + shift for shift in near]
+        poses += [form + shift for shift in shifts[np.abs(shifts).max(axis=1) <= _SHIFT]]
     return np.stack(poses)
 
 

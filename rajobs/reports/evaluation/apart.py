@@ -27,6 +27,7 @@ LEAD = (
     "on equal rows is what the leaks in learning and choosing add, together with the rows that each mode learns from. "
     "The rest of the way between the two ends comes from the rows that judge."
 )
+SIGNS = "bold where the difference's interval leaves 0 out, ↓ less is better"
 NO_LEAK = "No leak of the paper is known: the difference is that of the two splits."
 ANY_LEAK = "Leaks that are known of the paper; the difference is that of all of them together:"
 
@@ -64,6 +65,7 @@ class ApartFacts:
     models: tuple[ComparedModel, ...]
     measured: tuple[Measured, ...]
     modes: tuple[ModePair, ...]
+    judged_on_all: str | None = None  # a sentence, where some models have no test part in these data
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -95,6 +97,8 @@ def _summary(study: Study, facts: ApartFacts) -> Section:
         )))  # fmt: skip
         parts += _comparison(facts, headline)
     parts.append(Text(paragraphs=(ROWS,)))
+    if facts.judged_on_all:
+        parts.append(Notice(text=facts.judged_on_all))
     budget = min(each.model.budget for each in facts.models)
     if budget < 1:
         text = f"Budget {budget:g}: with a share of the epochs and rows the machinery is shown, and no recipe compared."
@@ -135,11 +139,11 @@ def _target_section(facts: ApartFacts, target: str) -> Section:
             if _differs(each.lead[number]):
                 strong.append(len(rows))
             rows.append((
-                _metric_name(each), model.name, _cell(each.shared[number]), _cell(each.lead[number], signed=True),
+                _metric_name(each), model.name, _cell(each.shared[number]), _cell(each.lead[number], signed=True, digits=3),
                 _cell(each.own[number]), each.own_rows[number],
             ))  # fmt: skip
     columns = ("metric", "model", "shared rows", "less model 1", "own test part", "rows")
-    caption = f"On {format_count(of_target[0].shared_rows, 'shared row')}; in bold what chance does not explain"
+    caption = f"On {format_count(of_target[0].shared_rows, 'shared row')}; {SIGNS}"
     table = PageTable(columns=columns, rows=tuple(rows), caption=caption, strong=tuple(strong))
     return Section(title=humanize(target), parts=(table,))
 
@@ -181,7 +185,7 @@ def _mode_table(pair: ModePair, target: str) -> PageTable:
     )  # fmt: skip
     caption = (
         f"{humanize(target)}: model {pair.published.number} (published) and model {pair.clean.number} (clean) on "
-        f"{format_count(first.shared_rows, 'shared row')} of {format_count(first.shared_patients, 'patient')}"
+        f"{format_count(first.shared_rows, 'shared row')} of {format_count(first.shared_patients, 'patient')}; {SIGNS}"
     )
     strong = tuple(number for number, each in enumerate(of_target) if _differs(each.lead[1]))
     return PageTable(columns=columns, rows=rows, caption=caption, strong=strong)
@@ -196,14 +200,14 @@ def _models(study: Study, facts: ApartFacts) -> Section:
 
 
 def _metric_name(measured: Measured) -> str:
-    return humanize(measured.metric) + (" (less is better)" if measured.metric in metrics.LESS_IS_BETTER else "")
+    return humanize(measured.metric) + (" ↓" if measured.metric in metrics.LESS_IS_BETTER else "")
 
 
 def _differs(lead: Measure | None) -> bool:
     return lead is not None and (lead["low"] > 0 or lead["high"] < 0)
 
 
-def _cell(figure: Measure | None, *, signed: bool = False) -> Cell:
+def _cell(figure: Measure | None, *, signed: bool = False, digits: int = 2) -> Cell:
     if figure is None:
         return None
-    return format_figure(figure, signed=signed) or float(figure["value"])
+    return format_figure(figure, signed=signed, digits=digits) or float(figure["value"])
