@@ -20,14 +20,14 @@ ROWS = (
     "Each model has a test part of its own: that of the mode in which it was trained. Shared rows lie in the test "
     "parts of all models, so that none of them has learnt from them. A difference is paired, row by row."
 )
+SIGNS = "bold where the difference's interval leaves 0 out, ↓ less is better"
 LEAD = (
     "A clean and a published model of the same recipe; published mode repeats the paper's protocol with its leaks. "
     "From left to right: what the published model reaches on its own test part, both models on the rows that the two "
     "test parts share, their paired difference, and what the clean model reaches on its own test part. The difference "
     "on equal rows is what the leaks in learning and choosing add, together with the rows that each mode learns from. "
-    "The rest of the way between the two ends comes from the rows that judge."
+    f"The rest of the way between the two ends comes from the rows that judge. Signs: {SIGNS}."
 )
-SIGNS = "bold where the difference's interval leaves 0 out, ↓ less is better"
 NO_LEAK = "No leak of the paper is known: the difference is that of the two splits."
 ANY_LEAK = "Leaks that are known of the paper; the difference is that of all of them together:"
 
@@ -139,8 +139,8 @@ def _target_section(facts: ApartFacts, target: str) -> Section:
             if _differs(each.lead[number]):
                 strong.append(len(rows))
             rows.append((
-                _metric_name(each), model.name, _cell(each.shared[number]), _cell(each.lead[number], signed=True, digits=3),
-                _cell(each.own[number]), each.own_rows[number],
+                _metric_name(each), model.name, _cell(each.shared[number]),
+                _cell(each.lead[number], signed=True, digits=3), _cell(each.own[number]), each.own_rows[number],
             ))  # fmt: skip
     columns = ("metric", "model", "shared rows", "less model 1", "own test part", "rows")
     caption = f"On {format_count(of_target[0].shared_rows, 'shared row')}; {SIGNS}"
@@ -173,19 +173,17 @@ def _mode_table(pair: ModePair, target: str) -> PageTable:
     of_target = [each for each in pair.measured if each.target == target and None not in each.own]
     rows = tuple(
         (
-            _metric_name(each), _cell(each.own[1]), _cell(each.shared[1]), _cell(each.shared[0]),
-            _cell(each.lead[1], signed=True), _cell(each.own[0]),
+            _metric_name(each), _value(each.own[1]), _cell(each.shared[1]), _cell(each.shared[0]),
+            _cell(each.lead[1], signed=True), _value(each.own[0]),
         )
         for each in of_target
     )  # fmt: skip
     first = of_target[0]
-    columns = (
-        "metric", f"published, own {first.own_rows[1]:,}", "published, shared", "clean, shared", "difference",
-        f"clean, own {first.own_rows[0]:,}",
-    )  # fmt: skip
+    columns = ("metric", "published", "published, shared", "clean, shared", "difference", "clean")
     caption = (
-        f"{humanize(target)}: model {pair.published.number} (published) and model {pair.clean.number} (clean) on "
-        f"{format_count(first.shared_rows, 'shared row')} of {format_count(first.shared_patients, 'patient')}; {SIGNS}"
+        f"{humanize(target)}: model {pair.published.number} (published, {first.own_rows[1]:,} rows) and model "
+        f"{pair.clean.number} (clean, {first.own_rows[0]:,} rows), of which they share {first.shared_rows:,} of "
+        f"{format_count(first.shared_patients, 'patient')}"
     )
     strong = tuple(number for number, each in enumerate(of_target) if _differs(each.lead[1]))
     return PageTable(columns=columns, rows=rows, caption=caption, strong=strong)
@@ -205,6 +203,10 @@ def _metric_name(measured: Measured) -> str:
 
 def _differs(lead: Measure | None) -> bool:
     return lead is not None and (lead["low"] > 0 or lead["high"] < 0)
+
+
+def _value(figure: Measure | None) -> Cell:
+    return None if figure is None else float(figure["value"])
 
 
 def _cell(figure: Measure | None, *, signed: bool = False, digits: int = 2) -> Cell:

@@ -82,7 +82,7 @@ def test_the_page_shows_clean_beside_published_and_names_the_leaks(models: tuple
     every = tuple(measure_models(SCORING, models))
     facts = ApartFacts(models=two, measured=every, modes=(ModePair(clean=two[0], published=two[1], measured=every),))
     page = apart_page(SCORING, facts)
-    assert "Clean beside published" in page and "80 shared rows of 20 patients" in page
+    assert "Clean beside published" in page and "of which they share 80 of 20 patients" in page
     assert "No leak of the paper is known" in page, "004 has none"
     of_000 = replace(SCORING, paper=studies.find("clinical_array").paper)
     assert "the best of five trials is chosen on the test set" in apart_page(of_000, facts).lower()
