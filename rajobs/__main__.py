@@ -203,6 +203,7 @@ def tune(**options: Any) -> None:
 @finders_option
 @mode_option
 @click.option("--end-to-end", is_flag=True, help="Judge the answers where the finders place hands and joints, too.")
+@click.option("--apart", is_flag=True, help="Judge each model alone, side by side: clean ones beside published ones.")
 @review_error_option
 @click.option("--predictions", metavar="FILE", help="Judge these predictions instead of asking MODELS.")
 @ray_option

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from rajobs.imaging.rows import Row
 from rajobs.imaging.views import ViewInput
 from rajobs.imaging.windowing import to_bytes
+from rajobs.records.errors import UnknownName
 
 Affine = NDArray[np.float64]
 """(2, 3): maps film columns and rows (a pixel's centre is a whole number) to shares of the view's side."""
@@ -19,21 +20,32 @@ Shape = tuple[int, int]
 Pixels = NDArray[Any]
 
 
-def upright(image: ViewInput, row: Row, *, size: int) -> NDArray[np.uint8]:
-    """A hand's box with the fingers up, a left hand mirrored, by its own grey range; black beyond the film."""
+FRAMES = ("hand", "film")
+
+
+def upright(image: ViewInput, row: Row, *, size: int, frame: str) -> NDArray[np.uint8]:
+    """A hand's box with the fingers up, a left hand mirrored, by its own grey range; black beyond the film.
+
+    In the frame `film` a hand that is alone on its film is neither cut out nor turned: the whole film is shown.
+    """
     pixels = image.deep if image.deep is not None else image.pixels
-    to_view = upright_place(row, (0, 0), size=size) * size
+    to_view = upright_place(row, (pixels.shape[0], pixels.shape[1]), size=size, frame=frame) * size
     to_view[:, 2] -= 0.5  # the centre of a view's pixel is a whole number, too
     pixels, to_view = _shrink_for_warp(pixels, to_view)
     patch = cv2.warpAffine(pixels, to_view, (size, size), flags=cv2.INTER_LINEAR)
     return to_bytes(patch.astype(pixels.dtype, copy=False), None)
 
 
-def upright_place(row: Row, shape: Shape, *, size: int) -> Affine:
+def upright_place(row: Row, shape: Shape, *, size: int, frame: str) -> Affine:
     """The map from the film to the view of `upright`."""
+    if frame not in FRAMES:
+        raise UnknownName.among("frame", frame, FRAMES)
     assert row.box is not None, row
     x0, y0, x1, y1 = row.box
-    turn, side = np.deg2rad(-row.angle), max(x1 - x0, y1 - y0, 1.0)
+    angle = row.angle
+    if frame == "film" and row.alone:
+        (x0, y0), (y1, x1), angle = (-0.5, -0.5), (shape[0] - 0.5, shape[1] - 0.5), 0.0
+    turn, side = np.deg2rad(-angle), max(x1 - x0, y1 - y0, 1.0)
     matrix = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) / side
     if row.side == "L":
         matrix[0] *= -1

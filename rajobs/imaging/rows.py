@@ -48,6 +48,7 @@ class Row:
     box: Box | None = None  # None: the whole image; it may reach beyond it
     angle: float = 0.0  # degrees clockwise from the image's top to where the fingers, or this one, point
     joints: tuple["Row", ...] = ()  # of a hand or foot
+    alone: bool = False  # the only hand or foot of its film
     confidence: float | None = None  # that it is where the model puts it; None: a person placed it
 
 
@@ -95,7 +96,8 @@ def _whole_image(image_id: str, at: int, positions: Sequence[Position]) -> list[
 def _extremities(image_id: str, at: int, positions: Sequence[Position]) -> list[Row]:
     """The hands and feet of one image, from left to right, each with its joints."""
     rows = []
-    for number, hand in enumerate(split_into_hands([place for place in positions if not place.crop])):
+    hands = split_into_hands([place for place in positions if not place.crop])
+    for number, hand in enumerate(hands):
         side, angle = hand[0].side, hand_angle(hand)
         half = middle_finger_length(hand) * JOINT_SIDE / 2
         joints = tuple(
@@ -107,7 +109,10 @@ def _extremities(image_id: str, at: int, positions: Sequence[Position]) -> list[
             for place in hand
         )  # fmt: skip
         box = hand_box(hand, angle)
-        rows.append(Row(image_id=image_id, at=at, extremity=number, side=side, box=box, angle=angle, joints=joints))
+        rows.append(Row(
+            image_id=image_id, at=at, extremity=number, side=side, box=box, angle=angle, joints=joints,
+            alone=len(hands) == 1,
+        ))  # fmt: skip
     return rows
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from rajobs.records.anatomy import SITES
 from rajobs.records.errors import BadRecipe, UnknownName, show
 
 OPTIMISERS = ("adamw", "adam", "sgd", "rmsprop", "adadelta")
@@ -39,7 +40,7 @@ _MEMBER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 @dataclass(frozen=True, kw_only=True)
 class Augment:
-    """Random changes of a sample, drawn anew each time that it is shown. Zeros change nothing."""
+    """Random changes of a sample, drawn anew each time that it is shown, or fixed copies. Zeros change nothing."""
 
     rotate: float = 0.0  # degrees, either way
     quarter_turns: bool = False  # by 0, 90, 180 or 270 degrees first
@@ -55,6 +56,7 @@ class Augment:
     sharpen: float = 0.0  # details of 3 and of 9 pixels times a factor from 0 (blurred away) to 1+sharpen
     shade: float = 0.0  # a smooth shadow over the image, of a range of 1
     cover: float = 0.0  # largest side of a plain rectangle that covers a part of the image, as a share of its side
+    fixed: bool = False  # instead of draws: turned by 0, rotate and -rotate, as it is and flipped; validation rows too
 
     def __post_init__(self) -> None:
         _check_numbers(self)
@@ -133,6 +135,7 @@ class Recipe:
     drawn: float = 0.0  # drawn rows to learn from, per row of the data; ultrasound only
     folds: int | str = 0  # of a cross-validation: one network each, which answer together; "centre": leaves each out
     calibrate: bool = True  # one temperature per network and target, set on the validation part
+    sites: tuple[str, ...] = ()  # of the joints that it learns from and is judged by; empty: all
     heavy: bool = False  # meant for a GPU
 
     def __post_init__(self) -> None:
@@ -140,6 +143,8 @@ class Recipe:
         _check_numbers(self)
         if self.folds == 1 or (isinstance(self.folds, str) and self.folds != BY_CENTRE):
             raise BadRecipe(f'folds must be 0 (none), 2 and more, or "{BY_CENTRE}", not {self.folds!r}')
+        for site in self.sites:
+            _check_choice("site", site, tuple(SITES))
         if len(self.members) > MOST_MEMBERS:
             raise BadRecipe(f"a recipe has at most {MOST_MEMBERS} members, not {len(self.members)}")
         names = [member.name for member in self.members]

@@ -129,6 +129,7 @@ class Study:
     printed_split: PrintedSplit | PrintedPatients | None = None
     merged_classes: Mapping[str, str] = field(default_factory=dict)  # class -> the class that the paper counts it as
     kinds: Mapping[str, str] = field(default_factory=dict)  # site -> kind of row, for members with one head per kind
+    printed_kinds: Mapping[str, str] = field(default_factory=dict)  # kind of row -> the paper's group of it
     assessable: str | None = None  # target whose answer "0" says that a row cannot be judged by the other targets
     majority: tuple[str, ...] = ()  # scores that in published mode are those of most readers, or left out
     rules: tuple[Rule, ...] = ()  # applied by score, and by evaluate in clean mode
@@ -167,10 +168,13 @@ class Study:
         kept = tuple(target for target in self.targets if target.name in names)
         if kept == self.targets:
             return self
-        name, _, metric = self.headline.partition(".")
-        headline = self.headline if name in names else f"{kept[0].name}.{metric}"
         rules = tuple(rule for rule in self.rules if rule.target in names)
-        return replace(self, targets=kept, headline=headline, rules=rules)
+        return replace(self, targets=kept, headline=self.headline_of([target.name for target in kept]), rules=rules)
+
+    def headline_of(self, targets: Sequence[str]) -> str:
+        """The headline where only these targets are answered: its own, or the same metric of the first of them."""
+        name, _, metric = self.headline.partition(".")
+        return self.headline if name in targets or not targets else f"{targets[0]}.{metric}"
 
     def with_printed_classes(self) -> "Study":
         """The study with the paper's classes: those that it counts as others are part of them."""

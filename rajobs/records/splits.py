@@ -6,7 +6,7 @@ published: the paper's counts, by image, with the leak that the paper has.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,7 +39,7 @@ class PrintedSplit:
 
 @dataclass(frozen=True, kw_only=True)
 class PrintedPatients:
-    """A paper's counts of patients with equally many images each; a patient is in one part."""
+    """A paper's counts of patients with equally many films of a single hand each; a patient is in one part."""
 
     train: int
     validation: int
@@ -171,8 +171,8 @@ def _draw_patients(images: Sequence[LabelledImage], printed: PrintedPatients, se
     needed = printed.train + printed.validation + printed.test
     if len(eligible) < needed:
         raise DataError(
-            f"the paper's split needs {needed} patients with {printed.images} labelled images each, there are "
-            f"{len(eligible)}; use --mode clean or add data"
+            f"the paper's split needs {needed} patients with {printed.images} labelled films of a single hand each, "
+            f"there are {len(eligible)}; use --mode clean or add data"
         )
     parts = ["test"] * printed.test + ["validation"] * printed.validation + ["train"] * printed.train
     drawn: list[tuple[LabelledImage, str]] = []
@@ -180,8 +180,9 @@ def _draw_patients(images: Sequence[LabelledImage], printed: PrintedPatients, se
         own = images_of[eligible[number]]
         drawn += [(own[n], part) for n in rng.permutation(len(own))[: printed.images]]
     return _split_table(
-        [image for image, _ in drawn], [image.patient for image, _ in drawn], [part for _, part in drawn]
-    )
+        [image for image, _ in drawn], [image.patient for image, _ in drawn], [part for _, part in drawn],
+        needed=set(parts),
+    )  # fmt: skip
 
 
 def _draw_images(images: Sequence[LabelledImage], printed: PrintedSplit, seed: int) -> pa.Table:
@@ -241,10 +242,12 @@ def deal_into_folds(names: Sequence[str], strata: Sequence[str], count: int, see
     return fold_of
 
 
-def _split_table(images: Sequence[LabelledImage], names: Sequence[str], parts: Sequence[str]) -> pa.Table:
+def _split_table(
+    images: Sequence[LabelledImage], names: Sequence[str], parts: Sequence[str], needed: Collection[str] = PARTS
+) -> pa.Table:
     ordered = sorted(zip([image.image_id for image in images], names, parts))
     table = SPLIT.rows([{"image_id": image, "group": group, "split": part} for image, group, part in ordered])
     for part in PARTS:
-        if part not in parts:
+        if part in needed and part not in parts:
             raise DataError(f"the split leaves no row for {part}; more patients with labels are needed")
     return table

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from rajobs.learning.comparison import Comparison, FigureByMetric, MemberFigures, RaterFacts, SeededFacts
 from rajobs.learning.judging.coverage import Coverage
+from rajobs.learning.judging.readers.scores import ReaderScores
 from rajobs.learning.judging.reliability import KindAgreement, TotalAgreement
 from rajobs.learning.judging.review import ReviewFacts
 from rajobs.learning.judging.trial_facts import TrialFacts
@@ -22,8 +23,10 @@ from rajobs.reports.answers import TargetAnswers, answer_probability, target_ans
 from rajobs.reports.comparisons import baseline_sections, member_sections, reader_sections
 from rajobs.reports.evaluation.classes import class_table
 from rajobs.reports.evaluation.end_to_end import EndToEndFacts, end_to_end_sections
+from rajobs.reports.evaluation.history import history_parts
 from rajobs.reports.evaluation.members import network_sections
 from rajobs.reports.evaluation.printed import printed_sections, rater_sections, seeded_sections
+from rajobs.reports.evaluation.reader_scores import reader_score_sections
 from rajobs.reports.evaluation.review import review_sections
 from rajobs.reports.page import (
     Cell,
@@ -49,6 +52,7 @@ from rajobs.reports.uncertainty import uncertainty_sections
 from rajobs.reports.wording import format_interval, format_list, format_percent, humanize, short_id
 
 MOST_WRONG = 12
+MODEL_COLUMNS = ("model", "recipe", "networks", "mode", "seed", "budget")
 PARTS = (
     ("train", "for learning"),
     ("validation", "for choosing models and thresholds"),
@@ -99,6 +103,7 @@ class EvaluationFacts:
     agreement: tuple[TotalAgreement, ...] = ()
     review: ReviewFacts | None = None  # of studies whose scores add up to totals
     end_to_end: EndToEndFacts | None = None
+    reader_scores: ReaderScores | None = None  # of studies whose paper counts groups of sites
     readers: tuple[Comparison, ...] = ()
     trial: TrialFacts = field(default_factory=TrialFacts)
     baseline: tuple[Comparison, ...] = ()
@@ -142,6 +147,7 @@ def evaluation_page(
         _summary(study, facts, answered),
         *(_target_section(study, facts, each, predictions, drawn) for each in answered),
         *reliability_sections(facts.kinds, facts.agreement, drawn),
+        *reader_score_sections(study, facts.reader_scores, drawn),
         *uncertainty_sections(facts.sets, facts.totals),
         *trial_sections(facts.trial, drawn),
         *review_sections(facts.review, drawn),
@@ -357,30 +363,17 @@ def _data_and_models(
     if facts.models:
         parts.append(
             PageTable(
-                columns=("model", "recipe", "networks", "mode", "seed", "budget"),
-                rows=tuple(_model_row(study, model) for model in facts.models),
+                columns=MODEL_COLUMNS,
+                rows=tuple(model_row(study, model) for model in facts.models),
                 caption="Models that answered",
             )
         )
-    if history is not None and history.num_rows:
-        image = draw.losses(_curves(history), humanize(study.headline.split(".")[1]))
-        drawn["history.png"] = image
-        caption = "Loss during training, and the headline metric on the validation part."
-        parts.append(Figures(figures=(Figure(png=image, caption=caption, wide=True),)))
+    parts += history_parts(study, history, drawn)
     return Section(title="Data and models", parts=tuple(parts))
 
 
-def _model_row(study: Study, model: ModelFacts) -> tuple[Cell, ...]:
+def model_row(study: Study, model: ModelFacts) -> tuple[Cell, ...]:
+    """A row under MODEL_COLUMNS."""
     same = [name for name, recipe in study.recipes.items() if to_dict(recipe) == to_dict(model.recipe)]
     networks = ", ".join(f"{member.name} ({member.architecture})" for member in model.recipe.members)
     return (model.hash, same[0] if same else "a file", networks, model.mode, model.seed, f"{model.budget:g}")
-
-
-def _curves(history: pa.Table) -> dict[str, dict[str, list[float | None]]]:
-    """A history table's columns by member, in the order of epochs."""
-    curves: dict[str, dict[str, list[float | None]]] = {}
-    for row in history.sort_by([("member", "ascending"), ("epoch", "ascending")]).to_pylist():
-        columns = curves.setdefault(row["member"], {"loss": [], "validation_loss": [], "metric": []})
-        for name, values in columns.items():
-            values.append(row[name])
-    return curves

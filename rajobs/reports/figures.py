@@ -194,22 +194,36 @@ def risk_coverage(curves: Mapping[str, tuple[Reals, Reals]], error: float, best:
     return to_png(figure)
 
 
-def losses(curves: Mapping[str, Mapping[str, Sequence[float | None]]], metric: str) -> bytes:
-    """Curves of each member by epoch: `loss` and `validation_loss` on the left, `metric` on the right."""
-    figure = Figure(figsize=(9.2, 3.8), dpi=150, layout="constrained", facecolor="white")
-    left, right = (style_axes(figure.add_subplot(1, 2, column)) for column in (1, 2))
-    for number, (member, columns) in enumerate(curves.items()):
-        colour = COLOURS[number % len(COLOURS)]
-        _draw_curve(left, columns["loss"], f"{member}, training", colour, "--")
-        _draw_curve(left, columns["validation_loss"], f"{member}, validation", colour, "-")
-        _draw_curve(right, columns["metric"], member, colour, "-")
-    for axes, name in ((left, "loss"), (right, metric)):
+def learning_curves(curves: Mapping[str, Mapping[str, Sequence[float | None]]], metric: str) -> bytes:
+    """Curves of each member by epoch: `loss` and `accuracy` in training (dashed) and validation, and `metric`.
+
+    A panel that no member has values for is left out, and so is that of a metric which the accuracy's shows already.
+    """
+    panels = {"loss": "loss", "accuracy": "share right", "metric": metric}
+    if metric.lower() == "accuracy" and _has_values(curves, "validation_accuracy"):
+        del panels["metric"]
+    panels = {name: title for name, title in panels.items() if name == "loss" or _has_values(curves, name)}
+    figure = Figure(figsize=(4.6 * len(panels), 3.8), dpi=150, layout="constrained", facecolor="white")
+    for column, (name, title) in enumerate(panels.items(), 1):
+        axes = style_axes(figure.add_subplot(1, len(panels), column))
+        for number, (member, columns) in enumerate(curves.items()):
+            colour, of_validation = COLOURS[number % len(COLOURS)], columns.get(f"validation_{name}", ())
+            if name == "metric":
+                _draw_curve(axes, columns[name], member, colour, "-")
+            else:
+                _draw_curve(axes, columns.get(name, ()), f"{member}, training", colour, "--")
+                _draw_curve(axes, of_validation, f"{member}, validation", colour, "-")
         axes.set_xlabel("epoch", color=INK)
-        axes.set_ylabel(name, color=INK)
+        axes.set_ylabel(title, color=INK)
         axes.xaxis.set_major_locator(whole_number_ticks())
+        if name != "loss":
+            axes.set_ylim(top=max(1.0, axes.get_ylim()[1]))
         add_legend(axes)
-    right.set_ylim(top=max(1.0, right.get_ylim()[1]))
     return to_png(figure)
+
+
+def _has_values(curves: Mapping[str, Mapping[str, Sequence[float | None]]], name: str) -> bool:
+    return any(value is not None for columns in curves.values() for value in columns.get(name, ()))
 
 
 def _draw_curve(axes: Axes, values: Sequence[float | None], label: str, colour: str, dash: str) -> None:
@@ -298,4 +312,25 @@ def spread(groups: Mapping[str, Sequence[float]], x: str) -> bytes:
     axes.set_ylim(len(groups) - 0.4, -0.6)
     axes.spines["left"].set_visible(False)
     axes.set_xlabel(x, color=INK)
+    return to_png(figure)
+
+
+def intervals(values: Mapping[str, Mapping[str, float]], leads: Mapping[str, Mapping[str, float]], x: str) -> bytes:
+    """Figures (value, low, high) by name as dots with their intervals, and paired differences around a line at 0."""
+    panels = [(values, x), *([(leads, "paired difference")] if leads else [])]
+    figure = Figure(
+        figsize=(4.6 * len(panels), 1.2 + 0.42 * max(len(values), len(leads), 1)), dpi=150, layout="constrained",
+        facecolor="white",
+    )  # fmt: skip
+    for column, (several, title) in enumerate(panels, 1):
+        axes = style_axes(figure.add_subplot(1, len(panels), column))
+        if column > 1:
+            axes.axvline(0, color=SOFT, linewidth=1.0, linestyle="--")
+        for at, of in enumerate(several.values()):
+            colour = COLOURS[(at + column - 1) % len(COLOURS)]
+            axes.plot([of["low"], of["high"]], [at, at], color=colour, linewidth=1.8)
+            axes.plot([of["value"]], [at], "o", color=colour, markersize=6)
+        axes.set_yticks(range(len(several)), list(several))
+        axes.set_ylim(len(several) - 0.5, -0.5)
+        axes.set_xlabel(title, color=INK)
     return to_png(figure)

@@ -6,6 +6,7 @@ from rajobs.learning.points import Points
 from rajobs.learning.recipe import Augment, Member, Recipe, Training
 from rajobs.learning.study import Printed, Study, View
 from rajobs.records.anatomy import FINGER_JOINTS, HAND_SITES
+from rajobs.records.splits import PrintedPatients
 
 DEFAULT = Recipe(
     members=(Member(name="joints", architecture="landmarks", settings={"width": 12}, targets=("joints",)),),
@@ -20,17 +21,25 @@ DEFAULT = Recipe(
     ),
 )
 
-PUBLISHED = Recipe(  # as in 004, learnt from clips of the ten finger joints and their mirror images
-    members=(Member(name="joints", architecture="haar", targets=("joints",), sees=FINGER_JOINTS, fit="cascade"),),
+# As in 004: it looks at the film itself and has learnt from clips of the ten finger joints and their mirror images. The
+# clips had 40 to 80 pixels; drawn films of 768 pixels have joints of that size.
+PUBLISHED = Recipe(
+    view={"frame": "film", "size": 768},
+    members=(
+        Member(
+            name="joints", architecture="haar", targets=("joints",), sees=FINGER_JOINTS, fit="cascade",
+            settings={"least": 40 / 768, "most": 80 / 768},
+        ),
+    ),
     training=Training(epochs=14, augment=Augment(shift=0.04, zoom=0.1, flip_horizontal=True)),
-)
+)  # fmt: skip
 
 STUDY = Study(
     name="joint_detection",
     paper="004",
     question="Where are the joints of this hand?",
     rows=EXTREMITIES,
-    view=View(draw=upright, version=3, reads="pixels", settings={"size": 512}, place=upright_place),
+    view=View(draw=upright, version=3, reads="pixels", settings={"size": 512, "frame": "hand"}, place=upright_place),
     points=Points(name="joints", point_names=tuple((None, site.name) for site in HAND_SITES)),
     headline="joints.accuracy",
     metrics=(),
@@ -41,4 +50,7 @@ STUDY = Study(
         Printed(what="of the thumbs' IP joints", value=0.867),
         Printed(what="of MCP joints", value=0.94),
     ),
+    # The cascade learnt from all 186 films (1,860 clips and their mirror images) that the scores were learnt and
+    # chosen by. The test patients are those of svdh_scoring where the same films have labels of both studies.
+    printed_split=PrintedPatients(train=93, validation=0, test=15, images=2),
 )

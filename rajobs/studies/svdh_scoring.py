@@ -5,7 +5,7 @@ from rajobs.imaging.views import boxed
 from rajobs.learning.recipe import Augment, Member, Recipe, Training
 from rajobs.learning.study import AnswerColumns, Printed, ScoreStep, Study, View
 from rajobs.learning.targets import NO, YES, Nominal, scores
-from rajobs.records.anatomy import JOINT_KINDS
+from rajobs.records.anatomy import FINGER_JOINTS, JOINT_KINDS
 from rajobs.records.splits import PrintedPatients
 
 VIEW = {"size": 96, "margin": 0.1, "upright": True, "mirror": True, "levels": "own"}
@@ -42,7 +42,8 @@ DRAWN = Recipe(
 
 # 004's two networks: the one for erosion has batch norm, and each was stopped at its lowest validation loss. Channels,
 # learning rate and weight decay are not printed. In a small cohort a batch of 512 is the whole training part.
-_FLIPS = Augment(rotate=10, flip_horizontal=True)
+# Every clip is there six times, in training and in validation: 8,760 clips of 146 films, 2,400 of 40.
+_SIX_COPIES = Augment(rotate=10, flip_horizontal=True, fixed=True)
 PUBLISHED = Recipe(
     view={"size": 48, "margin": 0.0, "upright": False, "mirror": False, "levels": "film"},
     members=(
@@ -50,7 +51,7 @@ PUBLISHED = Recipe(
             name="jsn", architecture="conv2", targets=("jsn",), ordered=False,
             training=Training(
                 epochs=40, batch_size=512, optimiser="adam", learning_rate=1e-3, weight_decay=0.0, schedule="constant",
-                copies=6, augment=_FLIPS,
+                augment=_SIX_COPIES,
             ),
         ),
         Member(
@@ -58,10 +59,11 @@ PUBLISHED = Recipe(
             groups=tuple((str(score),) for score in range(6)),  # the paper has no feet, whose scores go up to 10
             training=Training(
                 epochs=110, batch_size=512, optimiser="adam", learning_rate=1e-3, weight_decay=0.0, schedule="constant",
-                copies=6, augment=_FLIPS,
+                augment=_SIX_COPIES,
             ),
         ),
     ),
+    sites=FINGER_JOINTS,
     calibrate=False,
 )  # fmt: skip
 
@@ -101,4 +103,5 @@ STUDY = Study(
     # 216 films of single hands, two per patient: 146 for training, 40 for validation, 30 for the test.
     printed_split=PrintedPatients(train=73, validation=20, test=15, images=2),
     kinds=JOINT_KINDS,
+    printed_kinds={"PIP": "PIP and IP", "IP": "PIP and IP", "MCP": "MCP"},
 )  # fmt: skip

@@ -68,7 +68,7 @@ def test_a_hand_at_a_film_s_edge_is_as_bright_with_any_offset_of_the_stored_valu
         "window_width": 4095.0,
     }  # fmt: skip
     row = Row(image_id="i", at=0, side="R", box=(-40.0, 10.0, 60.0, 110.0), angle=10.0)
-    drawn = upright(show(record, "pixels"), row, size=64)
+    drawn = upright(show(record, "pixels"), row, size=64, frame="hand")
     assert drawn.std() > 60 and (drawn[:, :12] == 0).mean() > 0.9, "beyond the film it is as dark as the darkest pixel"
     own = boxed(show(record, "pixels"), row, size=64, margin=0.0, upright=True, mirror=False, levels="own")
     assert own.std() > 40 and (own[:, :12] == 0).mean() > 0.9
@@ -81,7 +81,8 @@ def test_a_film_with_a_high_offset_keeps_its_contrast_despite_padding_of_0(padde
     film[:, :padded], high[:, :padded] = 0, 0
     row = Row(image_id="i", at=0, side="R", box=(-10.0, 10.0, 90.0, 110.0), angle=0.0)
     plain, stored = (
-        upright(ViewInput(pixels=to_bytes(f, None), deep=from_zero(f)), row, size=64) for f in (film, high)
+        upright(ViewInput(pixels=to_bytes(f, None), deep=from_zero(f)), row, size=64, frame="hand")
+        for f in (film, high)
     )
     assert np.abs(plain.astype(int) - stored).max() <= 4 and plain.std() > 60
 

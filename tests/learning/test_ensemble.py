@@ -139,7 +139,10 @@ def test_a_network_that_starts_from_weights_is_not_started_at_random(dataset: Da
 
 
 def test_the_headline_is_scored_for_a_member_that_answers_its_target(study: Study) -> None:
-    assert headline_score(study, (Nominal(name="other", classes=("a", "b")),)) is None
+    own = headline_score(study, (Nominal(name="other", classes=("a", "b")),))
+    assert own is not None, "without the headline's target, its metric of the network's own"
+    assert own({"other": np.eye(2)}, {"other": np.array([0, 0])}) == 0.5
+    assert headline_score(study, ()) is None
     score = headline_score(study, study.targets)
     assert score is not None
     p = {"half": np.eye(3)}

@@ -138,16 +138,22 @@ def test_points_follow_their_image() -> None:
 
 
 @pytest.mark.parametrize("side", ["L", "R"])
-@pytest.mark.parametrize("angle", [0.0, 33.0, 180.0, 265.0])
-def test_a_hand_s_view_shows_a_place_where_it_says_so_and_there_is_a_way_back(side: str, angle: float) -> None:
+@pytest.mark.parametrize(("frame", "angle"), [*(("hand", a) for a in (0.0, 33.0, 180.0, 265.0)), ("film", 33.0)])
+def test_a_hand_s_view_shows_a_place_where_it_says_so_and_there_is_a_way_back(
+    side: str, frame: str, angle: float
+) -> None:
     film = (4000 * dot(700.0, 450.0, (1200, 1600), 12.0)).astype(np.uint16)
-    row = Row(image_id="a", at=0, side=side, box=(300.0, 200.0, 1100.0, 1000.0), angle=angle)
-    shown = upright(ViewInput(pixels=(film >> 4).astype(np.uint8), deep=film), row, size=256)
-    to_view = upright_place(row, film.shape, size=256)
+    row = Row(image_id="a", at=0, side=side, box=(300.0, 200.0, 1100.0, 1000.0), angle=angle, alone=True)
+    shown = upright(ViewInput(pixels=(film >> 4).astype(np.uint8), deep=film), row, size=256, frame=frame)
+    to_view = upright_place(row, film.shape, size=256, frame=frame)
     point = points_in_view(((None, "MCP3"),), row, [Position(site="MCP3", side=side, x=700, y=450)], to_view)[0]
     x, y = middle(shown)
     assert np.abs(point - [(x + 0.5) / 256, (y + 0.5) / 256]).max() < 0.004
     assert np.allclose(move_points(point[None].astype(float), invert(to_view)), [[700, 450]], atol=0.01)
+    corner = move_points(np.array([[0.0, 199.5]]), to_view)[0]
+    assert (np.allclose(corner, [0 if side == "R" else 1, 0.25], atol=0.001)) == (frame == "film"), "all of the film"
+    two = upright_place(replace(row, alone=False), film.shape, size=256, frame=frame)
+    assert np.array_equal(two, upright_place(row, film.shape, size=256, frame="hand")), "one of two hands is cut out"
 
 
 @pytest.mark.parametrize("shape", [(300, 200), (180, 400)])

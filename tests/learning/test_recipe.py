@@ -46,6 +46,10 @@ def test_a_recipe_survives_plain_data_and_toml() -> None:
         ('combine = "first_yes"\nmembers = [{ name = "n", architecture = "a" }]', "first_yes needs two groups"),
         ('members = [{ name = "n", architecture = "a", copies = { b = 1.5 } }]', "copies.b must be a whole number"),
         ("heavy = yes", "the recipe is not TOML"),
+        (
+            'sites = ["MCP22"]\nmembers = [{ name = "n", architecture = "a" }]',
+            "unknown site 'MCP22'; did you mean MCP2",
+        ),
         ("[training]\nlearning_rate = nan", "learning_rate must lie between 1e-12 and 100, not be nan"),
         ("[training]\nlearning_rate = inf", "learning_rate must lie between 1e-12 and 100, not be inf"),
         ("[training]\nweight_decay = -0.1", "weight_decay must lie between 0 and 10, not be -0.1"),

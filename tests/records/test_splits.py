@@ -145,7 +145,7 @@ def test_a_paper_s_patients_are_whole_and_have_equally_many_films() -> None:
     assert set(films.values()) == {2} and len({patient for patient, _ in films}) == len(films) == 11
     assert Counter(part for _, part in films) == {"train": 6, "validation": 2, "test": 3}
     assert set(split.column("group").to_pylist()) == {patient for patient, _ in films}
-    with pytest.raises(DataError, match="needs 108 patients with 2 labelled images each, there are 12"):
+    with pytest.raises(DataError, match="needs 108 patients with 2 labelled films of a single hand each, there are 12"):
         published_split(images, PrintedPatients(train=73, validation=20, test=15, images=2), 0)
 
 

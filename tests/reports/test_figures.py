@@ -38,7 +38,7 @@ def test_axes_of_a_sweep_are_placed_by_kind() -> None:
 
 @pytest.mark.parametrize("curves", [{}, {"m": {"loss": [1.0], "validation_loss": [None], "metric": [None]}}])
 def test_loss_curves_of_nothing_or_one_epoch_are_drawn(curves: dict[str, dict[str, list[float | None]]]) -> None:
-    assert figures.losses(curves, "accuracy").startswith(b"\x89PNG")
+    assert figures.learning_curves(curves, "accuracy").startswith(b"\x89PNG")
 
 
 def test_a_curve_with_epochs_that_were_not_validated_is_one_line_with_points() -> None:

@@ -12,10 +12,11 @@ import pyarrow as pa
 from rajobs import studies
 from rajobs.imaging.hand_geometry import JOINT_SIDE, Position, Positions, middle_finger_length, split_into_hands
 from rajobs.imaging.rows import COLUMNS, FILMS, LabelPlace
-from rajobs.jobs.evaluate.models import Bundle, predict
+from rajobs.jobs.evaluate.models import Bundle, common_sites, predict
 from rajobs.jobs.score.steps import ScoreSteps
 from rajobs.jobs.train.dataset import LabelledData
-from rajobs.jobs.train.places import Finders, name_sides, place_all
+from rajobs.jobs.train.places import Finders, name_sides, name_sides_of_readers, place_all
+from rajobs.jobs.train.row_facts import add_row_facts
 from rajobs.jobs.train.splits import split_key
 from rajobs.learning.bundle_description import read_description
 from rajobs.learning.study import Study
@@ -56,7 +57,11 @@ def answer_end_to_end(
         name: film for name, film in _films(source.store).items() if every_row or part_of.get(name) == "test"
     }  # fmt: skip
     shown = _sites_shown()
-    judged = {name: _judged(source, name, films) for name in source.labels}
+    sites = common_sites(bundles)
+    judged = {
+        name: {place: value for place, value in _judged(source, name, films).items() if not sites or place[2] in sites}
+        for name in (target.name for target in source.study.targets)  # of those that the models answer
+    }
     inside = {
         name: {place: value for place, value in values.items() if place[2] is None or place[2] in shown}
         for name, values in judged.items()
@@ -65,11 +70,13 @@ def answer_end_to_end(
     placing, located = place_all(source.store, finders, looked_at, address)
     seen = {image: places for image, places in located.items() if places}
     placed = replace(
-        source, positions=seen, finders=placing, labels={name: name_sides(of, seen) for name, of in inside.items()}
-    )
+        source, positions=seen, finders=placing, labels={name: name_sides(of, seen) for name, of in inside.items()},
+        readings=name_sides_of_readers(source.readings, source.study.name, seen),
+    )  # fmt: skip
     answers = predict(bundles, placed, split, mode, address).table if seen else PREDICTIONS.rows([])
+    rows = END_TO_END.rows(list(_rows(placed, _placed_by_labels(source.positions), answers, films)))
     return EndToEndAnswers(
-        table=END_TO_END.rows(list(_rows(placed, _placed_by_labels(source.positions), answers, films))),
+        table=add_row_facts(placed, rows, END_TO_END),
         finders=placing,
         beyond=sum(len(judged[name]) - len(inside[name]) for name in judged),
         taught=len(looked_at & _learnt_films(source, placing)),

@@ -14,8 +14,18 @@ from rajobs.imaging.coding import preview
 from rajobs.imaging.rows import CLINIC_TABLE, Row
 from rajobs.jobs import console
 from rajobs.jobs.builtin import NAME
+from rajobs.jobs.evaluate.apart import CLEAN, ApartRequest, evaluate_apart
 from rajobs.jobs.evaluate.end_to_end import answer_end_to_end, check_end_to_end
-from rajobs.jobs.evaluate.models import Bundle, ModelAnswers, choose_fair, predict, read_bundles, why_all_rows
+from rajobs.jobs.evaluate.models import (
+    PAGE,
+    Bundle,
+    ModelAnswers,
+    choose_fair,
+    model_facts,
+    predict,
+    read_bundles,
+    why_all_rows,
+)
 from rajobs.jobs.evaluate.predictions import figures_of, read_user_predictions
 from rajobs.jobs.evaluate.published import raters, seeded
 from rajobs.jobs.train.dataset import LabelledData, count_by_placing, open_placed_data, read_clinic_visits
@@ -29,6 +39,7 @@ from rajobs.learning.judging.coverage import set_coverage, total_coverage
 from rajobs.learning.judging.end_to_end import end_to_end_figures, end_to_end_totals, placed_shares
 from rajobs.learning.judging.evaluation import member_figures
 from rajobs.learning.judging.predictions import with_printed_classes
+from rajobs.learning.judging.readers.scores import judge_readers
 from rajobs.learning.judging.reliability import kind_agreement, total_agreement
 from rajobs.learning.judging.review import choose_scale, judge_review
 from rajobs.learning.judging.trial_facts import judge_for_trials
@@ -48,9 +59,8 @@ from rajobs.records.tables.parquet_parts import list_parts, read_file, to_parque
 from rajobs.records.tables.schemas import END_TO_END, HISTORY, PREDICTIONS, SPLIT
 from rajobs.reports.answers import target_answers
 from rajobs.reports.evaluation.end_to_end import EndToEndFacts
-from rajobs.reports.evaluation_page import EvaluationFacts, ModelFacts, evaluation_page, wrong_answers
+from rajobs.reports.evaluation_page import EvaluationFacts, evaluation_page, wrong_answers
 
-PAGE = "report.html"
 PICTURE_SIZE = 256  # pixels of a visit's picture on the page
 
 
@@ -65,6 +75,7 @@ class EvaluateRequest:
     mode: str = "clean"
     predictions: str | None = None
     end_to_end: bool = False  # whether models place the joints, too
+    apart: bool = False  # whether each model answers alone, of either mode
     review_error: float | None = None  # of a score, in the hands that nobody reviews
     finders: str = NAME
     ray: str | None = None
@@ -80,6 +91,11 @@ def evaluate(request: EvaluateRequest) -> str:
     _check(request, study)
     if not study.targets:
         study = study.for_recipe(study.recipe("default"))
+    if request.apart:
+        return evaluate_apart(ApartRequest(
+            study=study, data=request.data, models=request.models, out=request.out, finders=request.finders,
+            ray=request.ray, take_over=request.take_over,
+        ))  # fmt: skip
     source = open_placed_data(request.data, study, request.finders, request.ray, request.mode)
     bundles = [] if request.predictions else read_bundles(request.models, study)
     if request.predictions or any(bundle.key == source.key for bundle in bundles):
@@ -101,11 +117,7 @@ def evaluate(request: EvaluateRequest) -> str:
     calibration = _calibration(request, study, bundles, brought)
     with lease.hold(store, "evaluate", take_over=request.take_over) as fence:
         claim(store, "evaluate", identity)
-        table = brought
-        members: tuple[MemberFigures, ...] = ()
-        if table is None:
-            answers = predict(bundles, source, split, request.mode, request.ray)
-            table, members = add_row_facts(source, answers.table), tuple(_members(bundles, answers))
+        table, members = (brought, ()) if brought is not None else _ask(request, bundles, source, split)
         if request.mode == "published":
             table, study = with_printed_classes(study, table), study.with_printed_classes()
             source = replace(source, study=study)
@@ -130,6 +142,12 @@ def evaluate(request: EvaluateRequest) -> str:
 
 def _check(request: EvaluateRequest, study: Study) -> None:
     check_mode(request.mode)
+    others = request.mode != CLEAN or request.end_to_end or request.predictions or request.review_error is not None
+    if request.apart and others:
+        raise UsageError(
+            "--apart judges each model at MODELS alone, those of both modes: leave --mode, --end-to-end, --predictions "
+            "and --review-error out"
+        )
     if request.end_to_end:
         check_end_to_end(study, request.predictions)
     if request.review_error is not None and not study.summed:
@@ -182,13 +200,14 @@ def _facts(
         mode=request.mode,
         budget=min((bundle.description.origin.budget for bundle in bundles), default=1.0),
         rows={**rows, **Counter(table.column("split").to_pylist())},
-        models=tuple(_model_facts(bundle) for bundle in bundles),
+        models=tuple(model_facts(bundle) for bundle in bundles),
         figures=figures_of(study, test, calibration.thresholds),
         sets=tuple(set_coverage(study, test, calibration)),
         totals=tuple(total_coverage(test, calibration)),
         kinds=tuple(kind_agreement(study, test)),
         agreement=tuple(total_agreement(test)),
         rules=tuple(rule.sentence for rule in study.rules) if ruled else (),
+        reader_scores=judge_readers(study, test),
         readers=tuple(compare_readers(study, test)),
         raters=raters(source, split) if published else (),
         seeded=seeded(study, source, split, test) if published else None,
@@ -218,16 +237,17 @@ def _end_to_end(
         figures=tuple(end_to_end_figures(source.study, test, answers.table)),
         totals=tuple(end_to_end_totals(test, answers.table)),
         review=judge_review(source.study, answers.table, calibration.review, request.review_error),
+        reader_scores=judge_readers(source.study, answers.table),
         beyond=answers.beyond, taught=answers.taught,
     )  # fmt: skip
 
 
-def _model_facts(bundle: Bundle) -> ModelFacts:
-    origin = bundle.description.origin
-    return ModelFacts(
-        hash=bundle.description.hash, recipe=origin.recipe, mode=origin.mode, seed=origin.seed, budget=origin.budget,
-        best=bundle.description.best, validation=bundle.description.validation,
-    )  # fmt: skip
+def _ask(
+    request: EvaluateRequest, bundles: Sequence[Bundle], source: LabelledData, split: pa.Table
+) -> tuple[pa.Table, tuple[MemberFigures, ...]]:
+    """The models' answers together, and the figures of each network alone."""
+    answers = predict(bundles, source, split, request.mode, request.ray)
+    return add_row_facts(source, answers.table), tuple(_members(bundles, answers))
 
 
 def _members(bundles: Sequence[Bundle], answers: ModelAnswers) -> Iterator[MemberFigures]:
@@ -258,6 +278,7 @@ def _metrics(facts: EvaluationFacts) -> dict[str, Any]:
         **({"seeded": facts.seeded.to_dict()} if facts.seeded else {}),
         "agreement": [each.to_dict() for each in facts.agreement],
         **facts.trial.to_dict(),
+        **({"reader_scores": facts.reader_scores.to_dict()} if facts.reader_scores else {}),
         "readers": [comparison.to_dict() for comparison in facts.readers],
         "baseline": [comparison.to_dict() for comparison in facts.baseline],
         **({"end_to_end": facts.end_to_end.to_dict()} if facts.end_to_end else {}),

@@ -17,10 +17,14 @@ from rajobs.learning.judging.predictions import predictions_table, vote
 from rajobs.learning.study import Rule, Study
 from rajobs.learning.targets import MISSING
 from rajobs.learning.voting import apply_rule
+from rajobs.records.anatomy import SITES
 from rajobs.records.errors import StoreError, UsageError
 from rajobs.records.store import Store, open_store
 from rajobs.records.tables.parquet_parts import list_parts, read_part
-from rajobs.records.tables.schemas import IMAGES
+from rajobs.records.tables.schemas import IMAGES, SPLIT
+from rajobs.reports.evaluation_page import ModelFacts
+
+PAGE = "report.html"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +59,15 @@ def read_bundles(models: str, study: Study) -> list[Bundle]:
     if not bundles:
         raise StoreError(f"{models} holds no model of {study.name}; run `rajobs train {study.name}` first")
     return bundles
+
+
+def model_facts(bundle: Bundle) -> ModelFacts:
+    """What a page says of the model."""
+    origin = bundle.description.origin
+    return ModelFacts(
+        hash=bundle.description.hash, recipe=origin.recipe, mode=origin.mode, seed=origin.seed, budget=origin.budget,
+        best=bundle.description.best,
+    )  # fmt: skip
 
 
 def choose_fair(
@@ -101,17 +114,28 @@ class ModelAnswers:
     evaluations: tuple[Evaluation, ...]  # one per bundle
 
 
+def common_sites(bundles: Sequence[Bundle]) -> tuple[str, ...]:
+    """The sites that all bundles are judged by; empty: all sites."""
+    named = [set(sites) for bundle in bundles if (sites := bundle.description.origin.recipe.sites)]
+    common = set.intersection(*named) if named else set()
+    if named and not common:
+        raise UsageError("the models' recipes name no site in common: judge them one at a time")
+    return tuple(site for site in SITES if site in common)
+
+
 def predict(
     bundles: Sequence[Bundle], source: LabelledData, split: pa.Table, mode: str, address: str | None
 ) -> ModelAnswers:
     """All bundles' answers to the rows that judge."""
     evaluations: list[Evaluation] = []
+    sites = common_sites(bundles)
     for bundle in bundles:
-        recipe = bundle.description.origin.recipe
+        recipe = replace(bundle.description.origin.recipe, sites=sites)
         arrays = prepare(source, recipe.view, address)
-        dataset = build_dataset(source, arrays, split, recipe)
         if bundle.key != source.key:  # it has no test part in these data, so all rows judge
-            dataset = replace(dataset, parts=np.full(len(arrays), "test"))
+            images = dict.fromkeys(arrays.rows.column("image_id").to_pylist())
+            split = SPLIT.rows([{"image_id": name, "group": name, "split": "test"} for name in images])
+        dataset = build_dataset(source, arrays, split, recipe)
         with console.step(f"asking {bundle.description.hash}"):
             model = Model.load(bundle.store, bundle.folder, source.study)
             evaluations.append(evaluate_model(model, dataset, "test"))

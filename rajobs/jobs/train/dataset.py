@@ -272,13 +272,16 @@ def _draw_on_cluster(source: LabelledData, settings: Settings, keys: Sequence[st
 def build_dataset(
     source: LabelledData, arrays: prepared.Prepared, split: pa.Table, recipe: Recipe, budget: float = 1.0
 ) -> Dataset:
-    """Arrays, labels and parts of the split, one entry per row."""
+    """Arrays, labels and parts of the split, one entry per row; other sites than the recipe's have no part."""
     study, rows = source.study, arrays.rows.select(["image_id", "side", "site"]).to_pylist()
     places = [study.rows.label_place(row["image_id"], row["side"], row["site"]) for row in rows]
     split_rows = {row["image_id"]: row for row in split.to_pylist()}
     outside = {"split": "", "group": ""}
     shares = {target: _by_row(source, of_target, places) for target, of_target in source.shares.items()}
-    in_split = [split_rows.get(row["image_id"], outside) for row in rows]
+    in_split = [
+        outside if recipe.sites and row["site"] not in recipe.sites else split_rows.get(row["image_id"], outside)
+        for row in rows
+    ]
     shows_points = any(member_points(study, member) for member in recipe.members)
     return Dataset(
         study=study,

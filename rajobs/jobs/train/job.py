@@ -109,7 +109,7 @@ def _train(
     )  # fmt: skip
     with cluster.connected(request.ray) if request.workers > 1 else nullcontext():
         together = partial(run_workers, resources_on_cluster(request.workers)) if request.workers > 1 else None
-        watch = partial(_progress, fence, folds[0].study.headline, request.workers)
+        watch = partial(_progress, fence, folds[0].study, request.workers)
         return train_recipe(plan, folds, starts, watch, together=together, calibrated=origin.recipe.calibrate)
 
 
@@ -125,13 +125,14 @@ def _count_placed(source: LabelledData, rows: pa.Table) -> dict[str, int]:
 
 @contextmanager
 def _progress(
-    fence: Fence, headline: str, workers: int, task: NetworkTask, resumed: int
+    fence: Fence, study: Study, workers: int, task: NetworkTask, resumed: int
 ) -> Iterator[Callable[[Epoch], None]]:
     """A progress bar over a network's epochs."""
     if resumed:
         console.line(f"{task.name}: resumes after epoch {resumed}")
     unit = "stages" if task.own_member.fit == "cascade" else "epochs"
     crew = f" on {workers} workers" if workers > 1 else ""
+    headline = study.headline_of(task.own_member.targets)
     with console.Progress(f"{unit} of {task.name}{crew}", task.epochs) as progress:
 
         def on_epoch(epoch: Epoch) -> None:
@@ -145,7 +146,7 @@ def _progress(
 def _suggest_folds(dataset: Dataset, recipe: Recipe) -> None:
     """Where few patients validate, say how all of them can."""
     few = len(dataset.groups_of("validation"))
-    if not recipe.folds and few < FEW:
+    if not recipe.folds and 0 < few < FEW:
         console.line(f"{few} patients validate: few to choose by. A recipe with folds = 5 gives every patient a turn")
 
 

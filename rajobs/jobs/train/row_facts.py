@@ -10,9 +10,10 @@ from rajobs.jobs.train.dataset import LabelledData, read_clinic_visits
 from rajobs.records.label_consensus import readers
 from rajobs.records.tables.parquet_parts import list_parts, read_part
 from rajobs.records.tables.schemas import IMAGES, PREDICTIONS, ROW_FACTS
+from rajobs.records.tables.table_schema import TableSchema
 
 
-def add_row_facts(source: LabelledData, predictions: pa.Table) -> pa.Table:
+def add_row_facts(source: LabelledData, predictions: pa.Table, schema: TableSchema = PREDICTIONS) -> pa.Table:
     """The predictions with the columns that the data fill; those that a user's own table fills stay."""
     rows: list[dict[str, Any]] = predictions.to_pylist()
     facts = _facts_of_images(source, predictions.column("image_id").unique())
@@ -24,7 +25,7 @@ def add_row_facts(source: LabelledData, predictions: pa.Table) -> pa.Table:
         if by_reader:
             known |= {"readers": list(by_reader), "readings": list(by_reader.values())}
         row |= {name: value for name, value in known.items() if row[name] is None}
-    return PREDICTIONS.rows(rows)
+    return schema.rows(rows)
 
 
 def _facts_of_images(source: LabelledData, images: pa.Array) -> dict[str, dict[str, Any]]:

@@ -8,9 +8,11 @@ import numpy as np
 import pyarrow as pa
 
 from rajobs.imaging.clinic_visits import VISIT_COLUMNS, Visit
+from rajobs.imaging.hand_geometry import Position
 from rajobs.imaging.rows import CLINIC_TABLE
 from rajobs.jobs import console
 from rajobs.jobs.train.dataset import LabelledData, read_clinic_visits
+from rajobs.records.anatomy import SITES
 from rajobs.records.errors import DataError, NotThereYet
 from rajobs.records.splits import (
     LabelledImage,
@@ -103,7 +105,15 @@ def _make_split(source: LabelledData, mode: str) -> pa.Table:
     merged = [replace(item, stratum=study.merged_classes.get(item.stratum, item.stratum)) for item in items]
     if study.rows.table == CLINIC_TABLE and study.printed_split is not None:
         return _published_split_of_visits(read_clinic_visits(source.store, VISIT_COLUMNS), merged, study.printed_split)
+    if isinstance(study.printed_split, PrintedPatients) and not _parts_chosen_by_user(source):
+        merged = [item for item in merged if _shows_one_hand(source.positions.get(item.image_id, ()))]
     return published_split(merged, study.printed_split, SPLIT_SEED)
+
+
+def _shows_one_hand(places: Sequence[Position]) -> bool:
+    """Whether these are the joints of a single hand; a picture of one joint alone is no film of a hand."""
+    hands = {(place.side, SITES[place.site].part) for place in places if not place.crop}
+    return len(hands) == 1 and hands.pop()[1] == "hand"
 
 
 def patients_and_sources(store: Store) -> Iterator[tuple[str, str, str | None]]:

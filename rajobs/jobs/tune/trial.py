@@ -70,7 +70,7 @@ def _train_and_evaluate(trial: TrialConfig) -> None:
     folds = fold_datasets(dataset, recipe.folds)
     check_rows_to_learn_from(folds, recipe)
     together = partial(run_workers, trial.resources) if trial.resources.workers > 1 else None
-    reporter = EpochReporter()
+    reporter = EpochReporter(dataset.study.headline.partition(".")[0])
     trained = train_recipe(trial.plan, folds, {}, reporter.watch, together=together, checkpoints=False)
     model = Model(
         study=dataset.study, recipe=recipe, shape=dataset.arrays.shape, hash="", trained=trained.networks,
@@ -88,18 +88,19 @@ def _train_and_evaluate(trial: TrialConfig) -> None:
 
 
 class EpochReporter:
-    """Reports every epoch of the trial's networks, numbered through."""
+    """Reports every epoch of the trial's networks, numbered through; only those that answer `target` have a score."""
 
-    def __init__(self) -> None:
-        self.epochs = 0
+    def __init__(self, target: str) -> None:
+        self.epochs, self.target = 0, target
 
     @contextmanager
     def watch(self, task: NetworkTask, resumed: int) -> Iterator[Callable[[Epoch], None]]:
-        before = self.epochs
+        before, targets = self.epochs, task.own_member.targets
+        answers = not targets or self.target in targets
 
         def on_epoch(epoch: Epoch) -> None:
             self.epochs = before + epoch.epoch
-            score = math.nan if epoch.metric is None else epoch.metric
+            score = epoch.metric if answers and epoch.metric is not None else math.nan
             _report(TrialReport(epoch=self.epochs, score=score, loss=epoch.loss))
 
         yield on_epoch
@@ -115,14 +116,15 @@ def _what_is_read(trial: TrialConfig) -> str:
         "mode": trial.place.mode,
         "budget": trial.place.budget,
     }
-    return json.dumps({**place, "study": trial.study, "view": recipe["view"], "members": members})
+    rows = {name: recipe[name] for name in ("view", "sites")}
+    return json.dumps({**place, **rows, "study": trial.study, "members": members})
 
 
 @lru_cache(maxsize=1)  # a process runs one trial after another: what they share is read once
 def _dataset(what: str) -> Dataset:
     content = json.loads(what)
     members = tuple(Member(**{**member, "targets": tuple(member["targets"])}) for member in content["members"])
-    recipe = Recipe(view=content["view"], members=members)
+    recipe = Recipe(view=content["view"], members=members, sites=tuple(content["sites"]))
     study = studies.find(content["study"]).for_recipe(recipe)
     source = open_labelled_data(content["data"], study, content["finders"], content["mode"])
     split, _ = frozen_split(source, content["mode"])

@@ -1,7 +1,7 @@
 """A boosted cascade that shows where things are: its file in OpenCV's format, and what it finds in an image.
 
 <cascade>  as opencv_traincascade 3.4 writes it; cv2.CascadeClassifier loads the file
-<layout>   mean position of each point, in shares of the side, and the number of the point that it swings about
+<layout>   usual position of each point, in shares of the side, and the number of the point that it swings about
 """
 
 from collections.abc import Sequence

@@ -11,7 +11,7 @@ from rajobs.learning.cascade.boosting import Stage, grow_stage
 from rajobs.learning.cascade.clips import Boxes, Hands, cut_patches, jitter_boxes
 from rajobs.learning.cascade.detector import Cascade, equalise
 from rajobs.learning.cascade.haar import Haar, Patches, Windows, every_feature, read_windows
-from rajobs.learning.cascade.joint_naming import Layout
+from rajobs.learning.cascade.joint_naming import Layout, usual_shape
 from rajobs.learning.points import UNKNOWN, Points
 from rajobs.learning.recipe import Member, Training
 from rajobs.learning.training.loop import OnEpoch, TrainingRun
@@ -27,7 +27,7 @@ def fit_cascade(fit: TrainingRun, member: Member, on_epoch: OnEpoch) -> tuple[Ca
     settings, training, seed, state = Haar(**member.settings), fit.training, fit.seed, TrainingState()
     hands = _select_hands(fit, member)
     joints = _cut_joints(hands, settings, training, np.random.default_rng([seed, 0]))
-    all_features, layout = every_feature(settings.window), _mean_layout(hands)
+    all_features, layout = every_feature(settings.window), _usual_layout(hands)
     stages: list[Stage] = []
     for number in range(1, training.epochs + 1):
         rng = np.random.default_rng([seed, number])
@@ -75,9 +75,11 @@ def _select_hands(fit: TrainingRun, member: Member) -> Hands:
     )  # fmt: skip
 
 
-def _mean_layout(hands: Hands) -> Layout:
+def _usual_layout(hands: Hands) -> Layout:
+    points = hands.points[:, hands.sought]
+    whole = points[np.isfinite(points).all(axis=(1, 2))]
     places = np.full(hands.points.shape[1:], np.nan)
-    places[hands.sought] = np.nanmean(hands.points[:, hands.sought], axis=0)
+    places[hands.sought] = usual_shape(whole) if len(whole) else np.nanmedian(points, axis=0)
     return Layout.from_places(hands.point_names, places)
 
 

@@ -6,27 +6,29 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from rajobs.imaging.hand_geometry import BONES
+from rajobs.imaging.hand_geometry import BONES, JOINT_SIDE
 from rajobs.learning.points import WIDTH, PointNames
 
 Coordinates = NDArray[np.float64]
 Values = NDArray[np.float64]
 Numbers = NDArray[np.int64]
 
-_TURNS = np.deg2rad((-20, -10, 0, 10, 20))  # poses of a hand that are tried
-_SIZES = (0.85, 1.0, 1.15)
-_SHIFTS = np.arange(-2, 3) * 0.8 * WIDTH
+_ROUNDS = 4  # of laying hands upon their mean
+_TURNS = np.deg2rad(np.arange(-40, 41, 10))  # poses of a hand that are tried
+_SIZES = (0.65, 0.8, 1.0, 1.2)
+_ANCHORS = 16  # the surest detections, on each of which each place that does not swing is laid in turn
+_SHIFT = 6.0  # of a joint's width: how far a hand may lie from where it usually does
 _SWINGS = np.deg2rad((-30, -15, 0, 15, 30))  # of a finger about its inner joint
 _SWING_WEIGHTS = np.exp(-0.5 * (_SWINGS / np.deg2rad(25)) ** 2)
-_SPREAD = 0.6 * WIDTH  # standard deviation of a joint around its place in a pose
-_REACH = 1.2 * WIDTH  # a detection farther away belongs to another joint
+_SPREAD = 0.6  # of a joint's width: standard deviation of a joint around its place in a pose
+_REACH = 1.2  # of a joint's width: a detection farther away belongs to another joint
 _CLOSE_POSES = 20  # the best poses, which are then aligned with the detections
 _LEAST_FIT = 0.55  # of a perfect fit: drawn feet, whose joints are detected too, fit less well, and hands better
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """Mean place of each point in an image, in shares of the side, and the point that it swings about."""
+    """The usual place of each point in an image, in shares of the side, and the point that it swings about."""
 
     places: Coordinates  # not a number for a point that the cascade does not look for
     about: Numbers  # its own number for a point that does not swing
@@ -42,6 +44,30 @@ class Layout:
                     about[at] = inner
         return cls(places=places, about=about)
 
+    @property
+    def width(self) -> float:
+        """A joint's width, by the bones of the fingers as in the joints' boxes."""
+        bones = np.linalg.norm(self.places - self.places[self.about], axis=1)
+        bones = bones[np.isfinite(bones) & (bones > 0)]
+        return float(np.median(bones)) * JOINT_SIDE / 2 if len(bones) else WIDTH
+
+
+def usual_shape(hands: Coordinates) -> Coordinates:
+    """The mean of hands (hands x points x 2) laid upon one another, at their usual size, angle and place.
+
+    Procrustes, with points as complex numbers: a product turns and resizes. Without it turned hands would cancel out.
+    """
+    points = hands[..., 0] + 1j * hands[..., 1]
+    middles = points.mean(axis=1, keepdims=True)
+    points = points - middles
+    shape = points[0]
+    for _ in range(_ROUNDS):
+        onto = (points.conj() * shape).sum(axis=1) / (np.abs(points) ** 2).sum(axis=1)
+        shape = (onto[:, None] * points).mean(axis=0)
+    turn = (onto.conj() / np.abs(onto)).mean()
+    usual = shape * np.median(1 / np.abs(onto)) * turn / np.abs(turn)
+    return np.column_stack([usual.real + np.median(middles.real), usual.imag + np.median(middles.imag)])
+
 
 def name_detections(layout: Layout, detections: Coordinates, confidence: Values) -> Values:
     """Column, row and confidence of each point: those of its detection, or its expected place with confidence 0.
@@ -54,26 +80,33 @@ def name_detections(layout: Layout, detections: Coordinates, confidence: Values)
     if not len(detections):
         return points
     inner = np.searchsorted(sought, layout.about[sought])
-    poses = _make_poses(layout.places[sought])
-    pose_scores = _measure_fits(poses, inner, detections, confidence).max(axis=2).sum(axis=1)
+    places, scaled = layout.places[sought] / layout.width, detections / layout.width
+    poses = _make_poses(places, inner, scaled[np.argsort(-confidence, kind="stable")[:_ANCHORS]])
+    pose_scores = _measure_fits(poses, inner, scaled, confidence).max(axis=2).sum(axis=1)
     close = poses[np.argsort(-pose_scores, kind="stable")[:_CLOSE_POSES]]
-    poses = np.stack([_align_pose(pose, inner, detections, confidence) for pose in close])
-    matches = [_match_detections(fits) for fits in _measure_fits(poses, inner, detections, confidence)]
+    poses = np.stack([_align_pose(pose, inner, scaled, confidence) for pose in close])
+    matches = [_match_detections(fits) for fits in _measure_fits(poses, inner, scaled, confidence)]
     best = int(np.argmax([score for _, score in matches]))
     if matches[best][1] < _LEAST_FIT * len(sought):
         return points
-    for point, place, which in zip(sought, poses[best], matches[best][0]):
+    for point, place, which in zip(sought, poses[best] * layout.width, matches[best][0]):
         points[point] = (*place, 0.0) if which < 0 else (*detections[which], confidence[which])
     return points
 
 
-def _make_poses(places: Coordinates) -> Coordinates:
-    """The places turned, resized and shifted in all combinations: poses x places x 2."""
+def _make_poses(places: Coordinates, inner: Numbers, anchors: Coordinates) -> Coordinates:
+    """The places turned, resized and shifted in all combinations: poses x places x 2, all in widths of a joint.
+
+    A shift lays one of the places that do not swing on an anchor; the usual place itself is a pose, too.
+    """
     middle = places.mean(axis=0)
-    return np.stack([
-        (places - middle) * size @ _rotation(turn).T + middle + (x, y)
-        for turn, size, x, y in product(_TURNS, _SIZES, _SHIFTS, _SHIFTS)
-    ])  # fmt: skip
+    forms = [(places - middle) * size @ _rotation(turn).T + middle for turn, size in product(_TURNS, _SIZES)]
+    firm = np.flatnonzero(inner == np.arange(len(inner)))
+    poses = [*forms]
+    for form in forms:
+        shifts = (anchors[:, None] - form[firm]).reshape(-1, 2)
+        poses += [form + shift for shift in shifts[np.abs(shifts).max(axis=1) <= _SHIFT]]
+    return np.stack(poses)
 
 
 def _rotation(angle: float) -> Values:
@@ -81,7 +114,10 @@ def _rotation(angle: float) -> Values:
 
 
 def _measure_fits(poses: Coordinates, inner: Numbers, detections: Coordinates, confidence: Values) -> Values:
-    """How well each detection fits each place of each pose at the best swing: poses x places x detections."""
+    """How well each detection fits each place of each pose at the best swing: poses x places x detections.
+
+    Poses and detections are in widths of a joint.
+    """
     best = np.zeros((*poses.shape[:2], len(detections)))
     about = poses[:, inner]
     for angle, weight in zip(_SWINGS, _SWING_WEIGHTS):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -91,11 +92,13 @@ def figures_of_pairs(
     figures: dict[str, Figure] = {}
     for name, statistic in statistics.items():
         low, high = student_interval(lambda rows, rule=statistic: rule(pairs[rows]), patients)  # type: ignore[misc]
-        figures[name] = {"value": statistic(pairs), "low": low, "high": high}
+        most = 1.0 if name in CORRELATIONS else inf
+        figures[name] = {"value": statistic(pairs), "low": max(low, -most), "high": min(high, most)}
     return figures
 
 
-def _pearson(pairs: Reals) -> float:
+def pearson_of_pairs(pairs: Reals) -> float:
+    """Pearson's correlation of the two columns."""
     return pearson(pairs[:, 0].tolist(), pairs[:, 1].tolist())
 
 
@@ -103,10 +106,11 @@ def _difference(end: str) -> Statistic:
     return lambda pairs: float(getattr(limits_of_agreement(pairs[:, 0] - pairs[:, 1]), end))
 
 
+CORRELATIONS = ("icc_agreement", "icc_consistency", "pearson")
 TOTAL_STATISTICS: Mapping[str, Statistic] = {
     "icc_agreement": icc_agreement,
     "icc_consistency": icc_consistency,
-    "pearson": _pearson,
+    "pearson": pearson_of_pairs,
     "mean_difference": _difference("mean"),
     "low_limit": _difference("low"),
     "high_limit": _difference("high"),

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from rajobs.learning.judging.calibration import Calibration
 from rajobs.learning.judging.progression import Progression, patients_changes
-from rajobs.learning.judging.reader_totals import HandReading, Totals, compare_totals, hand_readings
+from rajobs.learning.judging.readers.totals import HandReading, Totals, compare_totals, hand_readings
 from rajobs.learning.judging.repeats import DetectableChanges, judge_detectable
 from rajobs.learning.judging.strata import Strata, judge_strata
 from rajobs.learning.study import Study

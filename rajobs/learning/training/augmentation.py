@@ -41,8 +41,7 @@ def augment(images: Tensor, settings: Augment, generator: torch.Generator) -> tu
         dim=1,
     )
     if _moves_images(settings):
-        grid = F.affine_grid(matrix.to(images.dtype), list(images.shape), align_corners=False)
-        images = F.grid_sample(images, grid, padding_mode="zeros", align_corners=False)
+        images = move(images, matrix)
     return _shade(images, settings, draw, generator), matrix
 
 
@@ -59,6 +58,12 @@ def change_copies(
 def mix_seed(*numbers: int) -> int:
     """A seed that differs for different numbers."""
     return random.Random(str(numbers)).getrandbits(63)
+
+
+def move(images: Tensor, maps: Tensor) -> Tensor:
+    """Images, each moved by its map as `augment` gives it; what comes in from beyond the edge is black."""
+    grid = F.affine_grid(maps.to(images), list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, padding_mode="zeros", align_corners=False)
 
 
 def _moves_images(settings: Augment) -> bool:

@@ -21,8 +21,8 @@ from rajobs.learning.points import Points, PointsOutput
 from rajobs.learning.recipe import Training
 from rajobs.learning.samples.prepared import Prepared
 from rajobs.learning.targets import MISSING, Target
-from rajobs.learning.training.augmentation import augment, change_copies, mix_seed
-from rajobs.learning.training.state import Epoch, TrainingState
+from rajobs.learning.training.augmentation import augment, change_copies, mix_seed, move
+from rajobs.learning.training.state import UNCHECKED, Checked, Epoch, TrainingState
 from rajobs.records.errors import DataError
 
 _ROWS_TIMED = 4  # to estimate the time of a run
@@ -45,6 +45,7 @@ class Samples:
     kinds: Numbers  # of the rows, for networks with a head per kind
     shares: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)  # of readers by class, where some differ
     copy: Numbers | None = None  # of kept copies: the number of each row's copy, from 0, which is the row itself
+    maps: NDArray[np.float32] | None = None  # of fixed copies: how each row is moved
 
     def __len__(self) -> int:
         return len(self.at)
@@ -58,6 +59,7 @@ class Samples:
             kinds=self.kinds[chosen],
             shares={name: of_target[chosen] for name, of_target in self.shares.items()},
             copy=None if self.copy is None else self.copy[chosen],
+            maps=None if self.maps is None else self.maps[chosen],
         )
 
     def taught(self, target: str) -> NDArray[Any]:
@@ -80,6 +82,7 @@ class TrainingRun:
     validation: Samples | None
     seed: int
     score: Score | None = None
+    watched: Target | None = None  # whose share of right answers is kept of every epoch
     device: str = "cpu"
     rank: int = 0
     world: int = 1
@@ -103,8 +106,8 @@ class TrainingRun:
                 break
             with torch.random.fork_rng(devices=[], enabled=True):
                 torch.manual_seed(mix_seed(self.seed, number, self.rank))
-                loss = self._train_epoch(network, optimiser, number, weights, state)
-            self._record_epoch(state, network, optimiser, loss, weights)
+                learnt = self._train_epoch(network, optimiser, number, weights, state)
+            self._record_epoch(state, network, optimiser, learnt, weights)
             if not on_epoch(state.history[-1], state):
                 break
         return state
@@ -131,9 +134,10 @@ class TrainingRun:
 
     def _train_epoch(
         self, network: nn.Module, optimiser: torch.optim.Optimizer, number: int, weights: Weights, state: TrainingState
-    ) -> float:
+    ) -> tuple[float, float | None]:
+        """The epoch's mean loss, and the share of right answers among the rows as they were shown."""
         network.train()
-        total = torch.zeros((), device=self.device)
+        total = torch.zeros(3, device=self.device)  # losses, right answers and answers
         batches = list(self._batches(number))
         for step, at in enumerate(batches):
             progress = (number - 1 + step / len(batches)) / self.training.epochs
@@ -149,20 +153,35 @@ class TrainingRun:
             if self.train.copy is None:
                 images, maps = augment(images, self.training.augment, generator)
             with mixed_precision(self.device):
-                loss = self._loss(network(images, self._kinds(self.train, at)), self.train, at, weights, maps)
+                outputs = network(images, self._kinds(self.train, at))
+                loss = self._loss(outputs, self.train, at, weights, maps)
             loss = loss * (len(at) * self.world / self._batch)  # the mean over workers does not weight their shares
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
-            total += loss.detach()
+            total[0] += loss.detach() / self.world
+            total[1:] += self._count_right(outputs, self.train, at)
             steps = (number - 1) * len(batches) + step + 1
             if self.training.validate_every and steps % self.training.validate_every == 0:
                 state.checked = self._check(state, network, number, weights)
                 network.train()
         if self.world > 1:
             settle_norms(_unwrap(network), self.world)
-            dist.all_reduce(total.div_(self.world))
-        return float(total) / len(batches)
+            dist.all_reduce(total)
+        losses, right, answers = total.tolist()
+        return losses / len(batches), right / answers if answers else None
+
+    @torch.no_grad()
+    def _count_right(self, outputs: Outputs, samples: Samples, at: Numbers) -> Tensor:
+        """How many of these rows' labels of the watched target are answered right, and how many there are."""
+        if self.watched is None:
+            return torch.zeros(2, device=self.device)
+        truth, output = torch.from_numpy(samples.truth[self.watched.name][at]), outputs[self.watched.name]
+        assert isinstance(output, Tensor), self.watched.name
+        p = self.watched.p(output.float())
+        answer = (p.cumsum(dim=1) < 0.5).sum(dim=1) if self.watched.ordered else p.argmax(dim=1)  # as `predicted`
+        labelled = (truth != MISSING).to(self.device)
+        return torch.stack([(labelled & (answer == truth.to(self.device))).sum(), labelled.sum()])
 
     def _batches(self, number: int) -> Iterator[Numbers]:
         """This worker's share of the epoch's batches, shuffled; a last batch that is not full is left out."""
@@ -183,6 +202,8 @@ class TrainingRun:
     def _images(self, samples: Samples, at: Numbers) -> Tensor:
         images = torch.from_numpy(samples.arrays.take(samples.at[at])).to(self.device)
         images = images.to(torch.float32).div_(255)
+        if samples.maps is not None:
+            images = move(images, torch.from_numpy(samples.maps[at]))
         if samples.copy is not None:
             images = change_copies(images, self.training.augment, self.seed, samples.at[at], samples.copy[at])
         return images.contiguous(memory_format=torch.channels_last) if self.device != "cpu" else images
@@ -223,37 +244,42 @@ class TrainingRun:
         return torch.tensor(weights, dtype=torch.float32, device=self.device)
 
     def _record_epoch(
-        self, state: TrainingState, network: nn.Module, optimiser: torch.optim.Optimizer, loss: float, weights: Weights
-    ) -> None:
+        self, state: TrainingState, network: nn.Module, optimiser: torch.optim.Optimizer,
+        learnt: tuple[float, float | None], weights: Weights,
+    ) -> None:  # fmt: skip
         """Add the epoch to the history, with its last validation; validated here unless every so many steps are."""
-        number = len(state.history) + 1
+        number, (loss, accuracy) = len(state.history) + 1, learnt
         if not self.training.validate_every or number == self.training.epochs:
             state.checked = self._check(state, network, number, weights, loss)
-        validation_loss, metric = state.checked
-        state.checked = (None, None)
+        validation_loss, metric, validation_accuracy = state.checked
+        state.checked = UNCHECKED
         state.weights, state.optimiser = _copy_weights(network), optimiser.state_dict()
         if not state.best or self.training.keep == "last":  # as long as no loss is a number, the first epoch's
             state.best, state.best_epoch = state.weights, number
         rate = float(optimiser.param_groups[0]["lr"])
         state.history.append(
-            Epoch(epoch=number, loss=loss, validation_loss=validation_loss, metric=metric, learning_rate=rate)
-        )
+            Epoch(
+                epoch=number, loss=loss, validation_loss=validation_loss, metric=metric, learning_rate=rate,
+                accuracy=accuracy, validation_accuracy=validation_accuracy,
+            )
+        )  # fmt: skip
 
     def _check(
         self, state: TrainingState, network: nn.Module, number: int, weights: Weights, loss: float = math.inf
-    ) -> tuple[float | None, float | None]:
-        """Loss and metric on the validation part; the weights are kept if their loss is the lowest (never NaN)."""
-        validation_loss, metric = None, None
+    ) -> Checked:
+        """What the validation part says; the weights are kept if their loss is the lowest (never NaN)."""
+        checked = UNCHECKED
         if self.validation is not None and len(self.validation):
-            validation_loss, metric = self._validate(network, self.validation, weights)
-        watched = loss if validation_loss is None else validation_loss
+            checked = self._validate(network, self.validation, weights)
+        watched = loss if checked[0] is None else checked[0]
         if watched < state.best_loss:
             state.best, state.best_loss, state.best_epoch = _copy_weights(network), watched, number
-        return validation_loss, metric
+        return checked
 
-    def _validate(self, network: nn.Module, samples: Samples, weights: Weights) -> tuple[float, float | None]:
+    def _validate(self, network: nn.Module, samples: Samples, weights: Weights) -> Checked:
+        """Loss, headline metric and share of right answers."""
         if self.score is None:
-            return self._mean_loss(network, samples, weights), None
+            return self._mean_loss(network, samples, weights), None, None
         logits = self._gather_logits(network, samples)
         loss = float(self._loss(logits, samples, np.arange(len(samples)), weights))
         p = {
@@ -261,7 +287,8 @@ class TrainingRun:
             for target in self.targets
             if not isinstance(target, Points)
         }
-        return loss, self.score(p, samples.truth)
+        right, answers = self._count_right(logits, samples, np.arange(len(samples))).tolist()
+        return loss, self.score(p, samples.truth), right / answers if answers else None
 
     def _mean_loss(self, network: nn.Module, samples: Samples, weights: Weights) -> float:
         """The loss without keeping all outputs, since those of points are large; each worker computes its share."""

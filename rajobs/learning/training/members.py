@@ -16,6 +16,7 @@ from rajobs.learning.samples.dataset import Dataset
 from rajobs.learning.samples.prepared import Prepared
 from rajobs.learning.study import Study
 from rajobs.learning.targets import MISSING, Target, encode_shares, predicted
+from rajobs.learning.training.fixed_copies import with_fixed_copies
 from rajobs.learning.training.kept_copies import copy_rows
 from rajobs.learning.training.loop import Numbers, OnEpoch, Samples, TrainingRun, pick_device
 from rajobs.learning.training.state import Epoch, TrainingState
@@ -102,6 +103,8 @@ def build_run(dataset: Dataset, recipe: Recipe, member: Member, seed: int, worke
         train = train.take(np.sort(order[: max(1, round(len(train) * dataset.budget))]))
     if recipe.drawn:
         train = _add_drawn_rows(dataset, recipe, member, train)
+    if training.augment.fixed:
+        train, validation, training = _fix_copies(dataset.study, member, train, validation, training)
     training, train, validation = copy_rows(dataset, member, training, train, validation, seed)
     points, targets = member_points(dataset.study, member), member_targets(dataset.study, member)
     return TrainingRun(
@@ -109,7 +112,20 @@ def build_run(dataset: Dataset, recipe: Recipe, member: Member, seed: int, worke
         validation=validation, seed=seed, device=pick_device(), rank=worker.rank, world=worker.world,
         # All outputs of points would fill the memory, so such a member's best epoch is chosen by its loss.
         score=headline_score(dataset.study, targets) if points is None else None,
+        watched=_headline_target(dataset.study, targets) if points is None else None,
     )  # fmt: skip
+
+
+def _fix_copies(
+    study: Study, member: Member, train: Samples, validation: Samples, training: Training
+) -> tuple[Samples, Samples, Training]:
+    """The rows in all their fixed copies, and the training settings without what the copies do already."""
+    if member_points(study, member) is not None:
+        raise BadRecipe(f"member {member.name} shows points: augment.fixed is for networks that answer alone")
+    augment = training.augment
+    drawn = replace(augment, fixed=False, rotate=0.0, flip_horizontal=False)
+    train, validation = with_fixed_copies(train, augment), with_fixed_copies(validation, augment)
+    return train, validation, replace(training, augment=drawn)
 
 
 def scale_epochs(training: Training, budget: float) -> Training:
@@ -152,14 +168,20 @@ def _add_drawn_rows(dataset: Dataset, recipe: Recipe, member: Member, train: Sam
     )  # fmt: skip
 
 
+def _headline_target(study: Study, targets: Sequence[Target]) -> Target | None:
+    """The target by which a network that answers these is followed: the headline's, else its first one."""
+    name, _, _ = study.headline_of([target.name for target in targets]).partition(".")
+    return next((target for target in targets if target.name == name), None)
+
+
 def headline_score(
     study: Study, targets: Sequence[Target]
 ) -> Callable[[Mapping[str, Probabilities], Mapping[str, Numbers]], float] | None:
-    """The study's headline metric as a function of answers; None if `targets` lacks its target."""
-    name, _, metric = study.headline.partition(".")
-    headline = next((target for target in targets if target.name == name), None)
+    """The headline metric as a function of answers; None without a target."""
+    headline = _headline_target(study, targets)
     if headline is None:
         return None
+    name, metric = headline.name, study.headline.partition(".")[2]
 
     def score(p: Mapping[str, Probabilities], truth: Mapping[str, Numbers]) -> float:
         labelled = truth[name] != MISSING

@@ -8,6 +8,11 @@ from typing import Any
 import safetensors.torch
 from torch import Tensor
 
+Checked = tuple[float | None, float | None, float | None]
+"""What a validation gave: the loss, the headline metric and the share of right answers."""
+
+UNCHECKED: Checked = (None, None, None)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Epoch:
@@ -18,6 +23,8 @@ class Epoch:
     validation_loss: float | None
     metric: float | None
     learning_rate: float
+    accuracy: float | None = None  # share of right answers to the training rows as they were shown
+    validation_accuracy: float | None = None
 
 
 @dataclass(kw_only=True)
@@ -30,7 +37,7 @@ class TrainingState:
     best_loss: float = math.inf
     best_epoch: int = 0
     history: list[Epoch] = field(default_factory=list)
-    checked: tuple[float | None, float | None] = (None, None)  # loss and metric of the epoch's last validation so far
+    checked: Checked = UNCHECKED  # the epoch's last validation so far
 
 
 def save_state(state: TrainingState) -> bytes:

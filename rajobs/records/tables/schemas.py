@@ -382,17 +382,17 @@ SPLIT = TableSchema(
 )
 
 HISTORY = TableSchema(
-    name="history",
-    key=("member", "epoch"),
-    columns=(
+    name="history", key=("member", "epoch"), columns=(
         _column("member", TEXT, "network", required=True),
         _column("epoch", WHOLE, "from 1", required=True),
         _column("loss", REAL, "mean training loss", required=True),
         _column("validation_loss", REAL, "mean loss on the validation part"),
-        _column("metric", REAL, "the study's headline metric on the validation part"),
+        _column("metric", REAL, "the study's headline metric on the validation part; of another target if it must be"),
         _column("learning_rate", REAL, "at the end of the epoch", required=True),
+        replace(_column("accuracy", REAL, "share of right answers to training rows as they were shown"), later=True),
+        replace(_column("validation_accuracy", REAL, "share of right answers on the validation part"), later=True),
     ),
-)
+)  # fmt: skip
 
 TABLES = {table.name: table for table in (
     IMAGES, LABELS, CLINIC, REJECTS, IGNORED, OBJECT_PLACES, CROSSWALK, READERS, NOTES, FILMS, EXTREMITIES, JOINTS,

@@ -6,9 +6,11 @@ from math import isnan
 from typing import Any
 
 from rajobs.learning.judging.end_to_end import ALL, EndToEndFigure, PlacedShare
+from rajobs.learning.judging.readers.scores import ReaderScores
 from rajobs.learning.judging.review import ReviewFacts
 from rajobs.learning.study import Study
 from rajobs.records.tables.schemas import MEASURES
+from rajobs.reports.evaluation.reader_scores import reader_score_sections
 from rajobs.reports.evaluation.review import review_sections
 from rajobs.reports.page import Cell, Notice, PageTable, Part, Section, Text, format_cell
 from rajobs.reports.wording import format_count, format_figure, humanize
@@ -26,12 +28,14 @@ class EndToEndFacts:
     figures: tuple[EndToEndFigure, ...]
     totals: tuple[EndToEndFigure, ...]
     review: ReviewFacts | None = None  # of hands that models placed
+    reader_scores: ReaderScores | None = None  # of studies whose paper counts groups of sites
     beyond: int = 0  # labels at sites that no finder looks for
     taught: int = 0  # judged films that the finders have learnt from
 
     def to_dict(self) -> dict[str, Any]:
         parts = {name: [each.to_dict() for each in getattr(self, name)] for name in ("shares", "figures", "totals")}
-        more = {"review": self.review.to_dict()} if self.review else {}
+        several = {"review": self.review, "reader_scores": self.reader_scores}
+        more = {name: each.to_dict() for name, each in several.items() if each}
         return {**parts, **more, "beyond": self.beyond, "taught": self.taught}
 
     def summary(self, headline: str) -> dict[str, str]:
@@ -79,7 +83,11 @@ def end_to_end_sections(study: Study, facts: EndToEndFacts | None, drawn: dict[s
             f" {format_count(facts.beyond, 'label')} at sites that no finder looks for (those of feet) are left out."
         )
     section = Section(title="End to end", lead=lead, parts=tuple(parts))
-    return [section, *review_sections(facts.review, drawn, ", end to end")]
+    return [
+        section,
+        *reader_score_sections(study, facts.reader_scores, drawn, ", end to end"),
+        *review_sections(facts.review, drawn, ", end to end"),
+    ]
 
 
 def _share_table(shares: Sequence[PlacedShare], noun: str) -> PageTable:

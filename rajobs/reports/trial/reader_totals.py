@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rajobs.learning.judging.reader_totals import MEAN, MODEL, HandReading, Totals
+from rajobs.learning.judging.readers.totals import MEAN, MODEL, HandReading, Totals
 from rajobs.records.tables.schemas import MEASURES
 from rajobs.reports import figures as draw
 from rajobs.reports.page import Figure, Figures, PageTable, Part, Section

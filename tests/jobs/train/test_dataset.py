@@ -4,7 +4,8 @@ A message with the mend says what a frozen split does not follow of labels that 
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,17 @@ import numpy as np
 import pytest
 
 from rajobs import studies
-from rajobs.jobs.train.dataset import LabelledData, _points_in_views, open_labelled_data
+from rajobs.jobs.train.dataset import LabelledData, _points_in_views, build_dataset, open_labelled_data
 from rajobs.jobs.train.splits import frozen_split
+from rajobs.learning.ensemble import count_learned_rows
 from rajobs.learning.points import UNKNOWN
+from rajobs.learning.samples.prepared import Prepared
+from rajobs.records.errors import DataError
 from rajobs.records.manifest import to_json
-from rajobs.records.splits import PARTS, LabelledImage, clean_split
+from rajobs.records.splits import PARTS, LabelledImage, PrintedPatients, clean_split
 from rajobs.records.store import Store, open_store
 from rajobs.records.tables.parquet_parts import to_parquet
-from rajobs.records.tables.schemas import IMAGES, LABELS
+from rajobs.records.tables.schemas import IMAGES, LABELS, PREPARED
 
 STUDY = studies.find("hand_filter")
 FIRST = tuple(f"i{number}" for number in range(9))
@@ -138,6 +142,51 @@ def test_an_image_with_a_later_target_s_label_alone_takes_part(tmp_path: Path) -
     assert len(parts_of(ingested(tmp_path / "none", "ultrasound_grading", grey))) == 100, (
         "there are patients with labels"
     )
+
+
+def placed(name: str, *sides: str, sites: Sequence[str] = ("MCP2", "PIP2")) -> list[dict[str, Any]]:
+    """Labels that place joints of hands, and score them."""
+    places = [(axis, side, site) for axis in "xy" for side in sides for site in sites]
+    return [
+        *(label(name, axis, 9, study="joint_detection", side=side, site=site) for axis, side, site in places),
+        *(label(name, "jsn", 1, side=side, site=site) for _, side, site in places[: len(places) // 2]),
+    ]
+
+
+def test_films_of_a_single_hand_alone_count_for_004_s_split(tmp_path: Path) -> None:
+    single, both = [f"one{at}" for at in range(5)], [f"two{at}" for at in range(5)]
+    labels = [label for at, name in enumerate(single) for label in placed(name, "LR"[at % 2])]
+    labels += [label for name in both for label in placed(name, "L", "R")]
+    labels += placed("foot", "L", sites=("MTP1", "MTP2"))
+    source = ingested(tmp_path, "svdh_scoring", labels, "CR")
+    printed = PrintedPatients(train=2, validation=1, test=2, images=1)
+    source = replace(source, study=replace(source.study, printed_split=printed))
+    assert parts_of(source, "published").keys() == set(single)
+    source.store.delete("splits/svdh_scoring-published.parquet")
+    more = replace(source, study=replace(source.study, printed_split=replace(printed, train=3)))
+    with pytest.raises(DataError, match="6 patients with 1 labelled films of a single hand each, there are 5"):
+        parts_of(more, "published")
+    finder = replace(source, study=replace(source.study, printed_split=replace(printed, train=3, validation=0)))
+    assert Counter(parts_of(finder, "published").values()) == {"train": 3, "test": 2}, "a cascade validates nothing"
+
+
+def test_a_recipe_s_sites_alone_are_learnt_and_judged(tmp_path: Path) -> None:
+    sites = ("MCP2", "PIP2", "RC", "MCP1")
+    source = ingested(
+        tmp_path, "svdh_scoring", [x for at in range(9) for x in placed(f"f{at}", "L", sites=sites)], "CR"
+    )
+    split, _ = frozen_split(source, "clean")
+    rows = PREPARED.rows([
+        {"image_id": f"f{at}", "extremity": 0, "site": site, "side": "L", "patient": f"p f{at}"}
+        for at in range(9) for site in sites
+    ])  # fmt: skip
+    arrays = Prepared(rows=rows, arrays=(np.zeros((36, 8, 8), np.uint8),), starts=np.zeros(1, np.int64))
+    for name, left_out in (("default", set()), ("published", {"RC"})):
+        dataset = build_dataset(source, arrays, split, source.study.recipe(name))
+        used = np.array(rows.column("site").to_pylist())[dataset.parts != ""]
+        assert set(sites) - set(used.tolist()) == left_out
+        learned = count_learned_rows(dataset)["jsn"]
+        assert set(learned) == set(sites) - left_out, "score asks it about no other site"
 
 
 def test_a_film_whose_joints_are_scored_for_erosion_alone_takes_part(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from rajobs.learning.judging.reader_totals import MEAN, MODEL, compare_totals, hand_readings
+from rajobs.learning.judging.readers.totals import MEAN, MODEL, compare_totals, hand_readings
 from rajobs.records.statistics.agreement import icc_agreement
 from rajobs.records.tables.schemas import PREDICTIONS
 from rajobs.reports.trial.reader_totals import reader_total_sections

@@ -35,7 +35,7 @@ def test_settings_of_zero_change_nothing_and_equal_generators_give_equal_batches
     assert not torch.equal(augment(images, ALL, seeded(1)), augment(images, ALL, seeded(2)))
 
 
-@pytest.mark.parametrize("name", [f.name for f in fields(Augment)])
+@pytest.mark.parametrize("name", [f.name for f in fields(Augment) if f.name != "fixed"])
 def test_every_setting_changes_each_sample_by_its_own_draw(images: Tensor, name: str) -> None:
     changed = augment(images, Augment(**{name: getattr(ALL, name)}), seeded())
     distinct = {tuple(picture.flatten().round(decimals=4).tolist()) for picture in changed}
