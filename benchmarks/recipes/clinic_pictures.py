@@ -5,7 +5,7 @@
 
 pictures: milliseconds of one core's processor time per picture (the wall clock depends on what else runs).
 cohort: a clinic with missing findings; the default recipe in clean mode compared with the tabular model, the two
-ablations, the colour of missing findings, flipped ACPA, and the accuracy where the members differ.
+ablations, the colour of missing findings, another ACPA, and the accuracy where the members differ.
 filled: the same recipe's answers with ultrasound removed from the table, and with its squares filled by graded scans.
 sizes: the same recipe with larger pictures.
 published: 000's 249 patients with their variants, in published mode and the paper's protocol: five trials of two
@@ -33,14 +33,13 @@ import pyarrow.parquet as pq
 from default_recipes import fitted, ordered, show, use_own_key
 from drawn_patients import Values, counts, criteria, multiplied, tables
 from filled_squares import measure_filling
-from numpy.typing import NDArray
 from printed_numbers import PrintedNumbers
 
 from rajobs import studies
-from rajobs.imaging.clinical_picture import ITEMS, clinical, draw_findings, finding_value
+from rajobs.imaging.clinical_picture import clinical, draw_findings
 from rajobs.imaging.rows import Row
 from rajobs.jobs.ingest import job as ingest_job
-from rajobs.jobs.train.dataset import build_dataset, open_labelled_data, prepare, read_clinic_visits
+from rajobs.jobs.train.dataset import build_dataset, open_labelled_data, prepare
 from rajobs.jobs.train.splits import frozen_split
 from rajobs.learning.bundle import Model
 from rajobs.learning.bundle_description import find_bundles
@@ -183,7 +182,7 @@ def cohort(out: Path, patients: int, seed: int) -> None:
     own, green = answers(judged["default"]), answers(judged["green"])
     show("missing findings green like normal ones: balanced accuracy", metrics.figure(metrics.balanced_accuracy, green))
     show("a colour of their own: lead over green, paired", metrics.lead(metrics.balanced_accuracy, own, green))
-    flip_acpa(data, out / f"{STUDY}-cohort-default", "clean")
+    show_probes(judged["default"])
     compare_dissent(judged["default"])
 
 
@@ -209,33 +208,13 @@ def sizes(out: Path, patients: int, seed: int) -> None:
         show(f"{size} px: lead over the default's size, paired", lead)
 
 
-def flip_acpa(data: str, models: Path, mode: str) -> None:
-    """Print how the answers change when the square of ACPA is flipped."""
-    before, after = (evaluated(data, models, mode, acpa=how) for how in ("as_is", "flipped"))
-    first, second, truth = before.predicted[TARGET], after.predicted[TARGET], before.truth[TARGET]
-    up = (before.p[TARGET][:, 1] < after.p[TARGET][:, 1]) & (first == 0)
-    to_ra, to_none = ((truth == ra) & (first == ra) & (second == 1 - ra) for ra in (0, 1))
-    print(f"  ACPA flipped on each picture: {int((first != second).sum())} of {len(first)} answers change; "
-          f"{int(to_ra.sum())} of {int((truth == 0).sum())} without RA become RA, {int(to_none.sum())} of "
-          f"{int((truth == 1).sum())} with RA become none (000: several); the probability of RA rises for "
-          f"{int(up.sum())} of the {int((first == 0).sum())} negative answers")  # fmt: skip
-    low = negative(data, before)
-    turned, recognised = low & to_ra, low & (truth == 1) & (first == 1)
-    print(f"  with negative ACPA: {int(turned.sum())} of {int((low & (truth == 0)).sum())} without RA become RA (000: "
-          f"several); {int(recognised.sum())} of {int((low & (truth == 1)).sum())} with RA are recognised without the "
-          f"flip (000: it could)")  # fmt: skip
-
-
-def negative(data: str, seen: Evaluation) -> NDArray[np.bool_]:
-    """Whether each evaluated visit has a measured ACPA below its bound."""
-    source = open_labelled_data(data, seen.study)
-    acpa = {
-        visit.image_id: finding_value(visit.findings["acpa"]) for visit in read_clinic_visits(source.store, ("acpa",))
-    }
-    names = prepare(source, seen.study.recipe("default").view, None).rows.column("image_id").to_pylist()
-    (bound,) = ITEMS["acpa"].bounds
-    values = [acpa[names[at]] for at in seen.at.tolist()]
-    return np.array([value is not None and value < bound for value in values])
+def show_probes(judged: Path) -> None:
+    """Print how the answers change when the square of ACPA shows the other value."""
+    for probe in json.loads((judged / "metrics.json").read_text())["probes"]:
+        without, ill = probe["counts"]  # by true class, answer before and after
+        print(f"  {probe['probe']}: {without[0][1]} of {sum(map(sum, without))} without RA become RA, {ill[1][0]} of "
+              f"{sum(map(sum, ill))} with RA become none (000: several); {sum(ill[1])} with RA were recognised before "
+              f"(000: it could)")  # fmt: skip
 
 
 def compare_dissent(judged: Path) -> None:
@@ -289,7 +268,7 @@ def published(out: Path, seed: int, network: str, budget: float, paper: PrintedN
     for name in ("published", "published, clean"):
         chosen = metrics.figure(metrics.accuracy, answers(evaluations[name][1]))
         show(f"in place of AlexNet, {name}: accuracy of the chosen trial", chosen)
-    flip_acpa(data, out / f"{STUDY}-published-{network}-{budget:g}-published", "published")
+    show_probes(evaluations["published"][1])
 
 
 def best_trial(seen: Evaluation, seed: int, paper: PrintedNumbers) -> None:

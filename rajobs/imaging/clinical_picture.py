@@ -25,8 +25,10 @@ from rajobs.records.tables.schemas import FINDINGS
 
 WIDTH, HEIGHT = 871, 494
 SHOWS = ("all", "cruciforms", "squares")
-ACPA = ("as_is", "flipped")
+ACPA = ("as_is", "positive", "negative")
 MISSING = ("own", "green")
+LAYOUTS = ("hands", "table")
+COLOURS = ("steps", "scale")
 
 Colour = tuple[int, int, int]
 GREEN, YELLOW, ORANGE, RED = (0, 176, 80), (255, 255, 0), (255, 128, 0), (255, 0, 0)
@@ -42,6 +44,16 @@ class Scale:
 
     def colour_of(self, value: float) -> Colour:
         return self.colours[sum(value >= bound for bound in self.bounds)]
+
+    def colour_between(self, value: float) -> Colour:
+        """A colour that follows the value: each colour at its bound, mixed in between.
+
+        The harmless one lies as far below the first bound as the second lies above it, and not below zero.
+        """
+        below = self.bounds[1] - self.bounds[0] if len(self.bounds) > 1 else self.bounds[0]
+        points = (max(self.bounds[0] - below, 0.0), *self.bounds)
+        red, green, blue = (round(float(np.interp(value, points, channel))) for channel in zip(*self.colours))
+        return red, green, blue
 
 
 ITEMS: Mapping[str, Scale] = {
@@ -98,37 +110,67 @@ def _lay_out_blocks() -> dict[str, tuple[int, int, int]]:
     return blocks
 
 
+TABLE_CELL, TABLE_PITCH, TABLE_SQUARE, TABLE_GAP = 27, 57, 54, 36  # of the other layout, in pixels
+
+
+def _lay_out_table() -> dict[str, tuple[int, int, int]]:
+    """A table: the squares in a row, then for each hand a column per joint and a row per finding."""
+    names, blocks = list(_joint_cells()), {}
+    for at, name in enumerate(ITEMS):
+        blocks[name] = (EDGE + at * (TABLE_PITCH + 2), TOP, TABLE_SQUARE)
+    for hand, side in enumerate(SIDES):
+        top = TOP + TABLE_SQUARE + TABLE_GAP + hand * (len(FINDINGS) * (TABLE_CELL + 5) + TABLE_GAP)
+        for column, joint in enumerate(names):
+            for row, finding in enumerate(FINDINGS):
+                left = EDGE + column * (TABLE_PITCH - 2)
+                blocks[f"{side}_{joint}_{finding}"] = (left, top + row * (TABLE_CELL + 5), TABLE_CELL)
+    return blocks
+
+
 BLOCKS: Mapping[str, tuple[int, int, int]] = _lay_out_blocks()
+TABLE_BLOCKS: Mapping[str, tuple[int, int, int]] = _lay_out_table()
 SCALES: Mapping[str, Scale] = {name: ITEMS.get(name) or CRUCIFORM[name.rpartition("_")[2]] for name in BLOCKS}
 assert {name.split("_")[1] for name in BLOCKS.keys() - ITEMS.keys()} == set(CLINIC_JOINTS) and len(BLOCKS) == 14 + 150
 
 
-def draw_findings(
-    findings: Mapping[str, Finding], *, shows: str = "all", acpa: str = "as_is", missing: str = "own"
-) -> NDArray[np.uint8]:
-    """The picture as 494 x 871 x 3, RGB.
+@dataclass(frozen=True, kw_only=True)
+class Drawing:
+    """How a picture is drawn."""
 
-    `shows` leaves out the squares or the cruciforms, the paper's two ablations. `acpa` flipped inverts a measured ACPA.
-    `missing` green shows what was not examined as harmless, because the paper has no colour for it.
-    """
-    for name, chosen, known in (("shows", shows, SHOWS), ("acpa", acpa, ACPA), ("missing", missing, MISSING)):
-        if chosen not in known:
-            raise UnknownName.among(name, chosen, known)
+    shows: str = "all"  # all | cruciforms | squares: the paper's two ablations leave out the others
+    acpa: str = "as_is"  # as_is | positive | negative: what a measured ACPA is changed to
+    missing: str = "own"  # own | green: what was not examined has a colour of its own, or a harmless one
+    layout: str = "hands"  # hands | table
+    colours: str = "steps"  # steps | scale: those of table 2, or mixed by the value
+
+    def __post_init__(self) -> None:
+        known = {"shows": SHOWS, "acpa": ACPA, "missing": MISSING, "layout": LAYOUTS, "colours": COLOURS}
+        for name, choices in known.items():
+            if getattr(self, name) not in choices:
+                raise UnknownName.among(name, getattr(self, name), choices)
+
+    def colour(self, name: str, value: float | None) -> Colour:
+        """The colour of a finding's square."""
+        scale = SCALES[name]
+        if value is None:
+            return scale.colours[0] if self.missing == "green" else GREY
+        if name == "acpa" and self.acpa != "as_is":
+            return scale.colours[-1 if self.acpa == "positive" else 0]
+        return scale.colour_of(value) if self.colours == "steps" else scale.colour_between(value)
+
+
+AS_PRINTED = Drawing()
+
+
+def draw_findings(findings: Mapping[str, Finding], drawing: Drawing = AS_PRINTED) -> NDArray[np.uint8]:
+    """The picture as 494 x 871 x 3, RGB."""
     out = np.full((HEIGHT, WIDTH, 3), 255, np.uint8)
-    for name, (left, top, side) in BLOCKS.items():
-        if shows != "all" and (name in ITEMS) != (shows == "squares"):
+    for name, (left, top, side) in (BLOCKS if drawing.layout == "hands" else TABLE_BLOCKS).items():
+        if drawing.shows != "all" and (name in ITEMS) != (drawing.shows == "squares"):
             continue
-        inverted = name == "acpa" and acpa == "flipped"
-        colour = _choose_colour(SCALES[name], finding_value(findings.get(name)), missing, inverted)
+        colour = drawing.colour(name, finding_value(findings.get(name)))
         cv2.rectangle(out, (left, top), (left + side - 1, top + side - 1), colour, cv2.FILLED)
     return out
-
-
-def _choose_colour(scale: Scale, value: float | None, missing: str, inverted: bool) -> Colour:
-    if value is None:
-        return scale.colours[0] if missing == "green" else GREY
-    colour = scale.colour_of(value)
-    return scale.colours[colour == scale.colours[0]] if inverted else colour
 
 
 def finding_value(finding: Finding) -> float | None:
@@ -137,10 +179,8 @@ def finding_value(finding: Finding) -> float | None:
     return None if value is None or np.isnan(value) else value
 
 
-def clinical(
-    findings: Mapping[str, Finding], row: Row, *, size: int, shows: str, acpa: str, missing: str
-) -> NDArray[np.uint8]:
+def clinical(findings: Mapping[str, Finding], row: Row, *, size: int, **settings: str) -> NDArray[np.uint8]:
     """The view of a network: the picture stretched to a square, as the paper's networks need it."""
-    drawn = draw_findings(findings, shows=shows, acpa=acpa, missing=missing)
+    drawn = draw_findings(findings, Drawing(**settings))
     resized = cv2.resize(drawn, (size, size), interpolation=cv2.INTER_AREA)
     return resized.astype(np.uint8, copy=False)

@@ -216,6 +216,16 @@ class Model:
             answers[member.name] = {name: np.mean([fold[name] for fold in folds], axis=0) for name in folds[0]}
         return answers
 
+    def representations(self, images: Images) -> dict[str, NDArray[np.float64]]:
+        """By member, what its heads read of each array (n x features); of several folds, the first one's."""
+        shown = {}
+        for name, networks in self.trained.items():
+            network = networks[0].network
+            if isinstance(network, architectures.Heads):
+                outputs = self._outputs(partial(_represent, network), images, np.zeros(len(images), np.int64))
+                shown[name] = outputs["features"].double().numpy()
+        return shown
+
     def _outputs(
         self, ask: Callable[[Tensor, Tensor], Mapping[str, Tensor]], images: Images, kinds: Numbers
     ) -> dict[str, Tensor]:
@@ -235,6 +245,10 @@ class Model:
                 for name, values in ask(pixels, torch.from_numpy(padded_kinds).to(self.device)).items():
                     outputs.setdefault(name, []).append(values[: len(chunk)].float().cpu())
         return {name: torch.cat(values) for name, values in outputs.items()}
+
+
+def _represent(network: architectures.Heads, images: Tensor, kinds: Tensor) -> dict[str, Tensor]:
+    return {"features": network.trunk(images)}
 
 
 def _locate_points(network: Landmarks, points: Points, images: Tensor, kinds: Tensor) -> dict[str, Tensor]:

@@ -1,11 +1,13 @@
 """Parties and their figures on the same rows: readers, models, and the single networks of a model."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from rajobs.records import metrics
 from rajobs.records.statistics.count_statistics import class_statistics
 
 FigureByMetric = Mapping[str, Mapping[str, float]]
@@ -81,3 +83,32 @@ class MemberFigures:
         """The JSON form, with the statistics of each class against the rest."""
         by_class = dict(zip(self.classes, class_statistics(np.array(self.matrix))))
         return {**vars(self), "rows": self.rows, "by_class": by_class}
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkView:
+    """One network's answers to rows that judge and to rows that it learnt from, and where it sees all of these."""
+
+    model: str  # hash of its bundle
+    member: str
+    target: str
+    classes: tuple[str, ...]  # that it distinguishes
+    judged: metrics.Answers
+    learnt: metrics.Answers
+    places: NDArray[np.float64]  # t-SNE of its representations, rows x 2
+    truth: NDArray[np.int64]  # of the rows in `places`, as class numbers
+    judges: NDArray[np.bool_]  # whether each of them judges; it learnt from the others
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeFacts:
+    """What a change of the view does to a model's answers to one target."""
+
+    probe: str
+    model: str  # hash of its bundle
+    target: str
+    classes: tuple[str, ...]
+    counts: Sequence[Sequence[Sequence[int]]]  # rows that look otherwise: by true class, answer before and after
+
+    def to_dict(self) -> dict[str, Any]:
+        return dict(vars(self))

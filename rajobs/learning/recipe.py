@@ -31,7 +31,7 @@ _RANGES: Mapping[str, tuple[float, float]] = MappingProxyType({
     "epochs": (1, 100_000), "batch_size": (1, 65_536), "learning_rate": (1e-12, 100), "head_rate": (1e-6, 1e6),
     "weight_decay": (0, 10), "momentum": (0, 0.9999), "copies": (1, 10_000), "norm_rows": (0, 65_536),
     "patience": (0, 100_000), "head_dropout": (0, 0.95), "validate_every": (0, 1_000_000), "drawn": (0, 100),
-    "folds": (0, 100),
+    "folds": (0, 100), "redraw": (0, 0.9),
 })  # fmt: skip
 """The values of each number that can be meant; beyond them lies a slip of the keyboard."""
 MOST_MEMBERS = 64
@@ -133,6 +133,7 @@ class Recipe:
     combine: str = "mean"  # mean | first_yes | most_accurate | middle: how their answers become one
     training: Training = field(default_factory=Training)  # of all members without their own
     drawn: float = 0.0  # drawn rows to learn from, per row of the data; ultrasound only
+    redraw: float = 0.0  # share of the training rows that each network draws to validate on, if the split has none
     folds: int | str = 0  # of a cross-validation: one network each, which answer together; "centre": leaves each out
     calibrate: bool = True  # one temperature per network and target, set on the validation part
     sites: tuple[str, ...] = ()  # of the joints that it learns from and is judged by; empty: all

@@ -66,6 +66,23 @@ class Printed:
     metric: str | None = None  # "<target>.<metric id>", if one of ours is the same measure
     part: str = "test"  # test | validation | folds: what is judged; of a single network, "<member>.<metric id>"
     seeded: bool = False  # of a model that also learnt from drawings made after images of the test part
+    member: str | None = None  # the network of a published recipe that it is of
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrintedCharacteristics:
+    """A paper's tables of its patients, by class."""
+
+    columns: Mapping[str, str]  # column of the clinic table -> how the paper's entry for it begins
+    tables: Mapping[str, str]  # part of the split -> the paper's table
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """A change of the view that shows what the answers depend on: they are asked for again with it."""
+
+    name: str  # in words, for the page
+    view: Mapping[str, Any]  # settings that replace the recipe's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +143,8 @@ class Study:
     summed: tuple[str, ...] = ()  # targets whose scores add up to a patient's total
     recipes: Mapping[str, Recipe] = field(default_factory=dict)
     printed: tuple[Printed, ...] = ()
+    printed_members: tuple[Printed, ...] = ()  # of single networks of published recipes: architectures, trials
+    assumptions: tuple[str, ...] = ()  # of the published recipe, where the paper prints nothing; in sentences
     printed_split: PrintedSplit | PrintedPatients | None = None
     merged_classes: Mapping[str, str] = field(default_factory=dict)  # class -> the class that the paper counts it as
     kinds: Mapping[str, str] = field(default_factory=dict)  # site -> kind of row, for members with one head per kind
@@ -133,6 +152,8 @@ class Study:
     assessable: str | None = None  # target whose answer "0" says that a row cannot be judged by the other targets
     majority: tuple[str, ...] = ()  # scores that in published mode are those of most readers, or left out
     rules: tuple[Rule, ...] = ()  # applied by score, and by evaluate in clean mode
+    characteristics: PrintedCharacteristics | None = None  # of studies of visits
+    probes: tuple[Probe, ...] = ()  # by which evaluate asks what the answers depend on
     scores: ScoreStep | None = None  # None: score does not use this study
     baseline: str | None = None  # plain model that the networks are compared with; see learning/tabular_baseline.py
 

@@ -1,6 +1,6 @@
 """Metrics, each with an id and one definition, and their intervals by patient."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -23,6 +23,7 @@ class Answers:
     p: Reals  # rows x classes
     patients: NDArray[np.str_]
     threshold: float | None = None  # probability of a class above the first, from which on it counts as found
+    class_thresholds: Sequence[float] | None = None  # of each class, from which on it counts as answered
 
     def take(self, rows: Ints) -> "Answers":
         return replace(
@@ -62,12 +63,12 @@ mae = BY_COUNTS["mae"]
 def auc(answers: Answers) -> float:
     """Area under the ROC curve: of the last of two classes, else the mean one-vs-rest over the classes that occur."""
     classes = answers.p.shape[1]
-    areas = [_roc_area(answers.truth == c, answers.p[:, c]) for c in ([1] if classes == 2 else range(classes))]
+    areas = [roc_area(answers.truth == c, answers.p[:, c]) for c in ([1] if classes == 2 else range(classes))]
     known = [area for area in areas if not np.isnan(area)]
     return float(np.mean(known)) if known else float("nan")
 
 
-def _roc_area(positive: NDArray[np.bool_], score: Reals) -> float:
+def roc_area(positive: NDArray[np.bool_], score: Reals) -> float:
     """Share of pairs in the right order (Mann-Whitney); a tie counts half."""
     positives, negatives = int(positive.sum()), int((~positive).sum())
     if not positives or not negatives:
@@ -124,6 +125,52 @@ def threshold_of_specificity(answers: Answers, specificity: float = 0.9) -> floa
     return float(negatives[int(np.ceil(specificity * len(negatives) - 1e-9)) - 1])
 
 
+def tune_class_thresholds(answers: Answers) -> tuple[float, ...]:
+    """Of each class, the probability with the highest sensitivity + specificity; 0.5 for a class without rows."""
+    return tuple(_youden(answers.truth == c, answers.p[:, c]) for c in range(answers.p.shape[1]))
+
+
+def _youden(positive: Flags, score: Reals) -> float:
+    """The highest of equally good thresholds."""
+    if positive.all() or not positive.any():
+        return 0.5
+    levels = np.unique(score)[::-1]
+    above = score[None, :] >= levels[:, None]
+    return float(levels[int((above[:, positive].mean(axis=1) - above[:, ~positive].mean(axis=1)).argmax())])
+
+
+def _mean_of_tuned(answers: Answers, rule: Callable[[count_statistics.TwoByTwo], float]) -> float:
+    """A statistic's mean over the classes that occur, each against the rest at its own threshold."""
+    assert answers.class_thresholds is not None, "asked for only where there are thresholds"
+    values = []
+    for c, threshold in enumerate(answers.class_thresholds):
+        true, named = answers.truth == c, answers.p[:, c] >= threshold
+        if true.any():
+            counts = {"tp": true & named, "fn": true & ~named, "fp": ~true & named, "tn": ~true & ~named}
+            values.append(rule(count_statistics.TwoByTwo(**{name: int(flags.sum()) for name, flags in counts.items()})))
+    return float(np.mean(values)) if values else float("nan")
+
+
+def tuned_accuracy(answers: Answers) -> float:
+    """Mean over classes of accuracy against the rest, at a threshold for each class: several or none may be named."""
+    return _mean_of_tuned(answers, count_statistics.table_accuracy)
+
+
+def tuned_sensitivity(answers: Answers) -> float:
+    """Mean over classes of sensitivity against the rest, at a threshold for each class."""
+    return _mean_of_tuned(answers, count_statistics.sensitivity)
+
+
+def tuned_specificity(answers: Answers) -> float:
+    """Mean over classes of specificity against the rest, at a threshold for each class."""
+    return _mean_of_tuned(answers, count_statistics.specificity)
+
+
+def tuned_f1(answers: Answers) -> float:
+    """Mean over classes of F1 against the rest, at a threshold for each class."""
+    return _mean_of_tuned(answers, count_statistics.f1)
+
+
 def _range_weights(totals: Ints) -> Reals:
     """A weight for each patient by the range of their total, 0, 1, 2-3, 4-7 and so on: each range counts alike.
 
@@ -158,6 +205,10 @@ METRICS: dict[str, Metric] = {
     "sensitivity_at_90": sensitivity_at_90,
     "specificity_at_90": specificity_at_90,
     "calibration_error": calibration_error,
+    "tuned_accuracy": tuned_accuracy,
+    "tuned_sensitivity": tuned_sensitivity,
+    "tuned_specificity": tuned_specificity,
+    "tuned_f1": tuned_f1,
     "weighted_rmse": weighted_rmse,
     "weighted_total_error": weighted_total_error,
 }
@@ -173,6 +224,15 @@ LESS_IS_BETTER = ("multi_class_error", "mae", "calibration_error", *OF_TOTALS)
 
 AT_THRESHOLD = ("sensitivity_at_90", "specificity_at_90")
 """Metrics that need a threshold, which the validation part gives."""
+AT_CLASS_THRESHOLDS = ("tuned_accuracy", "tuned_sensitivity", "tuned_specificity", "tuned_f1")
+"""Metrics that need a threshold for each class: of the validation part, or as in 001 of the part that judges."""
+
+
+def is_known(name: str, answers: Answers) -> bool:
+    """Whether the answers have the threshold that a metric needs."""
+    if name in AT_CLASS_THRESHOLDS:
+        return answers.class_thresholds is not None
+    return name not in AT_THRESHOLD or answers.threshold is not None
 
 
 def _all_rows(answers: Answers) -> Flags:

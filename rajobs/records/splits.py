@@ -2,10 +2,11 @@
 
 clean: no group (patients joined by images that were derived from one another) is in two parts. Small data are
 stratified; in large data a hash of the group's pseudonym decides, so that a group's part never depends on the others.
-published: the paper's counts, by image, with the leak that the paper has.
+published: the paper's counts, by image or by whole patients as the paper has it, with the leak that the paper has.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ import pyarrow as pa
 
 from rajobs.records.errors import DataError, UnknownName
 from rajobs.records.tables.schemas import SPLIT
+from rajobs.records.whole_patients import deal_whole_patients
 
 PARTS = ("train", "validation", "test")
 MODES = ("clean", "published")
@@ -34,7 +36,19 @@ class PrintedSplit:
     target: str
     learn: Mapping[str, int]
     test: Mapping[str, int]
-    validation: float = 0.2
+    validation: float = 0.2  # 0: the paper names no validation part
+    whole_patients: bool = False  # the counts are of rows (hands), met as nearly as whole patients allow
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The parts that the paper has."""
+        return tuple(part for part in PARTS if part != "validation" or self.validation)
+
+    def count(self, name: str, part: str) -> int:
+        """The rows of a class in a part."""
+        validation = round(self.learn.get(name, 0) * self.validation)
+        counts = {"train": self.learn.get(name, 0) - validation, "validation": validation}
+        return counts.get(part, self.test.get(name, 0))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +70,7 @@ class LabelledImage:
     derived_from: str | None
     stratum: str
     user_part: str | None = None
+    rows: tuple[str, ...] = ()  # class of each of its labelled rows, where a paper counts these
 
 
 def groups(images: Sequence[LabelledImage]) -> list[str]:
@@ -155,11 +170,14 @@ def published_split(
     """The paper's counts, drawn at random; the remaining images are in no part. The user's own split wins."""
     chosen = [image for image in images if image.user_part]
     if chosen:
-        return _split_table(chosen, [image.image_id for image in chosen], [str(image.user_part) for image in chosen])
+        needed = printed.parts if isinstance(printed, PrintedSplit) else PARTS
+        parts = [str(image.user_part) for image in chosen]
+        return _split_table(chosen, [image.image_id for image in chosen], parts, needed)
     assert printed is not None, "a study without printed counts needs the user's split"
     if isinstance(printed, PrintedPatients):
         return _draw_patients(images, printed, seed)
-    return _draw_images(images, printed, seed)
+    draw = _draw_whole_patients if printed.whole_patients else _draw_images
+    return draw(images, printed, seed)
 
 
 def _draw_patients(images: Sequence[LabelledImage], printed: PrintedPatients, seed: int) -> pa.Table:
@@ -185,24 +203,46 @@ def _draw_patients(images: Sequence[LabelledImage], printed: PrintedPatients, se
     )  # fmt: skip
 
 
+def _draw_whole_patients(images: Sequence[LabelledImage], printed: PrintedSplit, seed: int) -> pa.Table:
+    classes_of: dict[str, list[str]] = {}
+    for image in images:
+        classes_of.setdefault(image.patient, []).extend(image.rows)
+    there = Counter(name for own in classes_of.values() for name in own)
+    names = sorted({*printed.learn, *printed.test})
+    wanted = {part: {name: printed.count(name, part) for name in names} for part in printed.parts}
+    for name in names:
+        needed = printed.learn.get(name, 0) + printed.test.get(name, 0)
+        _check_enough(there[name], needed, "rows", printed.target, name)
+    part_of = deal_whole_patients(classes_of, wanted, seed)
+    drawn = [image for image in images if image.rows and image.patient in part_of]
+    return _split_table(
+        drawn, [image.patient for image in drawn], [part_of[image.patient] for image in drawn], printed.parts
+    )
+
+
+def _check_enough(there: int, needed: int, noun: str, target: str, name: str) -> None:
+    if there < needed:
+        raise DataError(
+            f"the paper's split needs {needed} {noun} of {target} {name}, there are {there}; "
+            "use --mode clean or add data"
+        )
+
+
 def _draw_images(images: Sequence[LabelledImage], printed: PrintedSplit, seed: int) -> pa.Table:
     rng = np.random.default_rng(seed)
     drawn: list[tuple[LabelledImage, str]] = []
     for name in sorted({*printed.learn, *printed.test}):
         of_class = sorted((image for image in images if image.stratum == name), key=lambda image: image.image_id)
         learn, test = printed.learn.get(name, 0), printed.test.get(name, 0)
-        if len(of_class) < learn + test:
-            raise DataError(
-                f"the paper's split needs {learn + test} images of {printed.target} {name}, there are {len(of_class)}; "
-                "use --mode clean or add data"
-            )
-        validation = round(learn * printed.validation)
+        _check_enough(len(of_class), learn + test, "images", printed.target, name)
+        validation = printed.count(name, "validation")
         for place, number in enumerate(rng.permutation(len(of_class))[: learn + test]):
             part = "validation" if place < validation else "train" if place < learn else "test"
             drawn.append((of_class[number], part))
     return _split_table(
-        [image for image, _ in drawn], [image.image_id for image, _ in drawn], [part for _, part in drawn]
-    )
+        [image for image, _ in drawn], [image.image_id for image, _ in drawn], [part for _, part in drawn],
+        printed.parts,
+    )  # fmt: skip
 
 
 def _part_by_hash(name: str, seed: int) -> str:

@@ -26,6 +26,7 @@ from rajobs.reports.evaluation.end_to_end import EndToEndFacts, end_to_end_secti
 from rajobs.reports.evaluation.history import history_parts
 from rajobs.reports.evaluation.members import network_sections
 from rajobs.reports.evaluation.printed import printed_sections, rater_sections, seeded_sections
+from rajobs.reports.evaluation.protocol import ProtocolFacts, protocol_sections
 from rajobs.reports.evaluation.reader_scores import reader_score_sections
 from rajobs.reports.evaluation.review import review_sections
 from rajobs.reports.page import (
@@ -99,6 +100,7 @@ class EvaluationFacts:
     raters: tuple[RaterFacts, ...] = ()
     seeded: SeededFacts | None = None  # where drawings to learn from were modelled on images of the test part
     members: tuple[MemberFigures, ...] = ()  # of models with several networks: how each of them answers alone
+    protocol: ProtocolFacts = field(default_factory=ProtocolFacts)
     kinds: tuple[KindAgreement, ...] = ()
     agreement: tuple[TotalAgreement, ...] = ()
     review: ReviewFacts | None = None  # of studies whose scores add up to totals
@@ -161,6 +163,7 @@ def evaluation_page(
         *printed_sections(
             study, facts.figures, [(model.recipe, model.validation) for model in facts.models], facts.seeded is not None
         ),
+        *protocol_sections(study, facts.mode, facts.figures, facts.members, facts.protocol, drawn),
         _mistakes(study, facts, predictions, thumbnails),
         _data_and_models(study, facts, history, drawn),
     ]

@@ -92,7 +92,7 @@ def roc(truth: Ints, p: Reals, classes: Sequence[str], *, others: Mapping[str, t
                 continue
             label = None if name else classes[number]
             axes.plot(*curve, DASHES[min(order, 2)], color=colour, linewidth=1.0 if order else 2.0, label=label)
-    _format_unit_square(axes, "1 − specificity", "sensitivity")
+    format_unit_square(axes, "1 − specificity", "sensitivity")
     add_legend(axes, "lower right")
     return to_png(figure)
 
@@ -121,12 +121,13 @@ def reliability(confidence: Reals, right: Flags) -> bytes:
     shares = np.array([np.mean(bins == b) for b in filled])
     axes.plot(x, y, color=COLOURS[0], linewidth=1.2)
     axes.scatter(x, y, s=30 + 300 * shares, color=COLOURS[0], zorder=3)
-    _format_unit_square(axes, "probability of the answer", "share of right answers")
+    format_unit_square(axes, "probability of the answer", "share of right answers")
     add_legend(axes, "upper left")
     return to_png(figure)
 
 
-def _format_unit_square(axes: Axes, x: str, y: str) -> None:
+def format_unit_square(axes: Axes, x: str, y: str) -> None:
+    """Both axes from 0 to 1, equally long."""
     axes.set_xlim(-0.02, 1.02)
     axes.set_ylim(-0.02, 1.02)
     axes.set_aspect("equal")

@@ -40,7 +40,8 @@ def describe_study(name: str) -> str:
         f"  paper {study.paper}; learns from {study.rows}; {_list_recipes(study)}",
     ]
     lines += [f"  headline metric: {study.headline}", "", "Printed by the paper:"]
-    lines += [f"  {printed.value:<8g} {printed.what}" for printed in study.printed] or ["  nothing yet"]
+    figures = (*study.printed, *study.printed_members)
+    lines += [f"  {printed.value:<8g} {printed.what}" for printed in figures] or ["  nothing yet"]
     if study.rows.table == CLINIC_TABLE:
         columns = ", ".join(target.name for target in study.targets)
         labels = f"Labels: the clinic table's column {columns}, by `rajobs ingest --clinic FILE`"

@@ -12,9 +12,12 @@ from rajobs.imaging.clinical_picture import (
     ITEMS,
     ORANGE,
     RED,
+    SCALES,
+    TABLE_BLOCKS,
     WHITE,
     WIDTH,
     YELLOW,
+    Drawing,
     clinical,
     draw_findings,
     finding_value,
@@ -88,23 +91,46 @@ def test_the_hands_are_mirror_images() -> None:
     assert (left[hands] == right[hands][:, ::-1]).all() and (left != right).any()
 
 
-def test_settings_leave_out_findings_flip_acpa_and_fill_missing_ones() -> None:
+def test_settings_leave_out_findings_change_acpa_and_fill_missing_ones() -> None:
     findings: dict[str, Finding] = {"acpa": 0.0, "rf": 100.0, "L_PIP3_pd": 2.0}
     for shows, drawn_name, left_out in (("squares", "rf", "L_PIP3_pd"), ("cruciforms", "L_PIP3_pd", "rf")):
-        drawn = draw_findings(findings, shows=shows)
+        drawn = draw_findings(findings, Drawing(shows=shows))
         assert colour_of(drawn, drawn_name) in (RED, ORANGE) and colour_of(drawn, left_out) == WHITE
-    assert colour_of(draw_findings(findings, acpa="flipped"), "acpa") == RED
-    assert colour_of(draw_findings({"acpa": 9.0}, acpa="flipped"), "acpa") == GREEN
-    assert colour_of(draw_findings({}, acpa="flipped"), "acpa") == GREY, "what was not measured cannot be flipped"
-    filled = draw_findings({}, missing="green")
+    for value in (0.0, 9.0):
+        for shown, colour in (("positive", RED), ("negative", GREEN)):
+            assert colour_of(draw_findings({"acpa": value}, Drawing(acpa=shown)), "acpa") == colour
+    assert colour_of(draw_findings({}, Drawing(acpa="positive")), "acpa") == GREY, "nothing measured to change"
+    filled = draw_findings({}, Drawing(missing="green"))
     assert colour_of(filled, "L_PIP3_pd") == GREEN and colour_of(filled, "crp") == YELLOW
     with pytest.raises(UnknownName, match="did you mean squares"):
-        draw_findings({}, shows="square")
+        Drawing(shows="square")
+
+
+def test_the_other_layout_shows_the_same_findings_in_other_places() -> None:
+    count = np.zeros((HEIGHT, WIDTH), int)
+    for left, top, side in TABLE_BLOCKS.values():
+        assert min(left, top) >= 0 and left + side <= WIDTH and top + side <= HEIGHT
+        count[top : top + side, left : left + side] += 1
+    assert TABLE_BLOCKS.keys() == BLOCKS.keys() and count.max() == 1
+    drawn = draw_findings({"rf": 100.0, "R_IP_gs": 2.0}, Drawing(layout="table"))
+    for name, colour in (("rf", RED), ("R_IP_gs", ORANGE), ("L_IP_gs", GREY)):
+        left, top, side = TABLE_BLOCKS[name]
+        assert tuple(map(int, drawn[top + side // 2, left + side // 2])) == colour
+
+
+def test_quantitative_colours_follow_the_value_and_meet_table_2_at_its_bounds() -> None:
+    scale = Drawing(colours="scale")
+    for name, value, colour in TABLE_2:
+        if isinstance(value, str) or value in ITEMS.get(name, SCALES[name]).bounds:
+            assert scale.colour(name, finding_value(value)) == colour, name
+    reds = [scale.colour("crp", value)[1] for value in (0.0, 0.1, 0.2, 0.3)]
+    assert reds == sorted(reds, reverse=True) and len(set(reds)) == 4, "yellow turns red by degrees"
+    assert scale.colour("temperature", 36.5) == GREEN, "a healthy temperature is far below the first bound"
+    assert scale.colour("rf", 5000.0) == RED
 
 
 def test_the_view_has_the_network_s_size() -> None:
-    settings = {"shows": "all", "acpa": "as_is", "missing": "own"}
-    small = clinical({"rf": 100.0}, Row(image_id="i", at=0), size=64, **settings)
+    small = clinical({"rf": 100.0}, Row(image_id="i", at=0), size=64)
     assert small.shape == (64, 64, 3) and small.dtype == np.uint8
     left, top, side = BLOCKS["rf"]
     x, y = round((left + side / 2) * 64 / WIDTH), round((top + side / 2) * 64 / HEIGHT)

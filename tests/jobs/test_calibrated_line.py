@@ -128,7 +128,7 @@ def test_every_figure_follows_from_the_predictions_file_alone(data: str, models:
     calibration = Calibration.from_json(json.loads(table.schema.metadata[b"calibration"]))
     written = read_metrics(out)
     again = {
-        "figures": figures_of(STUDY, table, calibration.thresholds),
+        "figures": figures_of(STUDY, table, calibration),
         "sets": [each.to_dict() for each in set_coverage(STUDY, table, calibration)],
         "kinds": [each.to_dict() for each in kind_agreement(STUDY, table)],
         "agreement": [each.to_dict() for each in total_agreement(table)],

@@ -166,3 +166,22 @@ def test_an_interval_stays_within_what_a_metric_can_be() -> None:
     patients = np.array([f"p{n // 4}" for n in range(40)])
     answers = Answers(truth=truth, predicted=nearly, p=np.eye(4)[nearly], patients=patients)
     assert metrics.interval(metrics.qwk, answers)[1] == 1 and metrics.interval(metrics.mae, answers)[0] == 0
+
+
+def test_a_threshold_for_each_class_gives_001_s_averages_which_one_answer_per_row_cannot() -> None:
+    """Each class against the rest: a row may be named by several classes or by none."""
+    truth = np.array([0, 0, 1, 1, 2, 2])
+    p = np.array(
+        [[0.5, 0.3, 0.2], [0.2, 0.4, 0.4], [0.3, 0.4, 0.3], [0.1, 0.45, 0.45], [0.1, 0.3, 0.6], [0.3, 0.3, 0.4]]
+    )
+    plain = metrics.Answers(truth=truth, predicted=p.argmax(axis=1), p=p, patients=np.array(list("abcdef")))
+    assert not metrics.is_known("tuned_f1", plain) and metrics.is_known("qwk", plain)
+    tuned = replace(plain, class_thresholds=metrics.tune_class_thresholds(plain))
+    # Class 0: only the first row reaches 0.5. Class 1: three rows reach 0.4, both of its own. Class 2: only row 5.
+    assert tuned.class_thresholds == (0.5, 0.4, 0.6)
+    assert metrics.tuned_sensitivity(tuned) == pytest.approx((1 / 2 + 1 + 1 / 2) / 3)
+    assert metrics.tuned_specificity(tuned) == pytest.approx((1 + 3 / 4 + 1) / 3)
+    assert metrics.tuned_accuracy(tuned) == pytest.approx(5 / 6)
+    assert metrics.tuned_f1(tuned) == pytest.approx((2 / 3 + 4 / 5 + 2 / 3) / 3)
+    everything = replace(plain, class_thresholds=(0.0, 0.0, 0.0))
+    assert metrics.tuned_accuracy(everything) == pytest.approx(1 / 3), "below the 1 - 2 / 3 of one answer per row"

@@ -236,7 +236,7 @@ def test_published_answers_are_judged_in_the_paper_s_three_classes(study: Study,
     assert printed.target("view").classes == ("unilateral", "both", "other")
     assert table.column("truth").to_pylist() == ["unilateral", "both", "other", "other"]
     assert [len(p) for p in table.column("p").to_pylist()] == [3, 3, 3, 3]
-    figures = figures_of(printed, table, {})
+    figures = figures_of(printed, table)
     assert figures["view.accuracy"]["value"] == figures["view.accuracy_as_printed"]["value"] == 0.75
     facts = EvaluationFacts(mode="published", figures=figures)
     words = read_page(evaluation_page(printed, facts, table, None, {})[0])

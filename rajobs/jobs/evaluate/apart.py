@@ -11,7 +11,7 @@ from rajobs.jobs import console
 from rajobs.jobs.evaluate.models import PAGE, Bundle, model_facts, predict, read_bundles
 from rajobs.jobs.train.dataset import LabelledData, open_placed_data
 from rajobs.jobs.train.splits import frozen_split
-from rajobs.learning.judging.side_by_side import ModelAnswers, measure_models
+from rajobs.learning.judging.side_by_side import JudgedModel, measure_models
 from rajobs.learning.study import Study
 from rajobs.records.errors import UsageError
 from rajobs.records.manifest import check_claim, claim, to_json
@@ -62,7 +62,7 @@ def evaluate_apart(request: ApartRequest) -> str:
         for bundle in bundles:
             table = _answers(request, source, bundle, splits[bundle.description.origin.mode])
             store.put(f"predictions-{bundle.description.hash}.parquet", to_parquet(table, PREDICTIONS))
-            answers.append(ModelAnswers(table=table, thresholds=bundle.description.calibration.thresholds))
+            answers.append(JudgedModel(table=table, calibration=bundle.description.calibration))
         study = study.with_targets({name for bundle in bundles for name in bundle.answered_targets(study)})
         models = tuple(
             ComparedModel(number=number, model=model_facts(bundle), rows=bundle.description.rows)
@@ -116,7 +116,7 @@ def _answers(request: ApartRequest, source: LabelledData, bundle: Bundle, split:
     return table.filter(pc.equal(table.column("split"), "test"))
 
 
-def _mode_pairs(study: Study, models: Sequence[ComparedModel], answers: Sequence[ModelAnswers]) -> Iterator[ModePair]:
+def _mode_pairs(study: Study, models: Sequence[ComparedModel], answers: Sequence[JudgedModel]) -> Iterator[ModePair]:
     """Each published model beside the clean one of the same recipe, of the same seed if there is such a one."""
     clean = [at for at, each in enumerate(models) if each.model.mode == CLEAN]
     for at, each in enumerate(models):

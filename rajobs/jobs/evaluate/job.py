@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rajobs import studies
+from rajobs.imaging.clinical_picture import finding_value
 from rajobs.imaging.coding import preview
 from rajobs.imaging.rows import CLINIC_TABLE, Row
 from rajobs.jobs import console
@@ -31,10 +32,10 @@ from rajobs.jobs.evaluate.published import raters, seeded
 from rajobs.jobs.train.dataset import LabelledData, count_by_placing, open_placed_data, read_clinic_visits
 from rajobs.jobs.train.places import open_finders
 from rajobs.jobs.train.row_facts import add_row_facts
-from rajobs.jobs.train.splits import frozen_split
+from rajobs.jobs.train.splits import count_classes, frozen_split
 from rajobs.learning import tabular_baseline
 from rajobs.learning.comparison import Comparison, MemberFigures
-from rajobs.learning.judging.calibration import Calibration, combine
+from rajobs.learning.judging.calibration import NO_CALIBRATION, Calibration, combine
 from rajobs.learning.judging.coverage import set_coverage, total_coverage
 from rajobs.learning.judging.end_to_end import end_to_end_figures, end_to_end_totals, placed_shares
 from rajobs.learning.judging.evaluation import member_figures
@@ -43,7 +44,7 @@ from rajobs.learning.judging.readers.scores import judge_readers
 from rajobs.learning.judging.reliability import kind_agreement, total_agreement
 from rajobs.learning.judging.review import choose_scale, judge_review
 from rajobs.learning.judging.trial_facts import judge_for_trials
-from rajobs.learning.judging.validation import calibrate
+from rajobs.learning.judging.validation import add_member_thresholds, calibrate, tune_joint_thresholds
 from rajobs.learning.reader_agreement import compare_readers
 from rajobs.learning.samples.dataset import LEARNING_PARTS
 from rajobs.learning.samples.row_arrays import previews
@@ -52,6 +53,7 @@ from rajobs.records.errors import UsageError
 from rajobs.records.manifest import check_claim, claim, to_json
 from rajobs.records.metrics import confusion
 from rajobs.records.splits import check_mode
+from rajobs.records.statistics.characteristics import Characteristic, characteristic
 from rajobs.records.statistics.count_statistics import class_statistics
 from rajobs.records.store import lease, open_store, relative
 from rajobs.records.store.lease import Fence
@@ -59,6 +61,7 @@ from rajobs.records.tables.parquet_parts import list_parts, read_file, to_parque
 from rajobs.records.tables.schemas import END_TO_END, HISTORY, PREDICTIONS, SPLIT
 from rajobs.reports.answers import target_answers
 from rajobs.reports.evaluation.end_to_end import EndToEndFacts
+from rajobs.reports.evaluation.protocol import ProtocolFacts
 from rajobs.reports.evaluation_page import EvaluationFacts, evaluation_page, wrong_answers
 
 PICTURE_SIZE = 256  # pixels of a visit's picture on the page
@@ -117,10 +120,17 @@ def evaluate(request: EvaluateRequest) -> str:
     calibration = _calibration(request, study, bundles, brought)
     with lease.hold(store, "evaluate", take_over=request.take_over) as fence:
         claim(store, "evaluate", identity)
-        table, members = (brought, ()) if brought is not None else _ask(request, bundles, source, split)
+        answers = _ask(request, source, bundles, split) if brought is None else ModelAnswers(table=brought)
+        table, members = answers.table, tuple(_members(bundles, answers, request.mode))
+        protocol = ProtocolFacts(
+            class_counts=count_classes(source, split), characteristics=dict(_characteristics(source, split)),
+            views=answers.views, probes=answers.probes,
+        )  # fmt: skip
         if request.mode == "published":
             table, study = with_printed_classes(study, table), study.with_printed_classes()
             source = replace(source, study=study)
+            # 001 has no other part to tune its thresholds on.
+            calibration = replace(calibration, class_thresholds=tune_joint_thresholds(study, _test_rows(table)))
         # Where `phantom --like` finds the pictures of the errors, and what the page's figures need beside the rows.
         about = {
             "data": relative(request.data, request.out),
@@ -128,7 +138,8 @@ def evaluate(request: EvaluateRequest) -> str:
         }
         fence.check(now=True)
         store.put("predictions.parquet", to_parquet(table, PREDICTIONS, about=about))
-        facts = replace(_facts(request, fence, source, split, table, bundles, calibration), members=members)
+        facts = _facts(request, fence, source, split, table, bundles, calibration)
+        facts = replace(facts, members=members, protocol=protocol)
         html, pictures = evaluation_page(study, facts, table, history, _thumbnails(source, table))
         fence.check(now=True)
         store.put("metrics.json", to_json({**run, **_metrics(facts), "classes": _by_class(study, table)}))
@@ -167,6 +178,11 @@ def _calibration(
     return calibration
 
 
+def _ask(request: EvaluateRequest, source: LabelledData, bundles: Sequence[Bundle], split: pa.Table) -> ModelAnswers:
+    answers = predict(bundles, source, split, request.mode, request.ray, details=True)
+    return replace(answers, table=add_row_facts(source, answers.table))
+
+
 def _run(request: EvaluateRequest, source: LabelledData, bundles: Sequence[Bundle]) -> dict[str, Any]:
     """What determines the figures, but for a user's own predictions."""
     run: dict[str, Any] = {
@@ -201,7 +217,7 @@ def _facts(
         budget=min((bundle.description.origin.budget for bundle in bundles), default=1.0),
         rows={**rows, **Counter(table.column("split").to_pylist())},
         models=tuple(model_facts(bundle) for bundle in bundles),
-        figures=figures_of(study, test, calibration.thresholds),
+        figures=figures_of(study, test, calibration),
         sets=tuple(set_coverage(study, test, calibration)),
         totals=tuple(total_coverage(test, calibration)),
         kinds=tuple(kind_agreement(study, test)),
@@ -242,20 +258,37 @@ def _end_to_end(
     )  # fmt: skip
 
 
-def _ask(
-    request: EvaluateRequest, bundles: Sequence[Bundle], source: LabelledData, split: pa.Table
-) -> tuple[pa.Table, tuple[MemberFigures, ...]]:
-    """The models' answers together, and the figures of each network alone."""
-    answers = predict(bundles, source, split, request.mode, request.ray)
-    return add_row_facts(source, answers.table), tuple(_members(bundles, answers))
+def _characteristics(source: LabelledData, split: pa.Table) -> Iterator[tuple[str, list[Characteristic]]]:
+    """By part of the split, the patients' variables by class, where the paper tabulates them."""
+    printed, target = source.study.characteristics, source.study.targets[0]
+    if printed is None:
+        return
+    visits = {visit.image_id: visit.findings for visit in read_clinic_visits(source.store, tuple(printed.columns))}
+    for part in printed.tables:
+        of_part = {row["image_id"] for row in split.to_pylist() if row["split"] == part}
+        known = {image: value for (image, _, _), value in source.labels[target.name].items() if image in of_part}
+        if known:
+            yield part, [
+                characteristic(column, {
+                    name: [
+                        value for image, of in known.items()
+                        if of == name and (value := finding_value(visits[image][column])) is not None
+                    ]
+                    for name in target.classes
+                })
+                for column in printed.columns
+            ]  # fmt: skip
 
 
-def _members(bundles: Sequence[Bundle], answers: ModelAnswers) -> Iterator[MemberFigures]:
+def _members(bundles: Sequence[Bundle], answers: ModelAnswers, mode: str) -> Iterator[MemberFigures]:
     for bundle, evaluation in zip(bundles, answers.evaluations, strict=True):
-        recipe, validation = bundle.description.origin.recipe, bundle.description.validation
+        recipe, description = bundle.description.origin.recipe, bundle.description
+        calibration = description.calibration
+        if mode == "published":
+            calibration = add_member_thresholds(NO_CALIBRATION, recipe, evaluation)
         cut = {member.name: recipe.training_of(member).validation_cut for member in recipe.members}
-        for figures in member_figures(bundle.description.hash, recipe, evaluation):
-            validated = validation.get(f"{figures.member}.accuracy")
+        for figures in member_figures(description.hash, recipe, evaluation, calibration):
+            validated = description.validation.get(f"{figures.member}.accuracy")
             yield replace(figures, validated=validated, cut_after=cut[figures.member] == "after")
 
 
@@ -276,6 +309,7 @@ def _metrics(facts: EvaluationFacts) -> dict[str, Any]:
         "members": [each.to_dict() for each in facts.members],
         "raters": [{**vars(each), "agreement": each.agreement.to_dict()} for each in facts.raters],
         **({"seeded": facts.seeded.to_dict()} if facts.seeded else {}),
+        **facts.protocol.to_dict(),
         "agreement": [each.to_dict() for each in facts.agreement],
         **facts.trial.to_dict(),
         **({"reader_scores": facts.reader_scores.to_dict()} if facts.reader_scores else {}),

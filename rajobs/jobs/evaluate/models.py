@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -9,11 +10,16 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from rajobs.jobs import builtin, console
+from rajobs.jobs.evaluate.probing import probe
 from rajobs.jobs.train.dataset import LabelledData, build_dataset, prepare
 from rajobs.learning.bundle import Model
 from rajobs.learning.bundle_description import BundleDescription, find_bundles, read_description
+from rajobs.learning.comparison import NetworkView, ProbeFacts
 from rajobs.learning.judging.evaluation import Evaluation, evaluate_model
 from rajobs.learning.judging.predictions import predictions_table, vote
+from rajobs.learning.network_views import network_views
+from rajobs.learning.recipe import Settings
+from rajobs.learning.samples.dataset import Dataset
 from rajobs.learning.study import Rule, Study
 from rajobs.learning.targets import MISSING
 from rajobs.learning.voting import apply_rule
@@ -111,7 +117,9 @@ class ModelAnswers:
     """All bundles' answers to the rows that judge: as one predictions table, and each bundle's own."""
 
     table: pa.Table
-    evaluations: tuple[Evaluation, ...]  # one per bundle
+    evaluations: tuple[Evaluation, ...] = ()  # one per bundle
+    views: tuple[NetworkView, ...] = ()  # of the networks of bundles with several, where details are wanted
+    probes: tuple[ProbeFacts, ...] = ()  # what the answers depend on, where details are wanted
 
 
 def common_sites(bundles: Sequence[Bundle]) -> tuple[str, ...]:
@@ -124,21 +132,28 @@ def common_sites(bundles: Sequence[Bundle]) -> tuple[str, ...]:
 
 
 def predict(
-    bundles: Sequence[Bundle], source: LabelledData, split: pa.Table, mode: str, address: str | None
+    bundles: Sequence[Bundle],
+    source: LabelledData,
+    split: pa.Table,
+    mode: str,
+    address: str | None,
+    *,
+    details: bool = False,
 ) -> ModelAnswers:
     """All bundles' answers to the rows that judge."""
     evaluations: list[Evaluation] = []
+    views: list[NetworkView] = []
+    probes: list[ProbeFacts] = []
     sites = common_sites(bundles)
     for bundle in bundles:
-        recipe = replace(bundle.description.origin.recipe, sites=sites)
-        arrays = prepare(source, recipe.view, address)
-        if bundle.key != source.key:  # it has no test part in these data, so all rows judge
-            images = dict.fromkeys(arrays.rows.column("image_id").to_pylist())
-            split = SPLIT.rows([{"image_id": name, "group": name, "split": "test"} for name in images])
-        dataset = build_dataset(source, arrays, split, recipe)
+        dataset_of = partial(_dataset, bundle, source, split, sites, address)
+        dataset = dataset_of(bundle.description.origin.recipe.view)
         with console.step(f"asking {bundle.description.hash}"):
             model = Model.load(bundle.store, bundle.folder, source.study)
             evaluations.append(evaluate_model(model, dataset, "test"))
+        if details:
+            views += network_views(model, dataset, evaluations[-1])
+            probes += probe(model, dataset, evaluations[-1], dataset_of)
     most = max(evaluations, key=lambda each: sum(np.sum(truth != MISSING) for truth in each.truth.values()))
     votes = vote(source.study, evaluations)
     if mode == "clean":  # the papers' networks were asked about every image
@@ -146,7 +161,18 @@ def predict(
         for rule in source.study.rules:
             votes[rule.target] = apply_rule(votes[rule.target], rule, _holds(source.store, rule, images))
     table = predictions_table(most, votes, dataset.arrays.rows, [bundle.description.hash for bundle in bundles])
-    return ModelAnswers(table=table, evaluations=tuple(evaluations))
+    return ModelAnswers(table=table, evaluations=tuple(evaluations), views=tuple(views), probes=tuple(probes))
+
+
+def _dataset(
+    bundle: Bundle, source: LabelledData, split: pa.Table, sites: tuple[str, ...], address: str | None, view: Settings
+) -> Dataset:
+    """The rows in a view, with their parts; of a model of another key all rows judge: it has no test part here."""
+    arrays = prepare(source, view, address)
+    if bundle.key != source.key:
+        images = dict.fromkeys(arrays.rows.column("image_id").to_pylist())
+        split = SPLIT.rows([{"image_id": name, "group": name, "split": "test"} for name in images])
+    return build_dataset(source, arrays, split, replace(bundle.description.origin.recipe, view=view, sites=sites))
 
 
 def _holds(store: Store, rule: Rule, images: Sequence[str]) -> NDArray[np.bool_]:

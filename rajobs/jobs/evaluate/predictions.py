@@ -1,9 +1,8 @@
 """Predictions tables: those that a user brings, checked, and the figures that any of them comes to."""
 
-from collections.abc import Mapping
-
 import pyarrow as pa
 
+from rajobs.learning.judging.calibration import NO_CALIBRATION, Calibration
 from rajobs.learning.judging.evaluation import figures
 from rajobs.learning.judging.predictions import answers_of
 from rajobs.learning.study import Study
@@ -40,10 +39,11 @@ def _check_target(table: pa.Table, target: Target) -> None:
         )
 
 
-def figures_of(study: Study, table: pa.Table, thresholds: Mapping[str, float]) -> dict[str, dict[str, float]]:
+def figures_of(study: Study, table: pa.Table, calibration: Calibration = NO_CALIBRATION) -> dict[str, dict[str, float]]:
     """Every metric of the study with its interval."""
-    answers = {target.name: answers_of(target, table, thresholds.get(target.name)) for target in study.targets}
-    computed = figures(study, {name: of_target for name, of_target in answers.items() if of_target is not None})
+    answers = {target.name: answers_of(target, table) for target in study.targets}
+    known = {name: of_target for name, of_target in answers.items() if of_target is not None}
+    computed = figures(study, known, calibration)
     if not computed:
         raise DataError(f"no answer to a target of {study.name}")
     return computed

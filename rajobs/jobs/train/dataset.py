@@ -37,7 +37,6 @@ from rajobs.learning.study import POINT_CLASSES, Study
 from rajobs.learning.targets import NO, Target
 from rajobs.records.errors import DataError, StoreError
 from rajobs.records.label_consensus import (
-    ADJUDICATED,
     AXES,
     CROP,
     PRESENT,
@@ -195,31 +194,25 @@ def _labelled_studies(readings: pa.Table) -> str:
 
 
 def labels_of_clinic(store: Store, study: Study) -> pa.Table:
-    """Labels of visits, which stand in the clinic table in columns named like the targets, one row for each reader."""
+    """Labels of visits, which stand in the clinic table in columns named like the targets, one row for each reader.
+
+    Rows that name no reader are of a reader each.
+    """
     if not list_parts(store, CLINIC_TABLE):
         raise StoreError(
             f"{store.uri} holds no clinic table, which {study.name} learns from; ingest it with --clinic FILE"
         )
     names = [target.name for target in study.targets]
-    rows = read_table(store, CLINIC_TABLE, CLINIC, ["patient", "visit_date", *names]).to_pylist()
-    readings = LABELS.rows([
+    rows = read_table(store, CLINIC_TABLE, CLINIC, ["patient", "visit_date", "reader", *names]).to_pylist()
+    return LABELS.rows([
         {
             "image_id": visit_id(row["patient"], row["visit_date"]), "study": study.name, "target": name,
-            "reader": f"row {number}", "value": f"{value:g}" if isinstance(value, float) else value,
+            "reader": row["reader"] or f"row {number}",
+            "value": f"{value:g}" if isinstance(value, float) else value,
         }
         for number, row in enumerate(rows)
         for name in names
         if (value := row[name]) is not None and value == value  # a CSV may say nan
-    ])  # fmt: skip
-    agreed = {
-        target.name: agree(readings, study.name, target.name, ordered=target.ordered, whole=True)
-        for target in study.targets
-    }
-    _report_ties({name: agreement.without_majority for name, agreement in agreed.items()})
-    return LABELS.rows([
-        {"image_id": visit, "study": study.name, "target": name, "reader": ADJUDICATED[-1], "value": value}
-        for name, agreement in agreed.items()
-        for (visit, _, _), value in agreement.values.items()
     ])  # fmt: skip
 
 

@@ -22,7 +22,12 @@ from rajobs.learning.bundle_description import BUNDLE, BundleDescription, Epochs
 from rajobs.learning.ensemble import build_member, check_rows_to_learn_from, count_learned_rows
 from rajobs.learning.judging.evaluation import choose_member, evaluate_folds
 from rajobs.learning.judging.predictions import predictions_table, vote
-from rajobs.learning.judging.validation import accuracies_of_groups, calibrate, headline_by_centre
+from rajobs.learning.judging.validation import (
+    accuracies_of_groups,
+    add_member_thresholds,
+    calibrate,
+    headline_by_centre,
+)
 from rajobs.learning.networks import architectures
 from rajobs.learning.networks.starting_weights import StartingWeights, apply_weights_option, find_starting_weights
 from rajobs.learning.recipe import BY_CENTRE, KEEP_ONE, Recipe, from_toml
@@ -193,7 +198,7 @@ def _describe(
     evaluation = evaluate_folds(model, folds)
     answers = predictions_table(evaluation, vote(study, [evaluation]), folds[0].arrays.rows, [], "validation")
     table = add_row_facts(source, answers)
-    calibration = calibrate(study, table)
+    calibration = add_member_thresholds(calibrate(study, table), recipe, evaluation)
     more = headline_by_centre(study, table) if recipe.folds == BY_CENTRE else {}
     if not recipe.folds:
         networks = {name: several[0].network for name, several in trained.networks.items()}
@@ -206,7 +211,7 @@ def _describe(
         epochs={name: Epochs(run=len(s.history), kept=s.best_epoch) for name, s in trained.states.items()},
         rows={part: int(np.sum(folds[0].parts == part)) for part in PARTS},
         learned=count_learned_rows(folds[0]),
-        validation=evaluation.figures(calibration.thresholds) | more,
+        validation=evaluation.figures(calibration) | more,
         calibration=calibration,
         best=model.best,
     )

@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
 import pyarrow as pa
 
 from rajobs.imaging.clinic_visits import VISIT_COLUMNS, Visit
@@ -12,9 +11,11 @@ from rajobs.imaging.hand_geometry import Position
 from rajobs.imaging.rows import CLINIC_TABLE
 from rajobs.jobs import console
 from rajobs.jobs.train.dataset import LabelledData, read_clinic_visits
+from rajobs.jobs.train.places import places_of
 from rajobs.records.anatomy import SITES
 from rajobs.records.errors import DataError, NotThereYet
 from rajobs.records.splits import (
+    PARTS,
     LabelledImage,
     PrintedPatients,
     PrintedSplit,
@@ -82,15 +83,44 @@ def _parts_chosen_by_user(source: LabelledData) -> dict[str, str]:
 def _items(source: LabelledData) -> tuple[list[LabelledImage], dict[str, str]]:
     """What a split needs to know of the labelled images, and the patient of every image."""
     strata, user_parts = _strata(source), _parts_chosen_by_user(source)
+    rows = _classes_of_rows(source)
     items, patient_of = [], {}
     for name, patient, derived_from in patients_and_sources(source.store):
         patient_of[name] = patient
         if name in strata:
             items.append(LabelledImage(
                 image_id=name, patient=patient, derived_from=derived_from, stratum=strata[name],
-                user_part=user_parts.get(name),
+                user_part=user_parts.get(name), rows=tuple(rows.get(name, ())),
             ))  # fmt: skip
     return items, patient_of
+
+
+def _classes_of_rows(source: LabelledData) -> dict[str, list[str]]:
+    """By image, the class of each labelled row that can be cut out of it, where the paper's split counts rows."""
+    study, printed = source.study, source.study.printed_split
+    if not isinstance(printed, PrintedSplit) or not printed.whole_patients:
+        return {}
+    placed, classes = places_of(source.positions), study.target(printed.target).classes
+    rows: dict[str, list[str]] = {}
+    for place, value in source.labels[printed.target].items():
+        if value in classes and (not study.cut_by_places or study.rows.label_place(*place) in placed):
+            rows.setdefault(place[0], []).append(value)
+    return {image: sorted(values) for image, values in rows.items()}
+
+
+def count_classes(source: LabelledData, split: pa.Table) -> dict[str, dict[str, int]]:
+    """By part and class, the images (or rows) of a split, where the paper prints its own; else nothing."""
+    study, printed = source.study, source.study.printed_split
+    if not isinstance(printed, PrintedSplit) or study.rows.table == CLINIC_TABLE:
+        return {}
+    strata = {image: [study.merged_classes.get(name, name)] for image, name in _strata(source).items()}
+    classes_of = _classes_of_rows(source) if printed.whole_patients else strata
+    counts: dict[str, dict[str, int]] = {}
+    for row in split.to_pylist():
+        of_part = counts.setdefault(row["split"], {})
+        for name in classes_of.get(row["image_id"], ()):
+            of_part[name] = of_part.get(name, 0) + 1
+    return counts
 
 
 def _make_split(source: LabelledData, mode: str) -> pa.Table:
@@ -107,7 +137,25 @@ def _make_split(source: LabelledData, mode: str) -> pa.Table:
         return _published_split_of_visits(read_clinic_visits(source.store, VISIT_COLUMNS), merged, study.printed_split)
     if isinstance(study.printed_split, PrintedPatients) and not _parts_chosen_by_user(source):
         merged = [item for item in merged if _shows_one_hand(source.positions.get(item.image_id, ()))]
-    return published_split(merged, study.printed_split, SPLIT_SEED)
+    split = published_split(merged, study.printed_split, SPLIT_SEED)
+    _report_missed_counts(source, split)
+    return split
+
+
+def _report_missed_counts(source: LabelledData, split: pa.Table) -> None:
+    """Say where whole patients do not give the paper's counts."""
+    printed = source.study.printed_split
+    if not isinstance(printed, PrintedSplit) or not printed.whole_patients or _parts_chosen_by_user(source):
+        return
+    counts = count_classes(source, split)
+    missed = [
+        f"{part} {printed.target} {name}: {there} for {printed.count(name, part)}"
+        for part in PARTS
+        for name in printed.learn
+        if (there := counts.get(part, {}).get(name, 0)) != printed.count(name, part)
+    ]
+    if missed:
+        console.line(f"whole patients do not give all of the paper's counts: {', '.join(missed)}")
 
 
 def _shows_one_hand(places: Sequence[Position]) -> bool:
@@ -128,9 +176,10 @@ def patients_and_sources(store: Store) -> Iterator[tuple[str, str, str | None]]:
 def _published_split_of_visits(
     visits: Sequence[Visit], items: Sequence[LabelledImage], printed: PrintedSplit | PrintedPatients
 ) -> pa.Table:
-    """000's split: each patient's first visit by the paper's counts, with the paper's leak.
+    """000's split: each patient's first visit by the paper's counts, and the variants of those who teach.
 
-    Variants of the learning patients fall on both sides of its 80/20; variants of test patients take no part.
+    Its 80/20 is drawn by each trial for itself (`redraw` of the recipe), variants of one patient on both sides: its
+    leak. Variants of test patients take no part.
     """
     first: dict[str, str] = {}
     for visit in sorted(visits, key=lambda visit: visit.day):
@@ -140,11 +189,11 @@ def _published_split_of_visits(
     rows = split.to_pylist()
     learning = {row["image_id"] for row in rows if row["split"] != "test"}
     labelled = {item.image_id for item in items}
-    rng = np.random.default_rng(SPLIT_SEED)
-    for visit in sorted(visits, key=lambda visit: visit.image_id):
-        if visit.derived_from and visit.image_id in labelled and first.get(visit.patient) in learning:
-            part = "validation" if rng.random() < 0.2 else "train"
-            rows.append({"image_id": visit.image_id, "group": visit.image_id, "split": part})
+    rows += [
+        {"image_id": visit.image_id, "group": visit.image_id, "split": "train"}
+        for visit in visits
+        if visit.derived_from and visit.image_id in labelled and first.get(visit.patient) in learning
+    ]
     return SPLIT.rows(sorted(rows, key=lambda row: str(row["image_id"])))
 
 

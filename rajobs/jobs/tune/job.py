@@ -88,7 +88,12 @@ def tune(request: TuneRequest) -> str:
     refuse_others(open_store(request.out), "a sweep")
     place = f"{request.out}/{study.name}"
     store = open_store(place)
-    _, split_hash = frozen_split(source, request.mode)
+    split, split_hash = frozen_split(source, request.mode)
+    if "validation" not in split.column("split").to_pylist():
+        raise UsageError(
+            f"paper {study.paper} has no validation part, by which a sweep of {study.name} could choose: leave "
+            f"--mode {request.mode} out"
+        )
     views = _distinct_views(study, space)
     search = {
         "study": study.name, "mode": request.mode, "budget": request.budget,

@@ -1,13 +1,17 @@
 """What the validation part says about a model's answers: thresholds, and how wide sets and intervals must be."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from rajobs.learning.judging.repeats import Entries, Entry
 from rajobs.records.changes import Precision
+from rajobs.records.metrics import Answers
+
+JOINT = "joint"
+"""Whose thresholds they are, beside those of single networks: the model's, which answers for its networks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +21,8 @@ class Calibration:
     thresholds: Mapping[str, float] = field(default_factory=dict)
     """By target, the probability of a class above the first with 90 % specificity."""
 
+    class_thresholds: Mapping[str, Mapping[str, Sequence[float]]] = field(default_factory=dict)
+    """By target and by who answers (JOINT, or a network's name), a threshold for each class."""
     least_p: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """By target and kind of site, the least probability of a score in a conformal set of 90 %."""
     widths: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
@@ -35,6 +41,12 @@ class Calibration:
         }
         return Precision(widths=self.widths, detectable=per_site)
 
+    def at_thresholds(self, target: str, answers: Answers, who: str = JOINT) -> Answers:
+        """Answers to a target with the thresholds of those who gave them; single networks have none for all classes."""
+        threshold = self.thresholds.get(target) if who == JOINT else None
+        by_class = self.class_thresholds.get(target, {}).get(who)
+        return replace(answers, threshold=threshold, class_thresholds=by_class)
+
     def __bool__(self) -> bool:
         return any(vars(self).values())
 
@@ -49,6 +61,9 @@ class Calibration:
         return cls(**{name: content[name] for name in cls.__dataclass_fields__ if name in content})
 
 
+NO_CALIBRATION = Calibration()
+
+
 def combine(calibrations: Sequence[Calibration]) -> Calibration:
     """That of models which answer together: as their probabilities are averaged, so are their thresholds.
 
@@ -56,11 +71,21 @@ def combine(calibrations: Sequence[Calibration]) -> Calibration:
     """
     return Calibration(
         thresholds=_combine([each.thresholds for each in calibrations], np.mean),
+        class_thresholds=_mean_class_thresholds([each.class_thresholds for each in calibrations]),
         least_p=_combine_nested([each.least_p for each in calibrations], min),
         widths=_combine_nested([each.widths for each in calibrations], max),
         detectable=_widest([each.detectable for each in calibrations]),
         review=_combine_reviews([each.review for each in calibrations if each.review]),
     )
+
+
+def _mean_class_thresholds(
+    several: Sequence[Mapping[str, Mapping[str, Sequence[float]]]],
+) -> dict[str, dict[str, list[float]]]:
+    """Of the joint answers alone: networks of several models may have one name."""
+    joint = [{target: by[JOINT] for target, by in each.items()} for each in several]
+    names = sorted({name for each in joint for name in each})
+    return {name: {JOINT: np.mean([each[name] for each in joint if name in each], axis=0).tolist()} for name in names}
 
 
 def _widest(several: Sequence[Entries]) -> Entries:

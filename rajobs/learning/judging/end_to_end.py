@@ -18,7 +18,7 @@ from rajobs.records.statistics.by_patient import LEAST_PATIENTS, share_interval,
 
 Figure = Mapping[str, float]
 NEAR = 0.5  # joint widths from the label's place, within which a joint is placed right
-LEFT_OUT = (*metrics.OF_TOTALS, *metrics.AT_THRESHOLD, "calibration_error")
+LEFT_OUT = (*metrics.OF_TOTALS, *metrics.AT_THRESHOLD, *metrics.AT_CLASS_THRESHOLDS, "calibration_error")
 ALL = "all"
 
 

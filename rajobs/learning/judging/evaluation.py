@@ -1,9 +1,8 @@
 """A model's answers to one part of a split, their truth, and the metrics that follow from both."""
 
 import dataclasses
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from rajobs.learning.bundle import Model, TrainedMembers
 from rajobs.learning.comparison import FigureByMetric, MemberFigures
 from rajobs.learning.ensemble import member_targets, names_of_groups
+from rajobs.learning.judging.calibration import NO_CALIBRATION, Calibration
 from rajobs.learning.points import LEAST_CONFIDENCE, UNKNOWN, joint_widths
 from rajobs.learning.recipe import Member, Recipe
 from rajobs.learning.samples.dataset import Dataset
@@ -48,7 +48,7 @@ class Evaluation:
             return rows
         return rows.set_column(rows.column_names.index("site"), "site", pa.array(self.sites.tolist(), pa.string()))
 
-    def answers(self, target: str, threshold: float | None = None) -> metrics.Answers:
+    def answers(self, target: str) -> metrics.Answers:
         """The labelled rows' answers to one target."""
         labelled = self.truth[target] != MISSING
         return metrics.Answers(
@@ -56,26 +56,28 @@ class Evaluation:
             predicted=self.predicted[target][labelled],
             p=self.p[target][labelled],
             patients=self.patients[labelled],
-            threshold=threshold,
         )
 
-    def figures(self, thresholds: Mapping[str, float] = MappingProxyType({})) -> dict[str, dict[str, float]]:
-        """Every metric of the study with its interval; by target, the thresholds of the metrics that need one."""
-        return figures(self.study, {name: self.answers(name, thresholds.get(name)) for name in self.p})
+    def figures(self, calibration: Calibration = NO_CALIBRATION) -> dict[str, dict[str, float]]:
+        """Every metric of the study with its interval."""
+        return figures(self.study, {name: self.answers(name) for name in self.p}, calibration)
 
 
-def figures(study: Study, answers: Mapping[str, metrics.Answers]) -> dict[str, dict[str, float]]:
+def figures(
+    study: Study, answers: Mapping[str, metrics.Answers], calibration: Calibration = NO_CALIBRATION
+) -> dict[str, dict[str, float]]:
     """Every metric of a study with its interval; accuracy also with the paper's classes.
 
-    Answers without a threshold have no metrics that need one.
+    The calibration has the thresholds of those metrics that need one; without a threshold they are left out.
     """
     computed = {}
     for target in study.targets:
         of_target = answers.get(target.name)
         if of_target is None or not len(of_target.truth):
             continue
+        of_target = calibration.at_thresholds(target.name, of_target)
         for name in study.metrics_of(target):
-            if name in metrics.AT_THRESHOLD and of_target.threshold is None:
+            if not metrics.is_known(name, of_target):
                 continue
             computed[f"{target.name}.{name}"] = metrics.figure(metrics.METRICS[name], of_target)
         if study.merged_classes and set(study.merged_classes.values()) <= set(target.classes):
@@ -142,6 +144,7 @@ def evaluate_folds(model: Model, folds: Sequence[Dataset]) -> Evaluation:
         answered_targets=first.answered_targets,
         sites=None if model.answers_targets else np.concatenate(sites),
         votes=_join([each.votes for each in evaluations], first.votes, axis=1),
+        members={name: _join([each.members[name] for each in evaluations], of) for name, of in first.members.items()},
     )
 
 
@@ -249,18 +252,24 @@ def evaluate_points(model: Model, dataset: Dataset, part: str) -> Evaluation:
     )
 
 
-def member_figures(model: str, recipe: Recipe, evaluation: Evaluation) -> list[MemberFigures]:
+def member_figures(
+    model: str, recipe: Recipe, evaluation: Evaluation, calibration: Calibration = NO_CALIBRATION
+) -> list[MemberFigures]:
     """The figures of every network that answers targets; none of a recipe with a single network, which is the model."""
-    if len(recipe.members) == 1:
-        return []
-    judged = []
-    for member in recipe.members:
+    return [
+        _judge(model, evaluation.study, member, target, calibration.at_thresholds(target.name, answers, member.name))
+        for member, target, answers in member_answers(recipe, evaluation)
+    ]
+
+
+def member_answers(recipe: Recipe, evaluation: Evaluation) -> Iterator[tuple[Member, Target, metrics.Answers]]:
+    """The answers of every network that answers targets; none of a recipe with a single network, which is the model."""
+    for member in recipe.members if len(recipe.members) > 1 else ():
         for name, p in evaluation.members.get(member.name, {}).items():
             target = next(each for each in member_targets(evaluation.study, member) if each.name == name)
             answers = _answers(evaluation, member, target, p)
             if len(answers.truth):
-                judged.append(_judge(model, evaluation.study, member, target, answers))
-    return judged
+                yield member, target, answers
 
 
 def _answers(evaluation: Evaluation, member: Member, target: Target, p: Probabilities) -> metrics.Answers:
@@ -284,7 +293,7 @@ def _judge(model: str, study: Study, member: Member, target: Target, answers: me
     return MemberFigures(
         model=model, member=member.name, target=target.name, classes=target.classes,
         figures={
-            name: metrics.figure(metrics.METRICS[name], answers) for name in names if name not in metrics.AT_THRESHOLD
+            name: metrics.figure(metrics.METRICS[name], answers) for name in names if metrics.is_known(name, answers)
         },
         matrix=tuple(tuple(row) for row in metrics.confusion(answers).tolist()),
     )  # fmt: skip

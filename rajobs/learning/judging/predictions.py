@@ -73,7 +73,7 @@ def with_printed_classes(study: Study, predictions: pa.Table) -> pa.Table:
     return PREDICTIONS.rows(rows)
 
 
-def answers_of(target: Target, predictions: pa.Table, threshold: float | None = None) -> metrics.Answers | None:
+def answers_of(target: Target, predictions: pa.Table) -> metrics.Answers | None:
     """The rows of one target as answers; None if there is no row."""
     rows = predictions.filter(pc.equal(predictions.column("target"), target.name))
     if not rows.num_rows:
@@ -83,5 +83,4 @@ def answers_of(target: Target, predictions: pa.Table, threshold: float | None = 
         predicted=encode(target, rows.column("predicted").to_pylist()),
         p=np.array(rows.column("p").to_pylist(), np.float64),
         patients=np.array(rows.column("patient").to_pylist(), dtype=np.str_),
-        threshold=threshold,
     )

@@ -7,6 +7,7 @@ from typing import Any, TypeGuard
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from rajobs.learning.judging.calibration import NO_CALIBRATION, Calibration
 from rajobs.learning.judging.predictions import answers_of
 from rajobs.learning.study import Study
 from rajobs.learning.targets import Target
@@ -18,11 +19,11 @@ _PLACE = ("image_id", "side", "site")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelAnswers:
+class JudgedModel:
     """One model's answers to the rows of its own test part, as a predictions table."""
 
     table: pa.Table
-    thresholds: Mapping[str, float]  # by target
+    calibration: Calibration = NO_CALIBRATION
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,12 +47,12 @@ class Measured:
         return dict(vars(self))
 
 
-def measure_models(study: Study, models: Sequence[ModelAnswers]) -> list[Measured]:
+def measure_models(study: Study, models: Sequence[JudgedModel]) -> list[Measured]:
     """Every metric of the study; models that do not answer a target have no part in it."""
     return [measured for target in study.targets for measured in _measure_target(study, target, models)]
 
 
-def _measure_target(study: Study, target: Target, models: Sequence[ModelAnswers]) -> Iterator[Measured]:
+def _measure_target(study: Study, target: Target, models: Sequence[JudgedModel]) -> Iterator[Measured]:
     shared = _shared(target, models)
     own = [_answers(target, model, None) for model in models]
     same = [_answers(target, model, shared) for model in models]
@@ -66,7 +67,7 @@ def _measure_target(study: Study, target: Target, models: Sequence[ModelAnswers]
         )  # fmt: skip
 
 
-def _of_target(target: Target, model: ModelAnswers) -> pa.Table:
+def _of_target(target: Target, model: JudgedModel) -> pa.Table:
     return model.table.filter(pc.equal(model.table.column("target"), target.name))
 
 
@@ -74,23 +75,24 @@ def _places(table: pa.Table) -> list[tuple[str | None, ...]]:
     return [tuple(row.values()) for row in table.select(list(_PLACE)).to_pylist()]
 
 
-def _shared(target: Target, models: Sequence[ModelAnswers]) -> list[tuple[str | None, ...]]:
+def _shared(target: Target, models: Sequence[JudgedModel]) -> list[tuple[str | None, ...]]:
     """The places that every model which answers the target is judged by, in one order."""
     several = [set(_places(table)) for model in models if (table := _of_target(target, model)).num_rows]
     return sorted(set.intersection(*several), key=str) if several else []
 
 
-def _answers(target: Target, model: ModelAnswers, places: Sequence[tuple[str | None, ...]] | None) -> Answers | None:
+def _answers(target: Target, model: JudgedModel, places: Sequence[tuple[str | None, ...]] | None) -> Answers | None:
     """The answers of a model, all or those to some places in their order; None if there is none."""
     table = _of_target(target, model)
     if places is not None and table.num_rows:
         number = {place: at for at, place in enumerate(_places(table))}
         table = table.take(pa.array([number[place] for place in places], pa.int64()))
-    return answers_of(target, table, model.thresholds.get(target.name))
+    answers = answers_of(target, table)
+    return None if answers is None else model.calibration.at_thresholds(target.name, answers)
 
 
 def _has_figure(answers: Answers | None, metric: str) -> TypeGuard[Answers]:
-    return answers is not None and (metric not in metrics.AT_THRESHOLD or answers.threshold is not None)
+    return answers is not None and metrics.is_known(metric, answers)
 
 
 def _figure(metric: str, answers: Answers | None) -> Figure | None:

@@ -1,6 +1,7 @@
 """A model's calibration, from its answers to the validation part."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -8,7 +9,8 @@ import pyarrow.compute as pc
 from torch import nn
 
 from rajobs.learning.ensemble import FittedNetwork, member_targets
-from rajobs.learning.judging.calibration import Calibration
+from rajobs.learning.judging.calibration import JOINT, Calibration
+from rajobs.learning.judging.evaluation import Evaluation, member_answers
 from rajobs.learning.judging.predictions import answers_of
 from rajobs.learning.judging.repeats import estimate_detectable, find_repeats
 from rajobs.learning.judging.review import judged_hands, review_curve
@@ -26,6 +28,7 @@ def calibrate(study: Study, predictions: pa.Table) -> Calibration:
     """The calibration by the predictions of validation rows; what they are too few for is left out."""
     return Calibration(
         thresholds=dict(_thresholds(study, predictions)),
+        class_thresholds=tune_joint_thresholds(study, predictions),
         least_p={
             target.name: bounds
             for target in study.conformal_targets
@@ -44,7 +47,7 @@ def headline_by_centre(study: Study, predictions: pa.Table) -> dict[str, dict[st
     for centre in sorted(set(predictions.column("centre").drop_null().to_pylist())):
         of_centre = predictions.filter(pc.equal(predictions.column("centre"), centre))
         answers = answers_of(study.target(name), of_centre)
-        if answers is not None and metric not in metrics.AT_THRESHOLD:
+        if answers is not None and metrics.is_known(metric, answers):
             figures[f"{study.headline}, {centre} left out"] = metrics.figure(metrics.METRICS[metric], answers)
     return figures
 
@@ -70,6 +73,25 @@ def accuracies_of_groups(
         )  # fmt: skip
         figures[f"{member.name}.accuracy"] = metrics.figure(metrics.accuracy, answers)
     return figures
+
+
+def tune_joint_thresholds(study: Study, predictions: pa.Table) -> dict[str, dict[str, tuple[float, ...]]]:
+    """By target with metrics that need them, a threshold for each class of the joint answer, by these rows."""
+    tuned = {}
+    for target in study.targets:
+        answers = answers_of(target, predictions)
+        if answers is not None and set(metrics.AT_CLASS_THRESHOLDS) & set(study.metrics_of(target)):
+            tuned[target.name] = {JOINT: metrics.tune_class_thresholds(answers)}
+    return tuned
+
+
+def add_member_thresholds(calibration: Calibration, recipe: Recipe, evaluation: Evaluation) -> Calibration:
+    """The calibration with the thresholds of every network alone, by these rows."""
+    tuned = {target: dict(by) for target, by in calibration.class_thresholds.items()}
+    for member, target, answers in member_answers(recipe, evaluation):
+        if set(metrics.AT_CLASS_THRESHOLDS) & set(evaluation.study.metrics_of(target)):
+            tuned.setdefault(target.name, {})[member.name] = metrics.tune_class_thresholds(answers)
+    return replace(calibration, class_thresholds=tuned)
 
 
 def _thresholds(study: Study, predictions: pa.Table) -> Iterator[tuple[str, float]]:

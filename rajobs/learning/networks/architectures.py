@@ -271,6 +271,7 @@ ARCHITECTURES: Mapping[str, Callable[..., tuple[nn.Module, int]]] = {
     "conv2": conv2,
     "conv4": conv4,
     "alexnet": backbones.alexnet,
+    "alexnet_matlab": backbones.alexnet_matlab,
     "vgg16": backbones.vgg16,
     "googlenet": backbones.googlenet,
     "resnet18": backbones.resnet18,

@@ -1,5 +1,6 @@
 """The large published networks as trunks, from torchvision (imported when one is built). Nothing is downloaded."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,13 +34,13 @@ class Backbone(nn.Module):
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, net: nn.Module, normalise: bool) -> None:
+    def __init__(self, net: nn.Module, normalise: bool, deviation: tuple[float, ...] = DEVIATION) -> None:
         super().__init__()
         self.net = net
         self.normalise = normalise
         # Constants, not saved with the weights.
         self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("deviation", torch.tensor(DEVIATION).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("deviation", torch.tensor(deviation).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
         images = images.expand(-1, 3, -1, -1)
@@ -50,8 +51,42 @@ class Backbone(nn.Module):
 
 
 def alexnet(*, shape: tuple[int, ...], dropout: float = 0.5, normalise: bool = True) -> tuple[nn.Module, int]:
-    """000's and 001's; layer 23, the last, is the head."""
+    """001's, and 000's where MATLAB's is not wanted; the last layer is the head."""
     return _trunk("alexnet", shape, normalise, dropout=dropout)
+
+
+def alexnet_matlab(*, shape: tuple[int, ...], dropout: float = 0.5, normalise: bool = True) -> tuple[nn.Module, int]:
+    """000's AlexNet as MATLAB has it, Krizhevsky's of 2012; torchvision's `alexnet` is that of 2014, without groups.
+
+    Three convolutions in two groups, local response normalisation after the first two, 227 px; with 1000 classes
+    60,965,224 parameters. Weights of ImageNet are a user's own alexnet_matlab.safetensors: net.conv1.weight to
+    net.fc7.bias, for pixels from 0 to 255 less the mean.
+    """
+    if shape[0] not in (1, 3):
+        raise BadRecipe(f"alexnet_matlab takes grey or colour images, of 1 or 3 channels, not {shape[0]}")
+    if min(shape[1:]) < 67:
+        raise BadRecipe(f"alexnet_matlab needs images of at least 67 pixels, not {min(shape[1:])}")
+    net = nn.Sequential()
+    convolutions = ((96, 11, 4, 0, 1, True), (256, 5, 1, 2, 2, True), (384, 3, 1, 1, 1, False),
+                    (384, 3, 1, 1, 2, False), (256, 3, 1, 1, 2, False))  # fmt: skip
+    channels = 3
+    for number, (width, kernel, stride, padding, groups, normed) in enumerate(convolutions, 1):
+        net.add_module(f"conv{number}", nn.Conv2d(channels, width, kernel, stride, padding, groups=groups))
+        net.add_module(f"relu{number}", nn.ReLU())
+        if normed:
+            net.add_module(f"norm{number}", nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=1.0))
+        if number in (1, 2, 5):
+            net.add_module(f"pool{number}", nn.MaxPool2d(3, 2))
+        channels = width
+    sides = (((((side - 11) // 4 + 1 - 3) // 2 + 1 - 3) // 2 + 1 - 3) // 2 + 1 for side in shape[1:])
+    net.add_module("flatten", nn.Flatten())
+    features = 256 * math.prod(sides)
+    for number in (6, 7):
+        net.add_module(f"fc{number}", nn.Linear(features, 4096))
+        net.add_module(f"relu{number}", nn.ReLU())
+        net.add_module(f"drop{number}", nn.Dropout(dropout))
+        features = 4096
+    return Backbone(net, normalise, deviation=(1 / 255,) * 3), features
 
 
 def vgg16(*, shape: tuple[int, ...], dropout: float = 0.5, normalise: bool = True) -> tuple[nn.Module, int]:

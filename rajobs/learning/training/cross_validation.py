@@ -1,4 +1,7 @@
-"""Cross-validation: each patient of the learning parts validates in one of several folds, dealt or by centre."""
+"""Cross-validation: each patient of the learning parts validates in one of several folds, dealt or by centre.
+
+And a paper's trials, each of which draws its own validation part.
+"""
 
 import dataclasses
 from collections import Counter
@@ -37,6 +40,21 @@ def fold_datasets(dataset: Dataset, folds: int | str) -> list[Dataset]:
         parts[learning] = np.where(fold_of_row == fold, "validation", "train")
         datasets.append(dataclasses.replace(dataset, parts=parts))
     return datasets
+
+
+def redraw_validation(dataset: Dataset, share: float, seed: int) -> Dataset:
+    """The dataset with a share of its training groups drawn to validate; as it is where it has a validation part.
+
+    Published splits name an image as its own group: there variants of a patient fall on both sides, as in 000.
+    """
+    train = dataset.parts == "train"
+    if not share or (dataset.parts == "validation").any():
+        return dataset
+    groups = np.unique(dataset.groups[train])
+    drawn = np.random.default_rng(seed).permutation(groups)[: round(share * len(groups))]
+    parts = dataset.parts.astype("<U10")
+    parts[train & np.isin(dataset.groups, drawn)] = "validation"
+    return dataclasses.replace(dataset, parts=parts)
 
 
 def _leave_centres_out(dataset: Dataset) -> Iterator[Dataset]:

@@ -16,6 +16,7 @@ from rajobs.learning.samples.dataset import Dataset
 from rajobs.learning.samples.prepared import Prepared
 from rajobs.learning.study import Study
 from rajobs.learning.targets import MISSING, Target, encode_shares, predicted
+from rajobs.learning.training.cross_validation import redraw_validation
 from rajobs.learning.training.fixed_copies import with_fixed_copies
 from rajobs.learning.training.kept_copies import copy_rows
 from rajobs.learning.training.loop import Numbers, OnEpoch, Samples, TrainingRun, pick_device
@@ -97,6 +98,7 @@ def train_in_rounds(
 def build_run(dataset: Dataset, recipe: Recipe, member: Member, seed: int, worker: Worker = ALONE) -> TrainingRun:
     """A member's run of the training loop for one worker."""
     training = scale_epochs(recipe.training_of(member), dataset.budget)
+    dataset = redraw_validation(dataset, recipe.redraw, seed)
     train, validation = member_samples(dataset, member, "train"), member_samples(dataset, member, "validation")
     if dataset.budget < 1:
         order = np.random.default_rng(seed).permutation(len(train))

@@ -230,6 +230,16 @@ def any_specificity(matrix: Ints) -> float:
     return specificity(any_vs_none(matrix))
 
 
+def any_precision(matrix: Ints) -> float:
+    """Share of the answers above the first class whose truth is above it, too."""
+    return precision(any_vs_none(matrix))
+
+
+def any_f1(matrix: Ints) -> float:
+    """F1 of those above the first class."""
+    return f1(any_vs_none(matrix))
+
+
 MATRIX_STATISTICS: dict[str, Callable[[Ints], float]] = {
     "accuracy": accuracy,
     "multi_class_error": multi_class_error,
@@ -249,6 +259,8 @@ MATRIX_STATISTICS: dict[str, Callable[[Ints], float]] = {
     "mae": mae,
     "any_sensitivity": any_sensitivity,
     "any_specificity": any_specificity,
+    "any_precision": any_precision,
+    "any_f1": any_f1,
 }
 
 

@@ -2,27 +2,35 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from rajobs import studies
-from rajobs.imaging.clinic_visits import Visit
+from rajobs.imaging.clinic_visits import Visit, visit_id
 from rajobs.imaging.rows import VISITS
 from rajobs.jobs.evaluate.job import _compare_baseline
 from rajobs.jobs.train.dataset import LabelledData, open_labelled_data, read_clinic_visits
+from rajobs.jobs.train.row_facts import add_row_facts
 from rajobs.jobs.train.splits import frozen_split
+from rajobs.jobs.tune.job import TuneRequest, tune
+from rajobs.learning.reader_agreement import compare_readers
+from rajobs.learning.samples.dataset import Dataset
+from rajobs.learning.samples.prepared import Prepared
 from rajobs.learning.study import Study
 from rajobs.learning.tabular_baseline import BASELINES
+from rajobs.learning.training.cross_validation import redraw_validation
 from rajobs.phantoms.clinic.visits import ClinicRow, clinic_table, draw_published, variants
-from rajobs.records.errors import RajobsError
+from rajobs.records.errors import RajobsError, UsageError
 from rajobs.records.identity import Key
 from rajobs.records.manifest import to_json
 from rajobs.records.store import Store, open_store
 from rajobs.records.tables import schemas
 from rajobs.records.tables.parquet_parts import to_parquet
-from rajobs.records.tables.schemas import CLINIC, PREDICTIONS
+from rajobs.records.tables.schemas import CLINIC, PREDICTIONS, PREPARED
 from rajobs.records.user_tables import read_clinic
 from tests.jobs.in_process import KEY
 
@@ -91,9 +99,61 @@ def test_published_has_the_paper_s_counts_and_its_leak_alone(source: LabelledDat
         0: 40,
     }
     assert len(test) == 50 and len(learnt) == 199 * COPIES and not test & {visit.patient for visit in learnt}
-    train, watch = ({visits[n].patient for n, part in part_of.items() if part == p} for p in ("train", "validation"))
-    assert train & watch, "variants of one patient on both sides"
-    assert len([part for part in part_of.values() if part == "validation"]) == pytest.approx(0.2 * len(learnt), rel=0.2)
+    assert set(part_of.values()) == {"train", "test"}, "each trial draws its own 80/20"
+    arrays = Prepared(rows=PREPARED.rows([]), arrays=(), starts=np.zeros(0, np.int64))
+    names = sorted(part_of)
+    dataset = Dataset(
+        study=source.study, arrays=arrays, labels={}, parts=np.array([part_of[name] for name in names]),
+        groups=np.array(names),
+    )  # fmt: skip
+    share = source.study.recipe("published").redraw
+    trials = [redraw_validation(dataset, share, seed).parts for seed in (0, 1, 2, 3, 4)]
+    assert len({tuple(parts) for parts in trials}) == 5, "each trial another"
+
+    def patients(of: np.ndarray, part: str) -> set[str]:
+        return {visits[name].patient for name, own in zip(names, of.tolist()) if own == part}
+
+    for parts in trials:
+        validation = round(0.2 * len(learnt))
+        assert Counter(parts.tolist()) == {"test": 50, "validation": validation, "train": len(learnt) - validation}
+        assert patients(parts, "train") & patients(parts, "validation"), "variants of one patient on both sides"
+    whole = replace(dataset, groups=np.array([visits[name].patient for name in names]))
+    parts = redraw_validation(whole, share, 0).parts
+    assert not patients(parts, "train") & patients(parts, "validation"), "by group, where groups are patients"
+
+
+def test_a_sweep_in_published_mode_says_that_the_paper_has_no_part_to_choose_by(
+    place: Path, study: Study, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="paper 000 has no validation part, by which a sweep"):
+        tune(TuneRequest(study=study.name, data=str(place), out=str(tmp_path), mode="published"))
+
+
+def test_experts_of_the_clinic_table_are_readers_and_the_truth_wins(tmp_path: Path, study: Study) -> None:
+    """000's three experts classify the test patients; therapy within two months is the truth."""
+    truth, experts = "1001100110", {"reader-0000000a": "1001100110", "reader-0000000b": "0101100110"}
+    rows = [
+        {"patient": f"p{n}", "visit_date": date(2019, 1, 1), "reader": who, "ra_clinical": float(says[n])}
+        for who, says in {"truth": truth, **experts}.items()
+        for n in range(10)
+    ]
+    store = open_store(str(tmp_path))
+    store.put("manifest.json", to_json({"job": "ingest", "hash": "h", "key": "k"}))
+    store.put("clinic/part-0.parquet", to_parquet(CLINIC.rows(rows), CLINIC))
+    source = open_labelled_data(str(tmp_path), study)
+    assert sorted(source.labels["ra_clinical"].values()) == sorted(truth)
+    asked = PREDICTIONS.rows([
+        {
+            "image_id": visit_id(f"p{n}", date(2019, 1, 1)), "extremity": 0, "site": "", "patient": f"p{n}",
+            "target": "ra_clinical", "truth": truth[n], "predicted": "1001100100"[n], "p": [0.5, 0.5],
+            "split": "test", "bundles": [],
+        }
+        for n in range(10)
+    ])  # fmt: skip
+    compared = compare_readers(study, add_row_facts(source, asked))
+    kappa = {(each.who, each.against): each.figures["kappa_unweighted"]["value"] for each in compared}
+    assert kappa["model", "reader-0000000a"] == pytest.approx(0.8) and kappa["model", "reader-0000000b"] < 0.5
+    assert kappa["reader-0000000a", "reference"] == 1.0
 
 
 @pytest.mark.parametrize(("folds", "parts"), [(0, ["train"]), (5, ["train", "validation"])])

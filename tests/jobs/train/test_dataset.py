@@ -14,13 +14,13 @@ import pytest
 
 from rajobs import studies
 from rajobs.jobs.train.dataset import LabelledData, _points_in_views, build_dataset, open_labelled_data
-from rajobs.jobs.train.splits import frozen_split
+from rajobs.jobs.train.splits import count_classes, frozen_split
 from rajobs.learning.ensemble import count_learned_rows
 from rajobs.learning.points import UNKNOWN
 from rajobs.learning.samples.prepared import Prepared
 from rajobs.records.errors import DataError
 from rajobs.records.manifest import to_json
-from rajobs.records.splits import PARTS, LabelledImage, PrintedPatients, clean_split
+from rajobs.records.splits import PARTS, LabelledImage, PrintedPatients, PrintedSplit, clean_split
 from rajobs.records.store import Store, open_store
 from rajobs.records.tables.parquet_parts import to_parquet
 from rajobs.records.tables.schemas import IMAGES, LABELS, PREPARED
@@ -278,3 +278,31 @@ def test_a_joint_without_a_label_is_unknown_and_absence_is_a_label(tmp_path: Pat
     assert shown == {("L", site) for site, _ in places}
     other_hand = {name for name in names if name[0] == "R"} if view == "unilateral" else set()
     assert absent == {("L", "PIP5"), *other_hand}, "a film of one hand has no other"
+
+
+def test_001_s_published_split_counts_hands_that_can_be_cut_and_shows_what_whole_patients_miss(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Films of both hands at one stage: odd counts of hands cannot be met, and a hand without a place is none."""
+    stages = [str(n % 6) for n in range(300)]
+    labels: list[dict[str, Any]] = []
+    for number, stage in enumerate(stages):
+        for side in ("L", "R"):
+            labels.append(
+                {"image_id": f"f{number}", "side": side, "study": "ra_staging", "target": "stage", "value": stage}
+            )
+            if side == "L" or number % 10:  # of every tenth film nobody placed the right hand's joints
+                place = {"image_id": f"f{number}", "side": side, "site": "MCP2", "study": "joint_detection"}
+                labels += [{**place, "target": axis, "value": "1"} for axis in ("x", "y")]
+    source = ingested(tmp_path, "ra_staging", labels, modality="DX")
+    split, _ = frozen_split(source, "published")
+    assert "whole patients do not give all of the paper's counts: train stage" in capsys.readouterr().out
+    counts = count_classes(source, split)
+    assert {part: sum(of.values()) for part, of in counts.items()} == {"train": 240, "test": 104}
+    assert set(split.column("split").to_pylist()) == {"train", "test"}, "none is held back for validation"
+    printed = source.study.printed_split
+    assert isinstance(printed, PrintedSplit)
+    missed = {
+        (part, name): abs(counts[part][name] - printed.count(name, part)) for part in counts for name in printed.learn
+    }
+    assert max(missed.values()) <= 2 and sum(missed.values()) > 0

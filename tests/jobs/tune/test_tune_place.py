@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from rajobs.jobs.tune import job
@@ -34,7 +35,7 @@ def searched(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
     for name, stub in {
         "_search": search, "prepare": lambda *_: SimpleNamespace(shape=(1, 8, 8)),
-        "frozen_split": lambda *_: (None, "s"),
+        "frozen_split": lambda *_: (pa.table({"split": ["train", "validation", "test"]}), "s"),
         "open_placed_data": lambda *_: SimpleNamespace(data_hash=there["data"], key="k", finders=None),
     }.items():  # fmt: skip
         monkeypatch.setattr(f"rajobs.jobs.tune.job.{name}", stub)

@@ -1,5 +1,6 @@
 """What validation rows say of a model is kept in its bundle and used on other rows."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -8,10 +9,10 @@ import pytest
 
 from rajobs import studies
 from rajobs.jobs.evaluate.predictions import figures_of
-from rajobs.learning.judging.calibration import Calibration, combine
+from rajobs.learning.judging.calibration import JOINT, Calibration, combine
 from rajobs.learning.judging.coverage import set_coverage, total_coverage
 from rajobs.learning.judging.totals import hand_totals
-from rajobs.learning.judging.validation import calibrate
+from rajobs.learning.judging.validation import calibrate, tune_joint_thresholds
 from rajobs.records.tables.schemas import PREDICTIONS
 
 SCORING = studies.find("svdh_scoring")
@@ -40,10 +41,10 @@ def answers(seed: int, patients: int = 40, part: str = "test") -> pa.Table:
 def test_a_threshold_comes_from_validation_alone_and_test_rows_show_how_far_it_holds() -> None:
     validation = calibrate(SCORING, answers(0, part="validation"))
     assert validation.thresholds.keys() == {"jsn", "erosion"}
-    figures = figures_of(SCORING, answers(1), validation.thresholds)
+    figures = figures_of(SCORING, answers(1), validation)
     assert 0.8 < figures["jsn.specificity_at_90"]["value"] < 0.97, "not 90 % to a row, as if the test part had chosen"
     assert figures["jsn.sensitivity_at_90"]["low"] < figures["jsn.sensitivity_at_90"]["value"]
-    without = figures_of(SCORING, answers(1), {})
+    without = figures_of(SCORING, answers(1))
     assert "jsn.sensitivity_at_90" not in without and "jsn.qwk" in without, "bundles of before have no threshold"
 
 
@@ -86,3 +87,34 @@ def test_models_that_answer_together_have_one_calibration() -> None:
     assert both.widths == {"hand": {"jsn": 2.5, "svdh": 2.0}, "foot": {"jsn": 1.0}}
     assert Calibration.from_json(wide.to_json()) == wide
     assert Calibration.from_json(one.to_json()) == one and Calibration.from_json({}) == Calibration()
+
+
+def test_thresholds_of_stages_come_from_validation_and_only_a_tuning_on_the_judged_rows_is_the_leak() -> None:
+    """001's staging: each network and the model have thresholds of their own; several models' are averaged."""
+    study = studies.find("ra_staging")
+
+    def stages(seed: int) -> pa.Table:
+        rng = np.random.default_rng(seed)
+        rows = []
+        for hand in range(120):
+            p = rng.dirichlet(np.ones(6) + 2 * (np.arange(6) == hand % 6))
+            rows.append({
+                "image_id": f"h{hand}", "extremity": 0, "site": "", "patient": f"p{hand}", "target": "stage",
+                "truth": str(hand % 6), "predicted": str(int(p.argmax())), "p": p.tolist(), "split": "test",
+                "bundles": [],
+            })  # fmt: skip
+        return PREDICTIONS.rows(rows)
+
+    one, other = calibrate(study, stages(0)), calibrate(study, stages(1))
+    both = combine([one, other]).class_thresholds["stage"][JOINT]
+    assert both == pytest.approx(np.mean([each.class_thresholds["stage"][JOINT] for each in (one, other)], axis=0))
+    judged = stages(2)
+    leak = Calibration(class_thresholds=tune_joint_thresholds(study, judged))
+    clean, leaky = (figures_of(study, judged, calibration) for calibration in (one, leak))
+    gain = [
+        leaky[name]["value"] - clean[name]["value"] for name in ("stage.tuned_sensitivity", "stage.tuned_specificity")
+    ]
+    assert sum(gain) > 0, "thresholds tuned on the rows that they judge are too good"
+    assert clean["stage.qwk"] == leaky["stage.qwk"] and "stage.tuned_f1" not in figures_of(study, judged)
+    again = Calibration.from_json(json.loads(json.dumps(one.to_json())))
+    assert figures_of(study, judged, again) == clean

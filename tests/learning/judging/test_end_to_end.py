@@ -1,5 +1,6 @@
 """End to end: a joint that no model placed is wrong in every share of all joints, and adds nothing to its total."""
 
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -63,6 +64,8 @@ def test_a_joint_that_was_not_placed_is_wrong_in_every_share_and_in_no_kappa() -
     assert close.change is not None and close.change["value"] == 0, "the same answers on the joints that both have"
     worse = figure(list(end_to_end_figures(SCORING, known, end_to_end(worse=30))), "jsn", "accuracy")
     assert worse.change is not None and worse.change["high"] < -0.2
+    tuned = replace(SCORING, metrics=("accuracy", "tuned_f1"))
+    assert {each.metric for each in end_to_end_figures(tuned, known, table)} == {"accuracy"}, "no threshold, no figure"
 
 
 def test_what_was_not_placed_adds_nothing_to_its_total() -> None:

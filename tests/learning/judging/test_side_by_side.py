@@ -7,8 +7,9 @@ import pyarrow.compute as pc
 import pytest
 
 from rajobs import studies
+from rajobs.learning.judging.calibration import Calibration
 from rajobs.learning.judging.predictions import answers_of
-from rajobs.learning.judging.side_by_side import Measured, ModelAnswers, measure_models
+from rajobs.learning.judging.side_by_side import JudgedModel, Measured, measure_models
 from rajobs.learning.recipe import Recipe
 from rajobs.records import metrics
 from rajobs.records.tables.schemas import PREDICTIONS
@@ -32,20 +33,20 @@ def leaked(table: pa.Table) -> pa.Table:
 
 
 @pytest.fixture
-def models() -> tuple[ModelAnswers, ModelAnswers]:
+def models() -> tuple[JudgedModel, JudgedModel]:
     """A clean model judged by 30 patients, and a published one judged by 30, of whom 20 are the same."""
     table = answers(0)
     return (
-        ModelAnswers(table=of_patients(table, 0, 30), thresholds={"jsn": 0.5}),
-        ModelAnswers(table=leaked(of_patients(table, 10, 40)), thresholds={}),
+        JudgedModel(table=of_patients(table, 0, 30), calibration=Calibration(thresholds={"jsn": 0.5})),
+        JudgedModel(table=leaked(of_patients(table, 10, 40))),
     )
 
 
-def measured(models: tuple[ModelAnswers, ...]) -> dict[str, Measured]:
+def measured(models: tuple[JudgedModel, ...]) -> dict[str, Measured]:
     return {each.name: each for each in measure_models(SCORING, models)}
 
 
-def test_a_difference_is_paired_on_the_rows_that_all_share(models: tuple[ModelAnswers, ...]) -> None:
+def test_a_difference_is_paired_on_the_rows_that_all_share(models: tuple[JudgedModel, ...]) -> None:
     accuracy = measured(models)["jsn.accuracy"]
     assert accuracy.own_rows == (120, 120) and (accuracy.shared_rows, accuracy.shared_patients) == (80, 20)
     shared = [answers_of(SCORING.target("jsn"), of_patients(each.table, 10, 30)) for each in models]
@@ -62,17 +63,17 @@ def test_a_difference_is_paired_on_the_rows_that_all_share(models: tuple[ModelAn
 def test_models_without_a_common_row_are_not_compared_and_a_target_may_be_one_model_s_alone() -> None:
     table = answers(0)
     apart = (
-        ModelAnswers(table=of_patients(table, 0, 20), thresholds={}),
-        ModelAnswers(table=of_patients(table, 20, 40), thresholds={}),
+        JudgedModel(table=of_patients(table, 0, 20)),
+        JudgedModel(table=of_patients(table, 20, 40)),
     )
     accuracy = measured(apart)["jsn.accuracy"]
     assert accuracy.shared_rows == 0 and accuracy.shared == (None, None) == accuracy.lead and None not in accuracy.own
     jsn = table.filter(pc.equal(table.column("target"), "jsn"))
-    erosion = measured((apart[0], ModelAnswers(table=jsn, thresholds={})))["erosion.accuracy"]
+    erosion = measured((apart[0], JudgedModel(table=jsn)))["erosion.accuracy"]
     assert erosion.shared_rows == 80 and erosion.own[1] is None and erosion.shared[0] is not None
 
 
-def test_the_page_shows_clean_beside_published_and_names_the_leaks(models: tuple[ModelAnswers, ...]) -> None:
+def test_the_page_shows_clean_beside_published_and_names_the_leaks(models: tuple[JudgedModel, ...]) -> None:
     def compared(number: int, mode: str, recipe: Recipe) -> ComparedModel:
         model = ModelFacts(hash=f"h{number}", recipe=recipe, mode=mode, seed=0, budget=1.0)
         return ComparedModel(number=number, model=model, rows={"train": 60})

@@ -70,8 +70,8 @@ def test_004_s_network_has_the_layers_it_prints() -> None:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_architecture_gives_each_target_its_outputs(architecture: str, channels: int) -> None:
     targets = (Nominal(name="view", classes=("a", "b", "c")), scores("jsn", 4))
-    large = architecture in backbones.LAST
-    shape = (channels, 72, 64) if large else (channels, 36, 28)
+    large = architecture in (*backbones.LAST, "alexnet_matlab")
+    shape = (channels, 72, 68) if large else (channels, 36, 28)
     with torch.device("meta" if large else "cpu"):
         network = architectures.build(architecture, {}, architectures.head_sizes(targets, ()), shape).eval()
         outputs = network(torch.rand(2, *shape))

@@ -9,10 +9,12 @@ import pytest
 import torch
 from torch import nn
 
+from rajobs import studies
 from rajobs.learning.networks import architectures, backbones, weights
 from rajobs.records.errors import BadRecipe
 
 pytestmark = pytest.mark.slow
+NAMES_OF_ALEXNET = ("alexnet_matlab", "alexnet")
 EVERY = pytest.mark.parametrize("architecture", backbones.LAST)
 
 
@@ -83,3 +85,21 @@ def test_a_recipe_can_be_checked_without_torchvision(module: ModuleType) -> None
     assert module.__file__
     first = {ast.unparse(node) for node in ast.parse(Path(module.__file__).read_text()).body}
     assert "import torch" in first and not [line for line in first if line.startswith(("import torchv", "from torchv"))]
+
+
+def test_000_s_alexnet_is_matlab_s_and_torchvision_s_stands_beside_it() -> None:
+    """Krizhevsky's of 2012: grouped convolutions and local response normalisation, which torchvision's has not."""
+    with torch.device("meta"):
+        matlab, other = (architectures.build(name, {}, {"class": 1000}, (3, 227, 227)) for name in NAMES_OF_ALEXNET)
+        assert matlab(torch.zeros(2, 3, 227, 227))["class"].shape == (2, 1000)
+        assert architectures.build("alexnet_matlab", {}, {"ra": 2}, (1, 67, 67))(torch.zeros(2, 1, 67, 67))
+        with pytest.raises(BadRecipe, match="alexnet_matlab needs images of at least 67 pixels, not 66"):
+            architectures.build("alexnet_matlab", {}, {"ra": 2}, (1, 67, 66))
+    assert architectures.parameters(matlab) == 60_965_224 != architectures.parameters(other)
+    groups = [layer.groups for layer in matlab.modules() if isinstance(layer, nn.Conv2d)]
+    assert groups == [1, 2, 1, 2, 2] and sum(isinstance(layer, nn.LocalResponseNorm) for layer in matlab.modules()) == 2
+    assert {layer.groups for layer in other.modules() if isinstance(layer, nn.Conv2d)} == {1}
+    study = studies.find("clinical_array")
+    used = {name: {member.architecture for member in recipe.members} for name, recipe in study.recipes.items()}
+    assert used["published"] == used["published-cruciforms"] == used["published-squares"] == {"alexnet_matlab"}
+    assert used["published-torchvision"] == {"alexnet"} and "MATLAB's" in study.assumptions[0]
