@@ -12,13 +12,19 @@ import pyarrow.compute as pc
 from rajobs import studies
 from rajobs.imaging.coding import preview
 from rajobs.imaging.rows import CLINIC_TABLE, Row
-from rajobs.jobs import console
+from rajobs.jobs import console, remote
 from rajobs.jobs.builtin import NAME
 from rajobs.jobs.evaluate.end_to_end import answer_end_to_end, check_end_to_end
 from rajobs.jobs.evaluate.models import Bundle, choose_fair, predict, read_bundles, why_all_rows
 from rajobs.jobs.evaluate.predictions import figures_of, read_user_predictions
-from rajobs.jobs.train.dataset import LabelledData, count_by_placing, open_placed_data, read_clinic_visits
-from rajobs.jobs.train.places import open_finders
+from rajobs.jobs.train.dataset import (
+    LabelledData,
+    count_by_placing,
+    draw_missing,
+    open_placed_data,
+    read_clinic_visits,
+)
+from rajobs.jobs.train.places import absolute_finders, open_finders
 from rajobs.jobs.train.row_facts import add_row_facts
 from rajobs.jobs.train.splits import frozen_split
 from rajobs.learning import tabular_baseline
@@ -68,6 +74,36 @@ def evaluate(request: EvaluateRequest) -> str:
 
     The test part judges models that learnt on these data, all labelled rows judge others.
     """
+    judging = _open(request)
+    store, page = open_store(request.out), f"{request.out}/{PAGE}"
+    identity = {**_run(request, judging.source, judging.bundles), "predictions": request.predictions}
+    if check_claim(store, "evaluate", identity) and store.stat(PAGE):
+        console.line(f"nothing to do: {page} is there already")
+        return page
+    claim(store, "evaluate", identity)
+    if remote.is_elsewhere(request.ray):
+        for bundle in judging.bundles:
+            draw_missing(judging.source, bundle.description.origin.recipe.view, request.ray)
+        why_all_rows = remote.run_on_worker(judge_on_worker, _absolute(request), judging.brought, address=request.ray)
+    else:
+        why_all_rows = _judge(request, judging)
+    console.line(f"{why_all_rows}\nreport: {page}" if why_all_rows else f"report: {page}")
+    return page
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judging:
+    """What is judged, and by which rows."""
+
+    source: LabelledData
+    split: pa.Table
+    bundles: Sequence[Bundle]
+    brought: pa.Table | None  # predictions of the user's own
+    calibration: Calibration
+
+
+def _open(request: EvaluateRequest, brought: pa.Table | None = None) -> Judging:
+    """The data, and the models or predictions (`brought`, if they have been read) that are fair on them."""
     study = studies.find(request.study)
     _check(request, study)
     if not study.targets:
@@ -82,31 +118,44 @@ def evaluate(request: EvaluateRequest) -> str:
     if not request.predictions:
         study = study.with_targets({name for bundle in bundles for name in bundle.answered_targets(study)})
         source = replace(source, study=study)
-    store, page = open_store(request.out), f"{request.out}/{PAGE}"
-    run = _run(request, source, bundles)
-    identity = {**run, "predictions": request.predictions}
-    if check_claim(store, "evaluate", identity) and store.stat(PAGE):
-        console.line(f"nothing to do: {page} is there already")
-        return page
-    history = _history(bundles)
-    brought = add_row_facts(source, read_user_predictions(request.predictions, study)) if request.predictions else None
+    elif brought is None:
+        brought = add_row_facts(source, read_user_predictions(request.predictions, study))
     calibration = _calibration(request, study, bundles, brought)
-    claim(store, "evaluate", identity)
-    table = brought
+    return Judging(source=source, split=split, bundles=bundles, brought=brought, calibration=calibration)
+
+
+def _absolute(request: EvaluateRequest) -> EvaluateRequest:
+    """The request with places as other nodes reach them."""
+    return replace(
+        request, data=absolute(request.data), models=absolute_finders(request.models), out=absolute(request.out),
+        finders=absolute_finders(request.finders),
+    )  # fmt: skip
+
+
+def judge_on_worker(request: EvaluateRequest, brought: pa.Table | None) -> str | None:
+    """Open everything again, and judge."""
+    with console.silence():
+        judging = _open(request, brought)
+    return _judge(request, judging)
+
+
+def _judge(request: EvaluateRequest, judging: Judging) -> str | None:
+    """Write answers, figures and page; the reason if not the test part alone judges."""
+    source, split, bundles, calibration = judging.source, judging.split, judging.bundles, judging.calibration
+    store, study, table = open_store(request.out), source.study, judging.brought
     if table is None:
         table = add_row_facts(source, predict(bundles, source, split, request.mode, request.ray))
     # Where `phantom --like` finds the pictures of the errors, and what the page's figures need beside the rows.
     about = {"data": absolute(request.data), "calibration": json.dumps(calibration.to_json(), sort_keys=True)}
     store.put("predictions.parquet", to_parquet(table, PREDICTIONS, about=about))
     facts = _facts(request, source, split, table, bundles, calibration)
-    store.put("metrics.json", to_json({**run, **_metrics(facts)}))
-    html, pictures = evaluation_page(study, facts, table, history, _thumbnails(source, table))
+    store.put("metrics.json", to_json({**_run(request, source, bundles), **_metrics(facts)}))
+    html, pictures = evaluation_page(study, facts, table, _history(bundles), _thumbnails(source, table))
     for name, data in pictures.items():
         store.put(f"figures/{name}", data)
     store.put(PAGE, html.encode())
     _print_summary(study, facts, _test_rows(table).num_rows)
-    console.line(f"{facts.why_all_rows}\nreport: {page}" if facts.why_all_rows else f"report: {page}")
-    return page
+    return facts.why_all_rows
 
 
 def _check(request: EvaluateRequest, study: Study) -> None:

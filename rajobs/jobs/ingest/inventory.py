@@ -25,7 +25,7 @@ from rajobs.records.errors import StoreError
 from rajobs.records.store import Entry, LocalStore, Store, absolute, open_store, split_uri
 
 BATCH, BATCH_BYTES = 512, 4 * GIB  # objects and bytes that one task splits: a large archive has a task of its own
-TASKS_PER_CORE = 4  # under way at once
+AHEAD = 256  # batches that tasks split or wait to split, whatever cores there are by then
 FEW_BATCHES = 16
 
 
@@ -137,11 +137,10 @@ def _split_batches(inventory: Inventory, done: DoneShards) -> Iterator[list[List
         return
     task = ray.remote(split_batch).options(num_cpus=1, max_retries=3)
     done_ref = ray.put(done)
-    ahead = max(1, int(ray.cluster_resources()["CPU"])) * TASKS_PER_CORE
     waiting: deque[ray.ObjectRef[list[ListedShard]]] = deque()
     for line in inventory.batches.lines():
         waiting.append(task.remote(line, done_ref))
-        if len(waiting) >= ahead:
+        if len(waiting) >= AHEAD:
             yield ray.get(waiting.popleft())
     while waiting:
         yield ray.get(waiting.popleft())

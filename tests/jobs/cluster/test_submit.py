@@ -12,7 +12,7 @@ from tests.jobs.in_process import KEY
 
 pytestmark = pytest.mark.ray
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 INSIDE = """
 import fcntl, os, secrets, socket, struct, subprocess, sys
 # Only the loopback is here, and it is down: bring it up as `ip link set lo up` would.
