@@ -7,7 +7,7 @@ import secrets
 import socket
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -183,10 +183,11 @@ class Patience:
     def __init__(self, needs: Mapping[str, float]) -> None:
         self.needs, self.until = needs, time.monotonic() + PATIENCE
 
-    def look(self) -> None:
+    def look(self, has_begun: Callable[[], object] = bool) -> None:
         if time.monotonic() > self.until:
             self.end()
-            console.line(_describe_wait(self.needs))
+            if not has_begun():
+                console.line(_describe_wait(self.needs))
 
     def end(self) -> None:
         """There is nothing to wait for any more."""
@@ -204,7 +205,7 @@ def _describe_wait(needs: Mapping[str, float]) -> str:
     for need, amount in needs.items():
         name, words = units[need]
         if free.get(name, 0.0) < amount:
-            return f"waiting for {words}: others use all of the cluster's; the job begins when they give one back"
+            return f"waiting for {words}: all of the cluster's are taken; the job begins when others give some back"
     return "waiting for a worker to start: no node has enough of everything at this moment"
 
 

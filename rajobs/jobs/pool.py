@@ -54,9 +54,13 @@ def gpu_share(nodes: Sequence[cluster.Node]) -> float:
 class PoolWorker:
     """An actor around a worker. It answers with a failure as one line: Ray would send the values of a traceback."""
 
-    def __init__(self, worker: type, arguments: tuple[object, ...]) -> None:
-        self.make: Callable[[], Any] = lambda: worker(*arguments)
-        self.worker: Any = None
+    def __init__(self, making: "Sequence[ray.ObjectRef[Any]]") -> None:
+        self.making = making  # the worker's class and arguments, still to be read
+        self.worker: Callable[[Item], dict[str, Any]] | None = None
+
+    def is_there(self) -> bool:
+        """Answers before the worker is made, which takes a while."""
+        return True
 
     def start(self) -> dict[str, str]:
         """Make the worker: the node that it is on, and what it lacks there."""
@@ -64,14 +68,15 @@ class PoolWorker:
 
     def _make(self) -> dict[str, str]:
         try:
-            self.worker = self.make()
+            worker, arguments = ray.get(self.making[0])
+            self.worker = worker(*arguments)
         except BadKey as error:
             return {"unfit": str(error)}
         return {}
 
     def take(self, item: Item) -> dict[str, Any]:
         """The worker's answer to an item."""
-        return _with_failure(lambda: {"answer": self.worker(item)})
+        return _with_failure(lambda: {"answer": self.worker(item)})  # type: ignore[misc]  # it has started
 
 
 def _with_failure(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -92,14 +97,15 @@ class _Pool:
     def __init__(
         self, items: Sequence[Item], worker: type, arguments: Sequence[object], resources: Mapping[str, float]
     ) -> None:
-        self.worker, self.arguments, self.resources = worker, ray.put(tuple(arguments)), dict(resources)
+        self.making = ray.put((worker, tuple(arguments)))
         self.items = deque(items)
         self.starting: dict[ray.ObjectRef[Any], Any] = {}  # by the answer to be: the actor
         self.working: dict[ray.ObjectRef[Any], tuple[Any, Item]] = {}
         self.deaths: Counter[str] = Counter()  # by item
         self.lost_starts = 0  # since a worker has begun
         self.unfit: dict[str, str] = {}  # why, by node
-        self.patience = cluster.Patience(resources)
+        self.resources, self.patience = dict(resources), cluster.Patience(resources)
+        self.there: list[ray.ObjectRef[Any]] = []  # an answer of each worker that has been asked for, once it is there
 
     def answers(self) -> Iterator[dict[str, Any]]:
         while self.items or self.working:
@@ -111,7 +117,7 @@ class _Pool:
                 else:
                     yield from self._collect(answer)
             if not self.working:
-                self.patience.look()
+                self.patience.look(lambda: ray.wait(self.there, timeout=0)[0])
 
     def stop(self) -> None:
         """End every worker, also one in the middle of an item."""
@@ -123,7 +129,8 @@ class _Pool:
         others = {"ray.io/node-id": f"!in({','.join(sorted(self.unfit))})"} if self.unfit else None
         while len(self.starting) < min(len(self.items), AHEAD):
             actor: Any = ray.remote(PoolWorker).options(**self.resources, label_selector=others)
-            made = actor.remote(self.worker, self.arguments)
+            made = actor.remote([self.making])  # in a list, Ray hands it over unread
+            self.there.append(made.is_there.remote())
             self.starting[made.start.remote()] = made
 
     def _welcome(self, answer: "ray.ObjectRef[Any]") -> None:

@@ -6,7 +6,7 @@ On this machine alone there is nobody to hand it to: the driver does it itself, 
 import io
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from typing import Any
 
@@ -52,7 +52,8 @@ def run_on_worker(function: Callable[..., Any], *arguments: object, address: str
 def _call(function: Callable[..., Any], arguments: tuple[object, ...], gpus: int) -> Any:
     board: Any = ray.remote(num_cpus=0)(Board).remote()
     task = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0)(_answer)
-    answer = task.remote(function, arguments, board, sys.stderr.isatty())
+    # In a list, Ray hands it over unread: what the function imports takes a while, and the work has begun before.
+    answer = task.remote([ray.put((function, arguments))], board, sys.stderr.isatty())
     patience = cluster.Patience({"num_cpus": 1, "num_gpus": gpus})
     seen = 0
     try:
@@ -81,9 +82,7 @@ def _show(board: Any, seen: int) -> int:
     return seen + len(reports)
 
 
-def _answer(
-    function: Callable[..., Any], arguments: tuple[object, ...], board: Any, terminal: bool
-) -> tuple[Any, RajobsError | None]:
+def _answer(call: "Sequence[ray.ObjectRef[Any]]", board: Any, terminal: bool) -> tuple[Any, RajobsError | None]:
     """On the worker: the function's answer, or what it raises: Ray would send the values of a traceback."""
     with (
         redirect_stdout(_Echo(board, terminal, to_errors=False)),
@@ -91,6 +90,7 @@ def _answer(
     ):
         board.add.remote((False, ""))  # the work has begun
         try:
+            function, arguments = ray.get(call[0])
             return function(*arguments), None
         except RajobsError as error:
             return None, error

@@ -55,11 +55,11 @@ def test_a_job_on_a_full_cluster_says_that_it_waits(
     ray_cluster: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(cluster, "PATIENCE", 1.0)
-    full = [ray.remote(num_cpus=1)(sleep).remote(6) for _ in range(int(ray.cluster_resources()["CPU"]))]
+    full = [ray.remote(num_cpus=1)(sleep).remote(4) for _ in range(int(ray.cluster_resources()["CPU"]))]
     while ray.available_resources().get("CPU", 0.0) >= 1:
         time.sleep(0.1)
     assert [answer["number"] for answer in pool.map_unordered([{"number": 1}], Worker, (tmp_path,))] == [1]
-    sentence = "waiting for a core: others use all of the cluster's; the job begins when they give one back\n"
+    sentence = "waiting for a core: all of the cluster's are taken; the job begins when others give some back\n"
     assert capsys.readouterr().out == sentence
     ray.get(full)
 
