@@ -37,7 +37,7 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 ANSWER_SECONDS = 10.0  # in which something must listen where a cluster is named
 MOST_OF_RAY_S_WORDS = 300
 LOOK = 1.0  # seconds between two looks at what is awaited
-PATIENCE = 10.0  # seconds after which a job says what it waits for
+PATIENCE = 15.0  # seconds after which a job says what it waits for
 LOST = (
     ray.exceptions.RayActorError, ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError,
     ray.exceptions.NodeDiedError, ray.exceptions.LocalRayletDiedError,

@@ -1,23 +1,16 @@
 """A cluster of several nodes, in a network of its own: a head without cores, nodes that join, one with another key."""
 
 import json
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.jobs.in_process import KEY
+from tests.jobs.cluster.own_network import run_in_own_network
 
 pytestmark = pytest.mark.ray
 
 NODES = """
-import fcntl, os, socket, struct, subprocess, sys, time
-# Only the loopback is here, and it is down: bring it up as `ip link set lo up` would.
-with socket.socket() as sock:
-    fcntl.ioctl(sock, 0x8914, struct.pack("16sh14x", b"lo", 0x1 | 0x40))
+import os, subprocess, sys, time
 
 from ray.cluster_utils import Cluster
 
@@ -82,23 +75,70 @@ with cluster.connected(address):
 """
 
 
+AUTOSCALER = """
+import json, os, subprocess, sys
+
+types = {
+    "head": {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0},
+    "node": {"resources": {"CPU": 1, "object_store_memory": 10**8}, "node_config": {}, "max_workers": 3},
+}
+lists = ("initialization_commands", "setup_commands", "head_setup_commands", "worker_setup_commands",
+         "head_start_ray_commands", "worker_start_ray_commands", "cluster_synced_files", "rsync_exclude",
+         "rsync_filter")
+settings = {
+    "cluster_name": "fake", "max_workers": 3, "available_node_types": types, "head_node_type": "head",
+    "provider": {"type": "fake_multinode", "use_node_id_as_ip": True, "disable_node_updaters": True,
+                 "disable_launch_config_check": True},
+    "upscaling_speed": 1.0, "idle_timeout_minutes": 5, "file_mounts_sync_continuously": False,
+    **{name: [] for name in lists}, **{name: {} for name in ("auth", "docker", "file_mounts")},
+}
+file, job = sys.argv[1:]
+with open(file, "w") as written:
+    json.dump(settings, written)
+environment = {**os.environ, "AUTOSCALER_UPDATE_INTERVAL_S": "1", "RAY_FAKE_CLUSTER": "1"}
+start = [os.path.join(os.path.dirname(sys.executable), "ray"), "start", "--head", "--num-cpus=0",
+         f"--autoscaling-config={file}", "--disable-usage-stats"]
+subprocess.run(start, env=environment, check=True, stdout=subprocess.DEVNULL)
+sys.exit(subprocess.run([sys.executable, "-u", job]).returncode)
+"""
+DEMAND = """
+import time
+
+import ray
+
+from rajobs.jobs import cluster, pool
+
+
+class Worker:
+    def __call__(self, item):
+        time.sleep(0.5)
+        return {"node": ray.get_runtime_context().get_node_id()}
+
+
+with cluster.connected("auto"):
+    joined, seen = {}, set()
+    for answer in pool.map_unordered([{"number": n} for n in range(200)], Worker, ()):
+        for node in cluster.nodes():
+            joined.setdefault(node.id, time.monotonic())
+        if answer["node"] not in seen:
+            seen.add(answer["node"])
+            print("at-work", answer["node"], time.monotonic() - joined[answer["node"]])
+"""
+
+
+@pytest.mark.long
+def test_an_autoscaler_brings_nodes_from_none_to_as_many_as_it_may(tmp_path: Path) -> None:
+    (tmp_path / "job.py").write_text(DEMAND)
+    done = run_in_own_network(tmp_path, AUTOSCALER, tmp_path / "settings.json", tmp_path / "job.py")
+    assert done.returncode == 0, done.stdout + done.stderr
+    delays = [float(line.split()[2]) for line in done.stdout.splitlines() if line.startswith("at-work")]
+    assert len(delays) == 3 and max(delays) < 30, done.stdout
+
+
 def test_nodes_that_join_get_work_and_those_without_the_key_are_named(data: Path, models: Path, tmp_path: Path) -> None:
-    unshare = shutil.which("unshare")
-    assert unshare, "the test needs util-linux: the cluster must not be reachable from elsewhere"
-    (tmp_path / "nodes.py").write_text(NODES)
     (tmp_path / "job.py").write_text(JOB)
-    (tmp_path / "home").mkdir()
     trained, judged = tmp_path / "models", tmp_path / "judged"
-    scrubbed = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "AWS_"))}
-    # A process namespace too: whatever Ray starts ends with it.
-    done = subprocess.run(
-        [
-            unshare, "--user", "--map-root-user", "--net", "--pid", "--fork", "--mount-proc", "--kill-child",
-            sys.executable, str(tmp_path / "nodes.py"), str(tmp_path / "job.py"), str(data), str(trained), str(judged),
-        ],
-        env={**scrubbed, "HOME": str(tmp_path / "home"), "RAJOBS_KEY": KEY},
-        capture_output=True, text=True, timeout=400,
-    )  # fmt: skip
+    done = run_in_own_network(tmp_path, NODES, tmp_path / "job.py", data, trained, judged)
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
     assert lines[0] == "waiting for a node with a core: the cluster has none yet; the job begins when one joins"
