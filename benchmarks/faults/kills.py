@@ -356,7 +356,7 @@ def workers() -> list[int]:
                 title = (folder / "cmdline").read_bytes()
             except OSError:
                 continue  # the process has ended in the meantime
-            if title.startswith(b"ray::") and (b"MapWorker" in title or b"split_batch" in title):
+            if title.startswith(b"ray::") and (b"PoolWorker" in title or b"split_batch" in title):
                 pids.append(int(folder.name))
     return sorted(pids)
 

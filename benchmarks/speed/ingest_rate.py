@@ -38,7 +38,7 @@ SIDES = {"FULL": 2010 * 1490, "SMALL": 670 * 497}
 PLAIN = Path(plain_ingest.__file__)
 MB = 1e6
 NAMES = ("product", "plain")
-TITLES = {"product": b"MapWorker", "plain": b""}  # in the command lines of workers
+TITLES = {"product": b"PoolWorker", "plain": b""}  # in the command lines of workers
 
 
 def main() -> None:

@@ -1,24 +1,26 @@
 """The Ray cluster that a job runs on: the one named, the one it was submitted to, or its own on this machine."""
 
-import json
 import logging
+import math
 import os
 import secrets
 import socket
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 import ray
 import ray.exceptions
 
-from rajobs.records.errors import TRACEBACK, RajobsError, internal_error_line
+from rajobs.jobs import console
+from rajobs.records.errors import TRACEBACK, RajobsError
 from rajobs.records.signals import sigterm_as_ctrl_c
 
 QUIET = {
-    "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_TRAIN_V2_ENABLED": "1",
 }
@@ -27,12 +29,20 @@ DRIVER = {
     "RAY_metrics_report_interval_ms": "60000",
     "RAY_task_events_report_interval_ms": "0",
 }
-"""Only for a cluster on this machine. Ray Data's own actors make Ray's core log its issue 53727 as an error on every
-run, which a user cannot mend; nobody reads such a cluster's metrics and events, which cost the jobs computing time."""
+"""Only for a cluster on this machine. What Ray's core logs as errors a user cannot mend, and what ends a job is raised
+anyway; nobody reads such a cluster's metrics and events, which cost the jobs computing time."""
 
+LOCAL = "local"  # Ray's word for a cluster of this machine alone, which ends with the job
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 ANSWER_SECONDS = 10.0  # in which something must listen where a cluster is named
 MOST_OF_RAY_S_WORDS = 300
+LOOK = 1.0  # seconds between two looks at what is awaited
+PATIENCE = 15.0  # seconds after which a job says what it waits for
+LOST = (
+    ray.exceptions.RayActorError, ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError,
+    ray.exceptions.NodeDiedError, ray.exceptions.LocalRayletDiedError,
+)  # fmt: skip
+"""What is raised where a worker or its node died: another one can do its work."""
 
 PASSED = ("AWS_ENDPOINT_URL", "AWS_REGION", "RAJOBS_CACHE")
 """Variables that every worker receives. No secret is among them: secrets are in the nodes' own environment."""
@@ -46,17 +56,24 @@ class WorkerFailed(RajobsError):
     """A worker cannot continue. Finished parts stay finished."""
 
 
+def resolve_address(address: str | None) -> str:
+    """Where a job runs: a cluster's address, or LOCAL."""
+    return address or os.environ.get("RAY_ADDRESS") or LOCAL
+
+
 @contextmanager
 def connected(address: str | None) -> Iterator[None]:
     """A connection while a job runs; one that is open already is used and left open."""
     if ray.is_initialized():
         yield
         return
-    where = address or os.environ.get("RAY_ADDRESS") or "local"
+    where = resolve_address(address)
     _connect(where)
     with sigterm_as_ctrl_c():  # Ray has taken the signal for itself
         try:
-            _turn_off_ray_progress()
+            _quieten_ray()
+            if where != LOCAL:
+                _wait_for_core()
             yield
         except ray.exceptions.RayTaskError as error:
             ours = error.cause
@@ -68,11 +85,11 @@ def connected(address: str | None) -> Iterator[None]:
 
 
 def _connect(where: str) -> None:
-    """Start a cluster on this machine (`local`), or connect to the one at an address; NoCluster if there is none."""
+    """Start a cluster on this machine (LOCAL), or connect to the one at an address; NoCluster if there is none."""
     for name, value in {**QUIET, **DRIVER}.items():
         os.environ.setdefault(name, value)
     options: dict[str, Any] = {"address": where, "log_to_driver": False, "logging_level": logging.ERROR}
-    if where == "local":
+    if where == LOCAL:
         _guard_by_token()
         options |= {"include_dashboard": False}  # its workers inherit this environment
     else:
@@ -87,7 +104,7 @@ def _connect(where: str) -> None:
         raise KeyboardInterrupt from None
     except Exception as error:  # noqa: BLE001 - Ray raises a bare Exception if it does not start in time on a busy machine
         why = " ".join(str(error).split()) or type(error).__name__
-        place = "this machine" if where == "local" else where
+        place = "this machine" if where == LOCAL else where
         raise NoCluster(f"no Ray cluster at {place}: {why[:MOST_OF_RAY_S_WORDS]}") from None
 
 
@@ -130,10 +147,10 @@ def _loopback(where: str) -> Iterator[None]:
     from ray._private import ray_constants
 
     host = urlsplit(where if "://" in where else f"//{where}").hostname
-    if where != "local" and host not in LOOPBACK:
+    if where != LOCAL and host not in LOOPBACK:
         yield
         return
-    if where == "local":
+    if where == LOCAL:
         os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = "0"  # for the processes that Ray starts
     before, ray_constants.ENABLE_RAY_CLUSTER = ray_constants.ENABLE_RAY_CLUSTER, False
     try:
@@ -142,50 +159,67 @@ def _loopback(where: str) -> Iterator[None]:
         ray_constants.ENABLE_RAY_CLUSTER = before
 
 
-def map_unordered(
-    items: Sequence[Mapping[str, Any]],
-    worker: type,
-    arguments: Sequence[object],
-    *,
-    workers: tuple[int, int],
-    num_gpus: float | None = None,
-    memory: float | None = None,
-) -> Iterator[dict[str, Any]]:
-    """The answers of workers, each made by `worker(*arguments)`, to the items, in any order."""
-    import ray.data
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """A node that is up, and what it brings in."""
 
-    answers = ray.data.from_items([dict(item) for item in items], override_num_blocks=len(items)).map(
-        _Worker,  # type: ignore[arg-type]  # a class is accepted, although the stub does not say so
-        fn_constructor_args=(worker, tuple(arguments)),
-        compute=ray.data.ActorPoolStrategy(min_size=workers[0], max_size=workers[1]),
-        num_cpus=1,
-        num_gpus=num_gpus,
-        memory=memory,
-    )
-    for answer in answers.iter_rows():
-        if answer["failed"]:
-            raise WorkerFailed(answer["failed"])
-        yield json.loads(answer["answer"])
+    id: str
+    cpus: float
+    gpus: float
 
 
-class _Worker:
-    """A worker that returns its failure as one line. Ray Data would wrap it in pages that quote the worker's data."""
+def nodes() -> list[Node]:
+    """The nodes that are up."""
+    return [
+        Node(id=node["NodeID"], cpus=node["Resources"].get("CPU", 0.0), gpus=node["Resources"].get("GPU", 0.0))
+        for node in ray.nodes()
+        if node["Alive"]
+    ]
 
-    def __init__(self, worker: type, arguments: tuple[object, ...]) -> None:
-        self.make: Callable[[], Any] = lambda: worker(*arguments)
-        self.worker: Any = None
 
-    def __call__(self, item: dict[str, Any]) -> dict[str, str]:
-        try:
-            if self.worker is None:
-                self.worker = self.make()
-            return {"answer": json.dumps(self.worker(item)), "failed": ""}
-        except RajobsError as error:
-            return {"answer": "", "failed": str(error)}
-        except Exception as error:
-            if os.environ.get(TRACEBACK):
-                raise
-            return {"answer": "", "failed": internal_error_line(error)}
+class Patience:
+    """Says once what a job waits for, if the cluster has no room for it for a while."""
+
+    def __init__(self, needs: Mapping[str, float]) -> None:
+        self.needs, self.until = needs, time.monotonic() + PATIENCE
+
+    def look(self, has_begun: Callable[[], object] = bool) -> None:
+        if time.monotonic() > self.until:
+            self.end()
+            if not has_begun():
+                console.line(_describe_wait(self.needs))
+
+    def end(self) -> None:
+        """There is nothing to wait for any more."""
+        self.until = math.inf
+
+
+def _describe_wait(needs: Mapping[str, float]) -> str:
+    """What the cluster must have for work with these needs to begin."""
+    units = {"num_cpus": ("CPU", "a core"), "num_gpus": ("GPU", "a GPU"), "memory": ("memory", "free memory")}
+    there, free = ray.cluster_resources(), ray.available_resources()
+    for need, amount in needs.items():
+        name, words = units[need]
+        if there.get(name, 0.0) < amount:
+            return f"waiting for a node with {words}: the cluster has none yet; the job begins when one joins"
+    for need, amount in needs.items():
+        name, words = units[need]
+        if free.get(name, 0.0) < amount:
+            return f"waiting for {words}: all of the cluster's are taken; the job begins when others give some back"
+    return "waiting for a worker to start: no node has enough of everything at this moment"
+
+
+def _wait_for_core() -> None:
+    """Return when the cluster can run something: an autoscaler brings a node only where work waits for one."""
+    attempt = ray.remote(num_cpus=1)(_run_nothing).remote()
+    patience = Patience({"num_cpus": 1})
+    while not ray.wait([attempt], timeout=LOOK)[0]:
+        patience.look()
+    ray.get(attempt)
+
+
+def _run_nothing() -> None:
+    """A task that needs a core alone."""
 
 
 @contextmanager
@@ -202,10 +236,7 @@ def _silent_stderr() -> Iterator[None]:
         os.close(nowhere)
 
 
-def _turn_off_ray_progress() -> None:
-    """Hide Ray Data's own progress, which is for its developers; jobs show theirs."""
-    import ray.data
-
-    ray.data.DataContext.get_current().enable_progress_bars = False
-    for name in ("ray.data", "ray.tune", "ray.train"):
+def _quieten_ray() -> None:
+    """Hide what Ray says for its developers; jobs show their own progress."""
+    for name in ("ray.tune", "ray.train"):
         logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -1,10 +1,11 @@
 """What a job prints while it works: a bar on a terminal, a line now and then in a log, a short table at the end."""
 
+import io
 import math
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from types import TracebackType
 
 from rajobs.reports.wording import format_figure
@@ -91,6 +92,13 @@ def clock(seconds: float) -> str:
     if seconds < 5400:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h"
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """For what is done a second time, elsewhere: its lines have been shown."""
+    with redirect_stdout(io.StringIO()):
+        yield
 
 
 @contextmanager

@@ -54,11 +54,13 @@ class Key:
     @classmethod
     def of_node(cls, name: str, fingerprint: str) -> "Key":
         """The key in a worker's environment, which must be the key of its job."""
+        if not os.environ.get(name):
+            raise BadKey(f"no key in {name} on node {platform.node()}; set the job's key on every node")
         key = cls.from_environment(name)
         if key.fingerprint != fingerprint:
             raise BadKey(
                 f"the key in {name} on node {platform.node()} is another one (fingerprint {key.fingerprint}) than the "
-                f"job's ({fingerprint}); set the same key on every node and start the job again"
+                f"job's ({fingerprint}); set the job's key on every node"
             )
         return key
 

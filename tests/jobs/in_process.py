@@ -4,7 +4,6 @@ What a table must contain is asked of jobs that run here. What a cluster is for 
 workers, sweeps, and that its tables are, byte for byte, the ones that are made here.
 """
 
-import json
 import pickle
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -14,7 +13,7 @@ from typing import Any
 import pytest
 import ray
 
-from rajobs.jobs import cluster
+from rajobs.jobs import cluster, pool
 
 KEY = "a key for tests alone, drawn by nobody"
 
@@ -25,12 +24,12 @@ def in_process() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAJOBS_KEY", KEY)
         patch.setattr(cluster, "connected", lambda address: nullcontext())
-        patch.setattr(cluster, "map_unordered", _map_in_turn)
+        patch.setattr(cluster, "nodes", lambda: [])
+        patch.setattr(pool, "map_unordered", _map_in_turn)
         patch.setattr(ray, "remote", _remote)
         patch.setattr(ray, "put", _Reference)
         patch.setattr(ray, "get", _get)
         patch.setattr(ray, "wait", lambda references: (references[:1], references[1:]))
-        patch.setattr(ray, "cluster_resources", lambda: {"CPU": 1.0})
         yield
 
 
@@ -38,15 +37,12 @@ def _map_in_turn(
     items: Sequence[Mapping[str, Any]], worker: type, arguments: Sequence[object], **resources: object
 ) -> Iterator[dict[str, Any]]:
     """What one worker answers to the items in turn."""
-    made = cluster._Worker(worker, _sent(tuple(arguments)))
+    made = worker(*_sent(tuple(arguments)))
     try:
         for item in items:
-            answer = made(_sent(dict(item)))
-            if answer["failed"]:
-                raise cluster.WorkerFailed(answer["failed"])
-            yield json.loads(answer["answer"])
+            yield _sent(made(_sent(dict(item))))
     finally:
-        if close := getattr(made.worker, "close", None):
+        if close := getattr(made, "close", None):
             close()  # its processes, which on a cluster end with the worker's
 
 

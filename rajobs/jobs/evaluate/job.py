@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rajobs import studies
-from rajobs.imaging.clinical_picture import finding_value
 from rajobs.imaging.coding import preview
 from rajobs.imaging.rows import CLINIC_TABLE, Row
-from rajobs.jobs import console
+from rajobs.jobs import console, remote
 from rajobs.jobs.builtin import NAME
 from rajobs.jobs.evaluate.apart import CLEAN, ApartRequest, evaluate_apart
+from rajobs.jobs.evaluate.clinic import characteristics, compare_baseline
 from rajobs.jobs.evaluate.end_to_end import answer_end_to_end, check_end_to_end
 from rajobs.jobs.evaluate.models import (
     PAGE,
@@ -29,12 +29,18 @@ from rajobs.jobs.evaluate.models import (
 )
 from rajobs.jobs.evaluate.predictions import figures_of, read_user_predictions
 from rajobs.jobs.evaluate.published import raters, seeded
-from rajobs.jobs.train.dataset import LabelledData, count_by_placing, open_placed_data, read_clinic_visits
-from rajobs.jobs.train.places import open_finders
+from rajobs.jobs.train.dataset import (
+    LabelledData,
+    count_by_placing,
+    draw_missing,
+    open_placed_data,
+    read_clinic_visits,
+)
+from rajobs.jobs.train.places import absolute_finders, open_finders
 from rajobs.jobs.train.row_facts import add_row_facts
 from rajobs.jobs.train.splits import count_classes, frozen_split
 from rajobs.learning import tabular_baseline
-from rajobs.learning.comparison import Comparison, MemberFigures
+from rajobs.learning.comparison import MemberFigures
 from rajobs.learning.judging.calibration import NO_CALIBRATION, Calibration, combine
 from rajobs.learning.judging.coverage import set_coverage, total_coverage
 from rajobs.learning.judging.end_to_end import end_to_end_figures, end_to_end_totals, placed_shares
@@ -46,16 +52,14 @@ from rajobs.learning.judging.review import choose_scale, judge_review
 from rajobs.learning.judging.trial_facts import judge_for_trials
 from rajobs.learning.judging.validation import add_member_thresholds, calibrate, tune_joint_thresholds
 from rajobs.learning.reader_agreement import compare_readers
-from rajobs.learning.samples.dataset import LEARNING_PARTS
 from rajobs.learning.samples.row_arrays import previews
 from rajobs.learning.study import Study
 from rajobs.records.errors import UsageError
 from rajobs.records.manifest import check_claim, claim, to_json
 from rajobs.records.metrics import confusion
 from rajobs.records.splits import check_mode
-from rajobs.records.statistics.characteristics import Characteristic, characteristic
 from rajobs.records.statistics.count_statistics import class_statistics
-from rajobs.records.store import lease, open_store, relative
+from rajobs.records.store import absolute, lease, open_store, relative
 from rajobs.records.store.lease import Fence
 from rajobs.records.tables.parquet_parts import list_parts, read_file, to_parquet
 from rajobs.records.tables.schemas import END_TO_END, HISTORY, PREDICTIONS, SPLIT
@@ -90,15 +94,52 @@ def evaluate(request: EvaluateRequest) -> str:
 
     The test part judges models that learnt on these data, all labelled rows judge others.
     """
-    study = studies.find(request.study)
-    _check(request, study)
-    if not study.targets:
-        study = study.for_recipe(study.recipe("default"))
     if request.apart:
         return evaluate_apart(ApartRequest(
-            study=study, data=request.data, models=request.models, out=request.out, finders=request.finders,
-            ray=request.ray, take_over=request.take_over,
+            study=_find_study(request), data=request.data, models=request.models, out=request.out,
+            finders=request.finders, ray=request.ray, take_over=request.take_over,
         ))  # fmt: skip
+    judging = _open(request)
+    store, page = open_store(request.out), f"{request.out}/{PAGE}"
+    identity = {**_run(request, judging.source, judging.bundles), "predictions": request.predictions}
+    if check_claim(store, "evaluate", identity) and store.stat(PAGE):
+        console.line(f"nothing to do: {page} is there already")
+        return page
+    with lease.hold(store, "evaluate", take_over=request.take_over) as fence:
+        claim(store, "evaluate", identity)
+        if remote.is_elsewhere(request.ray):
+            for bundle in judging.bundles:
+                draw_missing(judging.source, bundle.description.origin.recipe.view, request.ray)
+            why_all_rows = remote.run_on_worker(
+                judge_on_worker, _absolute(request), fence.number, judging.brought, address=request.ray
+            )
+        else:
+            why_all_rows = _judge(request, fence, judging)
+    console.line(f"{why_all_rows}\nreport: {page}" if why_all_rows else f"report: {page}")
+    return page
+
+
+def _find_study(request: EvaluateRequest) -> Study:
+    """The study of a request that can be met; one that shows points is judged by which of them are shown."""
+    study = studies.find(request.study)
+    _check(request, study)
+    return study if study.targets else study.for_recipe(study.recipe("default"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judging:
+    """What is judged, and by which rows."""
+
+    source: LabelledData
+    split: pa.Table
+    bundles: Sequence[Bundle]
+    brought: pa.Table | None  # predictions of the user's own
+    calibration: Calibration
+
+
+def _open(request: EvaluateRequest, brought: pa.Table | None = None) -> Judging:
+    """The data, and the models or predictions (`brought`, if they have been read) that are fair on them."""
+    study = _find_study(request)
     source = open_placed_data(request.data, study, request.finders, request.ray, request.mode)
     bundles = [] if request.predictions else read_bundles(request.models, study)
     if request.predictions or any(bundle.key == source.key for bundle in bundles):
@@ -109,46 +150,60 @@ def evaluate(request: EvaluateRequest) -> str:
     if not request.predictions:
         study = study.with_targets({name for bundle in bundles for name in bundle.answered_targets(study)})
         source = replace(source, study=study)
-    store, page = open_store(request.out), f"{request.out}/{PAGE}"
-    run = _run(request, source, bundles)
-    identity = {**run, "predictions": request.predictions}
-    if check_claim(store, "evaluate", identity) and store.stat(PAGE):
-        console.line(f"nothing to do: {page} is there already")
-        return page
-    history = _history(bundles)
-    brought = add_row_facts(source, read_user_predictions(request.predictions, study)) if request.predictions else None
+    elif brought is None:
+        brought = add_row_facts(source, read_user_predictions(request.predictions, study))
     calibration = _calibration(request, study, bundles, brought)
-    with lease.hold(store, "evaluate", take_over=request.take_over) as fence:
-        claim(store, "evaluate", identity)
-        answers = _ask(request, source, bundles, split) if brought is None else ModelAnswers(table=brought)
-        table, members = answers.table, tuple(_members(bundles, answers, request.mode))
-        protocol = ProtocolFacts(
-            class_counts=count_classes(source, split), characteristics=dict(_characteristics(source, split)),
-            views=answers.views, probes=answers.probes,
-        )  # fmt: skip
-        if request.mode == "published":
-            table, study = with_printed_classes(study, table), study.with_printed_classes()
-            source = replace(source, study=study)
-            # 001 has no other part to tune its thresholds on.
-            calibration = replace(calibration, class_thresholds=tune_joint_thresholds(study, _test_rows(table)))
-        # Where `phantom --like` finds the pictures of the errors, and what the page's figures need beside the rows.
-        about = {
-            "data": relative(request.data, request.out),
-            "calibration": json.dumps(calibration.to_json(), sort_keys=True),
-        }
-        fence.check(now=True)
-        store.put("predictions.parquet", to_parquet(table, PREDICTIONS, about=about))
-        facts = _facts(request, fence, source, split, table, bundles, calibration)
-        facts = replace(facts, members=members, protocol=protocol)
-        html, pictures = evaluation_page(study, facts, table, history, _thumbnails(source, table))
-        fence.check(now=True)
-        store.put("metrics.json", to_json({**run, **_metrics(facts), "classes": _by_class(study, table)}))
-        for name, data in pictures.items():
-            store.put(f"figures/{name}", data)
-        store.put(PAGE, html.encode())
+    return Judging(source=source, split=split, bundles=bundles, brought=brought, calibration=calibration)
+
+
+def _absolute(request: EvaluateRequest) -> EvaluateRequest:
+    """The request with places as other nodes reach them."""
+    return replace(
+        request, data=absolute(request.data), models=absolute_finders(request.models), out=absolute(request.out),
+        finders=absolute_finders(request.finders),
+    )  # fmt: skip
+
+
+def judge_on_worker(request: EvaluateRequest, run: int, brought: pa.Table | None) -> str | None:
+    """Open everything again, and judge; `run` is the number of the driver's lease."""
+    with console.silence():
+        judging = _open(request, brought)
+    return _judge(request, Fence(open_store(request.out), run), judging)
+
+
+def _judge(request: EvaluateRequest, fence: Fence, judging: Judging) -> str | None:
+    """Write answers, figures and page; the reason if not the test part alone judges."""
+    source, split, bundles, calibration = judging.source, judging.split, judging.bundles, judging.calibration
+    store, study, brought = fence.store, source.study, judging.brought
+    answers = _ask(request, source, bundles, split) if brought is None else ModelAnswers(table=brought)
+    table, members = answers.table, tuple(_members(bundles, answers, request.mode))
+    protocol = ProtocolFacts(
+        class_counts=count_classes(source, split), characteristics=dict(characteristics(source, split)),
+        views=answers.views, probes=answers.probes,
+    )  # fmt: skip
+    if request.mode == "published":
+        table, study = with_printed_classes(study, table), study.with_printed_classes()
+        source = replace(source, study=study)
+        # 001 has no other part to tune its thresholds on.
+        calibration = replace(calibration, class_thresholds=tune_joint_thresholds(study, _test_rows(table)))
+    # Where `phantom --like` finds the pictures of the errors, and what the page's figures need beside the rows.
+    about = {
+        "data": relative(request.data, request.out),
+        "calibration": json.dumps(calibration.to_json(), sort_keys=True),
+    }
+    fence.check(now=True)
+    store.put("predictions.parquet", to_parquet(table, PREDICTIONS, about=about))
+    facts = _facts(request, fence, source, split, table, bundles, calibration)
+    facts = replace(facts, members=members, protocol=protocol)
+    html, pictures = evaluation_page(study, facts, table, _history(bundles), _thumbnails(source, table))
+    fence.check(now=True)
+    run = _run(request, source, bundles)
+    store.put("metrics.json", to_json({**run, **_metrics(facts), "classes": _by_class(study, table)}))
+    for name, data in pictures.items():
+        store.put(f"figures/{name}", data)
+    store.put(PAGE, html.encode())
     _print_summary(study, facts, _test_rows(table).num_rows)
-    console.line(f"{facts.why_all_rows}\nreport: {page}" if facts.why_all_rows else f"report: {page}")
-    return page
+    return facts.why_all_rows
 
 
 def _check(request: EvaluateRequest, study: Study) -> None:
@@ -228,7 +283,7 @@ def _facts(
         raters=raters(source, split) if published else (),
         seeded=seeded(study, source, split, test) if published else None,
         trial=judge_for_trials(study, test, calibration),
-        baseline=tuple(_compare_baseline(source, split, test, cross_validated=cross_validated)),
+        baseline=tuple(compare_baseline(source, split, test, cross_validated=cross_validated)),
         placed=count_by_placing(source, test) if source.finders is not None and bundles else {},
         why_all_rows=None if request.predictions else why_all_rows(bundles, source.key),
         review=judge_review(study, test, calibration.review, request.review_error),
@@ -256,28 +311,6 @@ def _end_to_end(
         reader_scores=judge_readers(source.study, answers.table),
         beyond=answers.beyond, taught=answers.taught,
     )  # fmt: skip
-
-
-def _characteristics(source: LabelledData, split: pa.Table) -> Iterator[tuple[str, list[Characteristic]]]:
-    """By part of the split, the patients' variables by class, where the paper tabulates them."""
-    printed, target = source.study.characteristics, source.study.targets[0]
-    if printed is None:
-        return
-    visits = {visit.image_id: visit.findings for visit in read_clinic_visits(source.store, tuple(printed.columns))}
-    for part in printed.tables:
-        of_part = {row["image_id"] for row in split.to_pylist() if row["split"] == part}
-        known = {image: value for (image, _, _), value in source.labels[target.name].items() if image in of_part}
-        if known:
-            yield part, [
-                characteristic(column, {
-                    name: [
-                        value for image, of in known.items()
-                        if of == name and (value := finding_value(visits[image][column])) is not None
-                    ]
-                    for name in target.classes
-                })
-                for column in printed.columns
-            ]  # fmt: skip
 
 
 def _members(bundles: Sequence[Bundle], answers: ModelAnswers, mode: str) -> Iterator[MemberFigures]:
@@ -333,24 +366,6 @@ def _print_summary(study: Study, facts: EvaluationFacts, answers: int) -> None:
     for comparison in baselines:
         metric = comparison.deciding_metric
         console.line(tabular_baseline.verdict(metric, comparison.lead[metric]))
-
-
-def _compare_baseline(
-    source: LabelledData, split: pa.Table, test: pa.Table, *, cross_validated: bool
-) -> list[Comparison]:
-    """The study's baseline on the same rows; none if the rows are from elsewhere, as it then has nothing to learn."""
-    part_of = {row["image_id"]: row["split"] for row in split.to_pylist()}
-    parts = {part_of.get(name) for name in test.column("image_id").to_pylist()}
-    if source.study.baseline is None or parts != {"test"}:
-        return []
-    learning = LEARNING_PARTS if cross_validated else ("train",)  # as the networks learn
-    labels = {
-        target: {image: value for (image, _, _), value in of_target.items() if part_of.get(image) in learning}
-        for target, of_target in source.labels.items()
-    }
-    with console.step("asking a plain model"):
-        visits = read_clinic_visits(source.store)
-        return tabular_baseline.compare_baseline(source.study, test, visits, labels, learning)
 
 
 def _history(bundles: Sequence[Bundle]) -> pa.Table | None:

@@ -27,7 +27,7 @@ from rajobs.records.identity import Key
 from rajobs.records.store import Entry, LocalStore, Store, absolute, open_store, split_uri
 
 BATCH, BATCH_BYTES = 512, 4 * GIB  # objects and bytes that one task splits: a large archive has a task of its own
-TASKS_PER_CORE = 4  # under way at once
+AHEAD = 256  # batches that tasks split or wait to split, whatever cores there are by then
 FEW_BATCHES = 16
 
 
@@ -141,7 +141,6 @@ def _split_batches(inventory: Inventory, done: DoneShards, key: Key, key_env: st
         return
     task = ray.remote(split_batch_on_node).options(num_cpus=1, max_retries=3)
     done_ref = ray.put(done)
-    ahead = max(1, int(ray.cluster_resources()["CPU"])) * TASKS_PER_CORE
     waiting: deque[tuple[str, ray.ObjectRef[list[ListedShard]]]] = deque()
 
     def take_first() -> list[ListedShard]:
@@ -155,7 +154,7 @@ def _split_batches(inventory: Inventory, done: DoneShards, key: Key, key_env: st
 
     for line in inventory.batches.lines():
         waiting.append((line, task.remote(line, done_ref, key_env, key.fingerprint)))
-        if len(waiting) >= ahead:
+        if len(waiting) >= AHEAD:
             yield take_first()
     while waiting:
         yield take_first()

@@ -1,6 +1,6 @@
 """rajobs ingest: archives in, Parquet parts of images, rejects and labels out.
 
-Ray Data carries shards. A worker streams a shard's members and puts its parts under keys that follow from the shard,
+A worker streams a shard's members and puts its parts under keys that follow from the shard,
 then a marker; the driver alone deals with duplicates across shards, labels and the manifest. What has a marker is done.
 """
 
@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-import ray
 
 from rajobs.imaging.archives.shards import Shard
 from rajobs.imaging.image import ReadOptions
 from rajobs.imaging.ingest_rows import PATIENT_BY_EXAM, PATIENT_BY_FOLDER
 from rajobs.imaging.limits import GIB, MIB
-from rajobs.jobs import cluster, console
+from rajobs.jobs import cluster, console, pool
 from rajobs.jobs.ingest import duplicates
 from rajobs.jobs.ingest.doubtful_patients import count_doubtful_patients, describe_patients
 from rajobs.jobs.ingest.inventory import Inventory, LineSpool, spool_shards, take_inventory
@@ -55,7 +54,7 @@ from rajobs.records.user_tables import clinic_crosswalks, read_clinic
 WORKER_BYTES = 3 * GIB // 2
 """Memory for a worker and its decoder: on a machine with little of it there are fewer workers."""
 WAVE, WAVE_BYTES = 20_000, 64 * MIB
-"""Shards, and bytes of their JSON, that are handed to Ray Data at once: the driver holds no more."""
+"""Shards, and bytes of their JSON, that are handed to workers at once: the driver holds no more."""
 
 
 TOTALS = ("objects", "images", "frames", "shards")
@@ -306,12 +305,8 @@ def _waves(shards: LineSpool) -> Iterator[list[str]]:
 
 
 def _read_wave(wave: list[str], settings: IngestSettings, progress: console.Progress) -> None:
-    resources = ray.cluster_resources()
-    workers = max(1, min(len(wave), int(resources["CPU"]), int(resources.get("memory", 0) // WORKER_BYTES)))
     items = [{"shard": text} for text in wave]
-    for answer in cluster.map_unordered(
-        items, IngestWorker, (settings,), workers=(workers, workers), memory=WORKER_BYTES
-    ):
+    for answer in pool.map_unordered(items, IngestWorker, (settings,), memory=WORKER_BYTES):
         progress.step(note=f"{answer['objects']} files in the last")
 
 

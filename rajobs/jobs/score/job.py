@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import ray
 
 from rajobs import studies
 from rajobs.imaging.rows import VISITS
-from rajobs.jobs import builtin, cluster, console
+from rajobs.jobs import builtin, cluster, console, pool
 from rajobs.jobs.score.bundle_columns import describe_bundles, joint_calibration
 from rajobs.jobs.score.corrections import film_corrections, hand_corrections
 from rajobs.jobs.score.parts import (
@@ -187,12 +186,10 @@ def _run(
     progress: console.Progress,
     doubt_scale: float,
 ) -> None:
-    gpus = int(ray.cluster_resources().get("GPU", 0))
-    workers = min(len(keys), gpus or int(ray.cluster_resources()["CPU"]))
     items = [{"key": key} for key in keys]
     arguments = (absolute(request.data), absolute(request.out), dict(bundles), fence.number, doubt_scale)
-    pool = (1, max(workers, 1))
-    for answer in cluster.map_unordered(items, ScoreWorker, arguments, workers=pool, num_gpus=1 if gpus else None):
+    share = pool.gpu_share(cluster.nodes())
+    for answer in pool.map_unordered(items, ScoreWorker, arguments, num_gpus=share):
         progress.step(note=f"{answer['images']} images in the last")
 
 

@@ -237,15 +237,20 @@ def _report_unknown_values(study: Study, labels: Labels) -> None:
 
 def prepare(source: LabelledData, settings: Settings, address: str | None) -> prepared.Prepared:
     """The study's arrays in one view; those that are missing are drawn on the cluster."""
-    study, store = source.study, source.store
-    keys = prepared.missing(store, study, settings, source.positions)
+    draw_missing(source, settings, address)
+    return prepared.read_prepared(source.store, source.study, settings, source.positions)
+
+
+def draw_missing(source: LabelledData, settings: Settings, address: str | None) -> None:
+    """Draw the arrays of a view that are not there yet, on the cluster."""
+    study = source.study
+    keys = prepared.missing(source.store, study, settings, source.positions)
     if keys:
         with (
             cluster.connected(address),
             console.Progress(f"drawing {study.rows} for {study.name}", len(keys)) as progress,
         ):
             _draw_on_cluster(source, settings, keys, progress)
-    return prepared.read_prepared(store, study, settings, source.positions)
 
 
 def _draw_part(uri: str, key: str, study: str, settings: Settings, positions: Positions) -> int:

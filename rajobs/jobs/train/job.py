@@ -1,7 +1,7 @@
 """rajobs train: fit a study's recipe and write a model bundle."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -9,10 +9,24 @@ import numpy as np
 import pyarrow as pa
 
 from rajobs import __version__, studies
-from rajobs.jobs import cluster, console
+from rajobs.jobs import cluster, console, remote
 from rajobs.jobs.builtin import NAME
-from rajobs.jobs.train.dataset import LabelledData, build_dataset, count_by_placing, open_placed_data, prepare
-from rajobs.jobs.train.driver import NetworkTask, TrainedRecipe, TrainingPlan, put_model, train_recipe
+from rajobs.jobs.train.dataset import (
+    LabelledData,
+    build_dataset,
+    count_by_placing,
+    draw_missing,
+    open_labelled_data,
+    open_placed_data,
+)
+from rajobs.jobs.train.driver import (
+    NetworkTask,
+    TrainedRecipe,
+    TrainingPlan,
+    TrainTogether,
+    put_model,
+    train_recipe,
+)
 from rajobs.jobs.train.places import absolute_finders
 from rajobs.jobs.train.row_facts import add_row_facts
 from rajobs.jobs.train.splits import frozen_split
@@ -29,9 +43,10 @@ from rajobs.learning.judging.validation import (
     headline_by_centre,
 )
 from rajobs.learning.networks import architectures
-from rajobs.learning.networks.starting_weights import StartingWeights, apply_weights_option, find_starting_weights
+from rajobs.learning.networks.starting_weights import apply_weights_option, find_starting_weights
 from rajobs.learning.recipe import BY_CENTRE, KEEP_ONE, Recipe, from_toml
 from rajobs.learning.samples.dataset import Dataset
+from rajobs.learning.samples.prepared import read_prepared
 from rajobs.learning.study import Study
 from rajobs.learning.training.cross_validation import fold_datasets
 from rajobs.learning.training.loop import pick_device
@@ -87,35 +102,83 @@ def train(request: TrainRequest) -> str:
     if store.stat(f"{folder}/{BUNDLE}"):
         console.line(f"nothing to do: {request.out}/{folder} holds this model already")
         return f"{request.out}/{folder}"
-    arrays = prepare(source, recipe.view, request.ray)
+    draw_missing(source, recipe.view, request.ray)
+    with lease.hold(open_store(f"{request.out}/{folder}"), "train", take_over=request.take_over) as fence:
+        fit = Fit(request=_absolute(request), origin=origin, run=fence.number)
+        description = _fit_model(request, fit, source, split)
+    _print_summary(description, f"{request.out}/{folder}")
+    return f"{request.out}/{folder}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """A model to train, as a worker is given it."""
+
+    request: TrainRequest
+    origin: Origin
+    run: int  # number of the driver's lease
+
+    @property
+    def folder(self) -> str:
+        return f"{self.origin.study}/{self.origin.version}"
+
+    @property
+    def fence(self) -> Fence:
+        return Fence(open_store(f"{self.request.out}/{self.folder}"), self.run)
+
+
+def _absolute(request: TrainRequest) -> TrainRequest:
+    """The request with places as other nodes reach them."""
+    weights = request.weights if request.weights in (None, "none") else absolute(request.weights)
+    return replace(
+        request, data=absolute(request.data), out=absolute(request.out), weights=weights,
+        finders=absolute_finders(request.finders),
+    )  # fmt: skip
+
+
+def _fit_model(request: TrainRequest, fit: Fit, source: LabelledData, split: pa.Table) -> BundleDescription:
+    """Train where the work belongs: by several workers, on one of a cluster, or in this process."""
+    if request.workers > 1:
+        with cluster.connected(request.ray):
+            return fit_model(fit, source, split, partial(run_workers, resources_on_cluster(request.workers)))
+    if remote.is_elsewhere(request.ray):
+        description: BundleDescription = remote.run_on_worker(fit_on_worker, fit, address=request.ray)
+        return description
+    return fit_model(fit, source, split)
+
+
+def fit_on_worker(fit: Fit) -> BundleDescription:
+    """Open the data again, and fit."""
+    with console.silence():
+        study = studies.find(fit.origin.study).for_recipe(fit.origin.recipe)
+        source = open_labelled_data(fit.request.data, study, fit.request.finders, fit.request.mode)
+        split, _ = frozen_split(source, fit.request.mode)
+    return fit_model(fit, source, split)
+
+
+def fit_model(
+    fit: Fit, source: LabelledData, split: pa.Table, together: TrainTogether | None = None
+) -> BundleDescription:
+    """Train a model, judge it on the validation part, and put its bundle."""
+    request, recipe, fence = fit.request, fit.origin.recipe, fit.fence
+    arrays = read_prepared(source.store, source.study, recipe.view, source.positions)
     dataset = build_dataset(source, arrays, split, recipe, request.budget)
     folds = fold_datasets(dataset, recipe.folds)
     check_rows_to_learn_from(folds, recipe)
     _warn_of_heavy_recipe(request, dataset, recipe, len(folds))
     _suggest_folds(dataset, recipe)
-    with lease.hold(open_store(f"{request.out}/{folder}"), "train", take_over=request.take_over) as fence:
-        trained = _train(request, fence, origin, folds, starts)
-        placed = _count_placed(source, arrays.rows.filter(pa.array(dataset.labelled())))
-        description = replace(_describe(origin, source, folds, trained), placed=placed)
-        fence.check(now=True)
-        description = put_model(store, folder, study, trained, description)
-    _print_summary(description, f"{request.out}/{folder}")
-    return f"{request.out}/{folder}"
-
-
-def _train(
-    request: TrainRequest, fence: Fence, origin: Origin, folds: Sequence[Dataset], starts: Mapping[str, StartingWeights]
-) -> TrainedRecipe:
-    """Train the recipe's networks, in this process or by several workers."""
     plan = TrainingPlan(
-        study=origin.study, data=absolute(request.data), finders=absolute_finders(request.finders),
-        out=absolute(request.out), mode=request.mode, budget=request.budget, recipe=origin.recipe,
-        weights=request.weights, number=request.seed, folder=f"{origin.study}/{origin.version}/checkpoints",
+        study=fit.origin.study, data=request.data, finders=request.finders, out=request.out, mode=request.mode,
+        budget=request.budget, recipe=recipe, weights=request.weights, number=request.seed,
+        folder=f"{fit.folder}/checkpoints",
     )  # fmt: skip
-    with cluster.connected(request.ray) if request.workers > 1 else nullcontext():
-        together = partial(run_workers, resources_on_cluster(request.workers)) if request.workers > 1 else None
-        watch = partial(_progress, fence, folds[0].study, request.workers)
-        return train_recipe(plan, folds, starts, watch, together=together, calibrated=origin.recipe.calibrate)
+    starts = find_starting_weights(recipe, request.weights)
+    watch = partial(_progress, fence, source.study, request.workers)
+    trained = train_recipe(plan, folds, starts, watch, together=together, calibrated=recipe.calibrate)
+    placed = _count_placed(source, arrays.rows.filter(pa.array(dataset.labelled())))
+    description = replace(_describe(fit.origin, source, folds, trained), placed=placed)
+    fence.check(now=True)
+    return put_model(open_store(request.out), fit.folder, source.study, trained, description)
 
 
 def _count_placed(source: LabelledData, rows: pa.Table) -> dict[str, int]:

@@ -14,11 +14,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
-import ray
 
 from rajobs.imaging.hand_geometry import Position, Positions
 from rajobs.imaging.rows import FILMS, LabelPlace, RowKind
-from rajobs.jobs import builtin, cluster, console
+from rajobs.jobs import builtin, cluster, console, pool
 from rajobs.jobs.score.joint_finding import find_joints
 from rajobs.jobs.score.steps import ScoreSteps
 from rajobs.learning.bundle_description import read_description
@@ -112,9 +111,8 @@ def locate(store: Store, finders: Finders, films: Collection[str], address: str 
     if not items:
         return
     with cluster.connected(address), console.Progress("looking for joints on films", len(items)) as bar:
-        workers = (1, max(1, min(len(items), int(ray.cluster_resources()["CPU"]))))
         arguments = (store.uri, finders.folder, finders.hands, finders.joints)
-        for answer in cluster.map_unordered(items, FinderWorker, arguments, workers=workers):
+        for answer in pool.map_unordered(items, FinderWorker, arguments):
             bar.step(note=f"{answer['hands']} films with hands in the last")
     drop_unused(store, finders.folder)
 

@@ -21,6 +21,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from rajobs import studies
 from rajobs.jobs.cluster import WorkerFailed
+from rajobs.jobs.remote import Board
 from rajobs.jobs.train.dataset import build_dataset, open_labelled_data
 from rajobs.jobs.train.driver import NetworkTask, OnEpoch
 from rajobs.jobs.train.splits import frozen_split
@@ -33,19 +34,6 @@ from rajobs.learning.training.state import Epoch, TrainingState
 from rajobs.records.errors import UsageError
 
 MOST_RESTARTS = 8  # times that lost workers are started again
-
-
-class ProgressBoard:
-    """An actor to which workers report their epochs, and from which the driver reads them."""
-
-    def __init__(self) -> None:
-        self.epochs: list[dict[str, Any]] = []
-
-    def add(self, epoch: dict[str, Any]) -> None:
-        self.epochs.append(epoch)
-
-    def read(self, since: int) -> list[dict[str, Any]]:
-        return self.epochs[since:]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +64,7 @@ def resources_on_cluster(workers: int) -> WorkerResources:
 
 def run_workers(resources: WorkerResources, task: NetworkTask, on_epoch: OnEpoch) -> TrainingState:
     """The state of a network's finished run; `on_epoch` is called in the caller's own thread."""
-    board: Any = ray.remote(num_cpus=0)(ProgressBoard).remote()
+    board: Any = ray.remote(num_cpus=0)(Board).remote()
     takes = {"CPU": resources.cpus, "GPU": resources.gpus} if resources.gpus else {"CPU": resources.cpus}
     with tempfile.TemporaryDirectory(prefix="rajobs-train-") as folder:
         trainer = ray.train.torch.TorchTrainer(

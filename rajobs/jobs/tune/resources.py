@@ -12,7 +12,7 @@ import ray.tune
 from ray.util import placement_group, placement_group_table, remove_placement_group
 from ray.util.placement_group import PlacementGroup
 
-from rajobs.jobs import console
+from rajobs.jobs import cluster, console
 from rajobs.jobs.train.worker import WorkerResources
 from rajobs.records.errors import UsageError
 
@@ -33,8 +33,7 @@ class ClusterNodes:
 
     @classmethod
     def now(cls) -> "ClusterNodes":
-        alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        return cls(nodes=tuple((resources.get("CPU", 0.0), resources.get("GPU", 0.0)) for resources in alive))
+        return cls(nodes=tuple((node.cpus, node.gpus) for node in cluster.nodes()))
 
     def resources(self, workers: int, parameters: int) -> WorkerResources:
         """What each worker of a trial takes: a GPU or a share of one if there are enough, else a core."""

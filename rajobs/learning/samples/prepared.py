@@ -10,6 +10,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
@@ -137,10 +138,19 @@ def read_prepared(store: Store, study: Study, settings: Settings, positions: Pos
         rows = read_part(store, f"{place}.parquet", PREPARED)
         if rows.num_rows:
             tables.append(rows)
-            arrays.append(np.load(local_path(store, f"{place}.npy"), mmap_mode="r", allow_pickle=False))
+            arrays.append(_map_array(local_path(store, f"{place}.npy")))
     if not tables:
         raise DataError(
             f"{store.uri} has no rows of the kind {study.rows} that {study.name} learns from; {study.rows.source}"
         )
     starts = np.cumsum([0, *(len(array) for array in arrays[:-1])])
     return Prepared(rows=pa.concat_tables(tables), arrays=tuple(arrays), starts=starts)
+
+
+def _map_array(path: Path) -> Array:
+    """The array in a .npy file, memory-mapped; no descriptor stays open, of which a process has about a thousand."""
+    with pa.memory_map(str(path)) as file:
+        assert np.lib.format.read_magic(file) == (1, 0), path.name
+        shape, by_columns, kind = np.lib.format.read_array_header_1_0(file)
+        assert not by_columns, path.name
+        return cast(Array, np.frombuffer(file.read_buffer(), kind).reshape(shape))

@@ -102,7 +102,7 @@ def test_a_node_with_another_key_takes_nothing_in(places: tuple[Path, Path], mon
     _, out = places
     driver, other = Key.from_environment("RAJOBS_KEY").fingerprint, "another key, which stands on one node alone"
     monkeypatch.setenv("RAJOBS_KEY", other)
-    with pytest.raises(BadKey, match=f"than the job's \\({driver}\\); set the same key on every node") as refused:
+    with pytest.raises(BadKey, match=f"than the job's \\({driver}\\); set the job's key on every node") as refused:
         IngestWorker(IngestSettings(
             out=str(out), ledger=None, labels=(), file_paths={}, replace_labels=False, key_env="RAJOBS_KEY",
             fingerprint=driver, options=ReadOptions(), run=1,

@@ -36,7 +36,7 @@ def test_a_killed_driver_loses_nothing(ray_cluster: str, data: Path, phantom: Pa
 
 def test_a_killed_worker_loses_nothing(ray_cluster: str, data: Path, phantom: Path, tmp_path: Path) -> None:
     out = tmp_path / "data"
-    with one_killed(b"MapWorker", lambda: any(out.glob("attempts/*.json"))):
+    with one_killed(b"PoolWorker", lambda: any(out.glob("attempts/*.json"))):
         main(ingest_arguments(phantom, str(out), str(tmp_path / "ledger")))
     assert_same_bytes(out, data)
 
@@ -44,7 +44,7 @@ def test_a_killed_worker_loses_nothing(ray_cluster: str, data: Path, phantom: Pa
 def test_a_killed_worker_of_score_loses_nothing(
     ray_cluster: str, data: Path, models: Path, scored: Path, tmp_path: Path
 ) -> None:
-    with one_killed(b"MapWorker", lambda: any(tmp_path.glob("ledger/*.parquet"))):
+    with one_killed(b"PoolWorker", lambda: any(tmp_path.glob("ledger/*.parquet"))):
         main(["score", str(data), str(models), str(tmp_path)])
     assert_same_bytes(tmp_path, scored)
 

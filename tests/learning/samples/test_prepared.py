@@ -1,5 +1,6 @@
 """Prepared arrays: drawn once, read back row by row, and only what is new is drawn again."""
 
+import resource
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -26,7 +27,8 @@ SETTINGS = {"size": 16, "fit": "pad"}
 def film(number: int) -> np.ndarray:
     """A 12-bit film of 40 x 30 with a bright square whose place tells its number."""
     pixels = np.random.default_rng(number).integers(100, 900, (40, 30), dtype=np.uint16)
-    pixels[number : number + 8, number : number + 8] = 3500
+    at = number % 32
+    pixels[at : at + 8, at : at + 8] = 3500
     return pixels
 
 
@@ -70,7 +72,28 @@ def test_rows_come_back_with_their_own_arrays(store: LocalStore, study: Study) -
     for row, picture in zip(at, arrays.take(at)):
         shown = cv2.imdecode(np.frombuffer(preview(film(int(row)), None), np.uint8), cv2.IMREAD_UNCHANGED)
         assert (picture[0] == square(shown, 16, "pad")).all()
-    assert all(isinstance(array, np.memmap) for array in arrays.arrays)
+    assert all(is_mapped(array) for array in arrays.arrays)
+
+
+def is_mapped(array: np.ndarray) -> bool:
+    """Whether an array lies in the part of memory that shows a file."""
+    maps = (line.split() for line in Path("/proc/self/maps").read_text().splitlines())
+    spans = [line[0].split("-") for line in maps if line[-1].endswith(".npy")]
+    return any(int(first, 16) <= array.ctypes.data < int(end, 16) for first, end in spans)
+
+
+def test_more_parts_than_a_process_may_open_files_are_read(store: LocalStore, study: Study) -> None:
+    for number in range(100):
+        put_images(store, f"part-{number}", range(22 + number, 23 + number))
+    prepare_all(store, study, SETTINGS)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    here = len(list(Path("/proc/self/fd").iterdir()))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (here + 40, before[1]))
+    try:
+        arrays = prepared.read_prepared(store, study, SETTINGS, {})
+        assert arrays.take(np.arange(len(arrays))).shape == (120, 1, 16, 16)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_a_view_of_the_preview_reads_the_film_itself_where_its_fit_needs_it(store: LocalStore, study: Study) -> None:
@@ -150,4 +173,4 @@ def test_visits_are_prepared_out_of_the_clinic_s_parts(store: LocalStore, study:
     assert arrays.take(np.arange(3))[:, 0, 0, 0].tolist() == [20, 40, 30], "two readers: the upper median"
     assert arrays.rows.column("patient").to_pylist() == ["p1", "p2", "p1"]
     assert arrays.rows.column("derived_from").to_pylist() == [None, None, "p1"]
-    assert isinstance(arrays.arrays[0], np.memmap)
+    assert is_mapped(arrays.arrays[0])

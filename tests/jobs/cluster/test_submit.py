@@ -1,23 +1,18 @@
 """A job submitted to a cluster that was started by `ray start --head`, with a token, in a network of its own."""
 
-import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.jobs.cluster.own_network import ROOT, run_in_own_network
 from tests.jobs.in_process import KEY
 
 pytestmark = pytest.mark.ray
 
-ROOT = Path(__file__).parents[2]
 INSIDE = """
-import fcntl, os, secrets, socket, struct, subprocess, sys
-# Only the loopback is here, and it is down: bring it up as `ip link set lo up` would.
-with socket.socket() as sock:
-    fcntl.ioctl(sock, 0x8914, struct.pack("16sh14x", b"lo", 0x1 | 0x40))
+import os, secrets, subprocess, sys
 bin, root, source, out, token = sys.argv[1:]
 with open(token, "w") as file:
     file.write(secrets.token_hex(32))
@@ -39,24 +34,12 @@ print("submitted:", done.returncode)
 
 
 def test_a_job_is_submitted_with_a_token(phantom: Path, tmp_path: Path) -> None:
-    unshare = shutil.which("unshare")
-    assert unshare, "the test needs util-linux: the cluster must not be reachable from elsewhere"
-    (tmp_path / "inside.py").write_text(INSIDE)
-    (tmp_path / "home").mkdir()
     archive = sorted((phantom / "archives").glob("*.zip"))[0]
     (tmp_path / "source").mkdir()
     shutil.copy(archive, tmp_path / "source" / "a.zip")
-    scrubbed = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "AWS_"))}
-    # A process namespace too: whatever Ray starts ends with it.
-    done = subprocess.run(
-        [
-            unshare, "--user", "--map-root-user", "--net", "--pid", "--fork", "--mount-proc", "--kill-child",
-            sys.executable, str(tmp_path / "inside.py"), str(Path(sys.executable).parent), str(ROOT),
-            str(tmp_path / "source"), str(tmp_path / "data"), str(tmp_path / "token"),
-        ],
-        env={**scrubbed, "HOME": str(tmp_path / "home"), "RAJOBS_KEY": KEY},
-        capture_output=True, text=True, timeout=400,
-    )  # fmt: skip
+    done = run_in_own_network(
+        tmp_path, INSIDE, Path(sys.executable).parent, ROOT, tmp_path / "source", tmp_path / "data", tmp_path / "token"
+    )
     assert "refused without the token: True" in done.stdout, done.stdout + done.stderr
     assert "submitted: 0" in done.stdout, done.stdout + done.stderr
     assert (tmp_path / "data" / "manifest.json").exists()

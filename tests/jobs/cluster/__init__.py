@@ -1,0 +1,1 @@
+"""The cluster that jobs run on: connecting, pools of workers, nodes that join, submitted jobs."""
