@@ -108,7 +108,7 @@ class RowBuilder:
                 **place, "path": path, "image_id": ids[0], "frames": len(ids), "name": name, "blanked": blanked,
             })  # fmt: skip
             rows.counts["images"] += 1
-            rows.counts[TEXT_BLANKED] += blanked > 0
+            rows.counts.update([TEXT_BLANKED] if blanked else ())
             rows.counts["frames"] += len(image_rows)
             if image_rows[0][0]["patient"] == self.key.pseudonym("patient", _folder_patient(member)):
                 rows.counts[PATIENT_BY_FOLDER] += 1

@@ -14,6 +14,7 @@ _MOST_TISSUE = 0.05  # share of the pixels around a box that may be as bright as
 _TOWARDS_TISSUE = 0.7  # of the way from the background's grey to Otsu's threshold: what is brighter counts as tissue
 _RING = 0.01  # share of the film's longer side, around a box, that is looked at
 _PLATE = 0.85  # share of a box's ground that is as black, or as white, as anything on the film: nothing shows through
+_OUTLINE = 0.98  # share of the box's outermost pixels that are so
 _END_OF_RANGE = 0.02  # share of the film's range of greys that is black, and that is white
 _INK = 0.3  # of the range, by which letters differ from a plate
 
@@ -42,7 +43,9 @@ def _tissue_level(pixels: Film, boxes: list[Box]) -> float:
         return 0.0
     low, high = (float(value) for value in np.percentile(values, (0.5, 99.5)))
     scale = max(high - low, 1.0) / 255
-    greys = np.clip((values - low) / scale, 0, 255).astype(np.uint8)
+    greys = np.clip((values[values <= high - 2 * scale] - low) / scale, 0, 255).astype(np.uint8)  # no white frames
+    if not len(greys):
+        return low
     threshold = float(cv2.threshold(greys, 0, 255, cv2.THRESH_OTSU)[0])
     background = float(np.median(greys[greys <= threshold]))
     return low + scale * (background + _TOWARDS_TISSUE * (threshold - background))
@@ -67,4 +70,6 @@ def _is_plate(pixels: Film, box: Box) -> bool:
     if min(ground - low, high - ground) > _END_OF_RANGE * (high - low):
         return False
     away = np.abs(inside - ground) / max(high - low, 1.0)
-    return float((away <= _END_OF_RANGE).sum()) >= _PLATE * float((away <= _INK).sum())
+    outline = np.concatenate([away[0], away[-1], away[:, 0], away[:, -1]])
+    plain, ink = away <= _END_OF_RANGE, away > _INK
+    return bool((outline <= _END_OF_RANGE).mean() >= _OUTLINE and plain.sum() >= _PLATE * (~ink).sum())

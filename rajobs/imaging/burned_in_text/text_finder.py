@@ -36,6 +36,7 @@ _LETTER = (6, 40)  # heights in pixels; taller ones are looked for at half the s
 _LONGEST = 400  # pixels of a word whose letters hang together
 _FEWEST_LETTERS = 4  # of a line to which others belong
 _FEWEST_PIECES, _MOST_PIECES = 5, 250  # of a line, and of a region that is looked at at all
+_REACH = 4  # heights of what is found, around it, where the rest is looked for
 _MARGIN = 0.4  # of a letter's height, around what is found: strokes that are too faint to count
 
 Grey = NDArray[np.uint8]
@@ -64,18 +65,36 @@ def find_text(pixels: Film) -> list[Box]:
     if min(pixels.shape) < 64:
         return []
     greys = _Greys.of_film(pixels)
+    scale = 1 + max(pixels.shape) // _LONG_SIDE
+    view = pixels[::scale, ::scale]
+    step, regions = _edgy_regions(view, greys)
+    boxes = [box for region in regions for box in _text_in(view, region, greys, step)]
+    if boxes:  # other lines and the ends of these may lie beside the regions
+        wider = [_widened(box, view.shape) for box in boxes]
+        boxes += [box for region in wider for box in _text_in(view, region, greys, step)]
+    rows, columns = pixels.shape
+    ends = ((x0 * scale, y0 * scale, (x1 + 1) * scale - 1, (y1 + 1) * scale - 1) for x0, y0, x1, y1 in boxes)
+    return list(dict.fromkeys((x0, y0, min(x1, columns - 1), min(y1, rows - 1)) for x0, y0, x1, y1 in ends))
+
+
+def _text_in(view: Film, region: Box, greys: _Greys, step: float) -> list[Box]:
+    """The boxes of text in a region, by all of its pixels, and by every second one for large letters."""
+    x0, y0, x1, y1 = region
+    grey = greys.to_bytes(view[y0 : y1 + 1, x0 : x1 + 1])
     boxes: list[Box] = []
-    smallest = 1 + max(pixels.shape) // _LONG_SIDE
-    for scale in (smallest, 2 * smallest):
-        view = pixels[::scale, ::scale]
-        step, regions = _edgy_regions(view, greys)
-        for x0, y0, x1, y1 in regions:
-            region = greys.to_bytes(view[y0 : y1 + 1, x0 : x1 + 1])
-            for block in _blocks(region, step):
-                left, top, right, bottom = ((block + np.array([x0, y0, x0, y0])) * scale).tolist()
-                right, bottom = min(right + scale, pixels.shape[1]) - 1, min(bottom + scale, pixels.shape[0]) - 1
-                boxes.append((max(0, left), max(0, top), right, bottom))
+    for every in (1, 2):
+        for block in _blocks(np.ascontiguousarray(grey[::every, ::every]), step):
+            left, top, right, bottom = (block * every).tolist()
+            right, bottom = min(x1, x0 + right + every - 1), min(y1, y0 + bottom + every - 1)
+            boxes.append((max(x0, x0 + left), max(y0, y0 + top), right, bottom))
     return boxes
+
+
+def _widened(box: Box, shape: tuple[int, ...]) -> Box:
+    """A box of text with what is near to it, a few lines and words."""
+    x0, y0, x1, y1 = box
+    reach = _REACH * (min(x1 - x0, y1 - y0) + 1)
+    return max(0, x0 - reach), max(0, y0 - reach), min(shape[1] - 1, x1 + reach), min(shape[0] - 1, y1 + reach)
 
 
 def _edgy_regions(view: Film, greys: _Greys) -> tuple[float, list[Box]]:
@@ -85,7 +104,7 @@ def _edgy_regions(view: Film, greys: _Greys) -> tuple[float, list[Box]]:
     bottom, right = -len(rows) % (_CELL // every), 2 - rows.shape[1] % -_CELL
     rows = cv2.copyMakeBorder(rows, 0, bottom, 0, right, cv2.BORDER_REPLICATE)  # whole cells, after the next line
     steps = cv2.absdiff(rows[:, 2:], rows[:, :-2])
-    step = max(_STEP * (greys.high - greys.low), _NOISE_STEP * float(np.median(steps[::7, ::15])))
+    step = max(_STEP * (greys.high - greys.low), _NOISE_STEP * float(np.median(steps[::11, ::17])))
     edges = steps > step
     active = _count_in_cells(edges, every) >= _FLAT * _count_in_cells(steps > step / 5, every)
     edges[:, 1:] &= ~edges[:, :-1]  # where an edge begins
@@ -117,9 +136,9 @@ def _blocks(region: Grey, step: float) -> list[NDArray[np.int64]]:
         relief = cv2.morphologyEx(region, kind, kernel)
         for level in _levels(relief, step):
             pieces = _Pieces.in_relief(region, relief, level)
-            found = pieces.blocks(upright=True) + pieces.blocks(upright=False)
-            blocks += found
-            if found:
+            of_level = pieces.blocks(upright=True) + pieces.blocks(upright=False)
+            blocks += of_level
+            if of_level or len(pieces.boxes) < _FEWEST_PIECES:
                 break
     return blocks
 
@@ -225,15 +244,17 @@ def _is_line(boxes: NDArray[np.int64], fill: NDArray[np.float64]) -> bool:
 
 
 def _grown(boxes: NDArray[np.int64], row: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The pieces of a line and those that are near to it and no higher, in steps: other words, stops, other lines."""
+    """The pieces of a line and, step by step, those beside it, of a short line above and of one below."""
     letter = _letter_height(boxes[row])
-    small = boxes[:, 3] - boxes[:, 1] + 1 <= 1.5 * letter
+    _, top, _, bottom = _around(boxes[row])
+    small = boxes[:, 3] - boxes[:, 1] + 1 <= 1.4 * letter
+    within = (boxes[:, 1] >= top - 2.2 * letter) & (boxes[:, 3] <= bottom + 2.2 * letter)
     chosen = np.isin(np.arange(len(boxes)), row)
-    reach = np.array([2.0, 1.0, -2.0, -1.0]) * letter
+    reach = np.array([1.5, 1.0, -1.5, -1.0]) * letter
     while True:
         x0, y0, x1, y1 = _around(boxes[chosen]) - reach
         near = (boxes[:, 0] <= x1) & (boxes[:, 2] >= x0) & (boxes[:, 1] <= y1) & (boxes[:, 3] >= y0)
-        more = chosen | (near & small)
+        more = chosen | (near & small & within)
         if (more == chosen).all():
             return np.flatnonzero(chosen)
         chosen = more

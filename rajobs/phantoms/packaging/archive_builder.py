@@ -264,7 +264,6 @@ def _film_fate(picture: Picture, data: bytes, fate: Fate) -> Fate:
         try:
             read_file(data, ReadOptions(pictures="radiograph"))
         except Reject as reject:
-            assert reject.reason == "burned-in-annotation", reject
             return replace(fate, name="rejects", reason=reject.reason, frames=0)
     return fate
 

@@ -4,9 +4,9 @@ After the pictures with which presidio's image redactor is tested: lines such as
 "DOB: 06.16.1976". All names are made up.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from types import MappingProxyType
 
 import cv2
 import numpy as np
@@ -14,12 +14,6 @@ from numpy.typing import NDArray
 
 from rajobs.phantoms.drawing.canvas import Grey
 
-FONTS = (
-    "DejaVuSans", "DejaVuSans-Bold", "DejaVuSansMono", "DejaVuSerif", "STIXGeneral", "STIXGeneralBol", "cmss10",
-    "cmtt10", "Hershey simplex", "Hershey duplex", "Hershey complex",
-)  # fmt: skip
-"""Font files that matplotlib brings along, and OpenCV's stroked fonts."""
-STYLES = ("white", "grey", "semi-transparent", "on black", "on white", "on a faded plate")
 HEIGHTS = (0.008, 0.035)
 """Heights of capital letters, as shares of the film's longer side."""
 SMALLEST = 10.0  # pixels: smaller letters are hardly legible
@@ -27,8 +21,22 @@ SMALLEST = 10.0  # pixels: smaller letters are hardly legible
 BRIGHT = 0.6
 """A ground on which white could not be read; a black plate is laid over it."""
 
-_HERSHEY = {"simplex": cv2.FONT_HERSHEY_SIMPLEX, "duplex": cv2.FONT_HERSHEY_DUPLEX, "complex": cv2.FONT_HERSHEY_COMPLEX}
-_FAMILIES = ("DAVIDSON", "Meier", "O'NEILL", "Lindqvist", "SATO", "Kowalska", "Rossi", "VAN DAM", "Fu", "GARCIA-LOPEZ")
+_STROKED_FONTS = {
+    "Hershey simplex": cv2.FONT_HERSHEY_SIMPLEX, "Hershey duplex": cv2.FONT_HERSHEY_DUPLEX,
+    "Hershey complex": cv2.FONT_HERSHEY_COMPLEX,
+}  # fmt: skip
+_FAMILIES = (
+    "DAVIDSON",
+    "Meier",
+    "O'NEILL",
+    "Lindqvist",
+    "SATO",
+    "Kowalska",
+    "Rossi",
+    "VAN DAM",
+    "Fuchs",
+    "GARCIA-LOPEZ",
+)
 _FIRST_NAMES = ("DOUGLAS", "Anna", "IDA", "Jean-Luc", "HANAKO", "Piotr", "Lia", "Wilhelmina", "JO", "ALAN")
 _CLINICS = ("ST. MARY'S HOSPITAL", "Klinikum Nord", "RADIOLOGY DEPT", "Praxis Dr. Weber", "UNIVERSITY CLINIC")
 
@@ -42,13 +50,17 @@ class BurnedInNames:
     style: str
     height: float  # of capital letters, in pixels
     letters: NDArray[np.bool_]
+    plate: tuple[int, int, int, int]  # x0, y0, x1, y1 of what is written on
 
 
-def burn_in_names(shown: Grey, rng: np.random.Generator) -> BurnedInNames:
-    """Writes one to four lines on a film (0 to 1), in place, in a corner or at the middle of an edge."""
+def burn_in_names(shown: Grey, rng: np.random.Generator, font_files: Sequence[str] = ()) -> BurnedInNames:
+    """Writes one to four lines on a film (0 to 1), in place, in a corner or at the middle of an edge.
+
+    A font is chosen among OpenCV's stroked ones and the files.
+    """
     longest = max(shown.shape)
     height = max(SMALLEST, float(np.exp(rng.uniform(*np.log(np.array(HEIGHTS) * longest)))))
-    font, style = str(rng.choice(FONTS)), str(rng.choice(STYLES))
+    font, style = str(rng.choice((*_STROKED_FONTS, *font_files))), str(rng.choice(tuple(STYLES)))
     lines = _choose_lines(rng)
     ink = _written(lines, font, height)
     most = int(shown.shape[1] * 0.96)
@@ -60,11 +72,12 @@ def burn_in_names(shown: Grey, rng: np.random.Generator) -> BurnedInNames:
     ink = ink[: window.shape[0], : window.shape[1]]
     if float(np.percentile(window, 95)) > BRIGHT and not style.startswith("on"):
         style = "on black"
-    _STYLES[style](window, ink, rng)
+    STYLES[style](window, ink, rng)
     np.clip(shown, 0, 1, out=shown)
     letters = np.zeros(shown.shape, bool)
     letters[row : row + ink.shape[0], column : column + ink.shape[1]] = ink > 0.5
-    return BurnedInNames(lines=lines, font=font, style=style, height=height, letters=letters)
+    plate = (column, row, column + ink.shape[1] - 1, row + ink.shape[0] - 1)
+    return BurnedInNames(lines=lines, font=font, style=style, height=height, letters=letters, plate=plate)
 
 
 def _choose_lines(rng: np.random.Generator) -> tuple[str, ...]:
@@ -93,8 +106,8 @@ def _written(lines: tuple[str, ...], font: str, height: float) -> Grey:
 
 
 def _line(line: str, font: str, height: float) -> Grey:
-    if font.startswith("Hershey"):
-        face, thick = _HERSHEY[font.removeprefix("Hershey ")], max(1, round(height / 10))
+    if font in _STROKED_FONTS:
+        face, thick = _STROKED_FONTS[font], max(1, round(height / 10))
         scale = height / 22
         (width, high), base = cv2.getTextSize(line, face, scale, thick)
         ink = np.zeros((high + base + thick, width + thick), np.uint8)
@@ -104,10 +117,9 @@ def _line(line: str, font: str, height: float) -> Grey:
 
 
 def _line_of_file(line: str, font: str, height: float) -> Grey:
-    import matplotlib
     from PIL import Image, ImageDraw, ImageFont
 
-    face = ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{font}.ttf"), height / 0.72)
+    face = ImageFont.truetype(font, height / 0.72)
     left, _, right, bottom = face.getbbox(line)
     page = Image.new("L", (round(right - min(left, 0)) + 1, round(bottom) + 1))
     ImageDraw.Draw(page).text((-min(left, 0), 0), line, fill=255, font=face)
@@ -131,11 +143,14 @@ def _on_plate(window: Grey, ink: Grey, plate: float, grey: float, opacity: float
     _lay(window, ink, grey)
 
 
-_STYLES: dict[str, Callable[[Grey, Grey, np.random.Generator], None]] = {
-    "white": lambda window, ink, rng: _lay(window, ink, 1.0),
-    "grey": lambda window, ink, rng: _lay(window, ink, float(rng.uniform(0.6, 0.9))),
-    "semi-transparent": lambda window, ink, rng: _lay(window, ink, 1.0, float(rng.uniform(0.45, 0.8))),
-    "on black": lambda window, ink, rng: _on_plate(window, ink, 0.0, 1.0),
-    "on white": lambda window, ink, rng: _on_plate(window, ink, 1.0, 0.0),
-    "on a faded plate": lambda window, ink, rng: _on_plate(window, ink, 0.0, 1.0, float(rng.uniform(0.3, 0.7))),
-}
+STYLES: Mapping[str, Callable[[Grey, Grey, np.random.Generator], None]] = MappingProxyType(
+    {
+        "white": lambda window, ink, rng: _lay(window, ink, 1.0),
+        "grey": lambda window, ink, rng: _lay(window, ink, float(rng.uniform(0.6, 0.9))),
+        "semi-transparent": lambda window, ink, rng: _lay(window, ink, 1.0, float(rng.uniform(0.45, 0.8))),
+        "on black": lambda window, ink, rng: _on_plate(window, ink, 0.0, 1.0),
+        "on white": lambda window, ink, rng: _on_plate(window, ink, 1.0, 0.0),
+        "on a faded plate": lambda window, ink, rng: _on_plate(window, ink, 0.0, 1.0, float(rng.uniform(0.3, 0.7))),
+    }
+)
+"""How the letters lie on the film."""
