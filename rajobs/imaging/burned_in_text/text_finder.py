@@ -21,6 +21,7 @@ _LONG_SIDE = 2500  # pixels of a film's longer side, from which the film is look
 _SHORT_SIDE = 1500  # pixels, up to which every second row is looked at, not every fourth
 _CELL = 16  # pixels
 _STEP = 0.2  # share of the film's range of greys that a letter's edge passes within two pixels
+_HEADROOM = 0.4  # of that range, by which letters may be brighter
 _NOISE_STEP = 6.0  # median differences of neighbours, which a letter's edge passes as well
 _EDGES = 1.0  # in a row of a cell: a stroke has two, or one if it is thin
 _FLAT = 0.45  # least share of edges among the pixels that differ a fifth as much: letters lie on even ground
@@ -37,6 +38,7 @@ _LONGEST = 400  # pixels of a word whose letters hang together
 _FEWEST_LETTERS = 4  # of a line to which others belong
 _FEWEST_PIECES, _MOST_PIECES = 5, 250  # of a line, and of a region that is looked at at all
 _REACH = 4  # heights of what is found, around it, where the rest is looked for
+_MOST_WIDENED = 30  # boxes around which that is done
 _MARGIN = 0.4  # of a letter's height, around what is found: strokes that are too faint to count
 
 Grey = NDArray[np.uint8]
@@ -45,19 +47,21 @@ Film = NDArray[np.uint8] | NDArray[np.uint16]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Greys:
-    """How a film's values become bytes."""
+    """How a film's values become bytes: letters may be brighter than anything else on it."""
 
     low: float
-    high: float
+    high: float  # of nearly all pixels
+    top: float  # what is as bright or brighter is 255
 
     @classmethod
     def of_film(cls, pixels: Film) -> "_Greys":
-        low, high = np.percentile(pixels[4::12, 4::12], (0.5, 99.5))
-        return cls(low=float(low), high=float(max(high, low + 1)))
+        low, high = (float(value) for value in np.percentile(pixels[4::12, 4::12], (0.5, 99.5)))
+        high = max(high, low + 1)
+        return cls(low=low, high=high, top=max(high, min(float(pixels.max()), high + _HEADROOM * (high - low))))
 
     def to_bytes(self, pixels: Film) -> Grey:
         above = cv2.subtract(np.ascontiguousarray(pixels), self.low)  # type: ignore[call-overload]
-        return np.asarray(cv2.convertScaleAbs(above, alpha=255 / (self.high - self.low)), np.uint8)
+        return np.asarray(cv2.convertScaleAbs(above, alpha=255 / (self.top - self.low)), np.uint8)
 
 
 def find_text(pixels: Film) -> list[Box]:
@@ -70,7 +74,7 @@ def find_text(pixels: Film) -> list[Box]:
     step, regions = _edgy_regions(view, greys)
     boxes = [box for region in regions for box in _text_in(view, region, greys, step)]
     if boxes:  # other lines and the ends of these may lie beside the regions
-        wider = [_widened(box, view.shape) for box in boxes]
+        wider = [_widened(box, view.shape) for box in boxes[:_MOST_WIDENED]]
         boxes += [box for region in wider for box in _text_in(view, region, greys, step)]
     rows, columns = pixels.shape
     ends = ((x0 * scale, y0 * scale, (x1 + 1) * scale - 1, (y1 + 1) * scale - 1) for x0, y0, x1, y1 in boxes)
@@ -119,7 +123,7 @@ def _edgy_regions(view: Film, greys: _Greys) -> tuple[float, list[Box]]:
     for x, y, width, height, _ in stats[1:][cells[1:] >= _FEWEST_CELLS].tolist():
         x0, y0, x1, y1 = x * _CELL, y * _CELL, (x + width) * _CELL, (y + height) * _CELL
         boxes.append((max(0, x0 - 8), max(0, y0 - 8), min(view.shape[1], x1 + 8) - 1, min(view.shape[0], y1 + 8) - 1))
-    return step * 255 / (greys.high - greys.low), boxes
+    return step * 255 / (greys.top - greys.low), boxes
 
 
 def _count_in_cells(edges: NDArray[np.bool_], every: int) -> NDArray[np.uint8]:
