@@ -14,7 +14,9 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import matplotlib
@@ -119,7 +121,8 @@ def measure_drawn(films: int, names: int, seed: int, png: Path | None) -> None:
     for number in range(films):
         rng = np.random.default_rng((seed, number))
         picture = draw(rng, SIZES[number % len(SIZES)])
-        frame, highest = picture.frames[0], float((1 << picture.bits) - 1)
+        frame: NDArray[Any] = picture.frames[0]
+        highest = float((1 << picture.bits) - 1)
         alarms = find_text(frame)
         tally.counts["false alarms"] += bool(alarms)
         for turn in range(names):
@@ -129,7 +132,10 @@ def measure_drawn(films: int, names: int, seed: int, png: Path | None) -> None:
             stored = tally.add(picture, written, image)
             if png is not None and turn == 0:
                 after = stored.pixels if stored is not None else np.zeros_like(image.pixels)
-                cv2.imwrite(str(png / f"{number:03d}.png"), (np.hstack([image.pixels, after]) / highest * 255))
+                cv2.imwrite(
+                    str(png / f"{number:03d}.png"),
+                    (np.hstack([image.pixels, after]).astype(np.float32) / highest * 255).astype(np.uint8),
+                )
     counts = tally.counts
     print_share("names found", counts["found"], counts["names"])
     print_share("of them blanked or rejected with every letter", counts["whole"], counts["names"])
@@ -176,9 +182,9 @@ def measure_time(seed: int) -> None:
         for syntax in SYNTAXES:
             data = dicom_bytes(replace(picture, inverted=False), seed=seed, serial=str(number), syntax=syntax)
             image = read_file(data, KEEP)[0]
-            decoding = cpu_ms(lambda data=data: read_file(data, KEEP))
-            coding = cpu_ms(lambda image=image: (encode(image.pixels), preview(image.pixels, image.window)))
-            times[syntax].append((decoding, coding, cpu_ms(lambda image=image: find_text(image.pixels))))
+            decoding, searching = cpu_ms(partial(read_file, data, KEEP)), cpu_ms(partial(find_text, image.pixels))
+            coding = cpu_ms(partial(encode, image.pixels)) + cpu_ms(partial(preview, image.pixels, image.window))
+            times[syntax].append((decoding, coding, searching))
     for syntax, rows in times.items():
         decoding, coding, searching = np.median(np.array(rows), axis=0)
         print(

@@ -6,6 +6,7 @@ Nothing is read: what the letters say is not known at any time.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -104,15 +105,15 @@ def _widened(box: Box, shape: tuple[int, ...]) -> Box:
 def _edgy_regions(view: Film, greys: _Greys) -> tuple[float, list[Box]]:
     """The step that counts as an edge, in bytes, and the boxes in which many edges are close together."""
     every = 4 if max(view.shape) > _SHORT_SIDE else 2
-    rows = np.ascontiguousarray(view[every // 2 :: every])
+    rows: NDArray[Any] = np.ascontiguousarray(view[every // 2 :: every])
     bottom, right = -len(rows) % (_CELL // every), 2 - rows.shape[1] % -_CELL
     rows = cv2.copyMakeBorder(rows, 0, bottom, 0, right, cv2.BORDER_REPLICATE)  # whole cells, after the next line
     steps = cv2.absdiff(rows[:, 2:], rows[:, :-2])
     step = max(_STEP * (greys.high - greys.low), _NOISE_STEP * float(np.median(steps[::11, ::17])))
     edges = steps > step
-    active = _count_in_cells(edges, every) >= _FLAT * _count_in_cells(steps > step / 5, every)
+    even = _count_in_cells(edges, every) >= _FLAT * _count_in_cells(steps > step / 5, every)
     edges[:, 1:] &= ~edges[:, :-1]  # where an edge begins
-    active = (active & (_count_in_cells(edges, every) >= _EDGES * _CELL // every)).view(np.uint8)
+    active = (even & (_count_in_cells(edges, every) >= _EDGES * _CELL // every)).view(np.uint8)
     if not active.any():
         return 0.0, []
     near, labels, stats, _ = cv2.connectedComponentsWithStats(
@@ -129,7 +130,7 @@ def _edgy_regions(view: Film, greys: _Greys) -> tuple[float, list[Box]]:
 def _count_in_cells(edges: NDArray[np.bool_], every: int) -> NDArray[np.uint8]:
     """How many of the pixels of some rows are edges, in cells."""
     words = np.bitwise_count(np.packbits(edges, axis=1).view(np.uint16))
-    return words.reshape(-1, _CELL // every, words.shape[1]).sum(axis=1, dtype=np.uint8)
+    return np.asarray(words.reshape(-1, _CELL // every, words.shape[1]).sum(axis=1, dtype=np.uint8))
 
 
 def _blocks(region: Grey, step: float) -> list[NDArray[np.int64]]:
@@ -137,7 +138,7 @@ def _blocks(region: Grey, step: float) -> list[NDArray[np.int64]]:
     kernel = np.ones((_STROKE, _STROKE), np.uint8)
     blocks: list[NDArray[np.int64]] = []
     for kind in (cv2.MORPH_TOPHAT, cv2.MORPH_BLACKHAT):
-        relief = cv2.morphologyEx(region, kind, kernel)
+        relief = np.asarray(cv2.morphologyEx(region, kind, kernel), np.uint8)
         for level in _levels(relief, step):
             pieces = _Pieces.in_relief(region, relief, level)
             of_level = pieces.blocks(upright=True) + pieces.blocks(upright=False)
@@ -165,7 +166,7 @@ class _Pieces:
 
     region: Grey
     relief: Grey
-    labels: NDArray[np.int32]
+    labels: NDArray[Any]
     numbers: NDArray[np.int64]
     boxes: NDArray[np.int64]  # x0, y0, x1, y1
     fill: NDArray[np.float64]  # share of the box
@@ -180,7 +181,7 @@ class _Pieces:
         fits[0] = False  # the ground
         stats = stats[fits]
         return cls(
-            region=region, relief=relief, labels=labels, numbers=np.flatnonzero(fits),
+            region=region, relief=relief, labels=np.asarray(labels), numbers=np.flatnonzero(fits),
             boxes=np.column_stack([stats[:, 0], stats[:, 1], stats[:, :2] + stats[:, 2:4] - 1]),
             fill=stats[:, 4] / (stats[:, 2] * stats[:, 3]),
         )  # fmt: skip
