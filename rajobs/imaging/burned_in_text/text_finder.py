@@ -122,8 +122,9 @@ def _edgy_regions(view: Film, greys: _Greys) -> tuple[float, list[Box]]:
     cells = np.bincount(labels[active > 0], minlength=near)
     boxes = []
     for x, y, width, height, _ in stats[1:][cells[1:] >= _FEWEST_CELLS].tolist():
-        x0, y0, x1, y1 = x * _CELL, y * _CELL, (x + width) * _CELL, (y + height) * _CELL
-        boxes.append((max(0, x0 - 8), max(0, y0 - 8), min(view.shape[1], x1 + 8) - 1, min(view.shape[0], y1 + 8) - 1))
+        x0, y0 = max(0, x * _CELL - _BESIDE), max(0, y * _CELL - _BESIDE)
+        x1, y1 = (x + width) * _CELL + _BESIDE - 1, (y + height) * _CELL + _BESIDE - 1
+        boxes.append((x0, y0, min(view.shape[1] - 1, x1), min(view.shape[0] - 1, y1)))
     return step * 255 / (greys.top - greys.low), boxes
 
 
