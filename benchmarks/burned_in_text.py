@@ -85,13 +85,13 @@ class Tally:
         for x0, y0, x1, y1 in boxes:
             left[y0 : y1 + 1, x0 : x1 + 1] = False
         covered = 1 - float(left.sum()) / max(1, int(names.letters.sum()))
-        found = covered > 0.5
-        self.counts["found"] += found
+        is_covered = covered > 0.5
+        self.counts["found"] += is_covered
         self.counts["whole"] += covered >= WHOLE
         font = Path(names.font).stem
         for group in (font, names.style, f"{2 ** int(np.log2(names.height))} px and more"):
-            self.by[group, found] += 1
-        if not found:
+            self.by[group, is_covered] += 1
+        if not is_covered:
             self.missed.append(f"{names.style}, {font}, {names.height:.0f} px, {image.pixels.shape}")
         try:
             stored = blank_text(image)
@@ -151,7 +151,7 @@ def measure_drawn(films: int, names: int, seed: int, png: Path | None) -> None:
 
 def measure_pictures(folder: Path) -> None:
     """Real pictures: which of them text is found in, by name."""
-    found, films = [], 0
+    with_text, films = [], 0
     for file in sorted(path for path in folder.iterdir() if path.is_file()):
         try:
             image = read_file(file.read_bytes(), KEEP)[0]
@@ -162,9 +162,9 @@ def measure_pictures(folder: Path) -> None:
         films += 1
         boxes = find_text(image.pixels)
         if boxes:
-            found.append(f"{file.name} ({len(boxes)} boxes)")
-    print_share("real pictures with text", len(found), films)
-    print("    " + "\n    ".join(found))
+            with_text.append(f"{file.name} ({len(boxes)} boxes)")
+    print_share("real pictures with text", len(with_text), films)
+    print("    " + "\n    ".join(with_text))
 
 
 def cpu_ms(work: Callable[[], object]) -> float:
