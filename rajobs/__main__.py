@@ -128,7 +128,11 @@ def phantom(
     help="Keep only tagged regions, or everything, or, for machines without tags, the regions of a mask FILE.",
 )  # fmt: skip
 @click.option("--follow-links", is_flag=True, help="Follow links that lead out of SRC; else they are ignored.")
-@click.option("--keep-burned-in", is_flag=True, help="Keep films whose header says that their pixels contain text.")
+@click.option("--keep-burned-in", is_flag=True, help="Keep text in pixels, whether the header says so or it is found.")
+@click.option(
+    "--modalities", default="", metavar="LIST",
+    help="Take these in as films, too, as OT,RF: SC (secondary captures), OT, RF, XA, MG, NM (CR that is named so).",
+)  # fmt: skip
 @ray_option
 @take_over_option
 def ingest(sources: tuple[str, ...], out: str, **options: Any) -> None:
@@ -137,7 +141,8 @@ def ingest(sources: tuple[str, ...], out: str, **options: Any) -> None:
     from rajobs.jobs.ingest.job import IngestRequest
     from rajobs.jobs.ingest.job import ingest as run
 
-    how_to_read = read_options(*(options.pop(name) for name in ("pictures", "ultrasound_regions", "keep_burned_in")))
+    names = ("pictures", "ultrasound_regions", "keep_burned_in", "modalities")
+    how_to_read = read_options(*(options.pop(name) for name in names))
     run(IngestRequest(sources=sources, out=out, options=how_to_read, **options))
 
 

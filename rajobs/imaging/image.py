@@ -7,10 +7,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rajobs.imaging.limits import DEFAULT_LIMITS, Limits
-from rajobs.records.errors import IGNORE_REASONS, UsageError
+from rajobs.records.errors import IGNORE_REASONS, UsageError, show
+
+OPTIONAL_MODALITIES = ("SC", "OT", "RF", "XA", "MG", "NM")
+"""Modalities whose images are radiographs now and then, and are taken in where the user says so."""
 
 Box = tuple[int, int, int, int]
 """x0, y0, x1, y1 in pixels; x1 and y1 are inside the box, as in a region sequence."""
+
+
+def modality_hint(name: str) -> str:
+    """The detail of a reject that `--modalities` would bring back."""
+    return f"{name} (--modalities {name})"
 
 
 class Ignored(Exception):
@@ -57,6 +65,7 @@ class Image:
     frame: int
     doppler: bool
     header: Header
+    blanked: int = 0  # boxes of burned-in text that were blanked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +89,8 @@ class ReadOptions:
     pictures: str | None = None  # ultrasound | radiograph: what files without a header show; None: they are rejected
     ultrasound_regions: str = "tagged"  # tagged | all
     masks: tuple[Mask, ...] = ()
-    burned_in: bool = False  # keep radiographs whose header says that text is in the pixels
+    burned_in: bool = False  # keep text in the pixels: that which the header declares, and that which is found
+    modalities: tuple[str, ...] = ()  # of OPTIONAL_MODALITIES: those that are taken in as radiographs
     limits: Limits = field(default=DEFAULT_LIMITS)
 
     def __post_init__(self) -> None:
@@ -88,3 +98,6 @@ class ReadOptions:
             raise UsageError("--pictures must be ultrasound or radiograph")
         if self.ultrasound_regions not in ("tagged", "all"):
             raise UsageError("--ultrasound-regions must be tagged or all")
+        unknown = [name for name in self.modalities if name not in OPTIONAL_MODALITIES]
+        if unknown:
+            raise UsageError(f"--modalities takes a list of {', '.join(OPTIONAL_MODALITIES)}, not {show(unknown[0])}")

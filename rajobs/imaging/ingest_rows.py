@@ -12,7 +12,7 @@ from datetime import date
 from rajobs.imaging.archives.archive_members import ArchiveMember
 from rajobs.imaging.child_process.exchange import ExchangeBytes
 from rajobs.imaging.coding import encode, preview
-from rajobs.imaging.image import Header, Ignored, Image
+from rajobs.imaging.image import OPTIONAL_MODALITIES, Header, Ignored, Image, modality_hint
 from rajobs.records.errors import Reject
 from rajobs.records.identity import IMAGE_ID, OLDEST, Key, is_placeholder
 
@@ -20,6 +20,9 @@ PART_BYTES = 256 << 20  # coded pixels after which the rows continue in another 
 
 PATIENT_BY_EXAM, PATIENT_BY_FOLDER = "patient_by_exam", "patient_by_folder"
 """Names of the counts of images whose patient neither a header nor labels name: of those with an exam, and pictures."""
+
+TEXT_BLANKED = "text_blanked"
+"""Name of the count of images of which burned-in text was blanked."""
 
 Rows = list[dict[str, object]]
 Read = Callable[[bytes | ExchangeBytes, str | None], list[Image]]
@@ -101,14 +104,21 @@ class RowBuilder:
             image_ids.update(ids)
             rows.images.extend(row for row, _ in image_rows)
             path, name = path_name(self.key, member.path), file_name(self.key, member.path)
-            rows.places.append({**place, "path": path, "image_id": ids[0], "frames": len(ids), "name": name})
+            blanked = sum(image.blanked for image in images)
+            rows.places.append({
+                **place, "path": path, "image_id": ids[0], "frames": len(ids), "name": name, "blanked": blanked,
+            })  # fmt: skip
             rows.counts["images"] += 1
+            rows.counts.update([TEXT_BLANKED] if blanked else ())
             rows.counts["frames"] += len(image_rows)
             self._note_patient(rows, header, member)
             rows.counts["coded_bytes"] += sum(coded_bytes for _, coded_bytes in image_rows)
         except Reject as reject:
             rows.rejects.append({**place, "stage": reject.stage, "reason": reject.reason, "detail": reject.detail})
             rows.counts[f"reject:{reject.reason}"] += 1
+            rows.counts.update(
+                f"modality:{name}" for name in OPTIONAL_MODALITIES if reject.detail == modality_hint(name)
+            )
             if reject.reason == "no-modality":
                 rows.paths_without_modality.append(path_name(self.key, member.path))
         except Ignored as ignored:

@@ -85,6 +85,7 @@ def _take_image(child: Child, description: dict[str, Any]) -> Image:
         window=tuple(description["window"]) if description["window"] else None,
         frame=description["frame"],
         doppler=description["doppler"],
+        blanked=description["blanked"],
         header=_header_from_json(description["header"]),
     )
 

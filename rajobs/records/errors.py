@@ -142,7 +142,7 @@ REJECT_REASONS = (
     "decoder-crashed",  # reading it takes too much time, or killed its process twice
     "unreadable",  # there is no permission to read it, or it was gone when its turn came
     "not-grey-or-colour",  # a sample layout that is neither
-    "burned-in-annotation",  # the header says that text is in the pixels
+    "burned-in-annotation",  # the header says that text is in the pixels, or it lies over the anatomy
     "no-region",  # ultrasound without a region sequence or mask
     "no-modality",  # a picture without header or label that says what it shows
     "not-a-joint-modality",  # neither a radiograph nor ultrasound

@@ -42,10 +42,12 @@ REJECT_ADVICE: Mapping[str, str] = MappingProxyType({
     "decoder-crashed": "Convert the file with another tool, or leave it out: reading it was ended.",
     "unreadable": "Give the job's user permission to read it, or copy it again, and ingest again.",
     "not-grey-or-colour": "Have it exported as grey of 8 or 16 bits, or as colour of 8 bits.",
-    "burned-in-annotation": "Look at the films. `--keep-burned-in` takes them in where the text names nobody.",
+    "burned-in-annotation": "Look at the films. `--keep-burned-in` takes them in where the text names nobody; it "
+    "leaves all other text, too.",
     "no-region": "Give `--ultrasound-regions FILE` (a mask for each machine), or `all` where screens name nobody.",
     "no-modality": "Give `--pictures radiograph` or `--pictures ultrasound`, or labels that say what the files show.",
-    "not-a-joint-modality": "Nothing to do: CT, MR and the like. `--max-rejects` may have to be higher.",
+    "not-a-joint-modality": "Nothing to do for CT, MR and the like; `--max-rejects` may have to be higher. `detail` "
+    "names what `--modalities` would take in.",
 })  # fmt: skip
 
 IGNORE_MEANINGS: Mapping[str, tuple[str, str]] = MappingProxyType({

@@ -16,8 +16,8 @@ FILMS = {
 }
 REJECTS = {
     "bad_sequence": ("not-a-joint-modality", "CT"),
-    "modality_lut": ("not-a-joint-modality", "OT"),
-    "voi_lut": ("not-a-joint-modality", "OT"),
+    "modality_lut": ("not-a-joint-modality", "OT (--modalities OT)"),
+    "voi_lut": ("not-a-joint-modality", "OT (--modalities OT)"),
     "multiframe_j2k_too_short": ("not-a-joint-modality", "MR"),
     "us_power_doppler_rgb": ("no-region", ""),
     "us_power_doppler_ybr_rct": ("no-region", ""),

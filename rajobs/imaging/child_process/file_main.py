@@ -38,14 +38,17 @@ def main() -> None:
 
 def _load_decoders() -> None:
     """Load the usual decoders' libraries before memory is limited: what they map is not the files' fault."""
+    import cv2
     from imagecodecs import dicomrle_decode, jpeg2k_decode, jpeg8_decode, jpegls_decode
 
+    cv2.setNumThreads(1)  # as many of these processes as there are cores
     assert all((dicomrle_decode, jpeg2k_decode, jpeg8_decode, jpegls_decode))
 
 
 def _options_from_json(fields: dict[str, Any]) -> ReadOptions:
     masks = tuple(Mask(**{**mask, "boxes": tuple(tuple(box) for box in mask["boxes"])}) for mask in fields["masks"])
-    return ReadOptions(**{**fields, "masks": masks, "limits": Limits(**fields["limits"])})
+    lists = {"masks": masks, "modalities": tuple(fields["modalities"])}
+    return ReadOptions(**{**fields, **lists, "limits": Limits(**fields["limits"])})
 
 
 def _answer(data: memoryview, options: ReadOptions, target: int) -> None:
@@ -81,6 +84,7 @@ def _describe_image(image: Image) -> dict[str, Any]:
         "window": image.window,
         "frame": image.frame,
         "doppler": image.doppler,
+        "blanked": image.blanked,
         "header": header,
     }
 

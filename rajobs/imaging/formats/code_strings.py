@@ -2,6 +2,7 @@
 
 import re
 
+from rajobs.imaging.image import OPTIONAL_MODALITIES
 from rajobs.records.tables.schemas import BODY_PARTS, MODALITIES, VIEW_POSITIONS
 
 ULTRASOUND = "US"
@@ -32,6 +33,7 @@ _MODALITY_OF_CLASS = {
     "1.2.840.10008.5.1.4.1.1.3": "US",
     "1.2.840.10008.5.1.4.1.1.3.1": "US",
 }
+_SECONDARY_CAPTURES = ("1.2.840.10008.5.1.4.1.1.7", *(f"1.2.840.10008.5.1.4.1.1.7.{number}" for number in range(1, 5)))
 DIRECTORY_CLASS = "1.2.840.10008.1.3.10"  # of a DICOMDIR
 
 # Other words that headers use for the schema's codes (PS3.16 annex L and common habits).
@@ -82,6 +84,20 @@ def to_modality(text: str | None, sop_class: str | None) -> str | None:
     """The modality's code, whether it is in a list or not; by the SOP class where the header has none."""
     code = (text or "").strip().upper()
     return _MODALITY_NAMES.get(code, code) if code else _MODALITY_OF_CLASS.get(sop_class or "")
+
+
+def optional_modality(code: str | None, sop_class: str | None) -> str | None:
+    """The name by which `--modalities` takes an object in, or None: one that is named NM must be a CR or DX image."""
+    if code is None:
+        return "SC" if sop_class in _SECONDARY_CAPTURES else None
+    if code == "NM":
+        return code if _MODALITY_OF_CLASS.get(sop_class or "") in RADIOGRAPHS else None
+    return code if code in OPTIONAL_MODALITIES else None
+
+
+def modality_of_class(sop_class: str | None) -> str:
+    """The modality that an object of another name is stored under: that of its SOP class, else a radiograph's."""
+    return _MODALITY_OF_CLASS.get(sop_class or "", "RG")
 
 
 def _find_code(text: str | None, allowed: tuple[str, ...], synonyms: dict[str, str]) -> str | None:

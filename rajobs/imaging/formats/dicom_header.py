@@ -16,7 +16,7 @@ from pydicom.tag import Tag
 from rajobs.imaging.formats import code_strings, transfer_syntaxes, ultrasound_regions
 from rajobs.imaging.formats.dicom_elements import Elements, read_elements
 from rajobs.imaging.formats.transfer_syntaxes import Layout
-from rajobs.imaging.image import Box, Header, Ignored, ReadOptions
+from rajobs.imaging.image import Box, Header, Ignored, ReadOptions, modality_hint
 from rajobs.imaging.limits import Limits
 from rajobs.records.errors import Reject
 from rajobs.records.identity import patient_name
@@ -78,7 +78,8 @@ def parse_dicom_file(data: memoryview, options: ReadOptions) -> DicomFile:
         boxes = None
         if modality == code_strings.ULTRASOUND:
             boxes = _select_boxes(elements.dataset, options)
-        elif header.burned_in and not options.burned_in:
+        keeps_text = modality != code_strings.ULTRASOUND or _is_all_region(elements.dataset)
+        if header.burned_in and keeps_text and not options.burned_in:
             raise Reject("burned-in-annotation", "header")
         layout = _read_layout(elements, options.limits)
     if elements.is_truncated:
@@ -96,20 +97,24 @@ def _wanted_modality(elements: Elements, options: ReadOptions) -> str:
     code = code_strings.to_modality(read_text(elements.dataset, "Modality"), sop_class)
     if code in (*code_strings.RADIOGRAPHS, code_strings.ULTRASOUND):
         return code
+    optional = None if elements.pixels is None else code_strings.optional_modality(code, sop_class)
+    if optional is not None and optional in options.modalities:
+        return code_strings.modality_of_class(sop_class)
+    hint = modality_hint(optional) if optional is not None else ""
     if code in code_strings.NO_IMAGES:
         raise Ignored("not-an-image")  # a report, a presentation state, a plan
     if code is not None:
-        raise Reject("not-a-joint-modality", "header", code if code in code_strings.OTHER_MODALITIES else "")
+        raise Reject("not-a-joint-modality", "header", hint or (code if code in code_strings.OTHER_MODALITIES else ""))
     if elements.is_truncated:
         raise Reject("truncated", "header")
     if elements.pixels is not None:
-        return _assume_modality(options)
+        return _assume_modality(options, hint)
     raise Reject("corrupt", "header", "neither a modality nor pixels")
 
 
-def _assume_modality(options: ReadOptions) -> str:
+def _assume_modality(options: ReadOptions, hint: str) -> str:
     if options.pictures is None:
-        raise Reject("no-modality", "header")
+        raise Reject("no-modality", "header", hint)
     return code_strings.ULTRASOUND if options.pictures == "ultrasound" else "RG"
 
 
@@ -122,6 +127,12 @@ def _select_boxes(dataset: Dataset, options: ReadOptions) -> tuple[Box, ...] | N
         rows=read_int(dataset, "Rows") or 0,
         columns=read_int(dataset, "Columns") or 0,
     )
+
+
+def _is_all_region(dataset: Dataset) -> bool:
+    """Whether the header's regions fill the screen, so that text which it says is there lies inside them."""
+    rows, columns = read_int(dataset, "Rows") or 0, read_int(dataset, "Columns") or 0
+    return ultrasound_regions.fill_screen(ultrasound_regions.read_region_boxes(dataset), rows, columns)
 
 
 # ---- The layout of the samples

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rajobs.imaging import file_types
+from rajobs.imaging.burned_in_text.blanking import blank_text
 from rajobs.imaging.formats import pictures, pixel_values, video
 from rajobs.imaging.formats.dicom_header import DicomFile, parse_dicom_file
 from rajobs.imaging.formats.transfer_syntaxes import Layout
@@ -81,7 +82,8 @@ def read_planned(plan: ReadPlan) -> Iterator[Image]:
     try:
         for image in plan.decode():
             count += 1
-            yield image
+            is_film = image.header.modality != "US"
+            yield blank_text(image) if is_film and not plan.options.burned_in else image
     except (Reject, Ignored):
         raise
     except MemoryError:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from rajobs.records.user_tables import separator
 _SEQUENCE = "SequenceOfUltrasoundRegions"
 _IMAGE_FORMATS = (1, 2, 3)  # region spatial formats: two-dimensional, M-mode, spectral; others show text
 _CENTIMETRES = 3
+_WHOLE = 0.95  # share of a screen, from which a region is all of it
 MASK_COLUMNS = ("manufacturer", "model", "rows", "columns", "x0", "y0", "x1", "y1")
 
 
@@ -85,6 +87,14 @@ def _clip_box(box: Box, rows: int, columns: int) -> Box | None:
     return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
 
 
+def fill_screen(boxes: tuple[Box, ...], rows: int, columns: int) -> bool:
+    """Whether boxes leave next to nothing of a screen outside."""
+    inside = [clipped for box in boxes if (clipped := _clip_box(box, rows, columns))]
+    if not inside or sum((x1 - x0 + 1) * (y1 - y0 + 1) for x0, y0, x1, y1 in inside) < _WHOLE * rows * columns:
+        return False
+    return float(blank_outside(np.ones((rows, columns), np.uint8), tuple(inside)).mean()) >= _WHOLE
+
+
 def _matches(mask: Mask, manufacturer: str | None, model: str | None, rows: int, columns: int) -> bool:
     return (mask.rows, mask.columns) == (rows, columns) and all(
         expected is None or expected.casefold() == (actual or "").casefold()
@@ -102,15 +112,21 @@ def blank_outside(pixels: NDArray[Any], boxes: tuple[Box, ...] | None) -> NDArra
     return out
 
 
-def read_options(pictures: str | None, ultrasound_regions: str, burned_in: bool) -> ReadOptions:
+def read_options(pictures: str | None, ultrasound_regions: str, burned_in: bool, modalities: str = "") -> ReadOptions:
     """The options of a command line: `ultrasound_regions` is tagged, all or the URI of a mask file."""
+    options = ReadOptions(pictures=pictures, burned_in=burned_in, modalities=_read_list(modalities))
     if ultrasound_regions in ("tagged", "all"):
-        return ReadOptions(pictures=pictures, ultrasound_regions=ultrasound_regions, burned_in=burned_in)
+        return replace(options, ultrasound_regions=ultrasound_regions)
     try:
         masks = load_masks(read_text(ultrasound_regions, "mask file"))
     except UsageError as error:
         raise UsageError(f"--ultrasound-regions must be tagged or all or a mask file; {error}") from None
-    return ReadOptions(pictures=pictures, masks=masks, burned_in=burned_in)
+    return replace(options, masks=masks)
+
+
+def _read_list(names: str) -> tuple[str, ...]:
+    """The names of a list with commas, each once, in their order."""
+    return tuple(sorted({name.strip().upper() for name in names.split(",") if name.strip()}))
 
 
 def load_masks(text: str) -> tuple[Mask, ...]:

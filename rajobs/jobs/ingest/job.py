@@ -14,8 +14,8 @@ from typing import Any
 import pyarrow as pa
 
 from rajobs.imaging.archives.shards import Shard
-from rajobs.imaging.image import ReadOptions
-from rajobs.imaging.ingest_rows import PATIENT_BY_EXAM, PATIENT_BY_FOLDER
+from rajobs.imaging.image import OPTIONAL_MODALITIES, ReadOptions
+from rajobs.imaging.ingest_rows import PATIENT_BY_EXAM, PATIENT_BY_FOLDER, TEXT_BLANKED
 from rajobs.imaging.limits import GIB, MIB
 from rajobs.jobs import cluster, console, pool
 from rajobs.jobs.ingest import duplicates
@@ -58,6 +58,8 @@ WAVE, WAVE_BYTES = 20_000, 64 * MIB
 
 
 TOTALS = ("objects", "images", "frames", "shards")
+KINDS = {"rejects": "reject:", "ignored": "ignored:", "modalities": "modality:"}
+"""Counts by reason in the manifest, and how their names begin in markers; modalities: what --modalities would bring."""
 USER_TABLES = ("labels", "clinic")
 _CENTRE = re.compile(r"[A-Za-z0-9_-]{1,32}")
 
@@ -312,8 +314,10 @@ def _read_wave(wave: list[str], settings: IngestSettings, progress: console.Prog
 
 def _by_fate(counts: Counter[str]) -> dict[str, Any]:
     """The counts as the manifest has them: totals, rejects by reason, ignored by reason."""
-    by_fate: dict[str, Any] = {name: counts[name] for name in (*TOTALS, PATIENT_BY_EXAM, PATIENT_BY_FOLDER)}
-    for name, prefix in (("rejects", "reject:"), ("ignored", "ignored:")):
+    by_fate: dict[str, Any] = {
+        name: counts[name] for name in (*TOTALS, PATIENT_BY_EXAM, PATIENT_BY_FOLDER, TEXT_BLANKED)
+    }
+    for name, prefix in KINDS.items():
         by_fate[name] = {key.removeprefix(prefix): n for key, n in sorted(counts.items()) if key.startswith(prefix)}
     return by_fate
 
@@ -321,8 +325,8 @@ def _by_fate(counts: Counter[str]) -> dict[str, Any]:
 def _counts_of(manifest: Mapping[str, Any]) -> Counter[str]:
     """The counts of a manifest in one row, as the markers have them."""
     by_fate = dict(manifest["counts"])
-    kinds = {"reject": by_fate.pop("rejects"), "ignored": by_fate.pop("ignored")}
-    return Counter({**by_fate, **{f"{kind}:{name}": n for kind, of in kinds.items() for name, n in of.items()}})
+    kinds = {prefix: by_fate.pop(name, {}) for name, prefix in KINDS.items()}
+    return Counter({**by_fate, **{f"{prefix}{name}": n for prefix, of in kinds.items() for name, n in of.items()}})
 
 
 def _print_summary(request: IngestRequest, counts: Counter[str], tables: Mapping[str, Any], *, unchanged: bool) -> None:
@@ -336,6 +340,17 @@ def _print_summary(request: IngestRequest, counts: Counter[str], tables: Mapping
     console.table("ingested", rows)
     for line in describe_patients(counts, tables["patients"]):
         console.line(line)
+    if counts[TEXT_BLANKED]:
+        console.line(
+            f"{counts[TEXT_BLANKED]} images had lines of letters in their pixels, which are blanked: look at those "
+            f"with `blanked` above 0 in {request.out}/places"
+        )
+    _print_settings(counts)
+    console.line(f"tables: {request.out}/images  labels  rejects  ignored")
+
+
+def _print_settings(counts: Counter[str]) -> None:
+    """Say which settings would bring back how many files that were turned away."""
     if counts["reject:no-modality"]:
         console.line(f"--pictures radiograph|ultrasound would bring back up to {counts['reject:no-modality']} pictures")
     if counts["reject:no-region"]:
@@ -344,8 +359,10 @@ def _print_summary(request: IngestRequest, counts: Counter[str], tables: Mapping
             f"{counts['reject:no-region']} files"
         )
     if counts["reject:burned-in-annotation"]:
-        console.line(f"--keep-burned-in would bring back up to {counts['reject:burned-in-annotation']} films")
-    console.line(f"tables: {request.out}/images  labels  rejects  ignored")
+        console.line(f"--keep-burned-in would bring back up to {counts['reject:burned-in-annotation']} files")
+    for name in OPTIONAL_MODALITIES:
+        if counts[f"modality:{name}"]:
+            console.line(f"--modalities {name} would bring back up to {counts[f'modality:{name}']} files")
 
 
 def _check_rejects(request: IngestRequest, counts: Counter[str]) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rajobs.imaging.archives.archive_members import ArchiveMember
+from rajobs.imaging.image import OPTIONAL_MODALITIES
 from rajobs.records.errors import DataError, Reject, WrongOutput
 from rajobs.records.manifest import to_json
 from rajobs.records.store import Store, get_many
@@ -28,6 +29,8 @@ MOST_DEATHS = 2
 """Workers that one file may take with it before it counts as unreadable."""
 CHOSEN_REJECTS = ("reject:no-region", "reject:no-modality", "reject:burned-in-annotation")
 """Rejects that follow from a setting, not from a fault of the file: they don't count towards --max-rejects."""
+_READ_AGAIN = (*CHOSEN_REJECTS, *(f"modality:{name}" for name in OPTIONAL_MODALITIES))
+"""Counts of files that other settings may bring back."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +148,7 @@ def read_done(
 
 def _must_be_read_again(marker: Marker, settings: str, changes: LabelChanges) -> bool:
     """Whether other settings turned files away, or labels now say more about its files."""
-    if marker.settings != settings and any(marker.counts.get(name) for name in CHOSEN_REJECTS):
+    if marker.settings != settings and any(marker.counts.get(name) for name in _READ_AGAIN):
         return True
     if changes.hints == marker.hints:
         return False

@@ -2,9 +2,12 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import cycle
 from typing import TypeVar
 
+from rajobs.imaging.formats.reader import read_file
+from rajobs.imaging.image import ReadOptions
 from rajobs.phantoms.packaging.archives import ArchiveFile, ArchivePacker
 from rajobs.phantoms.packaging.canaries import identity
 from rajobs.phantoms.packaging.csv_tables import (
@@ -24,6 +27,7 @@ from rajobs.phantoms.packaging.picture_files import PICTURE_SUFFIXES, picture_by
 from rajobs.phantoms.packaging.scan_files import avi_bytes, burn_in
 from rajobs.phantoms.packaging.stray_files import STRAYS, make_stray
 from rajobs.phantoms.picture import Picture
+from rajobs.records.errors import Reject
 
 _COPIES = {5: "copy:bytes", 13: "copy:recoded", 19: "copy:cut"}
 """Which films of each _COPY_CYCLE get a second file, and of what kind."""
@@ -78,7 +82,7 @@ class ArchiveBuilder:
         else:
             self._add_film(picture, turn)
         self._keep_for_contact_sheet(picture)
-        if not scan or self._template is None or self._only_scans:
+        if not _has_marks(picture) and (not scan or self._template is None or self._only_scans):
             self._template = picture
         if turn % _STRAY_CYCLE == 0:
             self._add_stray(next(self._strays), picture)
@@ -139,7 +143,8 @@ class ArchiveBuilder:
         serial = f"film-{turn}"
         data = dicom_bytes(picture, seed=self.seed, serial=serial, syntax=syntax, form=form, layout=layout)
         film = self._make_film_file(picture, turn, serial, syntax, data)
-        lossless = syntax not in LOSSY_SYNTAXES and form != "narrow" and layout != "bare"
+        whole = film.fate.name == "images"
+        lossless = whole and syntax not in LOSSY_SYNTAXES and form != "narrow" and layout != "bare"
         copy = _COPIES.get(turn % _COPY_CYCLE) if lossless else None
         if copy == "copy:cut" and self.damage > 0:
             self._add_truncated_first(film, picture, turn)
@@ -183,7 +188,7 @@ class ArchiveBuilder:
         """A film's DICOM file; its labels are recorded."""
         instance = make_uid(self.seed, "instance", serial)
         self._record_labels(picture, image=instance)
-        fate = Fate(name="images", kind=f"film:{syntax}", frames=len(picture.frames), sop_uid=instance)
+        fate = _film_fate(picture, data, Fate(name="images", kind=f"film:{syntax}", frames=1, sop_uid=instance))
         return self._make_file(picture, _file_name(turn, instance, picture, self.seed), data, fate)
 
     def _add_truncated_first(self, film: ArchiveFile, picture: Picture, turn: int) -> None:
@@ -195,9 +200,9 @@ class ArchiveBuilder:
 
     def _add_picture_file(self, picture: Picture, turn: int, kind: str) -> None:
         who = identity(self.seed, picture.patient.number)
-        fate = Fate(name="images", kind=f"film:{kind}", frames=1)
-        name = f"{who['folder']}_{turn}{PICTURE_SUFFIXES[kind]}"
-        film = self._make_file(picture, name, picture_bytes(picture, kind, who), fate)
+        name, data = f"{who['folder']}_{turn}{PICTURE_SUFFIXES[kind]}", picture_bytes(picture, kind, who)
+        fate = _film_fate(picture, data, Fate(name="images", kind=f"film:{kind}", frames=1))
+        film = self._make_file(picture, name, data, fate)
         self._record_labels(picture, image=self._pack(film, picture.patient.number), patient=who.patient)
 
     def _add_stray(self, kind: str, previous: Picture) -> None:
@@ -245,6 +250,21 @@ class ArchiveBuilder:
         for row in label_rows(picture.truths, image=image, patient=patient, derived_from=picture.derived_from):
             self.labels.add(row)
             self.label_count += 1
+
+
+def _has_marks(picture: Picture) -> bool:
+    """Whether arrows, boxes, measures or letters are drawn on a film."""
+    return bool(picture.details.get("marks"))
+
+
+def _film_fate(picture: Picture, data: bytes, fate: Fate) -> Fate:
+    """A film's fate. Which drawn letters lie over the anatomy is not known here, so films with marks are read."""
+    if _has_marks(picture):
+        try:
+            read_file(data, ReadOptions(pictures="radiograph"))
+        except Reject as reject:
+            return replace(fate, name="rejects", reason=reject.reason, frames=0)
+    return fate
 
 
 def _file_name(turn: int, instance: str, picture: Picture, seed: int) -> str:

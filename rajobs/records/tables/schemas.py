@@ -3,7 +3,7 @@
 Raise `SCHEMA_VERSION` whenever a column changes: outputs of another schema are refused, not mixed. A column can be
 added as `later` (table_schema.Column) without a new version if no table can have parts with it and parts without it:
 because its job writes the table whole, or writes the parts that lack it again (parquet_parts.lacks_columns), as score
-does; or if null is a right answer, as for `places.name`.
+does; or if null is a right answer, as for `places`.
 """
 
 from collections.abc import Iterator
@@ -138,6 +138,7 @@ OBJECT_PLACES = TableSchema(
         _column("bytes", pa.int64(), "size of the object", required=True),
         _column("image_id", TEXT, "image_id of its first frame", required=True),
         _column("frames", WHOLE, "frames kept", required=True),
+        Column(name="blanked", type=WHOLE, meaning="boxes of burned-in text blanked in its pixels", later=True),
     ),
 )
 
@@ -158,8 +159,7 @@ CROSSWALK = TableSchema(
     ),
 )
 
-# Written to --ledger only, because it names staff.
-_READER = _column("reader", TEXT, "keyed pseudonym, as in labels and clinic", required=True)
+_READER = _column("reader", TEXT, "keyed pseudonym, as in labels and clinic", required=True)  # staff: in --ledger only
 READERS = TableSchema(name="readers", key=(), columns=(_READER, _column("name", TEXT, "original", required=True)))
 
 # Written to --ledger only, because it may name anybody.

@@ -9,8 +9,8 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from rajobs.imaging.formats import reader, ultrasound_regions
-from rajobs.imaging.image import Ignored, Mask, ReadOptions
-from rajobs.records.errors import BadTable, Reject
+from rajobs.imaging.image import OPTIONAL_MODALITIES, Ignored, Mask, ReadOptions, modality_hint
+from rajobs.records.errors import BadTable, Reject, UsageError
 from tests.imaging.dicom_files import IMPLICIT, dicom, film, region, scan_rgb
 
 ALL = ReadOptions(ultrasound_regions="all")
@@ -222,3 +222,38 @@ def test_unwanted_files_are_rejected_or_ignored_by_their_header():
     for data in (b"", b"plain text, no image " * 40, b"%PDF-1.7" + bytes(500)):
         with pytest.raises(Ignored):
             read_one(data)
+
+
+def test_other_modalities_come_in_as_films_where_the_user_names_them():
+    secondary, cr, nuclear = "1.2.840.10008.5.1.4.1.1.7", "1.2.840.10008.5.1.4.1.1.1", "1.2.840.10008.5.1.4.1.1.20"
+    for name, code, sop_class, stored in (
+        ("OT", "OT", secondary, "RG"), ("RF", "RF", secondary, "RG"), ("MG", "MG", None, "CR"),
+        ("SC", "SC", secondary, "RG"), ("SC", None, secondary, "RG"), ("NM", "NM", cr, "CR"),
+    ):  # fmt: skip
+        data = dicom(film(), bits=12, Modality=code, **({"SOPClassUID": sop_class} if sop_class else {}))
+        with pytest.raises(Reject) as turned_away:
+            read_one(data)
+        assert turned_away.value.reason == ("not-a-joint-modality" if code else "no-modality")
+        assert turned_away.value.detail == modality_hint(name)
+        assert read_one(data, ReadOptions(modalities=(name,))).header.modality == stored
+    for code, sop_class in (("CT", None), ("NM", nuclear)):
+        data = dicom(film(), bits=12, Modality=code, **({"SOPClassUID": sop_class} if sop_class else {}))
+        with pytest.raises(Reject, match="not-a-joint-modality") as turned_away:
+            read_one(data, ReadOptions(modalities=OPTIONAL_MODALITIES))
+        assert turned_away.value.detail == code
+    with pytest.raises(UsageError, match="--modalities takes a list of SC, OT"):
+        ultrasound_regions.read_options(None, "tagged", False, "ot, CT")
+
+
+def test_ultrasound_that_says_it_shows_text_is_rejected_if_its_region_is_the_whole_screen():
+    image = scan_rgb()
+    rows, columns = image.shape[:2]
+    whole = Sequence([region(0, 0, columns - 1, rows // 2), region(0, rows // 2, columns - 1, rows - 1)])
+    for regions, text, taken in ((whole, "YES", False), (whole, "NO", True), ([region(5, 4, 40, 25)], "YES", True)):
+        data = dicom(image, SequenceOfUltrasoundRegions=Sequence(regions), BurnedInAnnotation=text)
+        if taken:
+            assert read_one(data, ReadOptions()).pixels.any()
+            continue
+        with pytest.raises(Reject, match="burned-in"):
+            read_one(data, ReadOptions())
+        assert read_one(data, ReadOptions(burned_in=True)).pixels.any()

@@ -1,0 +1,1 @@
+"""Text that is burned into films: found by its looks, and blanked."""
