@@ -12,7 +12,7 @@ import pytest
 from rajobs import studies
 from rajobs.imaging.clinic_visits import Visit, visit_id
 from rajobs.imaging.rows import VISITS
-from rajobs.jobs.evaluate.job import _compare_baseline
+from rajobs.jobs.evaluate.clinic import compare_baseline
 from rajobs.jobs.train.dataset import LabelledData, open_labelled_data, read_clinic_visits
 from rajobs.jobs.train.row_facts import add_row_facts
 from rajobs.jobs.train.splits import frozen_split
@@ -172,7 +172,7 @@ def test_the_plain_model_learns_from_the_parts_that_the_networks_learn_from(
         for (name, _, _), value in source.labels["ra_clinical"].items()
         if part_of[name] == "test"
     ])  # fmt: skip
-    _, plain = _compare_baseline(source, split, asked, cross_validated=bool(folds))
+    _, plain = compare_baseline(source, split, asked, cross_validated=bool(folds))
     assert plain.learnt_from == tuple(parts)
     assert plain.learnt == sum(part in parts for part in part_of.values())
 
