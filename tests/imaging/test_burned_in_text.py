@@ -81,6 +81,7 @@ def plain() -> Grey:
     return film + np.random.default_rng(3).normal(0, 0.01, film.shape).astype(np.float32)
 
 
+@pytest.mark.slow
 def test_names_are_found_and_what_is_stored_has_no_letter_left_and_every_joint(
     films: list[tuple[Grey, NDArray[np.float64]]],
 ) -> None:

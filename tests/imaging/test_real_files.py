@@ -89,6 +89,7 @@ def test_only_the_regions_of_a_palette_image_are_kept(real_files, decoder):
     assert image.header.spacing_mm == pytest.approx(0.3827, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_damaged_files_never_crash_the_reader(real_files, decoder):
     """A few hundred files; `benchmarks/faults/mutated_files.py` reads thousands."""
     draw = np.random.default_rng(3)

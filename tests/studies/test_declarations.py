@@ -80,6 +80,7 @@ def test_printed_figures_are_compared_with_metrics_that_exist(study: Study) -> N
 
 
 @EVERY_RECIPE
+@pytest.mark.slow
 def test_a_recipe_builds_and_its_members_answer_every_target(study: Study, name: str) -> None:
     recipe = study.recipe(name)
     assert from_toml(to_toml(recipe)) == recipe

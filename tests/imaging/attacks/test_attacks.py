@@ -22,6 +22,7 @@ def test_the_attacks_have_names_of_their_own() -> None:
 
 
 @pytest.mark.parametrize("attack", [pytest.param(each, id=each.name) for each in ATTACKS if not each.long])
+@pytest.mark.slow
 def test_an_attack_is_met(attack: Attack, reader: ArchiveReader, decoder: Decoder) -> None:
     with written(attack) as folder:
         _, faults = ingest_attack(attack, folder, reader, decoder)

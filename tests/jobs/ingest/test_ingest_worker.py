@@ -32,6 +32,8 @@ from rajobs.records.tables.schemas import CROSSWALK, IMAGES, REJECTS
 from tests.imaging.dicom_files import dicom, film, scan_rgb
 
 BOX: Box = (4, 2, 40, 30)
+pytestmark = pytest.mark.slow
+
 SEED = "0123456789abcdef01234567"
 
 

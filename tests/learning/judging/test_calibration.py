@@ -49,6 +49,7 @@ def test_a_threshold_comes_from_validation_alone_and_test_rows_show_how_far_it_h
 
 
 @pytest.mark.parametrize("patients", [12, 60])
+@pytest.mark.slow
 def test_sets_and_totals_hold_nine_truths_in_ten(patients: int) -> None:
     """With few patients, too: what leaving each out in turn shows is not widened by a patient unlike all of them."""
     inside: dict[str, list[float]] = {"jsn": [], "svdh": []}

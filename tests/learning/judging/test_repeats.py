@@ -76,6 +76,7 @@ def test_both_hands_of_a_patient_are_added_up_film_by_film() -> None:
     assert both.sites == 12 and both.difference == pytest.approx(sum(each.difference for each in hands["hand"]))
 
 
+@pytest.mark.slow
 def test_one_repeat_in_twenty_of_other_patients_is_beyond_it_and_three_times_it_is_seen() -> None:
     shares, seen = [], []
     for seed in range(4):

@@ -102,6 +102,7 @@ def test_the_curve_begins_with_no_review_and_equal_doubts_are_reviewed_together(
     assert left[np.searchsorted(share, chosen.mean())] == pytest.approx(review(hands, chosen).error)
 
 
+@pytest.mark.slow
 def test_thresholds_that_validation_chose_keep_the_error_on_other_patients() -> None:
     left, reviewed = [], []
     for seed in range(40):

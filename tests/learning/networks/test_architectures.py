@@ -37,6 +37,7 @@ def test_003_s_published_networks_are_the_printed_ones_on_grey_films() -> None:
             assert float(layer.weight.detach().std()) == pytest.approx(limit / 3**0.5, rel=0.15)
 
 
+@pytest.mark.slow
 def test_002_s_dropout_of_0_3_follows_the_new_layer_and_vgg_s_own_two_stay() -> None:
     study = studies.find("ultrasound_grading")
     recipe = study.recipe("published")

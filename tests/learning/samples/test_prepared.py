@@ -82,6 +82,7 @@ def is_mapped(array: np.ndarray) -> bool:
     return any(int(first, 16) <= array.ctypes.data < int(end, 16) for first, end in spans)
 
 
+@pytest.mark.slow
 def test_more_parts_than_a_process_may_open_files_are_read(store: LocalStore, study: Study) -> None:
     for number in range(100):
         put_images(store, f"part-{number}", range(22 + number, 23 + number))

@@ -92,6 +92,7 @@ def _joints(rows: list[ClinicRow]) -> list[dict[str, float]]:
     ]
 
 
+@pytest.mark.slow
 def test_findings_rise_with_the_grades(rows: list[ClinicRow]) -> None:
     joints = _joints([row for row in rows if row.reader == "doctor1"])
     for finding in ("swollen", "tender", "symptom"):
@@ -100,6 +101,7 @@ def test_findings_rise_with_the_grades(rows: list[ClinicRow]) -> None:
     assert all(joint["pd"] == 0 for joint in joints if joint["gs"] == 0)
 
 
+@pytest.mark.slow
 def test_grades_rise_with_the_damage_on_the_films(rows: list[ClinicRow]) -> None:
     by_damage: dict[int, list[int]] = {0: [], 1: [], 2: []}
     by_visit = {(row.patient, row.visit_date): row for row in rows}

@@ -61,6 +61,7 @@ def test_the_dark_band_between_two_bones_is_as_wide_as_their_space(canvas: Canva
 
 
 @pytest.mark.parametrize(("pitch", "roll"), [(0.0, 0.0), (0.12, 0.0), (-0.1, 0.3), (0.15, -0.4)])
+@pytest.mark.slow
 def test_contours_lie_where_a_bent_and_turned_bone_shows_them(
     monkeypatch: pytest.MonkeyPatch, pitch: float, roll: float
 ) -> None:
@@ -100,6 +101,7 @@ def test_a_fused_joint_is_assessable_however_its_bones_lie() -> None:
         assert (damage.space is None) == (not damage.fused)
 
 
+@pytest.mark.slow
 def test_a_higher_erosion_takes_more_bone_and_a_crumbling_joint_is_broad_and_dense(canvas: Canvas) -> None:
     def joint(build: Build, jsn: int, erosion: int) -> tuple[SolidBone, SolidBone]:
         ray, _ = knuckle()

@@ -30,6 +30,7 @@ def shown_at(picture: Picture, at: np.ndarray) -> np.ndarray:
     return picture.frames[0][y : y + 4, x : x + 4]
 
 
+@pytest.mark.slow
 def test_a_cropped_film_labels_the_joints_that_it_still_shows(monkeypatch: pytest.MonkeyPatch) -> None:
     spoil_only(monkeypatch, CROPPED_SHARE=1.0)
     fewer = 0
@@ -96,6 +97,7 @@ def test_a_compressed_film_has_blocks_and_a_small_one_its_joints_in_place(monkey
     assert max(np.abs((at + 0.5) / factor - 0.5 - before[name]).max() for name, at in after.items()) < 1.0
 
 
+@pytest.mark.slow
 def test_a_hand_beside_its_mirror_image_is_both_hands(monkeypatch: pytest.MonkeyPatch) -> None:
     spoil_only(monkeypatch, MONTAGE_SHARE=1.0)
     for number in range(6):

@@ -13,6 +13,8 @@ from rajobs.records.store.s3 import S3Store
 from rajobs.records.store.seekable import open_object
 from tests.lying_s3 import LyingS3, lying
 
+pytestmark = pytest.mark.slow
+
 FILM = np.random.default_rng(0).bytes(200_000)
 
 
