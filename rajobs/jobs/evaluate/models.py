@@ -72,7 +72,7 @@ def model_facts(bundle: Bundle) -> ModelFacts:
     origin = bundle.description.origin
     return ModelFacts(
         hash=bundle.description.hash, recipe=origin.recipe, mode=origin.mode, seed=origin.seed, budget=origin.budget,
-        best=bundle.description.best,
+        best=bundle.description.best, validation=bundle.description.validation,
     )  # fmt: skip
 
 

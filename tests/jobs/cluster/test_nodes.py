@@ -61,14 +61,14 @@ cluster.PATIENCE = 1.0
 with cluster.connected(address):
     cluster.PATIENCE = 10.0
     seen = set()
-    for answer in pool.map_unordered([{"number": n} for n in range(100)], Worker, ()):
+    for answer in pool.map_unordered([{"number": n} for n in range(60)], Worker, ()):
         if not seen:
             print("begun")
         if answer["node"] not in seen:
             seen.add(answer["node"])
             print("at-work", answer["node"], time.monotonic())
     share = pool.gpu_share(cluster.nodes())
-    at_gpu = list(pool.map_unordered([{"number": n} for n in range(16)], Worker, (), num_gpus=share))
+    at_gpu = list(pool.map_unordered([{"number": n} for n in range(6)], Worker, (), num_gpus=share))
     print("at-gpu", *{answer["node"] for answer in at_gpu}, len({answer["process"] for answer in at_gpu}))
     main(["train", "hand_filter", data, models, "--budget", "0.1", "--ray", address])
     main(["evaluate", "hand_filter", data, models, judged, "--ray", address])

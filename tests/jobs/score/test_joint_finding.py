@@ -344,7 +344,7 @@ def test_a_cascade_learns_is_judged_by_the_joints_it_looks_for_and_finds_beside_
     train(request)
     (bundle,) = list_bundles(str(models), "joint_detection")
     files = {path.name for path in (models / bundle[1]).iterdir()}
-    assert files == {"weights-joints.xml", "bundle.json", "card.md", "history.parquet"}
+    assert files == {"weights-joints.xml", "bundle.json", "card.md", "history.parquet", "lease"}
     main(["evaluate", "joint_detection", str(data), str(models), str(out)])
     rows = read_file(open_store(str(out)), "predictions.parquet", PREDICTIONS).to_pylist()
     assert {row["site"] for row in rows} == set(FINGER_JOINTS), "it does not look for the wrist's"
