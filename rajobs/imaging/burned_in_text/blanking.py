@@ -1,4 +1,4 @@
-"""Blanks the text in a film's pixels where it lies beside the anatomy; where it lies over it, the film is rejected."""
+"""Blanks text in a film's pixels. Where it lies over the anatomy, away from the film's edges, the film is rejected."""
 
 from dataclasses import replace
 
@@ -12,6 +12,7 @@ from rajobs.records.errors import Reject
 _STEP = 4  # of whose rows and columns one is looked at, to tell tissue from background
 _MOST_TISSUE = 0.05  # share of the pixels around a box that may be as bright as tissue
 _TOWARDS_TISSUE = 0.7  # of the way from the background's grey to Otsu's threshold: what is brighter counts as tissue
+_BORDER = 0.09  # share of the film's shorter side, at its edges, where tissue is no joint that is scored
 _RING = 0.01  # share of the film's longer side, around a box, that is looked at
 _PLATE = 0.85  # share of a box's ground that is as black, or as white, as anything on the film: nothing shows through
 _OUTLINE = 0.98  # share of the box's outermost pixels that are so
@@ -28,9 +29,17 @@ def blank_text(image: Image) -> Image:
     for x0, y0, x1, y1 in boxes:
         blanked[y0 : y1 + 1, x0 : x1 + 1] = 0
     tissue = _tissue_level(pixels, boxes)
-    if any(not _is_plate(pixels, box) and _is_on_tissue(pixels, blanked, box, tissue) for box in boxes):
+    inner = [box for box in boxes if not _is_at_border(box, pixels.shape) and not _is_plate(pixels, box)]
+    if any(_is_on_tissue(pixels, blanked, box, tissue) for box in inner):
         raise Reject("burned-in-annotation", "decode", "text over the anatomy")
     return replace(image, pixels=blanked, blanked=len(boxes))
+
+
+def _is_at_border(box: Box, shape: tuple[int, ...]) -> bool:
+    """Whether a box lies in a strip along one of the film's edges."""
+    (x0, y0, x1, y1), (rows, columns) = box, shape[:2]
+    wide = _BORDER * min(rows, columns)
+    return x1 < wide or y1 < wide or x0 >= columns - wide or y0 >= rows - wide
 
 
 def _tissue_level(pixels: Film, boxes: list[Box]) -> float:
