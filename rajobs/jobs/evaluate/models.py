@@ -46,6 +46,13 @@ class Bundle:
         """Fingerprint of the key of the data that it learnt from."""
         return self.description.origin.key
 
+    @property
+    def sites(self) -> set[str]:
+        """The sites that it is judged by: its recipe's, else those that a model of drawings has learnt; empty: all."""
+        origin, learned = self.description.origin, self.description.learned
+        drawn = {site for of_target in learned.values() for site in of_target if site and origin.drawn is not None}
+        return set(origin.recipe.sites) or drawn
+
     def answered_targets(self, study: Study) -> list[str]:
         """The study's targets that it answers."""
         answered = study.for_recipe(self.description.origin.recipe).targets
@@ -124,10 +131,10 @@ class ModelAnswers:
 
 def common_sites(bundles: Sequence[Bundle]) -> tuple[str, ...]:
     """The sites that all bundles are judged by; empty: all sites."""
-    named = [set(sites) for bundle in bundles if (sites := bundle.description.origin.recipe.sites)]
+    named = [bundle.sites for bundle in bundles if bundle.sites]
     common = set.intersection(*named) if named else set()
     if named and not common:
-        raise UsageError("the models' recipes name no site in common: judge them one at a time")
+        raise UsageError("the models have no site in common: judge them one at a time")
     return tuple(site for site in SITES if site in common)
 
 

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from rajobs import studies
-from rajobs.jobs.builtin import DRAWN
+from rajobs.jobs.builtin import DRAWN, NAME
 from rajobs.jobs.evaluate.job import EvaluateRequest, evaluate, read_metrics
-from rajobs.jobs.evaluate.models import Bundle, _holds, why_all_rows
+from rajobs.jobs.evaluate.models import Bundle, _holds, common_sites, read_bundles, why_all_rows
 from rajobs.jobs.evaluate.predictions import read_user_predictions
 from rajobs.learning.bundle_description import BundleDescription, Origin, put_description
 from rajobs.learning.voting import Vote, apply_rule
+from rajobs.records.anatomy import FINGER_JOINTS
 from rajobs.records.errors import BadTable, StoreError, UsageError
 from rajobs.records.manifest import to_json
 from rajobs.records.scan_grades import FLOW, WITHOUT_COLOUR
@@ -158,3 +159,8 @@ def test_answers_that_are_no_classes_are_counted_and_not_shown(tmp_path: Path, c
     with pytest.raises(BadTable, match="2 values of grade in truth or predicted are none of 0, 1, 2, 3") as error:
         evaluate(order)
     assert "Doe" not in str(error.value) and not Path(order.out).exists()
+
+
+def test_the_package_s_scorer_is_judged_by_the_joints_that_it_learnt() -> None:
+    bundles = read_bundles(NAME, studies.find("svdh_scoring"))
+    assert set(common_sites(bundles)) == set(FINGER_JOINTS), "not by the wrist, of which it says nothing in score"
