@@ -63,7 +63,7 @@ soak-score: $(VENV)/ready  # the same of score; then a cohort of 11,000 films, a
 bench-learning: $(VENV)/ready  # default recipes against targets, readers and published recipes: two hours
 	$(BIN)/python benchmarks/recipes/default_recipes.py bench
 
-builtin: $(VENV)/ready  # the models inside the package, learnt from drawings: two hours
+builtin: $(VENV)/ready  # the models inside the package, learnt from drawings: several hours
 	$(BIN)/python -m rajobs.jobs.builtin rajobs/builtin
 
 bench-train: $(VENV)/ready  # the training loop beside a bare one, after bench-learning
