@@ -1,8 +1,8 @@
 """Makes the models inside the package, from drawings alone: `python -m rajobs.jobs.builtin OUT` (`make builtin`).
 
 Films are drawn while the networks learn, and each is learnt only once; no patient's pixels are in the models. A stopped
-run resumes from its last round. Several hours on two cores, of which the scorer alone takes more than one; on one machine,
-one seed gives the same models.
+run resumes from its last round. Several hours on two cores, of which the scorer alone takes more than one. On one
+machine, one seed gives the same models.
 """
 
 import argparse
