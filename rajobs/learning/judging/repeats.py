@@ -26,7 +26,7 @@ Entry = Mapping[str, float]
 """A smallest detectable change as the bundle keeps it, with the patients, repeats and sites that it comes from.
 
 `spread` is 1.96 standard deviations of the differences of repeats, `low` and `high` its interval; `per_site` is a bound
-for new patients, which is a little larger.
+for new patients, which is larger: the half width of a prediction interval.
 """
 Entries = Mapping[str, Mapping[str, Entry]]
 """By hand, foot or all of a patient's, and by measure."""

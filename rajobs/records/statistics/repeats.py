@@ -38,11 +38,12 @@ def change_interval(differences: Reals, patients: NDArray[np.str_]) -> Interval:
 def bound_for_new_patients(differences: Reals, patients: NDArray[np.str_]) -> float:
     """A change that at most 5 % of a new patient's repeats exceed: not less than the smallest detectable change.
 
-    Student's t stands for 1.96, which few patients make larger. From 19 patients on the bound is also conformal, since
-    differences have longer tails than a normal distribution where some patients are harder to score than others.
+    That is the half width of a prediction interval for one more difference, Student's t with n - 1 degrees of freedom
+    times s times the root of 1 + 1 / n, for n patients: Hahn and Meeker, Statistical Intervals, 1991, section 4.7.
+    From 19 patients on the bound is also conformal, since differences have longer tails than a normal distribution
+    where some patients are harder to score than others.
     """
     count = len(np.unique(patients))
-    factor = float(special.stdtrit(count, (1 + SHARE) / 2) / special.ndtri((1 + SHARE) / 2))
-    return max(
-        factor * smallest_detectable_change(differences), conformal_bound(abs(differences), patients, SHARE) or 0.0
-    )
+    student = float(special.stdtrit(count - 1, (1 + SHARE) / 2))
+    predicted = student * sqrt(1 + 1 / count) * sqrt(2) * standard_error(differences)
+    return max(predicted, conformal_bound(abs(differences), patients, SHARE) or 0.0)

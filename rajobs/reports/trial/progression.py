@@ -23,8 +23,8 @@ OF_A_HALF = (
 MEANING = (
     "A repeat is two films of the same hand, view and visit, so that nothing has changed between them. 1.96 standard "
     "deviations of the differences of their expected totals (1.96 x √2 standard errors of measurement) are the "
-    "smallest detectable change. The one used is a little larger where few patients have repeats or where differences "
-    "have long tails, so that at most 5 % of changes are beyond it by chance."
+    "smallest detectable change. The one used is the half width of a 95 % prediction interval, larger where few "
+    "patients have repeats or differences have long tails, so that at most 5 % of changes are beyond it by chance."
 )
 PARTS = {"hand": "hand", "foot": "foot", ALL: "patient"}
 
@@ -62,7 +62,7 @@ def _changes_table(detectable: DetectableChanges) -> PageTable:
         for each in sorted(detectable.checks, key=_order)
     ]  # fmt: skip
     columns = (
-        "total", "of", "scores", "1.96 SD of repeats", "detectable change", "repeats (patients)",
+        "total", "of", "scores", "1.96 SD of repeats", "change used", "repeats (patients)",
         "others' beyond it",
     )  # fmt: skip
     return PageTable(columns=columns, rows=tuple(rows), caption="Smallest detectable changes")
