@@ -25,7 +25,7 @@ from rajobs.learning.judging.calibration import Calibration
 from rajobs.learning.judging.evaluation import evaluate_model
 from rajobs.learning.judging.predictions import predictions_table, vote
 from rajobs.learning.judging.progression import patients_changes
-from rajobs.learning.judging.repeats import Repeat, check_detectable, estimate_detectable, find_repeats
+from rajobs.learning.judging.repeats import check_detectable, estimate_detectable, find_repeats
 from rajobs.learning.samples.drawn_rows import DrawnRow, rows_of_picture
 from rajobs.learning.voting_models import list_bundles
 from rajobs.phantoms.people.cohort import PlannedFilm, plan_sample, repeat_film
@@ -33,6 +33,7 @@ from rajobs.phantoms.people.joint_scores import Score
 from rajobs.phantoms.radiographs.films import draw_film
 from rajobs.records.anatomy import FINGER_JOINTS
 from rajobs.records.changes import change_over_sites
+from rajobs.records.statistics.film_repeats import Repeat
 from rajobs.records.store import open_store
 from rajobs.records.svdh import SITES_OF
 from rajobs.records.tables.schemas import PREDICTIONS

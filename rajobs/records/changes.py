@@ -1,7 +1,7 @@
 """Changes of scores and joint spaces between two visits of a patient, over the sites that have them at both."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import groupby
 from math import sqrt
@@ -10,6 +10,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from rajobs.records.statistics.by_patient import LEAST_PATIENTS
+from rajobs.records.statistics.film_repeats import Place as FilmPlace
+from rajobs.records.statistics.film_repeats import Repeat, RepeatedFilm, pair_films, repeats_by_place
+from rajobs.records.statistics.repeats import bound_for_new_patients
 from rajobs.records.svdh import SITES_OF, expected_score
 from rajobs.records.tables.schemas import CHANGES, CHANGING_PARTS, MEASURES
 from rajobs.records.visits import best_films, sort_dated
@@ -18,6 +22,7 @@ FILM_COLUMNS = ("patient", "visit_date", "image_id", "extremity", "part", "side"
 JOINT_COLUMNS = (
     "patient", "image_id", "extremity", "site", "jsn", "jsn_p", "erosion", "erosion_p", "jsw_mm", "bundles",
 )  # fmt: skip
+VIEW_COLUMNS = ("patient", "image_id", "view_position", "derived_from")
 SPACE = "jsw"
 SUMMED = {name: ("jsn", "erosion") if name == "svdh" else (name,) for name in MEASURES}
 """The scores that add up to each measure."""
@@ -37,6 +42,35 @@ class Precision:
 
 
 UNKNOWN_PRECISION = Precision()
+
+
+def space_repeats(extremities: pa.Table, joints: pa.Table, images: pa.Table) -> Iterator[Repeat]:
+    """Repeats of joint spaces: films of the same patient, day, hand or foot and view, none derived from another."""
+    views = {row["image_id"]: row for row in images.select(list(VIEW_COLUMNS)).to_pylist()}
+    films: dict[tuple[str, int], RepeatedFilm] = {}
+    places: dict[FilmPlace, list[RepeatedFilm]] = {}
+    for row in extremities.select(list(FILM_COLUMNS)).sort_by("image_id").to_pylist():
+        image = views.get(row["image_id"])
+        if image and image["derived_from"] is None and None not in (row["visit_date"], row["side"]):
+            film = RepeatedFilm(image_id=row["image_id"], view=image["view_position"])
+            films[row["image_id"], row["extremity"]] = film
+            places.setdefault((row["patient"], row["visit_date"], row["side"], row["part"]), []).append(film)
+    for joint in joints.select(["image_id", "extremity", "site", "jsw_mm"]).to_pylist():
+        film_of_joint = films.get((joint["image_id"], joint["extremity"]))
+        if film_of_joint and joint["jsw_mm"] is not None:
+            film_of_joint.values[SPACE, joint["site"]] = joint["jsw_mm"]
+    return pair_films(places, {SPACE: (SPACE,)})
+
+
+def add_spaces(precision: Precision, repeats: Iterable[Repeat]) -> Precision:
+    """With the smallest detectable changes of joint spaces by repeats of five patients or more, for new patients."""
+    detectable = {part: dict(of_part) for part, of_part in precision.detectable.items()}
+    for (part, measure), of_place in repeats_by_place(repeats).items():
+        patients = np.array([each.patient for each in of_place], np.str_)
+        if len(np.unique(patients)) >= LEAST_PATIENTS:
+            differences = np.array([each.per_site for each in of_place])
+            detectable.setdefault(part, {})[measure] = bound_for_new_patients(differences, patients)
+    return replace(precision, detectable=detectable)
 
 
 def change_over_sites(measure: str, per_site: float, sites: int) -> float:

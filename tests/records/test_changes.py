@@ -4,10 +4,12 @@ from datetime import date
 from math import sqrt
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
-from rajobs.records.changes import Precision, build_changes
+from rajobs.records.changes import Precision, add_spaces, build_changes, space_repeats
+from rajobs.records.statistics.repeats import bound_for_new_patients
 from rajobs.records.svdh import LEAST_VARIANCE
 from rajobs.records.tables.schemas import EXTREMITIES, JOINTS
 
@@ -99,3 +101,45 @@ def test_the_thumb_s_ip_has_no_narrowing_and_spaces_are_means_in_millimetres() -
 def test_films_without_a_date_or_side_and_other_patients_are_not_compared() -> None:
     visits = [hand(MAY), hand(None), hand(JUNE, None), hand(JUNE, patient="q"), hand(MAY, image="less", coverage=0.1)]
     assert not changes(visits, [joint(visit, "MCP2", jsn=2) for visit in visits])
+
+
+def view_of(film: Row, view: str | None = "PA", derived_from: str | None = None) -> Row:
+    """What changes read of an image."""
+    return {
+        "image_id": film["image_id"], "patient": film["patient"], "view_position": view, "derived_from": derived_from
+    }  # fmt: skip
+
+
+def test_a_joint_space_s_detectable_change_comes_from_two_films_of_a_hand_view_and_day() -> None:
+    noise = np.random.default_rng(0).normal(0, 0.1, (8, 2, 2))  # patient, film, site
+    films = [[hand(MAY, patient=f"p{at}", image=f"p{at}-{film}") for film in range(2)] for at in range(8)]
+    later = hand(NEXT_MAY, patient="p0", image="p0-later")
+    lateral = hand(MAY, patient="p0", image="p0-lateral")
+    copy = hand(MAY, patient="p1", image="p1-copy")
+    widths = {
+        film["image_id"]: 1.5 + noise[at, number] for at, pair in enumerate(films) for number, film in enumerate(pair)
+    }
+    widths |= {"p0-later": np.array([0.5, 0.5]), "p0-lateral": np.array([9.0, 9.0]), "p1-copy": np.array([9.0, 9.0])}
+    hands = [*(film for pair in films for film in pair), later, lateral, copy]
+    joints = [
+        joint(film, site, jsw_mm=float(width))
+        for film in hands
+        for site, width in zip(("MCP2", "MCP3"), widths[film["image_id"]])
+    ]
+    views = [view_of(film) for film in hands[:-2]]
+    views += [view_of(lateral, "LATERAL"), view_of(copy, derived_from="p1-0")]
+    images = pa.Table.from_pylist(views)
+    extremities, table = EXTREMITIES.rows(hands), JOINTS.rows(joints)
+    repeats = [each for each in space_repeats(extremities, table, images) if each.part == "hand"]
+    assert [each.sites for each in repeats] == [2] * 8, "neither another view nor a copy repeats a film"
+    differences = (noise[:, 1] - noise[:, 0]).sum(axis=1) / sqrt(2)
+    bound = bound_for_new_patients(differences, np.array([f"p{at}" for at in range(8)]))
+    precision = add_spaces(Precision(detectable={"hand": {"svdh": 2.0}}), repeats)
+    assert precision.detectable["hand"] == {"svdh": 2.0, "jsw": pytest.approx(bound)}
+    (row,) = (
+        row for row in build_changes(extremities, table, precision).to_pylist()
+        if (row["part"], row["measure"], row["since"]) == ("L_hand", "jsw", "before")
+    )  # fmt: skip
+    assert row["detectable_change"] == pytest.approx(bound / sqrt(2)) and row["beyond_detectable"]
+    few = [each for each in repeats if each.patient < "p4"]
+    assert add_spaces(Precision(), few).detectable == {}, "four patients tell nothing"

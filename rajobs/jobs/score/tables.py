@@ -18,16 +18,16 @@ import pyarrow.compute as pc
 
 from rajobs.imaging.clinic_visits import Finding, Visit, visits_of_clinic
 from rajobs.imaging.rows import CLINIC_TABLE, VISITS, Row
-from rajobs.jobs.score.parts import CHANGES_TABLE, VISITS_TABLE, drop_gathered, scored_parts
+from rajobs.jobs.score.parts import CHANGES_TABLE, VISITS_TABLE, drop_gathered, images_part, scored_parts
 from rajobs.jobs.score.steps import Record, ScoreSteps, Votes
 from rajobs.learning.samples.row_arrays import ViewRequest, draw_visits
 from rajobs.learning.voting_models import VotingModels
-from rajobs.records.changes import JOINT_COLUMNS, Precision, build_changes
+from rajobs.records.changes import JOINT_COLUMNS, VIEW_COLUMNS, Precision, add_spaces, build_changes, space_repeats
 from rajobs.records.store import Store
 from rajobs.records.store.lease import Fence, numbered
 from rajobs.records.tables.csv_files import csv_file
 from rajobs.records.tables.parquet_parts import list_parts, open_part, read_part, to_parquet
-from rajobs.records.tables.schemas import CHANGES, CLINIC, EXTREMITIES, JOINTS, ULTRASOUND
+from rajobs.records.tables.schemas import CHANGES, CLINIC, EXTREMITIES, IMAGES, JOINTS, ULTRASOUND
 from rajobs.records.tables.table_schema import TableSchema
 from rajobs.records.visits import EXTREMITY_COLUMNS, SCAN_COLUMNS, build_visits, grades_by_visit
 from rajobs.reports.score.tallies import FilmTally, HandTally, VisitTally
@@ -59,7 +59,7 @@ def gather(
 ) -> GatheredTables:
     """Write a CSV of each table, the visits, for which `models` are asked, and the changes; the counts of all.
 
-    `precision`: of the changes.
+    `precision`: of the changes; that of joint spaces comes from repeats in the cohort itself.
     """
     tables, store = steps.part_tables, fence.store
     gathered = GatheredTables(parts={name: {} for name in (*tables, VISITS_TABLE, CHANGES_TABLE)})
@@ -120,6 +120,9 @@ def _visits(
         "extremities": of_parts("extremities", EXTREMITIES, EXTREMITY_COLUMNS),
         "scans": of_parts("ultrasound", ULTRASOUND, SCAN_COLUMNS),
         "joints": of_parts("joints", JOINTS, JOINT_COLUMNS),
+        "images": _Source(
+            store=data, keys=[f"images/{images_part(part)}" for part in parts], schema=IMAGES, columns=VIEW_COLUMNS
+        ),
     }
     if any(group.models for group in models.values()):
         keys = list_parts(data, CLINIC_TABLE)
@@ -133,11 +136,18 @@ def _visits(
         lots = 1 + rows // ROWS_PER_LOT
         for name, source in sources.items():
             _split_by_patient(source.tables(), Path(folder) / name, lots)
+
+        def read_lot(name: str, lot: int) -> pa.Table:
+            return _read_lot(Path(folder) / name / str(lot)) or sources[name].schema.arrow.empty_table()
+
+        repeats = [
+            each
+            for lot in range(lots)
+            for each in space_repeats(read_lot("extremities", lot), read_lot("joints", lot), read_lot("images", lot))
+        ]
+        precision = add_spaces(precision, repeats)
         for lot in range(lots):
-            of_lot = {
-                name: _read_lot(Path(folder) / name / str(lot)) or source.schema.arrow.empty_table()
-                for name, source in sources.items()
-            }
+            of_lot = {name: read_lot(name, lot) for name in sources}
             asked = ask_about_visits(steps, models, of_lot.get("clinic"), of_lot["scans"])
             visits = build_visits(of_lot["extremities"], of_lot["scans"], asked, schema=steps.visits)
             yield visits, build_changes(of_lot["extremities"], of_lot["joints"], precision)

@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rajobs.learning.judging.repeats import ALL
 from rajobs.records.anatomy import SCORES, SITES
 from rajobs.records.changes import Precision, build_changes
 from rajobs.records.statistics.by_patient import share_interval
+from rajobs.records.statistics.film_repeats import ALL
 from rajobs.records.svdh import SITES_IN_METHOD
 from rajobs.records.tables.schemas import EXTREMITIES, JOINTS, MEASURES
 

@@ -1,9 +1,7 @@
 """Repeats in a predictions table, two films of a hand at one visit, and the smallest detectable change they give."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import zip_longest
-from math import sqrt
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,10 +12,10 @@ from rajobs.records.anatomy import SCORES, SITES
 from rajobs.records.changes import SUMMED, change_over_sites
 from rajobs.records.statistics.by_patient import LEAST_PATIENTS, share_interval
 from rajobs.records.statistics.count_statistics import Reals
+from rajobs.records.statistics.film_repeats import Place, Repeat, RepeatedFilm, pair_films, repeats_by_place
 from rajobs.records.statistics.repeats import bound_for_new_patients, change_interval, smallest_detectable_change
 from rajobs.records.svdh import SITES_OF, expected_score
 
-ALL = "all"  # of a patient's hands and feet
 _COLUMNS = (
     "image_id", "extremity", "site", "side", "patient", "derived_from", "target", "p", "visit_date", "view_position",
 )  # fmt: skip
@@ -32,110 +30,30 @@ Entries = Mapping[str, Mapping[str, Entry]]
 """By hand, foot or all of a patient's, and by measure."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Repeat:
-    """The difference of an expected total between two films of the same joints at the same visit."""
-
-    patient: str
-    part: str  # hand, foot or all
-    measure: str
-    sites: int  # scores that both films have
-    difference: float
-
-    @property
-    def per_site(self) -> float:
-        """As of one score: errors of sites count as independent, as many sites partly make up for one another's."""
-        return self.difference / sqrt(self.sites)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Film:
-    """A film of one hand or foot: its view by the header, and the expected score by target and site."""
-
-    image_id: str
-    view: str | None
-    expected: dict[tuple[str, str], float] = field(default_factory=dict)
-
-    def may_repeat(self, other: "_Film") -> bool:
-        """Whether neither header says that the films are of different views."""
-        return self.image_id != other.image_id and (self.view == other.view or None in (self.view, other.view))
-
-
-_Differences = dict[tuple[str, ...], float]
-"""By score and site, which are the last two entries of a key."""
-_Place = tuple[str, Any, str, str]
-"""Patient, day, side, and hand or foot."""
-
-
 def find_repeats(predictions: pa.Table) -> Iterator[Repeat]:
-    """Pairs of films of the same patient, day, hand or foot and view, of which no film derives from another.
-
-    A film is in one pair at most. The repeats of a patient's hands and feet of one day are also added up.
-    """
-    of_visit: dict[tuple[str, Any], list[list[tuple[str, _Differences]]]] = {}
-    for (patient, day, _, part), films in sorted(_films(predictions).items()):
-        pairs = [(part, _differences(one, other)) for one, other in _pairs(films)]
-        of_visit.setdefault((patient, day), []).append([pair for pair in pairs if pair[1]])
-    for (patient, _), places in of_visit.items():
-        for pair_of_each in zip_longest(*places):
-            known = [pair for pair in pair_of_each if pair is not None]
-            for part, differences in known:
-                yield from _repeats(patient, part, differences)
-            if known:
-                together = {(str(at), *key): value for at, (_, each) in enumerate(known) for key, value in each.items()}
-                yield from _repeats(patient, ALL, together)
+    """Pairs of films of the same patient, day, hand or foot and view, of which no film derives from another."""
+    yield from pair_films(_films(predictions), SUMMED)
 
 
-def _films(predictions: pa.Table) -> dict[_Place, list[_Film]]:
+def _films(predictions: pa.Table) -> dict[Place, list[RepeatedFilm]]:
     scored = predictions.filter(pc.is_in(predictions.column("target"), pa.array(SCORES))).select(list(_COLUMNS))
-    films: dict[_Place, dict[tuple[str, int], _Film]] = {}
+    films: dict[Place, dict[tuple[str, int], RepeatedFilm]] = {}
     for row in scored.sort_by([("image_id", "ascending"), ("extremity", "ascending")]).to_pylist():
         known = None not in (row["visit_date"], row["side"], row["p"]) and row["derived_from"] is None
         if known and row["site"] in SITES:
             part = SITES[row["site"]].part
             place = row["patient"], row["visit_date"], row["side"], part
-            film = _Film(image_id=row["image_id"], view=row["view_position"])
+            film = RepeatedFilm(image_id=row["image_id"], view=row["view_position"])
             of_film = films.setdefault(place, {}).setdefault((row["image_id"], row["extremity"]), film)
             if row["site"] in SITES_OF[part][row["target"]]:
-                of_film.expected[row["target"], row["site"]] = expected_score(row["p"])[0]
+                of_film.values[row["target"], row["site"]] = expected_score(row["p"])[0]
     return {place: list(of_place.values()) for place, of_place in films.items()}
-
-
-def _pairs(films: Sequence[_Film]) -> Iterator[tuple[_Film, _Film]]:
-    """Each film with the first one after it that may repeat it and is in no pair yet."""
-    left = list(films)
-    while left:
-        one = left.pop(0)
-        other = next((film for film in left if one.may_repeat(film)), None)
-        if other is not None:
-            left.remove(other)
-            yield one, other
-
-
-def _differences(one: _Film, other: _Film) -> _Differences:
-    return {key: other.expected[key] - value for key, value in one.expected.items() if key in other.expected}
-
-
-def _repeats(patient: str, part: str, differences: _Differences) -> Iterator[Repeat]:
-    """Of each measure."""
-    for measure, scores in SUMMED.items():
-        chosen = [value for key, value in differences.items() if key[-2] in scores]
-        if chosen:
-            yield Repeat(patient=patient, part=part, measure=measure, sites=len(chosen), difference=sum(chosen))
-
-
-def by_place(repeats: Iterable[Repeat]) -> dict[tuple[str, str], list[Repeat]]:
-    """Repeats by hand, foot or all and by measure."""
-    grouped: dict[tuple[str, str], list[Repeat]] = {}
-    for each in repeats:
-        grouped.setdefault((each.part, each.measure), []).append(each)
-    return grouped
 
 
 def estimate_detectable(repeats: Iterable[Repeat]) -> dict[str, dict[str, Entry]]:
     """The smallest detectable changes by the repeats of five patients or more."""
     entries: dict[str, dict[str, Entry]] = {}
-    for (part, measure), of_place in by_place(repeats).items():
+    for (part, measure), of_place in repeats_by_place(repeats).items():
         differences, patients = _arrays(of_place)
         count = len(np.unique(patients))
         if count < LEAST_PATIENTS:
@@ -176,7 +94,7 @@ class DetectableChange:
 
 def check_detectable(entries: Entries, repeats: Iterable[Repeat]) -> Iterator[DetectableChange]:
     """Every smallest detectable change, checked on the repeats of patients that it does not come from."""
-    grouped = by_place(repeats)
+    grouped = repeats_by_place(repeats)
     for part, of_part in entries.items():
         for measure, entry in of_part.items():
             others = grouped.get((part, measure), [])

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from rajobs.learning.judging.progression import Progression
-from rajobs.learning.judging.repeats import ALL, DetectableChange, DetectableChanges
+from rajobs.learning.judging.repeats import DetectableChange, DetectableChanges
+from rajobs.records.statistics.film_repeats import ALL
 from rajobs.records.tables.schemas import MEASURES
 from rajobs.reports import figures as draw
 from rajobs.reports.page import Cell, Figure, Figures, PageTable, Part, Section, Text, format_cell

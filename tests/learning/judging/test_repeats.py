@@ -9,8 +9,9 @@ import pytest
 
 from rajobs.learning.judging.calibration import Calibration, combine
 from rajobs.learning.judging.progression import patients_changes
-from rajobs.learning.judging.repeats import ALL, check_detectable, estimate_detectable, find_repeats, judge_detectable
+from rajobs.learning.judging.repeats import check_detectable, estimate_detectable, find_repeats, judge_detectable
 from rajobs.learning.judging.validation import calibrate
+from rajobs.records.statistics.film_repeats import ALL
 from rajobs.records.tables.schemas import PREDICTIONS
 from rajobs.reports.trial.progression import progression_sections
 from tests.learning.judging.test_calibration import SCORING
@@ -98,6 +99,7 @@ def test_one_repeat_in_twenty_of_other_patients_is_beyond_it_and_three_times_it_
     assert 0.02 < np.mean(shares) < 0.065 and np.mean(seen) > 0.9
 
 
+@pytest.mark.slow
 def test_without_any_in_the_bundle_half_of_the_patients_give_it_and_the_page_says_so() -> None:
     table = cohort(3)
     drawn: dict[str, bytes] = {}
