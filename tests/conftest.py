@@ -30,15 +30,30 @@ class SharingOut(LoadScopeScheduling):
         return "jobs" if file.startswith("tests/jobs/") else file
 
 
+class OneServer(LoadScopeScheduling):
+    """Short tests are shared out by file; all that talk to the S3 server to one process, which starts it."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "s3" if "bucket" in (self.config.rootpath / file).read_text() else file
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling | None:
-    return SharingOut(config, log) if config.getoption("dist") == "loadscope" else None
+    schedulers = {"loadscope": SharingOut, "loadfile": OneServer}
+    return schedulers[way](config, log) if (way := config.getoption("dist")) in schedulers else None
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that need a cluster come first, then whole jobs."""
-    items.sort(key=lambda item: 0 if item.get_closest_marker("ray") else 1 if "tests/jobs/" in item.nodeid else 2)
+    """Tests that need a cluster come first, then whole jobs; of the former those without the cohort that jobs make."""
+
+    def turn(item: pytest.Item) -> int:
+        if item.get_closest_marker("ray"):
+            return int("phantom" in getattr(item, "fixturenames", ()))
+        return 2 if "tests/jobs/" in item.nodeid else 3
+
+    items.sort(key=turn)
 
 
 @pytest.fixture(scope="session")

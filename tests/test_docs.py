@@ -13,7 +13,7 @@ from rajobs.records.errors import IGNORE_REASONS, REJECT_REASONS
 from rajobs.records.tables.schemas import TABLES
 from rajobs.reports.reference_notes import IGNORE_MEANINGS, PURPOSES, REJECT_ADVICE
 from rajobs.reports.reference_pages import PAGES, differences
-from tests.test_house import FLOORS, SOURCES
+from tests.test_house import FLOORS, SOURCES, nodes_of
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted(
@@ -79,7 +79,7 @@ def messages() -> Iterator[tuple[str, str]]:
 def templates() -> frozenset[str]:
     """Every text in the package; what is put in while a job runs is `...`."""
     texts = set()
-    for node in (node for path in SOURCES for node in ast.walk(ast.parse(path.read_text()))):
+    for node in (node for path in SOURCES for node in nodes_of(path)):
         if isinstance(node, ast.JoinedStr):
             parts = [str(part.value) if isinstance(part, ast.Constant) else "..." for part in node.values]
             texts.add(re.sub(r"(\.\.\.)+", "...", "".join(parts)))

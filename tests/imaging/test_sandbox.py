@@ -92,6 +92,7 @@ def test_frames_beyond_the_limits_are_rejected(decoder):
     assert reject_reason(decoder, dicom(image, bits=12, Rows=60000, Columns=60000)) == "too-large"
 
 
+@pytest.mark.slow
 def test_a_killed_child_is_replaced_and_its_file_is_read():
     image = film()
     data = dicom(image, syntax=J2K, bits=12, frames=[encode_j2k(image)])

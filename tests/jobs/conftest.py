@@ -1,7 +1,9 @@
-"""One S3 server and one Ray cluster for all tests of jobs, and one small cohort taken through them in this process."""
+"""One S3 server and one Ray cluster for all tests of jobs, and one small cohort that goes through them without it."""
 
+import fcntl
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import boto3
@@ -60,21 +62,38 @@ def here() -> Iterator[None]:
         yield
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder that one of pytest's processes makes and all of them read."""
+    base = factory.getbasetemp()
+    place = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / f"shared-{name}"
+    with place.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not place.with_suffix(".whole").exists():
+            make(place)
+            place.with_suffix(".whole").touch()
+    return place
+
+
 @pytest.fixture(scope="session")
 def phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small cohort in archives, with the damaged and hostile share."""
-    out = tmp_path_factory.mktemp("phantom") / "cohort"
-    main(["phantom", str(out), "--patients", str(PATIENTS), "--size", "SMALL"])
-    return out
+
+    def make(out: Path) -> None:
+        main(["phantom", str(out), "--patients", str(PATIENTS), "--size", "SMALL"])
+
+    return made_once(tmp_path_factory, "phantom", make)
 
 
 @pytest.fixture(scope="session")
 def data(phantom: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The cohort ingested, its ledger beside it."""
-    out = tmp_path_factory.mktemp("ingested")
-    with in_process():
-        main(ingest_arguments(phantom, str(out / "data"), str(out / "ledger")))
-    return out / "data"
+    """The cohort ingested, its ledger beside it: this process's copy, since jobs put more beside the tables."""
+
+    def make(out: Path) -> None:
+        with in_process():
+            main(ingest_arguments(phantom, str(out / "data"), str(out / "ledger")))
+
+    made = made_once(tmp_path_factory, "ingested", make)
+    return shutil.copytree(made, tmp_path_factory.mktemp("ingested") / "own") / "data"
 
 
 def ingest_arguments(phantom: Path, out: str, ledger: str) -> list[str]:

@@ -150,6 +150,7 @@ def test_the_headline_is_scored_for_a_member_that_answers_its_target(study: Stud
     assert score(p, {"half": np.array([0, 2, 1])}) == pytest.approx(1 / 3)
 
 
+@pytest.mark.slow
 def test_weights_that_the_recipe_does_not_name_start_every_member(
     dataset: Dataset, recipe: Recipe, tmp_path: Path
 ) -> None:
@@ -175,6 +176,7 @@ def test_models_that_are_unsure_of_a_point_do_not_pull_it_away() -> None:
     assert np.isnan(mean_points([np.array([none])])).all()
 
 
+@pytest.mark.slow
 def test_drawn_rows_are_learnt_from_beside_the_data_and_never_validate(
     study: Study, dataset: Dataset, recipe: Recipe
 ) -> None:

@@ -62,6 +62,7 @@ def test_the_answer_is_no_variable_and_missing_values_stay_missing(clinic: Study
     assert [bool(np.isnan(values[each.image_id][0])) for each in visits[:11]] == [True, *[False] * 9, True]
 
 
+@pytest.mark.slow
 def test_networks_that_guess_lose_and_the_page_s_words_say_so(clinic: Study, visits: list[Visit]) -> None:
     known, new = visits[:50], visits[50:]
     guess = predictions(new, ["1", "0", "0"] * 10, [[0.4, 0.6], [0.6, 0.4], [0.6, 0.4]] * 10)

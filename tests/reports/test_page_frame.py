@@ -1,6 +1,5 @@
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -57,6 +56,7 @@ def test_a_page_forbids_itself_to_fetch_anything(film: bytes) -> None:
 
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="there is no Chromium")
+@pytest.mark.slow
 def test_a_browser_runs_the_page_s_own_script_and_no_other(tmp_path: Path, hostile: str) -> None:
     corrections = (
         Correction(name="MCP2 erosion", start="0a,L,scoring,erosion,MCP2,", values=("0", "1", hostile), answer="1"),
@@ -102,12 +102,3 @@ def test_a_figure_without_its_whole_interval_is_unknown() -> None:
     assert format_figure(figure) == "0.750 (0.500 to 1.000)"
     assert format_figure({**figure, "value": -0.25}, signed=True) == "-0.250 (+0.500 to +1.000)"
     assert format_figure({**figure, "low": None}) is None and format_figure({**figure, "high": float("nan")}) is None
-
-
-def test_reports_need_neither_torch_nor_ray() -> None:
-    code = (
-        "import sys, rajobs.reports.evaluation_page, rajobs.reports.score.page, rajobs.reports.sweep_page;"
-        "import rajobs.reports.demo_page;"
-        "sys.exit(bool({'torch', 'ray', 'matplotlib.pyplot'} & set(sys.modules)))"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

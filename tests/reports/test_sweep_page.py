@@ -32,6 +32,7 @@ FIVE = [
 ]
 
 
+@pytest.mark.slow
 def test_trials_are_listed_best_first_with_failures_and_their_cause(read_page: ReadPage) -> None:
     page = sweep_page(STUDY, FIVE, replace(FACTS, importance={RATE: 0.9, "training.optimiser": 0.1}, best="best.toml"))
     text = read_page(page)

@@ -216,6 +216,7 @@ def test_an_archive_of_slow_archives_is_given_up_as_a_whole(reader, tmp_path):
     assert by_path(read_everything(reader, few)) == {"few.zip!/z": b"film"}, "folders alone are no members"
 
 
+@pytest.mark.slow
 def test_archives_on_s3_are_read_by_ranges(reader, bucket, monkeypatch):
     store = open_store(f"{bucket}/site")
     for key, data in ARCHIVES.items():

@@ -125,6 +125,7 @@ def request_to_judge(place: Path, rows: list[dict[str, Any]]) -> EvaluateRequest
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_of_predictions_from_elsewhere_the_test_part_alone_judges(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -140,6 +141,7 @@ def test_of_predictions_from_elsewhere_the_test_part_alone_judges(
         evaluate(request_to_judge(tmp_path / "none", none))
 
 
+@pytest.mark.slow
 def test_predictions_are_judged_whatever_models_there_are(tmp_path: Path) -> None:
     order = request_to_judge(tmp_path, graded(tmp_path / "data"))
     models = open_store(order.models)

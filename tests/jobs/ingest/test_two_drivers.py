@@ -161,6 +161,7 @@ def test_a_part_that_is_gone_or_was_changed_is_made_anew(
     assert out.get("images/part-0123456789abcdef01234567.1.parquet") == b"somebody's"
 
 
+@pytest.mark.slow
 def test_a_member_whose_bytes_were_changed_on_their_way_is_read_again(
     bucket: str, s3_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pyarrow as pa
+import pytest
 
 from rajobs.jobs.ingest.label_vocabulary import read_study_labels
 from rajobs.jobs.score.corrections import film_corrections, hand_corrections
@@ -15,6 +16,7 @@ IMAGE = "0123456789abcdef01234567"
 OWNER = {"image_id": IMAGE, "patient": "p", "bundles": ["b"]}
 
 
+@pytest.mark.slow
 def test_every_line_is_a_label_and_only_what_was_answered_can_be_wrong(tmp_path: Path) -> None:
     seen = {"x": 3.0, "y": 3.0, "box": [1.0, 1.0, 5.0, 5.0]}
     joints = JOINTS.rows([

@@ -44,6 +44,7 @@ def searched(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return there
 
 
+@pytest.mark.slow
 def test_another_search_does_not_take_a_recipe_s_place_and_grown_data_do_once_they_have_one(
     searched: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

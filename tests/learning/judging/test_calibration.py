@@ -90,6 +90,7 @@ def test_models_that_answer_together_have_one_calibration() -> None:
     assert Calibration.from_json(one.to_json()) == one and Calibration.from_json({}) == Calibration()
 
 
+@pytest.mark.slow
 def test_thresholds_of_stages_come_from_validation_and_only_a_tuning_on_the_judged_rows_is_the_leak() -> None:
     """001's staging: each network and the model have thresholds of their own; several models' are averaged."""
     study = studies.find("ra_staging")

@@ -45,6 +45,7 @@ def test_scores_are_compared_by_group_of_joints_with_each_reader_and_between_the
     assert set(by_pair["jsn", "anna", "bert", ALL].figures) == {"accuracy", "within_one"}
 
 
+@pytest.mark.slow
 def test_end_to_end_the_model_answers_for_the_joints_found_and_readers_for_all() -> None:
     rows = at_joints(with_readers(answers(0))).to_pylist()
     lost = {(row["image_id"], row["side"]) for row in end_to_end().to_pylist() if row["predicted"] is None}
@@ -73,6 +74,7 @@ def test_totals_of_films_are_sums_of_likeliest_scores_with_pearson_for_each_read
     assert each.pearson["value"] == pytest.approx(float(np.corrcoef(each.model, each.reader)[0, 1]))
 
 
+@pytest.mark.slow
 def test_the_page_has_a_table_for_each_score_and_the_figures_of_004() -> None:
     drawn: dict[str, bytes] = {}
     table = at_joints(with_readers(answers(0)))

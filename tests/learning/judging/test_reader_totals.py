@@ -38,6 +38,7 @@ def test_a_hand_s_totals_are_over_the_sites_that_all_its_readers_scored() -> Non
     assert first.of(MEAN) == np.mean(list(first.by_reader.values())) and first.of("carl") is None
 
 
+@pytest.mark.slow
 def test_the_model_is_compared_with_the_readers_mean_with_each_and_they_with_one_another() -> None:
     readings = hand_readings(with_readers(answers(0)))
     compared = {(each.who, each.against): each for each in compare_totals(readings) if each.measure == "svdh"}

@@ -73,6 +73,7 @@ def test_models_without_a_common_row_are_not_compared_and_a_target_may_be_one_mo
     assert erosion.shared_rows == 80 and erosion.own[1] is None and erosion.shared[0] is not None
 
 
+@pytest.mark.slow
 def test_the_page_shows_clean_beside_published_and_names_the_leaks(models: tuple[JudgedModel, ...]) -> None:
     def compared(number: int, mode: str, recipe: Recipe) -> ComparedModel:
         model = ModelFacts(hash=f"h{number}", recipe=recipe, mode=mode, seed=0, budget=1.0)

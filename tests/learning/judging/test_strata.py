@@ -48,6 +48,7 @@ def test_a_maker_whose_films_are_blurred_is_named_on_the_page() -> None:
     assert sentence in str(section.parts[0])
 
 
+@pytest.mark.slow
 def test_without_a_worse_one_hardly_any_is_named() -> None:
     named = [bool(judge_strata(SCORING, cohort(seed, 30)).worse) for seed in range(1, 9)]
     assert sum(named) == 0, "the old are more ill, and err more, but not at equal true scores"

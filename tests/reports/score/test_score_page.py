@@ -44,6 +44,7 @@ SIX = (
 )
 
 
+@WORDS_ALONE
 def test_the_page_says_which_columns_models_of_drawings_fill_and_what_was_left_out(read_page: ReadPage) -> None:
     drawn = DrawnFilms(phantom=4, rounds=2, films=3000, tried=500)
     bundles = (
