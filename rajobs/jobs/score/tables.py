@@ -116,13 +116,13 @@ def _visits(
     def of_parts(folder: str, schema: TableSchema, columns: Sequence[str]) -> _Source:
         return _Source(store=store, keys=[f"{folder}/{part}" for part in parts], schema=schema, columns=columns)
 
+    with_films = [part for part in parts if open_part(store, f"extremities/{part}", EXTREMITIES).metadata.num_rows]
+    images = [f"images/{images_part(part)}" for part in with_films]
     sources = {
         "extremities": of_parts("extremities", EXTREMITIES, EXTREMITY_COLUMNS),
         "scans": of_parts("ultrasound", ULTRASOUND, SCAN_COLUMNS),
         "joints": of_parts("joints", JOINTS, JOINT_COLUMNS),
-        "images": _Source(
-            store=data, keys=[f"images/{images_part(part)}" for part in parts], schema=IMAGES, columns=VIEW_COLUMNS
-        ),
+        "images": _Source(store=data, keys=images, schema=IMAGES, columns=VIEW_COLUMNS),
     }
     if any(group.models for group in models.values()):
         keys = list_parts(data, CLINIC_TABLE)

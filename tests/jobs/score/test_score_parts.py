@@ -10,6 +10,7 @@ from rajobs.jobs.score.parts import check_parts, scored_parts, sweep
 from rajobs.jobs.score.steps import ScoreSteps
 from rajobs.jobs.score.tables import gather
 from rajobs.jobs.status import status
+from rajobs.records.changes import Precision
 from rajobs.records.errors import DataError, LeaseHeld, LeaseLost
 from rajobs.records.manifest import claim, put_manifest
 from rajobs.records.store import Store, lease, open_store
@@ -46,7 +47,7 @@ def put_scored(out: Store, images_part: str, number: int, fate: str) -> None:
 def finish(data: Store, out: Store, number: int) -> None:
     """What a driver does at its end."""
     fence = Fence(out, number)
-    sweep(fence, data, check_parts(data, fence, gather(data, fence, STEPS, {}, {}).parts))
+    sweep(fence, data, check_parts(data, fence, gather(data, fence, STEPS, {}, Precision()).parts))
 
 
 def fates(out: Store) -> list[str]:
