@@ -73,6 +73,14 @@ OnEpoch = Callable[[Epoch, TrainingState], bool]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Pace:
+    """Seconds of a training step: for each row of its batch, and for the step itself, which moves all weights."""
+
+    row: float
+    step: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainingRun:
     """The training of one network: its data, settings and rank among the workers."""
 
@@ -112,21 +120,30 @@ class TrainingRun:
                 break
         return state
 
-    def estimate(self, network: nn.Module) -> float:
-        """Estimated seconds of the run, from the time that a few rows take; the weights stay unchanged."""
-        at = np.arange(min(_ROWS_TIMED, self._batch))
+    def pace(self, network: nn.Module) -> Pace:
+        """How fast the run goes: a step of one row and one of a few are measured. The network is of no use after it."""
+        network.eval()  # a batch norm cannot learn from one row
+        optimiser = _build_optimiser(network, self.training)
         weights = {target.name: self._class_weights(target) for target in self.targets}
-        network.eval()
-        for _ in range(2):  # the first one warms up
+        few = min(_ROWS_TIMED, self._batch)
+        one, several = (self._time_step(network, optimiser, np.arange(count), weights) for count in (1, few))
+        row = several / few if few == 1 or several <= one else (several - one) / (few - 1)
+        return Pace(row=row, step=max(0.0, several - few * row))
+
+    def _time_step(self, network: nn.Module, optimiser: torch.optim.Optimizer, at: Numbers, weights: Weights) -> float:
+        """Seconds of a training step of these rows, the second time that it is made: the first one warms up."""
+        taken = 0.0
+        for _ in range(2):
             start = time.perf_counter()
             with mixed_precision(self.device):
                 outputs = network(self._images(self.train, at), self._kinds(self.train, at))
                 loss = self._loss(outputs, self.train, at, weights)
+            optimiser.zero_grad(set_to_none=True)
             loss.backward()
+            optimiser.step()
             float(loss.detach())
             taken = time.perf_counter() - start
-        network.zero_grad(set_to_none=True)
-        return taken / len(at) * len(self.train) * self.training.copies * self.training.epochs
+        return taken
 
     def _patience_ends(self, state: TrainingState) -> bool:
         patience = self.training.patience
