@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.image import imsave
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
@@ -47,6 +48,13 @@ def to_png(figure: Figure) -> bytes:
         text.set_parse_math(False)  # a dollar sign in a name is a dollar sign
     out = io.BytesIO()
     figure.savefig(out, format="png", metadata={"Software": None})
+    return out.getvalue()
+
+
+def image_png(pixels: NDArray[np.uint8]) -> bytes:
+    """An RGB picture as it is, pixel by pixel."""
+    out = io.BytesIO()
+    imsave(out, pixels, format="png", metadata={"Software": None})
     return out.getvalue()
 
 

@@ -1,5 +1,6 @@
 """rajobs papers: every published protocol is trained and judged, and their tables and figures stand beside ours."""
 
+import json
 from contextlib import nullcontext
 
 from rajobs.jobs import cluster, console
@@ -57,9 +58,11 @@ def _data_hash(data: str) -> str:
 
 
 def _is_done(request: PapersRequest, run: PaperRun) -> bool:
-    """Whether every mode of a run is judged, and both are compared."""
+    """Whether every mode of a run is judged and both are compared, but for what the data do not allow."""
     store = open_store(request.out)
-    return all(store.stat(f"{run.place}/{check}/{REPORT}") for check in run.checks)
+    missing = json.loads(store.get(f"{run.place}/{MISSING}")) if store.stat(f"{run.place}/{MISSING}") else {}
+    checks = [check for check in run.checks if check not in missing and not (missing and check == APART)]
+    return all(store.stat(f"{run.place}/{check}/{REPORT}") for check in checks)
 
 
 def _run(request: PapersRequest, plan: RunPlan, fence: Fence) -> None:

@@ -122,3 +122,20 @@ def matrix_figure(matrix: Sequence[Sequence[int]], classes: Sequence[str], capti
 def text_of(figure: Measure | None) -> str:
     """A figure in a sentence or a tile."""
     return format_cell(figure_cell(figure))
+
+
+def with_data(png: bytes, caption: str, data: PageTable, *, wide: bool = False) -> Figure:
+    """A figure with the numbers that it is drawn from."""
+    assert data.rows, "a figure is drawn from numbers"
+    return Figure(png=png, caption=caption, wide=wide)
+
+
+def roc_figure(answers: metrics.Answers, classes: Sequence[str], caption: str) -> Figure:
+    """Each class against the rest, with the points of the curves as data."""
+    rows: list[tuple[Cell, ...]] = []
+    for at, name in enumerate(classes):
+        curve = draw.roc_curve(answers.truth == at, answers.p[:, at])
+        if curve is not None:
+            rows += [(name, float(false), float(true)) for false, true in zip(*curve)]
+    data = PageTable(columns=("class", "1 - specificity", "sensitivity"), rows=tuple(rows), caption=caption)
+    return with_data(draw.roc(answers.truth, answers.p, classes, others={}), caption, data)
