@@ -243,10 +243,13 @@ def _data_uri(png: bytes) -> str:
     return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
+def table_csv(table: PageTable) -> bytes:
+    """The table as a CSV file; numbers with all their digits."""
+    return rows_to_csv([table.columns, *([_plain(cell) for cell in row] for row in table.rows)])
+
+
 def _csv_uri(table: PageTable) -> str:
-    """The table as a CSV to save; numbers with all their digits."""
-    content = rows_to_csv([table.columns, *([_plain(cell) for cell in row] for row in table.rows)])
-    return f"data:text/csv;base64,{base64.b64encode(content).decode()}"
+    return f"data:text/csv;base64,{base64.b64encode(table_csv(table)).decode()}"
 
 
 def _plain(cell: Cell) -> str:
