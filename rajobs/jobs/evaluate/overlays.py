@@ -28,12 +28,11 @@ def draw_worst_hand(source: LabelledData, test: pa.Table) -> bytes | None:
     row = next((hand for hand in hands if hand.extremity == number), None)
     if row is None or row.box is None:  # a picture that shows a single joint
         return None
+    known = scores[image, number]
     joints = [
-        ScoredJoint(
-            box=joint.box, **{name: scores[image, number].get((joint.site, name)) for name in ("jsn", "erosion")}
-        )
+        ScoredJoint(box=joint.box, jsn=known.get((joint.site, "jsn")), erosion=known.get((joint.site, "erosion")))
         for joint in row.joints
-        if any(site == joint.site for site, _ in scores[image, number])
+        if any(site == joint.site for site, _ in known)
     ]
     for _, pixels in shown_films(source.store, {image}, list_parts(source.store, "images")):
         return overlay(pixels, row.box, joints)

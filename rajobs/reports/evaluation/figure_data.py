@@ -55,7 +55,7 @@ def point_data(columns: Sequence[str], *values: Sequence[str | int | float]) -> 
 def curve_data(curves: Mapping[str, Mapping[str, Sequence[float | None]]], names: Sequence[str]) -> PageTable:
     """A row for each network and epoch."""
     rows = tuple(
-        (member, epoch, *values)
+        (member, epoch, *(None if value is None else round(value, DIGITS) for value in values))
         for member, columns in curves.items()
         for epoch, values in enumerate(zip(*(columns[name] for name in names), strict=True), 1)
     )

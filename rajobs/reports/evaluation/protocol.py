@@ -16,8 +16,8 @@ from rajobs.reports.page import Cell, Figure, Figures, Notice, PageTable, Part, 
 from rajobs.reports.wording import humanize
 
 HAND = (
-    "The judged hand with the highest total: joints in boxes, narrowing in yellow at the upper left, erosion in blue at "
-    "the lower right."
+    "The judged hand with the highest total: joints in boxes, narrowing in yellow at the upper left, erosion in blue "
+    "at the lower right."
 )
 ClassCounts = Mapping[str, Mapping[str, int]]
 """By part of the split and class, how many rows there are."""
