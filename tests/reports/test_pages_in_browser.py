@@ -18,7 +18,7 @@ from tests.learning.judging.test_side_by_side import apart_facts, two_models
 from tests.reports import test_evaluation_page, test_sweep_page
 from tests.reports.browser import Page
 from tests.reports.score import test_score_page
-from tests.reports.test_tables_in_browser import press_head
+from tests.reports.test_tables_in_browser import press_head, saved
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("blank_figures")]
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
+from rajobs.papers.paper_data import Number
 from rajobs.reports.evaluation.figure_data import read_data
-from rajobs.reports.page import Cell, Figure, Figures, Text
-from rajobs.reports.papers.beside import OURS, Line, figure_cell, machinery
+from rajobs.reports.page import Cell, Figure, Figures, Part, Text
+from rajobs.reports.papers.beside import OURS, Line, figure_cell, machinery, not_run
 from rajobs.reports.papers.runs import PaperRuns, StudyRun, known_figure
 
 NO_FIGURE = "The evaluation has no such figure: {why}."
@@ -47,6 +48,18 @@ def figure_rows(
         ]
         rows.append(("", mode_of(run), *map(figure_cell, own)))
     return rows
+
+
+def share_text(number: Number) -> str:
+    """A printed percentage as a share with all its digits, which is how ours are written; other numbers as printed."""
+    return f"{number.digits / 100:.{number.decimals + 2}f}" if number.is_percent else number.text
+
+
+def why_missing(runs: PaperRuns, *names: str) -> list[Part]:
+    """Why runs have no figures, each reason once."""
+    texts = [text for name in names if (text := not_run(runs, name)) is not None]
+    paragraphs = tuple(dict.fromkeys(paragraph for text in texts for paragraph in text.paragraphs))
+    return [Text(paragraphs=paragraphs)] if paragraphs else []
 
 
 def share_of(figure: Mapping[str, float | None] | None) -> Cell:

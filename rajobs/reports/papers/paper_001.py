@@ -11,8 +11,16 @@ from rajobs.reports import figures as draw
 from rajobs.reports.evaluation.figure_data import curve_data, matrix_data
 from rajobs.reports.evaluation.history import history_curves
 from rajobs.reports.page import Cell, Figure, Figures, PageTable, Part, Text
-from rajobs.reports.papers.beside import Line, definition, entry, figure_cell, figure_table, not_run
-from rajobs.reports.papers.evaluated import as_figures, drawn_by_evaluate, figure_rows, judged, mode_of
+from rajobs.reports.papers.beside import Line, definition, entry, figure_cell, figure_table
+from rajobs.reports.papers.evaluated import (
+    as_figures,
+    drawn_by_evaluate,
+    figure_rows,
+    judged,
+    mode_of,
+    share_text,
+    why_missing,
+)
 from rajobs.reports.papers.runs import PaperRuns, StudyRun
 from rajobs.reports.wording import humanize
 from rajobs.studies.ra_recognition import ARCHITECTURES, MEASURES, NAMES
@@ -45,17 +53,15 @@ def _hands(runs: PaperRuns) -> list[Part]:
     """Hands by class and part, of each task and mode."""
     parts: list[Part] = []
     for name in TARGETS:
-        for run in judged(runs, name):
-            parts.append(_count_table(runs, run))
-        parts += filter(None, [not_run(runs, name)])
-    if not any(judged(runs, name) for name in TARGETS):
+        parts += [_count_table(runs, run) for run in judged(runs, name)]
+    if not parts:
         printed = _printed_split(runs, STAGING)
         rows: tuple[tuple[Cell, ...], ...] = tuple(
             (_class_name(STAGING, each), *(printed.count(each, part) for part in ("train", "test")))
             for each in printed.learn
         )
         parts.append(PageTable(columns=("hands", "train, paper", "test, paper"), rows=rows))
-    return parts
+    return [*parts, *why_missing(runs, *TARGETS)]
 
 
 def _printed_split(runs: PaperRuns, name: str) -> PrintedSplit:
@@ -94,7 +100,9 @@ def _networks(runs: PaperRuns, name: str) -> list[Part]:
     for member in ARCHITECTURES:
         of_member = [each for each in study.printed_members if each.member == member]
         lines = [Line(what=each.what, metric=each.metric, member=member) for each in of_member]
-        numbers = [number.text for number in entry(runs.paper, f"{name}, {PRINTED_NAMES[member]}").numbers.values()]
+        numbers = [
+            share_text(number) for number in entry(runs.paper, f"{name}, {PRINTED_NAMES[member]}").numbers.values()
+        ]
         rows += figure_rows(PRINTED_NAMES[member], numbers, lines, modes)
     metrics = [each.metric for each in study.printed_members if each.member == ARCHITECTURES[0]]
     definitions = tuple((what, definition(metric)) for what, metric in zip(MEASURES, metrics, strict=True))
@@ -106,7 +114,7 @@ def _networks(runs: PaperRuns, name: str) -> list[Part]:
         lines = [Line(what=what, metric=metric, printed=None) for what, metric in zip(MEASURES, metrics, strict=True)]
         caption = "The network that answers, and what the leaks are worth to it"
         parts += [figure_table(runs, name, lines, caption, definitions=False), Text(paragraphs=(CHOICE,))]
-    return [*parts, *filter(None, [not_run(runs, name)])]
+    return [*parts, *why_missing(runs, name)]
 
 
 def _staging(runs: PaperRuns) -> list[Part]:
@@ -130,8 +138,8 @@ def _confusions(runs: PaperRuns) -> list[Part]:
     parts: list[Part] = []
     for name, target in TARGETS.items():
         figures = [_confusion(run, member) for run in judged(runs, name) for member in run.members(target)]
-        parts += [Figures(figures=tuple(figures))] if figures else filter(None, [not_run(runs, name)])
-    return parts
+        parts += [Figures(figures=tuple(figures))] if figures else []
+    return [*parts, *why_missing(runs, *TARGETS)]
 
 
 def _confusion(run: StudyRun, member: Mapping[str, Any]) -> Figure:
@@ -161,7 +169,7 @@ def _curves(runs: PaperRuns, name: str) -> list[Part]:
             for part, words in (("learnt", "training part"), ("judged", "test part"))
         ]
         parts.append(as_figures(figures, NO_CURVE))
-    return [*parts, *filter(None, [not_run(runs, name)])]
+    return [*parts, *why_missing(runs, name)]
 
 
 def _maps(runs: PaperRuns) -> list[Part]:
@@ -179,8 +187,7 @@ def _maps(runs: PaperRuns) -> list[Part]:
                 if of is not None
             ]
             parts.append(as_figures(figures, NO_MAP))
-        parts += filter(None, [not_run(runs, name)])
-    return parts
+    return [*parts, *why_missing(runs, *TARGETS)]
 
 
 def _is_map(file: str, target: str, member: str) -> bool:
@@ -192,8 +199,8 @@ def _losses(runs: PaperRuns) -> list[Part]:
     parts: list[Part] = []
     for name in TARGETS:
         figures = [_losses_of(run) for run in judged(runs, name)]
-        parts += [Figures(figures=tuple(figures))] if figures else filter(None, [not_run(runs, name)])
-    return parts
+        parts += [Figures(figures=tuple(figures))] if figures else []
+    return [*parts, *why_missing(runs, *TARGETS)]
 
 
 def _losses_of(run: StudyRun) -> Figure:

@@ -16,8 +16,16 @@ from rajobs.reports import figures as draw
 from rajobs.reports.evaluation.figure_data import curve_data
 from rajobs.reports.evaluation.history import history_curves
 from rajobs.reports.page import Cell, Figure, Figures, PageTable, Part, Text
-from rajobs.reports.papers.beside import entry, not_run, printed
-from rajobs.reports.papers.evaluated import as_figures, drawn_by_evaluate, judged, mode_of, share_of
+from rajobs.reports.papers.beside import entry, printed
+from rajobs.reports.papers.evaluated import (
+    as_figures,
+    drawn_by_evaluate,
+    judged,
+    mode_of,
+    share_of,
+    share_text,
+    why_missing,
+)
 from rajobs.reports.papers.runs import PaperRuns, StudyRun
 from rajobs.reports.wording import humanize
 
@@ -41,10 +49,6 @@ def counterparts() -> Mapping[str, Callable[[PaperRuns], Sequence[Part]]]:
         "Figure 1": _steps, "Table 1": _patients, "Table 2": _scores_to_learn, "Figure 2": _overlay,
         "Figure 3": _figure_three, "Table 3": _agreement, "Tables S1 to S2": _any_damage, "In the text": _in_the_text,
     }  # fmt: skip
-
-
-def _why_missing(runs: PaperRuns, *names: str) -> list[Part]:
-    return [text for name in names if (text := not_run(runs, name)) is not None]
 
 
 def _sum_of(paper: str, what: str, where: str = "") -> str:
@@ -81,7 +85,7 @@ def _steps(runs: PaperRuns) -> list[Part]:
     if networks:
         heads = ("network", "", "parameters", "channels, rows, columns of a clip")
         parts.append(PageTable(columns=heads, rows=networks, caption="The two networks; the paper prints no size"))
-    return [*parts, *_why_missing(runs, SCORING)]
+    return [*parts, *why_missing(runs, SCORING)]
 
 
 def _patients(runs: PaperRuns) -> list[Part]:
@@ -103,7 +107,7 @@ def _patients(runs: PaperRuns) -> list[Part]:
         rows.append((what, printed(runs.paper, what), *(None for _ in modes)))
     durations = str(entry(runs.paper, "medians and quartiles of disease duration")["printed"]).partition(";")[0]
     rows.append(("all: disease duration, years", durations, *(None for _ in modes)))
-    return [PageTable(columns=("", "paper", *map(mode_of, modes)), rows=tuple(rows)), *_why_missing(runs, SCORING)]
+    return [PageTable(columns=("", "paper", *map(mode_of, modes)), rows=tuple(rows)), *why_missing(runs, SCORING)]
 
 
 def _named_parts(words: str) -> tuple[str, ...]:
@@ -143,7 +147,7 @@ def _scores_to_learn(runs: PaperRuns) -> list[Part]:
             scores = tuple(f"score {score}" for score in range(len(counts)))
         caption = f"Joints by {name}, training and validation"
         parts.append(PageTable(columns=("joints", "", *scores, "in all"), rows=tuple(rows), caption=caption))
-    return [*parts, *_why_missing(runs, SCORING)]
+    return [*parts, *why_missing(runs, SCORING)]
 
 
 def _learnt(run: StudyRun, target: str, group: str, scores: int) -> list[int]:
@@ -157,7 +161,7 @@ def _overlay(runs: PaperRuns) -> list[Part]:
     """A hand of the test part with its joints and their scores."""
     modes = judged(runs, SCORING)
     if not modes:
-        return _why_missing(runs, SCORING)
+        return why_missing(runs, SCORING)
     words = "The test hand with the highest total: boxes in red, JSN upper left in yellow, erosion lower right in blue"
     return [
         as_figures([drawn_by_evaluate(run, "overlay", words) for run in modes], "no hand of the test part is scored")
@@ -168,9 +172,9 @@ def _figure_three(runs: PaperRuns) -> list[Part]:
     """Curves of both networks, then how often each voice gives each score, then totals of films."""
     modes = judged(runs, SCORING)
     if not modes:
-        return _why_missing(runs, SCORING)
+        return why_missing(runs, SCORING)
     rows: list[tuple[Cell, ...]] = [
-        (SCORES[target], printed(runs.paper, f"{SCORES[target]}, validation"),
+        (SCORES[target], share_text(entry(runs.paper, f"{SCORES[target]}, validation").numbers["accuracy"]),
          *(share_of(run.bundle.validation.get(f"{target}.accuracy")) for run in modes))
         for target in SCORES
     ]  # fmt: skip
@@ -204,13 +208,15 @@ def _agreement(runs: PaperRuns) -> list[Part]:
         for pair in ("model with clinician 1", "model with clinician 2", "between the clinicians"):
             for measure, (short, _) in MEASURES.items():
                 numbers = entry(runs.paper, f"{name}, {pair}, {short}").numbers
-                rows.append((f"{pair}, {short}", "paper", None, *(numbers[group].text for group in (ALL, *GROUPS))))
+                rows.append(
+                    (f"{pair}, {short}", "paper", None, *(share_text(numbers[group]) for group in (ALL, *GROUPS)))
+                )
                 rows += _agreement_rows(runs, target, pair, measure)
         columns = ("compared", "", "joints", "all", *GROUPS)
         parts.append(PageTable(columns=columns, rows=tuple(rows), caption=humanize(name)))
     words = tuple((short, text) for short, text in MEASURES.values())
     parts.append(PageTable(columns=("measure", "definition"), rows=words, caption="Definitions"))
-    return [*parts, Text(paragraphs=(READERS,)), *_why_missing(runs, SCORING)]
+    return [*parts, Text(paragraphs=(READERS,)), *why_missing(runs, SCORING)]
 
 
 def _agreement_rows(runs: PaperRuns, target: str, pair: str, measure: str) -> Iterable[tuple[Cell, ...]]:
@@ -258,7 +264,7 @@ def _any_damage(runs: PaperRuns) -> list[Part]:
     for target, name in SCORES.items():
         numbers = entry(runs.paper, f"{name}, zero against").numbers
         for measure in ("sensitivity", "specificity"):
-            text = f"{numbers[f'{measure}, lower'].text} to {numbers[f'{measure}, higher'].text}"
+            text = " to ".join(share_text(numbers[f"{measure}, {end}"]) for end in ("lower", "higher"))
             rows.append((f"{name}, {measure}", "paper", text, text))
             for run in judged(runs, SCORING):
                 for words, scores in _reader_scores(run):
@@ -267,12 +273,12 @@ def _any_damage(runs: PaperRuns) -> list[Part]:
                     rows.append(("", f"{mode_of(run)}{words}", *cells))
     columns = ("any damage", "", *CLINICIANS)
     caption = "A score of at least 1 against 0; the paper gives the range over both clinicians"
-    return [PageTable(columns=columns, rows=tuple(rows), caption=caption), *_why_missing(runs, SCORING)]
+    return [PageTable(columns=columns, rows=tuple(rows), caption=caption), *why_missing(runs, SCORING)]
 
 
 def _in_the_text(runs: PaperRuns) -> list[Part]:
     """Joints that were found by kind, correlations of totals, and the seconds of a film."""
-    return [_detected(runs), *_totals(runs), *_why_missing(runs, DETECTION, SCORING), _seconds(runs)]
+    return [_detected(runs), *_totals(runs), *why_missing(runs, DETECTION, SCORING), _seconds(runs)]
 
 
 def _detected(runs: PaperRuns) -> PageTable:
@@ -282,7 +288,7 @@ def _detected(runs: PaperRuns) -> PageTable:
     for what, kinds in KINDS.items():
         of_paper = entry(runs.paper, f"{what} found")
         hits, of = of_paper["counts"]
-        text = f"{of_paper.numbers['share'].text} ({hits} of {of})"
+        text = f"{share_text(of_paper.numbers['share'])} ({hits} of {of})"
         rows.append((what, text, *(_detected_share(run, kinds) for run in modes)))
     caption = "Finger joints found; right is within half a joint's width of the label's place"
     return PageTable(columns=("joints", "paper", *map(mode_of, modes)), rows=tuple(rows), caption=caption)
