@@ -1,4 +1,4 @@
-"""What evaluate measures of 004's protocol stands beside the paper's numbers, in the same unit and by the same groups."""
+"""What evaluate measures of 004's protocol stands beside the paper's numbers, in the same unit and groups."""
 
 from pathlib import Path
 from typing import Any
@@ -92,9 +92,9 @@ def test_any_damage_and_totals_are_by_reader(runs: PaperRuns) -> None:
 
 
 def test_joints_are_counted_by_kind_and_scores_by_what_is_learnt(runs: PaperRuns) -> None:
-    found = {row[0]: row for row in tables(runs, "In the text")[0].rows}
-    assert found["joints"][1] == "0.953 (286 of 300)" and str(found["MCP joints"][2]).startswith("0.500")
-    assert str(found["PIP joints"][2]).startswith("1.000") and str(found["IP joints"][2]).startswith("0.000")
+    shares = {row[0]: row for row in tables(runs, "In the text")[0].rows}
+    assert shares["joints"][1] == "0.953 (286 of 300)" and str(shares["MCP joints"][2]).startswith("0.500")
+    assert str(shares["PIP joints"][2]).startswith("1.000") and str(shares["IP joints"][2]).startswith("0.000")
     jsn = tables(runs, "Table 2")[0]
     assert jsn.rows[2] == ("MCP", "paper", 510, 28, 184, 127, 81, 930)
     assert jsn.rows[3] == ("", MODE, 7, 0, 0, 0, 1, 8), "the test part teaches nothing"
