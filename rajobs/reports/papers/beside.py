@@ -98,8 +98,8 @@ def printed(paper: str, what: str, named: str = "", where: str = "") -> str:
 
 def matrix_table(matrix: Sequence[Sequence[int]], classes: Sequence[str], caption: str) -> PageTable:
     """A confusion matrix: truth down, answer across."""
-    rows = tuple((name, *(int(count) for count in of)) for name, of in zip(classes, matrix, strict=True))
-    return PageTable(columns=("truth", *(f"answer {name}" for name in classes)), rows=rows, caption=caption)
+    rows: list[tuple[Cell, ...]] = [(name, *map(int, of)) for name, of in zip(classes, matrix, strict=True)]
+    return PageTable(columns=("truth", *(f"answer {name}" for name in classes)), rows=tuple(rows), caption=caption)
 
 
 def matrix_tables(runs: PaperRuns, name: str, target: str) -> list[PageTable]:
@@ -124,12 +124,6 @@ def text_of(figure: Measure | None) -> str:
     return format_cell(figure_cell(figure))
 
 
-def with_data(png: bytes, caption: str, data: PageTable, *, wide: bool = False) -> Figure:
-    """A figure with the numbers that it is drawn from."""
-    assert data.rows, "a figure is drawn from numbers"
-    return Figure(png=png, caption=caption, wide=wide)
-
-
 def roc_figure(answers: metrics.Answers, classes: Sequence[str], caption: str) -> Figure:
     """Each class against the rest, with the points of the curves as data."""
     rows: list[tuple[Cell, ...]] = []
@@ -138,4 +132,4 @@ def roc_figure(answers: metrics.Answers, classes: Sequence[str], caption: str) -
         if curve is not None:
             rows += [(name, float(false), float(true)) for false, true in zip(*curve)]
     data = PageTable(columns=("class", "1 - specificity", "sensitivity"), rows=tuple(rows), caption=caption)
-    return with_data(draw.roc(answers.truth, answers.p, classes, others={}), caption, data)
+    return Figure(png=draw.roc(answers.truth, answers.p, classes, others={}), caption=caption, data=data)

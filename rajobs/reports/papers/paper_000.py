@@ -197,7 +197,12 @@ def _experts(runs: PaperRuns) -> Part:
     ours = 0
     for run in runs.both(MAIN):
         for each in run.metrics["readers"] if run is not None else ():
-            if run is not None and each["who"] != "model" and name in each["figures"]:
+            if (
+                run is not None
+                and each["who"] == "model"
+                and each["against"] != "reference"
+                and name in each["figures"]
+            ):
                 ours += 1
                 kappa = figure_cell(known_figure(each["figures"][name]))
                 rows.append(

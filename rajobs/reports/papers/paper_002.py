@@ -214,9 +214,7 @@ def _by_grade(runs: PaperRuns, model: str, *, with_ours: bool) -> list[Part]:
         rows.append((f"grade {grade}", "paper", *(numbers[name].text for name in PER_GRADE)))
         for run in judged:
             of_grade = run.by_class(TARGET)[grade]
-            rows.append(
-                ("", f"{OURS[run.mode]}{machinery(run)}", *(of_grade[name] for name in PER_GRADE.values()))
-            )
+            rows.append(("", f"{OURS[run.mode]}{machinery(run)}", *(of_grade[name] for name in PER_GRADE.values())))
     columns = ("", "", *(name if name != "auc" else "AUC, of one point" for name in PER_GRADE))
     interval = entry(runs.paper, f"{model} model, 95 % interval of kappa").numbers
     text = f"{printed(runs.paper, f'{model} model, all grades')} ({interval['low'].text} to {interval['high'].text})"
