@@ -16,6 +16,7 @@ from rajobs.reports.wording import format_figure, humanize
 OURS = {PUBLISHED: "here, published mode", CLEAN: "here, clean mode"}
 WORTH = "published less clean, on equal rows"
 NOT_RUN = "Not run yet."
+LEFT_OUT = "Not run: what is missing in DATA stands under the heading What is run."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +51,8 @@ def figure_table(
         cells += [definition(line.metric)] if definitions else []
         rows.append((line.what, line.printed, *cells))
     columns = (
-        "", "paper", *(OURS[run.mode] + machinery(run) for run in modes), *((WORTH,) if compared else ()),
+        "", "paper", *(OURS[run.mode] + machinery(run) for run in modes),
+        *((WORTH + max(map(machinery, modes)),) if compared else ()),
         *(("definition here",) if definitions else ()),
     )  # fmt: skip
     return PageTable(columns=columns, rows=tuple(rows), caption=caption)
@@ -77,11 +79,11 @@ def definition(metric: str | None) -> str:
 
 
 def not_run(runs: PaperRuns, name: str) -> Text | None:
-    """Why a run has no figures; None if it has some."""
+    """That a run has no figures; None if it has some."""
     if any(run is not None for run in runs.both(name)):
         return None
-    reasons = dict.fromkeys(text for (run, _), text in runs.missing.items() if run == name)
-    return Text(paragraphs=tuple(f"Not run: {text}." for text in reasons) or (NOT_RUN,))
+    left_out = any(run == name for run, _ in runs.missing)
+    return Text(paragraphs=(LEFT_OUT if left_out else NOT_RUN,))
 
 
 def entry(paper: str, what: str, where: str = "") -> Entry:
@@ -91,9 +93,10 @@ def entry(paper: str, what: str, where: str = "") -> Entry:
 
 
 def printed(paper: str, what: str, named: str = "", where: str = "") -> str:
-    """One number of an entry, as it is printed."""
+    """One number of an entry with the digits that are printed; a percentage as a share, as ours are."""
     numbers = entry(paper, what, where).numbers
-    return numbers[named or next(iter(numbers))].text
+    number = numbers[named or next(iter(numbers))]
+    return f"{number.digits / 100:.{number.decimals + 2}f}" if number.is_percent else number.text
 
 
 def matrix_table(matrix: Sequence[Sequence[int]], classes: Sequence[str], caption: str) -> PageTable:

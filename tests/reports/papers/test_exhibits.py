@@ -66,7 +66,7 @@ def test_pages_are_whole_before_anything_is_run(tmp_path_factory: pytest.TempPat
     assert set(pages) == {"index.html", *(f"{paper}.html" for paper in PAPERS)}
     for paper in PAPERS:
         assert f'href="{paper}.html"' in pages["index.html"]
-        places = [pages[paper].index(f"<h2>{each.name}</h2>") for each in read_exhibits(paper)]
+        places = [pages[f"{paper}.html"].index(f"<h2>{each.name}</h2>") for each in read_exhibits(paper)]
         assert places == sorted(places), "in the paper's order"
     assert "187,500" in pages["003.html"], "printed numbers are there before ours"
     assert "Not run yet." in pages["003.html"] and "2,343" in pages["003.html"]
