@@ -122,7 +122,7 @@ def _colours(runs: PaperRuns) -> list[Part]:
 def _rule(name: str, scale: Scale) -> str:
     """`green < 15, yellow from 15, red from 30`, or `no green, yes red`."""
     first, *others = (COLOUR_NAMES[colour] for colour in scale.colours)
-    if scale.bounds == (1,):
+    if list(scale.bounds) == [1]:
         no, yes = ("male", "female") if name == "sex" else ("no", "yes")
         return f"{no} {first}, {yes} {others[0]}"
     bounds = [f"{bound:g}" for bound in scale.bounds]
