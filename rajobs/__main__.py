@@ -228,7 +228,7 @@ def evaluate(**options: Any) -> None:
 @cli.command()
 @click.argument("data")
 @click.argument("out")
-@click.option("--only", multiple=True, metavar="NUMBER", help="Only this paper, as 003; several times if need be.")
+@click.option("--only", default="", metavar="NUMBERS", help="Only these papers, as 001,004.")
 @click.option(
     "--budget", type=float,
     help="Share of the epochs and rows of recipes that are meant for GPUs; 1 is all. By default so much that all fits "
@@ -238,7 +238,7 @@ def evaluate(**options: Any) -> None:
 @finders_option
 @ray_option
 @take_over_option
-def papers(**options: Any) -> None:
+def papers(only: str, **options: Any) -> None:
     """Repeat the five papers' protocols on DATA. Writes their tables and figures beside ours to OUT.
 
     Every published recipe is trained and judged in published and in clean mode. What DATA do not allow is left out, and
@@ -247,7 +247,7 @@ def papers(**options: Any) -> None:
     from rajobs.jobs.papers.job import papers as run
     from rajobs.jobs.papers.planning import PapersRequest
 
-    run(PapersRequest(**options))
+    run(PapersRequest(only=tuple(filter(None, only.split(","))), **options))
 
 
 @cli.command()

@@ -76,9 +76,10 @@ def _run(request: PapersRequest, plan: RunPlan, fence: Fence) -> None:
                 _train_and_judge(request, plan, mode)
             except MISSING_DATA as error:
                 missing[mode] = str(error)
-        if mode in missing:
-            console.line(f"{run.paper} {run.name}, {mode} mode, is left out: {missing[mode]}")
         fence.check(now=True)
+    for reason in dict.fromkeys(missing.values()):
+        modes = " and ".join(mode for mode, text in missing.items() if text == reason)
+        console.line(f"{run.paper} {run.name}, {modes} mode, is left out: {reason}")
     if missing:
         store.put(f"{run.place}/{MISSING}", to_json(missing))
     elif APART in run.checks:

@@ -12,8 +12,8 @@ from rajobs.learning.recipe import Recipe
 from rajobs.learning.samples.dataset import Dataset
 from rajobs.learning.samples.prepared import read_prepared
 from rajobs.learning.training.cross_validation import fold_datasets
-from rajobs.learning.training.loop import Pace
 from rajobs.learning.training.members import build_run
+from rajobs.learning.training.state import Pace
 
 CASCADE_STAGE = 20.0  # seconds, roughly: a boosted cascade has no steps to measure
 FORWARD = 1 / 3  # of a training step's time

@@ -22,7 +22,7 @@ from rajobs.learning.recipe import Training
 from rajobs.learning.samples.prepared import Prepared
 from rajobs.learning.targets import MISSING, Target
 from rajobs.learning.training.augmentation import augment, change_copies, mix_seed, move
-from rajobs.learning.training.state import UNCHECKED, Checked, Epoch, TrainingState
+from rajobs.learning.training.state import UNCHECKED, Checked, Epoch, Pace, TrainingState
 from rajobs.records.errors import DataError
 
 _ROWS_TIMED = 4  # to estimate the time of a run
@@ -70,14 +70,6 @@ class Samples:
 Score = Callable[[Mapping[str, NDArray[np.float64]], Mapping[str, Numbers]], float]
 OnEpoch = Callable[[Epoch, TrainingState], bool]
 """Called after every epoch; False ends the run."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pace:
-    """Seconds of a training step: for each row of its batch, and for the step itself, which moves all weights."""
-
-    row: float
-    step: float
 
 
 @dataclass(frozen=True, kw_only=True)

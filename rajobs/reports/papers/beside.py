@@ -16,6 +16,7 @@ from rajobs.reports.wording import format_figure, humanize
 OURS = {PUBLISHED: "here, published mode", CLEAN: "here, clean mode"}
 WORTH = "published less clean, on equal rows"
 NOT_RUN = "Not run yet."
+LEFT_OUT = "Not run: what is missing in DATA stands under the heading What is run."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +51,8 @@ def figure_table(
         cells += [definition(line.metric)] if definitions else []
         rows.append((line.what, line.printed, *cells))
     columns = (
-        "", "paper", *(OURS[run.mode] + machinery(run) for run in modes), *((WORTH,) if compared else ()),
+        "", "paper", *(OURS[run.mode] + machinery(run) for run in modes),
+        *((WORTH + max(map(machinery, modes)),) if compared else ()),
         *(("definition here",) if definitions else ()),
     )  # fmt: skip
     return PageTable(columns=columns, rows=tuple(rows), caption=caption)
@@ -77,11 +79,11 @@ def definition(metric: str | None) -> str:
 
 
 def not_run(runs: PaperRuns, name: str) -> Text | None:
-    """Why a run has no figures; None if it has some."""
+    """That a run has no figures; None if it has some."""
     if any(run is not None for run in runs.both(name)):
         return None
-    reasons = dict.fromkeys(text for (run, _), text in runs.missing.items() if run == name)
-    return Text(paragraphs=tuple(f"Not run: {text}." for text in reasons) or (NOT_RUN,))
+    left_out = any(run == name for run, _ in runs.missing)
+    return Text(paragraphs=(LEFT_OUT if left_out else NOT_RUN,))
 
 
 def entry(paper: str, what: str, where: str = "") -> Entry:
@@ -91,15 +93,16 @@ def entry(paper: str, what: str, where: str = "") -> Entry:
 
 
 def printed(paper: str, what: str, named: str = "", where: str = "") -> str:
-    """One number of an entry, as it is printed."""
+    """One number of an entry with the digits that are printed; a percentage as a share, as ours are."""
     numbers = entry(paper, what, where).numbers
-    return numbers[named or next(iter(numbers))].text
+    number = numbers[named or next(iter(numbers))]
+    return f"{number.digits / 100:.{number.decimals + 2}f}" if number.is_percent else number.text
 
 
 def matrix_table(matrix: Sequence[Sequence[int]], classes: Sequence[str], caption: str) -> PageTable:
     """A confusion matrix: truth down, answer across."""
-    rows = tuple((name, *(int(count) for count in of)) for name, of in zip(classes, matrix, strict=True))
-    return PageTable(columns=("truth", *(f"answer {name}" for name in classes)), rows=rows, caption=caption)
+    rows: list[tuple[Cell, ...]] = [(name, *map(int, of)) for name, of in zip(classes, matrix, strict=True)]
+    return PageTable(columns=("truth", *(f"answer {name}" for name in classes)), rows=tuple(rows), caption=caption)
 
 
 def matrix_tables(runs: PaperRuns, name: str, target: str) -> list[PageTable]:
@@ -124,12 +127,6 @@ def text_of(figure: Measure | None) -> str:
     return format_cell(figure_cell(figure))
 
 
-def with_data(png: bytes, caption: str, data: PageTable, *, wide: bool = False) -> Figure:
-    """A figure with the numbers that it is drawn from."""
-    assert data.rows, "a figure is drawn from numbers"
-    return Figure(png=png, caption=caption, wide=wide)
-
-
 def roc_figure(answers: metrics.Answers, classes: Sequence[str], caption: str) -> Figure:
     """Each class against the rest, with the points of the curves as data."""
     rows: list[tuple[Cell, ...]] = []
@@ -138,4 +135,4 @@ def roc_figure(answers: metrics.Answers, classes: Sequence[str], caption: str) -
         if curve is not None:
             rows += [(name, float(false), float(true)) for false, true in zip(*curve)]
     data = PageTable(columns=("class", "1 - specificity", "sensitivity"), rows=tuple(rows), caption=caption)
-    return with_data(draw.roc(answers.truth, answers.p, classes, others={}), caption, data)
+    return Figure(png=draw.roc(answers.truth, answers.p, classes, others={}), caption=caption, data=data)

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-from rajobs.papers.paper_data import Number
 from rajobs.reports.evaluation.figure_data import read_data
 from rajobs.reports.page import Cell, Figure, Figures, Part, Text
 from rajobs.reports.papers.beside import OURS, Line, figure_cell, machinery, not_run
@@ -48,11 +47,6 @@ def figure_rows(
         ]
         rows.append(("", mode_of(run), *map(figure_cell, own)))
     return rows
-
-
-def share_text(number: Number) -> str:
-    """A printed percentage as a share with all its digits, which is how ours are written; other numbers as printed."""
-    return f"{number.digits / 100:.{number.decimals + 2}f}" if number.is_percent else number.text
 
 
 def why_missing(runs: PaperRuns, *names: str) -> list[Part]:

@@ -10,7 +10,7 @@ from rajobs.reports.page import Cell, Facts, Notice, PageTable, Part, Section, S
 from rajobs.reports.papers import paper_000, paper_001, paper_002, paper_003, paper_004
 from rajobs.reports.papers.beside import OURS, WORTH, figure_cell, machinery
 from rajobs.reports.papers.runs import PaperRuns, StudyRun, read_runs
-from rajobs.reports.wording import humanize
+from rajobs.reports.wording import format_count, format_list, humanize
 
 Counterparts = Mapping[str, Callable[[PaperRuns], Sequence[Part]]]
 COUNTERPARTS: Mapping[str, Callable[[], Counterparts]] = MappingProxyType({
@@ -26,6 +26,9 @@ MODES = (
 ORIENTATION = (
     "The papers' numbers come from their authors' patients. Where the images here are phantoms, both columns show that "
     "the machinery works, and nothing about patients."
+)
+AUDIT = (
+    "What does not fit in the paper's own numbers, by the audit of every figure that it prints (docs/metric-audit.md)."
 )
 AT_RANDOM = (
     "These networks started at random: {names}. The paper's started from networks that had learnt from ImageNet, or "
@@ -62,8 +65,10 @@ def _headline_rows(runs: PaperRuns) -> list[tuple[Cell, ...]]:
         if run.study in seen or printed is None:
             continue
         seen.add(run.study)
-        ours = [_headline_cell(judged, printed.metric or "") for judged in runs.both(run.name)]
-        worth = figure_cell(runs.leak_worth(run.name, printed.metric or ""), signed=True)
+        judged = runs.both(run.name)
+        ours = [_headline_cell(each, printed.metric or "") for each in judged]
+        whole = all(each is None or each.is_whole for each in judged)
+        worth = figure_cell(runs.leak_worth(run.name, printed.metric or ""), signed=True) if whole else None
         rows.append((runs.paper, humanize(printed.what), float(printed.value), *ours, worth))
     return rows
 
@@ -91,33 +96,39 @@ def _step(runs: PaperRuns) -> Step:
 def paper_page(runs: PaperRuns) -> str:
     """One paper: what was run, then its tables and figures in its order."""
     paper, drawn = read_paper(runs.paper), COUNTERPARTS[runs.paper]()
-    sections = [_protocol(runs, paper.oddities)]
+    leaks = [text for text in paper.oddities if "leak" in text.lower()]
+    sections = [_protocol(runs, [text.removeprefix("Leak: ") for text in leaks])]
     sections += [_exhibit(runs, each, drawn) for each in read_exhibits(runs.paper)]
+    odd = tuple(text for text in paper.oddities if text not in leaks)
+    sections.append(Section(title="What is odd in print", lead=AUDIT, parts=(Text(paragraphs=odd),)))
     lead = f"Paper {runs.paper}: each of its tables and figures, its numbers beside ours."
     return render(f"{paper.title} ({runs.paper})", lead, sections)
 
 
-def _protocol(runs: PaperRuns, oddities: Sequence[str]) -> Section:
+def _protocol(runs: PaperRuns, leaks: Sequence[str]) -> Section:
     """What was trained and judged, with which budget, and what is known of the paper's leaks."""
     rows: list[tuple[Cell, ...]] = []
     for run in runs.protocol:
-        for mode in run.modes:
-            judged = runs.get(run.name, mode)
-            state = runs.missing.get((run.name, mode), "not run yet")
-            if judged is not None:
-                state = f"judged by {judged.predictions.num_rows:,} answers{machinery(judged)}"
-            rows.append((run.name, run.what, run.recipe, mode, state))
-    parts: list[Part] = [
-        PageTable(columns=("run", "what", "recipe", "mode", ""), rows=tuple(rows), caption="What is run")
-    ]
+        states = {mode: _state(runs, run.name, mode) for mode in run.modes}
+        for state in dict.fromkeys(states.values()):
+            modes = format_list([mode for mode in run.modes if states[mode] == state])
+            rows.append((run.name, run.what, run.recipe, modes, state))
+    columns = ("run", "what", "recipe", "mode", "state")
+    parts: list[Part] = [PageTable(columns=columns, rows=tuple(rows))]
     at_random = sorted({run.run.name for run in runs.judged.values() if _started_at_random(run)})
     if at_random:
-        parts.append(Notice(text=AT_RANDOM.format(names=", ".join(at_random))))
-    leaks = [text.removeprefix("Leak: ") for text in oddities if "leak" in text.lower()]
-    others = [text for text in oddities if text.removeprefix("Leak: ") not in leaks]
-    pairs = (*(("what leaks", text) for text in leaks), *(("what is odd in print", text) for text in others))
-    parts += [Facts(pairs=tuple(pairs)), Text(paragraphs=(ORIENTATION,))]
+        parts.append(Notice(text=AT_RANDOM.format(names=format_list(at_random))))
+    if leaks:
+        parts.append(Facts(pairs=tuple(("what leaks in the paper", f"{text[:1].upper()}{text[1:]}") for text in leaks)))
+    parts.append(Text(paragraphs=(ORIENTATION,)))
     return Section(title="What is run", lead=MODES, parts=tuple(parts))
+
+
+def _state(runs: PaperRuns, name: str, mode: str) -> str:
+    judged = runs.get(name, mode)
+    if judged is None:
+        return runs.missing.get((name, mode), "not run yet")
+    return f"judged by {format_count(judged.predictions.num_rows, 'answer')}{machinery(judged)}"
 
 
 def _started_at_random(run: StudyRun) -> bool:

@@ -82,7 +82,7 @@ def _trials(runs: PaperRuns, name: str) -> list[Part]:
         return [text]
     study = runs.protocol[0].declared_study
     lines = [
-        Line(what=each.what, metric=each.metric, printed=f"{100 * each.value:.0f}%", member=each.member)
+        Line(what=each.what, metric=each.metric, printed=f"{each.value:.2f}", member=each.member)
         for each in study.printed_members
         if (each.member or "").startswith(f"{name}-")
     ]
@@ -105,8 +105,11 @@ def _counts_of_trials(run: StudyRun) -> list[tuple[Cell, ...]]:
 def _colours(runs: PaperRuns) -> list[Part]:
     """The rules by which the picture is drawn here."""
     blocks = {"symptom, tender, swollen": PRESENT, "grey-scale and power-Doppler score": GRADED}
-    rows = [(str(number), name, _rule(scale)) for number, (name, scale) in enumerate(ITEMS.items(), 1)]
-    rows += [("cruciform", name, _rule(scale)) for name, scale in blocks.items()]
+    characteristics = runs.protocol[0].declared_study.characteristics
+    assert characteristics is not None, "000 prints its patients' variables"
+    words = characteristics.columns
+    rows = [(str(number), words[name], _rule(name, scale)) for number, (name, scale) in enumerate(ITEMS.items(), 1)]
+    rows += [("cruciform", name, _rule(name, scale)) for name, scale in blocks.items()]
     return [
         PageTable(
             columns=("square", "finding", "colour here"),
@@ -116,9 +119,12 @@ def _colours(runs: PaperRuns) -> list[Part]:
     ]
 
 
-def _rule(scale: Scale) -> str:
-    """`green < 15, yellow from 15, red from 30`."""
+def _rule(name: str, scale: Scale) -> str:
+    """`green < 15, yellow from 15, red from 30`, or `no green, yes red`."""
     first, *others = (COLOUR_NAMES[colour] for colour in scale.colours)
+    if list(scale.bounds) == [1]:
+        no, yes = ("male", "female") if name == "sex" else ("no", "yes")
+        return f"{no} {first}, {yes} {others[0]}"
     bounds = [f"{bound:g}" for bound in scale.bounds]
     return ", ".join(
         [f"{first} < {bounds[0]}", *(f"{name} from {of}" for name, of in zip(others, bounds, strict=True))]
@@ -197,7 +203,12 @@ def _experts(runs: PaperRuns) -> Part:
     ours = 0
     for run in runs.both(MAIN):
         for each in run.metrics["readers"] if run is not None else ():
-            if run is not None and each["who"] != "model" and name in each["figures"]:
+            if (
+                run is not None
+                and each["who"] == "model"
+                and each["against"] != "reference"
+                and name in each["figures"]
+            ):
                 ours += 1
                 kappa = figure_cell(known_figure(each["figures"][name]))
                 rows.append(

@@ -11,14 +11,13 @@ from rajobs.reports import figures as draw
 from rajobs.reports.evaluation.figure_data import curve_data, matrix_data
 from rajobs.reports.evaluation.history import history_curves
 from rajobs.reports.page import Cell, Figure, Figures, PageTable, Part, Text
-from rajobs.reports.papers.beside import Line, definition, entry, figure_cell, figure_table
+from rajobs.reports.papers.beside import Line, definition, entry, figure_cell, figure_table, printed
 from rajobs.reports.papers.evaluated import (
     as_figures,
     drawn_by_evaluate,
     figure_rows,
     judged,
     mode_of,
-    share_text,
     why_missing,
 )
 from rajobs.reports.papers.runs import PaperRuns, StudyRun
@@ -55,28 +54,28 @@ def _hands(runs: PaperRuns) -> list[Part]:
     for name in TARGETS:
         parts += [_count_table(runs, run) for run in judged(runs, name)]
     if not parts:
-        printed = _printed_split(runs, STAGING)
+        split = _printed_split(runs, STAGING)
         rows: tuple[tuple[Cell, ...], ...] = tuple(
-            (_class_name(STAGING, each), *(printed.count(each, part) for part in ("train", "test")))
-            for each in printed.learn
+            (_class_name(STAGING, each), *(split.count(each, part) for part in ("train", "test")))
+            for each in split.learn
         )
         parts.append(PageTable(columns=("hands", "train, paper", "test, paper"), rows=rows))
     return [*parts, *why_missing(runs, *TARGETS)]
 
 
 def _printed_split(runs: PaperRuns, name: str) -> PrintedSplit:
-    printed = next(run for run in runs.protocol if run.name == name).declared_study.printed_split
-    assert isinstance(printed, PrintedSplit), "001 prints its counts"
-    return printed
+    split = next(run for run in runs.protocol if run.name == name).declared_study.printed_split
+    assert isinstance(split, PrintedSplit), "001 prints its counts"
+    return split
 
 
 def _count_table(runs: PaperRuns, run: StudyRun) -> PageTable:
-    printed = _printed_split(runs, run.run.name)
+    split = _printed_split(runs, run.run.name)
     counts: Mapping[str, Mapping[str, int]] = run.metrics.get("class_counts", {})
     parts = [part for part in ("train", "validation", "test") if sum(counts.get(part, {}).values())]
     rows: list[tuple[Cell, ...]] = []
-    for name in printed.learn:
-        cells = [cell for part in parts for cell in (printed.count(name, part), counts[part].get(name, 0))]
+    for name in split.learn:
+        cells = [cell for part in parts for cell in (split.count(name, part), counts[part].get(name, 0))]
         rows.append((_class_name(run.run.name, name), *cells))
     sums: tuple[Cell, ...] = tuple(sum(int(str(row[at])) for row in rows) for at in range(1, 1 + 2 * len(parts)))
     heads = [f"{part}, {who}" for part in parts for who in ("paper", "here")]
@@ -100,10 +99,9 @@ def _networks(runs: PaperRuns, name: str) -> list[Part]:
     for member in ARCHITECTURES:
         of_member = [each for each in study.printed_members if each.member == member]
         lines = [Line(what=each.what, metric=each.metric, member=member) for each in of_member]
-        numbers = [
-            share_text(number) for number in entry(runs.paper, f"{name}, {PRINTED_NAMES[member]}").numbers.values()
-        ]
-        rows += figure_rows(PRINTED_NAMES[member], numbers, lines, modes)
+        what = f"{name}, {PRINTED_NAMES[member]}"
+        in_paper = [printed(runs.paper, what, measure) for measure in entry(runs.paper, what).numbers]
+        rows += figure_rows(PRINTED_NAMES[member], in_paper, lines, modes)
     metrics = [each.metric for each in study.printed_members if each.member == ARCHITECTURES[0]]
     definitions = tuple((what, definition(metric)) for what, metric in zip(MEASURES, metrics, strict=True))
     parts: list[Part] = [

@@ -23,7 +23,6 @@ from rajobs.reports.papers.evaluated import (
     judged,
     mode_of,
     share_of,
-    share_text,
     why_missing,
 )
 from rajobs.reports.papers.runs import PaperRuns, StudyRun
@@ -174,7 +173,7 @@ def _figure_three(runs: PaperRuns) -> list[Part]:
     if not modes:
         return why_missing(runs, SCORING)
     rows: list[tuple[Cell, ...]] = [
-        (SCORES[target], share_text(entry(runs.paper, f"{SCORES[target]}, validation").numbers["accuracy"]),
+        (SCORES[target], printed(runs.paper, f"{SCORES[target]}, validation"),
          *(share_of(run.bundle.validation.get(f"{target}.accuracy")) for run in modes))
         for target in SCORES
     ]  # fmt: skip
@@ -207,9 +206,9 @@ def _agreement(runs: PaperRuns) -> list[Part]:
         rows: list[tuple[Cell, ...]] = []
         for pair in ("model with clinician 1", "model with clinician 2", "between the clinicians"):
             for measure, (short, _) in MEASURES.items():
-                numbers = entry(runs.paper, f"{name}, {pair}, {short}").numbers
+                what = f"{name}, {pair}, {short}"
                 rows.append(
-                    (f"{pair}, {short}", "paper", None, *(share_text(numbers[group]) for group in (ALL, *GROUPS)))
+                    (f"{pair}, {short}", "paper", None, *(printed(runs.paper, what, group) for group in (ALL, *GROUPS)))
                 )
                 rows += _agreement_rows(runs, target, pair, measure)
         columns = ("compared", "", "joints", "all", *GROUPS)
@@ -262,9 +261,9 @@ def _any_damage(runs: PaperRuns) -> list[Part]:
     """Sensitivity and specificity of a score above nought, with each reader as the truth."""
     rows: list[tuple[Cell, ...]] = []
     for target, name in SCORES.items():
-        numbers = entry(runs.paper, f"{name}, zero against").numbers
+        what = f"{name}, zero against"
         for measure in ("sensitivity", "specificity"):
-            text = " to ".join(share_text(numbers[f"{measure}, {end}"]) for end in ("lower", "higher"))
+            text = " to ".join(printed(runs.paper, what, f"{measure}, {end}") for end in ("lower", "higher"))
             rows.append((f"{name}, {measure}", "paper", text, text))
             for run in judged(runs, SCORING):
                 for words, scores in _reader_scores(run):
@@ -288,7 +287,7 @@ def _detected(runs: PaperRuns) -> PageTable:
     for what, kinds in KINDS.items():
         of_paper = entry(runs.paper, f"{what} found")
         hits, of = of_paper["counts"]
-        text = f"{share_text(of_paper.numbers['share'])} ({hits} of {of})"
+        text = f"{printed(runs.paper, f'{what} found')} ({hits} of {of})"
         rows.append((what, text, *(_detected_share(run, kinds) for run in modes)))
     caption = "Finger joints found; right is within half a joint's width of the label's place"
     return PageTable(columns=("joints", "paper", *map(mode_of, modes)), rows=tuple(rows), caption=caption)

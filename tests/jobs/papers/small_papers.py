@@ -18,7 +18,7 @@ from rajobs.records.tables.parquet_parts import to_parquet
 from rajobs.records.tables.schemas import IMAGES, LABELS
 
 SIDE = 24
-PARTS = ["train"] * 6 + ["validation"] * 2 + ["test"] * 2
+PARTS = ["train"] * 3 + ["validation"] * 2 + ["test"] * 2
 VIEWS = ("unilateral", "both", "foot", "other")
 
 
@@ -55,7 +55,7 @@ def _small(study: Study, architecture: str, settings: Mapping[str, object], size
         return replace(own, architecture=architecture, settings=settings, weights="none")
 
     def recipe(own: Recipe) -> Recipe:
-        training = replace(own.training, epochs=2, batch_size=8, learning_rate=1e-3)
+        training = replace(own.training, epochs=1, batch_size=8, learning_rate=1e-3, copies=2)
         members = tuple(map(member, own.members))
         return replace(own, members=members, training=training, view={**own.view, "size": size})
 
