@@ -6,8 +6,8 @@ BIN := $(VENV)/bin
 # in each of a cluster's processes.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test test-fast check audit docs format lock builtin bench-ingest bench-learning bench-train bench-scans \
-	soak soak-ingest soak-score attack clean
+.PHONY: demo papers test test-fast check audit docs format lock builtin bench-ingest bench-learning bench-train \
+	bench-scans soak soak-ingest soak-score attack clean
 
 $(VENV)/ready: requirements.lock pyproject.toml
 	rm -rf $(VENV)
@@ -19,6 +19,10 @@ $(VENV)/ready: requirements.lock pyproject.toml
 
 demo: $(VENV)/ready
 	$(BIN)/rajobs demo demo
+
+papers: $(VENV)/ready  # the five papers' protocols on drawn patients: about two hours on two cores; a second start goes on
+	$(BIN)/python benchmarks/recipes/papers_cohort.py papers
+	$(BIN)/rajobs papers papers/data papers/out --weights none
 
 test: test-fast  # then the jobs: one process has the Ray cluster, the other runs whole jobs by itself
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "(ray or slow) and not long" -n 2 --dist loadscope \

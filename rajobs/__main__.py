@@ -227,6 +227,31 @@ def evaluate(**options: Any) -> None:
 
 @cli.command()
 @click.argument("data")
+@click.argument("out")
+@click.option("--only", default="", metavar="NUMBERS", help="Only these papers, as 001,004.")
+@click.option(
+    "--budget", type=float,
+    help="Share of the epochs and rows of recipes that are meant for GPUs; 1 is all. By default so much that all fits "
+    "into about two hours.",
+)  # fmt: skip
+@click.option("--weights", metavar="URI|none", help="ImageNet weights for the recipes that start from some, or none.")
+@finders_option
+@ray_option
+@take_over_option
+def papers(only: str, **options: Any) -> None:
+    """Repeat the five papers' protocols on DATA. Writes their tables and figures beside ours to OUT.
+
+    Every published recipe is trained and judged in published and in clean mode. What DATA do not allow is left out, and
+    the page says why.
+    """
+    from rajobs.jobs.papers.job import papers as run
+    from rajobs.jobs.papers.planning import PapersRequest
+
+    run(PapersRequest(only=tuple(filter(None, only.split(","))), **options))
+
+
+@cli.command()
+@click.argument("data")
 @click.argument("models")
 @click.argument("out")
 @click.option("--limit", type=int, help="Stop after about this many images (whole parts), as a dry run.")

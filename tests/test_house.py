@@ -249,7 +249,7 @@ def test_tests_stand_where_the_code_stands() -> None:
     helpers = {
         "browser.py", "conftest.py", "__init__.py", "dicom_files.py", "flaky.py", "in_process.py", "kills.py",
         "layouts.py", "lying_s3.py", "s3_proxy.py", "archive_attacks.py", "attack.py", "file_attacks.py",
-        "own_network.py", "place_attacks.py", "run.py",
+        "own_network.py", "place_attacks.py", "run.py", "small_hands.py", "small_papers.py",
     }  # fmt: skip
     names = {path.name for path in (ROOT / "tests").rglob("*.py") if not path.name.startswith("test_")}
     assert names == helpers

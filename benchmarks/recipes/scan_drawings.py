@@ -115,9 +115,8 @@ def draw(out: Path, seed: int) -> None:
         )  # fmt: skip
 
 
-def ingested(out: Path, name: str, places: Sequence[Path]) -> str:
-    """Ingest places together: stand-ins for testing, every fifth drawing for validation, all others for training."""
-    data = out / name
+def label_parts(places: Sequence[Path]) -> str:
+    """The labels of places together: stand-ins are for testing, every fifth drawing validates, all others train."""
     text = io.StringIO()
     for place in places:
         rows = list(csv.DictReader((place / "labels.csv").open()))
@@ -129,8 +128,13 @@ def ingested(out: Path, name: str, places: Sequence[Path]) -> str:
             turn = place.name == "drawings" and order[row["image"]] % VALIDATES == 0
             part = "test" if place.name == "standins" else "validation" if turn else "train"
             writer.writerow({**row, "split": part})
-    labels = out / f"{name}-labels.csv"
-    labels.write_text(text.getvalue())
+    return text.getvalue()
+
+
+def ingested(out: Path, name: str, places: Sequence[Path]) -> str:
+    """Ingest places together, each in its part of the split."""
+    data, labels = out / name, out / f"{name}-labels.csv"
+    labels.write_text(label_parts(places))
     sources = tuple(str(place / "archives") for place in places)
     ingest_job.ingest(ingest_job.IngestRequest(sources=sources, out=str(data), labels=(str(labels),), max_rejects=0))
     return str(data)

@@ -1,1 +1,1 @@
-"""What the five papers print, and the audit of their numbers."""
+"""What the five papers print, the audit of their numbers, and the runs that repeat them."""

@@ -23,6 +23,7 @@ from rajobs.reports.answers import TargetAnswers, answer_probability, target_ans
 from rajobs.reports.comparisons import baseline_sections, member_sections, reader_sections
 from rajobs.reports.evaluation.classes import class_table
 from rajobs.reports.evaluation.end_to_end import EndToEndFacts, end_to_end_sections
+from rajobs.reports.evaluation.figure_data import class_roc_data, count_data, figure_files, matrix_data
 from rajobs.reports.evaluation.history import history_parts
 from rajobs.reports.evaluation.members import network_sections
 from rajobs.reports.evaluation.printed import printed_sections, rater_sections, seeded_sections
@@ -247,13 +248,14 @@ def _target_section(
 ) -> Section:
     """All about one target: its metrics, its classes and its figures."""
     name = answered.target.name
-    matrix = draw.confusion(metrics.confusion(answered.answers), answered.classes)
-    figures = {"confusion": Figure(png=matrix, caption=CONFUSION)}
+    matrix = metrics.confusion(answered.answers)
+    data = matrix_data(matrix, answered.classes)
+    figures = {"confusion": Figure(png=draw.confusion(matrix, answered.classes), caption=CONFUSION, data=data)}
     if answered.target.ordered:
         figures["scores"] = _score_counts(answered)
     if answered.has_probabilities:
         figures |= _probability_figures(answered, target_answers(answered.target, predictions, "train"))
-    drawn |= {f"{name}-{kind}.png": figure.png for kind, figure in figures.items()}
+    drawn |= figure_files({f"{name}-{kind}.png": figure for kind, figure in figures.items()})
     return Section(
         title=f"{humanize(name)}: truth and answers",
         parts=(
@@ -271,7 +273,8 @@ def _score_counts(answered: TargetAnswers) -> Figure:
         "model": np.bincount(answered.answers.predicted, minlength=width),
     }
     image = draw.counts(groups, answered.classes, answered.target.name.replace("_", " "))
-    return Figure(png=image, caption="How often the readers and the model gave each score.")
+    data = count_data(groups, answered.classes)
+    return Figure(png=image, caption="How often the readers and the model gave each score.", data=data)
 
 
 def _probability_figures(answered: TargetAnswers, trained: TargetAnswers) -> dict[str, Figure]:
@@ -281,21 +284,35 @@ def _probability_figures(answered: TargetAnswers, trained: TargetAnswers) -> dic
     right, confidence = answers.truth == answers.predicted, metrics.sureness(answers)
     dashed = " The dashed curves are those of the training part." if others else ""
     groups = {"right": confidence[right], "wrong": confidence[~right]}
+    answer_points = _bins(confidence, right)
     return {
         "roc": Figure(
             png=draw.roc(answers.truth, answers.p, answered.classes, others=others),
             caption=f"ROC curves, each class against the rest.{dashed}",
+            data=class_roc_data({"test": answers, **({"training": learnt} if others else {})}, answered.classes),
         ),
         "calibration": Figure(
             png=draw.reliability(confidence, right),
             caption="How often answers are right, by their probability. Below the dashed line the model is "
             "overconfident.",
+            data=answer_points,
         ),
         "confidence": Figure(
             png=draw.histogram(groups, "probability of the answer"),
             caption="Right and wrong answers by their probability.",
+            data=answer_points,
         ),
     }
+
+
+def _bins(confidence: draw.Reals, right: draw.Flags) -> PageTable:
+    """Answers by their probability in tenths: how many, how probable on average, and how many are right."""
+    tenths = np.minimum((confidence * 10).astype(int), 9)
+    rows: list[tuple[Cell, ...]] = []
+    for tenth in np.unique(tenths).tolist():
+        inside = tenths == tenth
+        rows.append((tenth / 10, int(inside.sum()), float(confidence[inside].mean()), int(right[inside].sum())))
+    return PageTable(columns=("probability from", "answers", "mean probability", "right"), rows=tuple(rows))
 
 
 def _metric_table(study: Study, facts: EvaluationFacts, target: str) -> PageTable:

@@ -1,6 +1,6 @@
 """The frame that all pages share: one file per page, without clocks or anything fetched from elsewhere.
 
-A page with answers to correct has one script, ours, which alone its policy lets run.
+A page with tables, or with answers to correct, has one script, ours, which alone its policy lets run.
 """
 
 import base64
@@ -8,7 +8,7 @@ import hashlib
 import math
 import re
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import ClassVar
@@ -17,6 +17,7 @@ import jinja2
 
 from rajobs import __version__
 from rajobs.learning.card import NO_EVIDENCE
+from rajobs.records.tables.csv_files import rows_to_csv
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _NUMBER = re.compile(r"[+−-]?[\d.,]+(\xa0to\xa0[+−-]?[\d.,]+)?")
@@ -93,11 +94,12 @@ class PageTable:
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """A drawn figure with its caption; a wide one scrolls sideways on a phone."""
+    """A drawn figure with its caption; a wide one scrolls sideways on a phone. `data` is what it was drawn from."""
 
     png: bytes
     caption: str
     wide: bool = False
+    data: PageTable | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,9 +186,10 @@ def render(title: str, lead: str, sections: Sequence[Section]) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    corrected = any(picture.corrections for section in sections for picture in _pictures(section))
-    script = _resource("corrections.js") if corrected else ""
-    environment.filters |= {"format_cell": format_cell, "data_uri": _data_uri, "size": _size}
+    script = _script(sections)
+    environment.filters |= {
+        "format_cell": format_cell, "data_uri": _data_uri, "size": _size, "csv_uri": _csv_uri, "file_name": _file_name,
+    }  # fmt: skip
     return environment.get_template("page.html.j2").render(
         title=title,
         lead=lead,
@@ -199,10 +202,15 @@ def render(title: str, lead: str, sections: Sequence[Section]) -> str:
     )
 
 
-def _pictures(section: Section) -> Iterator[Picture]:
-    for part in section.parts:
-        if isinstance(part, Pictures):
-            yield from part.pictures
+def _script(sections: Sequence[Section]) -> str:
+    """What a page's tables and corrections need, and nothing for a page without any."""
+    parts = [part for section in sections for part in section.parts]
+    pictures = [picture for part in parts if isinstance(part, Pictures) for picture in part.pictures]
+    names = {
+        "tables.js": any(isinstance(part, PageTable) for part in parts),
+        "corrections.js": any(picture.corrections for picture in pictures),
+    }
+    return "".join(_resource(name) for name, needed in names.items() if needed)
 
 
 def _resource(name: str) -> str:
@@ -233,6 +241,25 @@ def share_bar(part: int, whole: int) -> Bar:
 def _data_uri(png: bytes) -> str:
     assert png.startswith(_PNG), "a page embeds PNG pictures only"
     return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+
+
+def table_csv(table: PageTable) -> bytes:
+    """The table as a CSV file; numbers with all their digits."""
+    return rows_to_csv([table.columns, *([_plain(cell) for cell in row] for row in table.rows)])
+
+
+def _csv_uri(table: PageTable) -> str:
+    return f"data:text/csv;base64,{base64.b64encode(table_csv(table)).decode()}"
+
+
+def _plain(cell: Cell) -> str:
+    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+        return ""
+    return cell.text if isinstance(cell, Bar) else str(cell)
+
+
+def _file_name(caption: str) -> str:
+    return f"{re.sub('[^a-z0-9]+', '-', caption.lower()).strip('-')[:60] or 'figure'}.csv"
 
 
 def _size(png: bytes) -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 import re
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,8 +14,9 @@ import pytest
 from rajobs import __version__
 from rajobs.learning.card import NO_EVIDENCE
 from rajobs.reports import figures, page, sweep_figures
+from tests.reports.browser import Page, find_chromium, open_browser
 
-CORRECTIONS = Path(page.__file__).with_name("corrections.js")
+SCRIPTS = [Path(page.__file__).with_name(name).read_text() for name in ("tables.js", "corrections.js")]
 HOSTILE = '<script>alert("1")</script><img src=x onerror=alert(1)>'
 
 
@@ -47,7 +48,8 @@ def read_page() -> Callable[[str], str]:
         reader.feed(page)
         assert not {"link", "iframe", "object", "embed", "form", "base"} & set(reader.tags)
         scripts = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
-        assert scripts in ([], [CORRECTIONS.read_text()]) and reader.tags.count("script") == len(scripts)
+        assert scripts in ([], *([script] for script in SCRIPTS), ["".join(SCRIPTS)])
+        assert reader.tags.count("script") == len(scripts)
         policy = re.findall(r"script-src '(\S+)'", page)
         assert policy == [f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}" for text in scripts]
         assert not {name for name in reader.attributes if name.startswith("on")}
@@ -77,3 +79,13 @@ def blank_figures(monkeypatch: pytest.MonkeyPatch, film: bytes) -> None:
 def hostile() -> str:
     """A text that runs as script where it is not escaped."""
     return HOSTILE
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Page]:
+    """A browser, where this machine has Chromium."""
+    if find_chromium() is None:
+        pytest.skip("no Chromium on this machine")
+    with open_browser(tmp_path / "profile") as page:
+        page.resize(1440, 900)
+        yield page

@@ -74,10 +74,11 @@ def test_the_page_shows_measures_paper_mistakes_and_making(
     history = HISTORY.rows([epoch, {**epoch, "epoch": 2}])
     page, drawn = evaluation_page(study, facts, predictions(FOUR), history, {"i3": film})
     text = read_page(page)
-    assert set(drawn) == {
-        "view-confusion.png", "view-roc.png", "view-calibration.png", "view-confidence.png", "history.png",
-    }  # fmt: skip
-    assert all(image.startswith(b"\x89PNG") for image in drawn.values())
+    names = {"view-confusion", "view-roc", "view-calibration", "view-confidence", "history"}
+    assert set(drawn) == {f"{name}.{kind}" for name in names for kind in ("png", "csv")}, "each with its data"
+    assert all(content.startswith(b"\x89PNG") for name, content in drawn.items() if name.endswith("png"))
+    assert drawn["view-confusion.csv"].splitlines()[1] == b"unilateral,1,0,0,0"
+    assert drawn["history.csv"].splitlines()[2] == b"views,2,1.0,1.1,,,0.5"
     assert "Accuracy 0.812 0.700 to 0.900 Share of answers that are right." in text
     assert "other, truly foot view, 95 % sure i3" in text and "unilateral, truly both" in text
     assert page.count("no picture") == 1  # i2 has none
@@ -100,7 +101,7 @@ def test_the_page_names_a_small_budget_rules_and_the_leaks_of_published_mode(
 def test_answers_without_probabilities_leave_out_what_needs_them(study: Study, facts: EvaluationFacts) -> None:
     table = predictions([("i1", "both", "foot", None)])
     _, drawn = evaluation_page(study, replace(facts, figures={}), table, None, {})
-    assert set(drawn) == {"view-confusion.png"}
+    assert set(drawn) == {"view-confusion.png", "view-confusion.csv"}
 
 
 @WORDS_ALONE

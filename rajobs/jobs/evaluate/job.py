@@ -16,6 +16,7 @@ from rajobs.jobs import console, remote
 from rajobs.jobs.builtin import NAME
 from rajobs.jobs.evaluate.apart import CLEAN, ApartRequest, evaluate_apart
 from rajobs.jobs.evaluate.clinic import characteristics, compare_baseline
+from rajobs.jobs.evaluate.cohort import group_counts, part_facts
 from rajobs.jobs.evaluate.end_to_end import answer_end_to_end, check_end_to_end
 from rajobs.jobs.evaluate.models import (
     PAGE,
@@ -27,6 +28,7 @@ from rajobs.jobs.evaluate.models import (
     read_bundles,
     why_all_rows,
 )
+from rajobs.jobs.evaluate.overlays import draw_worst_hand
 from rajobs.jobs.evaluate.predictions import figures_of, read_user_predictions
 from rajobs.jobs.evaluate.published import raters, seeded
 from rajobs.jobs.train.dataset import (
@@ -179,7 +181,8 @@ def _judge(request: EvaluateRequest, fence: Fence, judging: Judging) -> str | No
     table, members = answers.table, tuple(_members(bundles, answers, request.mode))
     protocol = ProtocolFacts(
         class_counts=count_classes(source, split), characteristics=dict(characteristics(source, split)),
-        views=answers.views, probes=answers.probes,
+        views=answers.views, probes=answers.probes, parts=part_facts(source, split),
+        group_counts=group_counts(source, split), hand=draw_worst_hand(source, _test_rows(table)),
     )  # fmt: skip
     if request.mode == "published":
         table, study = with_printed_classes(study, table), study.with_printed_classes()

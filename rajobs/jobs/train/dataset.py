@@ -199,7 +199,7 @@ def labels_of_clinic(store: Store, study: Study) -> pa.Table:
     Rows that name no reader are of a reader each.
     """
     if not list_parts(store, CLINIC_TABLE):
-        raise StoreError(
+        raise DataError(
             f"{store.uri} holds no clinic table, which {study.name} learns from; ingest it with --clinic FILE"
         )
     names = [target.name for target in study.targets]

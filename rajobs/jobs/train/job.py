@@ -27,13 +27,14 @@ from rajobs.jobs.train.driver import (
     put_model,
     train_recipe,
 )
+from rajobs.jobs.train.estimate import measure_networks
 from rajobs.jobs.train.places import absolute_finders
 from rajobs.jobs.train.row_facts import add_row_facts
 from rajobs.jobs.train.splits import frozen_split
 from rajobs.jobs.train.worker import check_workers, resources_on_cluster, run_workers
 from rajobs.learning.bundle import Model
 from rajobs.learning.bundle_description import BUNDLE, BundleDescription, Epochs, Origin
-from rajobs.learning.ensemble import build_member, check_rows_to_learn_from, count_learned_rows
+from rajobs.learning.ensemble import check_rows_to_learn_from, count_learned_rows
 from rajobs.learning.judging.evaluation import choose_member, evaluate_folds
 from rajobs.learning.judging.predictions import predictions_table, vote
 from rajobs.learning.judging.validation import (
@@ -50,7 +51,6 @@ from rajobs.learning.samples.prepared import read_prepared
 from rajobs.learning.study import Study
 from rajobs.learning.training.cross_validation import fold_datasets
 from rajobs.learning.training.loop import pick_device
-from rajobs.learning.training.members import build_run
 from rajobs.learning.training.state import Epoch
 from rajobs.records.errors import UsageError
 from rajobs.records.manifest import refuse_others
@@ -229,11 +229,7 @@ def _warn_of_heavy_recipe(request: TrainRequest, dataset: Dataset, recipe: Recip
     """Say how long a recipe that is meant for GPUs will take, before it starts."""
     if not recipe.heavy:
         return
-    seconds = 0.0
-    for member in recipe.members:
-        run = build_run(dataset, recipe, member, request.seed)
-        network = build_member(dataset.study, member, dataset.arrays.shape, 0).to(run.device)
-        seconds += run.estimate(network) * folds
+    seconds = sum(each.seconds(request.budget) for each in measure_networks([dataset] * folds, recipe, request.seed))
     console.line(
         f"{dataset.study.name} {request.recipe} is meant for GPUs; here, on {pick_device()}, it takes about "
         f"{console.clock(seconds / request.workers)}. A smaller --budget tries it with fewer epochs and rows"

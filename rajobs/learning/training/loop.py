@@ -22,7 +22,7 @@ from rajobs.learning.recipe import Training
 from rajobs.learning.samples.prepared import Prepared
 from rajobs.learning.targets import MISSING, Target
 from rajobs.learning.training.augmentation import augment, change_copies, mix_seed, move
-from rajobs.learning.training.state import UNCHECKED, Checked, Epoch, TrainingState
+from rajobs.learning.training.state import UNCHECKED, Checked, Epoch, Pace, TrainingState
 from rajobs.records.errors import DataError
 
 _ROWS_TIMED = 4  # to estimate the time of a run
@@ -112,21 +112,30 @@ class TrainingRun:
                 break
         return state
 
-    def estimate(self, network: nn.Module) -> float:
-        """Estimated seconds of the run, from the time that a few rows take; the weights stay unchanged."""
-        at = np.arange(min(_ROWS_TIMED, self._batch))
+    def pace(self, network: nn.Module) -> Pace:
+        """How fast the run goes: a step of one row and one of a few are measured. The network is of no use after it."""
+        network.eval()  # a batch norm cannot learn from one row
+        optimiser = _build_optimiser(network, self.training)
         weights = {target.name: self._class_weights(target) for target in self.targets}
-        network.eval()
-        for _ in range(2):  # the first one warms up
+        few = min(_ROWS_TIMED, self._batch)
+        one, several = (self._time_step(network, optimiser, np.arange(count), weights) for count in (1, few))
+        row = several / few if few == 1 or several <= one else (several - one) / (few - 1)
+        return Pace(row=row, step=max(0.0, several - few * row))
+
+    def _time_step(self, network: nn.Module, optimiser: torch.optim.Optimizer, at: Numbers, weights: Weights) -> float:
+        """Seconds of a training step of these rows, the second time that it is made: the first one warms up."""
+        taken = 0.0
+        for _ in range(2):
             start = time.perf_counter()
             with mixed_precision(self.device):
                 outputs = network(self._images(self.train, at), self._kinds(self.train, at))
                 loss = self._loss(outputs, self.train, at, weights)
+            optimiser.zero_grad(set_to_none=True)
             loss.backward()
+            optimiser.step()
             float(loss.detach())
             taken = time.perf_counter() - start
-        network.zero_grad(set_to_none=True)
-        return taken / len(at) * len(self.train) * self.training.copies * self.training.epochs
+        return taken
 
     def _patience_ends(self, state: TrainingState) -> bool:
         patience = self.training.patience

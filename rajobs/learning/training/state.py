@@ -15,6 +15,14 @@ UNCHECKED: Checked = (None, None, None)
 
 
 @dataclass(frozen=True, kw_only=True)
+class Pace:
+    """Seconds of a training step: for each row of its batch, and for the step itself, which moves all weights."""
+
+    row: float
+    step: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Epoch:
     """Figures of one epoch, for the history and for callbacks."""
 

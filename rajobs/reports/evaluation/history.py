@@ -4,6 +4,7 @@ import pyarrow as pa
 
 from rajobs.learning.study import Study
 from rajobs.reports import figures as draw
+from rajobs.reports.evaluation.figure_data import curve_data, figure_files
 from rajobs.reports.page import Figure, Figures
 from rajobs.reports.wording import humanize
 
@@ -19,12 +20,14 @@ def history_parts(study: Study, history: pa.Table | None, drawn: dict[str, bytes
     """The figure's PNG is added to `drawn`; none without a history."""
     if history is None or not history.num_rows:
         return []
-    image = draw.learning_curves(_curves(history), humanize(study.headline.partition(".")[2]))
-    drawn["history.png"] = image
-    return [Figures(figures=(Figure(png=image, caption=CAPTION, wide=True),))]
+    curves = history_curves(history)
+    image = draw.learning_curves(curves, humanize(study.headline.partition(".")[2]))
+    figure = Figure(png=image, caption=CAPTION, wide=True, data=curve_data(curves, COLUMNS))
+    drawn |= figure_files({"history.png": figure})
+    return [Figures(figures=(figure,))]
 
 
-def _curves(history: pa.Table) -> dict[str, dict[str, list[float | None]]]:
+def history_curves(history: pa.Table) -> dict[str, dict[str, list[float | None]]]:
     """A history table's columns by member, in the order of epochs."""
     curves: dict[str, dict[str, list[float | None]]] = {}
     for row in history.sort_by([("member", "ascending"), ("epoch", "ascending")]).to_pylist():

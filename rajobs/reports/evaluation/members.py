@@ -8,6 +8,7 @@ from rajobs.learning.comparison import MemberFigures
 from rajobs.records.statistics.count_statistics import runs_mean, runs_sd
 from rajobs.reports import figures as draw
 from rajobs.reports.evaluation.classes import class_table
+from rajobs.reports.evaluation.figure_data import figure_files, matrix_data
 from rajobs.reports.page import Cell, Figure, Figures, PageTable, Part, Section, format_cell
 from rajobs.reports.wording import format_figure, format_list, humanize
 
@@ -28,7 +29,7 @@ def network_sections(members: Sequence[MemberFigures], drawn: dict[str, bytes]) 
         matrices = {_name(each, same): np.array(each.matrix) for each in same}
         parts += [_figure_table(same), class_table(matrices, classes)]
     pictures = {_file(each): _confusion(each, members) for each in members}
-    drawn |= {name: figure.png for name, figure in pictures.items()}
+    drawn |= figure_files(pictures)
     return [Section(title="Each network alone", lead=LEAD, parts=(*parts, Figures(figures=tuple(pictures.values()))))]
 
 
@@ -79,4 +80,5 @@ def _confusion(member: MemberFigures, among: Sequence[MemberFigures]) -> Figure:
     return Figure(
         png=draw.confusion(np.array(member.matrix), member.classes),
         caption=f"{_name(member, among)}: answers (across) of each true class (down).",
+        data=matrix_data(np.array(member.matrix), member.classes),
     )

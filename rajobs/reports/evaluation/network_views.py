@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from rajobs.learning.comparison import NetworkView
 from rajobs.records import metrics
 from rajobs.reports import figures as draw
-from rajobs.reports.page import Figure, Figures, Section
+from rajobs.reports.evaluation.figure_data import figure_files, point_data, roc_data
+from rajobs.reports.page import Figure, Figures, PageTable, Section
 from rajobs.reports.wording import humanize
 
 ROC_LEAD = (
@@ -31,7 +32,7 @@ def view_sections(views: Sequence[NetworkView], drawn: dict[str, bytes]) -> list
             for part in ("judged", "learnt"):
                 if (figure := _roc(same, at, part)) is not None:
                     curves[f"{target}-roc-{part}-{classes[at]}.png"] = figure
-    drawn |= {name: figure.png for name, figure in {**curves, **maps}.items()}
+    drawn |= figure_files({**curves, **maps})
     sections = [
         Section(title="ROC curves of each network", lead=ROC_LEAD, parts=(Figures(figures=tuple(curves.values())),))
     ]
@@ -46,7 +47,7 @@ def _roc(views: Sequence[NetworkView], at: int, part: str) -> Figure | None:
     """All networks' curves for one class; None of a class that has no rows, or all of them."""
     figure, axes = draw.new_figure(5.2, 4.8)
     axes.plot([0, 1], [0, 1], color=draw.FAINT, linewidth=1.2)
-    curves = 0
+    curves: list[tuple[str, draw.Flags, draw.Reals]] = []
     for number, view in enumerate(views):
         answers: metrics.Answers = getattr(view, part)
         curve = draw.roc_curve(answers.truth == at, answers.p[:, at])
@@ -54,14 +55,15 @@ def _roc(views: Sequence[NetworkView], at: int, part: str) -> Figure | None:
             area = metrics.roc_area(answers.truth == at, answers.p[:, at])
             colour, dash = draw.COLOURS[number % len(draw.COLOURS)], draw.DASHES[number // len(draw.COLOURS) % 3]
             axes.plot(*curve, dash, color=colour, linewidth=1.8, label=f"{_name(view, views)}, {area:.3f}")
-            curves += 1
+            curves.append((_name(view, views), answers.truth == at, answers.p[:, at]))
     if not curves:
         return None
     draw.format_unit_square(axes, "1 − specificity", "sensitivity")
     draw.add_legend(axes, "lower right")
     rows = "rows that judge" if part == "judged" else "rows learnt from"
     what = f"{humanize(views[0].target)} {views[0].classes[at]} against the rest"
-    return Figure(png=draw.to_png(figure), caption=f"{what}, {rows}. The figures are areas under the curves.")
+    caption = f"{what}, {rows}. The figures are areas under the curves."
+    return Figure(png=draw.to_png(figure), caption=caption, data=roc_data(curves))
 
 
 def _map(view: NetworkView, among: Sequence[NetworkView]) -> Figure:
@@ -77,7 +79,15 @@ def _map(view: NetworkView, among: Sequence[NetworkView]) -> Figure:
     axes.set_xticks([])
     axes.set_yticks([])
     draw.add_legend(axes)
-    return Figure(png=draw.to_png(figure), caption=f"{humanize(view.target)} as {_name(view, among)} sees the rows.")
+    caption = f"{humanize(view.target)} as {_name(view, among)} sees the rows."
+    return Figure(png=draw.to_png(figure), caption=caption, data=_map_data(view))
+
+
+def _map_data(view: NetworkView) -> PageTable:
+    places = [[round(float(place), 3) for place in of] for of in view.places.T]
+    classes = [view.classes[number] for number in view.truth.tolist()]
+    parts = ["judged" if judges else "learnt" for judges in view.judges.tolist()]
+    return point_data(("class", "rows", "x", "y"), classes, parts, *places)
 
 
 def _name(view: NetworkView, among: Sequence[NetworkView]) -> str:

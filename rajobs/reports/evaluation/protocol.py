@@ -12,11 +12,29 @@ from rajobs.records.statistics.characteristics import Characteristic
 from rajobs.reports.evaluation.characteristics import characteristics_sections
 from rajobs.reports.evaluation.network_views import view_sections
 from rajobs.reports.evaluation.probes import probe_sections
-from rajobs.reports.page import Cell, Notice, PageTable, Part, Section, Text
+from rajobs.reports.page import Cell, Figure, Figures, Notice, PageTable, Part, Section, Text
 from rajobs.reports.wording import humanize
 
+HAND = (
+    "The judged hand with the highest total: joints in boxes, narrowing in yellow at the upper left, erosion in blue "
+    "at the lower right."
+)
 ClassCounts = Mapping[str, Mapping[str, int]]
 """By part of the split and class, how many rows there are."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartFacts:
+    """The patients and films of one part."""
+
+    patients: int
+    films: int
+    female: int
+    male: int
+    age: tuple[float, ...]  # years: median and quartiles; empty where no age is known
+
+    def to_dict(self) -> dict[str, Any]:
+        return dict(vars(self))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +42,9 @@ class ProtocolFacts:
     """What papers show besides the figures of their answers."""
 
     class_counts: ClassCounts = field(default_factory=dict)  # where the paper prints its own
+    parts: Mapping[str, PartFacts] = field(default_factory=dict)  # where the paper deals whole patients
+    group_counts: Mapping[str, Mapping[str, ClassCounts]] = field(default_factory=dict)  # by target, group of sites
+    hand: bytes | None = None  # a judged one with its scores drawn on it, as PNG
     views: tuple[NetworkView, ...] = ()  # of every network of models with several
     probes: tuple[ProbeFacts, ...] = ()
     characteristics: Mapping[str, Sequence[Characteristic]] = field(default_factory=dict)  # by part of the split
@@ -31,7 +52,10 @@ class ProtocolFacts:
     def to_dict(self) -> dict[str, Any]:
         """The JSON form, without empty fields; views are drawn, not written."""
         tables = {part: [each.to_dict() for each in of_part] for part, of_part in self.characteristics.items()}
-        content: dict[str, Any] = {"class_counts": self.class_counts, "characteristics": tables}
+        content: dict[str, Any] = {
+            "class_counts": self.class_counts, "characteristics": tables, "group_counts": self.group_counts,
+            "parts": {part: each.to_dict() for part, each in self.parts.items()},
+        }  # fmt: skip
         content["probes"] = [each.to_dict() for each in self.probes]
         return {name: value for name, value in content.items() if value}
 
@@ -51,6 +75,9 @@ def protocol_sections(
         parts.append(_member_table([each for each in study.printed_members if each.member in ours], members))
     if facts.class_counts:
         parts.append(_count_table(study, mode, facts.class_counts))
+    if facts.hand is not None:
+        drawn["overlay.png"] = facts.hand
+        parts.append(Figures(figures=(Figure(png=facts.hand, caption=HAND),)))
     if mode == "published" and study.assumptions:
         parts.append(Text(paragraphs=study.assumptions))
     return [

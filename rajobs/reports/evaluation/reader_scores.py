@@ -8,6 +8,7 @@ from rajobs.learning.judging.readers.scores import AGREEMENT, ALL, ANY_DAMAGE, G
 from rajobs.learning.judging.readers.totals import MODEL
 from rajobs.learning.study import Study
 from rajobs.reports import figures as draw
+from rajobs.reports.evaluation.figure_data import count_data, figure_files, point_data
 from rajobs.reports.page import Cell, Figure, Figures, PageTable, Part, Section
 from rajobs.reports.reliability import figure_cells
 from rajobs.reports.wording import format_figure, format_list, humanize
@@ -47,7 +48,8 @@ def reader_score_sections(
         caption = "Totals of a hand over these joints, by the model and by a reader"
         parts.append(PageTable(columns=columns, rows=tuple(rows), caption=caption))
     figures = [*_count_figures(study, scores), *_total_figures(scores)]
-    drawn |= {f"{name}{where.replace(', ', '-').replace(' ', '-')}.png": figure.png for name, figure in figures}
+    ending = where.replace(", ", "-").replace(" ", "-")
+    drawn |= figure_files({f"{name}{ending}.png": figure for name, figure in figures})
     parts.append(Figures(figures=tuple(figure for _, figure in figures)))
     lead = (
         f"The tables and figures of paper {study.paper}'s test, for the sites that it scored alone: "
@@ -88,7 +90,8 @@ def _count_figures(study: Study, scores: ReaderScores) -> list[tuple[str, Figure
         groups = {who: np.array(of[: most + 1]) for who, of in voices.items()}
         image = draw.counts(groups, study.target(target).classes[: most + 1], humanize(target))
         caption = f"How often the model and each reader gave each score of {humanize(target)} at these joints."
-        figures.append((f"{target}-by-reader", Figure(png=image, caption=caption)))
+        data = count_data(groups, study.target(target).classes[: most + 1])
+        figures.append((f"{target}-by-reader", Figure(png=image, caption=caption, data=data)))
     return figures
 
 
@@ -98,5 +101,6 @@ def _total_figures(scores: ReaderScores) -> list[tuple[str, Figure]]:
         for number, each in enumerate([each for each in scores.totals if each.target == target][:MOST_READERS], 1):
             image = draw.scatter(np.array(each.reader, float), np.array(each.model, float), each.against, MODEL)
             caption = f"{humanize(target)} of each hand, summed over these joints: the model and {each.against}."
-            figures.append((f"{target}-totals-{number}", Figure(png=image, caption=caption)))
+            data = point_data((each.against, MODEL), each.reader, each.model)
+            figures.append((f"{target}-totals-{number}", Figure(png=image, caption=caption, data=data)))
     return figures

@@ -18,7 +18,7 @@ from rajobs.records.store import open_store
 from rajobs.records.tables.parquet_parts import read_table
 from rajobs.records.tables.schemas import CROSSWALK, LABELS
 from tests.jobs.in_process import KEY, in_process
-from tests.reports.sheet.browser import find_chromium, open_browser
+from tests.reports.browser import find_chromium, open_browser
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("here")]
 

@@ -10,7 +10,6 @@ from rajobs import studies
 from rajobs.learning.judging.calibration import Calibration
 from rajobs.learning.judging.predictions import answers_of
 from rajobs.learning.judging.side_by_side import JudgedModel, Measured, measure_models
-from rajobs.learning.recipe import Recipe
 from rajobs.records import metrics
 from rajobs.records.tables.schemas import PREDICTIONS
 from rajobs.reports.evaluation.apart import ApartFacts, ComparedModel, ModePair, apart_page
@@ -32,14 +31,28 @@ def leaked(table: pa.Table) -> pa.Table:
     return PREDICTIONS.rows(rows[::-1])
 
 
-@pytest.fixture
-def models() -> tuple[JudgedModel, JudgedModel]:
+def two_models() -> tuple[JudgedModel, JudgedModel]:
     """A clean model judged by 30 patients, and a published one judged by 30, of whom 20 are the same."""
     table = answers(0)
     return (
         JudgedModel(table=of_patients(table, 0, 30), calibration=Calibration(thresholds={"jsn": 0.5})),
         JudgedModel(table=leaked(of_patients(table, 10, 40))),
     )
+
+
+@pytest.fixture
+def models() -> tuple[JudgedModel, JudgedModel]:
+    return two_models()
+
+
+def apart_facts(models: tuple[JudgedModel, ...]) -> ApartFacts:
+    def compared(number: int, mode: str) -> ComparedModel:
+        model = ModelFacts(hash=f"h{number}", recipe=SCORING.recipe("published"), mode=mode, seed=0, budget=1.0)
+        return ComparedModel(number=number, model=model, rows={"train": 60})
+
+    two = compared(1, "clean"), compared(2, "published")
+    every = tuple(measure_models(SCORING, models))
+    return ApartFacts(models=two, measured=every, modes=(ModePair(clean=two[0], published=two[1], measured=every),))
 
 
 def measured(models: tuple[JudgedModel, ...]) -> dict[str, Measured]:
@@ -75,19 +88,12 @@ def test_models_without_a_common_row_are_not_compared_and_a_target_may_be_one_mo
 
 @pytest.mark.slow
 def test_the_page_shows_clean_beside_published_and_names_the_leaks(models: tuple[JudgedModel, ...]) -> None:
-    def compared(number: int, mode: str, recipe: Recipe) -> ComparedModel:
-        model = ModelFacts(hash=f"h{number}", recipe=recipe, mode=mode, seed=0, budget=1.0)
-        return ComparedModel(number=number, model=model, rows={"train": 60})
-
-    recipe = SCORING.recipe("published")
-    two = compared(1, "clean", recipe), compared(2, "published", recipe)
-    every = tuple(measure_models(SCORING, models))
-    facts = ApartFacts(models=two, measured=every, modes=(ModePair(clean=two[0], published=two[1], measured=every),))
+    facts = apart_facts(models)
     page = apart_page(SCORING, facts)
     assert "Clean beside published" in page and "of which they share 80 of 20 patients" in page
     assert "No leak of the paper is known" in page, "004 has none"
     of_000 = replace(SCORING, paper=studies.find("clinical_array").paper)
     assert "the best of five trials is chosen on the test set" in apart_page(of_000, facts).lower()
-    alone = replace(facts, models=two[:1], modes=())
+    alone = replace(facts, models=facts.models[:1], modes=())
     assert "Clean beside published" not in apart_page(SCORING, alone)
     assert "No recipe was trained in both modes" in apart_page(SCORING, replace(facts, modes=()))

@@ -152,7 +152,7 @@ def test_a_schedule_ends_where_it_says(schedule: str) -> None:
     assert paces[-1] == (1.0 if schedule == "constant" else pytest.approx(0.0, abs=1e-3))
 
 
-def test_heads_learn_faster_where_the_recipe_says_so_and_a_run_estimates_its_time(
+def test_heads_learn_faster_where_the_recipe_says_so_and_a_run_measures_its_pace(
     dataset: Dataset, recipe: Recipe
 ) -> None:
     quick = with_training(recipe, epochs=1, head_rate=10.0, schedule="constant")
@@ -160,6 +160,5 @@ def test_heads_learn_faster_where_the_recipe_says_so_and_a_run_estimates_its_tim
     assert heads["lr"] == pytest.approx(10 * trunk["lr"]) and trunk["lr"] == recipe.training.learning_rate
     fit = build_run(dataset, quick, quick.members[0], 0)
     network = build_member(dataset.study, quick.members[0], dataset.arrays.shape, 0)
-    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    assert 0 < fit.estimate(network) < 60
-    assert same(before, network.state_dict()), "nothing is learnt by trying"
+    pace = fit.pace(network)
+    assert 0 < pace.row < 1 and 0 <= pace.step < 1

@@ -1,19 +1,17 @@
-"""A small sheet with drawn pictures, and the browser that opens it."""
+"""A small sheet with drawn pictures."""
 
 import base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-import pytest
 
 from rajobs import studies
 from rajobs.imaging.reading_pictures import pack
 from rajobs.records.anatomy import HAND_SITES
 from rajobs.reports.sheet.page import Case, SheetFacts, ShownPicture, sheet_page
-from tests.reports.sheet.browser import Page, find_chromium, open_browser
 
 ROWS, COLUMNS = 120, 100
 TO_FILM = [[2.0, 0.0, 10.0], [0.0, 2.0, 30.0]]  # the hand is cut out of a film that is twice as fine
@@ -69,13 +67,3 @@ def write_page(file: Path, of: SheetFacts, texts: Sequence[str] | None = None) -
     texts = texts or [grey(number) for number in range(count)]
     file.write_text(sheet_page(of, list(enumerate(texts))), encoding="utf-8")
     return file
-
-
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[Page]:
-    """A browser, where this machine has Chromium."""
-    if find_chromium() is None:
-        pytest.skip("no Chromium on this machine")
-    with open_browser(tmp_path / "profile") as page:
-        page.resize(1440, 900)
-        yield page

@@ -8,7 +8,7 @@ import pytest
 
 from rajobs.records.tables.csv_files import escape_cell
 from rajobs.reports.sheet import page
-from tests.reports.sheet.browser import CONTROL, SHIFT, Page
+from tests.reports.browser import CONTROL, SHIFT, Page
 from tests.reports.sheet.conftest import TO_FILM, UNPLACED, facts, grey, loop, single, write_page
 
 pytestmark = pytest.mark.slow

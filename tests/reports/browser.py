@@ -78,8 +78,13 @@ class Page:
         elif method == "Runtime.consoleAPICalled":
             self.complaints.append(str(event["args"])[:500])
 
+    def visit(self, file: Path) -> None:
+        """Open a file and wait until it is loaded."""
+        self.ask("Page.navigate", url=file.as_uri())
+        self.wait(f"location.href === {file.as_uri()!r} && document.readyState === 'complete'")
+
     def open(self, file: Path) -> None:
-        """Open a file and wait until its first picture is drawn."""
+        """Open a sheet and wait until its first picture is drawn."""
         self.ask("Page.navigate", url=file.as_uri())
         self.wait("document.readyState === 'complete' && document.querySelectorAll('#films canvas').length > 0")
         self.settle()

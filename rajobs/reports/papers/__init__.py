@@ -1,0 +1,1 @@
+"""The pages of `rajobs papers`: each table and figure of the five papers beside ours."""
