@@ -18,14 +18,14 @@ DIGITS = 5  # of a point of a curve: a figure shows less
 
 def matrix_data(matrix: NDArray[np.int64], classes: Sequence[str]) -> PageTable:
     """A confusion matrix: truth down, answer across."""
-    rows = tuple((name, *(int(count) for count in of)) for name, of in zip(classes, matrix, strict=True))
-    return PageTable(columns=("truth", *(f"answer {name}" for name in classes)), rows=rows)
+    rows: list[tuple[Cell, ...]] = [(name, *map(int, of)) for name, of in zip(classes, matrix, strict=True)]
+    return PageTable(columns=("truth", *(f"answer {name}" for name in classes)), rows=tuple(rows))
 
 
 def count_data(groups: Mapping[str, NDArray[np.int64]], classes: Sequence[str]) -> PageTable:
     """How often each voice gives each class."""
-    rows = tuple((name, *(int(of[at]) for of in groups.values())) for at, name in enumerate(classes))
-    return PageTable(columns=("class", *groups), rows=rows)
+    rows: list[tuple[Cell, ...]] = [(name, *(int(of[at]) for of in groups.values())) for at, name in enumerate(classes)]
+    return PageTable(columns=("class", *groups), rows=tuple(rows))
 
 
 def roc_data(curves: Iterable[tuple[str, NDArray[np.bool_], Reals]]) -> PageTable:

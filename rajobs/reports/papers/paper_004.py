@@ -72,8 +72,8 @@ def _steps(runs: PaperRuns) -> list[Part]:
         rows.append((f"patients, {part}", patients, *(of.get("patients", 0) for of in ours)))
     for part, what in (("train", "copies for training"), ("validation", "copies for validation")):
         copies: int = entry(runs.paper, what)["product"][-1]  # of each clip; the recipe has as many
-        ours = [copies * run.bundle.rows.get(part, 0) for run in modes]
-        rows.append((f"clips with their copies, {part}", printed(runs.paper, what), *ours))
+        clips = [copies * run.bundle.rows.get(part, 0) for run in modes]
+        rows.append((f"clips with their copies, {part}", printed(runs.paper, what), *clips))
     columns = ("", "paper", *map(mode_of, modes))
     parts: list[Part] = [PageTable(columns=columns, rows=tuple(rows), caption="Films, clips and copies")]
     networks: tuple[tuple[Cell, ...], ...] = tuple(

@@ -19,8 +19,6 @@ CITED = {
 }
 """How many of each the papers' texts name."""
 TEXT = "In the text"
-TO_COME = {"001", "004"}
-"""Papers whose counterparts are not drawn yet."""
 
 
 @pytest.mark.parametrize("paper", PAPERS)
@@ -40,8 +38,7 @@ def test_each_is_drawn_or_says_why_it_is_not(paper: str) -> None:
     assert drawn.keys() <= {each.name for each in exhibits}
     for each in exhibits:
         assert each.shows and not each.shows.endswith("."), each.name
-        if paper not in TO_COME or each.missing:
-            assert (each.name in drawn) != bool(each.missing), f"{paper} {each.name}: a counterpart or a reason"
+        assert (each.name in drawn) != bool(each.missing), f"{paper} {each.name}: a counterpart or a reason"
         for sentence in (each.differs, each.leak, each.missing):
             assert not sentence or sentence.endswith("."), each.name
 
