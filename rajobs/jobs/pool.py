@@ -13,7 +13,7 @@ from typing import Any
 import ray
 import ray.exceptions
 
-from rajobs.jobs import cluster, console
+from rajobs.jobs import cluster, console, remote
 from rajobs.records.errors import TRACEBACK, BadKey, RajobsError, internal_error_line
 
 AHEAD = 64  # workers that are asked for beyond those at work
@@ -55,6 +55,7 @@ class PoolWorker:
     """An actor around a worker. It answers with a failure as one line: Ray would send the values of a traceback."""
 
     def __init__(self, making: "Sequence[ray.ObjectRef[Any]]") -> None:
+        remote.end_with_parent()
         self.making = making  # the worker's class and arguments, still to be read
         self.worker: Callable[[Item], dict[str, Any]] | None = None
 

@@ -6,6 +6,8 @@ On this machine alone there is nobody to hand it to: the driver does it itself, 
 import io
 import os
 import sys
+import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from typing import Any
@@ -15,6 +17,7 @@ import ray
 from rajobs.jobs import cluster, console
 from rajobs.records.errors import TRACEBACK, RajobsError, internal_error_line
 
+PARENT_LOOK = 2.0  # seconds between two looks whether a worker's parent is there
 MOST_LOSSES = 8  # times that another worker takes the place of a lost one
 
 
@@ -34,6 +37,20 @@ class Board:
 def is_elsewhere(address: str | None) -> bool:
     """Whether a job has workers on other machines than the driver's."""
     return cluster.resolve_address(address) != cluster.LOCAL
+
+
+def end_with_parent() -> None:
+    """From now on this process ends when the one that started it does.
+
+    Ray's raylet starts workers, and a worker that is busy can outlive its raylet, as nobody's child.
+    """
+    threading.Thread(target=_watch_parent, args=(os.getppid(),), daemon=True).start()
+
+
+def _watch_parent(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(PARENT_LOOK)
+    os._exit(1)  # nobody is left to whom an answer could go; what is stored is whole
 
 
 def run_on_worker(function: Callable[..., Any], *arguments: object, address: str | None) -> Any:
@@ -84,6 +101,7 @@ def _show(board: Any, seen: int) -> int:
 
 def _answer(call: "Sequence[ray.ObjectRef[Any]]", board: Any, terminal: bool) -> tuple[Any, RajobsError | None]:
     """On the worker: the function's answer, or what it raises: Ray would send the values of a traceback."""
+    end_with_parent()
     with (
         redirect_stdout(_Echo(board, terminal, to_errors=False)),
         redirect_stderr(_Echo(board, terminal, to_errors=True)),

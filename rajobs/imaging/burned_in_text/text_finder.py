@@ -26,8 +26,11 @@ _HEADROOM = 0.4  # of that range, by which letters may be brighter
 _NOISE_STEP = 6.0  # median differences of neighbours, which a letter's edge passes as well
 _EDGES = 1.0  # in a row of a cell: a stroke has two, or one if it is thin
 _FLAT = 0.45  # least share of edges among the pixels that differ a fifth as much: letters lie on even ground
+_OTHER_WAY = 0.02  # least share of edges that fall where most rise, or rise where most fall
 _FEWEST_CELLS = 2  # of a line of letters
 _BESIDE = 8  # pixels around such cells
+_BAND = 64  # rows that are looked at together: few enough to stay in the processor's cache
+_ROWS_FOR_TOP = 4  # of which one is looked at for the brightest pixel
 
 # What are letters: pieces of ink that stand out from their ground.
 _STROKE = 13  # pixels, wider than any stroke
@@ -35,6 +38,7 @@ _FEWEST_INK = 60  # pixels
 _MANY = 1 << 17  # pixels, which may be more pieces than 16 bits number
 _EVEN = 0.1  # of the strongest contrast, below which most of the ground lies
 _LETTER = (6, 40)  # heights in pixels; taller ones are looked for at half the size
+_FIT_FOR_LARGE = 128  # pixels, which a line of large letters and what is around it is longer than
 _LONGEST = 400  # pixels of a word whose letters hang together
 _FEWEST_LETTERS = 4  # of a line to which others belong
 _FEWEST_PIECES, _MOST_PIECES = 5, 250  # of a line, and of a region that is looked at at all
@@ -57,8 +61,8 @@ class _Greys:
     @classmethod
     def of_film(cls, pixels: Film) -> "_Greys":
         low, high = (float(value) for value in np.percentile(pixels[4::12, 4::12], (0.5, 99.5)))
-        high = max(high, low + 1)
-        return cls(low=low, high=high, top=max(high, min(float(pixels.max()), high + _HEADROOM * (high - low))))
+        high, brightest = max(high, low + 1), float(pixels[1::_ROWS_FOR_TOP].max())
+        return cls(low=low, high=high, top=max(high, min(brightest, high + _HEADROOM * (high - low))))
 
     def to_bytes(self, pixels: Film) -> Grey:
         above = cv2.subtract(np.ascontiguousarray(pixels), self.low)  # type: ignore[call-overload]
@@ -87,7 +91,7 @@ def _text_in(view: Film, region: Box, greys: _Greys, step: float) -> list[Box]:
     x0, y0, x1, y1 = region
     grey = greys.to_bytes(view[y0 : y1 + 1, x0 : x1 + 1])
     boxes: list[Box] = []
-    for every in (1, 2):
+    for every in (1, 2) if max(grey.shape) >= _FIT_FOR_LARGE else (1,):
         for block in _blocks(np.ascontiguousarray(grey[::every, ::every]), step):
             left, top, right, bottom = (block * every).tolist()
             right, bottom = min(x1, x0 + right + every - 1), min(y1, y0 + bottom + every - 1)
@@ -105,15 +109,11 @@ def _widened(box: Box, shape: tuple[int, ...]) -> Box:
 def _edgy_regions(view: Film, greys: _Greys) -> tuple[float, list[Box]]:
     """The step that counts as an edge, in bytes, and the boxes in which many edges are close together."""
     every = 4 if max(view.shape) > _SHORT_SIDE else 2
-    rows: NDArray[Any] = np.ascontiguousarray(view[every // 2 :: every])
-    bottom, right = -len(rows) % (_CELL // every), 2 - rows.shape[1] % -_CELL
-    rows = cv2.copyMakeBorder(rows, 0, bottom, 0, right, cv2.BORDER_REPLICATE)  # whole cells, after the next line
-    steps = cv2.absdiff(rows[:, 2:], rows[:, :-2])
-    step = max(_STEP * (greys.high - greys.low), _NOISE_STEP * float(np.median(steps[::11, ::17])))
-    edges = steps > step
-    even = _count_in_cells(edges, every) >= _FLAT * _count_in_cells(steps > step / 5, every)
-    edges[:, 1:] &= ~edges[:, :-1]  # where an edge begins
-    active = (even & (_count_in_cells(edges, every) >= _EDGES * _CELL // every)).view(np.uint8)
+    rows, few = view[every // 2 :: every], view[every // 2 :: 11 * every]
+    noise = float(np.median(cv2.absdiff(few[:, 2:], few[:, :-2])[:, ::17]))
+    step = max(_STEP * (greys.high - greys.low), _NOISE_STEP * noise)
+    bands = [_edgy_cells(rows[first : first + _BAND], every, step) for first in range(0, len(rows), _BAND)]
+    active = np.concatenate(bands).view(np.uint8)
     if not active.any():
         return 0.0, []
     near, labels, stats, _ = cv2.connectedComponentsWithStats(
@@ -124,14 +124,40 @@ def _edgy_regions(view: Film, greys: _Greys) -> tuple[float, list[Box]]:
     for x, y, width, height, _ in stats[1:][cells[1:] >= _FEWEST_CELLS].tolist():
         x0, y0 = max(0, x * _CELL - _BESIDE), max(0, y * _CELL - _BESIDE)
         x1, y1 = (x + width) * _CELL + _BESIDE - 1, (y + height) * _CELL + _BESIDE - 1
-        boxes.append((x0, y0, min(view.shape[1] - 1, x1), min(view.shape[0] - 1, y1)))
+        box = x0, y0, min(view.shape[1] - 1, x1), min(view.shape[0] - 1, y1)
+        if _has_strokes(view, box, every, step):
+            boxes.append(box)
     return step * 255 / (greys.top - greys.low), boxes
+
+
+def _edgy_cells(rows: Film, every: int, step: float) -> NDArray[np.bool_]:
+    """The cells of a band in which many edges lie on even ground."""
+    steps: NDArray[Any] = cv2.absdiff(rows[:, 2:], rows[:, :-2])
+    edges = steps > int(step)  # whole numbers are compared in a sixth of the time
+    begins = edges.copy()
+    np.greater(edges[:, 1:], edges[:, :-1], out=begins[:, 1:])
+    active = _count_in_cells(begins, every) >= _EDGES * _CELL // every
+    if active.any():
+        active &= _count_in_cells(edges, every) >= _FLAT * _count_in_cells(steps > int(step / 5), every)
+    return active
+
+
+def _has_strokes(view: Film, box: Box, every: int, step: float) -> bool:
+    """Whether edges rise and fall, as those of strokes do; those of plates and collimators do one of the two."""
+    x0, y0, x1, y1 = box
+    rows = view[y0 : y1 + 1 : every, x0 : x1 + 1]
+    ways = (cv2.subtract(rows[:, 2:], rows[:, :-2]), cv2.subtract(rows[:, :-2], rows[:, 2:]))
+    few, many = sorted(np.count_nonzero(way > int(step)) for way in ways)
+    return few > _OTHER_WAY * many
 
 
 def _count_in_cells(edges: NDArray[np.bool_], every: int) -> NDArray[np.uint8]:
     """How many of the pixels of some rows are edges, in cells."""
-    words = np.bitwise_count(np.packbits(edges, axis=1).view(np.uint16))
-    return np.asarray(words.reshape(-1, _CELL // every, words.shape[1]).sum(axis=1, dtype=np.uint8))
+    (rows, columns), high = edges.shape, _CELL // every
+    bits = np.zeros((-(-rows // high) * high, -(-(columns + 2) // _CELL)), np.uint16)
+    packed = np.packbits(edges, axis=1)
+    bits.view(np.uint8)[:rows, : packed.shape[1]] = packed
+    return np.asarray(np.bitwise_count(bits).reshape(-1, high, bits.shape[1]).sum(axis=1, dtype=np.uint8))
 
 
 def _blocks(region: Grey, step: float) -> list[NDArray[np.int64]]:
@@ -151,7 +177,9 @@ def _blocks(region: Grey, step: float) -> list[NDArray[np.int64]]:
 
 def _levels(relief: Grey, step: float) -> list[float]:
     """Where letters are cut off from their ground: at half of the strongest contrast, and of a weaker one."""
-    counts = np.bincount(relief.ravel(), minlength=256)[::-1].cumsum()[::-1]  # pixels of at least this contrast
+    counts = (
+        cv2.calcHist([relief], [0], None, [256], [0, 256]).ravel()[::-1].cumsum()[::-1]
+    )  # pixels of at least this contrast
     strong = int(counts[min(255, int(step) + 1)])
     if strong < _FEWEST_INK:
         return []
@@ -177,10 +205,9 @@ class _Pieces:
         ink = (relief > level).view(np.uint8)
         kind = cv2.CV_16U if ink.size < _MANY else cv2.CV_32S  # the former takes half the time
         _, labels, stats, _ = cv2.connectedComponentsWithStats(ink, connectivity=8, ltype=kind)
-        stats = stats.astype(np.int64)
         fits = (stats[:, 2:4].min(axis=1) <= _LETTER[1]) & (stats[:, 2:4].max(axis=1) <= _LONGEST)
         fits[0] = False  # the ground
-        stats = stats[fits]
+        stats = stats[fits].astype(np.int64)
         return cls(
             region=region, relief=relief, labels=np.asarray(labels), numbers=np.flatnonzero(fits),
             boxes=np.column_stack([stats[:, 0], stats[:, 1], stats[:, :2] + stats[:, 2:4] - 1]),

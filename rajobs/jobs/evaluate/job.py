@@ -14,7 +14,7 @@ from rajobs.imaging.coding import preview
 from rajobs.imaging.rows import CLINIC_TABLE, Row
 from rajobs.jobs import console, remote
 from rajobs.jobs.builtin import NAME
-from rajobs.jobs.evaluate.apart import CLEAN, ApartRequest, evaluate_apart
+from rajobs.jobs.evaluate.apart import CLEAN, ApartRequest, evaluate_apart, judged_study
 from rajobs.jobs.evaluate.clinic import characteristics, compare_baseline
 from rajobs.jobs.evaluate.cohort import group_counts, part_facts
 from rajobs.jobs.evaluate.end_to_end import answer_end_to_end, check_end_to_end
@@ -97,8 +97,9 @@ def evaluate(request: EvaluateRequest) -> str:
     The test part judges models that learnt on these data, all labelled rows judge others.
     """
     if request.apart:
+        _check(request, studies.find(request.study))
         return evaluate_apart(ApartRequest(
-            study=_find_study(request), data=request.data, models=request.models, out=request.out,
+            study=request.study, data=request.data, models=request.models, out=request.out,
             finders=request.finders, ray=request.ray, take_over=request.take_over,
         ))  # fmt: skip
     judging = _open(request)
@@ -122,10 +123,9 @@ def evaluate(request: EvaluateRequest) -> str:
 
 
 def _find_study(request: EvaluateRequest) -> Study:
-    """The study of a request that can be met; one that shows points is judged by which of them are shown."""
-    study = studies.find(request.study)
-    _check(request, study)
-    return study if study.targets else study.for_recipe(study.recipe("default"))
+    """The study of a request that can be met."""
+    _check(request, studies.find(request.study))
+    return judged_study(request.study)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -138,10 +138,14 @@ def _absolute(request: TrainRequest) -> TrainRequest:
 
 def _fit_model(request: TrainRequest, fit: Fit, source: LabelledData, split: pa.Table) -> BundleDescription:
     """Train where the work belongs: by several workers, on one of a cluster, or in this process."""
+    elsewhere = remote.is_elsewhere(request.ray)
     if request.workers > 1:
         with cluster.connected(request.ray):
-            return fit_model(fit, source, split, partial(run_workers, resources_on_cluster(request.workers)))
-    if remote.is_elsewhere(request.ray):
+            together = partial(run_workers, resources_on_cluster(request.workers))
+            if not elsewhere:
+                return fit_model(fit, source, split, together)
+            _train_networks(fit, source, split, together)
+    if elsewhere:  # after several workers, one judges what they have left as checkpoints
         description: BundleDescription = remote.run_on_worker(fit_on_worker, fit, address=request.ray)
         return description
     return fit_model(fit, source, split)
@@ -156,29 +160,50 @@ def fit_on_worker(fit: Fit) -> BundleDescription:
     return fit_model(fit, source, split)
 
 
+def _train_networks(fit: Fit, source: LabelledData, split: pa.Table, together: TrainTogether) -> None:
+    """Have several workers train every network, and judge none."""
+    _, folds, plan = _plan(fit, source, split)
+    _warn(fit.request, folds, plan.recipe)
+    for member in plan.recipe.members:
+        for task in plan.tasks(member, len(folds)):
+            state = task.checkpoints().latest()
+            history = state.history if state is not None else []
+            with _progress(fit.fence, source.study, fit.request.workers, task, len(history)) as on_epoch:
+                for epoch in history:
+                    on_epoch(epoch)
+                together(task, on_epoch)
+
+
 def fit_model(
     fit: Fit, source: LabelledData, split: pa.Table, together: TrainTogether | None = None
 ) -> BundleDescription:
     """Train a model, judge it on the validation part, and put its bundle."""
     request, recipe, fence = fit.request, fit.origin.recipe, fit.fence
+    dataset, folds, plan = _plan(fit, source, split)
+    if together is not None or request.workers == 1:
+        _warn(request, folds, recipe)
+    starts = find_starting_weights(recipe, request.weights)
+    watch = partial(_progress, fence, source.study, request.workers)
+    trained = train_recipe(plan, folds, starts, watch, together=together, calibrated=recipe.calibrate)
+    placed = _count_placed(source, dataset.arrays.rows.filter(pa.array(dataset.labelled())))
+    description = replace(_describe(fit.origin, source, folds, trained), placed=placed)
+    fence.check(now=True)
+    return put_model(open_store(request.out), fit.folder, source.study, trained, description)
+
+
+def _plan(fit: Fit, source: LabelledData, split: pa.Table) -> tuple[Dataset, Sequence[Dataset], TrainingPlan]:
+    """The rows, each fold's, and what is to be trained on them."""
+    request, recipe = fit.request, fit.origin.recipe
     arrays = read_prepared(source.store, source.study, recipe.view, source.positions)
     dataset = build_dataset(source, arrays, split, recipe, request.budget)
     folds = fold_datasets(dataset, recipe.folds)
     check_rows_to_learn_from(folds, recipe)
-    _warn_of_heavy_recipe(request, dataset, recipe, len(folds))
-    _suggest_folds(dataset, recipe)
     plan = TrainingPlan(
         study=fit.origin.study, data=request.data, finders=request.finders, out=request.out, mode=request.mode,
         budget=request.budget, recipe=recipe, weights=request.weights, number=request.seed,
         folder=f"{fit.folder}/checkpoints",
     )  # fmt: skip
-    starts = find_starting_weights(recipe, request.weights)
-    watch = partial(_progress, fence, source.study, request.workers)
-    trained = train_recipe(plan, folds, starts, watch, together=together, calibrated=recipe.calibrate)
-    placed = _count_placed(source, arrays.rows.filter(pa.array(dataset.labelled())))
-    description = replace(_describe(fit.origin, source, folds, trained), placed=placed)
-    fence.check(now=True)
-    return put_model(open_store(request.out), fit.folder, source.study, trained, description)
+    return dataset, folds, plan
 
 
 def _count_placed(source: LabelledData, rows: pa.Table) -> dict[str, int]:
@@ -196,7 +221,7 @@ def _progress(
     fence: Fence, study: Study, workers: int, task: NetworkTask, resumed: int
 ) -> Iterator[Callable[[Epoch], None]]:
     """A progress bar over a network's epochs."""
-    if resumed:
+    if 0 < resumed < task.epochs:
         console.line(f"{task.name}: resumes after epoch {resumed}")
     unit = "stages" if task.own_member.fit == "cascade" else "epochs"
     crew = f" on {workers} workers" if workers > 1 else ""
@@ -216,6 +241,12 @@ def _suggest_folds(dataset: Dataset, recipe: Recipe) -> None:
     few = len(dataset.groups_of("validation"))
     if not recipe.folds and 0 < few < FEW:
         console.line(f"{few} patients validate: few to choose by. A recipe with folds = 5 gives every patient a turn")
+
+
+def _warn(request: TrainRequest, folds: Sequence[Dataset], recipe: Recipe) -> None:
+    """What is better known before training starts."""
+    _warn_of_heavy_recipe(request, folds[0], recipe, len(folds))
+    _suggest_folds(folds[0], recipe)
 
 
 def _check(request: TrainRequest) -> None:

@@ -1,6 +1,8 @@
 """Workers that take items on the session's cluster: deaths, failures, a full cluster; and how many share a GPU."""
 
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -76,3 +78,31 @@ def test_a_job_on_a_full_cluster_says_that_it_waits(
 )
 def test_as_many_workers_as_cores_share_the_gpus_of_a_node(nodes: list[tuple[float, float]], share: float) -> None:
     assert pool.gpu_share([Node(id=str(n), cpus=cpus, gpus=gpus) for n, (cpus, gpus) in enumerate(nodes)]) == share
+
+
+WORKER = (
+    "from rajobs.jobs import remote; import time; remote.end_with_parent(); print('ready', flush=True); time.sleep(600)"
+)
+PARENT = f"import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', {WORKER!r}]); print(p.pid); p.wait()"
+
+
+@pytest.mark.slow
+def test_a_worker_ends_when_the_process_that_started_it_is_gone() -> None:
+    with subprocess.Popen([sys.executable, "-uc", PARENT], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        worker, ready = int(parent.stdout.readline()), parent.stdout.readline()
+        assert ready == "ready\n"
+        parent.kill()
+        try:
+            last = time.monotonic() + 60
+            while _is_alive(worker) and time.monotonic() < last:
+                time.sleep(0.2)
+            assert not _is_alive(worker)
+        finally:
+            if _is_alive(worker):
+                os.kill(worker, 9)
+
+
+def _is_alive(process: int) -> bool:
+    status = Path(f"/proc/{process}/stat")
+    return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
