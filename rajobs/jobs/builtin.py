@@ -58,7 +58,7 @@ class BuiltinModel:
 
 
 BUILTIN_MODELS = (
-    BuiltinModel(study="hand_filter", recipe="hands", rounds=20, films=1200),
+    BuiltinModel(study="hand_filter", recipe="hands", rounds=16, films=900),
     BuiltinModel(study="joint_detection", recipe="default", rounds=20, films=1200),
     BuiltinModel(study="svdh_scoring", recipe="drawn", rounds=12, films=300, rarer=4.0),
 )

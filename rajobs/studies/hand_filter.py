@@ -44,7 +44,7 @@ HANDS = Recipe(
         epochs=30,
         batch_size=16,
         learning_rate=2e-3,
-        copies=2,
+        copies=3,
         augment=Augment(
             rotate=180, shift=0.1, zoom=0.5, shear=8, contrast=0.3, channel_shift=0.1, noise=0.03, gamma=0.5, cover=0.3
         ),

@@ -31,7 +31,7 @@ VIEW_SHARES = {
 GRADES = 4
 DIFFICULTIES = {"easy": 0.1, "standard": 0.5, "hard": 0.4}
 SIZES: Mapping[str, Mapping[Any, float]] = {
-    "films": {"SMALL": 0.40, (335, 248): 0.35, (248, 335): 0.25},
+    "films": {"SMALL": 0.15, (335, 248): 0.50, (248, 335): 0.35},
     "extremities": {"SMALL": 0.55, (1005, 745): 0.30, (745, 1005): 0.15},
     "joints": {(1005, 745): 0.20, (1490, 1104): 0.30, "FULL": 0.35, (1490, 2010): 0.15},
 }

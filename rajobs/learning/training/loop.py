@@ -215,7 +215,7 @@ class TrainingRun:
             images = move(images, torch.from_numpy(samples.maps[at]))
         if samples.copy is not None:
             images = change_copies(images, self.training.augment, self.seed, samples.at[at], samples.copy[at])
-        return images.contiguous(memory_format=torch.channels_last) if self.device != "cpu" else images
+        return images.contiguous(memory_format=torch.channels_last)  # as the network's weights lie
 
     def _kinds(self, samples: Samples, at: Numbers) -> Tensor:
         return torch.from_numpy(samples.kinds[at]).to(self.device)
@@ -373,7 +373,10 @@ def mixed_precision(device: str) -> torch.autocast:
 
 
 def _copy_weights(network: nn.Module) -> dict[str, Tensor]:
-    return {name: tensor.detach().cpu().clone() for name, tensor in _unwrap(network).state_dict().items()}
+    plain = torch.contiguous_format  # as safetensors takes them
+    return {
+        name: tensor.detach().cpu().clone(memory_format=plain) for name, tensor in _unwrap(network).state_dict().items()
+    }
 
 
 def _unwrap(network: nn.Module) -> nn.Module:
