@@ -373,10 +373,8 @@ def mixed_precision(device: str) -> torch.autocast:
 
 
 def _copy_weights(network: nn.Module) -> dict[str, Tensor]:
-    plain = torch.contiguous_format  # as safetensors takes them
-    return {
-        name: tensor.detach().cpu().clone(memory_format=plain) for name, tensor in _unwrap(network).state_dict().items()
-    }
+    state = _unwrap(network).state_dict().items()  # copied in the plain layout, which safetensors takes
+    return {name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in state}
 
 
 def _unwrap(network: nn.Module) -> nn.Module:
