@@ -36,7 +36,8 @@ class Reader(HTMLParser):
         self.addresses += [value or "" for name, value in attrs if name in ("src", "href", "srcset", "action", "data")]
 
     def handle_data(self, data: str) -> None:
-        self.text.append(data)
+        if self.cdata_elem is None:  # neither a script nor a style
+            self.text.append(data)
 
 
 @pytest.fixture

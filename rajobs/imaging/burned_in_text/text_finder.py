@@ -148,7 +148,7 @@ def _has_strokes(view: Film, box: Box, every: int, step: float) -> bool:
     rows = view[y0 : y1 + 1 : every, x0 : x1 + 1]
     ways = (cv2.subtract(rows[:, 2:], rows[:, :-2]), cv2.subtract(rows[:, :-2], rows[:, 2:]))
     few, many = sorted(np.count_nonzero(way > int(step)) for way in ways)
-    return few > _OTHER_WAY * many
+    return bool(few > _OTHER_WAY * many)
 
 
 def _count_in_cells(edges: NDArray[np.bool_], every: int) -> NDArray[np.uint8]:

@@ -64,7 +64,7 @@ def train_member(
     network = build_member(dataset.study, member, dataset.arrays.shape, seed)
     if start is not None and state is None:
         start.load_into(network)
-    network = network.to(run.device, memory_format=torch.channels_last)  # a third faster, on processors too
+    network = network.to(run.device).to(memory_format=torch.channels_last)  # a third faster, on processors too
     state = run.run(worker.share(network) if worker.share is not None else network, on_epoch, state)
     network.load_state_dict(state.best)
     return network.eval(), state
@@ -89,7 +89,7 @@ def train_in_rounds(
     for number, dataset in enumerate(rounds, first):
         if network is None:
             network = build_member(dataset.study, member, dataset.arrays.shape, seed)
-            network = network.to(pick_device(), memory_format=torch.channels_last)
+            network = network.to(pick_device()).to(memory_format=torch.channels_last)
         if number >= len(state.history):
             state = build_run(dataset, recipe, member, seed).run(network, end_round, state)
     assert network is not None, "there is at least one round"
