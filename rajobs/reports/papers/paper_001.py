@@ -33,7 +33,9 @@ HONEST = ("accuracy", "within_one", "qwk", "kappa_linear", "mae", "ovr_accuracy"
 
 CHOICE = (
     "The paper compares single networks on its test part. In published mode the one that is most accurate there "
-    "answers, in clean mode the one that is most accurate on the validation part."
+    "answers, in clean mode the one that is most accurate on the validation part. The last column has what the leaks "
+    "in learning and choosing add, on rows that both are judged by; that thresholds of classes are tuned on the test "
+    "part is another leak, which only the published column contains."
 )
 NO_CURVE = "no class has rows in both parts, or the model has a single network"
 NO_MAP = "the model has a single network"
