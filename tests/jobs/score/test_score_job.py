@@ -297,7 +297,7 @@ def test_models_may_come_from_several_places_and_each_must_hold_some(
 ) -> None:
     both = find_models(f"{all_models},builtin,builtin", STEPS)
     assert {study: len(bundles) for study, bundles in both.items() if bundles} == {
-        "hand_filter": 1, "joint_detection": 1, "svdh_scoring": 2, "ra_recognition": 1, "ra_staging": 1,
+        "hand_filter": 2, "joint_detection": 1, "svdh_scoring": 2, "ra_recognition": 1, "ra_staging": 1,
         "ultrasound_grading": 1, "clinical_array": 1,
     }  # fmt: skip
     alone = find_models("builtin", STEPS)
