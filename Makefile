@@ -20,7 +20,7 @@ $(VENV)/ready: requirements.lock pyproject.toml
 demo: $(VENV)/ready
 	$(BIN)/rajobs demo demo
 
-papers: $(VENV)/ready  # the five papers' protocols on drawn patients: about two hours on two cores; a second start goes on
+papers: $(VENV)/ready  # the five papers' protocols on drawn patients, in two hours by its own estimate; it resumes
 	$(BIN)/python benchmarks/recipes/papers_cohort.py papers
 	$(BIN)/rajobs papers papers/data papers/out --weights none
 

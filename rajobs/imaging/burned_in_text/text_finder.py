@@ -177,9 +177,8 @@ def _blocks(region: Grey, step: float) -> list[NDArray[np.int64]]:
 
 def _levels(relief: Grey, step: float) -> list[float]:
     """Where letters are cut off from their ground: at half of the strongest contrast, and of a weaker one."""
-    counts = (
-        cv2.calcHist([relief], [0], None, [256], [0, 256]).ravel()[::-1].cumsum()[::-1]
-    )  # pixels of at least this contrast
+    of_each = cv2.calcHist([relief], [0], None, [256], [0, 256]).ravel()
+    counts = of_each[::-1].cumsum()[::-1]  # pixels of at least this contrast
     strong = int(counts[min(255, int(step) + 1)])
     if strong < _FEWEST_INK:
         return []
